@@ -1,0 +1,61 @@
+# The lab's commands. `make demo` and `make test` set up all they need in .venv.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Unattended (no terminal to ask), the demo's approval is given by --approve.
+ARGS ?= $(shell test -t 0 || echo --approve)
+# The local cloud's clock: AWS seconds per wall second.
+SPEED ?= 60
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check lint types unit e2e bench up down start lock docs clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(VENV)/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}" if v < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.done ## Run the whole lab on the local cloud (asks for the approval in a terminal)
+	@$(BIN)/localcloud demo $(ARGS)
+
+test: $(VENV)/.done ## Run every test: unit, API and the whole lab
+	@$(BIN)/python -m pytest
+
+unit: $(VENV)/.done ## Run the unit tests only
+	@$(BIN)/python -m pytest tests/unit
+
+check: lint types unit ## What each commit passes: lint, types and unit tests
+
+lint: $(VENV)/.done ## Lint and check the formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.done ## Check types (the first run takes about two minutes)
+	@$(BIN)/mypy
+
+start: $(VENV)/.done ## Run the local cloud in this terminal
+	@$(BIN)/localcloud start --speed $(SPEED)
+
+up: $(VENV)/.done ## Deploy both stacks to the running local cloud
+	@$(BIN)/localcloud up prd
+	@$(BIN)/localcloud up dev
+
+down: $(VENV)/.done ## Delete both stacks from the running local cloud
+	@$(BIN)/localcloud down dev
+	@$(BIN)/localcloud down prd
+
+docs: $(VENV)/.done ## Write docs/operations.md anew from the code
+	@$(BIN)/python -m localcloud.operations > docs/operations.md
+
+lock: $(VENV)/.done ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Pulumi components of the lab and the pure modules that decide what goes into them."""

@@ -1,0 +1,40 @@
+"""DataLake: where datasets arrive, each upload a version and an event."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from components.naming import Names
+from components.private_bucket import PrivateBucket
+
+
+class DataLake(pulumi.ComponentResource):
+    """A bucket that tells EventBridge about every new object."""
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        *,
+        tags: Mapping[str, str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("mlops:index:DataLake", name, None, opts)
+        self.store = PrivateBucket(
+            f"{name}-data",
+            names.data_bucket,
+            names,
+            tags=tags,
+            force_destroy=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.bucket_name = self.store.name
+        notification = aws.s3.BucketNotification(
+            f"{name}-events",
+            bucket=self.bucket_name,
+            eventbridge=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.ready: list[pulumi.Resource] = [*self.store.ready, notification]
+        self.register_outputs({"bucket_name": self.bucket_name})

@@ -1,0 +1,154 @@
+"""The CloudFormation template that deploys one version of the model to an endpoint.
+
+Pure: settings in, template out. Owns what an endpoint consists of. Must not: register
+resources, or name a Model or EndpointConfig, because CloudFormation refuses to replace what
+has a name of its own. The endpoint alone keeps its name, so callers never notice a deploy.
+
+    Model ◄─ EndpointConfig ◄─ Endpoint ◄─ ScalableTarget ◄─ ScalingPolicy   (scaling only)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.naming import VARIANT_NAME
+from components.settings import EndpointSettings, ScalingSettings
+
+PARAMETERS = {
+    "ImageUri": "Image of the model container, by digest",
+    "ModelDataUrl": "S3 URL of the trained model.tar.gz",
+    "TrainingJobName": "Training job that made the model",
+    "DatasetVersionId": "S3 version of the dataset that the model learned from",
+}
+LINEAGE = ("TrainingJobName", "DatasetVersionId")
+OUTPUTS = {
+    "EndpointName": ("Endpoint", "EndpointName"),
+    "EndpointConfigName": ("EndpointConfig", "EndpointConfigName"),
+    "ModelName": ("Model", "ModelName"),
+}
+
+# CloudFormation's own JSON.
+Template = dict[str, Any]
+
+
+def render(
+    endpoint_name: str,
+    execution_role_arn: str,
+    settings: EndpointSettings,
+    tags: Mapping[str, str],
+) -> Template:
+    """Return the template of an endpoint.
+
+    Args:
+        endpoint_name: the endpoint's fixed name, 1 to 63 characters.
+        execution_role_arn: role of the model's containers.
+        settings: instances and their scaling.
+        tags: put on every resource that takes tags.
+
+    Returns: the template as JSON-serialisable values.
+    """
+    stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
+    resources = {
+        "Model": _model(execution_role_arn, stack_tags),
+        "EndpointConfig": _endpoint_config(settings, stack_tags),
+        "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
+    }
+    if settings.scaling is not None:
+        resources["ScalableTarget"] = _scalable_target(settings.scaling)
+        resources["ScalingPolicy"] = _scaling_policy(settings.scaling)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"Endpoint {endpoint_name}: one trained model behind a fixed name",
+        "Parameters": {
+            name: {"Type": "String", "Description": description, "MinLength": 1}
+            for name, description in PARAMETERS.items()
+        },
+        "Resources": resources,
+        "Outputs": {name: {"Value": _attribute(*source)} for name, source in OUTPUTS.items()},
+    }
+
+
+def _attribute(resource: str, name: str) -> Template:
+    return {"Fn::GetAtt": [resource, name]}
+
+
+def _model(execution_role_arn: str, tags: list[dict[str, str]]) -> Template:
+    # Lineage: which job and dataset a running model comes from, readable on AWS.
+    lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
+    return {
+        "Type": "AWS::SageMaker::Model",
+        "Properties": {
+            "ExecutionRoleArn": execution_role_arn,
+            "PrimaryContainer": {
+                "Image": {"Ref": "ImageUri"},
+                "ModelDataUrl": {"Ref": "ModelDataUrl"},
+            },
+            "Tags": [*tags, *lineage],
+        },
+    }
+
+
+def _endpoint_config(settings: EndpointSettings, tags: list[dict[str, str]]) -> Template:
+    return {
+        "Type": "AWS::SageMaker::EndpointConfig",
+        "Properties": {
+            "ProductionVariants": [
+                {
+                    "VariantName": VARIANT_NAME,
+                    "ModelName": _attribute("Model", "ModelName"),
+                    "InstanceType": settings.instance_type,
+                    "InitialInstanceCount": settings.initial_instance_count,
+                    # Whole: a weight that float32 cannot hold reads back as another number.
+                    "InitialVariantWeight": 1,
+                }
+            ],
+            "Tags": tags,
+        },
+    }
+
+
+def _endpoint(
+    endpoint_name: str, settings: EndpointSettings, tags: list[dict[str, str]]
+) -> Template:
+    properties: Template = {
+        "EndpointName": endpoint_name,
+        "EndpointConfigName": _attribute("EndpointConfig", "EndpointConfigName"),
+        "Tags": tags,
+    }
+    if settings.scaling is not None:
+        # Or a deploy under load would drop back to the initial instance count.
+        properties["RetainAllVariantProperties"] = True
+    return {"Type": "AWS::SageMaker::Endpoint", "Properties": properties}
+
+
+def _scalable_target(scaling: ScalingSettings) -> Template:
+    return {
+        "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+        "Properties": {
+            "ServiceNamespace": "sagemaker",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+            "ResourceId": {
+                "Fn::Sub": f"endpoint/${{Endpoint.EndpointName}}/variant/{VARIANT_NAME}"
+            },
+            "MinCapacity": scaling.min_instance_count,
+            "MaxCapacity": scaling.max_instance_count,
+        },
+    }
+
+
+def _scaling_policy(scaling: ScalingSettings) -> Template:
+    return {
+        "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
+        "Properties": {
+            "PolicyName": "invocations-per-instance",
+            "PolicyType": "TargetTrackingScaling",
+            "ScalingTargetId": {"Ref": "ScalableTarget"},
+            "TargetTrackingScalingPolicyConfiguration": {
+                "PredefinedMetricSpecification": {
+                    "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+                },
+                "TargetValue": scaling.target_invocations_per_instance,
+                "ScaleInCooldown": scaling.scale_in_cooldown_seconds,
+                "ScaleOutCooldown": scaling.scale_out_cooldown_seconds,
+            },
+        },
+    }

@@ -1,0 +1,81 @@
+"""Physical names and ARNs, derived from the model's name, the account and the region.
+
+Owns the names contract: every name that a person, a policy or the other stack relies on is
+made here, and is the same on every run. Must not: register resources or read configuration.
+
+Names are deterministic so that a policy can name a resource of the other stack (production's
+execution role reads the artifact bucket, which is deployed after it) and a preview shows
+every policy in full.
+"""
+
+from dataclasses import dataclass
+
+DATASET_KEY = "dataset.zip"
+TEMPLATE_KEY = "template.zip"
+TEMPLATE_FILE = "template.json"
+TRAINING_PREFIX = "training"
+VARIANT_NAME = "AllTraffic"
+
+_ENDPOINT_SUFFIX = {"dev": "development", "prd": "production"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of one model's resources in one account and region."""
+
+    model: str
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def bucket(self, purpose: str) -> str:
+        """Return a bucket's name: global, hence with account and region."""
+        return f"mlops-{self.model}-{purpose}-{self.account}-{self.region}"
+
+    @property
+    def data_bucket(self) -> str:
+        """The data lake, where a new dataset starts the pipeline."""
+        return self.bucket("data")
+
+    @property
+    def artifact_bucket(self) -> str:
+        """The pipeline's artifact store, which also holds the trained models."""
+        return self.bucket("artifacts")
+
+    def template_bucket(self, environment: str) -> str:
+        """Return the bucket with the CloudFormation template of an environment."""
+        return self.bucket(f"template-{environment}")
+
+    def role(self, purpose: str) -> str:
+        """Return a role's name: IAM is global, hence with the region."""
+        return f"mlops-{self.model}-{purpose}-{self.region}"
+
+    @property
+    def repository(self) -> str:
+        """The ECR repository of the model image."""
+        return self.model
+
+    @property
+    def pipeline(self) -> str:
+        """The delivery pipeline."""
+        return f"{self.model}-pipeline"
+
+    def endpoint(self, environment: str) -> str:
+        """Return the SageMaker endpoint's name, which no deployment changes."""
+        return f"{self.model}-{_ENDPOINT_SUFFIX[environment]}"
+
+    def cloudformation_stack(self, environment: str) -> str:
+        """Return the name of the CloudFormation stack around an endpoint."""
+        return f"mlops-deploy-{self.model}-{environment}"
+
+    def s3_arn(self, bucket: str, key: str = "") -> str:
+        """Return the ARN of a bucket, or of the objects that match a key."""
+        return f"arn:{self.partition}:s3:::{bucket}" + (f"/{key}" if key else "")
+
+    def iam_arn(self, resource: str) -> str:
+        """Return an IAM ARN, for example of ``role/NAME``."""
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource that lives in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

@@ -1,0 +1,211 @@
+"""The stages of the delivery pipeline.
+
+Pure: settings in, CodePipeline's stage declaration out. Owns the order of delivery and what
+each action is told. Must not: register resources.
+
+    Source ─► Train ─► DeployDev ─► DeployApproval ─► DeployPrd
+                                    └── with a production target only ──┘
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
+
+from components.naming import DATASET_KEY, TEMPLATE_FILE
+from components.settings import DeliverySettings
+
+# CodePipeline's limit on what a Lambda action hands to its function.
+USER_PARAMETERS_LENGTH = 1000
+
+DATASET_ARTIFACT = "DatasetArtifact"
+MODEL_ARTIFACT = "ModelArtifact"
+MODEL_ARTIFACT_FILE = "parameters.json"
+DEPLOY_PARAMETERS = ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
+
+
+@dataclass(frozen=True, slots=True)
+class DeployTarget:
+    """Where an environment wants its deployments: its template, role, stack and endpoint."""
+
+    template_bucket: str
+    template_key: str
+    deploy_role_arn: str
+    stack_name: str
+    endpoint_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageInputs:
+    """What the stages refer to, all known once the resources around them are."""
+
+    # Source
+    model_name: str
+    data_bucket: str
+    # Train
+    train_function: str
+    training_role_arn: str
+    image_repository: str
+    training_output: str
+    # Deploy
+    smoke_test_function: str
+    development: DeployTarget
+    # Approval and production
+    approval_topic_arn: str
+    production: DeployTarget | None
+
+
+def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStageArgsDict]:
+    """Return the pipeline's stages in order.
+
+    Raises: ValueError when an action's UserParameters exceed CodePipeline's limit.
+    """
+    stages = [_source(inputs), _train(inputs, settings)]
+    stages.append(_deploy("Dev", inputs.development, inputs, settings))
+    if inputs.production is not None:
+        stages.append(_approval(inputs))
+        stages.append(_deploy("Prd", inputs.production, inputs, settings))
+    return stages
+
+
+def _source(inputs: StageInputs) -> PipelineStageArgsDict:
+    actions = [
+        _s3_source("Dataset", inputs.data_bucket, DATASET_KEY),
+        _s3_source(
+            "DevTemplate", inputs.development.template_bucket, inputs.development.template_key
+        ),
+    ]
+    if inputs.production is not None:
+        actions.append(
+            _s3_source(
+                "PrdTemplate", inputs.production.template_bucket, inputs.production.template_key
+            )
+        )
+    return {"name": "Source", "actions": actions}
+
+
+def _s3_source(name: str, bucket: str, key: str) -> PipelineStageActionArgsDict:
+    return {
+        "name": name,
+        "category": "Source",
+        "owner": "AWS",
+        "provider": "S3",
+        "version": "1",
+        "namespace": name,
+        "configuration": {
+            "S3Bucket": bucket,
+            "S3ObjectKey": key,
+            # Left out it means polling, and every upload would run the pipeline twice.
+            "PollForSourceChanges": "false",
+        },
+        "output_artifacts": [f"{name}Artifact"],
+    }
+
+
+def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgsDict:
+    training = settings.training
+    parameters = {
+        "modelName": inputs.model_name,
+        "executionId": "#{codepipeline.PipelineExecutionId}",
+        "datasetVersionId": "#{Dataset.VersionId}",
+        "trainingRoleArn": inputs.training_role_arn,
+        "imageRepository": inputs.image_repository,
+        "imageTag": training.image_tag,
+        "instanceType": training.instance_type,
+        "maxRuntimeSeconds": training.max_runtime_seconds,
+        "outputPath": inputs.training_output,
+        "hyperparameters": dict(training.hyperparameters),
+    }
+    action: PipelineStageActionArgsDict = {
+        "name": "Train",
+        "category": "Invoke",
+        "owner": "AWS",
+        "provider": "Lambda",
+        "version": "1",
+        "namespace": "Train",
+        "configuration": {
+            "FunctionName": inputs.train_function,
+            "UserParameters": _user_parameters("Train", parameters),
+        },
+        "input_artifacts": [DATASET_ARTIFACT],
+        "output_artifacts": [MODEL_ARTIFACT],
+    }
+    return {"name": "Train", "actions": [action]}
+
+
+def _deploy(
+    environment: str, target: DeployTarget, inputs: StageInputs, settings: DeliverySettings
+) -> PipelineStageArgsDict:
+    template_artifact = f"{environment}TemplateArtifact"
+    overrides = {
+        name: {"Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, name]}
+        for name in DEPLOY_PARAMETERS
+    }
+    deploy: PipelineStageActionArgsDict = {
+        "name": "Deploy",
+        "category": "Deploy",
+        "owner": "AWS",
+        "provider": "CloudFormation",
+        "version": "1",
+        "run_order": 1,
+        "namespace": f"Deploy{environment}",
+        "configuration": {
+            "ActionMode": "CREATE_UPDATE",
+            "StackName": target.stack_name,
+            "RoleArn": target.deploy_role_arn,
+            "TemplatePath": f"{template_artifact}::{TEMPLATE_FILE}",
+            "ParameterOverrides": json.dumps(overrides, separators=(",", ":")),
+        },
+        "input_artifacts": [MODEL_ARTIFACT, template_artifact],
+    }
+    smoke_test: PipelineStageActionArgsDict = {
+        "name": "SmokeTest",
+        "category": "Invoke",
+        "owner": "AWS",
+        "provider": "Lambda",
+        "version": "1",
+        "run_order": 2,
+        "namespace": f"SmokeTest{environment}",
+        "configuration": {
+            "FunctionName": inputs.smoke_test_function,
+            "UserParameters": _user_parameters(
+                "SmokeTest",
+                {
+                    "endpointName": target.endpoint_name,
+                    "minimumAccuracy": settings.minimum_accuracy,
+                },
+            ),
+        },
+        "input_artifacts": [DATASET_ARTIFACT],
+    }
+    return {"name": f"Deploy{environment}", "actions": [deploy, smoke_test]}
+
+
+def _approval(inputs: StageInputs) -> PipelineStageArgsDict:
+    action: PipelineStageActionArgsDict = {
+        "name": "ApproveDeploy",
+        "category": "Approval",
+        "owner": "AWS",
+        "provider": "Manual",
+        "version": "1",
+        "configuration": {
+            "NotificationArn": inputs.approval_topic_arn,
+            "CustomData": (
+                f"Deploy {inputs.model_name} to production? Validation accuracy "
+                "#{Train.Accuracy}, training job #{Train.TrainingJobName}, "
+                "dataset version #{Dataset.VersionId}."
+            ),
+        },
+    }
+    return {"name": "DeployApproval", "actions": [action]}
+
+
+def _user_parameters(action: str, parameters: Mapping[str, object]) -> str:
+    text = json.dumps(parameters, separators=(",", ":"))
+    if len(text) > USER_PARAMETERS_LENGTH:
+        raise ValueError(
+            f"UserParameters of action {action} have {len(text)} characters, CodePipeline takes "
+            f"{USER_PARAMETERS_LENGTH}: give fewer hyperparameters or a shorter image tag"
+        )
+    return text

@@ -1,0 +1,326 @@
+"""IAM policy documents, one function per grant.
+
+Owns every ``Allow`` of the project. Pure: names in, statements out. Must not: register
+resources.
+
+Rules that the tests hold: no wildcard action; ``Resource: "*"`` only where AWS offers no
+resource level, with the reason beside it; ``iam:PassRole`` always names its service; a trust
+policy names the account that the service acts for where the service says so.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from components.naming import TRAINING_PREFIX, Names
+
+# JSON in IAM's own vocabulary.
+Statement = dict[str, Any]
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+CLOUDFORMATION = "cloudformation.amazonaws.com"
+CODEPIPELINE = "codepipeline.amazonaws.com"
+EVENTS = "events.amazonaws.com"
+LAMBDA = "lambda.amazonaws.com"
+# Services whose guides show aws:SourceAccount in a role's trust policy.
+SENDS_SOURCE_ACCOUNT = frozenset({SAGEMAKER, EVENTS})
+
+_ARTIFACT_READ = ["s3:GetObject", "s3:GetObjectVersion"]
+
+
+def document(*statements: Statement | Sequence[Statement]) -> str:
+    """Return the policy document of some statements, as compact JSON."""
+    flat: list[Statement] = []
+    for statement in statements:
+        flat.extend([statement] if isinstance(statement, dict) else statement)
+    return json.dumps({"Version": "2012-10-17", "Statement": flat}, separators=(",", ":"))
+
+
+def allow(
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: dict[str, dict[str, str]] | None = None,
+) -> Statement:
+    """Return a statement that allows actions on resources."""
+    statement: Statement = {
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    if condition:
+        statement["Condition"] = condition
+    return statement
+
+
+# Trust
+
+
+def trust(names: Names, service: str) -> str:
+    """Return the trust policy of a role that a service assumes.
+
+    Where the service says for whose resource it acts, that must be of this account (the
+    confused deputy). Elsewhere iam:PassRole, which ends at the account, stands in for it.
+    """
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if service in SENDS_SOURCE_ACCOUNT:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": names.account}}
+    return document(statement)
+
+
+def pass_role(role_arn: str, service: str) -> Statement:
+    """Let a role be handed to one service, and to no other."""
+    return allow(["iam:PassRole"], [role_arn], {"StringEquals": {"iam:PassedToService": service}})
+
+
+# Buckets
+
+
+def tls_only(bucket_arn: str) -> str:
+    """Return a bucket policy that refuses requests without TLS."""
+    return document(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
+
+
+# Containers of SageMaker
+
+
+def pull_image(names: Names) -> list[Statement]:
+    """Pull the model image."""
+    return [
+        # GetAuthorizationToken has no resource level.
+        allow(["ecr:GetAuthorizationToken"], ["*"]),
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [names.arn("ecr", f"repository/{names.repository}")],
+        ),
+    ]
+
+
+def write_container_logs(names: Names, log_group: str) -> list[Statement]:
+    """Write a container's logs to the SageMaker log groups that match ``log_group``.
+
+    SageMaker makes the group at first use, hence CreateLogGroup.
+    """
+    group = names.arn("logs", f"log-group:{log_group}")
+    return [
+        allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group]),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:log-stream:*"]),
+    ]
+
+
+def publish_metrics(namespace: str) -> Statement:
+    """Publish CloudWatch metrics in one namespace."""
+    # PutMetricData has no resource level; the condition takes its place.
+    return allow(
+        ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": namespace}}
+    )
+
+
+def training_role(names: Names) -> str:
+    """Return what a training job may do: read the dataset artifact, write the model."""
+    bucket = names.artifact_bucket
+    return document(
+        allow(["s3:ListBucket"], [names.s3_arn(bucket)]),
+        # CodePipeline files artifacts under its name, cut to 20 characters.
+        allow(["s3:GetObject"], [names.s3_arn(bucket, f"{names.model}-*")]),
+        allow(["s3:PutObject"], [names.s3_arn(bucket, f"{TRAINING_PREFIX}/*")]),
+        pull_image(names),
+        write_container_logs(names, "/aws/sagemaker/TrainingJobs"),
+        publish_metrics("/aws/sagemaker/TrainingJobs"),
+    )
+
+
+def execution_role(names: Names, environment: str) -> str:
+    """Return what an endpoint's containers may do: load the trained model."""
+    return document(
+        allow(["s3:GetObject"], [names.s3_arn(names.artifact_bucket, f"{TRAINING_PREFIX}/*")]),
+        pull_image(names),
+        write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
+        publish_metrics("/aws/sagemaker/Endpoints"),
+    )
+
+
+# CloudFormation, which deploys an endpoint
+
+
+def deploy_role(names: Names, environment: str, execution_role_arn: str, *, scaling: bool) -> str:
+    """Return what CloudFormation may do in an environment."""
+    endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
+    # CloudFormation names models and configurations itself, after their logical ids.
+    generated = [names.arn("sagemaker", "model/*"), names.arn("sagemaker", "endpoint-config/*")]
+    statements = [
+        allow(
+            [
+                "sagemaker:CreateEndpointConfig",
+                "sagemaker:CreateModel",
+                "sagemaker:DeleteEndpointConfig",
+                "sagemaker:DeleteModel",
+                "sagemaker:DescribeEndpointConfig",
+                "sagemaker:DescribeModel",
+            ],
+            generated,
+        ),
+        allow(
+            ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
+            [endpoint, names.arn("sagemaker", "endpoint-config/*")],
+        ),
+        allow(["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint]),
+        allow(
+            ["sagemaker:AddTags", "sagemaker:DeleteTags", "sagemaker:ListTags"],
+            [endpoint, *generated],
+        ),
+        pass_role(execution_role_arn, SAGEMAKER),
+    ]
+    return document(statements, _scale_endpoint(names, endpoint) if scaling else [])
+
+
+def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
+    linked_role = (
+        "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com"
+        "/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    )
+    return [
+        # Application Auto Scaling names scalable targets by random ids.
+        allow(
+            [
+                "application-autoscaling:DeleteScalingPolicy",
+                "application-autoscaling:DeregisterScalableTarget",
+                "application-autoscaling:ListTagsForResource",
+                "application-autoscaling:PutScalingPolicy",
+                "application-autoscaling:RegisterScalableTarget",
+                "application-autoscaling:TagResource",
+            ],
+            [names.arn("application-autoscaling", "scalable-target/*")],
+        ),
+        # These have no resource level.
+        allow(
+            [
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+            ],
+            ["*"],
+        ),
+        allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [endpoint_arn]),
+        allow(
+            ["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"],
+            [names.arn("cloudwatch", "alarm:TargetTracking-*")],
+        ),
+        allow(
+            ["iam:CreateServiceLinkedRole"],
+            [names.iam_arn(linked_role)],
+            {
+                "StringEquals": {
+                    "iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"
+                }
+            },
+        ),
+    ]
+
+
+# Functions of the pipeline
+
+
+def write_function_logs(names: Names, function: str) -> Statement:
+    """Write to the log group that is made with the function."""
+    group = names.arn("logs", f"log-group:/aws/lambda/{function}")
+    return allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"])
+
+
+def answer_pipeline() -> Statement:
+    """Report a job's result to CodePipeline."""
+    # Jobs have no ARN.
+    return allow(
+        ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"],
+        ["*"],
+    )
+
+
+def run_training(names: Names, training_role_arn: str) -> list[Statement]:
+    """Start and follow the model's training jobs, on an image of its repository."""
+    return [
+        allow(
+            ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
+            [names.arn("sagemaker", f"training-job/{names.model}-*")],
+        ),
+        allow(
+            ["ecr:DescribeImages", "ecr:DescribeRepositories"],
+            [names.arn("ecr", f"repository/{names.repository}")],
+        ),
+        pass_role(training_role_arn, SAGEMAKER),
+    ]
+
+
+def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
+    """Ask endpoints for predictions."""
+    arns = [names.arn("sagemaker", f"endpoint/{endpoint}") for endpoint in endpoints]
+    return allow(["sagemaker:InvokeEndpoint"], arns)
+
+
+# The pipeline itself
+
+
+def start_pipeline(names: Names) -> str:
+    """Return what EventBridge may do: start the delivery pipeline."""
+    return document(
+        allow(["codepipeline:StartPipelineExecution"], [names.arn("codepipeline", names.pipeline)])
+    )
+
+
+def pipeline_role(
+    names: Names,
+    *,
+    source_objects: Sequence[tuple[str, str]],
+    function_arns: Sequence[str],
+    stacks: Sequence[str],
+    deploy_role_arns: Sequence[str],
+    topic_arn: str,
+) -> str:
+    """Return what the delivery pipeline may do.
+
+    Args:
+        names: the account's names.
+        source_objects: bucket and key of each object that it reads.
+        function_arns: functions that it invokes.
+        stacks: CloudFormation stacks that it deploys, by name.
+        deploy_role_arns: roles that it hands to CloudFormation for them.
+        topic_arn: where it asks for approval.
+    """
+    buckets = [names.s3_arn(bucket) for bucket, _ in source_objects]
+    artifacts = names.s3_arn(names.artifact_bucket)
+    return document(
+        allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], buckets),
+        allow(
+            [*_ARTIFACT_READ, "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
+            [names.s3_arn(bucket, key) for bucket, key in source_objects],
+        ),
+        allow(
+            ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
+            [artifacts],
+        ),
+        allow([*_ARTIFACT_READ, "s3:PutObject"], [f"{artifacts}/*"]),
+        allow(["lambda:InvokeFunction"], function_arns),
+        allow(
+            [
+                "cloudformation:CreateStack",
+                "cloudformation:DescribeStackEvents",
+                "cloudformation:DescribeStackResources",
+                "cloudformation:DescribeStacks",
+                "cloudformation:UpdateStack",
+            ],
+            [names.arn("cloudformation", f"stack/{stack}/*") for stack in stacks],
+        ),
+        [pass_role(arn, CLOUDFORMATION) for arn in deploy_role_arns],
+        allow(["sns:Publish"], [topic_arn]),
+    )

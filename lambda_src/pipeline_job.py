@@ -1,0 +1,254 @@
+"""A CodePipeline job: what a Lambda action is told, and its one answer.
+
+Owns the parsing of CodePipeline's event, access to the job's artifacts and the rule that each
+run answers exactly once. Must not: know what a job is for.
+
+    event ─► Job ─► work(job) ─► Succeeded | StillRunning | raised exception
+                                      └──────── answered once, by run() ────────┘
+
+Artifacts are read and written with the credentials in the event, as AWS advises: they reach
+this action's artifacts and nothing else, so a function's role needs no access to buckets.
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html
+"""
+
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+logger = logging.getLogger("pipeline_job")
+logger.setLevel(logging.INFO)
+
+MESSAGE_LENGTH = 5000
+SUMMARY_LENGTH = 2048
+
+
+class JobError(Exception):
+    """The job has failed for a reason that its reader can act on.
+
+    JobError             type JobFailed: the work came out wrong
+    └── ConfigurationError   type ConfigurationError: the pipeline told us something unusable
+    """
+
+    failure_type = "JobFailed"
+
+
+class ConfigurationError(JobError):
+    """The action's parameters or artifacts cannot be used."""
+
+    failure_type = "ConfigurationError"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An object of the artifact store."""
+
+    name: str
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One invocation by CodePipeline."""
+
+    id: str
+    parameters: Mapping[str, Any]
+    inputs: tuple[Artifact, ...]
+    outputs: tuple[Artifact, ...]
+    credentials: Mapping[str, str]
+    continuation: Mapping[str, Any] | None
+    # KMS key of the artifact store, None for S3's own encryption.
+    encryption_key: str | None
+
+    def input(self) -> Artifact:
+        """Return the action's only input artifact."""
+        return _only(self.inputs, "input")
+
+    def output(self) -> Artifact:
+        """Return the action's only output artifact."""
+        return _only(self.outputs, "output")
+
+    def read(self, artifact: Artifact) -> zipfile.ZipFile:
+        """Open an artifact's zip.
+
+        Raises: ConfigurationError when it is none.
+        """
+        body = self._s3().get_object(Bucket=artifact.bucket, Key=artifact.key)["Body"].read()
+        try:
+            return zipfile.ZipFile(io.BytesIO(body))
+        except zipfile.BadZipFile:
+            raise ConfigurationError(f"artifact {artifact.name} is not a zip file") from None
+
+    def write(self, artifact: Artifact, files: Mapping[str, str]) -> None:
+        """Write an artifact: a zip of text files by name."""
+        body = io.BytesIO()
+        with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.encryption_key}
+            if self.encryption_key
+            else {}
+        )
+        self._s3().put_object(
+            Bucket=artifact.bucket, Key=artifact.key, Body=body.getvalue(), **encryption
+        )
+
+    def _s3(self) -> Any:
+        # Without credentials in the event boto3 falls back to the function's own.
+        return boto3.client(
+            "s3",
+            aws_access_key_id=self.credentials.get("accessKeyId"),
+            aws_secret_access_key=self.credentials.get("secretAccessKey"),
+            aws_session_token=self.credentials.get("sessionToken"),
+        )
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The job is done."""
+
+    summary: str
+    external_id: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StillRunning:
+    """The job goes on; CodePipeline hands ``continuation`` to the next invocation."""
+
+    summary: str
+    external_id: str
+    continuation: Mapping[str, Any]
+
+
+Work = Callable[[Job], Succeeded | StillRunning]
+
+
+def run(event: Mapping[str, Any], work: Work) -> None:
+    """Do a job and answer CodePipeline exactly once, whatever happens.
+
+    An exception of ``work`` becomes the failure's message. Nothing is raised: Lambda would
+    invoke the function again for the same job.
+    """
+    try:
+        job_id = event["CodePipeline.job"]["id"]
+    except (KeyError, TypeError):
+        # Without an id there is nobody to answer.
+        logger.error("not an event of CodePipeline: it has no CodePipeline.job.id")
+        return
+    result: Succeeded | StillRunning | JobError
+    try:
+        result = work(parse(event))
+    except JobError as error:
+        logger.exception("job %s failed", job_id)
+        result = error
+    except Exception as error:  # the edge: a job without an answer would wait for its timeout
+        logger.exception("job %s failed unexpectedly", job_id)
+        result = JobError(f"{type(error).__name__}: {error}")
+    try:
+        _answer(job_id, result)
+    except Exception:
+        logger.exception("could not answer CodePipeline for job %s", job_id)
+
+
+def parse(event: Mapping[str, Any]) -> Job:
+    """Read CodePipeline's event.
+
+    Raises: ConfigurationError when a part is missing or unreadable.
+    """
+    try:
+        job = event["CodePipeline.job"]
+        data = job["data"]
+        configuration = data["actionConfiguration"]["configuration"]
+        return Job(
+            id=job["id"],
+            parameters=_json_object(configuration.get("UserParameters", "{}"), "UserParameters"),
+            inputs=_artifacts(data.get("inputArtifacts")),
+            outputs=_artifacts(data.get("outputArtifacts")),
+            credentials=data.get("artifactCredentials") or {},
+            continuation=(
+                _json_object(data["continuationToken"], "continuationToken")
+                if data.get("continuationToken")
+                else None
+            ),
+            encryption_key=(data.get("encryptionKey") or {}).get("id"),
+        )
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"CodePipeline's event is incomplete: {error!r}") from error
+
+
+def parameter(job: Job, name: str, kind: type | tuple[type, ...]) -> Any:
+    """Return a required value of UserParameters.
+
+    Raises: ConfigurationError when it is missing, empty or of another type.
+    """
+    value = job.parameters.get(name)
+    # JSON's true is an int to Python.
+    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(k.__name__ for k in kinds)
+        raise ConfigurationError(f"UserParameters: {name} must be {wanted}, not {value!r}")
+    return value
+
+
+def _json_object(text: str, what: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{what} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{what} must be a JSON object, not {text!r}")
+    return value
+
+
+def _artifacts(raw: list[dict[str, Any]] | None) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(
+            name=one["name"],
+            bucket=one["location"]["s3Location"]["bucketName"],
+            key=one["location"]["s3Location"]["objectKey"],
+        )
+        for one in raw or ()
+    )
+
+
+def _only(artifacts: tuple[Artifact, ...], kind: str) -> Artifact:
+    if len(artifacts) != 1:
+        raise ConfigurationError(f"the action must have one {kind} artifact, not {len(artifacts)}")
+    return artifacts[0]
+
+
+def _answer(job_id: str, result: Succeeded | StillRunning | JobError) -> None:
+    codepipeline = boto3.client("codepipeline")
+    if isinstance(result, JobError):
+        codepipeline.put_job_failure_result(
+            jobId=job_id,
+            failureDetails={
+                "type": result.failure_type,
+                "message": (str(result) or type(result).__name__)[:MESSAGE_LENGTH],
+            },
+        )
+        return
+    details = {
+        "summary": result.summary[:SUMMARY_LENGTH],
+        "externalExecutionId": result.external_id,
+    }
+    if isinstance(result, StillRunning):
+        codepipeline.put_job_success_result(
+            jobId=job_id,
+            executionDetails=details,
+            continuationToken=json.dumps(result.continuation, separators=(",", ":")),
+        )
+    else:
+        codepipeline.put_job_success_result(
+            jobId=job_id,
+            executionDetails={**details, "percentComplete": 100},
+            outputVariables=dict(result.variables),
+        )

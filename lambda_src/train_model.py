@@ -1,0 +1,173 @@
+"""Starts a SageMaker training job and follows it, one invocation at a time.
+
+    first run       CreateTrainingJob ─► "still running", with the job's name
+    each next run   InProgress | Stopping ─► "still running"
+                    Completed ─► model artifact, success with the model's variables
+                    Failed | Stopped ─► failure with SageMaker's reason
+
+The output artifact holds ``parameters.json``, from which CloudFormation takes its parameters.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from lambda_src.pipeline_job import (
+    ConfigurationError,
+    Job,
+    JobError,
+    StillRunning,
+    Succeeded,
+    parameter,
+    run,
+)
+
+CHANNEL = "dataset"
+VOLUME_GIB = 10
+TRAINING_JOB_NAME_LENGTH = 63
+# What the container prints, as `validation:accuracy=0.97;`.
+METRICS = ("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss")
+ACCURACY_METRIC = "validation:accuracy"
+_NAME_KEY = "trainingJobName"
+_IMAGE_KEY = "imageUri"
+
+
+def handler(event: Mapping[str, Any], _context: object) -> None:
+    """Handle one invocation by CodePipeline."""
+    run(event, train)
+
+
+def train(job: Job) -> Succeeded | StillRunning:
+    """Start the training job, or look how it is doing."""
+    return _start(job) if job.continuation is None else _follow(job, job.continuation)
+
+
+def _start(job: Job) -> StillRunning:
+    sagemaker = boto3.client("sagemaker")
+    dataset = job.input()
+    name = _training_job_name(job)
+    image_uri = _resolve_image(job)
+    hyperparameters = parameter(job, "hyperparameters", dict)
+    request = {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {
+            "TrainingImage": image_uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": metric, "Regex": f"{metric}=([0-9.e-]+)"} for metric in METRICS
+            ],
+        },
+        "RoleArn": parameter(job, "trainingRoleArn", str),
+        "HyperParameters": {key: str(value) for key, value in hyperparameters.items()},
+        "InputDataConfig": [
+            {
+                "ChannelName": CHANNEL,
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://{dataset.bucket}/{dataset.key}",
+                        "S3DataDistributionType": "FullyReplicated",
+                    }
+                },
+                "ContentType": "application/zip",
+                "InputMode": "File",
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": parameter(job, "outputPath", str)},
+        "ResourceConfig": {
+            "InstanceType": parameter(job, "instanceType", str),
+            "InstanceCount": 1,
+            "VolumeSizeInGB": VOLUME_GIB,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
+        "EnableManagedSpotTraining": False,
+        "Tags": [
+            {"Key": "PipelineExecutionId", "Value": parameter(job, "executionId", str)},
+            {"Key": "DatasetVersionId", "Value": parameter(job, "datasetVersionId", str)},
+        ],
+    }
+    try:
+        sagemaker.create_training_job(**request)
+    except ClientError as error:
+        # The name is this CodePipeline job's own: Lambda delivered the event twice.
+        if error.response["Error"]["Code"] != "ResourceInUse":
+            raise
+    return _still_running(name, image_uri, "started")
+
+
+def _follow(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
+    name, image_uri = continuation.get(_NAME_KEY), continuation.get(_IMAGE_KEY)
+    if not name or not image_uri:
+        raise ConfigurationError(f"continuationToken lacks {_NAME_KEY} or {_IMAGE_KEY}")
+    description = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)
+    status = description["TrainingJobStatus"]
+    if status in ("InProgress", "Stopping"):
+        return _still_running(name, image_uri, description.get("SecondaryStatus", status))
+    if status != "Completed":
+        reason = description.get("FailureReason") or description.get("SecondaryStatus", "no reason")
+        raise JobError(f"training job {name} ended as {status}: {reason}")
+
+    accuracy = _accuracy(name, description.get("FinalMetricDataList", []))
+    variables = {
+        "TrainingJobName": name,
+        "ModelDataUrl": description["ModelArtifacts"]["S3ModelArtifacts"],
+        "ImageUri": image_uri,
+        "Accuracy": accuracy,
+    }
+    dataset_version_id = parameter(job, "datasetVersionId", str)
+    parameters = {**variables, "DatasetVersionId": dataset_version_id}
+    job.write(job.output(), {"parameters.json": json.dumps(parameters, indent=2)})
+    return Succeeded(
+        summary=f"training job {name} completed, validation accuracy {accuracy}",
+        external_id=name,
+        variables=variables,
+    )
+
+
+def _still_running(name: str, image_uri: str, progress: str) -> StillRunning:
+    return StillRunning(
+        summary=f"training job {name}: {progress}",
+        external_id=name,
+        continuation={_NAME_KEY: name, _IMAGE_KEY: image_uri},
+    )
+
+
+def _training_job_name(job: Job) -> str:
+    """Return the name that this CodePipeline job's training job always gets."""
+    execution_id = parameter(job, "executionId", str)
+    suffix = f"-{execution_id[:8]}-{job.id[:8]}"
+    model_name = parameter(job, "modelName", str)
+    return f"{model_name[: TRAINING_JOB_NAME_LENGTH - len(suffix)]}{suffix}"
+
+
+def _resolve_image(job: Job) -> str:
+    """Return the image that the tag means now, by digest.
+
+    Training and every endpoint of this execution then run the same bytes.
+    """
+    repository = parameter(job, "imageRepository", str)
+    tag = parameter(job, "imageTag", str)
+    ecr = boto3.client("ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+        image = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    except ClientError as error:
+        if error.response["Error"]["Code"] in (
+            "ImageNotFoundException",
+            "RepositoryNotFoundException",
+        ):
+            raise ConfigurationError(
+                f"no image {repository}:{tag} in ECR: push the model container first"
+            ) from error
+        raise
+    return f"{found['repositoryUri']}@{image['imageDetails'][0]['imageDigest']}"
+
+
+def _accuracy(name: str, metrics: list[dict[str, Any]]) -> str:
+    for metric in metrics:
+        if metric["MetricName"] == ACCURACY_METRIC:
+            return f"{metric['Value']:.4f}"
+    raise JobError(f"training job {name} reported no {ACCURACY_METRIC}")

@@ -1,0 +1,114 @@
+"""What the terminal shows while the load runs: a live table, or a line every two seconds."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from loadtest.samples import Sample
+from loadtest.summary import instances_text, milliseconds
+
+_LINE_SECONDS = 2.0
+_BARS = "▁▂▃▄▅▆▇█"
+_BARS_WIDTH = 40
+
+
+class Display(Protocol):
+    """Shows samples."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+
+    def show(self, sample: Sample) -> None:
+        """Show one."""
+
+
+def display(console: Console, title: str) -> Display:
+    """Return the display that fits the terminal."""
+    if console.is_terminal and "NO_COLOR" not in os.environ:
+        return LiveTable(console, title)
+    return Lines(console)
+
+
+class Lines:
+    """A line every two seconds, for a pipe or a log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, sample: Sample) -> None:
+        """Print a line if two seconds have passed."""
+        if sample.t < self._next:
+            return
+        self._next = sample.t + _LINE_SECONDS - 0.25  # samples come about every half second
+        self._console.print(line(sample), highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveTable:
+    """A table that is drawn anew with every sample."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._rates: list[float] = []
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, sample: Sample) -> None:
+        """Draw a sample."""
+        self._rates = [*self._rates, sample.rps][-_BARS_WIDTH:]
+        table = Table(title=self._title, title_justify="left", caption=bars(self._rates))
+        for name in ("time", "users", "requests/s", "p50", "p95", "p99", "failures", "instances"):
+            table.add_column(name, justify="right", no_wrap=True)
+        failures = f"{sample.failures:,}"
+        table.add_row(
+            f"{sample.t:.0f} s",
+            str(sample.users),
+            f"[bold cyan]{sample.rps:,.0f}[/]",
+            milliseconds(sample.p50_ms),
+            milliseconds(sample.p95_ms),
+            milliseconds(sample.p99_ms),
+            f"[bold red]{failures}[/]" if sample.failures else f"[green]{failures}[/]",
+            f"[bold]{instances_text(sample)}[/]",
+        )
+        self._live.update(table)
+
+
+def line(sample: Sample) -> str:
+    """Return a sample in one line."""
+    return (
+        f"{sample.t:6.1f} s  users {sample.users:<4d} {sample.rps:8,.0f} requests/s  "
+        f"p50 {milliseconds(sample.p50_ms):>9}  p99 {milliseconds(sample.p99_ms):>9}  "
+        f"failures {sample.failures:<5d} instances {instances_text(sample)}"
+    )
+
+
+def bars(values: list[float]) -> str:
+    """Return the values as a line of bars, the highest one full."""
+    top = max(values, default=0.0) or 1.0
+    return "".join(_BARS[min(int(v / top * len(_BARS)), len(_BARS) - 1)] for v in values)

@@ -1,0 +1,222 @@
+"""What AWS says about the endpoint: instances, scaling activities, the policy, the metric.
+
+A service that answers an error does not stop a load test: the error becomes a note of the report.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loadtest.cloud_clock import CloudClock
+from loadtest.errors import UsageError
+from loadtest.samples import MetricPoint, ScalingActivity
+
+VARIANT = "AllTraffic"
+_PERIOD_SECONDS = 60
+# GetMetricStatistics returns at most 1440 data points.
+_MAX_PERIODS = 1440
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """What DescribeEndpoint says of the variant; None where it says nothing."""
+
+    status: str | None = None
+    current_instances: int | None = None
+    desired_instances: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingFacts:
+    """The scalable target and its target-tracking policy."""
+
+    target_value: float | None = None
+    min_instances: int | None = None
+    max_instances: int | None = None
+
+
+class Observer:
+    """Reads of one endpoint."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        config = Config(
+            connect_timeout=5,
+            read_timeout=10,
+            retries={"total_max_attempts": 2},
+            max_pool_connections=2,
+        )
+        session = boto3.Session(region_name=region)
+        self._endpoint = endpoint
+        self._resource_id = f"endpoint/{endpoint}/variant/{VARIANT}"
+        self._sagemaker: Any = session.client("sagemaker", config=config)
+        self._scaling: Any = session.client("application-autoscaling", config=config)
+        self._cloudwatch: Any = session.client("cloudwatch", config=config)
+        self._notes: dict[str, str] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what could not be read and why, each once."""
+        return [f"{what}: {why}" for what, why in self._notes.items()]
+
+    def check(self) -> None:
+        """Refuse an endpoint that the service says is not there.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        try:
+            self._sagemaker.describe_endpoint(EndpointName=self._endpoint)
+        except ClientError as error:
+            message = error.response.get("Error", {}).get("Message", "")
+            if "could not find" in message.lower():
+                found = self._read("ListEndpoints", self._list_endpoints, list[str]())
+                names = ", ".join(found) or "none"
+                raise UsageError(
+                    f"there is no endpoint '{self._endpoint}'; the endpoints are: {names}"
+                ) from None
+        except BotoCoreError:
+            return  # the first reading of the run will note it
+
+    def state(self) -> EndpointState:
+        """Return the endpoint's state now."""
+        return self._read("DescribeEndpoint", self._state, EndpointState())
+
+    def scaling(self) -> ScalingFacts:
+        """Return the scalable target and its policy."""
+        return self._read("DescribeScalingPolicies", self._facts, ScalingFacts())
+
+    def activities(self, clock: CloudClock) -> list[ScalingActivity]:
+        """Return the activities since the load began, oldest first."""
+        return self._read(
+            "DescribeScalingActivities", lambda: self._activities(clock), list[ScalingActivity]()
+        )
+
+    def invocations_per_instance(self, clock: CloudClock, seconds: float) -> list[MetricPoint]:
+        """Return the whole minutes of InvocationsPerInstance from the start to `seconds` later."""
+        return self._read(
+            "GetMetricStatistics", lambda: self._metric(clock, seconds), list[MetricPoint]()
+        )
+
+    def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
+        try:
+            return read()
+        except (ClientError, BotoCoreError) as error:
+            self._notes.setdefault(what, str(error))
+            return otherwise
+
+    def _list_endpoints(self) -> list[str]:
+        return [item["EndpointName"] for item in self._sagemaker.list_endpoints()["Endpoints"]]
+
+    def _state(self) -> EndpointState:
+        answer = self._sagemaker.describe_endpoint(EndpointName=self._endpoint)
+        for variant in answer.get("ProductionVariants", []):
+            if variant.get("VariantName") == VARIANT:
+                return EndpointState(
+                    answer.get("EndpointStatus"),
+                    variant.get("CurrentInstanceCount"),
+                    variant.get("DesiredInstanceCount"),
+                )
+        return EndpointState(answer.get("EndpointStatus"))
+
+    def _facts(self) -> ScalingFacts:
+        where = {"ServiceNamespace": "sagemaker"}
+        targets = self._scaling.describe_scalable_targets(
+            **where, ResourceIds=[self._resource_id]
+        ).get("ScalableTargets", [])
+        policies = self._scaling.describe_scaling_policies(
+            **where, ResourceId=self._resource_id
+        ).get("ScalingPolicies", [])
+        if not targets:
+            self._notes.setdefault("Scaling", f"no scalable target for {self._resource_id}")
+        tracking = [
+            p["TargetTrackingScalingPolicyConfiguration"]
+            for p in policies
+            if "TargetTrackingScalingPolicyConfiguration" in p
+        ]
+        return ScalingFacts(
+            float(tracking[0]["TargetValue"]) if tracking else None,
+            targets[0].get("MinCapacity") if targets else None,
+            targets[0].get("MaxCapacity") if targets else None,
+        )
+
+    def _activities(self, clock: CloudClock) -> list[ScalingActivity]:
+        pages = self._scaling.get_paginator("describe_scaling_activities").paginate(
+            ServiceNamespace="sagemaker", ResourceId=self._resource_id
+        )
+        found = []
+        for item in (item for page in pages for item in page.get("ScalingActivities", [])):
+            start = clock.offset(item["StartTime"])
+            if start < 0:
+                break  # newest first: the rest is older than the load
+            end = clock.offset(item["EndTime"]) if "EndTime" in item else None
+            found.append(
+                ScalingActivity(
+                    round(start, 2),
+                    None if end is None else round(end, 2),
+                    item.get("StatusCode", ""),
+                    item.get("Description", ""),
+                    item.get("Cause", ""),
+                )
+            )
+        return sorted(found, key=lambda activity: activity.start)
+
+    def _metric(self, clock: CloudClock, seconds: float) -> list[MetricPoint]:
+        end = clock.at(seconds)
+        start = max(
+            clock.at(0) - timedelta(seconds=_PERIOD_SECONDS),
+            end - timedelta(seconds=_MAX_PERIODS * _PERIOD_SECONDS),
+        )
+        answer = self._cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="InvocationsPerInstance",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": self._endpoint},
+                {"Name": "VariantName", "Value": VARIANT},
+            ],
+            StartTime=start,
+            EndTime=end,
+            Period=_PERIOD_SECONDS,
+            Statistics=["Sum"],
+        )
+        length = _PERIOD_SECONDS / clock.speed
+        points = [
+            MetricPoint(round(clock.offset(p["Timestamp"]), 3), length, float(p["Sum"]))
+            for p in answer.get("Datapoints", [])
+        ]
+        # The minute that the end cut off would look like a drop.
+        whole = [point for point in points if point.start + length <= seconds]
+        return sorted(whole, key=lambda point: point.start)
+
+
+class StateWatcher:
+    """Keeps the latest EndpointState, read in a thread about twice a second."""
+
+    def __init__(self, observer: Observer, interval_seconds: float = 0.5) -> None:
+        self._observer = observer
+        self._interval_seconds = interval_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="endpoint-watcher", daemon=True)
+        self.latest = EndpointState()
+
+    def __enter__(self) -> StateWatcher:
+        self.latest = self._observer.state()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval_seconds):
+            self.latest = self._observer.state()

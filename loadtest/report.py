@@ -1,0 +1,114 @@
+"""The report of a run, from the files in its directory alone.
+
+report.html (self-contained), summary.json and the plots.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.table import Table
+
+from loadtest.errors import UsageError
+from loadtest.plots import draw
+from loadtest.samples import RunRecord, read_samples
+from loadtest.summary import Summary, milliseconds, summarise
+
+_SAMPLES_FILE = "samples.jsonl"
+_RECORD_FILE = "run.json"
+_TEMPLATE = "report.html.jinja"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of the report's head: its name, its value, and a remark."""
+
+    name: str
+    value: str
+    remark: str = ""
+    bad: bool = False
+
+
+def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
+    """Write the report of a run's directory; return its summary, its record and its path.
+
+    Raises:
+        UsageError: the directory does not hold a run.
+    """
+    try:
+        record = RunRecord.from_json((directory / _RECORD_FILE).read_text("utf-8"))
+        with (directory / _SAMPLES_FILE).open(encoding="utf-8") as lines:
+            samples = read_samples(lines)
+    except OSError as error:
+        raise UsageError(
+            f"{directory} holds no finished run: cannot read {error.filename} ({error.strerror})"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{directory} holds no readable run: {error}") from None
+    summary = summarise(record, samples)
+    overview = draw(record, samples, directory)[0]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    html = environment.get_template(_TEMPLATE).render(
+        record=record,
+        summary=summary,
+        figures=figures(summary, record),
+        plot=base64.b64encode(overview.read_bytes()).decode(),
+    )
+    path = directory / "report.html"
+    path.write_text(html, "utf-8")
+    summary_text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False) + "\n"
+    (directory / "summary.json").write_text(summary_text, "utf-8")
+    return summary, record, path
+
+
+def figures(summary: Summary, record: RunRecord) -> list[Figure]:
+    """Return the figures in the order people ask for them."""
+    first = summary.first_scale_out_seconds
+    scaled = "none" if first is None else f"{first:.1f} s"
+    remark = "after the load began" if first is not None else ""
+    if first is not None and record.clock_speed != 1:
+        remark += f", {first * record.clock_speed:.0f} s in cloud time"
+    accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
+    return [
+        Figure("requests/s", f"{summary.rps:,.0f}", f"peak {summary.peak_rps:,.0f}"),
+        Figure("requests", f"{summary.requests:,}", f"in {summary.seconds:.1f} s"),
+        Figure(
+            "failures",
+            f"{summary.failures:,}",
+            f"{summary.failure_share:.2%} of the requests",
+            bad=summary.failures > 0,
+        ),
+        Figure("p50", milliseconds(summary.p50_ms)),
+        Figure("p95", milliseconds(summary.p95_ms)),
+        Figure("p99", milliseconds(summary.p99_ms), f"max {milliseconds(summary.max_ms)}"),
+        Figure("accuracy under load", accuracy, f"{record.correct:,} of {record.answers:,} right"),
+        Figure("instances", _instances(summary), "lowest → highest"),
+        Figure("first scale-out", scaled, remark),
+    ]
+
+
+def summary_table(summary: Summary, record: RunRecord) -> Table:
+    """Return the figures for the terminal."""
+    verdict = "passed" if summary.passed else "FAILED"
+    table = Table(title=f"{record.endpoint}: {verdict}", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for figure in figures(summary, record):
+        table.add_row(figure.name, figure.value, figure.remark)
+    for text, count in record.errors.items():
+        table.add_row("failure", f"{count:,}", text)
+    return table
+
+
+def _instances(summary: Summary) -> str:
+    low, high = summary.instances_min, summary.instances_max
+    if low is None:
+        return "–"
+    return str(low) if low == high else f"{low} → {high}"

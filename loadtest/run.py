@@ -1,0 +1,239 @@
+"""A run: start the generator, watch the endpoint, write the files.
+
+generator (child process) ──JSON lines──┐
+StateWatcher (thread)     ──latest──────┴→ Sample → terminal, samples.jsonl
+at the end: activities, policy, metric → run.json → report
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+
+from loadtest.cloud_clock import CloudClock, read_clock
+from loadtest.errors import GeneratorError
+from loadtest.live import Display, display
+from loadtest.observer import EndpointState, Observer, StateWatcher
+from loadtest.payloads import read_payloads
+from loadtest.samples import RunRecord, Sample, sample_to_line
+from loadtest.shapes import Load
+from loadtest.signing import find_credentials
+
+SAMPLES_FILE = "samples.jsonl"
+RECORD_FILE = "run.json"
+_GENERATOR_LOG = "generator.log"
+_WATCH_STEP_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What to run.
+
+    Attributes:
+        endpoint: the endpoint's name.
+        dataset: the dataset zip whose validation rows are sent.
+        load: users over time.
+        region: the AWS region.
+        endpoint_url: of a local cloud; None is real AWS.
+        think_seconds: a user's pause between an answer and its next request.
+        watch_seconds: how long the endpoint is watched after the load, to see it scale in.
+        out: the directory of the files.
+    """
+
+    endpoint: str
+    dataset: Path
+    load: Load
+    region: str
+    endpoint_url: str | None
+    think_seconds: float
+    watch_seconds: float
+    out: Path
+
+    @property
+    def url(self) -> str:
+        """Return the base URL of the runtime service."""
+        return self.endpoint_url or f"https://runtime.sagemaker.{self.region}.amazonaws.com"
+
+
+def run(settings: RunSettings, console: Console) -> RunRecord:
+    """Run a load test and write its files; Ctrl-C ends the load early and still reports.
+
+    Raises:
+        UsageError: no credentials, no such endpoint, or an unreadable dataset.
+        GeneratorError: the load generator ended badly.
+    """
+    find_credentials()
+    rows = len(read_payloads(settings.dataset.read_bytes(), settings.dataset.name))
+    observer = Observer(settings.endpoint, settings.region)
+    observer.check()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    console.print(
+        f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: up to "
+        f"{settings.load.users} users for {settings.load.duration_seconds:g} s, "
+        f"{rows} rows of {settings.dataset.name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with (
+        StateWatcher(observer) as watcher,
+        (settings.out / SAMPLES_FILE).open("w", encoding="utf-8") as samples,
+        display(console, f"load test of {settings.endpoint}") as shown,
+    ):
+        recording = _Recording(watcher, samples, shown)
+        with _generator(settings) as child:
+            clock, final = _follow(child, settings, recording)
+        if final is None:
+            raise GeneratorError(_why(child, settings.out / _GENERATOR_LOG))
+        recording.watch(settings.watch_seconds)
+    facts = observer.scaling()
+    notes = ["the load generator's processor was over 90 % busy"] if final.pop("busy") else []
+    record = RunRecord(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        url=settings.url,
+        shape=settings.load.shape,
+        users=settings.load.users,
+        duration_seconds=settings.load.duration_seconds,
+        dataset=settings.dataset.name,
+        started=started,
+        clock_speed=clock.speed,
+        target_value=facts.target_value,
+        min_instances=facts.min_instances,
+        max_instances=facts.max_instances,
+        activities=observer.activities(clock),
+        invocations_per_instance=observer.invocations_per_instance(clock, recording.seconds),
+        **final,
+    )
+    record = replace(record, notes=[*notes, *observer.notes])
+    (settings.out / RECORD_FILE).write_text(record.to_json(), "utf-8")
+    return record
+
+
+class _Recording:
+    """Joins the generator's figures with the endpoint's state, for the file and the terminal."""
+
+    def __init__(self, watcher: StateWatcher, samples: IO[str], shown: Display) -> None:
+        self._watcher = watcher
+        self._samples = samples
+        self._shown = shown
+        self._last = Sample(0.0, 0, 0, 0, 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Return the moment of the last sample."""
+        return self._last.t
+
+    def begin(self) -> None:
+        """Record the state before the first request."""
+        self._add(self._last)
+
+    def stats(self, line: dict[str, Any]) -> None:
+        """Record a stats line of the generator."""
+        self._add(Sample(**line))
+
+    def watch(self, seconds: float) -> None:
+        """Go on without a load; Ctrl-C ends it."""
+        began, at = time.monotonic(), self._last.t
+        idle = replace(self._last, users=0, rps=0.0, p50_ms=None, p95_ms=None, p99_ms=None)
+        try:
+            while (passed := time.monotonic() - began) < seconds:
+                time.sleep(min(_WATCH_STEP_SECONDS, seconds - passed))
+                self._add(replace(idle, t=round(at + time.monotonic() - began, 3)))
+        except KeyboardInterrupt:
+            return
+
+    def _add(self, sample: Sample) -> None:
+        state: EndpointState = self._watcher.latest
+        sample = replace(
+            sample,
+            current_instances=state.current_instances,
+            desired_instances=state.desired_instances,
+            endpoint_status=state.status,
+        )
+        self._last = sample
+        self._samples.write(sample_to_line(sample))
+        self._samples.flush()
+        self._shown.show(sample)
+
+
+@contextmanager
+def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
+    """Start the generator, and see that it ends."""
+    document = {
+        "endpoint": settings.endpoint,
+        "url": settings.url,
+        "region": settings.region,
+        "dataset": str(settings.dataset.resolve()),
+        "think_seconds": settings.think_seconds,
+        "load": asdict(settings.load),
+    }
+    # The package must be found whatever the directory this command was started in.
+    root = str(Path(__file__).resolve().parent.parent)
+    search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    with (settings.out / _GENERATOR_LOG).open("w", encoding="utf-8") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "loadtest.generator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": search},
+        )
+    try:
+        assert child.stdin is not None  # noqa: S101 - asked for above
+        with child.stdin as stdin:
+            stdin.write(json.dumps(document) + "\n")
+        yield child
+    finally:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _follow(
+    child: subprocess.Popen[str], settings: RunSettings, recording: _Recording
+) -> tuple[CloudClock, dict[str, Any] | None]:
+    """Record what the generator says to its end; return the clock and its last line."""
+    clock = CloudClock(time.time())
+    while True:
+        try:
+            line = child.stdout.readline() if child.stdout is not None else ""
+            if not line:
+                return clock, None
+            message: dict[str, Any] = json.loads(line)
+            kind = message.pop("kind")
+            if kind == "started":
+                clock = read_clock(settings.endpoint_url)
+                recording.begin()
+            elif kind == "stats":
+                recording.stats(message)
+            else:
+                return clock, message
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGTERM)
+
+
+def _why(child: subprocess.Popen[str], log: Path) -> str:
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    said = lines[-1].strip() if lines else "it said nothing"
+    return f"the load generator ended with status {child.returncode}: {said} (see {log})"

@@ -1,0 +1,101 @@
+"""Pure: how many users at which moment, as data.
+
+A shape is a list of points (share of the duration, share of the users); between two points the
+number of users follows the line, and two points at one moment are a jump.
+
+    constant  ────────      ramp  ╱▔▔      step  ▁▃▅▇      spike  ▁▁▇▇▁▁
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from loadtest.errors import UsageError
+
+Points = tuple[tuple[float, float], ...]
+
+SHAPES: Mapping[str, Points] = {
+    "constant": ((0.0, 1.0), (1.0, 1.0)),
+    "ramp": ((0.0, 0.0), (0.8, 1.0), (1.0, 1.0)),
+    "step": (
+        (0.0, 0.25),
+        (0.25, 0.25),
+        (0.25, 0.5),
+        (0.5, 0.5),
+        (0.5, 0.75),
+        (0.75, 0.75),
+        (0.75, 1.0),
+        (1.0, 1.0),
+    ),
+    "spike": ((0.0, 0.1), (0.3, 0.1), (0.3, 1.0), (0.7, 1.0), (0.7, 0.1), (1.0, 0.1)),
+}
+
+MAX_USERS = 1000
+MAX_DURATION_SECONDS = 3600.0
+_DURATION = re.compile(r"(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A bounded load.
+
+    Attributes:
+        shape: a name of SHAPES.
+        users: at the peak, 1 to MAX_USERS.
+        spawn_rate: users started a second, at most.
+        duration_seconds: 1 to MAX_DURATION_SECONDS.
+    """
+
+    shape: str
+    users: int
+    spawn_rate: float
+    duration_seconds: float
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.shape not in SHAPES:
+            problems.append(f"--shape is '{self.shape}'; it must be {' or '.join(SHAPES)}")
+        if not 1 <= self.users <= MAX_USERS:
+            problems.append(f"--users is {self.users}; it must be from 1 to {MAX_USERS}")
+        if not 0 < self.spawn_rate <= MAX_USERS:
+            problems.append(
+                f"--spawn-rate is {self.spawn_rate:g}; it must be above 0 to {MAX_USERS}"
+            )
+        if not 1 <= self.duration_seconds <= MAX_DURATION_SECONDS:
+            problems.append(
+                f"--duration is {self.duration_seconds:g} s; it must be from 1 s to "
+                f"{MAX_DURATION_SECONDS:g} s"
+            )
+        if problems:
+            raise UsageError("; ".join(problems))
+
+    def users_at(self, seconds: float) -> int | None:
+        """Return the users wanted at a moment, at least one; None once the load is over."""
+        if seconds >= self.duration_seconds:
+            return None
+        share = _interpolate(SHAPES[self.shape], max(0.0, seconds) / self.duration_seconds)
+        return max(1, round(share * self.users))
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of `30s`, `2m`, `1m30s` or `45`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise UsageError(f"'{text}' is not a duration; write it as 30s, 2m or 1m30s")
+    minutes, seconds = match.groups()
+    return int(minutes or 0) * 60 + float(seconds or 0)
+
+
+def _interpolate(points: Points, at: float) -> float:
+    for (left, low), (right, high) in pairwise(points):
+        # The right end belongs to the next piece: at a jump the new level holds.
+        if left <= at < right:
+            return low + (high - low) * (at - left) / (right - left)
+    return points[-1][1]

@@ -1,0 +1,237 @@
+"""CloudWatch alarms that evaluate: M of N, missing data, actions on a change of state.
+
+moto keeps alarms and metrics; this module reads both every ten clock seconds, decides (pure), and
+tells the actions: a scaling policy each minute that the alarm is in ALARM, a topic once a change.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+Differs: composite alarms, metric math and percentiles are kept but not evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from localcloud.clock import wall_sleep
+from localcloud.cloud import Cloud
+from localcloud.passive import backend
+from localcloud.routing import Scope
+
+log = logging.getLogger("localcloud.alarms")
+
+_EVALUATE_CLOCK_SECONDS = 10.0
+_MINIMUM_PAUSE_SECONDS = 0.1
+_SCALING_POLICY = ":scalingPolicy:"
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+
+# (policy ARN, alarm name, latest value): a policy's alarm is in ALARM.
+OnScalingAlarm = Callable[[str, str, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """What decides an alarm's state."""
+
+    comparison: str
+    threshold: float
+    evaluation_periods: int
+    datapoints_to_alarm: int
+    treat_missing_data: str = "missing"
+
+
+def evaluate(rule: AlarmRule, values: Sequence[float | None]) -> str | None:
+    """Return the state that the newest `evaluation_periods` values mean; None leaves it as it is.
+
+    Args:
+        rule: the alarm.
+        values: one a period, oldest first; None where there is no data.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-missing-data
+    """
+    breaches = _COMPARE[rule.comparison]
+    window = list(values[-rule.evaluation_periods :])
+    known = [breaches(value, rule.threshold) for value in window if value is not None]
+    missing = len(window) - len(known) + max(rule.evaluation_periods - len(window), 0)
+    if rule.treat_missing_data == "breaching":
+        known += [True] * missing
+    elif rule.treat_missing_data == "notBreaching":
+        known += [False] * missing
+    elif missing:
+        if not known:
+            return None if rule.treat_missing_data == "ignore" else "INSUFFICIENT_DATA"
+        if sum(known) < rule.datapoints_to_alarm and sum(known) + missing >= (
+            rule.datapoints_to_alarm
+        ):
+            # Too few points to say: the state stays (a new alarm keeps INSUFFICIENT_DATA).
+            return None
+    return "ALARM" if sum(known) >= rule.datapoints_to_alarm else "OK"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """An alarm with its datapoints, read in moto's thread."""
+
+    scope: Scope
+    name: str
+    rule: AlarmRule
+    state: str
+    actions: dict[str, list[str]]
+    actions_enabled: bool
+    values: list[float | None]
+
+
+class AlarmEvaluator:
+    """Evaluates every metric alarm, for ever."""
+
+    def __init__(self, cloud: Cloud, on_scaling_alarm: OnScalingAlarm) -> None:
+        self._cloud = cloud
+        self._on_scaling_alarm = on_scaling_alarm
+        self._last_scaling: dict[tuple[Scope, str], datetime] = {}
+
+    async def run(self) -> None:
+        """Evaluate for ever."""
+        clock = self._cloud.clock
+        pause = max(clock.wall_seconds(_EVALUATE_CLOCK_SECONDS), _MINIMUM_PAUSE_SECONDS)
+        while True:
+            await wall_sleep(pause)
+            try:
+                readings = await self._cloud.passive.call(_read_alarms, clock.now())
+                for reading in readings:
+                    await self._apply(reading)
+            except Exception:
+                log.exception("alarm evaluation failed")
+
+    async def _apply(self, reading: _Reading) -> None:
+        state = evaluate(reading.rule, reading.values) or reading.state
+        changed = state != reading.state
+        if changed:
+            await self._cloud.passive.call(_set_state, reading, state)
+        if not reading.actions_enabled:
+            return
+        now = self._cloud.clock.now()
+        key = (reading.scope, reading.name)
+        latest = next((v for v in reversed(reading.values) if v is not None), None)
+        for action in reading.actions[state]:
+            if _SCALING_POLICY in action:
+                due = now - self._last_scaling.get(key, datetime.min.replace(tzinfo=UTC))
+                if changed or due >= timedelta(seconds=60):
+                    self._last_scaling[key] = now
+                    self._on_scaling_alarm(action, reading.name, latest)
+            elif changed and ":sns:" in action:
+                await self._publish(reading, action, state)
+
+    async def _publish(self, reading: _Reading, topic_arn: str, state: str) -> None:
+        message = {
+            "AlarmName": reading.name,
+            "NewStateValue": state,
+            "OldStateValue": reading.state,
+            "StateChangeTime": self._cloud.clock.now().isoformat(),
+            "Region": reading.scope.region,
+            "AWSAccountId": reading.scope.account,
+        }
+        try:
+            await self._cloud.api(
+                reading.scope,
+                "sns",
+                "publish",
+                TopicArn=topic_arn,
+                Subject=f'{state}: "{reading.name}"'[:100],
+                Message=json.dumps(message),
+            )
+        except Exception as error:
+            log.warning("alarm %s could not reach %s: %s", reading.name, topic_arn, error)
+
+
+def _read_alarms(now: datetime) -> list[_Reading]:
+    from moto.backends import get_backend
+
+    readings = []
+    backends: Any = get_backend("cloudwatch")
+    for account, by_region in list(backends.items()):
+        for region, cloudwatch in list(by_region.items()):
+            for alarm in list(cloudwatch.alarms.values()):
+                if alarm.rule or alarm.metric_data_queries or not alarm.statistic:
+                    continue
+                scope = Scope(account, region)
+                rule = AlarmRule(
+                    comparison=alarm.comparison_operator,
+                    threshold=float(alarm.threshold),
+                    evaluation_periods=int(alarm.evaluation_periods),
+                    datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
+                    treat_missing_data=alarm.treat_missing_data or "missing",
+                )
+                readings.append(
+                    _Reading(
+                        scope,
+                        alarm.name,
+                        rule,
+                        alarm.state_value,
+                        {
+                            "ALARM": list(alarm.alarm_actions or []),
+                            "OK": list(alarm.ok_actions or []),
+                            "INSUFFICIENT_DATA": list(alarm.insufficient_data_actions or []),
+                        },
+                        bool(alarm.actions_enabled),
+                        _values(cloudwatch, alarm, now),
+                    )
+                )
+    return readings
+
+
+def _values(cloudwatch: Any, alarm: Any, now: datetime) -> list[float | None]:
+    """Return the statistic of the last complete periods, oldest first."""
+    period = int(alarm.period)
+    count = int(alarm.evaluation_periods)
+    end = math.floor(now.timestamp() / period) * period
+    buckets: list[list[Any]] = [[] for _ in range(count)]
+    wanted = {(d.name, d.value) for d in alarm.dimensions}
+    for datum in reversed(cloudwatch.metric_data):
+        if datum.name != alarm.metric_name or datum.namespace != alarm.namespace:
+            continue
+        stamp = datum.timestamp
+        stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+        index = count - 1 - math.floor((end - 1e-6 - stamp.timestamp()) / period)
+        if 0 <= index < count and {(d.name, d.value) for d in datum.dimensions} == wanted:
+            buckets[index].append(datum)
+    return [_statistic(bucket, alarm.statistic) for bucket in buckets]
+
+
+def _statistic(data: list[Any], statistic: str) -> float | None:
+    if not data:
+        return None
+    counts = [getattr(d, "sample_count", 1.0) for d in data]
+    sums = [d.sum if hasattr(d, "sum") else d.value for d in data]
+    match statistic:
+        case "Sum":
+            return float(sum(sums))
+        case "SampleCount":
+            return float(sum(counts))
+        case "Average":
+            return float(sum(sums)) / max(sum(counts), 1.0)
+        case "Minimum":
+            return float(min(getattr(d, "min", getattr(d, "value", 0.0)) for d in data))
+        case _:
+            return float(max(getattr(d, "max", getattr(d, "value", 0.0)) for d in data))
+
+
+def _set_state(reading: _Reading, state: str) -> None:
+    alarm = backend("cloudwatch", reading.scope).alarms.get(reading.name)
+    if alarm is not None:
+        shown = ", ".join("none" if v is None else f"{v:g}" for v in reading.values)
+        alarm.update_state(
+            f"The last {len(reading.values)} datapoints were [{shown}] against the threshold "
+            f"{reading.rule.threshold:g} ({reading.rule.comparison}).",
+            json.dumps({"recentDatapoints": reading.values, "threshold": reading.rule.threshold}),
+            state,
+        )

@@ -1,0 +1,126 @@
+"""Target tracking's decision. Pure: it takes the time and everything else it needs.
+
+Scale out is proportional: ceil(capacity × metric / target). With 2 instances at 300 invocations a
+minute each and a target of 120 it is ceil(2 × 300 / 120) = 5. Scale in is gradual: a tenth of the
+capacity at most, at least one instance, and never below what the metric needs.
+
+Source: https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
+Inferred: AWS publishes neither the formula of scale out nor the step of scale in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which of the two alarms asks."""
+
+    OUT = "AlarmHigh"
+    IN = "AlarmLow"
+
+
+class NotScaled(StrEnum):
+    """Why nothing changed, in AWS's codes where it has one."""
+
+    AT_MAXIMUM = "AlreadyAtMaxCapacity"
+    AT_MINIMUM = "AlreadyAtMinCapacity"
+    COOLING_DOWN = "CooldownInEffect"
+    DISABLED = "ScaleInDisabled"
+    NO_DATA = "NoData"
+    NOT_NEEDED = "AlreadyAtDesiredCapacity"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTracking:
+    """A target tracking policy with its target's limits."""
+
+    target_value: float
+    minimum: int
+    maximum: int
+    scale_out_cooldown_seconds: float = 300.0
+    scale_in_cooldown_seconds: float = 300.0
+    scale_in_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """When capacity last changed by this policy, and which way."""
+
+    direction: Direction
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The capacity to have, or why it stays."""
+
+    capacity: int
+    not_scaled: NotScaled | None = None
+
+
+def decide(
+    policy: TargetTracking,
+    direction: Direction,
+    capacity: int,
+    metric: float | None,
+    last: LastChange | None,
+    now: datetime,
+) -> Decision:
+    """Return the capacity that a breached alarm leads to.
+
+    Args:
+        policy: target and limits.
+        direction: which alarm is in ALARM.
+        capacity: instances now, at least 1.
+        metric: the tracked metric's latest value; None when there is no data, which never scales.
+        last: the policy's last change.
+        now: the time.
+    """
+    if metric is None:
+        return Decision(capacity, NotScaled.NO_DATA)
+    needed = math.ceil(capacity * metric / policy.target_value)
+    if direction is Direction.OUT:
+        return _out(policy, capacity, needed, last, now)
+    return _in(policy, capacity, needed, last, now)
+
+
+def _out(
+    policy: TargetTracking, capacity: int, needed: int, last: LastChange | None, now: datetime
+) -> Decision:
+    if capacity >= policy.maximum:
+        return Decision(capacity, NotScaled.AT_MAXIMUM)
+    if _cooling(last, Direction.OUT, policy.scale_out_cooldown_seconds, now):
+        return Decision(capacity, NotScaled.COOLING_DOWN)
+    wanted = min(max(needed, policy.minimum), policy.maximum)
+    return Decision(wanted) if wanted > capacity else Decision(capacity, NotScaled.NOT_NEEDED)
+
+
+def _in(
+    policy: TargetTracking, capacity: int, needed: int, last: LastChange | None, now: datetime
+) -> Decision:
+    if policy.scale_in_disabled:
+        return Decision(capacity, NotScaled.DISABLED)
+    if capacity <= policy.minimum:
+        return Decision(capacity, NotScaled.AT_MINIMUM)
+    # A scale-in waits for the cooldown of whichever change came last.
+    if _cooling(last, Direction.IN, policy.scale_in_cooldown_seconds, now) or _cooling(
+        last, Direction.OUT, policy.scale_out_cooldown_seconds, now
+    ):
+        return Decision(capacity, NotScaled.COOLING_DOWN)
+    step = max(1, capacity // 10)
+    wanted = max(capacity - step, needed, policy.minimum)
+    return Decision(wanted) if wanted < capacity else Decision(capacity, NotScaled.NOT_NEEDED)
+
+
+def _cooling(
+    last: LastChange | None, direction: Direction, cooldown_seconds: float, now: datetime
+) -> bool:
+    return (
+        last is not None
+        and last.direction is direction
+        and now - last.at < timedelta(seconds=cooldown_seconds)
+    )

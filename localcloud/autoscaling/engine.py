@@ -1,0 +1,213 @@
+"""What an alarm of a policy leads to: a decision, a change of the variant, an activity."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+from localcloud.autoscaling.decision import (
+    Direction,
+    LastChange,
+    NotScaled,
+    TargetTracking,
+    decide,
+)
+from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
+from localcloud.cloud import Cloud
+from localcloud.routing import Scope
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.autoscaling")
+
+_POLL_CLOCK_SECONDS = 3.0
+_NOT_SCALED_SHOWN = (NotScaled.AT_MAXIMUM, NotScaled.AT_MINIMUM)
+
+
+class ScalingEngine:
+    """Changes the desired instance count of variants."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        targets: Collection[ScalableTarget],
+        policies: Collection[ScalingPolicy],
+        activities: Collection[Activity],
+    ) -> None:
+        self._cloud = cloud
+        self._targets = targets
+        self._policies = policies
+        self._activities = activities
+        self._busy: set[str] = set()
+
+    def on_alarm(self, policy_arn: str, alarm_name: str, metric: float | None) -> None:
+        """React to an alarm of a policy that is in ALARM (called once a minute while it is)."""
+        policy = self._policies.get(policy_arn)
+        target = self._targets.get(policy.target) if policy is not None else None
+        if policy is None or target is None or target.key in self._busy:
+            return
+        self._busy.add(target.key)
+        self._cloud.spawn(
+            f"scale {target.resource_id}", self._react(target, policy, alarm_name, metric)
+        )
+
+    def enforce_limits(self, target: ScalableTarget) -> None:
+        """Bring a newly registered target's capacity between its limits."""
+        self._cloud.spawn(f"limits {target.resource_id}", self._enforce(target))
+
+    async def _react(
+        self, target: ScalableTarget, policy: ScalingPolicy, alarm_name: str, metric: float | None
+    ) -> None:
+        try:
+            variant = await self._variant(target)
+            if variant is None:
+                return
+            direction = Direction.OUT if "AlarmHigh" in alarm_name else Direction.IN
+            suspended = (
+                "DynamicScalingOutSuspended"
+                if direction is Direction.OUT
+                else "DynamicScalingInSuspended"
+            )
+            if target.suspended.get(suspended):
+                return
+            now = self._cloud.clock.now()
+            last = (
+                LastChange(policy.last_direction, policy.last_change)
+                if policy.last_direction and policy.last_change
+                else None
+            )
+            capacity = variant["DesiredInstanceCount"]
+            decision = decide(tracking_of(policy, target), direction, capacity, metric, last, now)
+            cause = f"monitor alarm {alarm_name} in state ALARM triggered policy {policy.name}"
+            if decision.not_scaled is not None:
+                self._note_not_scaled(target, decision.not_scaled, capacity, cause)
+                return
+            policy.last_direction, policy.last_change = direction, now
+            self._policies.put(policy.arn, policy)
+            await self._set_capacity(target, decision.capacity, cause)
+        finally:
+            self._busy.discard(target.key)
+
+    async def _enforce(self, target: ScalableTarget) -> None:
+        variant = await self._variant(target)
+        if variant is None:
+            return
+        capacity = variant["DesiredInstanceCount"]
+        if capacity < target.minimum:
+            await self._set_capacity(
+                target, target.minimum, f"minimum capacity was set to {target.minimum}"
+            )
+        elif capacity > target.maximum:
+            await self._set_capacity(
+                target, target.maximum, f"maximum capacity was set to {target.maximum}"
+            )
+
+    async def _variant(self, target: ScalableTarget) -> dict[str, Any] | None:
+        """Return the variant as DescribeEndpoint has it; None while it cannot be scaled."""
+        endpoint, variant_name = names_of(target.resource_id)
+        try:
+            answer = await self._cloud.api(
+                _scope(target), "sagemaker", "describe_endpoint", EndpointName=endpoint
+            )
+        except Exception as error:
+            log.info("%s cannot be scaled: %s", target.resource_id, error)
+            return None
+        if answer["EndpointStatus"] != "InService":
+            return None
+        variants: list[dict[str, Any]] = answer["ProductionVariants"]
+        return next((v for v in variants if v["VariantName"] == variant_name), None)
+
+    async def _set_capacity(self, target: ScalableTarget, capacity: int, cause: str) -> None:
+        endpoint, variant = names_of(target.resource_id)
+        activity = Activity(
+            id=str(uuid.uuid4()),
+            target=target.key,
+            description=f"Setting desired instance count to {capacity}.",
+            cause=cause,
+            started=self._cloud.clock.now(),
+            status="InProgress",
+            status_message=f"Successfully set desired instance count to {capacity}. "
+            "Waiting for change to be fulfilled by sagemaker.",
+        )
+        self._activities.put(activity.id, activity)
+        log.info("%s: %s (%s)", target.resource_id, activity.description, cause)
+        try:
+            await self._cloud.api(
+                _scope(target),
+                "sagemaker",
+                "update_endpoint_weights_and_capacities",
+                EndpointName=endpoint,
+                DesiredWeightsAndCapacities=[
+                    {"VariantName": variant, "DesiredInstanceCount": capacity}
+                ],
+            )
+            while True:
+                found = await self._variant(target)
+                if found is not None:
+                    break
+                await self._cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+            if found["CurrentInstanceCount"] == capacity:
+                activity.status = "Successful"
+                activity.status_message = (
+                    f"Successfully set desired instance count to {capacity}. "
+                    "Change successfully fulfilled by sagemaker."
+                )
+            else:
+                activity.status = "Unfulfilled"
+                activity.status_message = (
+                    f"The variant has {found['CurrentInstanceCount']} instances."
+                )
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            activity.status, activity.status_message = "Failed", str(error)
+        activity.ended = self._cloud.clock.now()
+        self._activities.put(activity.id, activity)
+
+    def _note_not_scaled(
+        self, target: ScalableTarget, reason: NotScaled, capacity: int, cause: str
+    ) -> None:
+        """Keep one activity a run of equal reasons, as IncludeNotScaledActivities shows them."""
+        if reason not in _NOT_SCALED_SHOWN:
+            return
+        mine = [a for a in self._activities.values() if a.target == target.key]
+        latest = max(mine, key=lambda a: a.started, default=None)
+        if latest is not None and [r["Code"] for r in latest.not_scaled] == [reason.value]:
+            return
+        limit = "MaxCapacity" if reason is NotScaled.AT_MAXIMUM else "MinCapacity"
+        now = self._cloud.clock.now()
+        activity = Activity(
+            id=str(uuid.uuid4()),
+            target=target.key,
+            description="Attempting to scale due to alarm triggered",
+            cause=cause,
+            started=now,
+            ended=now,
+            status="Unfulfilled",
+            not_scaled=[{"Code": reason.value, limit: capacity, "CurrentCapacity": capacity}],
+        )
+        self._activities.put(activity.id, activity)
+
+
+def names_of(resource_id: str) -> tuple[str, str]:
+    """Return endpoint and variant of `endpoint/<name>/variant/<name>`."""
+    _, endpoint, _, variant = resource_id.split("/")
+    return endpoint, variant
+
+
+def tracking_of(policy: ScalingPolicy, target: ScalableTarget) -> TargetTracking:
+    """Return the policy as the decision takes it."""
+    configuration = policy.configuration
+    return TargetTracking(
+        target_value=configuration["TargetValue"],
+        minimum=target.minimum,
+        maximum=target.maximum,
+        scale_out_cooldown_seconds=configuration.get("ScaleOutCooldown", 300),
+        scale_in_cooldown_seconds=configuration.get("ScaleInCooldown", 300),
+        scale_in_disabled=configuration.get("DisableScaleIn", False),
+    )
+
+
+def _scope(target: ScalableTarget) -> Scope:
+    return Scope(target.account, target.region)

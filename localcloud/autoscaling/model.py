@@ -1,0 +1,72 @@
+"""Records of Application Auto Scaling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from localcloud.autoscaling.decision import Direction
+
+
+@dataclass(slots=True)
+class ScalableTarget:
+    """A registered variant."""
+
+    arn: str
+    account: str
+    region: str
+    service_namespace: str
+    resource_id: str
+    scalable_dimension: str
+    minimum: int
+    maximum: int
+    role_arn: str
+    created: datetime
+    suspended: dict[str, bool] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Return the key of the target: all that its identity is made of."""
+        return target_key(
+            self.account,
+            self.region,
+            self.service_namespace,
+            self.resource_id,
+            self.scalable_dimension,
+        )
+
+
+def target_key(account: str, region: str, namespace: str, resource: str, dimension: str) -> str:
+    """Return the key of a scalable target."""
+    return "|".join((account, region, namespace, resource, dimension))
+
+
+@dataclass(slots=True)
+class ScalingPolicy:
+    """A target tracking policy and its two alarms."""
+
+    arn: str
+    name: str
+    target: str
+    configuration: dict[str, Any]
+    alarms: list[dict[str, str]]
+    created: datetime
+    last_direction: Direction | None = None
+    last_change: datetime | None = None
+
+
+@dataclass(slots=True)
+class Activity:
+    """One change of capacity, or one that was not made."""
+
+    id: str
+    target: str
+    description: str
+    cause: str
+    started: datetime
+    status: str
+    status_message: str | None = None
+    ended: datetime | None = None
+    not_scaled: list[dict[str, Any]] = field(default_factory=list)

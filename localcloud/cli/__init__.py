@@ -1,0 +1,11 @@
+"""The command line: `localcloud start | up | down | status | image push | approve | …`.
+
+app.py     the commands and their options
+console.py output and errors for a person
+watch.py   following a pipeline execution
+demo.py    the whole lab, end to end
+"""
+
+from localcloud.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,277 @@
+"""The commands of `localcloud`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from localcloud import __version__
+from localcloud.cli.console import (
+    CommandError,
+    client,
+    endpoint_url,
+    errors_in_one_line,
+    out,
+    styled,
+)
+
+app = typer.Typer(
+    help="A local AWS in which the model pipeline really runs: no Docker, no account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+image_app = typer.Typer(help="Container images, without Docker.", no_args_is_help=True)
+app.add_typer(image_app, name="image")
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint-url",
+        help="Where the cloud answers. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST, then port 4566.",
+        show_default=False,
+    ),
+]
+Pipeline = Annotated[
+    str | None, typer.Argument(help="Name of the pipeline. Default: the one that waits.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(f"localcloud {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def start(
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1. Default: 4566, or a free one.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="AWS seconds per wall second, 1 to 3600.")] = 1.0,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Keep state here. Default: nothing is kept.")
+    ] = None,
+) -> None:
+    """Run the local cloud in this terminal until Ctrl-C."""
+    import logging
+
+    from localcloud.server import DEFAULT_PORT, port_is_free, run
+
+    with errors_in_one_line():
+        if port is None:
+            port = DEFAULT_PORT if port_is_free(DEFAULT_PORT) else 0
+            if port == 0:
+                out.print(f"Port {DEFAULT_PORT} is taken by another program: using a free one.")
+        elif port != 0 and not port_is_free(port):
+            raise CommandError(f"port {port} on 127.0.0.1 is taken; choose another with --port")
+        if not 1 <= speed <= 3600:
+            raise CommandError(f"--speed is {speed:g}; it must be from 1 to 3600")
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+        )
+        for noisy in ("botocore", "urllib3", "uvicorn.error", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        run(port, speed, state_dir)
+
+
+@app.command()
+def stop(url: Url = None) -> None:
+    """End the local cloud that answers at the endpoint, and all it started."""
+    from localcloud.cli.console import post
+
+    with errors_in_one_line():
+        post(f"{endpoint_url(url)}/_localcloud/shutdown", b"")
+        out.print("The local cloud is shutting down.")
+
+
+@app.command()
+def up(stack: Annotated[str, typer.Argument(help="prd first, then dev.")], url: Url = None) -> None:
+    """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
+    from localcloud.deploy.stacks import up as deploy
+
+    with errors_in_one_line():
+        out.print(f"Deploying stack [bold]{stack}[/bold]")
+        changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_change)
+        out.print(_summary(changes))
+        for key, value in sorted(outputs.items()):
+            out.print(f"  {key} = {value}", markup=False)
+
+
+@app.command()
+def down(
+    stack: Annotated[str, typer.Argument(help="dev first, then prd.")], url: Url = None
+) -> None:
+    """Delete a stack's resources, the last made first."""
+    from localcloud.deploy.stacks import down as destroy
+
+    with errors_in_one_line():
+        out.print(f"Deleting stack [bold]{stack}[/bold]")
+        out.print(_summary(destroy(stack, endpoint_url(url), _print_change)))
+
+
+def _print_change(change: Any, type_: str, name: str, id_: str) -> None:
+    short = type_.rpartition(":")[2]
+    out.print(f"  {styled(change.value)} {short} [bold]{name}[/bold] [dim]{id_}[/dim]")
+
+
+def _summary(changes: dict[Any, int]) -> str:
+    counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
+    return f"Done: {counted or 'nothing to do'}."
+
+
+@image_app.command("push")
+def image_push(
+    directory: Annotated[Path, typer.Argument(help="Directory with a Dockerfile.")],
+    repository: Annotated[str, typer.Option(help="Name of the ECR repository.")],
+    tag: Annotated[str, typer.Option(help="Tag of the image.")] = "latest",
+    url: Url = None,
+) -> None:
+    """Pack a directory by its Dockerfile and register it in ECR, without Docker."""
+    from localcloud.cli.images import push
+
+    with errors_in_one_line():
+        answer = push(directory, repository, tag, endpoint_url(url))
+        out.print(f"Pushed {directory} as {answer['tag']}")
+        out.print(f"digest {answer['digest']}")
+
+
+@app.command()
+def status(url: Url = None) -> None:
+    """Show pipelines, endpoints and training jobs."""
+    from localcloud.cli.views import show_status
+
+    with errors_in_one_line():
+        show_status(endpoint_url(url))
+
+
+@app.command()
+def approve(
+    pipeline: Pipeline = None,
+    summary: Annotated[str, typer.Option(help="Why; at most 512 characters.")] = "Approved",
+    url: Url = None,
+) -> None:
+    """Approve what waits for a person: the pipeline goes on."""
+    _decide(pipeline, "Approved", summary, url)
+
+
+@app.command()
+def reject(
+    pipeline: Pipeline = None,
+    summary: Annotated[str, typer.Option(help="Why; at most 512 characters.")] = "Rejected",
+    url: Url = None,
+) -> None:
+    """Reject what waits for a person: the pipeline stops."""
+    _decide(pipeline, "Rejected", summary, url)
+
+
+def _decide(pipeline: str | None, verdict: str, summary: str, url: str | None) -> None:
+    from localcloud.cli.watch import find_approval, put_approval
+
+    with errors_in_one_line():
+        codepipeline = client("codepipeline", endpoint_url(url))
+        waiting = find_approval(codepipeline, pipeline)
+        put_approval(codepipeline, waiting, verdict, summary)
+        out.print(f"{waiting.stage}/{waiting.action} of {waiting.pipeline}: {verdict}")
+
+
+@app.command()
+def invoke(
+    endpoint: Annotated[str, typer.Argument(help="Name of the endpoint.")],
+    body: Annotated[
+        str | None, typer.Argument(help="The request's body. Default: standard input.")
+    ] = None,
+    content_type: Annotated[str, typer.Option(help="Of the body.")] = "text/csv",
+    accept: Annotated[str, typer.Option(help="Of the answer.")] = "application/json",
+    url: Url = None,
+) -> None:
+    """Send one request to an endpoint and print its answer."""
+    with errors_in_one_line():
+        content = body if body is not None else sys.stdin.read()
+        answer = client("sagemaker-runtime", endpoint_url(url)).invoke_endpoint(
+            EndpointName=endpoint, Body=content.encode(), ContentType=content_type, Accept=accept
+        )
+        out.print(answer["Body"].read().decode().rstrip("\n"), markup=False)
+
+
+@app.command()
+def logs(
+    group: Annotated[str | None, typer.Argument(help="Log group. Default: list them.")] = None,
+    tail: Annotated[int, typer.Option(help="How many of the last lines.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    url: Url = None,
+) -> None:
+    """Print the lines of a CloudWatch log group."""
+    from localcloud.cli.views import show_logs
+
+    with errors_in_one_line():
+        show_logs(endpoint_url(url), group, tail, follow=follow)
+
+
+@app.command()
+def operations(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the operations that the live services implement."""
+    from localcloud.operations import implemented
+
+    table = implemented()
+    if as_json:
+        out.print_json(json.dumps(table))
+        return
+    grid = Table("Service", "Operations")
+    for service, names in table.items():
+        grid.add_row(service, ", ".join(names))
+    out.print(grid)
+
+
+@app.command()
+def demo(
+    table: Annotated[
+        str, typer.Option(help="Dataset: iris, wine, breast_cancer or digits.")
+    ] = "iris",
+    csv: Annotated[Path | None, typer.Option(help="A CSV file of yours instead.")] = None,
+    label: Annotated[str | None, typer.Option(help="The CSV's label column.")] = None,
+    approve_all: Annotated[
+        bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud running.")] = False,
+    speed: Annotated[float, typer.Option(help="AWS seconds per wall second.")] = 60.0,
+    duration: Annotated[str, typer.Option(help="Length of the stress test.")] = "30s",
+    users: Annotated[int, typer.Option(help="Concurrent users of the stress test.")] = 16,
+    report_dir: Annotated[Path, typer.Option(help="Where reports go.")] = Path("build/demo"),
+) -> None:
+    """Run the whole lab: deploy, train, approve, serve, stress, report."""
+    from localcloud.cli.demo import Demo, DemoOptions
+
+    with errors_in_one_line():
+        if (csv is None) != (label is None):
+            raise CommandError("--csv and --label go together: a file and its label column")
+        if not approve_all and not sys.stdin.isatty():
+            raise CommandError("there is no terminal to ask for the approval: add --approve")
+        Demo(
+            DemoOptions(
+                table=table,
+                csv=csv,
+                label=label,
+                approve=approve_all,
+                keep=keep,
+                speed=speed,
+                duration=duration,
+                users=users,
+                report_dir=report_dir.resolve(),
+            )
+        ).run()
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="localcloud")

@@ -1,0 +1,131 @@
+"""Output for a person: colour in a terminal, plain lines when piped; one line for an error."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+STATUS_STYLE = {
+    "Succeeded": "green",
+    "InService": "green",
+    "Completed": "green",
+    "created": "green",
+    "OK": "green",
+    "updated": "yellow",
+    "replaced": "yellow",
+    "InProgress": "cyan",
+    "Creating": "cyan",
+    "Updating": "cyan",
+    "Failed": "red",
+    "deleted": "red",
+    "Stopped": "yellow",
+    "Superseded": "yellow",
+}
+
+
+class CommandError(Exception):
+    """A command cannot go on; the text says what was wrong and how to mend it."""
+
+
+def styled(status: str) -> str:
+    """Return a status in its colour."""
+    style = STATUS_STYLE.get(status, "dim")
+    return f"[{style}]{status}[/{style}]"
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn what a command raises into one line on standard error and exit status 1."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from localcloud.deploy.errors import DeployError
+
+    try:
+        yield
+    except (CommandError, DeployError) as error:
+        fail(str(error))
+    except ClientError as error:
+        detail = error.response.get("Error", {})
+        fail(f"{detail.get('Code', 'Error')}: {detail.get('Message', error)}")
+    except BotoCoreError as error:
+        fail(f"{error}. Is the local cloud running? Start it with: localcloud start")
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise typer.Exit(130) from None
+
+
+def fail(message: str) -> None:
+    """Print an error and end with status 1."""
+    err.print(f"[red]error:[/red] {_escape(message)}")
+    raise typer.Exit(1)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def endpoint_url(given: str | None) -> str:
+    """Return the endpoint: as given, by the environment, or the default port."""
+    if given:
+        return given.rstrip("/")
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    if url:
+        return url.rstrip("/")
+    host = os.environ.get("LOCALSTACK_HOST")
+    if host:
+        return f"http://{host if ':' in host else host + ':4566'}"
+    return "http://127.0.0.1:4566"
+
+
+def client(service: str, url: str) -> Any:
+    """Return a boto3 client of the endpoint."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        aws_access_key_id=DEFAULT_ACCOUNT,
+        aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
+        config=Config(
+            s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=3
+        ),
+    )
+
+
+def post(url: str, body: bytes) -> bytes:
+    """POST to one of the local cloud's own routes.
+
+    Raises:
+        CommandError: nobody answers, or the answer is an error.
+    """
+    request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - http by us
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+            content: bytes = answer.read()
+            return content
+    except urllib.error.HTTPError as error:
+        import json
+
+        try:
+            message = json.loads(error.read())["message"]
+        except (ValueError, KeyError):
+            message = str(error)
+        raise CommandError(message) from None
+    except OSError as error:
+        raise CommandError(
+            f"no local cloud answers at {url}: {error}; start it with: localcloud start"
+        ) from None

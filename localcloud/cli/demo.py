@@ -1,0 +1,395 @@
+"""The whole lab, end to end, as a person sees it.
+
+Every step goes through the front door: commands of this package, AWS's APIs, and the model's and
+the stress test's own command lines as child processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from localcloud.cli.console import CommandError, client, out, post, styled
+from localcloud.cli.images import push
+from localcloud.cli.watch import (
+    ENDED,
+    ActionLine,
+    WaitingApproval,
+    action_lines,
+    put_approval,
+    waiting_approvals,
+)
+from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
+from localcloud.server import DEFAULT_PORT, port_is_free
+
+_START_SECONDS = 30.0
+_TRIGGER_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the person asked for."""
+
+    table: str
+    csv: Path | None
+    label: str | None
+    approve: bool
+    keep: bool
+    speed: float
+    duration: str
+    users: int
+    report_dir: Path
+
+
+@dataclass(slots=True)
+class Timings:
+    """Wall seconds, for the summary."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+class Demo:
+    """Runs the lab once."""
+
+    def __init__(self, options: DemoOptions) -> None:
+        self._options = options
+        self._project = Path.cwd()
+        self._url = ""
+        self._timings = Timings()
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Run every step; stop what was started unless it is to be kept.
+
+        Raises:
+            CommandError: a step failed; the text says which and why.
+        """
+        if not (self._project / "Pulumi.yaml").exists():
+            raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
+        self._options.report_dir.mkdir(parents=True, exist_ok=True)
+        cloud = self._start_cloud()
+        finished = False
+        try:
+            self._steps()
+            finished = True
+        finally:
+            if self._options.keep and finished:
+                self._explain_keep(cloud)
+            else:
+                self._stop_cloud(cloud)
+
+    def _steps(self) -> None:
+        self._step(2, "Deploy the stacks: prd, then dev")
+        with self._timed("deploy"):
+            self._localcloud("up", "prd")
+            self._localcloud("up", "dev")
+        outputs = self._outputs("dev")
+        self._step(3, "Push the model container as an ECR image")
+        with self._timed("image"):
+            image = push(
+                self._project / "model", outputs["repositoryName"], outputs["imageTag"], self._url
+            )
+        out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
+        self._step(4, "Make the dataset and upload it")
+        with self._timed("dataset"):
+            dataset, version = self._upload(outputs)
+        self._step(5, "The pipeline: train, deploy to DEV, approve, deploy to PRD")
+        execution = self._follow(outputs["pipelineName"], version)
+        self._step(6, "Stress the production endpoint")
+        with self._timed("stress test"):
+            verdict = self._stress(outputs["productionEndpointName"], dataset)
+        self._step(7, "Summary")
+        self._summary(outputs, execution, version)
+        if verdict != 0:
+            raise CommandError(f"the stress test failed (exit status {verdict})")
+
+    def _step(self, number: int, title: str) -> None:
+        out.print(f"\n[bold cyan]{number}. {title}[/bold cyan]")
+
+    def _timed(self, name: str) -> _Timer:
+        return _Timer(self._timings.steps, name)
+
+    # 1. The cloud.
+
+    def _start_cloud(self) -> subprocess.Popen[bytes]:
+        self._step(1, "Start the local cloud")
+        port = DEFAULT_PORT
+        if not port_is_free(port):
+            from localcloud.runner import free_port
+
+            port = free_port()
+            out.print(f"  Port {DEFAULT_PORT} is taken by another program: using {port}.")
+        self._url = f"http://127.0.0.1:{port}"
+        log_path = self._options.report_dir / "localcloud.log"
+        with log_path.open("wb") as log_file, self._timed("start"):
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "localcloud", "start"),
+                    *("--port", str(port), "--speed", f"{self._options.speed:g}"),
+                ],
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._wait_healthy(process, log_path)
+        out.print(
+            f"  {self._url} answers; one wall second is {self._options.speed:g} AWS seconds; "
+            f"log: {_shown(log_path)}"
+        )
+        return process
+
+    def _wait_healthy(self, process: subprocess.Popen[bytes], log_path: Path) -> None:
+        import urllib.request
+
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                last = log_path.read_text().strip().splitlines()[-3:]
+                raise CommandError(f"the local cloud did not start: {' | '.join(last)}")
+            try:
+                health = f"{self._url}/_localstack/health"
+                with urllib.request.urlopen(health, timeout=1):  # noqa: S310 - our own http
+                    return
+            except OSError:
+                time.sleep(0.05)
+        process.terminate()
+        raise CommandError(f"the local cloud did not answer within {_START_SECONDS:g} s")
+
+    def _stop_cloud(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            post(f"{self._url}/_localcloud/shutdown", b"")
+            process.wait(15)
+        except (CommandError, subprocess.TimeoutExpired):
+            process.terminate()
+            process.wait(15)
+        out.print("\nStopped the local cloud and all it had started.")
+
+    def _explain_keep(self, process: subprocess.Popen[bytes]) -> None:
+        out.print(f"\n[bold]The cloud goes on at {self._url}[/bold] (process {process.pid}).")
+        out.print(f"  export AWS_ENDPOINT_URL={self._url}")
+        for command in (
+            "status",
+            "approve",
+            "reject",
+            "invoke iris-model-production 5.1,3.5,1.4,0.2",
+            "logs /aws/sagemaker/TrainingJobs",
+            "down dev",
+            "down prd",
+            "stop",
+        ):
+            out.print(f"  .venv/bin/localcloud {command}")
+
+    # 2. to 4. Stacks, image, dataset.
+
+    def _localcloud(self, *arguments: str) -> None:
+        self._child("-m", "localcloud", *arguments, "--endpoint-url", self._url)
+
+    def _child(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> int:
+        """Run a Python module with this terminal as its own."""
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self._url,
+            "AWS_ACCESS_KEY_ID": DEFAULT_ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            "AWS_DEFAULT_REGION": DEFAULT_REGION,
+        }
+        status = subprocess.run(
+            [sys.executable, *arguments], cwd=self._project, env=environment, check=False
+        ).returncode
+        if status not in allowed:
+            raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
+        return status
+
+    def _outputs(self, stack: str) -> dict[str, Any]:
+        from localcloud.deploy.state import StateStore
+
+        return StateStore(self._url).load(stack).outputs
+
+    def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
+        options = self._options
+        path = options.report_dir / "dataset.zip"
+        source = (
+            ("--csv", str(options.csv), "--label", str(options.label))
+            if options.csv
+            else ("--table", options.table)
+        )
+        self._child("-m", "model.dataset", *source, "--out", str(path))
+        answer = client("s3", self._url).put_object(
+            Bucket=outputs["dataBucket"], Key=outputs["datasetKey"], Body=path.read_bytes()
+        )
+        version = str(answer["VersionId"])
+        out.print(
+            f"  s3://{outputs['dataBucket']}/{outputs['datasetKey']} version [bold]{version}[/bold]"
+        )
+        return path, version
+
+    # 5. The pipeline.
+
+    def _follow(self, pipeline: str, version: str) -> str:
+        """Follow the execution that the upload started to its end; return its id."""
+        codepipeline = client("codepipeline", self._url)
+        began = time.monotonic()
+        execution = self._triggered(codepipeline, pipeline, version)
+        out.print(f"  The upload's event started execution [bold]{execution}[/bold]")
+        shown: dict[tuple[str, str], str] = {}
+        approved_seconds = 0.0
+        with out.status("") as spinner:
+            while True:
+                detail = codepipeline.get_pipeline_execution(
+                    pipelineName=pipeline, pipelineExecutionId=execution
+                )["pipelineExecution"]
+                lines = action_lines(codepipeline, pipeline, execution)
+                for line in lines:
+                    self._show(line, shown, time.monotonic() - began - approved_seconds)
+                running = [f"{x.stage}/{x.action}" for x in lines if x.status == "InProgress"]
+                spinner.update(f"{', '.join(running) or 'between stages'} …")
+                waiting = list(waiting_approvals(codepipeline, pipeline))
+                mine = [w for w in waiting if w.execution == execution]
+                if mine:
+                    spinner.stop()
+                    asked = time.monotonic()
+                    self._answer(codepipeline, mine[0])
+                    approved_seconds += time.monotonic() - asked
+                    spinner.start()
+                if detail["status"] in ENDED:
+                    break
+                time.sleep(_POLL_SECONDS)
+        if detail["status"] != "Succeeded":
+            reasons = [f"{x.stage}/{x.action}: {x.error}" for x in lines if x.error]
+            raise CommandError(
+                f"the pipeline ended as {detail['status']}: {'; '.join(reasons) or 'no reason'}"
+            )
+        return execution
+
+    def _triggered(self, codepipeline: Any, pipeline: str, version: str) -> str:
+        """Wait for the execution that works on this version of the dataset."""
+        deadline = time.monotonic() + _TRIGGER_SECONDS
+        while time.monotonic() < deadline:
+            answer = codepipeline.list_pipeline_executions(pipelineName=pipeline)
+            for summary in answer["pipelineExecutionSummaries"]:
+                revisions = [r["revisionId"] for r in summary.get("sourceRevisions", [])]
+                if summary["trigger"]["triggerType"] == "CloudWatchEvent" and version in revisions:
+                    return str(summary["pipelineExecutionId"])
+            time.sleep(_POLL_SECONDS)
+        raise CommandError(f"the upload did not start {pipeline} within {_TRIGGER_SECONDS:g} s")
+
+    def _show(
+        self, line: ActionLine, shown: dict[tuple[str, str], str], elapsed_seconds: float
+    ) -> None:
+        key = (line.stage, line.action)
+        if shown.get(key) == line.status:
+            return
+        shown[key] = line.status
+        if line.status == "InProgress":
+            return
+        self._timings.stages[f"{line.stage}/{line.action}"] = (
+            line.clock_seconds / self._options.speed
+        )
+        text = line.error or line.summary
+        out.print(
+            f"  {elapsed_seconds:5.1f} s  {styled(line.status)}  "
+            f"[bold]{line.stage}/{line.action}[/bold]  [dim]{text}[/dim]"
+        )
+
+    def _answer(self, codepipeline: Any, waiting: WaitingApproval) -> None:
+        verdict = "Approved"
+        if not self._options.approve:
+            out.print(
+                f"\n  [bold yellow]{waiting.stage}/{waiting.action} waits for you.[/bold yellow]"
+            )
+            given = out.input("  Deploy this model to production? \\[y/N] ").strip().lower()
+            verdict = "Approved" if given in ("y", "yes") else "Rejected"
+        summary = "by the demo's --approve" if self._options.approve else "by a person, in the demo"
+        put_approval(codepipeline, waiting, verdict, f"{verdict} {summary}")
+
+    # 6. and 7. Stress test and summary.
+
+    def _stress(self, endpoint: str, dataset: Path) -> int:
+        target = self._options.report_dir / "stress"
+        return self._child(
+            *("-m", "loadtest", "run", "--endpoint", endpoint, "--dataset", str(dataset)),
+            *("--duration", self._options.duration, "--users", str(self._options.users)),
+            *("--out", str(target)),
+            allowed=(0, 1),
+        )
+
+    def _summary(self, outputs: dict[str, Any], execution: str, version: str) -> None:
+        sagemaker = client("sagemaker", self._url)
+        endpoint = sagemaker.describe_endpoint(EndpointName=outputs["productionEndpointName"])
+        config = sagemaker.describe_endpoint_config(
+            EndpointConfigName=endpoint["EndpointConfigName"]
+        )
+        model_name = config["ProductionVariants"][0]["ModelName"]
+        model = sagemaker.describe_model(ModelName=model_name)
+        url = model["PrimaryContainer"]["ModelDataUrl"]
+        job = sagemaker.describe_training_job(TrainingJobName=url.split("/")[-3])
+        metrics = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])}
+        grid = Table(box=None, show_header=False, pad_edge=True)
+        for label, value in (
+            ("Dataset", f"version {version}"),
+            ("Training job", job["TrainingJobName"]),
+            ("Image", model["PrimaryContainer"]["Image"].rpartition("@")[2][:23] + "…"),
+            ("Model", model_name),
+            ("Endpoint config", endpoint["EndpointConfigName"]),
+            ("Endpoints", f"{outputs['endpointName']}, {outputs['productionEndpointName']}"),
+            (
+                "Validation",
+                ", ".join(
+                    f"{k.split(':')[-1]} {v:.4g}"
+                    for k, v in metrics.items()
+                    if k.startswith("validation:")
+                ),
+            ),
+            ("Stress report", _shown(self._options.report_dir / "stress" / "report.html")),
+        ):
+            grid.add_row(f"[bold]{label}[/bold]", value)
+        out.print(grid)
+        grid = Table("Step or action", "Wall seconds", box=None, pad_edge=True)
+        for name, seconds in {**self._timings.steps, **self._timings.stages}.items():
+            grid.add_row(name, f"{seconds:.1f}")
+        total = time.monotonic() - self._began
+        grid.add_row("[bold]all[/bold]", f"[bold]{total:.1f}[/bold]")
+        out.print(grid)
+        document = {
+            "execution": execution,
+            "datasetVersionId": version,
+            "trainingJob": job["TrainingJobName"],
+            "model": model_name,
+            "endpointConfig": endpoint["EndpointConfigName"],
+            "metrics": metrics,
+            "wallSeconds": {**self._timings.steps, **self._timings.stages, "all": total},
+        }
+        path = self._options.report_dir / "summary.json"
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+class _Timer:
+    """Measures one step."""
+
+    def __init__(self, into: dict[str, float], name: str) -> None:
+        self._into = into
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._start = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._into[self._name] = time.monotonic() - self._start
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,85 @@
+"""`localcloud status` and `localcloud logs`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.table import Table
+
+from localcloud.cli.console import CommandError, client, out, styled
+
+
+def show_status(url: str) -> None:
+    """Print pipelines with their stages, endpoints with their instances, and training jobs."""
+    codepipeline = client("codepipeline", url)
+    for pipeline in codepipeline.list_pipelines()["pipelines"]:
+        out.print(f"[bold]{pipeline['name']}[/bold]")
+        grid = Table("Stage", "Action", "Status", "Summary", box=None, pad_edge=True)
+        for stage in codepipeline.get_pipeline_state(name=pipeline["name"])["stageStates"]:
+            for action in stage["actionStates"]:
+                latest = action.get("latestExecution", {})
+                text = latest.get("errorDetails", {}).get("message") or latest.get("summary", "")
+                status = latest.get("status", "not run")
+                if latest.get("token"):
+                    status, text = "InProgress", "waits for: localcloud approve | reject"
+                grid.add_row(stage["stageName"], action["actionName"], styled(status), text)
+        out.print(grid)
+    sagemaker = client("sagemaker", url)
+    grid = Table("Endpoint", "Status", "Variant", "Instances", "Config", box=None)
+    for summary in sagemaker.list_endpoints()["Endpoints"]:
+        endpoint = sagemaker.describe_endpoint(EndpointName=summary["EndpointName"])
+        variants = endpoint.get("ProductionVariants", [{}])
+        for variant in variants:
+            grid.add_row(
+                endpoint["EndpointName"],
+                styled(endpoint["EndpointStatus"]),
+                variant.get("VariantName", ""),
+                str(variant.get("CurrentInstanceCount", 0)),
+                endpoint["EndpointConfigName"],
+            )
+    if grid.row_count:
+        out.print(grid)
+    grid = Table("Training job", "Status", "Reason or metrics", box=None)
+    for summary in sagemaker.list_training_jobs(MaxResults=5)["TrainingJobSummaries"]:
+        job = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+        metrics = ", ".join(
+            f"{m['MetricName']}={m['Value']:.4g}" for m in job.get("FinalMetricDataList", [])
+        )
+        text = job.get("FailureReason", metrics)
+        grid.add_row(job["TrainingJobName"], styled(job["TrainingJobStatus"]), text)
+    if grid.row_count:
+        out.print(grid)
+
+
+def show_logs(url: str, group: str | None, tail: int, *, follow: bool) -> None:
+    """Print the last lines of a log group, or the groups there are.
+
+    Raises:
+        CommandError: there is no such group.
+    """
+    logs = client("logs", url)
+    groups = [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
+    if group is None:
+        for name in groups:
+            out.print(name, markup=False)
+        return
+    if group not in groups:
+        raise CommandError(f"there is no log group {group}; there are: {', '.join(groups)}")
+    shown: set[str] = set()
+    first = True
+    while first or follow:
+        events = _events(logs, group)
+        for event in events[-tail:] if first else events:
+            if event["eventId"] not in shown:
+                out.print(event["message"].rstrip(), markup=False)
+        shown |= {event["eventId"] for event in events}
+        first = False
+        if follow:
+            time.sleep(0.5)
+
+
+def _events(logs: Any, group: str) -> list[dict[str, Any]]:
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    events = [event for page in pages for event in page["events"]]
+    return sorted(events, key=lambda event: event["timestamp"])

@@ -1,0 +1,98 @@
+"""What every live service is given: clock, state, children, logs and a way to call AWS's APIs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.clock import Clock
+from localcloud.images import ImageStore
+from localcloud.logs import LogSink
+from localcloud.passive import Passive
+from localcloud.routing import Scope
+from localcloud.runner import Runner
+from localcloud.store import Database
+
+log = logging.getLogger("localcloud")
+
+
+@dataclass(slots=True)
+class Cloud:
+    """The parts that services share.
+
+    Attributes:
+        endpoint_url: where this local cloud listens; effects call AWS's APIs there by boto3.
+        directory: working files of children and images.
+    """
+
+    clock: Clock
+    database: Database
+    directory: Path
+    endpoint_url: str
+    passive: Passive
+    runner: Runner
+    logs: LogSink
+    images: ImageStore
+    _clients: dict[tuple[str, Scope], Any] = field(default_factory=dict)
+    _session: Any = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def client(self, service: str, scope: Scope) -> Any:
+        """Return a boto3 client of this very cloud; it blocks, so use it in a thread."""
+        key = (service, scope)
+        if key not in self._clients:
+            import boto3
+            from botocore.config import Config
+
+            if self._session is None:
+                self._session = boto3.session.Session()
+            self._clients[key] = self._session.client(
+                service,
+                endpoint_url=self.endpoint_url,
+                region_name=scope.region,
+                aws_access_key_id=scope.account,
+                aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
+                config=Config(
+                    s3={"addressing_style": "path"},
+                    retries={"total_max_attempts": 1},
+                    max_pool_connections=32,
+                ),
+            )
+        return self._clients[key]
+
+    async def api(
+        self, scope: Scope, service: str, operation: str, **parameters: Any
+    ) -> dict[str, Any]:
+        """Call an AWS API of this cloud (snake_case operation) without blocking the loop."""
+
+        def call() -> dict[str, Any]:
+            method = getattr(self.client(service, scope), operation)
+            result: dict[str, Any] = method(**parameters)
+            return result
+
+        return await asyncio.to_thread(call)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run background work, keep it referenced and log what it did not catch."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work %s failed", task.get_name(), exc_info=task.exception())
+
+    async def close(self) -> None:
+        """Cancel the background work and end the children."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.runner.close()
+        self.passive.close()
+        self.database.close()

@@ -1,0 +1,72 @@
+"""Records of CloudFormation.
+
+    CREATE_IN_PROGRESS ──► CREATE_COMPLETE
+            └──► ROLLBACK_IN_PROGRESS ──► ROLLBACK_COMPLETE | ROLLBACK_FAILED
+    UPDATE_IN_PROGRESS ──► UPDATE_COMPLETE
+            └──► UPDATE_ROLLBACK_IN_PROGRESS ──► UPDATE_ROLLBACK_COMPLETE | …_FAILED
+    DELETE_IN_PROGRESS ──► DELETE_COMPLETE | DELETE_FAILED
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(slots=True)
+class StackResource:
+    """One resource of a stack.
+
+    Attributes:
+        properties: as rendered when it was last made.
+        attributes: what Fn::GetAtt answers.
+    """
+
+    logical_id: str
+    type: str
+    properties: dict[str, Any]
+    physical_id: str = ""
+    status: str = ""
+    reason: str | None = None
+    changed: datetime | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    depends_on: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StackEvent:
+    """One line of a stack's history."""
+
+    id: str
+    logical_id: str
+    physical_id: str
+    type: str
+    status: str
+    reason: str | None
+    timestamp: datetime
+
+
+@dataclass(slots=True)
+class Stack:
+    """One stack, deleted ones included (they are found by id)."""
+
+    id: str
+    name: str
+    template_body: str
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    created: datetime
+    status: str
+    status_reason: str | None = None
+    updated: datetime | None = None
+    deleted: datetime | None = None
+    role_arn: str | None = None
+    capabilities: list[str] = field(default_factory=list)
+    description: str | None = None
+    disable_rollback: bool = False
+    resources: dict[str, StackResource] = field(default_factory=dict)
+    events: list[StackEvent] = field(default_factory=list)
+    outputs: list[dict[str, str]] = field(default_factory=list)

@@ -1,0 +1,87 @@
+"""The manual approval action: it waits for a person.
+
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from datetime import timedelta
+
+from localcloud.codepipeline.actions.base import (
+    ActionContext,
+    ActionFailed,
+    ActionOutcome,
+    ApprovalResult,
+)
+
+log = logging.getLogger("localcloud.codepipeline")
+
+_DEFAULT_TIMEOUT_MINUTES = 7 * 24 * 60
+
+
+async def approve(context: ActionContext) -> ActionOutcome:
+    """Wait until `put_approval_result` gives this action's token.
+
+    Raises:
+        ActionFailed: it was rejected, or nobody answered in time (clock minutes).
+    """
+    run = context.run
+    resumed = run.token is not None
+    run.token = run.token or str(uuid.uuid4())
+    answer: asyncio.Future[ApprovalResult] = asyncio.get_running_loop().create_future()
+    context.mailbox.approvals[run.token] = answer
+    context.save()
+    minutes = int(context.declaration.get("timeoutInMinutes", _DEFAULT_TIMEOUT_MINUTES))
+    try:
+        if not resumed and context.configuration.get("NotificationArn"):
+            await _notify(context, minutes)
+        deadline = run.started + timedelta(minutes=minutes)
+        remaining = (deadline - context.cloud.clock.now()).total_seconds()
+        try:
+            result = await asyncio.wait_for(
+                answer, max(context.cloud.clock.wall_seconds(remaining), 0)
+            )
+        except TimeoutError:
+            raise ActionFailed(
+                "JobFailed", f"The approval was not given within {minutes} minutes."
+            ) from None
+    finally:
+        del context.mailbox.approvals[run.token]
+    run.updated_by = result.by
+    if not result.approved:
+        raise ActionFailed("JobFailed", result.summary or "Rejected")
+    return ActionOutcome(summary=result.summary)
+
+
+async def _notify(context: ActionContext, minutes: int) -> None:
+    """Publish AWS's approval message; a topic that is gone does not stop the approval."""
+    run = context.run
+    stage = context.execution.stage_declaration["name"]
+    message = {
+        "region": context.scope.region,
+        "approval": {
+            "pipelineName": context.pipeline.name,
+            "stageName": stage,
+            "actionName": run.name,
+            "token": run.token,
+            "expires": (run.started + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%MZ"),
+            "externalEntityLink": context.configuration.get("ExternalEntityLink"),
+            "customData": context.configuration.get("CustomData"),
+        },
+    }
+    try:
+        await context.cloud.api(
+            context.scope,
+            "sns",
+            "publish",
+            TopicArn=context.configuration["NotificationArn"],
+            Subject=f"APPROVAL NEEDED: AWS CodePipeline {context.pipeline.name[:40]} for "
+            f"action {run.name[:20]}"[:100],
+            Message=json.dumps(message),
+        )
+    except Exception as error:
+        log.warning("could not publish the approval of %s: %s", run.name, error)

@@ -1,0 +1,163 @@
+"""What an action is given and what it gives back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localcloud.cloud import Cloud
+from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
+from localcloud.codepipeline.variables import VariableError
+from localcloud.routing import Scope
+
+if TYPE_CHECKING:
+    from localcloud.lambda_.service import LambdaService
+
+
+class ActionFailed(Exception):
+    """The action fails, with AWS's error code and a reason for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a function said of its job."""
+
+    succeeded: bool
+    continuation: str | None = None
+    summary: str | None = None
+    external_id: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    failure_code: str = "JobFailed"
+    failure_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalResult:
+    """What a person said."""
+
+    approved: bool
+    summary: str
+    by: str
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """Answers that actions wait for: approvals by token, jobs by id."""
+
+    approvals: dict[str, asyncio.Future[ApprovalResult]] = field(default_factory=dict)
+    jobs: dict[str, asyncio.Future[JobResult]] = field(default_factory=dict)
+    job_details: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ActionContext:
+    """One running action.
+
+    Attributes:
+        configuration: the action's configuration with its variables resolved.
+        save: keeps the records; call it after changing `run`.
+    """
+
+    cloud: Cloud
+    functions: LambdaService
+    mailbox: Mailbox
+    scope: Scope
+    pipeline: Pipeline
+    execution: Execution
+    declaration: dict[str, Any]
+    run: ActionRun
+    configuration: dict[str, str]
+    save: Callable[[], None]
+
+    @property
+    def artifact_bucket(self) -> str:
+        """Return the artifact store's bucket."""
+        store = self.execution.declaration.get("artifactStore")
+        if store is None:
+            store = self.execution.declaration["artifactStores"][self.scope.region]
+        return str(store["location"])
+
+    def require(self, key: str) -> str:
+        """Return a configuration value.
+
+        Raises:
+            ActionFailed: it is missing.
+        """
+        if not self.configuration.get(key):
+            raise ActionFailed("ConfigurationError", f"the action's configuration lacks {key}")
+        return self.configuration[key]
+
+    def output_location(self, name: str) -> Artifact:
+        """Return where an output artifact of this run belongs, as AWS names it."""
+        prefix = f"{self.pipeline.name[:20]}/{name[:10]}"
+        return Artifact(self.artifact_bucket, f"{prefix}/{self.run.id.replace('-', '')[:7]}")
+
+    async def read_artifact(self, name: str) -> bytes:
+        """Return an artifact's bytes.
+
+        Raises:
+            ActionFailed: there is no such artifact, or it cannot be read.
+        """
+        artifact = self.execution.artifacts.get(name)
+        if artifact is None:
+            known = ", ".join(self.execution.artifacts) or "none"
+            raise ActionFailed(
+                "ConfigurationError", f"there is no artifact {name}; there are: {known}"
+            )
+        try:
+            answer = await self.cloud.api(
+                self.scope, "s3", "get_object", Bucket=artifact.bucket, Key=artifact.key
+            )
+            return await asyncio.to_thread(answer["Body"].read)
+        except Exception as error:
+            raise ActionFailed(
+                "PermissionError", f"could not read s3://{artifact.bucket}/{artifact.key}: {error}"
+            ) from error
+
+    async def read_file(self, artifact: str, file_name: str) -> bytes:
+        """Return one file of an artifact's zip.
+
+        Raises:
+            ActionFailed: the artifact is not a zip archive or has no such file.
+        """
+        content = await self.read_artifact(artifact)
+        try:
+            return file_in_zip(content, artifact, file_name)
+        except VariableError as error:
+            raise ActionFailed("ConfigurationError", str(error)) from None
+
+
+def file_in_zip(content: bytes, artifact: str, file_name: str) -> bytes:
+    """Return a file of a zip archive.
+
+    Raises:
+        VariableError: not an archive, or no such file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.read(file_name)
+    except zipfile.BadZipFile:
+        raise VariableError(f"the artifact {artifact} is not a zip archive") from None
+    except KeyError:
+        raise VariableError(f"the artifact {artifact} has no file {file_name}") from None
+
+
+@dataclass(slots=True)
+class ActionOutcome:
+    """What a succeeded action leaves."""
+
+    summary: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+
+
+Provider = Callable[[ActionContext], Awaitable[ActionOutcome]]

@@ -1,0 +1,150 @@
+"""The CloudFormation deploy action: CREATE_UPDATE, REPLACE_ON_FAILURE and DELETE_ONLY.
+
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html
+Differs: the change-set modes are refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from localcloud.codepipeline.actions.base import (
+    ActionContext,
+    ActionFailed,
+    ActionOutcome,
+    file_in_zip,
+)
+from localcloud.codepipeline.variables import VariableError, parameter_overrides
+
+_MODES = ("CREATE_UPDATE", "REPLACE_ON_FAILURE", "DELETE_ONLY")
+_POLL_CLOCK_SECONDS = 6.0
+
+
+async def deploy_stack(context: ActionContext) -> ActionOutcome:
+    """Bring a stack to the template and parameters of the artifacts.
+
+    Raises:
+        ActionFailed: the configuration is wrong, or the stack did not get there.
+    """
+    mode, name = context.require("ActionMode"), context.require("StackName")
+    if mode not in _MODES:
+        raise ActionFailed(
+            "ConfigurationError",
+            f"ActionMode {mode} is not supported locally; these are: {', '.join(_MODES)}",
+        )
+    stack = await _describe(context, name)
+    if mode == "DELETE_ONLY":
+        if stack is not None:
+            await _call(context, "delete_stack", StackName=stack["StackId"])
+            await _wait(context, stack["StackId"], "DELETE_COMPLETE")
+        return ActionOutcome(summary=f"Stack {name} was deleted.")
+    if context.run.external_id is None:
+        request = await _request(context, name)
+        if (
+            mode == "REPLACE_ON_FAILURE"
+            and stack
+            and stack["StackStatus"].endswith(("FAILED", "ROLLBACK_COMPLETE"))
+        ):
+            await _call(context, "delete_stack", StackName=stack["StackId"])
+            await _wait(context, stack["StackId"], "DELETE_COMPLETE")
+            stack = None
+        if stack is None:
+            answer = await _call(context, "create_stack", **request)
+        else:
+            try:
+                answer = await _call(context, "update_stack", **request)
+            except ActionFailed as error:
+                if "No updates are to be performed" not in error.message:
+                    raise
+                return _outcome(stack)
+        context.run.external_id = answer["StackId"]
+        context.save()
+    wanted = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    return _outcome(await _wait(context, context.run.external_id, *wanted))
+
+
+async def _request(context: ActionContext, name: str) -> dict[str, Any]:
+    artifact, _, file_name = context.require("TemplatePath").partition("::")
+    template = await context.read_file(artifact, file_name)
+    inputs = {
+        entry["name"]: await context.read_artifact(entry["name"])
+        for entry in context.declaration.get("inputArtifacts", [])
+    }
+    parameters: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+    def read(name: str, path: str) -> bytes:
+        if name not in inputs:
+            raise VariableError(f"{name} is not an input artifact of this action")
+        return file_in_zip(inputs[name], name, path)
+
+    try:
+        if context.configuration.get("TemplateConfiguration"):
+            source, _, path = context.configuration["TemplateConfiguration"].partition("::")
+            document = json.loads(read(source, path))
+            parameters |= document.get("Parameters", {})
+            tags |= document.get("Tags", {})
+        if context.configuration.get("ParameterOverrides"):
+            text = context.configuration["ParameterOverrides"]
+            parameters |= parameter_overrides(text, context.execution.artifacts, read)
+    except ValueError as error:
+        raise ActionFailed("ConfigurationError", str(error)) from None
+    request: dict[str, Any] = {
+        "StackName": name,
+        "TemplateBody": template.decode("utf-8", "replace"),
+        "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        "Tags": [{"Key": k, "Value": v} for k, v in tags.items()],
+    }
+    if context.configuration.get("RoleArn"):
+        request["RoleARN"] = context.configuration["RoleArn"]
+    if context.configuration.get("Capabilities"):
+        request["Capabilities"] = context.configuration["Capabilities"].split(",")
+    return request
+
+
+async def _call(context: ActionContext, operation: str, **parameters: Any) -> dict[str, Any]:
+    try:
+        return await context.cloud.api(context.scope, "cloudformation", operation, **parameters)
+    except Exception as error:
+        raise ActionFailed("JobFailed", str(error)) from error
+
+
+async def _describe(context: ActionContext, name: str) -> dict[str, Any] | None:
+    try:
+        answer = await _call(context, "describe_stacks", StackName=name)
+    except ActionFailed:
+        return None
+    stack: dict[str, Any] = answer["Stacks"][0]
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+
+
+async def _wait(context: ActionContext, stack_id: str, *wanted: str) -> dict[str, Any]:
+    while True:
+        answer = await _call(context, "describe_stacks", StackName=stack_id)
+        stack: dict[str, Any] = answer["Stacks"][0]
+        status = stack["StackStatus"]
+        if status in wanted:
+            return stack
+        if not status.endswith("IN_PROGRESS"):
+            raise ActionFailed(
+                "JobFailed",
+                f"The stack {stack['StackName']} ended as {status}: "
+                f"{await _reasons(context, stack_id)}",
+            )
+        await context.cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+
+
+async def _reasons(context: ActionContext, stack_id: str) -> str:
+    answer = await _call(context, "describe_stack_events", StackName=stack_id)
+    reasons = [
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in answer["StackEvents"]
+        if event["ResourceStatus"].endswith("FAILED") and event.get("ResourceStatusReason")
+    ]
+    return "; ".join(reversed(reasons[:5])) or "the stack's events give no reason"
+
+
+def _outcome(stack: dict[str, Any]) -> ActionOutcome:
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+    return ActionOutcome(f"Stack {stack['StackName']}: {stack['StackStatus']}", outputs)

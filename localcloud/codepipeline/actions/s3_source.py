@@ -1,0 +1,60 @@
+"""The S3 source action: the newest version of an object becomes an artifact.
+
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
+
+
+async def fetch_object(context: ActionContext) -> ActionOutcome:
+    """Copy the object into the artifact store.
+
+    Raises:
+        ActionFailed: the bucket is not versioned, or there is no such object.
+    """
+    bucket, key = context.require("S3Bucket"), context.require("S3ObjectKey")
+    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    for revision in context.execution.source_revisions:
+        if revision.get("actionName") == context.run.name:
+            wanted["VersionId"] = revision["revisionValue"]
+    try:
+        head = await context.cloud.api(context.scope, "s3", "head_object", **wanted)
+    except Exception as error:
+        raise ActionFailed(
+            "ConfigurationError",
+            f"The object with key '{key}' does not exist in the bucket '{bucket}', or the "
+            f"pipeline's role may not read it. ({error})",
+        ) from error
+    version = head.get("VersionId")
+    if not version or version == "null":
+        raise ActionFailed(
+            "ConfigurationError",
+            f"The bucket '{bucket}' is not versioned; an S3 source needs versioning enabled.",
+        )
+    outcome = ActionOutcome(
+        summary=f"Amazon S3 version id: {version}",
+        variables={
+            "VersionId": version,
+            "ETag": head["ETag"].strip('"'),
+            "BucketName": bucket,
+            "ObjectKey": key,
+        },
+    )
+    for output in context.declaration.get("outputArtifacts", []):
+        location = context.output_location(output["name"])
+        location.revision = version
+        location.revision_summary = outcome.summary
+        await context.cloud.api(
+            context.scope,
+            "s3",
+            "copy_object",
+            Bucket=location.bucket,
+            Key=location.key,
+            CopySource={"Bucket": bucket, "Key": key, "VersionId": version},
+        )
+        outcome.artifacts[output["name"]] = location
+    return outcome

@@ -1,0 +1,81 @@
+"""The stacks' state. The local cloud keeps it, so that it lives just as long as the resources."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from localcloud.deploy.errors import DeployError
+
+
+@dataclass(slots=True)
+class ResourceState:
+    """One resource as it was last made."""
+
+    urn: str
+    type: str
+    name: str
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+@dataclass(slots=True)
+class StackState:
+    """A stack: its resources in the order they were made, and its outputs."""
+
+    name: str
+    resources: list[ResourceState] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def find(self, urn: str) -> ResourceState | None:
+        """Return a resource by URN."""
+        return next((resource for resource in self.resources if resource.urn == urn), None)
+
+
+class StateStore:
+    """Reads and writes stacks through the local cloud's own route."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._base = f"{endpoint_url}/_localcloud/stacks"
+
+    def load(self, name: str) -> StackState:
+        """Return a stack; an empty one when it was never deployed."""
+        body = self._call("GET", name)
+        return msgspec.json.decode(body, type=StackState) if body else StackState(name)
+
+    def save(self, stack: StackState) -> None:
+        """Keep a stack."""
+        self._call("PUT", stack.name, msgspec.json.encode(stack))
+
+    def delete(self, name: str) -> None:
+        """Forget a stack."""
+        self._call("DELETE", name)
+
+    def names(self) -> list[str]:
+        """Return the deployed stacks."""
+        found: list[str] = json.loads(self._call("GET", ""))
+        return found
+
+    def _call(self, method: str, name: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 - the local cloud's own http address
+            f"{self._base}/{name}" if name else self._base, data=body, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                content: bytes = answer.read()
+                return content
+        except urllib.error.HTTPError as error:
+            if error.code == 404 and method != "PUT":
+                return b""
+            raise DeployError(f"the stack state could not be kept: {error}") from None
+        except OSError as error:
+            raise DeployError(
+                f"no local cloud answers at {self._base.rsplit('/', 2)[0]}: {error}; "
+                "start it with: localcloud start"
+            ) from None

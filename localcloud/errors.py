@@ -1,0 +1,59 @@
+"""The errors that reach a client, each with AWS's code and HTTP status.
+
+    AwsError                      any error with a code; 400 unless said otherwise
+    ├── ValidationError           a request that does not fit botocore's model
+    ├── ResourceNotFound          ResourceNotFoundException
+    ├── ResourceInUse             ResourceInUse / already exists
+    └── NotImplementedByCloud     501, names the operation; never a silent success
+
+They are turned into HTTP once, in `gateway.py`, in the protocol of the service that was called.
+"""
+
+from __future__ import annotations
+
+
+class AwsError(Exception):
+    """An error with the code, message and HTTP status that AWS gives."""
+
+    status = 400
+
+    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        if status is not None:
+            self.status = status
+
+
+class ValidationError(AwsError):
+    """A request that breaks the service model or a documented rule."""
+
+    def __init__(self, message: str, code: str = "ValidationException") -> None:
+        super().__init__(code, message)
+
+
+class ResourceNotFound(AwsError):
+    """The named resource does not exist."""
+
+    def __init__(self, message: str, code: str = "ResourceNotFoundException") -> None:
+        super().__init__(code, message)
+
+
+class ResourceInUse(AwsError):
+    """The name is taken, or the resource is in a state that forbids the call."""
+
+    def __init__(self, message: str, code: str = "ResourceInUse") -> None:
+        super().__init__(code, message)
+
+
+class NotImplementedByCloud(AwsError):
+    """The local cloud does not serve this operation, and says so."""
+
+    status = 501
+
+    def __init__(self, service: str, operation: str) -> None:
+        super().__init__(
+            "NotImplemented",
+            f"The local cloud does not implement {service}:{operation}. "
+            "docs/operations.md lists what it does.",
+        )

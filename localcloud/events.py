@@ -1,0 +1,99 @@
+"""EventBridge's delivery: a rule that matched reaches each of its targets, one failing or not.
+
+moto matches patterns (and makes S3's events); what then happens is here.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+Differs: schedules do not fire; other kinds of target are logged and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from localcloud.cloud import Cloud
+from localcloud.passive import backend
+from localcloud.routing import Scope, scope_of_arn
+
+if TYPE_CHECKING:
+    from localcloud.codepipeline.api import CodePipelineApi
+    from localcloud.lambda_.service import LambdaService
+
+log = logging.getLogger("localcloud.events")
+
+
+class EventDelivery:
+    """Delivers events to pipelines, functions, topics, queues and log groups."""
+
+    def __init__(self, cloud: Cloud, pipelines: CodePipelineApi, functions: LambdaService) -> None:
+        self._cloud = cloud
+        self._pipelines = pipelines
+        self._functions = functions
+        self._loop = asyncio.get_running_loop()
+
+    def on_match(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+        """Take a match from moto's thread to the event loop."""
+        self._loop.call_soon_threadsafe(self._begin, rule_arn, targets, event)
+
+    def _begin(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+        for target in targets:
+            self._cloud.spawn(f"event to {target['Arn']}", self._deliver(rule_arn, target, event))
+
+    async def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
+        arn: str = target["Arn"]
+        service = arn.split(":")[2]
+        try:
+            payload = await self._cloud.passive.call(_input_of, target, event)
+            await self._send(rule_arn, service, arn, payload)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.warning("the event %s did not reach %s: %s", event.get("detail-type"), arn, error)
+
+    async def _send(self, rule_arn: str, service: str, arn: str, payload: Any) -> None:
+        scope = scope_of_arn(rule_arn)
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        match service:
+            case "codepipeline":
+                revisions = payload.get("sourceRevisions", []) if isinstance(payload, dict) else []
+                if not self._pipelines.start_by_event(arn, rule_arn, revisions):
+                    raise LookupError("there is no such pipeline")
+            case "lambda":
+                document = payload if isinstance(payload, dict) else {"input": payload}
+                await self._functions.invoke(scope, arn.split(":function:")[-1], document)
+            case "sns":
+                await self._cloud.api(scope, "sns", "publish", TopicArn=arn, Message=text)
+            case "sqs":
+                await self._cloud.passive.call(_send_to_queue, scope, arn, text)
+            case "logs":
+                group = arn.split(":log-group:")[-1].removesuffix(":*")
+                self._cloud.logs.write(scope, group, "events", text)
+            case _:
+                raise NotImplementedError(f"the local cloud does not deliver to {service}")
+
+
+def _input_of(target: dict[str, Any], event: dict[str, Any]) -> Any:
+    """Return what a target is sent: the event, a constant, a path of it or a template."""
+    from moto.events.models import EventTemplateParser
+
+    if "Input" in target:
+        return json.loads(target["Input"])
+    if "InputPath" in target:
+        value: Any = event
+        for part in target["InputPath"].removeprefix("$").strip(".").split("."):
+            value = value[part] if part else value
+        return value
+    if "InputTransformer" in target:
+        transformer = target["InputTransformer"]
+        return EventTemplateParser.parse(
+            input_template=transformer.get("InputTemplate"),
+            input_paths_map=transformer.get("InputPathsMap", {}),
+            event=event,
+        )
+    return event
+
+
+def _send_to_queue(scope: Scope, arn: str, text: str) -> None:
+    backend("sqs", scope).send_message(queue_name=arn.split(":")[-1], message_body=text)

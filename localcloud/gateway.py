@@ -1,0 +1,163 @@
+"""The local cloud in one place: its parts, and the ordered chain that answers a request.
+
+    request ──► internal routes ──► invocations ──► Lambda Invoke ──► live services ──► moto
+                 not AWS, so        the hot path,    moto has the      ours by          all the
+                 they come first    before parsing   functions only    operation        rest
+
+A handler returns a response, or None to pass the request on. Errors become HTTP here, once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from localcloud.alarms import AlarmEvaluator
+from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.clock import Clock
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.errors import AwsError, NotImplementedByCloud
+from localcloud.events import EventDelivery
+from localcloud.images import ImageStore
+from localcloud.internal import InternalRoutes
+from localcloud.lambda_.service import LambdaService
+from localcloud.logs import LogSink
+from localcloud.metrics import InvocationMeter
+from localcloud.passive import Passive
+from localcloud.protocol import (
+    Operation,
+    operation_name,
+    operations_of,
+    parse,
+    serialise,
+    serialise_error,
+)
+from localcloud.routing import Request, Response, route
+from localcloud.runner import Runner
+from localcloud.sagemaker.api import SageMakerApi
+from localcloud.sagemaker.runtime import Runtime
+from localcloud.store import Database
+
+log = logging.getLogger("localcloud")
+
+Handler = Callable[[Request], Awaitable[Response | None]]
+
+
+class Gateway:
+    """Builds the services and answers requests.
+
+    Args:
+        clock: the one source of time.
+        endpoint_url: where this gateway will listen.
+        state_dir: where state and images are kept; None for a temporary directory.
+        shut_down: called by the shutdown route.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        endpoint_url: str,
+        state_dir: Path | None,
+        shut_down: Callable[[], None],
+    ) -> None:
+        self._temporary = (
+            tempfile.TemporaryDirectory(prefix="localcloud-") if not state_dir else None
+        )
+        directory = state_dir or Path(self._temporary.name if self._temporary else ".")
+        passive = Passive()
+        self._cloud = cloud = Cloud(
+            clock=clock,
+            database=Database(directory / "state.sqlite"),
+            directory=directory,
+            endpoint_url=endpoint_url,
+            passive=passive,
+            runner=Runner(),
+            logs=LogSink(passive, clock),
+            images=ImageStore(directory / "images"),
+        )
+        self._functions = LambdaService(cloud)
+        self._sagemaker = SageMakerApi(cloud)
+        self._codepipeline = CodePipelineApi(cloud, self._functions)
+        self._cloudformation = CloudFormationApi(cloud)
+        self._autoscaling = AutoScalingApi(cloud)
+        self._meter = InvocationMeter(passive, clock)
+        self._live: dict[str, dict[str, Operation]] = {
+            "sagemaker": operations_of(self._sagemaker),
+            "codepipeline": operations_of(self._codepipeline),
+            "cloudformation": operations_of(self._cloudformation),
+            "application-autoscaling": operations_of(self._autoscaling),
+        }
+        runtime = Runtime(self._sagemaker.hosting, self._sagemaker.endpoints, self._meter)
+        self._chain: list[Handler] = [
+            InternalRoutes(cloud, self.operations(), shut_down).handle,
+            runtime.handle,
+            self._functions.handle,
+            self._answer_live,
+            passive.handle,
+        ]
+
+    def operations(self) -> dict[str, list[str]]:
+        """Return the operations of the live services, by service."""
+        live = {service: sorted(table) for service, table in self._live.items()}
+        return {**live, "sagemaker-runtime": ["InvokeEndpoint"], "lambda": ["Invoke"]}
+
+    async def start(self) -> None:
+        """Start the services' background work and take up what a restart interrupted."""
+        cloud = self._cloud
+        events = EventDelivery(cloud, self._codepipeline, self._functions)
+        await cloud.passive.start(events.on_match)
+        alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
+        cloud.spawn("logs", cloud.logs.run())
+        cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))
+        cloud.spawn("alarms", alarms.run())
+        cloud.spawn("instances", self._sagemaker.hosting.watch())
+        cloud.spawn("idle functions", self._functions.reap())
+        self._sagemaker.resume()
+        self._cloudformation.engine.resume()
+        self._codepipeline.engine.resume()
+
+    async def stop(self) -> None:
+        """End everything that was started."""
+        await self._functions.close()
+        await self._sagemaker.hosting.close()
+        await self._cloud.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request."""
+        route(request)
+        try:
+            for handler in self._chain:
+                response = await handler(request)
+                if response is not None:
+                    return response
+        except Exception:
+            log.exception("%s %s %s", request.service, request.method, request.path)
+            reason = "The local cloud failed on this request; the reason is in its log."
+            return serialise_error(request.service, AwsError("InternalFailure", reason, 500))
+        return serialise_error(
+            request.service, NotImplementedByCloud(request.service, request.path)
+        )
+
+    async def _answer_live(self, request: Request) -> Response | None:
+        table = self._live.get(request.service)
+        if table is None:
+            return None
+        name = operation_name(request)
+        try:
+            implementation = table.get(name)
+            if implementation is None:
+                raise NotImplementedByCloud(request.service, name or request.path)
+            result: Any = implementation(request.scope, parse(request, name))
+            if inspect.isawaitable(result):
+                result = await result
+            return serialise(request.service, name, result)
+        except AwsError as error:
+            return serialise_error(request.service, error)

@@ -1,0 +1,136 @@
+"""LocalStack's own routes, and the local cloud's: no service, no signature.
+
+    GET  /_localstack/health | info | init
+    GET  /_localcloud/clock                      now (epoch seconds) and speed
+    POST /_localcloud/images?repository=&tag=    a build context as a tar archive
+    GET  /_localcloud/operations                 what is implemented, by service
+    *    /_localcloud/stacks/NAME                state of the stacks that `localcloud up` made
+    POST /_localcloud/shutdown                   end the process in good order
+
+Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpoints/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from localcloud import __version__
+from localcloud.cloud import Cloud
+from localcloud.images import ImageError
+from localcloud.passive import SERVICES
+from localcloud.routing import Request, Response, Scope
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud")
+
+_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._/-]{1,255}")
+_STACKS = "/_localcloud/stacks"
+_TAG = re.compile(r"[\w][\w.-]{0,127}")
+
+
+class InternalRoutes:
+    """The first handler of the chain: what is not AWS."""
+
+    def __init__(
+        self, cloud: Cloud, operations: dict[str, list[str]], shut_down: Callable[[], None]
+    ) -> None:
+        self._cloud = cloud
+        self._operations = operations
+        self._shut_down = shut_down
+        self._stacks = Collection(cloud.database, "deployed-stack", dict[str, Any])
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer an internal route; None for any other path."""
+        if not request.path.startswith(("/_localstack/", "/_localcloud/")):
+            return None
+        key = (request.method, request.path)
+        if key == ("GET", "/_localstack/health"):
+            services = dict.fromkeys((*SERVICES, *self._operations), "available")
+            return _json(
+                {
+                    "services": dict(sorted(services.items())),
+                    "edition": "localcloud",
+                    "version": __version__,
+                }
+            )
+        if key == ("GET", "/_localstack/info"):
+            return _json({"edition": "localcloud", "version": __version__, "is_docker": False})
+        if key == ("GET", "/_localstack/init"):
+            done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
+            return _json({"completed": done, "scripts": []})
+        if key == ("GET", "/_localcloud/clock"):
+            clock = self._cloud.clock
+            return _json({"now": clock.now().timestamp(), "speed": clock.speed})
+        if key == ("GET", "/_localcloud/operations"):
+            return _json(self._operations)
+        if key == ("POST", "/_localcloud/images"):
+            return await self._push(request)
+        if request.path.startswith(_STACKS):
+            return self._stack(request)
+        if key == ("POST", "/_localcloud/shutdown"):
+            self._shut_down()
+            return _json({"status": "shutting down"}, 202)
+        return _json({"message": f"There is no {request.method} {request.path}."}, 404)
+
+    def _stack(self, request: Request) -> Response:
+        name = request.path.removeprefix(_STACKS).strip("/")
+        match request.method:
+            case "GET" if not name:
+                return _json_list(sorted(self._stacks))
+            case "GET":
+                kept = self._stacks.get(name)
+                return _json({}, 404) if kept is None else _json(kept)
+            case "PUT" if name:
+                self._stacks.put(name, json.loads(request.body))
+                return _json({})
+            case "DELETE":
+                self._stacks.delete(name)
+                return _json({})
+        return _json({"message": f"{request.method} is not supported here"}, 405)
+
+    async def _push(self, request: Request) -> Response:
+        query = {k: v[0] for k, v in parse_qs(request.query).items()}
+        repository, tag = query.get("repository", ""), query.get("tag", "latest")
+        scope = Scope(region=query.get("region", "us-east-1"))
+        if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
+            return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
+        try:
+            digest, manifest = self._cloud.images.add(request.body)
+        except ImageError as error:
+            return _json({"message": str(error)}, 400)
+        try:
+            await self._cloud.api(
+                scope, "ecr", "describe_repositories", repositoryNames=[repository]
+            )
+        except Exception as error:
+            return _json({"message": f"repository '{repository}': {error}"}, 404)
+        try:
+            await self._cloud.api(
+                scope,
+                "ecr",
+                "put_image",
+                repositoryName=repository,
+                imageManifest=json.dumps(manifest),
+                imageTag=tag,
+                imageDigest=digest,
+            )
+        except Exception as error:
+            if "ImageAlreadyExistsException" not in str(error):
+                return _json({"message": f"repository '{repository}': {error}"}, 400)
+        uri = f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com/{repository}"
+        return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
+
+
+def _json_list(names: list[str]) -> Response:
+    return Response(200, {"content-type": "application/json"}, json.dumps(names).encode())
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(
+        status, {"content-type": "application/json"}, json.dumps(document).encode() + b"\n"
+    )

@@ -1,0 +1,148 @@
+"""One execution environment: a function's code in a directory, a process, its Runtime API.
+
+    starting ──► idle ◄──► busy ──► stopped
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import sys
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.clock import monotonic
+from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
+from localcloud.routing import Scope
+from localcloud.runner import Child, Runner
+
+_STOP_GRACE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What is needed to run a function.
+
+    Attributes:
+        version_key: changes whenever the code or the configuration does.
+        timeout_seconds: wall seconds; the handler really computes.
+    """
+
+    scope: Scope
+    name: str
+    arn: str
+    handler: str
+    runtime: str
+    timeout_seconds: int
+    memory_megabytes: int
+    version_key: str
+    log_group: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Environment:
+    """A process that runs one function, one event at a time."""
+
+    def __init__(self, function: Function, directory: Path, endpoint_url: str) -> None:
+        self.function = function
+        self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
+        self._directory = directory
+        self._endpoint_url = endpoint_url
+        self._api = RuntimeApi()
+        self._child: Child | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Return whether its process still runs."""
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self, runner: Runner, code: bytes, sink: Callable[[str], None]) -> None:
+        """Unpack the code and start the runtime client.
+
+        Raises:
+            OSError: the process cannot be started.
+            zipfile.BadZipFile: the code is not a zip archive.
+        """
+        await asyncio.to_thread(_unpack, code, self._directory)
+        await self._api.start()
+        function = self.function
+        self._child = await runner.spawn(
+            [sys.executable, "-m", "awslambdaric", function.handler],
+            {
+                **function.environment,
+                "AWS_LAMBDA_RUNTIME_API": self._api.address,
+                "AWS_LAMBDA_FUNCTION_NAME": function.name,
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_megabytes),
+                "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+                "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
+                "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+                "AWS_REGION": function.scope.region,
+                "AWS_DEFAULT_REGION": function.scope.region,
+                "AWS_ACCESS_KEY_ID": function.scope.account,
+                "AWS_SECRET_ACCESS_KEY": "localcloud",
+                "AWS_ENDPOINT_URL": self._endpoint_url,
+                "LAMBDA_TASK_ROOT": str(self._directory),
+                "_HANDLER": function.handler,
+                "HOME": str(self._directory),
+            },
+            self._directory,
+            sink,
+        )
+
+    async def invoke(self, event: bytes, request_id: str, wall_epoch: float) -> Outcome:
+        """Run one event to its answer; a handler past its timeout is killed."""
+        function = self.function
+        deadline = int((wall_epoch + function.timeout_seconds) * 1000)
+        answer = self._api.submit(Invocation(request_id, function.arn, event, deadline))
+        assert self._child is not None  # noqa: S101 - start() came first
+        exited = asyncio.create_task(self._child.exited.wait())
+        waited: list[asyncio.Future[Any]] = [answer, exited]
+        began = monotonic()
+        try:
+            await asyncio.wait(
+                waited,
+                timeout=function.timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            exited.cancel()
+        if answer.done():
+            return answer.result()
+        if not self.alive:
+            message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+            return Outcome(error_payload("Runtime.ExitError", message), "Unhandled")
+        self._child.kill()
+        elapsed = monotonic() - began
+        message = f"{request_id} Task timed out after {elapsed:.2f} seconds"
+        return Outcome(error_payload("Sandbox.Timedout", message), "Unhandled")
+
+    async def stop(self) -> None:
+        """End the process and remove the code."""
+        if self._child is not None:
+            await self._child.stop(_STOP_GRACE_SECONDS)
+        await self._api.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _unpack(code: bytes, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(io.BytesIO(code)) as archive:
+        archive.extractall(directory)  # zipfile keeps members inside the directory
+
+
+def is_json(payload: bytes) -> bool:
+    """Return whether an event can be handed to a handler."""
+    try:
+        json.loads(payload)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,120 @@
+"""The Lambda Runtime API of one execution environment, on a loopback port of its own.
+
+    GET  /2018-06-01/runtime/invocation/next          waits for an event
+    POST /2018-06-01/runtime/invocation/{id}/response
+    POST /2018-06-01/runtime/invocation/{id}/error
+    POST /2018-06-01/runtime/init/error
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+_BASE = "/2018-06-01/runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event on its way to a handler."""
+
+    request_id: str
+    function_arn: str
+    event: bytes
+    deadline_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an invocation: a payload, and AWS's function error when it failed."""
+
+    payload: bytes
+    function_error: str | None = None
+
+
+class RuntimeApi:
+    """Hands events to one runtime client and takes its answers."""
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Invocation] = asyncio.Queue()
+        self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
+        self._runner: web.AppRunner | None = None
+        self.init_error: bytes | None = None
+        self.address = ""
+
+    async def start(self) -> None:
+        """Listen on a free loopback port."""
+        app = web.Application(client_max_size=7 * 1024 * 1024)
+        app.router.add_get(f"{_BASE}/invocation/next", self._next)
+        app.router.add_post(f"{_BASE}/invocation/{{id}}/response", self._response)
+        app.router.add_post(f"{_BASE}/invocation/{{id}}/error", self._error)
+        app.router.add_post(f"{_BASE}/init/error", self._init_error)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.address = f"{host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def submit(self, invocation: Invocation) -> asyncio.Future[Outcome]:
+        """Queue an event; the future ends with the handler's answer."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcomes[invocation.request_id] = future
+        self._events.put_nowait(invocation)
+        return future
+
+    async def _next(self, request: web.Request) -> web.Response:
+        del request
+        invocation = await self._events.get()
+        return web.Response(
+            body=invocation.event,
+            content_type="application/json",
+            headers={
+                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_milliseconds),
+                "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
+                "Lambda-Runtime-Trace-Id": f"Root=1-00000000-{invocation.request_id[:8]}",
+            },
+        )
+
+    async def _response(self, request: web.Request) -> web.Response:
+        return self._settle(request.match_info["id"], Outcome(await request.read()))
+
+    async def _error(self, request: web.Request) -> web.Response:
+        outcome = Outcome(await request.read(), "Unhandled")
+        return self._settle(request.match_info["id"], outcome)
+
+    async def _init_error(self, request: web.Request) -> web.Response:
+        self.init_error = await request.read()
+        for future in self._outcomes.values():
+            if not future.done():
+                future.set_result(Outcome(self.init_error, "Unhandled"))
+        return _accepted()
+
+    def _settle(self, request_id: str, outcome: Outcome) -> web.Response:
+        future = self._outcomes.pop(request_id, None)
+        if future is None or future.done():
+            return web.json_response({"errorMessage": "Invalid request ID"}, status=400)
+        future.set_result(outcome)
+        return _accepted()
+
+
+def _accepted() -> web.Response:
+    return web.json_response({"status": "OK"}, status=202)
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    """Return a function error in AWS's shape."""
+    document: dict[str, Any] = {"errorMessage": message, "errorType": error_type}
+    return json.dumps(document).encode()

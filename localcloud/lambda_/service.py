@@ -1,0 +1,192 @@
+"""Lambda's Invoke: warm environments are reused, concurrent events get one each.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+Differs: an idle environment is kept for five wall minutes; memory is reported, not limited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import logging
+import re
+import time
+import uuid
+import zipfile
+from collections import defaultdict
+from typing import Any
+from urllib.parse import unquote
+
+from localcloud.clock import monotonic, wall_sleep
+from localcloud.cloud import Cloud
+from localcloud.errors import AwsError, ResourceNotFound
+from localcloud.lambda_.environment import Environment, Function, is_json
+from localcloud.lambda_.runtime_api import Outcome, error_payload
+from localcloud.passive import backend
+from localcloud.protocol import serialise_error
+from localcloud.routing import Request, Response, Scope
+
+log = logging.getLogger("localcloud.lambda")
+
+_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+_IDLE_SECONDS = 300.0
+_ASYNC_ATTEMPTS = 3
+_ASYNC_PAUSE_CLOCK_SECONDS = 60.0
+
+
+class LambdaService:
+    """Runs the functions that moto keeps."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._idle: dict[str, list[tuple[float, Environment]]] = defaultdict(list)
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer Invoke; None for any other request (moto keeps the functions)."""
+        match = _INVOKE.fullmatch(request.path)
+        if match is None or request.method != "POST" or request.service != "lambda":
+            return None
+        name = unquote(match.group(1)).split(":function:")[-1].split(":")[0]
+        kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
+        event = request.body or b"{}"
+        try:
+            if not is_json(event):
+                raise AwsError(
+                    "InvalidRequestContentException",
+                    "Could not parse request body into json: the payload is not JSON.",
+                )
+            function, code = await self._find(request.scope, name)
+            if kind == "DryRun":
+                return Response(204, {}, b"")
+            if kind == "Event":
+                self._cloud.spawn(f"lambda {name}", self._invoke_async(function, code, event))
+                return Response(202, {}, b"")
+            outcome, tail = await self._invoke(function, code, event)
+        except AwsError as error:
+            return serialise_error("lambda", error)
+        headers = {"content-type": "application/json", "x-amz-executed-version": "$LATEST"}
+        if outcome.function_error:
+            headers["x-amz-function-error"] = outcome.function_error
+        if request.headers.get("x-amz-log-type") == "Tail":
+            headers["x-amz-log-result"] = base64.b64encode(tail.encode()[-4096:]).decode()
+        return Response(200, headers, outcome.payload)
+
+    async def invoke(self, scope: Scope, name: str, event: dict[str, Any]) -> Outcome:
+        """Invoke a function from another service and wait for its answer.
+
+        Raises:
+            ResourceNotFound: there is no such function.
+        """
+        function, code = await self._find(scope, name)
+        outcome, _ = await self._invoke(function, code, json.dumps(event).encode())
+        return outcome
+
+    async def _invoke_async(self, function: Function, code: bytes, event: bytes) -> None:
+        """Asynchronous invocation: two retries, a minute apart."""
+        for attempt in range(_ASYNC_ATTEMPTS):
+            outcome, _ = await self._invoke(function, code, event)
+            if outcome.function_error is None:
+                return
+            if attempt + 1 < _ASYNC_ATTEMPTS:
+                await self._cloud.clock.sleep(_ASYNC_PAUSE_CLOCK_SECONDS)
+
+    async def _find(self, scope: Scope, name: str) -> tuple[Function, bytes]:
+        found = await self._cloud.passive.call(_read_function, scope, name)
+        if found is None:
+            raise ResourceNotFound(f"Function not found: {scope.arn('lambda', f'function:{name}')}")
+        return found
+
+    async def _invoke(self, function: Function, code: bytes, event: bytes) -> tuple[Outcome, str]:
+        request_id = str(uuid.uuid4())
+        lines: list[str] = []
+        began = monotonic()
+        try:
+            environment = await self._take(function, code)
+        except (OSError, zipfile.BadZipFile) as error:
+            payload = error_payload("Runtime.InvalidEntrypoint", f"cannot start: {error}")
+            return Outcome(payload, "Unhandled"), ""
+
+        def say(line: str) -> None:
+            lines.append(line)
+            self._cloud.logs.write(function.scope, function.log_group, environment.log_stream, line)
+
+        say(f"START RequestId: {request_id} Version: $LATEST")
+        began = monotonic()
+        outcome = await environment.invoke(event, request_id, time.time())
+        milliseconds = (monotonic() - began) * 1000
+        say(f"END RequestId: {request_id}")
+        say(
+            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"Billed Duration: {int(milliseconds) + 1} ms\t"
+            f"Memory Size: {function.memory_megabytes} MB"
+        )
+        if environment.alive and not (outcome.function_error and b"Timedout" in outcome.payload):
+            self._idle[function.arn].append((monotonic(), environment))
+        else:
+            self._cloud.spawn(f"stop {function.name}", environment.stop())
+        return outcome, "\n".join(lines)
+
+    async def _take(self, function: Function, code: bytes) -> Environment:
+        """Return a warm environment of this very code, or start one."""
+        idle = self._idle[function.arn]
+        while idle:
+            _, environment = idle.pop()
+            if environment.alive and environment.function.version_key == function.version_key:
+                return environment
+            self._cloud.spawn(f"stop {function.name}", environment.stop())
+        directory = self._cloud.directory / "lambda" / uuid.uuid4().hex
+        environment = Environment(function, directory, self._cloud.endpoint_url)
+        await environment.start(
+            self._cloud.runner,
+            code,
+            lambda line: self._cloud.logs.write(
+                function.scope, function.log_group, environment.log_stream, line
+            ),
+        )
+        return environment
+
+    async def reap(self) -> None:
+        """For ever: stop environments that have been idle too long."""
+        while True:
+            await wall_sleep(10)
+            horizon = monotonic() - _IDLE_SECONDS
+            for idle in self._idle.values():
+                for entry in [entry for entry in idle if entry[0] < horizon]:
+                    idle.remove(entry)
+                    await entry[1].stop()
+
+    async def close(self) -> None:
+        """Stop every idle environment."""
+        environments = [e for idle in self._idle.values() for _, e in idle]
+        await asyncio.gather(*(e.stop() for e in environments), return_exceptions=True)
+
+
+def _read_function(scope: Scope, name: str) -> tuple[Function, bytes] | None:
+    """Read a function from moto (in moto's thread)."""
+    from moto.core.exceptions import ServiceException
+
+    try:
+        kept = backend("lambda", scope).get_function(name)
+    except (ServiceException, ValueError):
+        return None
+    if kept is None or not getattr(kept, "code_bytes", None):
+        return None
+    code = bytes(kept.code_bytes)
+    environment = dict(getattr(kept, "environment_vars", None) or {})
+    settings = f"{kept.handler}|{kept.timeout}|{kept.memory_size}|{sorted(environment.items())}"
+    logging_config = getattr(kept, "logging_config", None) or {}
+    function = Function(
+        scope=scope,
+        name=name,
+        arn=kept.function_arn,
+        handler=kept.handler,
+        runtime=kept.run_time,
+        timeout_seconds=int(kept.timeout),
+        memory_megabytes=int(kept.memory_size),
+        version_key=hashlib.sha256(code + settings.encode()).hexdigest(),
+        log_group=logging_config.get("LogGroup", f"/aws/lambda/{name}"),
+        environment={str(k): str(v) for k, v in environment.items()},
+    )
+    return function, code

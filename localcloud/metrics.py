@@ -1,0 +1,155 @@
+"""Invocation metrics: counted per request, written to CloudWatch as one datum a flush.
+
+Each request emits 1/instances of InvocationsPerInstance, so that its Sum over a minute is what
+target tracking reads; a variant without traffic emits zeros, so that it can scale in.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from localcloud.clock import Clock, wall_sleep
+from localcloud.passive import Passive, backend
+from localcloud.routing import Scope, scope_of_arn
+
+log = logging.getLogger("localcloud.metrics")
+
+NAMESPACE = "AWS/SageMaker"
+_FLUSH_CLOCK_SECONDS = 10.0
+_MINIMUM_FLUSH_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class _Latency:
+    """A statistic set, in microseconds."""
+
+    count: int = 0
+    total: float = 0.0
+    minimum: float = math.inf
+    maximum: float = 0.0
+
+    def add(self, microseconds: float) -> None:
+        self.count += 1
+        self.total += microseconds
+        self.minimum = min(self.minimum, microseconds)
+        self.maximum = max(self.maximum, microseconds)
+
+
+@dataclass(slots=True)
+class _Window:
+    """What one variant did since the last flush."""
+
+    invocations: int = 0
+    per_instance: float = 0.0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    model: _Latency = field(default_factory=_Latency)
+    overhead: _Latency = field(default_factory=_Latency)
+
+
+# (endpoint ARN, endpoint name, variant name) of everything in service.
+InService = Callable[[], Iterable[tuple[str, str, str]]]
+
+
+class InvocationMeter:
+    """Counts invocations and writes them to moto's CloudWatch."""
+
+    def __init__(self, passive: Passive, clock: Clock) -> None:
+        self._passive = passive
+        self._clock = clock
+        self._windows: dict[tuple[str, str, str], _Window] = {}
+
+    def record(
+        self,
+        arn: str,
+        name: str,
+        variant: str,
+        *,
+        instances: int,
+        status: int,
+        model_seconds: float,
+        overhead_seconds: float,
+    ) -> None:
+        """Count one invocation."""
+        window = self._windows.get((arn, name, variant))
+        if window is None:
+            window = self._windows[arn, name, variant] = _Window()
+        window.invocations += 1
+        window.per_instance += 1 / instances
+        if status >= 500:
+            window.errors_5xx += 1
+        elif status >= 400:
+            window.errors_4xx += 1
+        window.model.add(model_seconds * 1e6)
+        window.overhead.add(overhead_seconds * 1e6)
+
+    async def run(self, in_service: InService) -> None:
+        """For ever: write what was counted, and zeros for what had no traffic."""
+        pause = max(self._clock.wall_seconds(_FLUSH_CLOCK_SECONDS), _MINIMUM_FLUSH_SECONDS)
+        while True:
+            began = self._clock.now()
+            await wall_sleep(pause)
+            windows, self._windows = self._windows, {}
+            for key in in_service():
+                windows.setdefault(key, _Window())
+            if windows:
+                try:
+                    await self._passive.call(_write, windows, began)
+                except Exception:
+                    log.exception("could not write metrics")
+
+
+def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) -> None:
+    by_scope: dict[Scope, list[dict[str, Any]]] = {}
+    for (arn, name, variant), window in windows.items():
+        by_scope.setdefault(scope_of_arn(arn), []).extend(_data(name, variant, window, timestamp))
+    for scope, data in by_scope.items():
+        backend("cloudwatch", scope).put_metric_data(NAMESPACE, data)
+
+
+def _data(name: str, variant: str, window: _Window, timestamp: datetime) -> list[dict[str, Any]]:
+    dimensions = [
+        {"Name": "EndpointName", "Value": name},
+        {"Name": "VariantName", "Value": variant},
+    ]
+    naive = timestamp.astimezone(UTC).replace(tzinfo=None)
+    base = {"Dimensions": dimensions, "Timestamp": naive}
+    count = window.invocations
+    data: list[dict[str, Any]] = []
+    for metric, total, peak in (
+        ("Invocations", float(count), 1.0),
+        ("InvocationsPerInstance", window.per_instance, window.per_instance / max(count, 1)),
+        ("Invocation4XXErrors", float(window.errors_4xx), 1.0 if window.errors_4xx else 0.0),
+        ("Invocation5XXErrors", float(window.errors_5xx), 1.0 if window.errors_5xx else 0.0),
+        (
+            "InvocationModelErrors",
+            float(window.errors_4xx + window.errors_5xx),
+            1.0 if window.errors_4xx + window.errors_5xx else 0.0,
+        ),
+    ):
+        statistics = {"SampleCount": max(count, 1), "Sum": total, "Minimum": 0.0, "Maximum": peak}
+        data.append({**base, "MetricName": metric, "Unit": "None", "StatisticValues": statistics})
+    for metric, latency in (("ModelLatency", window.model), ("OverheadLatency", window.overhead)):
+        if latency.count:
+            statistics = {
+                "SampleCount": latency.count,
+                "Sum": latency.total,
+                "Minimum": latency.minimum,
+                "Maximum": latency.maximum,
+            }
+            data.append(
+                {
+                    **base,
+                    "MetricName": metric,
+                    "Unit": "Microseconds",
+                    "StatisticValues": statistics,
+                }
+            )
+    return data

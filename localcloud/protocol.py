@@ -1,0 +1,262 @@
+"""Requests and responses of the live services, read from and checked against botocore's models.
+
+Parsing and serialising are moto's (they derive from botocore's shapes); the constraints that
+neither checks (patterns, enums, lengths) are checked here, so that what AWS refuses is refused.
+A service never sees HTTP: it gets a dictionary that fits the model and returns one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from botocore import xform_name
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
+
+from localcloud.errors import AwsError, NotImplementedByCloud, ValidationError
+from localcloud.routing import Request, Response, Scope
+
+Operation = Callable[[Scope, dict[str, Any]], Any]
+
+_VALIDATION_CODE = {"cloudformation": "ValidationError"}
+# Shapes whose pattern AWS itself does not apply to every value it accepts.
+_MAX_PATTERN_INPUT = 10_000
+
+
+def operation(name: str) -> Callable[[Any], Any]:
+    """Mark a method as the implementation of an AWS operation, by its name in the model."""
+
+    def mark(method: Any) -> Any:
+        method.aws_operation = name
+        return method
+
+    return mark
+
+
+def operations_of(service: object) -> dict[str, Operation]:
+    """Return the operations that a service object implements, by name."""
+    found: dict[str, Operation] = {}
+    for attribute in dir(type(service)):
+        method = getattr(type(service), attribute)
+        name = getattr(method, "aws_operation", None)
+        if name is not None:
+            found[name] = getattr(service, attribute)
+    return found
+
+
+@cache
+def service_model(service: str) -> Any:
+    """Return botocore's model of a service (in moto's wrapper)."""
+    return get_service_model(service)
+
+
+@cache
+def protocol_of(service: str) -> str:
+    """Return the protocol that this cloud speaks for a service: one that botocore also speaks."""
+    model = service_model(service)
+    offered = model.metadata.get("protocols", [model.protocol])
+    return next((p for p in ("json", "query", "rest-json", "rest-xml") if p in offered), "json")
+
+
+@cache
+def input_shape(service: str, method: str) -> Any:
+    """Return the input shape of an operation by its boto3 method name."""
+    model = service_model(service)
+    names = {xform_name(name): name for name in model.operation_names}
+    return model.operation_model(names[method]).input_shape
+
+
+def operation_name(request: Request) -> str:
+    """Return the operation a JSON or query request names, or "" when it names none."""
+    target = request.headers.get("x-amz-target", "")
+    if target:
+        return target.rpartition(".")[2]
+    for key, value in parse_qsl(request.body.decode("utf-8", "replace")) + parse_qsl(request.query):
+        if key == "Action":
+            return value
+    return ""
+
+
+def parse(request: Request, name: str) -> dict[str, Any]:
+    """Return the request's parameters, checked against the model.
+
+    Raises:
+        NotImplementedByCloud: the model has no such operation.
+        ValidationError: the parameters do not fit the model.
+    """
+    model = service_model(request.service)
+    if name not in model.operation_names:
+        raise NotImplementedByCloud(request.service, name or "(no operation named)")
+    operation_model = model.operation_model(name)
+    body = request.body
+    if protocol_of(request.service) == "json":
+        try:
+            document = json.loads(body or b"{}")
+        except ValueError as error:
+            raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise AwsError("SerializationException", "The body must be a JSON object.")
+    parser = PROTOCOL_PARSERS[protocol_of(request.service)](operation_model)
+    try:
+        parsed = parser.parse(
+            {
+                "method": request.method,
+                "values": dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)),
+                "headers": request.headers,
+                "body": body or b"{}",
+                "url_path": request.path,
+                "url_params": {},
+            }
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise AwsError(
+            "SerializationException", f"A member has the wrong type for {name}: {error}"
+        ) from None
+    parameters: dict[str, Any] = dict(parsed or {})
+    problems: list[str] = []
+    if operation_model.input_shape is not None:
+        _check(operation_model.input_shape, parameters, "", problems)
+    if problems:
+        plural = "s" if len(problems) > 1 else ""
+        raise ValidationError(
+            f"{len(problems)} validation error{plural} detected: " + "; ".join(problems),
+            code=_VALIDATION_CODE.get(request.service, "ValidationException"),
+        )
+    return parameters
+
+
+def serialise(service: str, name: str, result: dict[str, Any]) -> Response:
+    """Return the HTTP response for an operation's result."""
+    model = service_model(service)
+    operation_model = model.operation_model(name)
+    serializer = get_serializer_class(service, protocol_of(service))(operation_model)
+    serialised = serializer.serialize(result)
+    headers = {str(k): str(v) for k, v in serialised["headers"].items()}
+    headers["x-amzn-requestid"] = str(uuid.uuid4())
+    body = serialised["body"]
+    return Response(
+        serialised["status_code"], headers, body.encode() if isinstance(body, str) else body
+    )
+
+
+def serialise_error(service: str, error: AwsError) -> Response:
+    """Return an error in the protocol of the service that was called."""
+    try:
+        protocol = protocol_of(service)
+    except Exception:
+        protocol = "json"
+    request_id = str(uuid.uuid4())
+    headers = {"x-amzn-requestid": request_id}
+    if protocol in ("query", "ec2", "rest-xml"):
+        headers["content-type"] = "text/xml"
+        kind = "Sender" if error.status < 500 else "Receiver"
+        inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        body = (
+            f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
+            if protocol == "rest-xml"
+            else f"<ErrorResponse><Error><Type>{kind}</Type>{inner}</Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+        return Response(error.status, headers, body.encode())
+    headers["content-type"] = "application/x-amz-json-1.1"
+    headers["x-amzn-errortype"] = error.code
+    document = {"__type": error.code, "message": error.message, "Message": error.message}
+    return Response(error.status, headers, json.dumps(document).encode())
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str] | None:
+    """Compile a model's pattern (Java's syntax); None when Python cannot read it."""
+    for java, python in (
+        (r"\p{Alpha}", "a-zA-Z"),
+        (r"\p{Alnum}", "a-zA-Z0-9"),
+        (r"[\p{L}\p{Z}\p{N}", r"[\w\s"),
+        (r"\p{L}", r"\w"),
+        (r"\p{Z}", r"\s"),
+        (r"\p{N}", r"\d"),
+    ):
+        text = text.replace(java, python)
+    try:
+        return re.compile(text)
+    except re.error:
+        return None
+
+
+def _lower_first(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def _check(shape: Any, value: Any, path: str, problems: list[str]) -> None:
+    """Append to `problems` what AWS would say about `value`, in AWS's words."""
+    kind = shape.type_name
+    if kind == "structure":
+        if not isinstance(value, dict):
+            return
+        for required in shape.required_members:
+            if value.get(required) is None:
+                where = f"{path}.{_lower_first(required)}" if path else _lower_first(required)
+                problems.append(
+                    f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
+                )
+        for name, member in value.items():
+            if name in shape.members and member is not None:
+                where = f"{path}.{_lower_first(name)}" if path else _lower_first(name)
+                _check(shape.members[name], member, where, problems)
+        return
+    if kind == "list":
+        _check_range(shape, len(value), value, path, "length", problems)
+        for index, member in enumerate(value):
+            _check(shape.member, member, f"{path}.{index + 1}.member", problems)
+        return
+    if kind == "map":
+        _check_range(shape, len(value), value, path, "length", problems)
+        for key, member in value.items():
+            _check(shape.key, key, path, problems)
+            _check(shape.value, member, f"{path}.{key}.member", problems)
+        return
+    if kind == "string":
+        _check_string(shape, value, path, problems)
+    elif kind in ("integer", "long", "float", "double"):
+        _check_range(shape, value, value, path, "value", problems)
+
+
+def _check_string(shape: Any, value: str, path: str, problems: list[str]) -> None:
+    enum = shape.metadata.get("enum")
+    if enum and value not in enum:
+        problems.append(
+            f"Value '{value}' at '{path}' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(enum)}]"
+        )
+        return
+    _check_range(shape, len(value), value, path, "length", problems)
+    pattern = shape.metadata.get("pattern")
+    if pattern and len(value) <= _MAX_PATTERN_INPUT:
+        compiled = _pattern(pattern)
+        if compiled is not None and compiled.fullmatch(value) is None:
+            problems.append(
+                f"Value '{value}' at '{path}' failed to satisfy constraint: "
+                f"Member must satisfy regular expression pattern: {pattern}"
+            )
+
+
+def _check_range(
+    shape: Any, measure: float, value: Any, path: str, noun: str, problems: list[str]
+) -> None:
+    for bound, word, bad in (
+        ("min", "greater", lambda limit: measure < limit),
+        ("max", "less", lambda limit: measure > limit),
+    ):
+        limit = shape.metadata.get(bound)
+        if limit is not None and bad(limit):  # type: ignore[no-untyped-call]
+            problems.append(
+                f"Value '{str(value)[:200]}' at '{path}' failed to satisfy constraint: "
+                f"Member must have {noun} {word} than or equal to {limit}"
+            )

@@ -1,0 +1,105 @@
+"""Which service, region and account a request means. Pure: no I/O and no state.
+
+A request names its service in its signature's credential scope, else in X-Amz-Target, else in its
+path; what names none of them is S3, as on AWS (anonymous and presigned object requests).
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+DEFAULT_ACCOUNT = "000000000000"
+DEFAULT_REGION = "us-east-1"
+
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
+_ACCOUNT = re.compile(r"\d{12}")
+_LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|layers|event-source-mappings|tags)")
+
+# botocore's service name where the signing name differs.
+_SERVICE_OF_SIGNING_NAME = {"monitoring": "cloudwatch", "eventbridge": "events"}
+_SERVICE_OF_TARGET = {
+    "SageMaker": "sagemaker",
+    "CodePipeline_20150709": "codepipeline",
+    "AnyScaleFrontendService": "application-autoscaling",
+    "AWSEvents": "events",
+    "Logs_20140328": "logs",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AmazonSSM": "ssm",
+    "TrentService": "kms",
+    "AmazonSQS": "sqs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An account and a region: what most names are unique within."""
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return `arn:aws:<service>:<region>:<account>:<resource>`."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+def scope_of_arn(arn: str) -> Scope:
+    """Return the scope an ARN lies in."""
+    parts = arn.split(":")
+    return Scope(account=parts[4] or DEFAULT_ACCOUNT, region=parts[3] or DEFAULT_REGION)
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, with header names in lower case."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    service: str = ""
+    scope: Scope = field(default_factory=Scope)
+    access_key: str = ""
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP response."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def account_of_access_key(access_key: str) -> str:
+    """Return the account of an access key: itself when it is 12 digits, as in LocalStack."""
+    return access_key if _ACCOUNT.fullmatch(access_key) else DEFAULT_ACCOUNT
+
+
+def route(request: Request) -> None:
+    """Fill in the request's service, scope and access key."""
+    region = DEFAULT_REGION
+    signing_name = ""
+    authorization = request.headers.get("authorization", "")
+    match = _CREDENTIAL.search(authorization)
+    if match is None and "X-Amz-Credential=" in request.query:
+        credential = parse_qs(request.query).get("X-Amz-Credential", [""])[0]
+        match = _CREDENTIAL.search(f"Credential={credential}")
+    if match is not None:
+        request.access_key, _, region, signing_name = match.groups()
+    if not signing_name:
+        target = request.headers.get("x-amz-target", "")
+        signing_name = _SERVICE_OF_TARGET.get(target.partition(".")[0], "")
+    if not signing_name and _LAMBDA_PATH.match(request.path):
+        signing_name = "lambda"
+    service = _SERVICE_OF_SIGNING_NAME.get(signing_name, signing_name) or "s3"
+    if service == "sagemaker" and request.path.startswith("/endpoints/"):
+        service = "sagemaker-runtime"
+    request.service = service
+    request.scope = Scope(account_of_access_key(request.access_key), region)

@@ -1,0 +1,156 @@
+"""Child processes: training jobs, model servers, Lambda environments.
+
+A child gets only the environment it needs (never this process's), its output goes line by line to
+a sink, and only children started here are ever ended: by their own process group, TERM first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from localcloud.clock import wall_sleep
+
+log = logging.getLogger("localcloud.runner")
+
+LineSink = Callable[[str], None]
+
+# What any program needs from the machine, and no secret.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+# Set on the whole machine where the processor needs it; a child's numbers depend on it.
+_INHERITED_PREFIXES = ("OPENBLAS_",)
+_LINE_LIMIT_BYTES = 1 << 20
+
+
+def base_environment() -> dict[str, str]:
+    """Return the environment every child starts from."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+    }
+    # One core's worth of threads a child: a laptop runs many of them.
+    return kept | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def free_port() -> int:
+    """Return a loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def resolve_command(command: Sequence[str]) -> list[str]:
+    """Return the command with `python` replaced by this interpreter, as an image would have it."""
+    first = Path(command[0]).name
+    if first in ("python", "python3"):
+        return [sys.executable, *command[1:]]
+    return list(command)
+
+
+class Child:
+    """One running child process.
+
+    Attributes:
+        exited: set once it has ended and its output is drained.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, sink: LineSink) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.exited = asyncio.Event()
+        self._pump = asyncio.create_task(self._drain(sink))
+
+    @property
+    def returncode(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._process.returncode
+
+    async def _drain(self, sink: LineSink) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - spawn always pipes it
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:  # longer than the limit: the rest of it follows as another line
+                continue
+            if not line:
+                break
+            sink(line.decode("utf-8", "replace").rstrip("\r\n"))
+        await self._process.wait()
+        self.exited.set()
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it now (SIGKILL)."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """SIGTERM, then SIGKILL after `grace_seconds` of the wall."""
+        self.terminate()
+        try:
+            await asyncio.wait_for(self.exited.wait(), grace_seconds)
+        except TimeoutError:
+            self.kill()
+            await self.exited.wait()
+
+
+class Runner:
+    """Starts children and ends all of them when the local cloud ends."""
+
+    def __init__(self) -> None:
+        self._children: set[Child] = set()
+
+    async def spawn(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        sink: LineSink,
+    ) -> Child:
+        """Start a child in its own process group.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *resolve_command(command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=directory,
+            env={**base_environment(), **environment},
+            start_new_session=True,
+            limit=_LINE_LIMIT_BYTES,
+        )
+        child = Child(process, sink)
+        self._children.add(child)
+        waiter = asyncio.create_task(child.exited.wait())
+        waiter.add_done_callback(lambda _: self._children.discard(child))
+        return child
+
+    async def close(self) -> None:
+        """End every child that still runs."""
+        children = list(self._children)
+        for child in children:
+            child.terminate()
+        for _ in range(40):
+            if all(child.returncode is not None for child in children):
+                return
+            await wall_sleep(0.05)
+        for child in children:
+            child.kill()

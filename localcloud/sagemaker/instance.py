@@ -1,0 +1,108 @@
+"""One instance of a production variant: a server process on a loopback port of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from pathlib import Path
+
+import aiohttp
+
+from localcloud.clock import monotonic, wall_sleep
+from localcloud.images import Image
+from localcloud.runner import Child, LineSink, Runner, free_port
+
+_PING_SECONDS = 2.0
+_STOP_GRACE_SECONDS = 30.0
+_DRAIN_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+
+_numbers = itertools.count(1)
+
+
+class InstanceFailed(Exception):
+    """An instance did not become healthy."""
+
+
+class Instance:
+    """A model server process.
+
+    Attributes:
+        in_flight: requests it is answering now.
+    """
+
+    def __init__(self, child: Child, port: int, last_lines: deque[str]) -> None:
+        self.child = child
+        self.port = port
+        self.in_flight = 0
+        self.number = next(_numbers)
+        self.url = f"http://127.0.0.1:{port}"
+        self._last_lines = last_lines
+
+    @property
+    def alive(self) -> bool:
+        """Return whether its process still runs."""
+        return self.child.returncode is None
+
+    async def ping(self, http: aiohttp.ClientSession) -> bool:
+        """Return whether /ping answers 200 within two wall seconds."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=_PING_SECONDS)
+            async with http.get(f"{self.url}/ping", timeout=timeout) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def wait_healthy(self, http: aiohttp.ClientSession, timeout_seconds: float) -> None:
+        """Wait until it is healthy.
+
+        Raises:
+            InstanceFailed: its process ended, or it was not healthy in time (wall seconds).
+        """
+        deadline = monotonic() + timeout_seconds
+        while monotonic() < deadline:
+            if not self.alive:
+                said = " | ".join(list(self._last_lines)[-3:])
+                raise InstanceFailed(
+                    f"the container exited with status {self.child.returncode}: {said}"
+                )
+            if await self.ping(http):
+                return
+            await wall_sleep(_POLL_SECONDS)
+        raise InstanceFailed(f"/ping did not answer 200 within {timeout_seconds:g} s")
+
+    async def retire(self) -> None:
+        """Let the requests in flight finish, then stop the process."""
+        deadline = monotonic() + _DRAIN_SECONDS
+        while self.in_flight and self.alive and monotonic() < deadline:
+            await wall_sleep(_POLL_SECONDS)
+        await self.child.stop(_STOP_GRACE_SECONDS)
+
+
+async def launch(
+    runner: Runner, image: Image, environment: dict[str, str], base_dir: Path, sink: LineSink
+) -> Instance:
+    """Start a server process for an image; it is not healthy yet.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    port = free_port()
+    last_lines: deque[str] = deque(maxlen=20)
+
+    def tee(line: str) -> None:
+        last_lines.append(line)
+        sink(line)
+
+    child = await runner.spawn(
+        image.command("serve"),
+        {
+            **image.environment(),
+            **environment,
+            "SAGEMAKER_BASE_DIR": str(base_dir),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+        },
+        image.directory,
+        tee,
+    )
+    return Instance(child, port, last_lines)

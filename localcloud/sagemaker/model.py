@@ -1,0 +1,161 @@
+"""Records of SageMaker and the transitions that are legal.
+
+    TrainingJob   InProgress ──► Completed | Failed
+                      └────────► Stopping ──► Stopped
+    Endpoint      Creating ──► InService ◄──► Updating        any ──► Deleting
+                      └──► Failed (only Delete is allowed)
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class TrainingJobStatus(StrEnum):
+    """Status of a training job."""
+
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class EndpointStatus(StrEnum):
+    """Status of an endpoint."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    IN_SERVICE = "InService"
+    DELETING = "Deleting"
+    FAILED = "Failed"
+
+
+TRAINING_TRANSITIONS: dict[TrainingJobStatus, frozenset[TrainingJobStatus]] = {
+    TrainingJobStatus.IN_PROGRESS: frozenset(
+        {TrainingJobStatus.STOPPING, TrainingJobStatus.COMPLETED, TrainingJobStatus.FAILED}
+    ),
+    TrainingJobStatus.STOPPING: frozenset({TrainingJobStatus.STOPPED, TrainingJobStatus.FAILED}),
+    TrainingJobStatus.COMPLETED: frozenset(),
+    TrainingJobStatus.FAILED: frozenset(),
+    TrainingJobStatus.STOPPED: frozenset(),
+}
+
+ENDPOINT_TRANSITIONS: dict[EndpointStatus, frozenset[EndpointStatus]] = {
+    EndpointStatus.CREATING: frozenset(
+        {EndpointStatus.IN_SERVICE, EndpointStatus.FAILED, EndpointStatus.DELETING}
+    ),
+    EndpointStatus.IN_SERVICE: frozenset({EndpointStatus.UPDATING, EndpointStatus.DELETING}),
+    EndpointStatus.UPDATING: frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.DELETING}),
+    EndpointStatus.FAILED: frozenset({EndpointStatus.DELETING}),
+    EndpointStatus.DELETING: frozenset(),
+}
+
+
+class IllegalTransition(RuntimeError):
+    """A bug in this package: a state machine was asked for a step it does not have."""
+
+
+@dataclass(slots=True)
+class SimpleRecord:
+    """A Model or an EndpointConfig: the request as sent, with its ARN and time."""
+
+    arn: str
+    name: str
+    request: dict[str, Any]
+    created: datetime
+
+
+@dataclass(slots=True)
+class SecondaryTransition:
+    """One step of a training job's secondary status."""
+
+    status: str
+    start: datetime
+    message: str
+    end: datetime | None = None
+
+
+@dataclass(slots=True)
+class Metric:
+    """A metric's last value, found in the log by a MetricDefinition."""
+
+    name: str
+    value: float
+    timestamp: datetime
+
+
+@dataclass(slots=True)
+class TrainingJob:
+    """One training job."""
+
+    arn: str
+    name: str
+    request: dict[str, Any]
+    created: datetime
+    modified: datetime
+    status: TrainingJobStatus = TrainingJobStatus.IN_PROGRESS
+    transitions: list[SecondaryTransition] = field(default_factory=list)
+    failure_reason: str | None = None
+    training_start: datetime | None = None
+    training_end: datetime | None = None
+    model_artifacts: str | None = None
+    metrics: dict[str, Metric] = field(default_factory=dict)
+
+    def move(self, status: TrainingJobStatus, now: datetime) -> None:
+        """Change the status.
+
+        Raises:
+            IllegalTransition: the table has no such step.
+        """
+        if status not in TRAINING_TRANSITIONS[self.status]:
+            raise IllegalTransition(f"training job {self.name}: {self.status} to {status}")
+        self.status = status
+        self.modified = now
+
+    def secondary(self, status: str, message: str, now: datetime) -> None:
+        """Begin a secondary status and end the one before."""
+        if self.transitions:
+            self.transitions[-1].end = now
+        self.transitions.append(SecondaryTransition(status, now, message))
+        self.modified = now
+
+
+@dataclass(slots=True)
+class Variant:
+    """A production variant of a running endpoint."""
+
+    name: str
+    desired: int
+    weight: float
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One endpoint."""
+
+    arn: str
+    name: str
+    config_name: str
+    created: datetime
+    modified: datetime
+    status: EndpointStatus = EndpointStatus.CREATING
+    variants: list[Variant] = field(default_factory=list)
+    failure_reason: str | None = None
+    last_deployment_config: dict[str, Any] | None = None
+
+    def move(self, status: EndpointStatus, now: datetime) -> None:
+        """Change the status.
+
+        Raises:
+            IllegalTransition: the table has no such step.
+        """
+        if status not in ENDPOINT_TRANSITIONS[self.status]:
+            raise IllegalTransition(f"endpoint {self.name}: {self.status} to {status}")
+        self.status = status
+        self.modified = now

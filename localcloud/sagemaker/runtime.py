@@ -1,0 +1,164 @@
+"""The invocation path: choose a variant and an instance, pass the bytes, count what happened.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from urllib.parse import unquote
+
+import aiohttp
+
+from localcloud.clock import monotonic
+from localcloud.errors import AwsError, ValidationError
+from localcloud.metrics import InvocationMeter
+from localcloud.protocol import serialise_error
+from localcloud.routing import Request, Response
+from localcloud.sagemaker.hosting import Fleet, HostingEngine
+from localcloud.sagemaker.instance import Instance
+from localcloud.sagemaker.model import Endpoint, EndpointStatus
+from localcloud.store import Collection
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+_MODEL_TIMEOUT = aiohttp.ClientTimeout(total=60)
+_PASSED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
+
+
+class ModelError(AwsError):
+    """The container answered an error; 424 with what it said."""
+
+    status = 424
+
+    def __init__(self, status: int, message: str, log_stream_arn: str) -> None:
+        super().__init__(
+            "ModelError",
+            f"Received {'server' if status >= 500 else 'client'} error ({status}) from primary "
+            f'with message "{message}". See {log_stream_arn} for more information.',
+        )
+        self.original_status = status
+        self.original_message = message
+        self.log_stream_arn = log_stream_arn
+
+
+class Runtime:
+    """Answers InvokeEndpoint."""
+
+    def __init__(
+        self, hosting: HostingEngine, endpoints: Collection[Endpoint], meter: InvocationMeter
+    ) -> None:
+        self._hosting = hosting
+        self._endpoints = endpoints
+        self._meter = meter
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer `POST /endpoints/{name}/invocations`; None for any other request."""
+        parts = request.path.split("/")
+        if request.method != "POST" or len(parts) != 4 or parts[1] != "endpoints":
+            return None
+        if parts[3] != "invocations":
+            return None
+        try:
+            return await self._invoke(request, unquote(parts[2]))
+        except ModelError as error:
+            response = serialise_error("sagemaker-runtime", error)
+            document = {
+                "message": error.message,
+                "OriginalStatusCode": error.original_status,
+                "OriginalMessage": error.original_message,
+                "LogStreamArn": error.log_stream_arn,
+            }
+            return Response(error.status, response.headers, json.dumps(document).encode())
+        except AwsError as error:
+            return serialise_error("sagemaker-runtime", error)
+
+    async def _invoke(self, request: Request, name: str) -> Response:
+        received = monotonic()
+        arn = request.scope.arn("sagemaker", f"endpoint/{name}".lower())
+        endpoint = self._endpoints.get(arn)
+        if endpoint is None:
+            raise ValidationError(
+                f"Endpoint {name} of account {request.scope.account} not found.", "ValidationError"
+            )
+        if len(request.body) > MAX_BODY_BYTES:
+            raise ValidationError(
+                f"The body has {len(request.body)} bytes; at most {MAX_BODY_BYTES} are allowed.",
+                "ValidationError",
+            )
+        fleet = self._choose(endpoint, request.headers.get("x-amzn-sagemaker-target-variant"))
+        instance = _least_outstanding(fleet)
+        if instance is None:
+            raise AwsError("ServiceUnavailable", f"Endpoint {name} has no healthy instance.", 503)
+        headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
+        instance.in_flight += 1
+        sent = monotonic()
+        try:
+            async with self._hosting.http.post(
+                f"{instance.url}/invocations",
+                data=request.body,
+                headers=headers,
+                timeout=_MODEL_TIMEOUT,
+            ) as answer:
+                body = await answer.read()
+                status, content_type = answer.status, answer.content_type
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._record(endpoint, fleet, 500, received, sent)
+            raise ModelError(
+                500, f"the container did not answer: {error!r}", self._log_arn(request, name)
+            ) from None
+        finally:
+            instance.in_flight -= 1
+        self._record(endpoint, fleet, status, received, sent)
+        if status >= 400:
+            raise ModelError(
+                status, body[:1024].decode("utf-8", "replace"), self._log_arn(request, name)
+            )
+        return Response(
+            200,
+            {"content-type": content_type, "x-amzn-invoked-production-variant": fleet.variant.name},
+            body,
+        )
+
+    def _record(
+        self, endpoint: Endpoint, fleet: Fleet, status: int, received: float, sent: float
+    ) -> None:
+        done = monotonic()
+        self._meter.record(
+            endpoint.arn,
+            endpoint.name,
+            fleet.variant.name,
+            instances=max(len(fleet.instances), 1),
+            status=status,
+            model_seconds=done - sent,
+            overhead_seconds=sent - received,
+        )
+
+    def _log_arn(self, request: Request, name: str) -> str:
+        return request.scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{name}")
+
+    def _choose(self, endpoint: Endpoint, target: str | None) -> Fleet:
+        fleets = self._hosting.fleets(endpoint.arn)
+        if target is not None:
+            if target not in fleets:
+                raise ValidationError(
+                    f"Variant {target} not found on endpoint {endpoint.name}; "
+                    f"its variants are: {', '.join(fleets) or 'none yet'}.",
+                    "ValidationError",
+                )
+            return fleets[target]
+        if not fleets or endpoint.status is EndpointStatus.DELETING:
+            raise ValidationError(
+                f"Endpoint {endpoint.name} is not in service (its status is {endpoint.status}).",
+                "ValidationError",
+            )
+        if len(fleets) == 1:
+            return next(iter(fleets.values()))
+        choices = list(fleets.values())
+        weights = [fleet.variant.weight for fleet in choices]
+        return random.choices(choices, weights=weights if any(weights) else None)[0]  # noqa: S311
+
+
+def _least_outstanding(fleet: Fleet) -> Instance | None:
+    alive = [instance for instance in fleet.instances if instance.alive]
+    return min(alive, key=lambda instance: instance.in_flight) if alive else None

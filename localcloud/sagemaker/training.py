@@ -1,0 +1,299 @@
+"""A training job's life: download the channels, run the container, upload what it left.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
+Differs: MaxRuntimeInSeconds is counted on the wall, as the process really computes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import re
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.images import Image, ImageError, parse_reference
+from localcloud.routing import Scope, scope_of_arn
+from localcloud.runner import Child
+from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.sagemaker")
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_STOP_GRACE_SECONDS = 120.0
+_FAILURE_LIMIT = 1024
+
+
+class TrainingFailed(Exception):
+    """The job ends as Failed, with this reason."""
+
+
+class TrainingEngine:
+    """Runs the jobs, one task each."""
+
+    def __init__(self, cloud: Cloud, jobs: Collection[TrainingJob]) -> None:
+        self._cloud = cloud
+        self._jobs = jobs
+        self._children: dict[str, Child] = {}
+        self._stopping: set[str] = set()
+
+    def resume(self) -> None:
+        """After a restart: fail, with the reason, what was running when the cloud ended."""
+        for job in self._jobs.values():
+            if job.status in (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING):
+                self._fail(job, "InternalServerError: the local cloud ended while the job ran")
+
+    def start(self, job: TrainingJob) -> None:
+        """Begin a job."""
+        job.secondary("Starting", "Preparing the instances for training", self._cloud.clock.now())
+        self._jobs.put(job.arn, job)
+        self._cloud.spawn(f"training {job.name}", self._run(job))
+
+    def stop(self, job: TrainingJob) -> None:
+        """Ask a running job to end: SIGTERM, and SIGKILL 120 wall seconds later."""
+        now = self._cloud.clock.now()
+        job.move(TrainingJobStatus.STOPPING, now)
+        job.secondary("Stopping", "Stopping the training job", now)
+        self._jobs.put(job.arn, job)
+        self._stopping.add(job.arn)
+        child = self._children.get(job.arn)
+        if child is not None:
+            self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
+
+    async def _run(self, job: TrainingJob) -> None:
+        base = self._cloud.directory / "training" / job.name
+        try:
+            await self._steps(job, base)
+        except TrainingFailed as error:
+            self._fail(job, str(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("training job %s", job.name)
+            self._fail(job, f"InternalServerError: {error}")
+        finally:
+            self._children.pop(job.arn, None)
+            self._stopping.discard(job.arn)
+            shutil.rmtree(base, ignore_errors=True)
+
+    async def _steps(self, job: TrainingJob, base: Path) -> None:
+        scope = scope_of_arn(job.arn)
+        shutil.rmtree(base, ignore_errors=True)
+        image = await resolve_image(
+            self._cloud, job.request["AlgorithmSpecification"]["TrainingImage"]
+        )
+        self._secondary(job, "Downloading", "Downloading input data")
+        await asyncio.to_thread(self._prepare, scope, job, base)
+        if not self._is_stopping(job):
+            self._secondary(
+                job, "Training", "Training image download completed. Training in progress."
+            )
+            await self._train(scope, job, base, image)
+        if self._is_stopping(job):
+            now = self._cloud.clock.now()
+            job.move(TrainingJobStatus.STOPPED, now)
+            job.training_end = now
+            if job.transitions[-1].status != "MaxRuntimeExceeded":
+                job.secondary("Stopped", "Training job stopped", now)
+            self._jobs.put(job.arn, job)
+            return
+        self._secondary(job, "Uploading", "Uploading generated training model")
+        artifacts = await asyncio.to_thread(self._upload, scope, job, base)
+        await self._cloud.logs.flush()
+        now = self._cloud.clock.now()
+        job.model_artifacts = artifacts
+        job.training_end = now
+        job.secondary("Completed", "Training job completed", now)
+        job.move(TrainingJobStatus.COMPLETED, now)
+        self._jobs.put(job.arn, job)
+
+    def _is_stopping(self, job: TrainingJob) -> bool:
+        return job.arn in self._stopping
+
+    def _secondary(self, job: TrainingJob, status: str, message: str) -> None:
+        if not self._is_stopping(job):
+            job.secondary(status, message, self._cloud.clock.now())
+            self._jobs.put(job.arn, job)
+
+    def _fail(self, job: TrainingJob, reason: str) -> None:
+        now = self._cloud.clock.now()
+        job.failure_reason = reason[:_FAILURE_LIMIT]
+        job.training_end = now
+        job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
+        job.move(TrainingJobStatus.FAILED, now)
+        self._jobs.put(job.arn, job)
+
+    def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
+        """Lay out /opt/ml: configuration and channels (blocking)."""
+        for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+        request = job.request
+        channels = request.get("InputDataConfig", [])
+        configuration = {
+            "hyperparameters": request.get("HyperParameters", {}),
+            "inputdataconfig": {
+                channel["ChannelName"]: {
+                    "TrainingInputMode": "File",
+                    "S3DistributionType": "FullyReplicated",
+                    "RecordWrapperType": "None",
+                    **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+                }
+                for channel in channels
+            },
+            "resourceconfig": {
+                "current_host": "algo-1",
+                "current_instance_type": request["ResourceConfig"].get("InstanceType", ""),
+                "hosts": ["algo-1"],
+                "network_interface_name": "lo",
+            },
+        }
+        for name, document in configuration.items():
+            (base / "input/config" / f"{name}.json").write_text(json.dumps(document))
+        for channel in channels:
+            self._download(scope, channel, base / "input/data" / channel["ChannelName"])
+
+    def _download(self, scope: Scope, channel: dict[str, Any], target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        s3 = self._cloud.client("s3", scope)
+        found = False
+        try:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    key = entry["Key"]
+                    if key.endswith("/"):
+                        continue
+                    base_key = prefix if prefix.endswith("/") else prefix.rpartition("/")[0] + "/"
+                    relative = key[len(base_key) :] if key.startswith(base_key) else key
+                    path = (target / relative.lstrip("/")).resolve()
+                    if not path.is_relative_to(target.resolve()):
+                        raise TrainingFailed(f"ClientError: the key '{key}' leaves its channel")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    s3.download_file(bucket, key, str(path))
+                    found = True
+        except s3.exceptions.ClientError as error:
+            raise TrainingFailed(
+                f"ClientError: Data download failed: could not read {uri}: {error}"
+            ) from error
+        if not found:
+            raise TrainingFailed(
+                "ClientError: Data download failed: No S3 objects found under S3 URL "
+                f'"{uri}" given in input data source. Please ensure that the bucket exists in the '
+                "selected region, that objects exist under that S3 prefix, and that the role has "
+                "permission to read them."
+            )
+
+    async def _train(self, scope: Scope, job: TrainingJob, base: Path, image: Image) -> None:
+        stream = f"{job.name}/algo-1-{int(job.created.timestamp())}"
+        patterns = [
+            (definition["Name"], re.compile(definition["Regex"]))
+            for definition in job.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        ]
+        last_lines: list[str] = []
+
+        def sink(line: str) -> None:
+            self._cloud.logs.write(scope, LOG_GROUP, stream, line)
+            last_lines.append(line)
+            del last_lines[:-20]
+            for name, pattern in patterns:
+                match = pattern.search(line)
+                if match is not None:
+                    with contextlib.suppress(ValueError, IndexError):
+                        job.metrics[name] = Metric(
+                            name, float(match.group(1)), self._cloud.clock.now()
+                        )
+
+        environment = {
+            **image.environment(),
+            **job.request.get("Environment", {}),
+            "SAGEMAKER_BASE_DIR": str(base),
+            "TRAINING_JOB_NAME": job.name,
+            "TRAINING_JOB_ARN": job.arn,
+            "AWS_REGION": scope.region,
+        }
+        job.training_start = self._cloud.clock.now()
+        try:
+            child = await self._cloud.runner.spawn(
+                image.command("train"), environment, image.directory, sink
+            )
+        except OSError as error:
+            raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
+        self._children[job.arn] = child
+        limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
+        try:
+            await asyncio.wait_for(child.exited.wait(), limit)
+        except TimeoutError:
+            await child.stop(_STOP_GRACE_SECONDS)
+            now = self._cloud.clock.now()
+            job.move(TrainingJobStatus.STOPPING, now)
+            job.secondary("MaxRuntimeExceeded", "Training job exceeded MaxRuntimeInSeconds", now)
+            self._stopping.add(job.arn)
+            return
+        if child.returncode != 0 and not self._is_stopping(job):
+            failure = base / "output" / "failure"
+            reason = failure.read_text("utf-8", "replace").strip() if failure.exists() else ""
+            reason = reason or "\n".join(last_lines) or "the container said nothing"
+            code = child.returncode if child.returncode is not None else -1
+            suffix = f", exit code: {code}"
+            room = _FAILURE_LIMIT - len("AlgorithmError: ") - len(suffix)
+            raise TrainingFailed(f"AlgorithmError: {reason[:room]}{suffix}")
+
+    def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
+        """Upload model.tar.gz, and output.tar.gz when there is any; return the model's URI."""
+        output = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        s3 = self._cloud.client("s3", scope)
+        model_uri = f"{output}/{job.name}/output/model.tar.gz"
+        for directory, uri in (
+            (base / "model", model_uri),
+            (base / "output" / "data", f"{output}/{job.name}/output/output.tar.gz"),
+        ):
+            if uri != model_uri and not any(directory.iterdir()):
+                continue
+            buffer = io.BytesIO()
+            with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+                for path in sorted(directory.rglob("*")):
+                    archive.add(path, arcname=str(path.relative_to(directory)), recursive=False)
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            try:
+                s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())
+            except s3.exceptions.ClientError as error:
+                raise TrainingFailed(
+                    f"ClientError: Artifact upload failed: could not write {uri}: {error}"
+                ) from error
+        return model_uri
+
+
+async def resolve_image(cloud: Cloud, uri: str) -> Image:
+    """Return the image on disk that a URI means, by asking ECR for its digest.
+
+    Raises:
+        TrainingFailed: ECR has no such image, or its content was never pushed here.
+    """
+    try:
+        reference = parse_reference(uri)
+        digest = reference.digest
+        if digest is None:
+            answer = await cloud.api(
+                Scope(reference.account, reference.region),
+                "ecr",
+                "describe_images",
+                repositoryName=reference.repository,
+                imageIds=[{"imageTag": reference.tag or "latest"}],
+            )
+            digest = answer["imageDetails"][0]["imageDigest"]
+        return cloud.images.get(str(digest))
+    except ImageError as error:
+        raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error}") from None
+    except Exception as error:
+        raise TrainingFailed(
+            f"ClientError: Cannot find repository or image {uri}: {error}"
+        ) from None

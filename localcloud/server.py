@@ -1,0 +1,147 @@
+"""The edge: the gateway as an ASGI application under uvicorn, on loopback only.
+
+It answers a request of a web page only when the page is local too: a foreign page must not reach
+the local cloud through its reader's browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import uvicorn
+
+from localcloud.clock import Clock
+from localcloud.gateway import Gateway
+from localcloud.routing import Request, Response
+
+log = logging.getLogger("localcloud")
+
+DEFAULT_PORT = 4566
+MAX_BODY_BYTES = 512 * 1024 * 1024
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Edge:
+    """The ASGI application."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        if not _is_local(headers):
+            body = b"This address answers local programs only.\n"
+            await _reply(send, Response(403, {"content-type": "text/plain"}, body))
+            return
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                text = f"The body has over {MAX_BODY_BYTES} bytes.\n".encode()
+                await _reply(send, Response(413, {"content-type": "text/plain"}, text))
+                return
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                break
+        request = Request(
+            method=scope["method"],
+            path=unquote(scope["path"]),
+            raw_path=scope["raw_path"].decode("latin-1").partition("?")[0],
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
+        )
+        await _reply(send, await self._gateway.handle(request), request.method)
+
+
+def _is_local(headers: dict[str, str]) -> bool:
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).hostname in _LOCAL_HOSTS
+
+
+async def _reply(send: Send, response: Response, method: str = "") -> None:
+    headers = [
+        (name.encode("latin-1"), value.encode("utf-8"))
+        for name, value in response.headers.items()
+        if name != "content-length" or method == "HEAD"
+    ]
+    if method != "HEAD":
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
+
+
+def port_is_free(port: int) -> bool:
+    """Return whether the loopback port can be bound."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def serve(port: int, speed: float, state_dir: Path | None) -> None:
+    """Run the local cloud until it is told to stop (SIGTERM, SIGINT or the shutdown route).
+
+    Raises:
+        OSError: the port is taken.
+        ValueError: the speed is out of range.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.set_inheritable(False)
+    actual = listener.getsockname()[1]
+    stopped = asyncio.Event()
+    gateway = Gateway(Clock(speed), f"http://127.0.0.1:{actual}", state_dir, stopped.set)
+    config = uvicorn.Config(
+        Edge(gateway),
+        loop="none",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await gateway.start()
+    with contextlib.suppress(asyncio.CancelledError):
+        # Not server.serve(): it would take the signals for itself.
+        serving = asyncio.create_task(server._serve(sockets=[listener]))
+        print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
+        await stopped.wait()
+        await gateway.stop()
+        server.should_exit = True
+        await serving
+
+
+def run(port: int, speed: float, state_dir: Path | None) -> None:
+    """Run `serve` on uvloop."""
+    import uvloop
+
+    uvloop.run(serve(port, speed, state_dir))

@@ -1,0 +1,31 @@
+"""The container's entry point: `python -m model train | serve`.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+
+def main() -> int:
+    """Run the command that SageMaker passes; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m model", description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=("train", "serve"))
+    command = parser.parse_args().command
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    # skl2onnx and its kind announce themselves at INFO.
+    for name in ("skl2onnx", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if command == "train":
+        from model.train import run
+    else:
+        from model.server import run
+    return run(os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

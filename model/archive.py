@@ -1,0 +1,249 @@
+"""Pure: a dataset zip, from bytes and to bytes.
+
+    train.csv        required: no header, the label first
+    validation.csv   optional
+    dataset.json     optional: name, label, features, classes, source, rows
+
+Nothing is ever extracted to disk, and no more than a limit is read, whatever the zip's own headers
+say. Bytes written are the same for the same dataset: entries carry a fixed time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from model.cells import quote
+from model.errors import DatasetError
+from model.table import Table, check_classes, csv_line, decode_text, parse_table
+
+MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+MAX_ENTRIES = 1000
+_TRAIN, _VALIDATION, _DESCRIPTION = "train.csv", "validation.csv", "dataset.json"
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a model is trained on.
+
+    Attributes:
+        train: the rows to learn from.
+        validation: the rows to measure on, if the dataset brings them.
+        name: for people.
+        label: the label column's name.
+        features: the feature columns' names, in order.
+        classes: the classes, in the order of the model's outputs.
+        source: where the table comes from.
+        sha256: of the file or files it was read from, empty if it was not read.
+    """
+
+    train: Table
+    validation: Table | None
+    name: str = "dataset"
+    label: str = "label"
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    source: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    name: str = "dataset"
+    label: str = "label"
+    features: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    source: str = ""
+
+
+def read_archive(
+    data: bytes, where: str, *, sha256: str = "", max_bytes: int = MAX_UNPACKED_BYTES
+) -> Dataset:
+    """Read a dataset zip.
+
+    Args:
+        data: the zip's bytes.
+        where: the file's name, for messages.
+        sha256: digest of the bytes, kept in the dataset.
+        max_bytes: the most that may be unpacked.
+
+    Raises:
+        DatasetError: not a zip, an unsafe one, or a dataset that cannot be trained on.
+    """
+    files = _unpack(data, where, max_bytes)
+    description = _describe(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
+    train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
+    features = description.features
+    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features)
+    validation = None
+    if _VALIDATION in files:
+        text = decode_text(files[_VALIDATION], validation_file)
+        validation = parse_table(text, validation_file, features)
+    check_classes(train, validation, train_file, validation_file)
+    return Dataset(
+        train,
+        validation,
+        name=description.name,
+        label=description.label,
+        features=features or numbered_features(train.width),
+        classes=_order(description.classes, train, train_file),
+        source=description.source,
+        sha256=sha256,
+    )
+
+
+def write_archive(
+    train: list[list[str]],
+    validation: list[list[str]],
+    description: dict[str, Any],
+) -> bytes:
+    """Return the zip of rows of text, the label first in each; the same bytes for the same rows."""
+    document = description | {"rows": {"train": len(train), "validation": len(validation)}}
+    contents = {
+        _TRAIN: "".join(map(csv_line, train)),
+        _VALIDATION: "".join(map(csv_line, validation)),
+        _DESCRIPTION: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in contents.items():
+            entry = zipfile.ZipInfo(name, _FIXED_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3  # the same bytes on every system
+            archive.writestr(entry, text.encode())
+    return out.getvalue()
+
+
+def numbered_features(width: int) -> tuple[str, ...]:
+    """Return names for columns that have none."""
+    return tuple(f"feature_{number}" for number in range(1, width + 1))
+
+
+def _unpack(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = _check_entries(archive.infolist(), where)
+            contents: dict[str, bytes] = {}
+            room = max_bytes
+            for name in (_TRAIN, _VALIDATION, _DESCRIPTION):
+                if name in names:
+                    with archive.open(name) as entry:
+                        contents[name] = entry.read(room + 1)
+                    room -= len(contents[name])
+                    if room < 0:
+                        raise DatasetError(
+                            f"{where} unpacks to more than {max_bytes} bytes, which is the limit; "
+                            "use fewer rows, or the train and validation channels"
+                        )
+            return contents
+    except zipfile.BadZipFile as error:
+        raise DatasetError(
+            f"{where} is not a zip file ({_what(data)}; {error}); "
+            "make one with: python -m model.dataset"
+        ) from None
+    except (zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise DatasetError(
+            f"{where} cannot be unpacked ({error}); "
+            "use a plain zip, neither encrypted nor damaged, with store or deflate compression"
+        ) from None
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], where: str) -> set[str]:
+    if not entries:
+        raise DatasetError(f"{where} is an empty zip; it must hold {_TRAIN}")
+    if len(entries) > MAX_ENTRIES:
+        raise DatasetError(f"{where} holds {len(entries)} entries; at most {MAX_ENTRIES} are read")
+    names: set[str] = set()
+    for entry in entries:
+        name = entry.filename
+        if (
+            name.startswith("/")
+            or "\\" in entry.orig_filename
+            or ":" in name
+            or ".." in name.split("/")
+            or stat.S_ISLNK(entry.external_attr >> 16)
+        ):
+            raise DatasetError(
+                f"{where} holds the unsafe entry {quote(entry.orig_filename)}; entries must be "
+                "plain files inside the zip"
+            )
+        if name in names:
+            raise DatasetError(f"{where} holds {quote(name)} twice; keep one")
+        names.add(name)
+    if _TRAIN not in names:
+        nested = sorted(name for name in names if name.endswith("/" + _TRAIN))
+        hint = (
+            f"found {quote(nested[0])}: zip the files themselves, not their folder"
+            if nested
+            else "found " + ", ".join(quote(name) for name in sorted(names)[:5])
+        )
+        raise DatasetError(f"{where} has no {_TRAIN} at its top level; {hint}")
+    return names
+
+
+def _what(data: bytes) -> str:
+    if not data:
+        return "it has 0 bytes"
+    return f"{len(data)} bytes, beginning with {quote(data[:12].decode('latin-1'))}"
+
+
+def _describe(data: bytes | None, where: str) -> _Description:
+    if data is None:
+        return _Description()
+    try:
+        document = json.loads(decode_text(data, where))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{where} is not JSON ({error}); mend it or leave it out") from None
+    if not isinstance(document, dict):
+        raise DatasetError(f"{where} must hold a JSON object with name, label, features, classes")
+    return _Description(
+        name=_text(document, "name", "dataset", where),
+        label=_text(document, "label", "label", where),
+        features=_texts(document, "features", where),
+        classes=_texts(document, "classes", where),
+        source=_text(document, "source", "", where),
+    )
+
+
+def _text(document: dict[str, Any], key: str, default: str, where: str) -> str:
+    value = document.get(key, default)
+    if not isinstance(value, str):
+        raise DatasetError(f"{where}: {key} must be a text")
+    return value
+
+
+def _texts(document: dict[str, Any], key: str, where: str) -> tuple[str, ...] | None:
+    value = document.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DatasetError(f"{where}: {key} must be a list of texts")
+    if len(set(value)) != len(value):
+        raise DatasetError(f"{where}: {key} names something twice")
+    return tuple(value)
+
+
+def _order(declared: tuple[str, ...] | None, train: Table, where: str) -> tuple[str, ...]:
+    seen = train.counts()
+    if declared is None:
+        return tuple(sorted(seen))
+    for label in seen:
+        if label not in declared:
+            raise DatasetError(
+                f"{where} has the class {quote(label)}, which dataset.json does not list in "
+                "classes; add it there or mend the row"
+            )
+    for label in declared:
+        if label not in seen:
+            raise DatasetError(
+                f"{where} has no row of the class {quote(label)}, which dataset.json lists in "
+                "classes; add examples or take it off the list"
+            )
+    return declared

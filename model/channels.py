@@ -1,0 +1,181 @@
+"""What SageMaker mounted under /opt/ml: where things are, and the channels' dataset.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model.archive import Dataset, numbered_features, read_archive
+from model.cells import quote
+from model.errors import ContainerError, DatasetError
+from model.split import stratified
+from model.table import Table, check_classes, decode_text, parse_table
+
+_DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
+_ALLOWED = (
+    f"either '{_DATASET}' (one dataset zip) or '{_TRAIN}' and, if there is one, '{_VALIDATION}' "
+    "(CSV files)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MlPaths:
+    """The directories of the container contract.
+
+    Attributes:
+        base: /opt/ml, or SAGEMAKER_BASE_DIR.
+    """
+
+    base: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> MlPaths:
+        """Return the paths that an environment asks for."""
+        return cls(Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
+
+    @property
+    def config(self) -> Path:
+        """Return the directory of the JSON configuration."""
+        return self.base / "input" / "config"
+
+    @property
+    def data(self) -> Path:
+        """Return the directory of the channels."""
+        return self.base / "input" / "data"
+
+    @property
+    def model(self) -> Path:
+        """Return what becomes model.tar.gz, or what was unpacked from it."""
+        return self.base / "model"
+
+    @property
+    def output(self) -> Path:
+        """Return what becomes output.tar.gz."""
+        return self.base / "output" / "data"
+
+    @property
+    def failure(self) -> Path:
+        """Return the file of the failure reason."""
+        return self.base / "output" / "failure"
+
+
+def read_json_object(path: Path) -> dict[str, object]:
+    """Return a configuration file's object; empty if there is no such file.
+
+    Raises:
+        ContainerError: it is not a JSON object.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise ContainerError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ContainerError(f"{path.name} must hold a JSON object")
+    return document
+
+
+def read_channels(paths: MlPaths) -> Dataset:
+    """Read the dataset from the channels that the job was given.
+
+    Raises:
+        DatasetError: wrong channels, or a dataset that cannot be trained on.
+    """
+    configured = read_json_object(paths.config / "inputdataconfig.json")
+    present = {path.name for path in paths.data.iterdir()} if paths.data.is_dir() else set()
+    names = set(configured) or present
+    for name, channel in configured.items():
+        if isinstance(channel, dict) and channel.get("TrainingInputMode") == "Pipe":
+            raise DatasetError(f"channel '{name}' is in Pipe mode; use File or FastFile")
+    unknown = sorted(names - {_DATASET, _TRAIN, _VALIDATION})
+    if unknown:
+        raise DatasetError(f"channel {quote(unknown[0])} is not read here; give {_ALLOWED}")
+    if _DATASET in names and len(names) > 1:
+        raise DatasetError(f"channels {', '.join(sorted(names))} are too many; give {_ALLOWED}")
+    if _DATASET in names:
+        return _read_zip(paths.data / _DATASET)
+    if _TRAIN not in names:
+        given = ", ".join(sorted(names)) or "none"
+        raise DatasetError(f"no channel to train on (given: {given}); give {_ALLOWED}")
+    return _read_csv(paths.data, names)
+
+
+def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Return the dataset with validation rows: its own, or a stratified part of the train rows.
+
+    Raises:
+        DatasetError: a class has a single row.
+    """
+    if dataset.validation is not None:
+        return dataset
+    table = dataset.train
+    kept, held = stratified(table.labels, fraction, seed, "the training data")
+    return replace(dataset, train=_select(table, kept), validation=_select(table, held))
+
+
+def _select(table: Table, numbers: list[int]) -> Table:
+    return Table(
+        tuple(table.labels[number] for number in numbers),
+        tuple(table.rows[number] for number in numbers),
+    )
+
+
+def _read_zip(directory: Path) -> Dataset:
+    files = _files(directory)
+    if len(files) != 1:
+        found = ", ".join(path.name for path in files[:5]) or "none"
+        raise DatasetError(
+            f"channel '{_DATASET}' holds {len(files)} files ({found}); it must hold exactly one, "
+            "the dataset zip: give its whole S3 key as the prefix"
+        )
+    data = files[0].read_bytes()
+    return read_archive(data, files[0].name, sha256=hashlib.sha256(data).hexdigest())
+
+
+def _read_csv(data: Path, names: set[str]) -> Dataset:
+    digest = hashlib.sha256()
+    tables: dict[str, Table] = {}
+    for name in (_TRAIN, _VALIDATION):
+        if name not in names:
+            continue
+        files = _files(data / name)
+        if not files:
+            raise DatasetError(f"channel '{name}' holds no file; it needs at least one CSV file")
+        table: Table | None = None
+        for path in files:
+            content = path.read_bytes()
+            digest.update(content)
+            where = f"{name}/{path.name}"
+            part = parse_table(decode_text(content, where), where)
+            if table is not None and part.width != table.width:
+                raise DatasetError(
+                    f"{where} has {part.width} numbers a row where the files before it have "
+                    f"{table.width}; every file of a channel needs the same columns"
+                )
+            table = part if table is None else table + part
+        if table is not None:
+            tables[name] = table
+    train, validation = tables[_TRAIN], tables.get(_VALIDATION)
+    check_classes(train, validation, f"channel '{_TRAIN}'", f"channel '{_VALIDATION}'")
+    return Dataset(
+        train,
+        validation,
+        features=numbered_features(train.width),
+        classes=tuple(sorted(train.counts())),
+        sha256=digest.hexdigest(),
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not path.name.startswith((".", "_SUCCESS"))
+    )

@@ -1,0 +1,186 @@
+"""Pure: SageMaker's hyperparameters (texts) to values, every problem reported at once.
+
+The table `SPECIFICATIONS` is the whole truth: name, algorithms, type, range, default.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from model.cells import quote
+from model.errors import HyperparameterError
+
+# Added by the platform's own tools (sagemaker_program, sagemaker_region, …).
+_IGNORED_PREFIX = "sagemaker_"
+
+Value = int | float | str | None
+
+
+class Algorithm(StrEnum):
+    """The estimators that can be trained."""
+
+    RANDOM_FOREST = "random-forest"
+    GRADIENT_BOOSTING = "gradient-boosting"
+    LOGISTIC_REGRESSION = "logistic-regression"
+
+
+_FOREST, _BOOSTING, _LOGISTIC = Algorithm
+_TREES = (_FOREST, _BOOSTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One hyperparameter.
+
+    Attributes:
+        kind: int, float or str.
+        low: smallest number allowed; not itself allowed when `open_low`.
+        high: largest number allowed.
+        choices: the texts allowed, for str.
+        none: "none" is allowed too and means no limit.
+        defaults: by algorithm; the algorithms it applies to.
+    """
+
+    kind: type[int] | type[float] | type[str]
+    defaults: Mapping[Algorithm, Value]
+    low: float = 0
+    high: float = 0
+    open_low: bool = False
+    choices: tuple[str, ...] = ()
+    none: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """Return what is allowed, in words."""
+        if self.kind is str:
+            return " or ".join(self.choices)
+        noun = "a whole number" if self.kind is int else "a number"
+        low = f"above {self.low:g}" if self.open_low else f"from {self.low:g}"
+        return f"{noun} {low} to {self.high:.10g}" + (" or none" if self.none else "")
+
+    def parse(self, text: str) -> Value:
+        """Return the value.
+
+        Raises:
+            ValueError: it is not allowed.
+        """
+        if self.none and text.lower() == "none":
+            return None
+        if self.kind is str:
+            if text not in self.choices:
+                raise ValueError
+            return None if text == "none" else text
+        if not text.isascii() or "_" in text:
+            raise ValueError
+        number = int(text) if self.kind is int else float(text)
+        if not math.isfinite(number) or not self.low <= number <= self.high:
+            raise ValueError
+        if self.open_low and number == self.low:
+            raise ValueError
+        return number
+
+
+def _every(value: Value) -> dict[Algorithm, Value]:
+    return dict.fromkeys(Algorithm, value)
+
+
+SPECIFICATIONS: Mapping[str, Specification] = {
+    "n_estimators": Specification(int, dict.fromkeys(_TREES, 100), 1, 2000),
+    "max_depth": Specification(int, {_FOREST: None, _BOOSTING: 3}, 1, 64, none=True),
+    "min_samples_leaf": Specification(int, dict.fromkeys(_TREES, 1), 1, 10_000),
+    "learning_rate": Specification(float, {_BOOSTING: 0.1}, 0, 1, open_low=True),
+    "subsample": Specification(float, {_BOOSTING: 1.0}, 0, 1, open_low=True),
+    "C": Specification(float, {_LOGISTIC: 1.0}, 0, 1_000_000, open_low=True),
+    "max_iter": Specification(int, {_LOGISTIC: 1000}, 1, 100_000),
+    "class_weight": Specification(
+        str, dict.fromkeys((_FOREST, _LOGISTIC)), choices=("none", "balanced")
+    ),
+    "validation_fraction": Specification(float, _every(0.2), 0.05, 0.5),
+    "seed": Specification(int, _every(0), 0, 2**32 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What to train.
+
+    Attributes:
+        algorithm: the estimator.
+        values: every hyperparameter that applies to it, defaults filled in.
+    """
+
+    algorithm: Algorithm = Algorithm.RANDOM_FOREST
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of everything random."""
+        return int(self.values["seed"] or 0)
+
+    @property
+    def validation_fraction(self) -> float:
+        """Return the share of the rows held out when the dataset brings no validation rows."""
+        return float(self.values["validation_fraction"] or 0)
+
+    def as_json(self) -> dict[str, Value]:
+        """Return all of them as one JSON object."""
+        return {"algorithm": str(self.algorithm), **self.values}
+
+
+def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
+    """Read SageMaker's map of texts.
+
+    Args:
+        raw: hyperparameters.json. Keys beginning `sagemaker_` are ignored; a value that the
+            SageMaker Python SDK wrapped in JSON quotes is unwrapped.
+
+    Raises:
+        HyperparameterError: one or several are wrong; the message lists all of them.
+    """
+    texts = {k: _text(v) for k, v in raw.items() if not k.startswith(_IGNORED_PREFIX)}
+    problems: list[str] = []
+    algorithm = Algorithm.RANDOM_FOREST
+    chosen = texts.pop("algorithm", algorithm.value)
+    try:
+        algorithm = Algorithm(chosen)
+        known = True
+    except ValueError:
+        problems.append(f"algorithm is {quote(chosen)}; it must be {' or '.join(Algorithm)}")
+        known = False
+    values: dict[str, Value] = {
+        name: specification.defaults[algorithm]
+        for name, specification in SPECIFICATIONS.items()
+        if algorithm in specification.defaults
+    }
+    for name, text in texts.items():
+        found = SPECIFICATIONS.get(name)
+        if found is None:
+            allowed = ", ".join(["algorithm", *SPECIFICATIONS])
+            problems.append(f"{quote(name)} is not a hyperparameter; the names are {allowed}")
+        elif known and name not in values:
+            usable = ", ".join(values)
+            problems.append(f"{name} does not apply to {algorithm}; its names are {usable}")
+        else:
+            try:
+                values[name] = found.parse(text.strip())
+            except ValueError:
+                problems.append(f"{name} is {quote(text)}; it must be {found.allowed}")
+    if problems:
+        raise HyperparameterError("hyperparameters: " + "; ".join(problems))
+    return Hyperparameters(algorithm, values)
+
+
+def _text(value: object) -> str:
+    """Return the text that was meant, without the quotes the SageMaker SDK puts around it."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        try:
+            unwrapped = json.loads(text)
+        except ValueError:
+            return text
+        return unwrapped if isinstance(unwrapped, str) else text
+    return text

@@ -1,0 +1,45 @@
+"""Pure: a stratified split, the same for the same labels and seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from model.cells import quote
+from model.errors import DatasetError
+
+
+def stratified(
+    labels: Sequence[str], fraction: float, seed: int, where: str
+) -> tuple[list[int], list[int]]:
+    """Return the row numbers (from 0, ascending) to train on and to hold out.
+
+    Each class gives `fraction` of its rows, at least one, and keeps at least one.
+
+    Args:
+        labels: one a row.
+        fraction: share to hold out, above 0 and below 1.
+        seed: of the shuffle.
+        where: the table's name, for messages.
+
+    Raises:
+        DatasetError: a class with one row.
+    """
+    by_class: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        by_class.setdefault(label, []).append(number)
+    lonely = sorted(label for label, numbers in by_class.items() if len(numbers) < 2)
+    if lonely:
+        names = ", ".join(map(quote, lonely[:5]))
+        raise DatasetError(
+            f"{where} has a single row of {names}; a class needs at least two rows, one to train "
+            "on and one to validate with: add rows of it or remove it"
+        )
+    random_source = random.Random(seed)  # noqa: S311 - a reproducible split, no secret
+    held_out: set[int] = set()
+    for label in sorted(by_class):
+        numbers = by_class[label]
+        count = min(max(1, round(len(numbers) * fraction)), len(numbers) - 1)
+        held_out.update(random_source.sample(numbers, count))
+    kept = [number for number in range(len(labels)) if number not in held_out]
+    return kept, sorted(held_out)

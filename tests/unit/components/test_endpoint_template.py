@@ -1,0 +1,133 @@
+"""The CloudFormation template of an endpoint."""
+
+import json
+from typing import Any
+
+import cfnlint  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+
+from components import endpoint_template
+from components.pipeline_stages import DEPLOY_PARAMETERS
+from components.settings import EndpointSettings, ScalingSettings, parse
+from tests.unit.components.values import configurations
+
+ROLE = "arn:aws:iam::123456789012:role/mlops-iris-model-prd-execution-us-east-1"
+TAGS = {"project": "mlops-lab", "environment": "prd"}
+DEV = EndpointSettings("ml.t2.medium")
+PRD = EndpointSettings("ml.m5.large", 2, ScalingSettings())
+
+
+def render(endpoint: EndpointSettings) -> dict[str, Any]:
+    return endpoint_template.render("iris-model-production", ROLE, endpoint, TAGS)
+
+
+def properties(endpoint: EndpointSettings, resource: str) -> dict[str, Any]:
+    found: dict[str, Any] = render(endpoint)["Resources"][resource]["Properties"]
+    return found
+
+
+def lint(template: dict[str, Any]) -> list[str]:
+    config = cfnlint.ManualArgs(regions=["us-east-1"], include_checks=["W", "E", "I"])
+    return [match.rule.id for match in cfnlint.lint(json.dumps(template), config=config)]
+
+
+@pytest.mark.parametrize("endpoint", [DEV, PRD])
+def test_cfn_lint_finds_nothing_to_say(endpoint: EndpointSettings) -> None:
+    assert lint(render(endpoint)) == []
+
+
+def test_cfn_lint_would_notice_a_reference_to_nothing() -> None:
+    template = render(PRD)
+    template["Resources"]["ScalingPolicy"]["Properties"]["ScalingTargetId"] = {"Ref": "Nothing"}
+    assert "E1020" in lint(template)
+
+
+def test_an_endpoint_without_scaling_is_three_resources() -> None:
+    assert list(render(DEV)["Resources"]) == ["Model", "EndpointConfig", "Endpoint"]
+
+
+def test_an_endpoint_with_scaling_is_five_resources() -> None:
+    assert list(render(PRD)["Resources"]) == [
+        "Model",
+        "EndpointConfig",
+        "Endpoint",
+        "ScalableTarget",
+        "ScalingPolicy",
+    ]
+
+
+def test_only_the_endpoint_has_a_name_of_its_own() -> None:
+    assert "ModelName" not in properties(PRD, "Model")
+    assert "EndpointConfigName" not in properties(PRD, "EndpointConfig")
+    assert properties(PRD, "Endpoint")["EndpointName"] == "iris-model-production"
+
+
+def test_a_scaled_endpoint_keeps_its_instance_count_through_a_deploy() -> None:
+    assert properties(PRD, "Endpoint")["RetainAllVariantProperties"] is True
+    assert "RetainAllVariantProperties" not in properties(DEV, "Endpoint")
+
+
+def test_scaling_follows_invocations_per_instance() -> None:
+    assert properties(PRD, "ScalableTarget") == {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "ResourceId": {"Fn::Sub": "endpoint/${Endpoint.EndpointName}/variant/AllTraffic"},
+        "MinCapacity": 2,
+        "MaxCapacity": 10,
+    }
+    assert properties(PRD, "ScalingPolicy")["TargetTrackingScalingPolicyConfiguration"] == {
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+        },
+        "TargetValue": 120,
+        "ScaleInCooldown": 300,
+        "ScaleOutCooldown": 60,
+    }
+
+
+def test_variant_weights_are_whole_numbers() -> None:
+    (variant,) = properties(PRD, "EndpointConfig")["ProductionVariants"]
+    assert variant["InitialVariantWeight"] == 1
+    assert isinstance(variant["InitialVariantWeight"], int)
+
+
+def test_a_model_says_which_job_and_dataset_it_comes_from() -> None:
+    assert properties(PRD, "Model")["Tags"] == [
+        {"Key": "project", "Value": "mlops-lab"},
+        {"Key": "environment", "Value": "prd"},
+        {"Key": "TrainingJobName", "Value": {"Ref": "TrainingJobName"}},
+        {"Key": "DatasetVersionId", "Value": {"Ref": "DatasetVersionId"}},
+    ]
+
+
+def test_the_pipeline_gives_each_parameter_of_the_template() -> None:
+    assert tuple(render(PRD)["Parameters"]) == DEPLOY_PARAMETERS
+
+
+def test_the_outputs_name_what_was_deployed() -> None:
+    assert list(render(PRD)["Outputs"]) == ["EndpointName", "EndpointConfigName", "ModelName"]
+
+
+@hypothesis_settings(max_examples=50)
+@given(configurations())
+def test_any_valid_settings_render_a_template_whose_references_resolve(
+    values: dict[str, str],
+) -> None:
+    settings = parse(values)
+    template = endpoint_template.render("name", ROLE, settings.endpoint, settings.tags)
+    assert json.loads(json.dumps(template)) == template
+    names = {*template["Parameters"], *template["Resources"]}
+    assert set(_references(template)) <= names
+    assert ("ScalingPolicy" in template["Resources"]) == (settings.endpoint.scaling is not None)
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["Ref"]] if "Ref" in node else []
+        own += [node["Fn::GetAtt"][0]] if "Fn::GetAtt" in node else []
+        return own + [name for value in node.values() for name in _references(value)]
+    if isinstance(node, list):
+        return [name for value in node for name in _references(value)]
+    return []

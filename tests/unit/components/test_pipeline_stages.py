@@ -1,0 +1,230 @@
+"""The pipeline's stages, checked against botocore's model of CodePipeline."""
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+
+from components import pipeline_stages
+from components.naming import Names
+from components.pipeline_stages import DeployTarget, StageInputs
+from components.settings import DeliverySettings, TrainingSettings, parse
+from tests.unit.components.values import configurations
+
+NAMES = Names("iris-model", "123456789012", "us-east-1")
+_STRUCTURE = (
+    botocore.session.get_session()
+    .get_service_model("codepipeline")
+    .operation_model("CreatePipeline")
+    .input_shape
+)
+
+
+def target(names: Names, environment: str) -> DeployTarget:
+    return DeployTarget(
+        template_bucket=names.template_bucket(environment),
+        template_key="template.zip",
+        deploy_role_arn=names.iam_arn(f"role/{names.role(f'{environment}-deploy')}"),
+        stack_name=names.cloudformation_stack(environment),
+        endpoint_name=names.endpoint(environment),
+    )
+
+
+def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInputs:
+    return StageInputs(
+        model_name=names.model,
+        data_bucket=names.data_bucket,
+        train_function=f"{names.model}-train",
+        training_role_arn=names.iam_arn(f"role/{names.role('training')}"),
+        image_repository=names.repository,
+        training_output=f"s3://{names.artifact_bucket}/training",
+        smoke_test_function=f"{names.model}-smoke-test",
+        development=target(names, "dev"),
+        approval_topic_arn=names.arn("sns", f"{names.model}-approval"),
+        production=target(names, "prd") if production else None,
+    )
+
+
+def render(production: bool = True) -> list[dict[str, Any]]:
+    stages: list[Any] = pipeline_stages.render(
+        stage_inputs(production=production), DeliverySettings()
+    )
+    return stages
+
+
+def action(stage: str, name: str) -> dict[str, Any]:
+    (found,) = [
+        a for s in render() if s["name"] == stage for a in s["actions"] if a["name"] == name
+    ]
+    assert isinstance(found, dict)
+    return found
+
+
+def declaration(stages: list[Any]) -> dict[str, Any]:
+    """Return what the provider sends to CreatePipeline for these stages."""
+    return {
+        "pipeline": {
+            "name": "iris-model-pipeline",
+            "roleArn": NAMES.iam_arn("role/pipeline"),
+            "artifactStore": {"type": "S3", "location": NAMES.artifact_bucket},
+            "stages": [
+                {
+                    "name": stage["name"],
+                    "actions": [
+                        {
+                            "name": a["name"],
+                            "actionTypeId": {
+                                k: a[k] for k in ("category", "owner", "provider", "version")
+                            },
+                            "configuration": a["configuration"],
+                            "runOrder": a.get("run_order", 1),
+                            "inputArtifacts": [{"name": n} for n in a.get("input_artifacts", [])],
+                            "outputArtifacts": [{"name": n} for n in a.get("output_artifacts", [])],
+                            **({"namespace": a["namespace"]} if "namespace" in a else {}),
+                        }
+                        for a in stage["actions"]
+                    ],
+                }
+                for stage in stages
+            ],
+        }
+    }
+
+
+def model_errors(stages: list[Any]) -> str:
+    assert _STRUCTURE is not None
+    report: str = ParamValidator().validate(declaration(stages), _STRUCTURE).generate_report()
+    return report
+
+
+def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
+    assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render()] == [
+        ("Source", ["Dataset", "DevTemplate", "PrdTemplate"]),
+        ("Train", ["Train"]),
+        ("DeployDev", ["Deploy", "SmokeTest"]),
+        ("DeployApproval", ["ApproveDeploy"]),
+        ("DeployPrd", ["Deploy", "SmokeTest"]),
+    ]
+
+
+def test_without_production_the_pipeline_ends_after_dev() -> None:
+    assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render(production=False)] == [
+        ("Source", ["Dataset", "DevTemplate"]),
+        ("Train", ["Train"]),
+        ("DeployDev", ["Deploy", "SmokeTest"]),
+    ]
+
+
+def test_sources_never_poll() -> None:
+    sources = render()[0]["actions"]
+    assert {a["configuration"]["PollForSourceChanges"] for a in sources} == {"false"}
+
+
+def test_train_is_told_all_that_a_training_job_needs() -> None:
+    assert json.loads(action("Train", "Train")["configuration"]["UserParameters"]) == {
+        "modelName": "iris-model",
+        "executionId": "#{codepipeline.PipelineExecutionId}",
+        "datasetVersionId": "#{Dataset.VersionId}",
+        "trainingRoleArn": "arn:aws:iam::123456789012:role/mlops-iris-model-training-us-east-1",
+        "imageRepository": "iris-model",
+        "imageTag": "latest",
+        "instanceType": "ml.m5.large",
+        "maxRuntimeSeconds": 3600,
+        "outputPath": "s3://mlops-iris-model-artifacts-123456789012-us-east-1/training",
+        "hyperparameters": {},
+    }
+
+
+def test_a_deploy_takes_its_parameters_from_the_model_artifact() -> None:
+    configuration = action("DeployPrd", "Deploy")["configuration"]
+    assert configuration["StackName"] == "mlops-deploy-iris-model-prd"
+    assert configuration["TemplatePath"] == "PrdTemplateArtifact::template.json"
+    assert json.loads(configuration["ParameterOverrides"]) == {
+        name: {"Fn::GetParam": ["ModelArtifact", "parameters.json", name]}
+        for name in ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
+    }
+    # CodePipeline's limit is 1 KB.
+    assert len(configuration["ParameterOverrides"]) <= 1024
+
+
+def test_the_approver_reads_accuracy_job_and_dataset() -> None:
+    custom_data = action("DeployApproval", "ApproveDeploy")["configuration"]["CustomData"]
+    assert re.findall(r"#\{([^}]+)\}", custom_data) == [
+        "Train.Accuracy",
+        "Train.TrainingJobName",
+        "Dataset.VersionId",
+    ]
+    assert len(custom_data) <= 1000
+
+
+def test_parameters_that_are_too_long_are_refused_with_the_length() -> None:
+    settings = DeliverySettings(training=TrainingSettings(hyperparameters={"a": "x" * 900}))
+    with pytest.raises(
+        ValueError, match=r"UserParameters of action Train have 1[0-9]{3} characters"
+    ):
+        pipeline_stages.render(stage_inputs(), settings)
+
+
+def test_botocore_would_notice_a_wrong_stage() -> None:
+    stages = render()
+    stages[0]["actions"][0]["provider"] = ""
+    assert "provider" in model_errors(stages)
+
+
+@hypothesis_settings(max_examples=50)
+@given(configurations())
+def test_any_valid_settings_give_stages_that_codepipeline_accepts(values: dict[str, str]) -> None:
+    settings = parse(values)
+    partition = "aws-us-gov" if "gov" in settings.region else "aws"
+    names = Names(settings.model_name, "123456789012", settings.region, partition)
+    inputs = stage_inputs(names, production=settings.delivery.production_stack is not None)
+    stages: list[Any] = pipeline_stages.render(inputs, settings.delivery)
+    assert model_errors(stages) == ""
+    _assert_consistent(stages)
+
+
+def _assert_consistent(stages: list[Any]) -> None:
+    made: set[str] = set()
+    namespaces: set[str] = {"codepipeline"}
+    names = [stage["name"] for stage in stages]
+    assert len(set(names)) == len(names)
+    for stage in stages:
+        actions = [a["name"] for a in stage["actions"]]
+        assert len(set(actions)) == len(actions)
+        for one in sorted(stage["actions"], key=lambda a: a.get("run_order", 1)):
+            assert set(one.get("input_artifacts", [])) <= made
+            used = re.findall(r"#\{(\w+)\.\w+\}", json.dumps(one["configuration"]))
+            assert set(used) <= namespaces
+            made |= set(one.get("output_artifacts", []))
+            if "namespace" in one:
+                assert one["namespace"] not in namespaces
+                namespaces.add(one["namespace"])
+
+
+def test_the_longest_names_fit_into_the_parameters() -> None:
+    names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov")
+    settings = parse(
+        {
+            "aws:region": "ap-southeast-1",
+            "environment": "dev",
+            "instanceType": "ml.m5.large",
+            "modelName": names.model,
+            "imageTag": "t" * 128,
+            "hyperparameters": json.dumps({"k": "v" * 292}),
+            "trainingInstanceType": "ml.p4de.24xlarge",
+            "trainingMaxRuntimeSeconds": "86400",
+        }
+    )
+    pipeline_stages.render(stage_inputs(names), settings.delivery)
+    names_lengths = {
+        field.name: len(getattr(target(names, "prd"), field.name))
+        for field in dataclasses.fields(DeployTarget)
+    }
+    assert names_lengths["template_bucket"] <= 63
+    assert names_lengths["endpoint_name"] <= 63

@@ -1,0 +1,142 @@
+"""What each role may do: the rules that hold for every policy, and the grants that matter."""
+
+import json
+from typing import Any
+
+import cfnlint  # type: ignore[import-untyped]
+import pytest
+
+from components import policies
+from components.naming import Names
+
+NAMES = Names("iris-model", "123456789012", "us-east-1")
+ROLE = NAMES.iam_arn("role/some")
+DOCUMENTS = {
+    "training": policies.training_role(NAMES),
+    "execution": policies.execution_role(NAMES, "prd"),
+    "deploy": policies.deploy_role(NAMES, "prd", ROLE, scaling=True),
+    "deploy without scaling": policies.deploy_role(NAMES, "dev", ROLE, scaling=False),
+    "train function": policies.document(
+        policies.answer_pipeline(),
+        policies.write_function_logs(NAMES, "iris-model-train"),
+        policies.run_training(NAMES, ROLE),
+    ),
+    "smoke test function": policies.document(
+        policies.answer_pipeline(),
+        policies.write_function_logs(NAMES, "iris-model-smoke-test"),
+        policies.invoke_endpoints(NAMES, ["iris-model-development"]),
+    ),
+    "trigger": policies.start_pipeline(NAMES),
+    "pipeline": policies.pipeline_role(
+        NAMES,
+        source_objects=[("data", "dataset.zip"), ("template", "template.zip")],
+        function_arns=[NAMES.arn("lambda", "function:iris-model-train")],
+        stacks=["mlops-deploy-iris-model-dev"],
+        deploy_role_arns=[ROLE],
+        topic_arn=NAMES.arn("sns", "iris-model-approval"),
+    ),
+}
+# Actions that AWS gives no resource level.
+WITHOUT_RESOURCE = {
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "cloudwatch:PutMetricData",
+    "codepipeline:PutJobFailureResult",
+    "codepipeline:PutJobSuccessResult",
+    "ecr:GetAuthorizationToken",
+}
+
+
+def statements(document: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(document)["Statement"]
+    return found
+
+
+def actions(name: str) -> set[str]:
+    return {action for s in statements(DOCUMENTS[name]) for action in s["Action"]}
+
+
+def lint(document: str) -> list[str]:
+    policy = {"PolicyDocument": json.loads(document)}
+    template = {"Resources": {"Policy": {"Type": "AWS::IAM::ManagedPolicy", "Properties": policy}}}
+    config = cfnlint.ManualArgs(regions=["us-east-1"])
+    return [match.rule.id for match in cfnlint.lint(json.dumps(template), config=config)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_action_is_a_wildcard(name: str) -> None:
+    assert [a for a in actions(name) if "*" in a or ":" not in a] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_only_actions_without_a_resource_level_are_allowed_on_everything(name: str) -> None:
+    on_everything = {
+        action
+        for statement in statements(DOCUMENTS[name])
+        if "*" in statement["Resource"]
+        for action in statement["Action"]
+    }
+    assert on_everything - WITHOUT_RESOURCE == set()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_role_is_passed_to_one_named_service(name: str) -> None:
+    for statement in statements(DOCUMENTS[name]):
+        if "iam:PassRole" in statement["Action"]:
+            assert statement["Action"] == ["iam:PassRole"]
+            assert statement["Resource"] == [ROLE]
+            assert list(statement["Condition"]["StringEquals"]) == ["iam:PassedToService"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_action_is_one_that_iam_knows(name: str) -> None:
+    assert lint(DOCUMENTS[name]) == []
+
+
+def test_an_action_that_iam_does_not_know_would_be_noticed() -> None:
+    document = policies.document(policies.allow(["sagemaker:MakeEndpoint"], [ROLE]))
+    assert lint(document) == ["W3037"]
+
+
+def test_metrics_go_to_one_namespace() -> None:
+    (statement,) = [
+        s for s in statements(DOCUMENTS["training"]) if "cloudwatch:PutMetricData" in s["Action"]
+    ]
+    assert statement["Condition"] == {
+        "StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}
+    }
+
+
+def test_a_deploy_without_scaling_grants_nothing_of_scaling() -> None:
+    assert {a for a in actions("deploy without scaling") if a.startswith("application-")} == set()
+    assert "sagemaker:UpdateEndpointWeightsAndCapacities" in actions("deploy")
+
+
+def test_functions_have_no_access_to_buckets() -> None:
+    both = actions("train function") | actions("smoke test function")
+    assert {a for a in both if a.startswith("s3:")} == set()
+
+
+def test_training_writes_models_but_no_artifacts() -> None:
+    (statement,) = [s for s in statements(DOCUMENTS["training"]) if "s3:PutObject" in s["Action"]]
+    assert statement["Resource"] == [
+        "arn:aws:s3:::mlops-iris-model-artifacts-123456789012-us-east-1/training/*"
+    ]
+
+
+def test_a_trust_policy_names_the_account_that_the_service_acts_for() -> None:
+    assert statements(policies.trust(NAMES, policies.SAGEMAKER)) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+        }
+    ]
+
+
+def test_a_bucket_refuses_requests_without_tls() -> None:
+    (statement,) = statements(policies.tls_only("arn:aws:s3:::bucket"))
+    assert statement["Effect"] == "Deny"
+    assert statement["Resource"] == ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -1,0 +1,216 @@
+"""The whole program, both stacks, run against mocks: recorded first, then asserted on."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+
+from tests.unit.components.recording import (
+    ACCOUNT,
+    PRODUCTION_OUTPUTS,
+    REGION,
+    record,
+    recorded,
+)
+from tests.unit.components.values import configurations
+
+
+def template(stack: str) -> dict[str, Any]:
+    archive = recorded(stack).one("aws:s3/bucketObjectv2:BucketObjectv2").inputs["source"]
+    assert isinstance(archive, pulumi.AssetArchive)
+    asset = archive.assets["template.json"]
+    assert isinstance(asset, pulumi.StringAsset)
+    found: dict[str, Any] = json.loads(asset.text)
+    return found
+
+
+def test_production_is_an_endpoint_environment_and_nothing_else() -> None:
+    components = {r.type for r in recorded("prd").registrations if r.type.startswith("mlops:")}
+    assert components == {"mlops:index:EndpointEnvironment", "mlops:index:PrivateBucket"}
+
+
+def test_dev_is_lake_repository_pipeline_and_endpoint_environment() -> None:
+    top = [r.type for r in recorded("dev").registrations if r.parent.endswith("mlops-lab-dev")]
+    assert sorted(top) == [
+        "mlops:index:DataLake",
+        "mlops:index:DeliveryPipeline",
+        "mlops:index:EndpointEnvironment",
+        "mlops:index:ImageRepository",
+    ]
+
+
+def test_only_production_scales() -> None:
+    scaling = {"ScalableTarget", "ScalingPolicy"}
+    assert scaling & set(template("dev")["Resources"]) == set()
+    assert scaling <= set(template("prd")["Resources"])
+
+
+@pytest.mark.parametrize(
+    ("stack", "endpoint", "instance_type", "count"),
+    [
+        ("dev", "iris-model-development", "ml.t2.medium", 1),
+        ("prd", "iris-model-production", "ml.m5.large", 2),
+    ],
+)
+def test_each_environment_has_its_endpoint(
+    stack: str, endpoint: str, instance_type: str, count: int
+) -> None:
+    resources = template(stack)["Resources"]
+    (variant,) = resources["EndpointConfig"]["Properties"]["ProductionVariants"]
+    assert resources["Endpoint"]["Properties"]["EndpointName"] == endpoint
+    assert variant["InstanceType"] == instance_type
+    assert variant["InitialInstanceCount"] == count
+
+
+def test_the_pipeline_is_a_v2_pipeline_with_its_contractual_name_and_stages() -> None:
+    inputs = recorded("dev").one("aws:codepipeline/pipeline:Pipeline").inputs
+    assert inputs["name"] == "iris-model-pipeline"
+    assert inputs["pipelineType"] == "V2"
+    assert inputs["executionMode"] == "SUPERSEDED"
+    assert inputs["artifactStores"] == [
+        {"location": f"mlops-iris-model-artifacts-{ACCOUNT}-{REGION}", "type": "S3"}
+    ]
+    assert [stage["name"] for stage in inputs["stages"]] == [
+        "Source",
+        "Train",
+        "DeployDev",
+        "DeployApproval",
+        "DeployPrd",
+    ]
+    assert [a["name"] for a in inputs["stages"][3]["actions"]] == ["ApproveDeploy"]
+
+
+def test_the_pipeline_deploys_what_the_production_stack_exports() -> None:
+    pipeline = recorded("dev").one("aws:codepipeline/pipeline:Pipeline")
+    deploy = pipeline.inputs["stages"][4]["actions"][0]["configuration"]
+    exports = recorded("prd").exports
+    assert deploy["RoleArn"] == exports["deployRoleArn"]
+    assert deploy["StackName"] == exports["stackName"] == "mlops-deploy-iris-model-prd"
+    source = pipeline.inputs["stages"][0]["actions"][2]["configuration"]
+    assert source["S3Bucket"] == exports["templateBucket"]
+    assert source["S3ObjectKey"] == exports["templateKey"]
+
+
+def test_the_pipeline_waits_for_its_permissions_and_buckets() -> None:
+    pipeline = recorded("dev").one("aws:codepipeline/pipeline:Pipeline")
+    waited = {urn.split("::")[-1] for urn in pipeline.dependencies}
+    assert {
+        "pipeline-policy",
+        "training-policy",
+        "train-function",
+        "smoke-test-function",
+        "delivery-artifacts-versioning",
+        "lake-data-versioning",
+        "lake-events",
+        "dev-template-object",
+    } <= waited
+
+
+def test_a_dataset_upload_starts_the_pipeline() -> None:
+    rule = recorded("dev").one("aws:cloudwatch/eventRule:EventRule").inputs
+    assert json.loads(rule["eventPattern"]) == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [f"mlops-iris-model-data-{ACCOUNT}-{REGION}"]},
+            "object": {"key": ["dataset.zip"]},
+        },
+    }
+    aim = recorded("dev").one("aws:cloudwatch/eventTarget:EventTarget").inputs
+    assert aim["arn"] == f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:iris-model-pipeline"
+    assert aim["rule"] == rule["name"]
+    assert recorded("dev").one("aws:s3/bucketNotification:BucketNotification").inputs == {
+        "bucket": f"mlops-iris-model-data-{ACCOUNT}-{REGION}",
+        "eventbridge": True,
+    }
+
+
+@pytest.mark.parametrize("module", ["train_model", "smoke_test"])
+def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
+    (function,) = [
+        r.inputs
+        for r in recorded("dev").of("aws:lambda/function:Function")
+        if r.inputs["handler"] == f"lambda_src.{module}.handler"
+    ]
+    assert function["runtime"] == "python3.12"
+    assert sorted(function["code"].assets) == [
+        "lambda_src/__init__.py",
+        *sorted(["lambda_src/pipeline_job.py", f"lambda_src/{module}.py"]),
+    ]
+
+
+def test_each_function_logs_to_a_group_that_forgets() -> None:
+    groups = {
+        r.inputs["name"]: r.inputs["retentionInDays"]
+        for r in recorded("dev").of("aws:cloudwatch/logGroup:LogGroup")
+    }
+    assert groups == {"/aws/lambda/iris-model-train": 30, "/aws/lambda/iris-model-smoke-test": 30}
+
+
+def test_the_exports_tell_a_user_where_everything_is() -> None:
+    assert set(recorded("prd").exports) == {
+        "templateBucket",
+        "templateKey",
+        "deployRoleArn",
+        "executionRoleArn",
+        "endpointName",
+        "stackName",
+    }
+    exports = recorded("dev").exports
+    assert exports["pipelineName"] == "iris-model-pipeline"
+    assert exports["dataBucket"] == f"mlops-iris-model-data-{ACCOUNT}-{REGION}"
+    assert exports["datasetKey"] == "dataset.zip"
+    assert exports["endpointName"] == "iris-model-development"
+    assert exports["productionEndpointName"] == "iris-model-production"
+    assert exports["repositoryUrl"] == f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/iris-model"
+    assert exports["approvalTopicArn"] == f"arn:aws:sns:{REGION}:{ACCOUNT}:iris-model-approval"
+
+
+def test_without_a_production_stack_the_pipeline_ends_after_dev() -> None:
+    alone = record("dev", {"productionStack": ""})
+    stages = alone.one("aws:codepipeline/pipeline:Pipeline").inputs["stages"]
+    assert [stage["name"] for stage in stages] == ["Source", "Train", "DeployDev"]
+    assert "productionEndpointName" not in alone.exports
+    granted = alone.one("aws:iam/rolePolicy:RolePolicy", "smoke-test-policy").inputs["policy"]
+    assert "iris-model-production" not in granted
+
+
+def test_an_approval_address_is_subscribed_to_the_topic() -> None:
+    assert recorded("dev").of("aws:sns/topicSubscription:TopicSubscription") == []
+    inputs = (
+        record("dev", {"approvalEmail": "ops@example.com"})
+        .one("aws:sns/topicSubscription:TopicSubscription")
+        .inputs
+    )
+    assert inputs == {
+        "topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:iris-model-approval",
+        "protocol": "email",
+        "endpoint": "ops@example.com",
+    }
+
+
+def test_a_wrong_configuration_stops_the_program_with_every_problem() -> None:
+    with pytest.raises(ValueError, match=r"2 problem\(s\)") as caught:
+        record("dev", {"scaling": "maybe", "instancetype": "x"})
+    assert "scaling: bad value 'maybe'" in str(caught.value)
+    assert "did you mean instanceType?" in str(caught.value)
+
+
+def test_production_of_another_model_is_refused() -> None:
+    other = {**PRODUCTION_OUTPUTS, "endpointName": "wine-model-production"}
+    with pytest.raises(ValueError, match="give both stacks the same modelName"):
+        record("dev", production=other)
+
+
+@hypothesis_settings(max_examples=10, deadline=None)
+@given(configurations())
+def test_any_valid_configuration_is_a_program(values: dict[str, str]) -> None:
+    made = record(values["environment"], {"productionStack": "", **values})
+    assert [r for r in made.of("aws:iam/role:Role") if len(r.inputs["name"]) > 64] == []
+    assert [r for r in made.of("aws:s3/bucket:Bucket") if len(r.inputs["bucket"]) > 63] == []
+    pipelines = [r.inputs["stages"] for r in made.of("aws:codepipeline/pipeline:Pipeline")]
+    expected = {"dev": [5 if values.get("productionStack") else 3], "prd": []}
+    assert [len(stages) for stages in pipelines] == expected[values["environment"]]

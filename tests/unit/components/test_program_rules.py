@@ -1,0 +1,156 @@
+"""Rules that hold for every resource of both stacks."""
+
+import json
+
+import pytest
+
+from tests.unit.components.recording import (
+    ACCOUNT,
+    REGION,
+    Registration,
+    record,
+    recorded,
+)
+
+STACKS = ("prd", "dev")
+BUCKET = "aws:s3/bucket:Bucket"
+# These have no tags of their own on AWS, or are billed and found with what holds them.
+UNTAGGED = {
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketNotification:BucketNotification",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:sns/topicSubscription:TopicSubscription",
+}
+
+
+def aws_resources(stack: str) -> list[Registration]:
+    return [r for r in recorded(stack).registrations if r.type.startswith("aws:")]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_resource_belongs_to_a_component(stack: str) -> None:
+    orphans = [r.label for r in aws_resources(stack) if "mlops:index:" not in r.parent]
+    assert orphans == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_taggable_resource_has_the_stacks_tags(stack: str) -> None:
+    expected = {
+        "project": "mlops-lab",
+        "model": "iris-model",
+        "environment": stack,
+        "managed-by": "pulumi",
+    }
+    wrong = [
+        r.label
+        for r in aws_resources(stack)
+        if r.type not in UNTAGGED and r.inputs.get("tags") != expected
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(
+    ("type_", "expected"),
+    [
+        ("BucketVersioning", {"versioningConfiguration": {"status": "Enabled"}}),
+        (
+            "BucketServerSideEncryptionConfiguration",
+            {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+        ),
+        (
+            "BucketPublicAccessBlock",
+            {
+                "blockPublicAcls": True,
+                "blockPublicPolicy": True,
+                "ignorePublicAcls": True,
+                "restrictPublicBuckets": True,
+            },
+        ),
+        ("BucketOwnershipControls", {"rule": {"objectOwnership": "BucketOwnerEnforced"}}),
+    ],
+)
+def test_every_bucket_has_each_safeguard(
+    stack: str, type_: str, expected: dict[str, object]
+) -> None:
+    token = f"aws:s3/{type_[0].lower()}{type_[1:]}:{type_}"
+    found = {
+        r.inputs["bucket"]: {k: v for k, v in r.inputs.items() if k != "bucket"}
+        for r in recorded(stack).of(token)
+    }
+    buckets = [r.inputs["bucket"] for r in recorded(stack).of(BUCKET)]
+    assert found == dict.fromkeys(buckets, expected)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_bucket_is_for_tls_only_and_tidies_up(stack: str) -> None:
+    buckets = {r.inputs["bucket"] for r in recorded(stack).of(BUCKET)}
+    refused = {
+        r.inputs["bucket"]: json.loads(r.inputs["policy"])["Statement"][0]["Condition"]
+        for r in recorded(stack).of("aws:s3/bucketPolicy:BucketPolicy")
+    }
+    assert set(refused) == buckets
+    assert [c for c in refused.values() if c != {"Bool": {"aws:SecureTransport": "false"}}] == []
+    lifecycle = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    assert {r.inputs["bucket"] for r in recorded(stack).of(lifecycle)} == buckets
+
+
+def test_the_buckets_have_their_contractual_names() -> None:
+    names = [r.inputs["bucket"] for stack in STACKS for r in recorded(stack).of(BUCKET)]
+    assert sorted(names) == [
+        f"mlops-iris-model-{purpose}-{ACCOUNT}-{REGION}"
+        for purpose in ("artifacts", "data", "template-dev", "template-prd")
+    ]
+
+
+def test_role_names_fit_and_are_unique_over_both_stacks() -> None:
+    roles = [r.inputs["name"] for s in STACKS for r in recorded(s).of("aws:iam/role:Role")]
+    assert len(set(roles)) == len(roles)
+    # Another model name and region may take 6 + 4 characters more.
+    assert [role for role in roles if len(role) > 64 - 10] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_policy_has_a_wildcard_action(stack: str) -> None:
+    policies = recorded(stack).of("aws:iam/rolePolicy:RolePolicy")
+    granted = {
+        action
+        for policy in policies
+        for statement in json.loads(policy.inputs["policy"])["Statement"]
+        for action in statement["Action"]
+    }
+    assert len(policies) == len(recorded(stack).of("aws:iam/role:Role"))
+    assert [action for action in granted if "*" in action] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_on_aws_the_default_provider_is_used(stack: str) -> None:
+    assert recorded(stack).of("pulumi:providers:aws") == []
+    assert {r.provider for r in recorded(stack).registrations} == {""}
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "http://127.0.0.1:4566"),
+        ({"LOCALSTACK_HOST": "localhost"}, "http://localhost:4566"),
+    ],
+)
+def test_every_resource_goes_to_the_endpoint_that_the_environment_names(
+    environ: dict[str, str], url: str
+) -> None:
+    there = record("dev", environ=environ)
+    provider = there.one("pulumi:providers:aws")
+    assert set(json.loads(provider.inputs["endpoints"])[0].values()) == {url}
+    assert provider.inputs["s3UsePathStyle"] == "true"
+    assert provider.inputs["region"] == REGION
+    used = {r.provider for r in there.registrations if r.type.startswith("aws:")}
+    assert [urn.split("::")[-2] for urn in used] == ["endpoint"]

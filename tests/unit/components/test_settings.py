@@ -1,0 +1,177 @@
+"""Settings: defaults, every problem at once, and the declared configuration."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components import settings as stack_settings
+from components.settings import (
+    EndpointSettings,
+    Environment,
+    ExecutionMode,
+    ScalingSettings,
+    SettingsError,
+    parse,
+)
+from tests.unit.components.recording import ROOT, stack_config
+from tests.unit.components.values import MINIMAL, configurations
+
+# For each key, values that it must refuse.
+INVALID = {
+    "modelName": ["Iris", "-iris", "iris--model", "iris_model", "i", "a" * 17, "1iris", "iris-"],
+    "environment": ["", "prod", "DEV"],
+    "instanceType": ["", "m5.large", "ml.m5", "ml.m5.lage", "ml.m5.large "[:-2], "ml..large"],
+    "initialInstanceCount": ["0", "-1", "1.5", "two", "101", "9" * 5000, "１"],
+    "scaling": ["yes", "True", "1"],
+    "minInstanceCount": ["0", "x", "1e1"],
+    "maxInstanceCount": ["0", "101"],
+    "targetInvocationsPerInstance": ["0", "1000001"],
+    "scaleInCooldownSeconds": ["-1", "86401"],
+    "scaleOutCooldownSeconds": ["-1", "fast"],
+    "productionStack": ["a/b/c/d", "prd stack", "/prd"],
+    "approvalEmail": ["ops", "ops@", "a b@example.com", "ops@example"],
+    "executionMode": ["superseded", "SERIAL"],
+    "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
+    "imageTag": ["-x", "a b", "x" * 129, "#{a}"],
+    "trainingInstanceType": ["ml.m5", "t2.micro"],
+    "trainingMaxRuntimeSeconds": ["59", "86401"],
+    "hyperparameters": [
+        "[]",
+        "{",
+        '{"a": 1}',
+        '{"a": "#{b}"}',
+        '{"": "1"}',
+        '{"a": "%s"}' % ("x" * 400),
+    ],
+    "aws:region": ["", "us-east", "mars"],
+}
+
+
+def problems_of(values: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        parse(values)
+    return caught.value.problems
+
+
+def test_three_values_are_enough_for_a_stack() -> None:
+    settings = parse(MINIMAL)
+    assert settings.environment == Environment.DEV
+    assert settings.model_name == "iris-model"
+    assert settings.endpoint == EndpointSettings("ml.t2.medium", 1, None)
+    assert settings.delivery.production_stack is None
+    assert settings.delivery.execution_mode == ExecutionMode.SUPERSEDED
+
+
+def test_the_production_file_scales_from_two_to_ten_instances() -> None:
+    values = {key.removeprefix("mlops-lab:"): value for key, value in stack_config("prd").items()}
+    assert parse(values).endpoint == EndpointSettings(
+        "ml.m5.large", 2, ScalingSettings(2, 10, 120, 300, 60)
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in INVALID.items() for v in vs])
+def test_an_invalid_value_is_refused_with_its_key_value_and_a_fix(key: str, value: str) -> None:
+    (problem,) = problems_of({**MINIMAL, key: value})
+    assert problem.startswith(f"{key}: ")
+    assert "; allowed: " in problem
+    assert "; fix: " in problem
+
+
+def test_every_key_has_invalid_examples() -> None:
+    assert set(INVALID) == {*stack_settings.KEYS, "aws:region"}
+
+
+def test_all_problems_are_reported_together() -> None:
+    problems = problems_of({"environment": "qa", "scaling": "on", "minInstanceCount": "0"})
+    assert [problem.split(":")[0] for problem in problems] == [
+        "environment",
+        "aws",
+        "instanceType",
+        "scaling",
+        "minInstanceCount",
+    ]
+
+
+def test_an_unknown_key_is_reported_with_the_nearest_known_one() -> None:
+    (problem,) = problems_of({**MINIMAL, "minInstanceCuont": "2"})
+    assert problem.startswith("minInstanceCuont: unknown key '2'; allowed: one of modelName, ")
+    assert problem.endswith("fix: did you mean minInstanceCount?")
+
+
+def test_a_missing_value_says_how_to_set_it() -> None:
+    (problem,) = problems_of({k: v for k, v in MINIMAL.items() if k != "environment"})
+    assert problem == (
+        "environment: missing value; allowed: dev, prd; fix: pulumi config set environment dev"
+    )
+
+
+def test_scaling_refuses_a_minimum_above_the_maximum() -> None:
+    values = {**MINIMAL, "instanceType": "ml.m5.large", "scaling": "true"}
+    (problem,) = problems_of({**values, "minInstanceCount": "5", "maxInstanceCount": "3"})
+    assert problem.startswith(
+        "minInstanceCount: bad value 5; allowed: at most maxInstanceCount (3)"
+    )
+
+
+def test_scaling_refuses_an_initial_count_outside_its_limits() -> None:
+    values = {**MINIMAL, "instanceType": "ml.m5.large", "scaling": "true"}
+    (problem,) = problems_of({**values, "initialInstanceCount": "1"})
+    assert problem.startswith("initialInstanceCount: bad value 1; allowed: 2 to 10")
+
+
+def test_scaling_refuses_burstable_instances() -> None:
+    (problem,) = problems_of({**MINIMAL, "scaling": "true", "initialInstanceCount": "2"})
+    assert problem.startswith("instanceType: bad value 'ml.t2.medium'")
+
+
+def test_production_delivers_to_nobody() -> None:
+    values = {**MINIMAL, "environment": "prd", "productionStack": "organization/mlops-lab/prd"}
+    (problem,) = problems_of(values)
+    assert problem.startswith("productionStack: bad value 'organization/mlops-lab/prd'")
+
+
+@given(configurations())
+def test_any_valid_configuration_is_accepted_as_it_is(values: dict[str, str]) -> None:
+    settings = parse(values)
+    assert settings.region == values["aws:region"]
+    assert settings.environment.value == values["environment"]
+    assert settings.endpoint.instance_type == values["instanceType"]
+    assert (settings.endpoint.scaling is not None) == (values.get("scaling") == "true")
+
+
+@given(configurations(), st.sampled_from([(k, v) for k, vs in INVALID.items() for v in vs]))
+def test_one_invalid_value_among_valid_ones_is_named(
+    values: dict[str, str], invalid: tuple[str, str]
+) -> None:
+    key, value = invalid
+    assert any(p.startswith(f"{key}: ") for p in problems_of({**values, key: value}))
+
+
+@given(configurations(), st.text(min_size=1))
+def test_any_unknown_key_is_named(values: dict[str, str], key: str) -> None:
+    if key not in (*stack_settings.KEYS, "aws:region"):
+        assert problems_of({**values, key: "1"})[0].startswith(f"{key}: unknown key")
+
+
+def test_the_project_file_declares_each_key_with_type_and_description() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert tuple(declared) == stack_settings.KEYS
+    for key, schema in declared.items():
+        assert schema["type"] in ("string", "integer", "boolean"), key
+        assert schema["description"], key
+
+
+def test_the_project_file_and_the_program_have_the_same_defaults() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {
+        key: str(schema["default"]).lower() if schema["type"] == "boolean" else schema["default"]
+        for key, schema in declared.items()
+        if "default" in schema
+    }
+    assert parse({**MINIMAL, **{k: str(v) for k, v in defaults.items()}}) == parse(MINIMAL)
+    # A key without a default must be in every stack's file.
+    required = set(declared) - set(defaults)
+    assert required == {"environment", "instanceType"}
+    for stack in ("dev", "prd"):
+        assert {f"mlops-lab:{key}" for key in required} <= set(stack_config(stack))

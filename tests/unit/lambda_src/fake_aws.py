@@ -1,0 +1,200 @@
+"""AWS for the handlers: real boto3 clients, whose calls end here instead of on the network.
+
+botocore still checks every request against its service model, so a call that AWS would
+refuse by shape fails here too.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+
+# Service models are parsed once for all tests.
+_LOADER = botocore.loaders.create_loader()
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+DIGEST = "sha256:" + "a" * 64
+IMAGE_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/iris-model@{DIGEST}"
+CREDENTIALS = {"accessKeyId": "artifact", "secretAccessKey": "secret", "sessionToken": "token"}
+JOB_ID = "11111111-2222-3333-4444-555555555555"
+EXECUTION_ID = "abcdef01-2222-3333-4444-555555555555"
+ANSWERS = ("PutJobSuccessResult", "PutJobFailureResult")
+
+
+class AwsError(Exception):
+    """What a fake operation raises to answer with an error."""
+
+    def __init__(self, code: str, message: str = "", status: int = 400) -> None:
+        super().__init__(code, message, status)
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass
+class Call:
+    """One request as the handler made it."""
+
+    operation: str
+    params: dict[str, Any]
+    access_key: str
+
+
+@dataclass
+class FakeAws:
+    """Operations that answer from ``objects``, ``training_jobs`` and ``endpoint``."""
+
+    objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    training_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    images: dict[tuple[str, str], str] = field(
+        default_factory=lambda: {("iris-model", "latest"): DIGEST}
+    )
+    endpoint: Callable[[str], str] = lambda rows: rows
+    # Errors to answer with instead, by operation.
+    errors: dict[str, Exception] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def install(self) -> None:
+        """Make boto3's default session end here."""
+        session = botocore.session.Session()
+        session.register_component("data_loader", _LOADER)
+        session.set_config_variable("region", REGION)
+        session.set_credentials("function", "secret")
+        pending: list[dict[str, Any]] = []
+
+        def remember(**event: Any) -> None:
+            pending.append(event["params"])
+
+        def answer(**event: Any) -> Any:
+            operation = event["model"].name
+            access_key = event["request_signer"]._credentials.access_key
+            self.calls.append(Call(operation, dict(pending[-1]), access_key))
+            try:
+                return SimpleNamespace(status_code=200, headers={}), self._operate(
+                    operation, pending[-1]
+                )
+            except AwsError as error:
+                body = {"Error": {"Code": error.code, "Message": error.message}}
+                return SimpleNamespace(status_code=error.status, headers={}), body
+
+        session.register("before-parameter-build", remember)
+        session.register("before-call", answer)
+        boto3.setup_default_session(botocore_session=session)
+
+    def made(self, operation: str) -> list[dict[str, Any]]:
+        """Return the parameters of every call of an operation."""
+        return [call.params for call in self.calls if call.operation == operation]
+
+    def answers(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return what CodePipeline was told."""
+        return [(c.operation, c.params) for c in self.calls if c.operation in ANSWERS]
+
+    def success(self) -> dict[str, Any]:
+        """Return the only answer, which must be a success."""
+        ((operation, params),) = self.answers()
+        assert operation == "PutJobSuccessResult", params
+        return params
+
+    def failure(self) -> tuple[str, str]:
+        """Return type and message of the only answer, which must be a failure."""
+        ((operation, params),) = self.answers()
+        assert operation == "PutJobFailureResult", params
+        details = params["failureDetails"]
+        return details["type"], details["message"]
+
+    def _operate(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if operation in self.errors:
+            raise self.errors[operation]
+        found: dict[str, Any] = getattr(self, f"_{operation}")(params)
+        return found
+
+    # The operations, named as AWS does.
+
+    def _PutJobSuccessResult(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {}
+
+    _PutJobFailureResult = _PutJobSuccessResult
+
+    def _GetObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        key = (params["Bucket"], params["Key"])
+        if key not in self.objects:
+            raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
+        return {"Body": io.BytesIO(self.objects[key])}
+
+    def _PutObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.objects[params["Bucket"], params["Key"]] = params["Body"].read()
+        return {}
+
+    def _DescribeRepositories(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        (name,) = params["repositoryNames"]
+        if name not in {repository for repository, _ in self.images}:
+            raise AwsError("RepositoryNotFoundException", "no such repository")
+        uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}"
+        return {"repositories": [{"repositoryUri": uri}]}
+
+    def _DescribeImages(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        digest = self.images.get((params["repositoryName"], params["imageIds"][0]["imageTag"]))
+        if digest is None:
+            raise AwsError("ImageNotFoundException", "no such image")
+        return {"imageDetails": [{"imageDigest": digest}]}
+
+    def _CreateTrainingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if params["TrainingJobName"] in self.training_jobs:
+            raise AwsError("ResourceInUse", "Training job names must be unique")
+        self.training_jobs[params["TrainingJobName"]] = {"TrainingJobStatus": "InProgress"}
+        return {}
+
+    def _DescribeTrainingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self.training_jobs[params["TrainingJobName"]]
+
+    def _InvokeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Body": io.BytesIO(self.endpoint(params["Body"].decode()).encode())}
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
+    """Return a zip of some files."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return body.getvalue()
+
+
+def location(name: str, key: str) -> dict[str, Any]:
+    """Return an artifact of the store as CodePipeline describes it."""
+    s3_location = {"bucketName": "artifacts", "objectKey": key}
+    return {"name": name, "location": {"type": "S3", "s3Location": s3_location}}
+
+
+def pipeline_event(
+    parameters: Any,
+    *,
+    outputs: bool = False,
+    continuation: str | None = None,
+    encryption_key: str | None = None,
+) -> dict[str, Any]:
+    """Return CodePipeline's event for a Lambda action."""
+    data: dict[str, Any] = {
+        "actionConfiguration": {
+            "configuration": {
+                "FunctionName": "some-function",
+                "UserParameters": (
+                    parameters if isinstance(parameters, str) else json.dumps(parameters)
+                ),
+            }
+        },
+        "inputArtifacts": [location("DatasetArtifact", "pipeline/Dataset/abc")],
+        "outputArtifacts": [location("ModelArtifact", "pipeline/Model/xyz")] if outputs else [],
+        "artifactCredentials": CREDENTIALS,
+    }
+    if continuation is not None:
+        data["continuationToken"] = continuation
+    if encryption_key is not None:
+        data["encryptionKey"] = {"id": encryption_key, "type": "KMS"}
+    return {"CodePipeline.job": {"id": JOB_ID, "accountId": ACCOUNT, "data": data}}

@@ -1,0 +1,136 @@
+"""The smoke test's handler: what it asks, how it judges, and one answer on every path."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lambda_src.smoke_test import handler
+from tests.unit.lambda_src.fake_aws import AwsError, FakeAws, pipeline_event, zipped
+
+PARAMETERS = {"endpointName": "iris-model-development", "minimumAccuracy": 0.75}
+ROWS = ["setosa,5.1,3.5", "virginica,6.3,3.3", "setosa,4.9,3.0", "versicolor,7.0,3.2"]
+LABELS = [row.split(",")[0] for row in ROWS]
+
+
+@pytest.fixture
+def dataset(aws: FakeAws) -> Callable[[bytes], None]:
+    def put(body: bytes) -> None:
+        aws.objects["artifacts", "pipeline/Dataset/abc"] = body
+
+    put(zipped({"train.csv": "", "validation.csv": "\n".join(ROWS) + "\n"}))
+    return put
+
+
+@pytest.mark.usefixtures("dataset")
+def test_right_answers_succeed_with_accuracy_and_rows(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join(LABELS)
+    handler(pipeline_event(PARAMETERS), None)
+    answer = aws.success()
+    assert answer["outputVariables"] == {"Accuracy": "1.0000", "Rows": "4"}
+    assert answer["executionDetails"]["summary"] == (
+        "endpoint iris-model-development: 4 of 4 rows right, accuracy 1.0000"
+    )
+
+
+@pytest.mark.usefixtures("dataset")
+def test_the_endpoint_is_asked_without_labels_in_csv(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join(LABELS)
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.made("InvokeEndpoint") == [
+        {
+            "EndpointName": "iris-model-development",
+            "ContentType": "text/csv",
+            "Accept": "text/csv",
+            "Body": b"5.1,3.5\n6.3,3.3\n4.9,3.0\n7.0,3.2\n",
+        }
+    ]
+
+
+@pytest.mark.usefixtures("dataset")
+def test_the_dataset_is_read_with_the_credentials_of_the_event(aws: FakeAws) -> None:
+    handler(pipeline_event(PARAMETERS), None)
+    assert {c.access_key for c in aws.calls if c.operation == "GetObject"} == {"artifact"}
+
+
+@pytest.mark.usefixtures("dataset")
+def test_just_the_minimum_accuracy_is_enough(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join([*LABELS[:3], "wrong"])
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.success()["outputVariables"]["Accuracy"] == "0.7500"
+
+
+@pytest.mark.usefixtures("dataset")
+def test_too_many_wrong_answers_fail_with_the_count(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join([*LABELS[:2], "wrong", "wrong"])
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.failure() == (
+        "JobFailed",
+        "endpoint iris-model-development: 2 of 4 rows right, accuracy 0.5000, "
+        "below the minimum of 0.75",
+    )
+
+
+@pytest.mark.usefixtures("dataset")
+@pytest.mark.parametrize("answers", ["", "setosa", "setosa\n" * 5])
+def test_too_few_or_many_answers_fail(aws: FakeAws, answers: str) -> None:
+    aws.endpoint = lambda _: answers
+    handler(pipeline_event(PARAMETERS), None)
+    count = answers.count("setosa")
+    assert aws.failure() == (
+        "JobFailed",
+        f"endpoint iris-model-development gave {count} answers to 4 rows",
+    )
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_endpoint_that_refuses_fails_with_its_words(aws: FakeAws) -> None:
+    aws.errors["InvokeEndpoint"] = AwsError("ModelError", "Received server error (500)", 424)
+    handler(pipeline_event(PARAMETERS), None)
+    kind, message = aws.failure()
+    assert kind == "JobFailed"
+    assert "Received server error (500)" in message
+
+
+def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
+    dataset(zipped({"iris/validation.csv": "a,1\n" * 200}))
+    aws.endpoint = lambda rows: "a\n" * rows.count("\n")
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.success()["outputVariables"] == {"Accuracy": "1.0000", "Rows": "50"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"no zip", "artifact DatasetArtifact is not a zip file"),
+        (zipped({}), "artifact DatasetArtifact must hold one validation.csv, not 0"),
+        (
+            zipped({"a/validation.csv": "x,1", "b/validation.csv": "x,1"}),
+            "artifact DatasetArtifact must hold one validation.csv, not 2",
+        ),
+        (zipped({"validation.csv": "\n\n"}), "validation.csv has no rows"),
+        (zipped({"validation.csv": b"\xff\xfe"}), "validation.csv is not readable text: "),
+    ],
+)
+def test_a_dataset_without_rows_is_a_configuration_error(
+    aws: FakeAws, dataset: Callable[[bytes], None], body: bytes, reason: str
+) -> None:
+    dataset(body)
+    handler(pipeline_event(PARAMETERS), None)
+    kind, message = aws.failure()
+    assert kind == "ConfigurationError"
+    assert message.startswith(reason)
+
+
+def test_a_dataset_that_is_gone_fails(aws: FakeAws) -> None:
+    handler(pipeline_event(PARAMETERS), None)
+    assert "NoSuchKey" in aws.failure()[1]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"endpointName": ""}, {"minimumAccuracy": "0.9"}, {"minimumAccuracy": True}]
+)
+def test_wrong_parameters_are_named(aws: FakeAws, changes: dict[str, object]) -> None:
+    handler(pipeline_event({**PARAMETERS, **changes}), None)
+    kind, message = aws.failure()
+    assert kind == "ConfigurationError"
+    assert message.startswith(f"UserParameters: {next(iter(changes))} must be ")

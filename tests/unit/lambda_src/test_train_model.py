@@ -1,0 +1,243 @@
+"""The training handler: start, follow, and one answer on every path."""
+
+import io
+import json
+import re
+import zipfile
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from lambda_src.train_model import handler
+from tests.unit.lambda_src.fake_aws import (
+    EXECUTION_ID,
+    IMAGE_URI,
+    JOB_ID,
+    AwsError,
+    FakeAws,
+    pipeline_event,
+)
+
+TRAINING_JOB = "iris-model-abcdef01-11111111"
+PARAMETERS = {
+    "modelName": "iris-model",
+    "executionId": EXECUTION_ID,
+    "datasetVersionId": "version-1",
+    "trainingRoleArn": "arn:aws:iam::123456789012:role/mlops-iris-model-training-us-east-1",
+    "imageRepository": "iris-model",
+    "imageTag": "latest",
+    "instanceType": "ml.m5.large",
+    "maxRuntimeSeconds": 3600,
+    "outputPath": "s3://artifacts/training",
+    "hyperparameters": {"n_estimators": "100"},
+}
+TOKEN = json.dumps({"trainingJobName": TRAINING_JOB, "imageUri": IMAGE_URI})
+COMPLETED = {
+    "TrainingJobStatus": "Completed",
+    "SecondaryStatus": "Completed",
+    "ModelArtifacts": {"S3ModelArtifacts": "s3://artifacts/training/job/model.tar.gz"},
+    "FinalMetricDataList": [
+        {"MetricName": "train:accuracy", "Value": 1.0},
+        {"MetricName": "validation:accuracy", "Value": 0.9666666},
+    ],
+}
+
+
+def start(**changes: Any) -> None:
+    handler(pipeline_event({**PARAMETERS, **changes}, outputs=True), None)
+
+
+def follow(**event: Any) -> None:
+    handler(pipeline_event(PARAMETERS, outputs=True, continuation=TOKEN, **event), None)
+
+
+def test_the_first_run_starts_a_training_job_and_goes_on(aws: FakeAws) -> None:
+    start()
+    answer = aws.success()
+    assert answer["jobId"] == JOB_ID
+    assert json.loads(answer["continuationToken"]) == json.loads(TOKEN)
+    assert "outputVariables" not in answer
+    assert answer["executionDetails"] == {
+        "summary": f"training job {TRAINING_JOB}: started",
+        "externalExecutionId": TRAINING_JOB,
+    }
+
+
+def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) -> None:
+    start()
+    (request,) = aws.made("CreateTrainingJob")
+    assert request["TrainingJobName"] == TRAINING_JOB
+    assert request["AlgorithmSpecification"]["TrainingImage"] == IMAGE_URI
+    assert request["HyperParameters"] == {"n_estimators": "100"}
+    (channel,) = request["InputDataConfig"]
+    assert channel["ChannelName"] == "dataset"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://artifacts/pipeline/Dataset/abc"
+    assert request["OutputDataConfig"] == {"S3OutputPath": "s3://artifacts/training"}
+    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
+    assert {tag["Key"]: tag["Value"] for tag in request["Tags"]} == {
+        "PipelineExecutionId": EXECUTION_ID,
+        "DatasetVersionId": "version-1",
+    }
+
+
+def test_the_metric_expressions_read_what_the_container_prints(aws: FakeAws) -> None:
+    start()
+    (request,) = aws.made("CreateTrainingJob")
+    line = "validation:accuracy=0.9667; validation:log_loss=1.5e-05; validation:f1_macro=1.0;"
+    found = {
+        metric["Name"]: match.group(1)
+        for metric in request["AlgorithmSpecification"]["MetricDefinitions"]
+        if (match := re.search(metric["Regex"], line))
+    }
+    assert found == {
+        "validation:accuracy": "0.9667",
+        "validation:log_loss": "1.5e-05",
+        "validation:f1_macro": "1.0",
+    }
+
+
+def test_an_event_that_is_delivered_twice_starts_one_job(aws: FakeAws) -> None:
+    start()
+    start()
+    assert list(aws.training_jobs) == [TRAINING_JOB]
+    first, second = aws.answers()
+    assert first == second
+
+
+def test_a_long_model_name_is_cut_to_the_names_limit(aws: FakeAws) -> None:
+    start(modelName="m" * 60)
+    (name,) = aws.training_jobs
+    assert len(name) == 63
+    assert name.endswith("-abcdef01-11111111")
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
+def test_a_job_that_runs_is_followed(aws: FakeAws, status: str) -> None:
+    aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": status, "SecondaryStatus": "Training"}
+    follow()
+    answer = aws.success()
+    assert json.loads(answer["continuationToken"]) == json.loads(TOKEN)
+    assert answer["executionDetails"]["summary"] == f"training job {TRAINING_JOB}: Training"
+
+
+def test_a_completed_job_gives_variables_and_an_artifact_for_cloudformation(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = COMPLETED
+    follow()
+    answer = aws.success()
+    assert "continuationToken" not in answer
+    assert answer["executionDetails"]["percentComplete"] == 100
+    variables = {
+        "TrainingJobName": TRAINING_JOB,
+        "ModelDataUrl": "s3://artifacts/training/job/model.tar.gz",
+        "ImageUri": IMAGE_URI,
+        "Accuracy": "0.9667",
+    }
+    assert answer["outputVariables"] == variables
+    with zipfile.ZipFile(io.BytesIO(aws.objects["artifacts", "pipeline/Model/xyz"])) as archive:
+        assert archive.namelist() == ["parameters.json"]
+        parameters = json.loads(archive.read("parameters.json"))
+    assert parameters == {**variables, "DatasetVersionId": "version-1"}
+
+
+def test_the_artifact_is_written_with_the_credentials_of_the_event(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = COMPLETED
+    follow()
+    keys = {call.operation: call.access_key for call in aws.calls}
+    assert keys == {
+        "DescribeTrainingJob": "function",
+        "PutObject": "artifact",
+        "PutJobSuccessResult": "function",
+    }
+
+
+def test_the_artifact_is_encrypted_with_the_stores_key(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = COMPLETED
+    follow(encryption_key="arn:aws:kms:us-east-1:123456789012:key/k")
+    (request,) = aws.made("PutObject")
+    assert request["ServerSideEncryption"] == "aws:kms"
+    assert request["SSEKMSKeyId"] == "arn:aws:kms:us-east-1:123456789012:key/k"
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_job_that_ends_badly_fails_with_its_reason(aws: FakeAws, status: str) -> None:
+    reason = "AlgorithmError: the dataset has one class only"
+    aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": status, "FailureReason": reason}
+    follow()
+    assert aws.failure() == (
+        "JobFailed",
+        f"training job {TRAINING_JOB} ended as {status}: {reason}",
+    )
+
+
+def test_a_stopped_job_without_a_reason_says_how_it_stopped(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = {
+        "TrainingJobStatus": "Stopped",
+        "SecondaryStatus": "MaxRuntimeExceeded",
+    }
+    follow()
+    assert aws.failure()[1].endswith("ended as Stopped: MaxRuntimeExceeded")
+
+
+def test_a_long_reason_is_cut_to_codepipelines_limit(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": "Failed", "FailureReason": "x" * 9000}
+    follow()
+    assert len(aws.failure()[1]) == 5000
+
+
+def test_a_job_without_an_accuracy_fails(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = {**COMPLETED, "FinalMetricDataList": []}
+    follow()
+    assert aws.failure() == (
+        "JobFailed",
+        f"training job {TRAINING_JOB} reported no validation:accuracy",
+    )
+
+
+@pytest.mark.parametrize("changes", [{"imageTag": "v9"}, {"imageRepository": "other"}])
+def test_a_missing_image_says_to_push_one(aws: FakeAws, changes: dict[str, str]) -> None:
+    start(**changes)
+    kind, message = aws.failure()
+    assert kind == "ConfigurationError"
+    assert message.endswith("in ECR: push the model container first")
+    assert aws.training_jobs == {}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_each_parameter_is_required(aws: FakeAws, name: str) -> None:
+    start(**{name: None})
+    kind, message = aws.failure()
+    assert kind == "ConfigurationError"
+    assert message.startswith(f"UserParameters: {name} must be ")
+    assert aws.training_jobs == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AwsError("AccessDeniedException", "not allowed to CreateTrainingJob"),
+        AwsError("ResourceLimitExceeded", "no ml.m5.large left"),
+        EndpointConnectionError(endpoint_url="https://sagemaker"),
+    ],
+)
+def test_an_error_of_sagemaker_fails_the_job(aws: FakeAws, error: Exception) -> None:
+    aws.errors["CreateTrainingJob"] = error
+    start()
+    kind, message = aws.failure()
+    assert kind == "JobFailed"
+    assert message != ""
+
+
+@pytest.mark.parametrize("token", ["not json", "[]", "{}", '{"trainingJobName": "x"}'])
+def test_a_continuation_token_that_is_not_ours_fails(aws: FakeAws, token: str) -> None:
+    handler(pipeline_event(PARAMETERS, outputs=True, continuation=token), None)
+    assert aws.failure()[0] == "ConfigurationError"
+
+
+def test_a_missing_output_artifact_fails_before_anything_is_written(aws: FakeAws) -> None:
+    aws.training_jobs[TRAINING_JOB] = COMPLETED
+    handler(pipeline_event(PARAMETERS, continuation=TOKEN), None)
+    assert aws.failure() == (
+        "ConfigurationError",
+        "the action must have one output artifact, not 0",
+    )

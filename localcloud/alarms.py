@@ -27,6 +27,8 @@ log = logging.getLogger("localcloud.alarms")
 _EVALUATE_CLOCK_SECONDS = 10.0
 _MINIMUM_PAUSE_SECONDS = 0.1
 _SCALING_POLICY = ":scalingPolicy:"
+# The page's examples read 5 datapoints for 3 evaluation periods.
+_RANGE_BEYOND_PERIODS = 2
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
@@ -51,31 +53,34 @@ class AlarmRule:
 
 
 def evaluate(rule: AlarmRule, values: Sequence[float | None]) -> str | None:
-    """Return the state that the newest `evaluation_periods` values mean; None leaves it as it is.
+    """Return the state that the evaluation range means; None leaves it as it is.
 
     Args:
         rule: the alarm.
-        values: one a period, oldest first; None where there is no data.
+        values: the evaluation range, one a period, oldest first; None where there is no data. It
+            is longer than `evaluation_periods`: real datapoints go before filled ones.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-missing-data
     """
     breaches = _COMPARE[rule.comparison]
-    window = list(values[-rule.evaluation_periods :])
-    known = [breaches(value, rule.threshold) for value in window if value is not None]
-    missing = len(window) - len(known) + max(rule.evaluation_periods - len(window), 0)
-    if rule.treat_missing_data == "breaching":
-        known += [True] * missing
-    elif rule.treat_missing_data == "notBreaching":
-        known += [False] * missing
-    elif missing:
-        if not known:
-            return None if rule.treat_missing_data == "ignore" else "INSUFFICIENT_DATA"
-        if sum(known) < rule.datapoints_to_alarm and sum(known) + missing >= (
-            rule.datapoints_to_alarm
-        ):
-            # Too few points to say: the state stays (a new alarm keeps INSUFFICIENT_DATA).
+    known = [breaches(value, rule.threshold) for value in values if value is not None]
+    known = known[-rule.evaluation_periods :]
+    breaching, missing = sum(known), rule.evaluation_periods - len(known)
+    if missing and rule.treat_missing_data == "breaching":
+        breaching += missing
+    elif (
+        missing
+        and rule.treat_missing_data != "notBreaching"
+        and all(known)
+        and breaching < rule.datapoints_to_alarm
+    ):
+        if rule.treat_missing_data == "ignore":
             return None
-    return "ALARM" if sum(known) >= rule.datapoints_to_alarm else "OK"
+        # One breach must not alarm too soon, nor be forgotten when no other point follows it.
+        oldest = next((i for i, value in enumerate(values) if value is not None), len(values))
+        premature = len(values) - oldest < rule.datapoints_to_alarm
+        return "INSUFFICIENT_DATA" if premature else "ALARM"
+    return "ALARM" if breaching >= rule.datapoints_to_alarm else "OK"
 
 
 @dataclass(slots=True)
@@ -190,9 +195,9 @@ def _read_alarms(now: datetime) -> list[_Reading]:
 
 
 def _values(cloudwatch: Any, alarm: Any, now: datetime) -> list[float | None]:
-    """Return the statistic of the last complete periods, oldest first."""
+    """Return the statistic of the evaluation range's complete periods, oldest first."""
     period = int(alarm.period)
-    count = int(alarm.evaluation_periods)
+    count = int(alarm.evaluation_periods) + _RANGE_BEYOND_PERIODS
     end = math.floor(now.timestamp() / period) * period
     buckets: list[list[Any]] = [[] for _ in range(count)]
     wanted = {(d.name, d.value) for d in alarm.dimensions}

@@ -48,6 +48,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def wall_time() -> float:
+    """Return the wall's seconds since the epoch, for a child process that reads its own clock."""
+    return time.time()
+
+
 async def wall_sleep(seconds: float) -> None:
     """Sleep for wall seconds, where real work on this machine is waited for."""
     await asyncio.sleep(seconds)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import posixpath
 import re
 import shlex
 import shutil
@@ -120,21 +121,26 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
             if stages > 1:
                 raise ImageError("a Dockerfile with several FROM stages is not supported locally")
         elif name == "WORKDIR":
-            workdir = str(PurePosixPath(workdir) / rest)
+            workdir = _absolute(workdir, rest)
         elif name == "ENV":
             environment.update(_env(rest))
         elif name == "COPY":
             parts = json.loads(rest) if rest.startswith("[") else shlex.split(rest)
+            if any(str(part).startswith("--from") for part in parts):
+                raise ImageError(f"'{line}': COPY --from is not supported locally")
             parts = [part for part in parts if not part.startswith("--")]
             if len(parts) < 2:
                 raise ImageError(f"'{line}': COPY needs a source and a target")
-            target = str(PurePosixPath(workdir) / parts[-1])
-            copies.append((parts[:-1], target + ("/" if parts[-1].endswith("/") else "")))
+            target = _absolute(workdir, parts[-1])
+            into_directory = parts[-1].endswith("/") or target == workdir
+            copies.append((parts[:-1], target + ("/" if into_directory else "")))
         elif name in ("ENTRYPOINT", "CMD"):
             try:
                 words = json.loads(rest)
             except ValueError:
-                raise ImageError(f'\'{line}\': write it in the JSON form, ["a", "b"]') from None
+                words = None
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ImageError(f'\'{line}\': write it in the JSON form, ["a", "b"]')
             if name == "ENTRYPOINT":
                 entrypoint = words
             else:
@@ -144,6 +150,11 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
     if not entrypoint and not command:
         raise ImageError("the Dockerfile has no ENTRYPOINT and no CMD: nothing could be started")
     return ImageConfig(workdir, entrypoint, command, environment), copies
+
+
+def _absolute(workdir: str, path: str) -> str:
+    """Return a path of the image without `..`, which ends at the image's root."""
+    return "/" + posixpath.normpath(posixpath.join("/", workdir, path)).strip("/")
 
 
 def _env(rest: str) -> dict[str, str]:
@@ -244,19 +255,19 @@ def _lay_out(files: dict[str, bytes], copies: list[tuple[list[str], str]]) -> di
     """Return what the image holds, path without the leading slash → content."""
     result: dict[str, bytes] = {}
     for sources, target in copies:
-        base = target.strip("/")
+        base = PurePosixPath(target.strip("/"))
         for source in sources:
             wanted = source.removeprefix("./").strip("/")
             if wanted in ("", "."):
-                result.update({f"{base}/{name}": body for name, body in files.items()})
+                result.update({str(base / name): body for name, body in files.items()})
                 continue
             if wanted in files:
                 into_directory = target.endswith("/") or len(sources) > 1
-                name = f"{base}/{PurePosixPath(wanted).name}" if into_directory else base
-                result[name.lstrip("/")] = files[wanted]
+                name = base / PurePosixPath(wanted).name if into_directory else base
+                result[str(name)] = files[wanted]
                 continue
             below = {n: b for n, b in files.items() if n.startswith(wanted + "/")}
             if not below:
                 raise ImageError(f"COPY {source}: the directory holds no such file")
-            result.update({f"{base}{n[len(wanted) :]}": b for n, b in below.items()})
+            result.update({str(base / n[len(wanted) + 1 :]): b for n, b in below.items()})
     return result

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from xml.etree import ElementTree
 
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.protocol import serialise_error
@@ -144,21 +145,35 @@ def backend(service: str, scope: Scope) -> Any:
 
 def _mend(emit: EventListener) -> None:
     """Change moto where a real client or our own services need more than it does."""
+    _mend_event_delivery(emit)
+    _mend_bucket_policies()
+    _mend_bucket_notifications()
+    _mend_alarms()
+
+
+def _mend_event_delivery(emit: EventListener) -> None:
+    """EventBridge: delivery is ours (events.py), only the matching stays moto's.
+
+    moto delivers to four kinds of target, and one that it does not know hides the ones after it.
+    """
     from moto.events.models import Rule
 
-    # EventBridge: moto delivers to four kinds of target and a target it does not know hides the
-    # ones after it. Delivery is ours (events.py); only the matching stays moto's.
     def send_to_targets(
         self: Any, original_event: dict[str, Any], transform_input: bool = True
     ) -> None:
+        del transform_input
         if self.state == "ENABLED" and self.event_pattern.matches_event(original_event):
             emit(self.arn, list(self.targets), original_event)
 
     Rule.send_to_targets = send_to_targets
 
-    # S3 bucket policies: a statement whose Condition does not hold is neutral (moto: a deny), and
-    # aws:SecureTransport holds, since the requests never leave this machine. Else a TLS-only
-    # bucket policy locks its owner out.
+
+def _mend_bucket_policies() -> None:
+    """S3: a policy statement whose Condition does not hold is neutral (moto: a deny).
+
+    aws:SecureTransport holds, since the requests never leave this machine: else a TLS-only bucket
+    policy would lock its owner out.
+    """
     from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 
     original = IAMPolicyStatement.is_action_permitted
@@ -171,9 +186,8 @@ def _mend(emit: EventListener) -> None:
         incoming_condition_values: dict[str, str] | None = None,
     ) -> Any:
         values = {"aws:SecureTransport": "true", **(incoming_condition_values or {})}
-        if "Condition" in self._statement and not _condition_holds(
-            self._statement["Condition"], values
-        ):
+        condition = self._statement.get("Condition")
+        if condition and not _condition_holds(condition, values):
             return PermissionResult.NEUTRAL
         return original(self, action, resource, principal, values)
 
@@ -181,6 +195,41 @@ def _mend(emit: EventListener) -> None:
     IAMPolicyStatement._check_conditions = lambda self, values=None: _condition_holds(
         self._statement.get("Condition", {}), values or {}
     )
+
+
+def _mend_bucket_notifications() -> None:
+    """S3: GetBucketNotification returns EventBridgeConfiguration, which moto keeps but omits."""
+    from moto.s3.responses import S3Response
+
+    original = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self: Any) -> Any:
+        answer = original(self)
+        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if not kept or kept.event_bridge is None:
+            return answer
+        status, headers, body = answer
+        root = ElementTree.fromstring(body)  # noqa: S314 - moto's own answer
+        namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+        ElementTree.SubElement(root, f"{namespace}EventBridgeConfiguration")
+        return status, headers, ElementTree.tostring(root, encoding="unicode")
+
+    S3Response.get_bucket_notification = get_bucket_notification
+
+
+def _mend_alarms() -> None:
+    """CloudWatch: a new alarm is INSUFFICIENT_DATA, and a changed one keeps its state."""
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    original = CloudWatchBackend.put_metric_alarm
+
+    def put_metric_alarm(self: Any, **settings: Any) -> Any:
+        before = self.alarms.get(settings["name"])
+        alarm = original(self, **settings)
+        alarm.state_value = before.state_value if before is not None else "INSUFFICIENT_DATA"
+        return alarm
+
+    CloudWatchBackend.put_metric_alarm = put_metric_alarm
 
 
 def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:

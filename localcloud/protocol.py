@@ -29,6 +29,17 @@ Operation = Callable[[Scope, dict[str, Any]], Any]
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
 # Shapes whose pattern AWS itself does not apply to every value it accepts.
 _MAX_PATTERN_INPUT = 10_000
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int, float),
+    "long": (int, float),
+    "float": (int, float),
+    "double": (int, float),
+}
 
 
 def operation(name: str) -> Callable[[Any], Any]:
@@ -197,9 +208,13 @@ def _lower_first(name: str) -> str:
 def _check(shape: Any, value: Any, path: str, problems: list[str]) -> None:
     """Append to `problems` what AWS would say about `value`, in AWS's words."""
     kind = shape.type_name
+    expected = _JSON_TYPES.get(kind)
+    if expected is not None and not isinstance(value, expected):
+        raise AwsError(
+            "SerializationException",
+            f"The member {path} must be a {kind}; it is {json.dumps(value, default=str)[:200]}.",
+        )
     if kind == "structure":
-        if not isinstance(value, dict):
-            return
         for required in shape.required_members:
             if value.get(required) is None:
                 where = f"{path}.{_lower_first(required)}" if path else _lower_first(required)

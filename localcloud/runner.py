@@ -95,7 +95,8 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if self._process.returncode is None:
+        # Its process may have ended and left others of the group, which hold the output open.
+        if not self.exited.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import uvicorn
 
-from localcloud.clock import Clock
+from localcloud.clock import Clock, wall_sleep
 from localcloud.gateway import Gateway
 from localcloud.routing import Request, Response
 
@@ -133,6 +133,8 @@ async def serve(port: int, speed: float, state_dir: Path | None) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         # Not server.serve(): it would take the signals for itself.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
+        while not server.started:
+            await wall_sleep(0.005)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
         await stopped.wait()
         await gateway.stop()

@@ -82,7 +82,8 @@ def decide(
     """
     if metric is None:
         return Decision(capacity, NotScaled.NO_DATA)
-    needed = math.ceil(capacity * metric / policy.target_value)
+    # Rounded first: 3 × 1.1 / 1.1 is 3.0000000000000004, which must not cost a fourth instance.
+    needed = math.ceil(round(capacity * metric / policy.target_value, 9))
     if direction is Direction.OUT:
         return _out(policy, capacity, needed, last, now)
     return _in(policy, capacity, needed, last, now)

@@ -50,8 +50,6 @@ def _dockerignore(directory: Path) -> list[str]:
 
 
 def _is_ignored(path: Path, patterns: list[str]) -> bool:
-    return any(
-        fnmatch.fnmatch(part, pattern) or fnmatch.fnmatch(str(path), pattern)
-        for part in path.parts
-        for pattern in patterns
-    )
+    # A pattern that names a directory ignores all below it.
+    named = {*path.parts, *(str(part) for part in (path, *path.parents) if part.name)}
+    return any(fnmatch.fnmatch(name, pattern) for name in named for pattern in patterns)

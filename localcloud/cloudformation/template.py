@@ -111,7 +111,7 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
         if name in given:
             value = given[name]
         elif "Default" in declared:
-            value = str(declared["Default"])
+            value = _text(declared["Default"])
         else:
             missing.append(name)
             continue
@@ -123,7 +123,7 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
 
 
 def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
-    allowed = [str(v) for v in declared.get("AllowedValues", [])]
+    allowed = [_text(v) for v in declared.get("AllowedValues", [])]
     if allowed and value not in allowed:
         raise TemplateError(
             f"Parameter '{name}' must be one of AllowedValues: [{', '.join(allowed)}]; "
@@ -136,11 +136,28 @@ def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
         raise TemplateError(
             f"Parameter '{name}' must contain at least {declared['MinLength']} characters"
         )
+    if len(value) > int(declared.get("MaxLength", len(value))):
+        raise TemplateError(
+            f"Parameter '{name}' must contain at most {declared['MaxLength']} characters"
+        )
     if declared.get("Type") == "Number":
         try:
-            float(value)
+            number = float(value)
         except ValueError:
             raise TemplateError(f"Parameter '{name}' must be a number; it is '{value}'") from None
+        if number < float(declared.get("MinValue", number)):
+            raise TemplateError(
+                f"Parameter '{name}' must be a number not less than {declared['MinValue']}"
+            )
+        if number > float(declared.get("MaxValue", number)):
+            raise TemplateError(
+                f"Parameter '{name}' must be a number not greater than {declared['MaxValue']}"
+            )
+
+
+def _text(value: Any) -> str:
+    """Return a scalar as CloudFormation writes it: a boolean in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # (logical id, attribute or None for Ref) → value.
@@ -176,7 +193,12 @@ class Renderer:
         conditions = self._document.get("Conditions", {})
         if name not in conditions:
             raise TemplateError(f"Template error: unresolved condition dependency {name}")
-        return self._truth(conditions[name])
+        try:
+            return self._truth(conditions[name])
+        except RecursionError:
+            raise TemplateError(
+                f"Template error: circular dependency of the condition {name}"
+            ) from None
 
     def included(self, logical_id: str) -> bool:
         """Return whether a resource's or output's condition lets it exist."""
@@ -193,7 +215,15 @@ class Renderer:
             if name == "Ref":
                 return self._ref(str(argument))
             if name.startswith("Fn::"):
-                return self._function(name, argument)
+                try:
+                    return self._function(name, argument)
+                except TemplateError:
+                    raise
+                except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+                    raise TemplateError(
+                        f"Template error: every {name} object requires arguments of its form; "
+                        f"it has {json.dumps(argument, default=str)}"
+                    ) from error
         rendered = {key: self._render(item) for key, item in value.items()}
         return {key: item for key, item in rendered.items() if item is not _NO_VALUE}
 
@@ -220,7 +250,7 @@ class Renderer:
                 return self._sub(argument)
             case "Fn::Join":
                 delimiter, items = argument
-                return str(delimiter).join(str(item) for item in self._render(items))
+                return str(delimiter).join(_text(item) for item in self._render(items))
             case "Fn::Select":
                 index, items = argument
                 return self._render(items)[int(self._render(index))]
@@ -254,11 +284,11 @@ class Renderer:
                 return f"${{{name}}}"
             name = name.strip()
             if name in extra:
-                return str(self._render(extra[name]))
+                return _text(self._render(extra[name]))
             if "." in name and name.split(".", 1)[0] in self._resources:
                 logical_id, attribute = name.split(".", 1)
-                return str(self._lookup(logical_id, attribute))
-            return str(self._ref(name))
+                return _text(self._lookup(logical_id, attribute))
+            return _text(self._ref(name))
 
         return _SUB.sub(replace, str(text))
 
@@ -270,7 +300,7 @@ class Renderer:
                     return self.condition(argument)
                 case "Fn::Equals":
                     left, right = (self._render(side) for side in argument)
-                    return str(left) == str(right)
+                    return _text(left) == _text(right)
                 case "Fn::And":
                     return all(self._truth(part) for part in argument)
                 case "Fn::Or":
@@ -294,7 +324,9 @@ def references(value: Any) -> set[str]:
                 found.add(item.split(".")[0] if isinstance(item, str) else str(item[0]))
             elif key == "Fn::Sub":
                 text = item[0] if isinstance(item, list) else item
-                found |= {m[1].strip().split(".")[0] for m in _SUB.findall(str(text))}
+                own = set(item[1]) if isinstance(item, list) and len(item) > 1 else set()
+                names = {name.strip() for literal, name in _SUB.findall(str(text)) if not literal}
+                found |= {name.split(".")[0] for name in names - own}
             found |= references(item)
     return found
 

@@ -42,7 +42,7 @@ class Deployment:
     listener: Listener
     changes: dict[Change, int] = field(default_factory=dict)
     error: ResourceError | None = None
-    _seen: set[str] = field(default_factory=set)
+    _seen: dict[str, None] = field(default_factory=dict)  # URNs in the order of registration
     _replaced: list[ResourceState] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -66,7 +66,7 @@ class Deployment:
     def _register(
         self, urn: str, type_: str, name: str, inputs: dict[str, Any]
     ) -> tuple[str, dict[str, Any]]:
-        self._seen.add(urn)
+        self._seen[urn] = None
         kind = TYPES.get(type_)
         if kind is None:
             raise ResourceError(
@@ -84,14 +84,16 @@ class Deployment:
         elif kind.update is None or _replaces(kind, before.inputs, wanted):
             change = Change.REPLACE
             id_, outputs = kind.create(self.aws, inputs)
-            self._replaced.append(before)
+            if id_ != before.id:  # an idempotent create answered the same one: nothing is left over
+                self._replaced.append(before)
         else:
             change = Change.UPDATE
             id_, outputs = before.id, kind.update(self.aws, before.id, inputs, before.outputs)
         after = ResourceState(urn, type_, name, id_, wanted, described(outputs))
         if before is not None:
-            self.stack.resources.remove(before)
-        self.stack.resources.append(after)
+            self.stack.resources[self.stack.resources.index(before)] = after
+        else:
+            self.stack.resources.append(after)
         self.store.save(self.stack)
         self._done(change, after)
         return id_, outputs
@@ -109,6 +111,9 @@ class Deployment:
                 self._delete(resource)
                 self.stack.resources.remove(resource)
                 self.store.save(self.stack)
+        # The program's order: a resource is deleted before what it depends on.
+        order = {urn: index for index, urn in enumerate(self._seen)}
+        self.stack.resources.sort(key=lambda resource: order[resource.urn])
         self.stack.outputs = outputs
         self.store.save(self.stack)
 

@@ -75,6 +75,8 @@ def _read(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise ProjectError(f"{path.name} is not YAML: {error}") from None
+    if document is None:
+        return {}
     if not isinstance(document, dict):
         raise ProjectError(f"{path.name} must hold a mapping")
     return document

@@ -12,16 +12,15 @@ import hashlib
 import json
 import logging
 import re
-import time
 import uuid
 import zipfile
 from collections import defaultdict
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud.clock import monotonic, wall_sleep
+from localcloud.clock import monotonic, wall_sleep, wall_time
 from localcloud.cloud import Cloud
-from localcloud.errors import AwsError, ResourceNotFound
+from localcloud.errors import AwsError
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
 from localcloud.passive import backend
@@ -77,7 +76,7 @@ class LambdaService:
         """Invoke a function from another service and wait for its answer.
 
         Raises:
-            ResourceNotFound: there is no such function.
+            AwsError: there is no such function.
         """
         function, code = await self._find(scope, name)
         outcome, _ = await self._invoke(function, code, json.dumps(event).encode())
@@ -95,7 +94,8 @@ class LambdaService:
     async def _find(self, scope: Scope, name: str) -> tuple[Function, bytes]:
         found = await self._cloud.passive.call(_read_function, scope, name)
         if found is None:
-            raise ResourceNotFound(f"Function not found: {scope.arn('lambda', f'function:{name}')}")
+            arn = scope.arn("lambda", f"function:{name}")
+            raise AwsError("ResourceNotFoundException", f"Function not found: {arn}", 404)
         return found
 
     async def _invoke(self, function: Function, code: bytes, event: bytes) -> tuple[Outcome, str]:
@@ -114,7 +114,7 @@ class LambdaService:
 
         say(f"START RequestId: {request_id} Version: $LATEST")
         began = monotonic()
-        outcome = await environment.invoke(event, request_id, time.time())
+        outcome = await environment.invoke(event, request_id, wall_time())
         milliseconds = (monotonic() - began) * 1000
         say(f"END RequestId: {request_id}")
         say(
@@ -165,11 +165,11 @@ class LambdaService:
 
 def _read_function(scope: Scope, name: str) -> tuple[Function, bytes] | None:
     """Read a function from moto (in moto's thread)."""
-    from moto.core.exceptions import ServiceException
+    from moto.awslambda.exceptions import UnknownFunctionException
 
     try:
         kept = backend("lambda", scope).get_function(name)
-    except (ServiceException, ValueError):
+    except UnknownFunctionException:
         return None
     if kept is None or not getattr(kept, "code_bytes", None):
         return None

@@ -1,0 +1,167 @@
+"""Application Auto Scaling: invocations breach an alarm, a policy changes the endpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, push_container, tar_of, wait_for
+
+TRACKING = (
+    "https://docs.aws.amazon.com/autoscaling/application/userguide/"
+    "target-tracking-scaling-policy-overview.html"
+)
+METRICS = "https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html"
+BUCKET = "scaling-tests"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/scaled/variant/AllTraffic",
+    "ScalableDimension": DIMENSION,
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint(fast_cloud: TestCloud) -> Iterator[TestCloud]:
+    """A cloud with an endpoint of one instance."""
+    image = push_container(fast_cloud, "scaling-tests")
+    s3, sagemaker = fast_cloud.client("s3"), fast_cloud.client("sagemaker")
+    s3.create_bucket(Bucket=BUCKET)
+    body = tar_of({"answer.txt": "x"}, mode="w:gz")
+    s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=body)
+    sagemaker.create_model(
+        ModelName="scaled",
+        ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
+        PrimaryContainer={"Image": image, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"},
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "scaled",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName="scaled", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="scaled", EndpointConfigName="scaled")
+    wait_for("the endpoint", lambda: status(fast_cloud) == "InService", 30)
+    yield fast_cloud
+    sagemaker.delete_endpoint(EndpointName="scaled")
+
+
+def status(cloud: TestCloud) -> str:
+    described = cloud.client("sagemaker").describe_endpoint(EndpointName="scaled")
+    return str(described["EndpointStatus"])
+
+
+def count_of(cloud: TestCloud) -> int:
+    described = cloud.client("sagemaker").describe_endpoint(EndpointName="scaled")
+    return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+@pytest.mark.aws_documented(TRACKING)
+def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
+    scaling, cloudwatch = endpoint.client("application-autoscaling"), endpoint.client("cloudwatch")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=2)
+    policy = scaling.put_scaling_policy(
+        **TARGET,
+        PolicyName="tracking",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 5.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+            "ScaleOutCooldown": 60,
+            "ScaleInCooldown": 60,
+        },
+    )
+    names = [alarm["AlarmName"] for alarm in policy["Alarms"]]
+    high, low = cloudwatch.describe_alarms(AlarmNames=sorted(names))["MetricAlarms"]
+    stem = "TargetTracking-endpoint/scaled/variant/AllTraffic-Alarm"
+    assert high["AlarmName"].startswith(f"{stem}High-")
+    assert low["AlarmName"].startswith(f"{stem}Low-")
+    assert (high["Threshold"], high["EvaluationPeriods"]) == (5.0, 3)
+    assert (low["Threshold"], low["EvaluationPeriods"]) == (4.5, 15)
+
+    done = threading.Event()
+
+    def load() -> None:
+        runtime = endpoint.client("sagemaker-runtime")
+        while not done.is_set():
+            runtime.invoke_endpoint(EndpointName="scaled", Body=b"x", ContentType="text/csv")
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        wait_for("a second instance", lambda: count_of(endpoint) == 2, 30)
+    finally:
+        done.set()
+        thread.join()
+    wait_for("one instance again", lambda: count_of(endpoint) == 1, 60)
+
+    def activities() -> list[dict[str, Any]]:
+        found = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
+        return list(reversed(found["ScalingActivities"]))
+
+    wait_for("the last activity's end", lambda: activities()[-1]["StatusCode"] == "Successful")
+    assert [activity["Description"] for activity in activities()] == [
+        "Setting desired instance count to 2.",
+        "Setting desired instance count to 1.",
+    ]
+    assert f"monitor alarm {names[0]} in state ALARM" in activities()[0]["Cause"]
+
+
+@pytest.mark.aws_documented(METRICS)
+def test_each_request_counts_one_divided_by_the_instances(endpoint: TestCloud) -> None:
+    cloudwatch, runtime = endpoint.client("cloudwatch"), endpoint.client("sagemaker-runtime")
+
+    def total(metric: str) -> float:
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[
+                {"Name": "EndpointName", "Value": "scaled"},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=0,
+            EndTime=4_000_000_000,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return float(sum(point["Sum"] for point in answer["Datapoints"]))
+
+    before = total("Invocations"), total("InvocationsPerInstance")
+    instances = count_of(endpoint)
+    for _ in range(6):
+        runtime.invoke_endpoint(EndpointName="scaled", Body=b"x", ContentType="text/csv")
+    wait_for("six more invocations", lambda: total("Invocations") == before[0] + 6, 10)
+    assert total("InvocationsPerInstance") == pytest.approx(before[1] + 6 / instances)
+
+
+@pytest.mark.aws_documented(TRACKING)
+def test_a_minimum_above_the_capacity_is_enforced_and_deregistering_removes_the_policies(
+    endpoint: TestCloud,
+) -> None:
+    scaling, cloudwatch = endpoint.client("application-autoscaling"), endpoint.client("cloudwatch")
+    scaling.register_scalable_target(**TARGET, MinCapacity=2, MaxCapacity=3)
+    wait_for("the minimum", lambda: count_of(endpoint) == 2, 30)
+    wait_for("the endpoint", lambda: status(endpoint) == "InService", 30)
+    scaling.deregister_scalable_target(**TARGET)
+    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+    assert cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"] == []
+
+
+@pytest.mark.botocore_modelled
+def test_what_cannot_be_scaled_is_refused(endpoint: TestCloud) -> None:
+    scaling = endpoint.client("application-autoscaling")
+    gone = {**TARGET, "ResourceId": "endpoint/gone/variant/AllTraffic"}
+    with pytest.raises(ClientError, match="does not exist"):
+        scaling.register_scalable_target(**gone, MinCapacity=1, MaxCapacity=2)
+    with pytest.raises(ClientError, match="must not be greater than"):
+        scaling.register_scalable_target(**TARGET, MinCapacity=3, MaxCapacity=2)
+    with pytest.raises(ClientError) as caught:
+        scaling.deregister_scalable_target(**gone)
+    assert caught.value.response["Error"]["Code"] == "ObjectNotFoundException"

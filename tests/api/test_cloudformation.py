@@ -1,0 +1,199 @@
+"""CloudFormation: a stack is complete when its resources are really there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, wait_for
+
+EVENTS = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html"
+UPDATES = (
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "using-cfn-updating-stacks-update-behaviors.html"
+)
+
+_numbers = count(1)
+
+
+def template(**resources: Any) -> str:
+    return json.dumps({"Resources": resources})
+
+
+def group(name: str, days: int = 7, **more: Any) -> dict[str, Any]:
+    properties = {"LogGroupName": name, "RetentionInDays": days}
+    return {"Type": "AWS::Logs::LogGroup", "Properties": properties, **more}
+
+
+class Stacks:
+    """Makes stacks and waits for them."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.names: list[str] = []
+
+    def create(self, body: str, **more: Any) -> str:
+        name = f"stack-{next(_numbers)}"
+        self.client.create_stack(StackName=name, TemplateBody=body, **more)
+        self.names.append(name)
+        return name
+
+    def settled(self, name: str) -> dict[str, Any]:
+        def probe() -> dict[str, Any] | None:
+            stack = self.client.describe_stacks(StackName=name)["Stacks"][0]
+            return stack if not stack["StackStatus"].endswith("IN_PROGRESS") else None
+
+        return wait_for(f"{name} to settle", probe, 30)
+
+    def reasons(self, name: str) -> str:
+        events = self.client.describe_stack_events(StackName=name)["StackEvents"]
+        return " ".join(event.get("ResourceStatusReason", "") for event in events)
+
+
+@pytest.fixture
+def stacks(cloud: TestCloud) -> Iterator[Stacks]:
+    made = Stacks(cloud.client("cloudformation"))
+    yield made
+    for name in made.names:
+        made.client.delete_stack(StackName=name)
+
+
+def groups(cloud: TestCloud) -> set[str]:
+    found = cloud.client("logs").describe_log_groups(logGroupNamePrefix="/stack/")
+    return {entry["logGroupName"] for entry in found["logGroups"]}
+
+
+@pytest.mark.aws_documented(EVENTS)
+def test_a_stack_makes_its_resources_in_order_and_deletes_them_in_reverse(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    body = template(Second=group("/stack/second", DependsOn="First"), First=group("/stack/first"))
+    name = stacks.create(body)
+    stack = stacks.settled(name)
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert {"/stack/first", "/stack/second"} <= groups(cloud)
+    stacks.client.delete_stack(StackName=name)
+    gone = stacks.settled(stack["StackId"])
+    assert gone["StackStatus"] == "DELETE_COMPLETE"
+    assert groups(cloud) & {"/stack/first", "/stack/second"} == set()
+    events = stacks.client.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
+    steps = [
+        (event["LogicalResourceId"], event["ResourceStatus"])
+        for event in reversed(events)
+        if event["ResourceType"] == "AWS::Logs::LogGroup"
+        and event["ResourceStatus"].endswith("COMPLETE")
+    ]
+    assert steps == [
+        ("First", "CREATE_COMPLETE"),
+        ("Second", "CREATE_COMPLETE"),
+        ("Second", "DELETE_COMPLETE"),
+        ("First", "DELETE_COMPLETE"),
+    ]
+
+
+@pytest.mark.aws_documented(EVENTS)
+def test_a_resource_that_fails_rolls_the_stack_back_with_the_reason(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    endpoint = {
+        "Type": "AWS::SageMaker::Endpoint",
+        "DependsOn": "Group",
+        "Properties": {"EndpointConfigName": "no-such-config"},
+    }
+    name = stacks.create(template(Group=group("/stack/rolled-back"), Endpoint=endpoint))
+    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "no-such-config" in stacks.reasons(name)
+    assert "/stack/rolled-back" not in groups(cloud)
+    with pytest.raises(ClientError, match="ROLLBACK_COMPLETE state and can not be updated"):
+        stacks.client.update_stack(StackName=name, TemplateBody=template(G=group("/stack/x")))
+
+
+@pytest.mark.emulator_only
+def test_a_type_that_is_not_supported_fails_by_name(stacks: Stacks) -> None:
+    name = stacks.create(template(Table={"Type": "AWS::DynamoDB::Table", "Properties": {}}))
+    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "AWS::DynamoDB::Table" in stacks.reasons(name)
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_an_update_adds_replaces_and_removes(cloud: TestCloud, stacks: Stacks) -> None:
+    name = stacks.create(template(A=group("/stack/a"), B=group("/stack/b")))
+    stacks.settled(name)
+    changed = template(A=group("/stack/a2"), C=group("/stack/c"))
+    stacks.client.update_stack(StackName=name, TemplateBody=changed)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE"
+    left = groups(cloud) & {"/stack/a", "/stack/a2", "/stack/b", "/stack/c"}
+    assert left == {"/stack/a2", "/stack/c"}
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_an_update_that_fails_leaves_the_stack_as_it_was(cloud: TestCloud, stacks: Stacks) -> None:
+    name = stacks.create(template(A=group("/stack/kept")))
+    stacks.settled(name)
+    endpoint = {
+        "Type": "AWS::SageMaker::Endpoint",
+        "DependsOn": "New",
+        "Properties": {"EndpointConfigName": "no-such-config"},
+    }
+    body = template(A=group("/stack/kept"), New=group("/stack/new"), Endpoint=endpoint)
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert groups(cloud) & {"/stack/kept", "/stack/new"} == {"/stack/kept"}
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_nothing_to_update_and_a_custom_name_that_needs_replacing_are_refused(
+    stacks: Stacks,
+) -> None:
+    body = template(A=group("/stack/named"))
+    name = stacks.create(body)
+    stacks.settled(name)
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        stacks.client.update_stack(StackName=name, TemplateBody=body)
+    stacks.client.update_stack(
+        StackName=name, TemplateBody=template(A=group("/stack/named", days=14))
+    )
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert "custom-named resource requires replacing" in stacks.reasons(name)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "parameters-section-structure.html"
+)
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, r"Parameters: \[Size\] must have values"),
+        ({"Size": "huge"}, "must be one of AllowedValues"),
+        ({"Size": "small", "Other": "1"}, r"Parameters: \[Other\] do not exist"),
+    ],
+)
+def test_wrong_parameters_are_refused(
+    stacks: Stacks, parameters: dict[str, str], message: str
+) -> None:
+    body = json.dumps(
+        {
+            "Parameters": {"Size": {"Type": "String", "AllowedValues": ["small", "large"]}},
+            "Resources": {"A": group("/stack/parameters")},
+        }
+    )
+    given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+    with pytest.raises(ClientError, match=message):
+        stacks.create(body, Parameters=given)
+
+
+@pytest.mark.botocore_modelled
+def test_a_missing_stack_is_a_validation_error(stacks: Stacks) -> None:
+    with pytest.raises(ClientError) as caught:
+        stacks.client.describe_stacks(StackName="no-such-stack")
+    assert caught.value.response["Error"] == {
+        "Type": "Sender",
+        "Code": "ValidationError",
+        "Message": "Stack with id no-such-stack does not exist",
+    }

@@ -1,0 +1,394 @@
+"""CodePipeline: locks, superseding, approvals that wait, jobs that are answered by functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, wait_for, zip_of
+
+BUCKET = "pipeline-tests"
+ROLE = "arn:aws:iam::000000000000:role/pipeline"
+HOW = "https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html"
+MODES = "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"
+APPROVALS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html"
+LAMBDA = "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html"
+
+HANDLERS = """
+import boto3, json
+
+def handler(event, context):
+    job = event["CodePipeline.job"]
+    data = job["data"]
+    what = data["actionConfiguration"]["configuration"]["UserParameters"]
+    pipeline = boto3.client("codepipeline")
+    if what == "silent":
+        return
+    if what == "raise":
+        raise RuntimeError("the function broke")
+    if what == "fail":
+        pipeline.put_job_failure_result(
+            jobId=job["id"], failureDetails={"type": "JobFailed", "message": "no good"})
+        return
+    if what == "continue" and "continuationToken" not in data:
+        pipeline.put_job_success_result(jobId=job["id"], continuationToken="1")
+        return
+    location = data["inputArtifacts"][0]["location"]["s3Location"]
+    boto3.client("s3").head_object(Bucket=location["bucketName"], Key=location["objectKey"])
+    pipeline.put_job_success_result(
+        jobId=job["id"],
+        outputVariables={"Said": what, "Token": data.get("continuationToken", "-")})
+"""
+
+_numbers = count(1)
+
+
+def prepare(cloud: TestCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=BUCKET, Key="source.zip", Body=zip_of({"file.txt": "x"}))
+    cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument="{}")
+    cloud.client("lambda").create_function(
+        FunctionName="pipeline-job",
+        Role=ROLE,
+        Runtime="python3.12",
+        Handler="handlers.handler",
+        Timeout=20,
+        Code={"ZipFile": zip_of({"handlers.py": HANDLERS})},
+    )
+
+
+def kind(category: str, provider: str) -> dict[str, str]:
+    return {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+
+
+def source_action(key: str = "source.zip") -> dict[str, Any]:
+    return {
+        "name": "Object",
+        "actionTypeId": kind("Source", "S3"),
+        "configuration": {
+            "S3Bucket": BUCKET,
+            "S3ObjectKey": key,
+            "PollForSourceChanges": "false",
+        },
+        "outputArtifacts": [{"name": "Source"}],
+        "namespace": "Source",
+    }
+
+
+def approval_action(**more: Any) -> dict[str, Any]:
+    return {"name": "Approve", "actionTypeId": kind("Approval", "Manual"), **more}
+
+
+def invoke_action(parameters: str, name: str = "Invoke", **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "actionTypeId": kind("Invoke", "Lambda"),
+        "configuration": {"FunctionName": "pipeline-job", "UserParameters": parameters},
+        "inputArtifacts": [{"name": "Source"}],
+        **more,
+    }
+
+
+class Pipelines:
+    """Makes pipelines and asks about them."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.names: list[str] = []
+
+    def make(self, *stages: list[dict[str, Any]], **more: Any) -> str:
+        name = f"pipeline-{next(_numbers)}"
+        declared = [
+            {"name": f"Stage{i}", "actions": actions}
+            for i, actions in enumerate([[source_action()], *stages])
+        ]
+        self.client.create_pipeline(
+            pipeline={
+                "name": name,
+                "roleArn": ROLE,
+                "artifactStore": {"type": "S3", "location": BUCKET},
+                "stages": declared,
+                "pipelineType": "V2",
+                **more,
+            }
+        )
+        self.names.append(name)
+        return name
+
+    def executions(self, name: str) -> list[dict[str, Any]]:
+        found = self.client.list_pipeline_executions(pipelineName=name)
+        return list(reversed(found["pipelineExecutionSummaries"]))
+
+    def statuses(self, name: str) -> list[str]:
+        return [execution["status"] for execution in self.executions(name)]
+
+    def until(self, name: str, *wanted: str) -> None:
+        wait_for(f"{name} {wanted}", lambda: self.statuses(name) == list(wanted), 60)
+
+    def action(self, name: str, stage: str = "Stage1", action: str | None = None) -> dict[str, Any]:
+        for state in self.client.get_pipeline_state(name=name)["stageStates"]:
+            if state["stageName"] == stage:
+                for entry in state["actionStates"]:
+                    if action in (None, entry["actionName"]):
+                        return dict(entry.get("latestExecution", {}))
+        return {}
+
+    def token(self, name: str, stage: str = "Stage1") -> str:
+        return str(
+            wait_for("the approval's token", lambda: self.action(name, stage).get("token"), 30)
+        )
+
+    def answer(self, name: str, token: str, verdict: str, stage: str = "Stage1") -> Any:
+        return self.client.put_approval_result(
+            pipelineName=name,
+            stageName=stage,
+            actionName="Approve",
+            token=token,
+            result={"status": verdict, "summary": f"{verdict} by a test"},
+        )
+
+
+@pytest.fixture(scope="module")
+def prepared(cloud: TestCloud) -> TestCloud:
+    prepare(cloud)
+    return cloud
+
+
+@pytest.fixture(scope="module")
+def fast_pipelines(fast_cloud: TestCloud) -> Pipelines:
+    prepare(fast_cloud)
+    return Pipelines(fast_cloud.client("codepipeline"))
+
+
+@pytest.fixture
+def pipelines(prepared: TestCloud) -> Iterator[Pipelines]:
+    made = Pipelines(prepared.client("codepipeline"))
+    yield made
+    for name in made.names:
+        made.client.delete_pipeline(name=name)
+
+
+@pytest.mark.aws_documented(HOW)
+def test_creating_a_pipeline_starts_it(pipelines: Pipelines) -> None:
+    name = pipelines.make([invoke_action("hello")])
+    pipelines.until(name, "Succeeded")
+    execution = pipelines.executions(name)[0]
+    assert execution["trigger"]["triggerType"] == "CreatePipeline"
+    assert execution["sourceRevisions"][0]["actionName"] == "Object"
+
+
+@pytest.mark.aws_documented(APPROVALS)
+def test_an_approval_waits_and_then_lets_the_pipeline_go_on(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()], [invoke_action("after")])
+    token = pipelines.token(name)
+    assert pipelines.statuses(name) == ["InProgress"]
+    assert pipelines.action(name, "Stage2") == {}
+    pipelines.answer(name, token, "Approved")
+    pipelines.until(name, "Succeeded")
+    latest = pipelines.action(name)
+    assert latest["summary"] == "Approved by a test"
+    assert "token" not in latest
+    with pytest.raises(ClientError) as again:
+        pipelines.answer(name, token, "Rejected")
+    assert again.value.response["Error"]["Code"] == "ApprovalAlreadyCompletedException"
+
+
+@pytest.mark.aws_documented(APPROVALS)
+def test_a_rejection_fails_the_execution_before_the_next_stage(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()], [invoke_action("after")])
+    pipelines.answer(name, pipelines.token(name), "Rejected")
+    pipelines.until(name, "Failed")
+    assert pipelines.action(name)["errorDetails"]["message"] == "Rejected by a test"
+    assert pipelines.action(name, "Stage2") == {}
+
+
+@pytest.mark.aws_documented(APPROVALS)
+def test_a_wrong_token_is_refused(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()])
+    pipelines.token(name)
+    with pytest.raises(ClientError) as caught:
+        pipelines.answer(name, "11111111-2222-3333-4444-555555555555", "Approved")
+    assert caught.value.response["Error"]["Code"] == "InvalidApprovalTokenException"
+
+
+@pytest.mark.aws_documented(MODES)
+def test_a_newer_execution_supersedes_the_older_one_that_waits(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()])
+    token = pipelines.token(name)
+    pipelines.client.start_pipeline_execution(name=name)
+    wait_for(
+        "the second to wait",
+        lambda: pipelines.client.get_pipeline_state(name=name)["stageStates"][1].get(
+            "inboundExecution"
+        ),
+    )
+    pipelines.client.start_pipeline_execution(name=name)
+    pipelines.until(name, "InProgress", "Superseded", "InProgress")
+    pipelines.answer(name, token, "Approved")
+    newer = wait_for(
+        "the third to ask",
+        lambda: (
+            (found := pipelines.action(name).get("token")) is not None and found != token and found
+        ),
+    )
+    pipelines.answer(name, str(newer), "Approved")
+    pipelines.until(name, "Succeeded", "Superseded", "Succeeded")
+
+
+@pytest.mark.aws_documented(MODES)
+def test_queued_executions_take_their_turn(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()], executionMode="QUEUED")
+    first = pipelines.token(name)
+    pipelines.client.start_pipeline_execution(name=name)
+    pipelines.answer(name, first, "Approved")
+    pipelines.until(name, "Succeeded", "InProgress")
+    pipelines.answer(name, pipelines.token(name), "Approved")
+    pipelines.until(name, "Succeeded", "Succeeded")
+
+
+@pytest.mark.aws_documented(LAMBDA)
+def test_a_continuation_token_brings_the_function_back_and_its_variables_are_usable(
+    pipelines: Pipelines,
+) -> None:
+    name = pipelines.make(
+        [invoke_action("continue", namespace="First")],
+        [invoke_action("#{First.Said}/#{First.Token}/#{Source.ObjectKey}", namespace="Second")],
+    )
+    pipelines.until(name, "Succeeded")
+    details = pipelines.client.list_action_executions(pipelineName=name)["actionExecutionDetails"]
+    variables = details[0]["output"]["outputVariables"]
+    assert variables["Said"] == "continue/1/source.zip"
+
+
+@pytest.mark.aws_documented(LAMBDA)
+def test_a_function_that_says_failure_fails_the_action_with_its_message(
+    pipelines: Pipelines,
+) -> None:
+    name = pipelines.make([invoke_action("fail")])
+    pipelines.until(name, "Failed")
+    assert pipelines.action(name)["errorDetails"] == {"code": "JobFailed", "message": "no good"}
+
+
+@pytest.mark.emulator_only
+def test_a_function_that_raises_fails_the_action_at_once(pipelines: Pipelines) -> None:
+    name = pipelines.make([invoke_action("raise")])
+    pipelines.until(name, "Failed")
+    assert "the function broke" in pipelines.action(name)["errorDetails"]["message"]
+
+
+@pytest.mark.aws_documented(LAMBDA)
+def test_a_silent_function_fails_after_twenty_minutes_with_the_hint(
+    fast_pipelines: Pipelines,
+) -> None:
+    name = fast_pipelines.make([invoke_action("silent")])
+    fast_pipelines.until(name, "Failed")
+    assert "PutJobSuccessResult" in fast_pipelines.action(name)["errorDetails"]["message"]
+
+
+@pytest.mark.aws_documented(APPROVALS)
+def test_an_approval_that_nobody_gives_times_out(fast_pipelines: Pipelines) -> None:
+    name = fast_pipelines.make([approval_action(timeoutInMinutes=10)])
+    fast_pipelines.until(name, "Failed")
+    message = fast_pipelines.action(name)["errorDetails"]["message"]
+    assert "not given within 10 minutes" in message
+
+
+@pytest.mark.emulator_only
+def test_an_unknown_variable_fails_the_action_and_is_named(pipelines: Pipelines) -> None:
+    name = pipelines.make([invoke_action("#{Nowhere.Key}")])
+    pipelines.until(name, "Failed")
+    assert "#{Nowhere.Key}" in pipelines.action(name)["errorDetails"]["message"]
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-retry.html"
+)
+def test_a_failed_stage_can_be_retried_until_a_later_execution_enters_it(
+    pipelines: Pipelines,
+) -> None:
+    name = pipelines.make([approval_action()])
+    pipelines.answer(name, pipelines.token(name), "Rejected")
+    pipelines.until(name, "Failed")
+    execution = pipelines.executions(name)[0]["pipelineExecutionId"]
+    retry = {"pipelineName": name, "stageName": "Stage1", "pipelineExecutionId": execution}
+    pipelines.client.retry_stage_execution(**retry, retryMode="FAILED_ACTIONS")
+    pipelines.answer(name, pipelines.token(name), "Approved")
+    pipelines.until(name, "Succeeded")
+    with pytest.raises(ClientError) as caught:
+        pipelines.client.retry_stage_execution(**retry, retryMode="FAILED_ACTIONS")
+    assert caught.value.response["Error"]["Code"] == "StageNotRetryableException"
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-stop.html"
+)
+def test_an_abandoned_execution_stops_and_its_action_is_abandoned(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()])
+    pipelines.token(name)
+    execution = pipelines.executions(name)[0]["pipelineExecutionId"]
+    stop = {"pipelineName": name, "pipelineExecutionId": execution}
+    pipelines.client.stop_pipeline_execution(**stop, abandon=True, reason="enough")
+    pipelines.until(name, "Stopped")
+    assert pipelines.action(name)["status"] == "Abandoned"
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/transitions.html"
+)
+def test_a_disabled_transition_holds_an_execution_before_the_stage(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()], [invoke_action("x")])
+    transition = {"pipelineName": name, "stageName": "Stage2", "transitionType": "Inbound"}
+    pipelines.client.disable_stage_transition(**transition, reason="frozen")
+    pipelines.answer(name, pipelines.token(name), "Approved")
+
+    def state() -> dict[str, Any]:
+        return dict(pipelines.client.get_pipeline_state(name=name)["stageStates"][2])
+
+    wait_for("the execution to wait", lambda: state().get("inboundExecution"))
+    assert state()["inboundTransitionState"]["disabledReason"] == "frozen"
+    pipelines.client.enable_stage_transition(**transition)
+    pipelines.until(name, "Succeeded")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html"
+)
+def test_a_declaration_that_cannot_run_is_refused_with_the_reason(pipelines: Pipelines) -> None:
+    lonely = invoke_action("x", inputArtifacts=[{"name": "Missing"}])
+    with pytest.raises(ClientError) as caught:
+        pipelines.make([lonely])
+    assert caught.value.response["Error"]["Code"] == "InvalidActionDeclarationException"
+    assert "Missing" in str(caught.value)
+    jenkins = approval_action(actionTypeId=kind("Build", "Jenkins"))
+    with pytest.raises(ClientError, match="Jenkins"):
+        pipelines.make([jenkins])
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html"
+)
+def test_a_missing_source_object_fails_the_source_action(
+    pipelines: Pipelines, cloud: TestCloud
+) -> None:
+    name = pipelines.make([approval_action()])
+    pipelines.token(name)
+    declaration = pipelines.client.get_pipeline(name=name)["pipeline"]
+    declaration["stages"][0]["actions"] = [source_action("nothing.zip")]
+    pipelines.client.update_pipeline(pipeline=declaration)
+    pipelines.client.start_pipeline_execution(name=name)
+    pipelines.until(name, "InProgress", "Failed")
+    message = pipelines.action(name, "Stage0")["errorDetails"]["message"]
+    assert "'nothing.zip' does not exist" in message
+
+
+@pytest.mark.botocore_modelled
+def test_a_missing_pipeline_is_named(pipelines: Pipelines) -> None:
+    with pytest.raises(ClientError) as caught:
+        pipelines.client.get_pipeline_state(name="no-such-pipeline")
+    assert caught.value.response["Error"]["Code"] == "PipelineNotFoundException"

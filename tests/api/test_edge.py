@@ -1,0 +1,71 @@
+"""The edge: LocalStack's routes, honest refusals, and who may call."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud
+
+pytestmark = pytest.mark.emulator_only
+
+
+def test_health_lists_the_services_as_localstack_does(cloud: TestCloud) -> None:
+    status, body = cloud.get("/_localstack/health")
+    services = json.loads(body)["services"]
+    assert status == 200
+    assert {"s3", "lambda"} <= set(services)
+    assert set(services.values()) <= {"available", "running", "disabled", "error"}
+
+
+def test_init_says_that_the_cloud_is_ready(cloud: TestCloud) -> None:
+    _, body = cloud.get("/_localstack/init")
+    assert json.loads(body)["completed"]["READY"] is True
+
+
+def test_an_operation_that_is_not_there_is_a_501_that_names_it(cloud: TestCloud) -> None:
+    if not cloud.ours:
+        pytest.skip("the list of operations is the local cloud's own")
+    with pytest.raises(ClientError) as caught:
+        cloud.client("sagemaker").create_compilation_job(
+            CompilationJobName="x",
+            RoleArn="arn:aws:iam::000000000000:role/x-role-of-compilation",
+            OutputConfig={"S3OutputLocation": "s3://b/k", "TargetDevice": "ml_m5"},
+            StoppingCondition={},
+        )
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert "sagemaker:CreateCompilationJob" in str(caught.value)
+
+
+def test_a_service_that_is_not_there_is_a_501_too(cloud: TestCloud) -> None:
+    if not cloud.ours:
+        pytest.skip("the list of services is the local cloud's own")
+    with pytest.raises(ClientError) as caught:
+        cloud.client("athena").list_work_groups()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_a_foreign_web_page_is_turned_away(cloud: TestCloud) -> None:
+    if not cloud.ours:
+        pytest.skip("only the local cloud's own edge is judged")
+    request = urllib.request.Request(
+        f"{cloud.url}/_localstack/health", headers={"Origin": "https://example.com"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=5)
+    assert caught.value.code == 403
+    caught.value.close()
+
+
+def test_a_request_that_breaks_the_model_gets_awss_own_text(cloud: TestCloud) -> None:
+    with pytest.raises(ClientError) as caught:
+        cloud.client("sagemaker").create_endpoint(
+            EndpointName="not_allowed!", EndpointConfigName="c"
+        )
+    error = caught.value.response["Error"]
+    assert error["Code"] == "ValidationException"
+    assert "Value 'not_allowed!' at 'endpointName' failed to satisfy constraint" in error["Message"]

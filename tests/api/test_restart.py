@@ -1,0 +1,71 @@
+"""State: what was finished before a `kill -9` is there after a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import TestCloud, configured_url, local_cloud, wait_for, zip_of
+
+pytestmark = pytest.mark.emulator_only
+
+
+def test_a_waiting_approval_keeps_its_token_through_a_kill(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to kill")
+    kind = {"owner": "AWS", "version": "1"}
+    with local_cloud(state_dir=tmp_path) as cloud:
+        s3, pipeline = cloud.client("s3"), cloud.client("codepipeline")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="bucket", Key="source.zip", Body=zip_of({"a": "b"}))
+        source = {
+            "name": "Object",
+            "actionTypeId": {**kind, "category": "Source", "provider": "S3"},
+            "configuration": {"S3Bucket": "bucket", "S3ObjectKey": "source.zip"},
+            "outputArtifacts": [{"name": "Source"}],
+        }
+        approval = {
+            "name": "Approve",
+            "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
+        }
+        pipeline.create_pipeline(
+            pipeline={
+                "name": "kept",
+                "roleArn": "arn:aws:iam::000000000000:role/pipeline",
+                "artifactStore": {"type": "S3", "location": "bucket"},
+                "stages": [
+                    {"name": "Source", "actions": [source]},
+                    {"name": "Approve", "actions": [approval]},
+                ],
+            }
+        )
+        token = wait_for("the approval", lambda: _token(cloud))
+        assert cloud.pid is not None
+        os.kill(cloud.pid, signal.SIGKILL)
+    with local_cloud(state_dir=tmp_path) as cloud:
+        pipeline = cloud.client("codepipeline")
+        assert wait_for("the approval again", lambda: _token(cloud)) == token
+        pipeline.put_approval_result(
+            pipelineName="kept",
+            stageName="Approve",
+            actionName="Approve",
+            token=token,
+            result={"status": "Approved", "summary": "after the restart"},
+        )
+
+        def status() -> bool:
+            found = pipeline.list_pipeline_executions(pipelineName="kept")
+            return bool(found["pipelineExecutionSummaries"][0]["status"] == "Succeeded")
+
+        wait_for("the pipeline", status)
+
+
+def _token(cloud: TestCloud) -> str | None:
+    state = cloud.client("codepipeline").get_pipeline_state(name="kept")
+    latest = state["stageStates"][1]["actionStates"][0].get("latestExecution", {})
+    token: str | None = latest.get("token")
+    return token

@@ -1,0 +1,393 @@
+"""SageMaker: training jobs are processes, endpoints are fleets of servers that answer boto3."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, push_container, tar_of, wait_for
+
+BUCKET = "sagemaker-tests"
+ROLE = "arn:aws:iam::000000000000:role/service-role/sagemaker"
+TRAINING = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html"
+HOSTING = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
+UPDATING = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html"
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def image(cloud: TestCloud) -> str:
+    if not cloud.ours:
+        pytest.skip("images are pushed through the local cloud's own route")
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="data/train.csv", Body=b"a,1\n")
+    for answer in ("one", "two"):
+        s3.put_object(
+            Bucket=BUCKET,
+            Key=f"{answer}/model.tar.gz",
+            Body=tar_of({"answer.txt": answer}, mode="w:gz"),
+        )
+    return push_container(cloud, "sagemaker-tests")
+
+
+@pytest.fixture
+def sagemaker(cloud: TestCloud, image: str) -> Iterator[Any]:
+    """A client; the endpoints that a test leaves behind are deleted."""
+    del image
+    client = cloud.client("sagemaker")
+    yield client
+    for entry in client.list_endpoints()["Endpoints"]:
+        client.delete_endpoint(EndpointName=entry["EndpointName"])
+    wait_for("no endpoints", lambda: not client.list_endpoints()["Endpoints"], 60)
+
+
+def train(sagemaker: Any, image: str, uri: str = f"s3://{BUCKET}/data/", **parameters: str) -> str:
+    name = f"job-{next(_numbers)}"
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={
+            "TrainingImage": image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": "validation:accuracy", "Regex": "validation:accuracy=([0-9.]+)"}
+            ],
+        },
+        RoleArn=ROLE,
+        HyperParameters=parameters,
+        InputDataConfig=[
+            {
+                "ChannelName": "train",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+            }
+        ],
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    return name
+
+
+def finished(sagemaker: Any, name: str) -> Any:
+    def probe() -> Any:
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+        return job if job["TrainingJobStatus"] not in ("InProgress", "Stopping") else None
+
+    return wait_for(f"{name} to end", probe, 60)
+
+
+def config(sagemaker: Any, image: str, answer: str = "one", instances: int = 1, **env: str) -> str:
+    name = f"config-{next(_numbers)}"
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={
+            "Image": image,
+            "ModelDataUrl": f"s3://{BUCKET}/{answer}/model.tar.gz",
+            "Environment": env,
+        },
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": instances,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    return name
+
+
+def serving(sagemaker: Any, name: str, config_name: str) -> str:
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config_name)
+    status(sagemaker, name, "InService")
+    return name
+
+
+def status(sagemaker: Any, name: str, wanted: str) -> Any:
+    def probe() -> Any:
+        endpoint = sagemaker.describe_endpoint(EndpointName=name)
+        return endpoint if endpoint["EndpointStatus"] == wanted else None
+
+    return wait_for(f"{name} to be {wanted}", probe, 60)
+
+
+def instances(sagemaker: Any, name: str) -> int:
+    endpoint = sagemaker.describe_endpoint(EndpointName=name)
+    return int(endpoint["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+@pytest.fixture
+def ask(cloud: TestCloud) -> Callable[..., str]:
+    runtime = cloud.client("sagemaker-runtime")
+
+    def send(name: str, body: str = "x", **options: str) -> str:
+        answer = runtime.invoke_endpoint(
+            EndpointName=name, Body=body.encode(), ContentType="text/csv", **options
+        )
+        return str(answer["Body"].read().decode())
+
+    return send
+
+
+@pytest.mark.aws_documented(TRAINING)
+def test_a_training_job_trains_and_uploads_its_model(
+    cloud: TestCloud, sagemaker: Any, image: str
+) -> None:
+    name = train(sagemaker, image, answer="learned")
+    assert (
+        sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress"
+    )
+    job = finished(sagemaker, name)
+    uri = f"s3://{BUCKET}/out/{name}/output/model.tar.gz"
+    assert job["TrainingJobStatus"] == "Completed"
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == uri
+    assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [
+        ("validation:accuracy", 0.75)
+    ]
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]] == [
+        *("Starting", "Downloading", "Training", "Uploading", "Completed")
+    ]
+    body = cloud.client("s3").get_object(Bucket=BUCKET, Key=uri.split("/", 3)[3])["Body"].read()
+    with tarfile.open(fileobj=BytesIO(body)) as archive:
+        member = archive.extractfile("answer.txt")
+        assert member is not None
+        assert member.read() == b"learned"
+    lines = cloud.client("logs").filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name
+    )["events"]
+    assert f"training {name}" in [line["message"] for line in lines]
+
+
+@pytest.mark.aws_documented(TRAINING)
+def test_a_failed_job_gives_what_the_container_wrote_into_its_failure_file(
+    sagemaker: Any, image: str
+) -> None:
+    job = finished(sagemaker, train(sagemaker, image, fail="the data has no label"))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: the data has no label, exit code: 3"
+    assert "ModelArtifacts" not in job or not job["ModelArtifacts"].get("S3ModelArtifacts")
+
+
+@pytest.mark.aws_documented(TRAINING)
+def test_a_failure_reason_has_at_most_1024_characters(sagemaker: Any, image: str) -> None:
+    job = finished(sagemaker, train(sagemaker, image, fail="x" * 2000))
+    assert len(job["FailureReason"]) == 1024
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html"
+)
+def test_a_stopped_job_is_stopped_and_not_failed(sagemaker: Any, image: str) -> None:
+    name = train(sagemaker, image, seconds="50")
+    wait_for(
+        "training to begin",
+        lambda: (
+            sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Training"
+        ),
+    )
+    sagemaker.stop_training_job(TrainingJobName=name)
+    job = finished(sagemaker, name)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+
+
+@pytest.mark.aws_documented(TRAINING)
+def test_missing_data_and_a_missing_image_fail_the_job_with_their_names(
+    sagemaker: Any, image: str
+) -> None:
+    no_data = finished(sagemaker, train(sagemaker, image, uri=f"s3://{BUCKET}/nothing/"))
+    gone = image.partition("@")[0] + ":no-such-tag"
+    no_image = finished(sagemaker, train(sagemaker, gone))
+    assert f"s3://{BUCKET}/nothing/" in no_data["FailureReason"]
+    assert no_data["FailureReason"].startswith("ClientError: Data download failed")
+    assert gone in no_image["FailureReason"]
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html"
+)
+def test_a_second_job_of_the_same_name_is_refused(sagemaker: Any, image: str) -> None:
+    name = train(sagemaker, image)
+    finished(sagemaker, name)
+    request = sagemaker.describe_training_job(TrainingJobName=name)
+    keys = (
+        *("TrainingJobName", "AlgorithmSpecification", "RoleArn", "OutputDataConfig"),
+        *("ResourceConfig", "StoppingCondition"),
+    )
+    with pytest.raises(ClientError) as caught:
+        sagemaker.create_training_job(**{key: request[key] for key in keys})
+    assert caught.value.response["Error"]["Code"] == "ResourceInUse"
+
+
+@pytest.mark.aws_documented(HOSTING)
+def test_an_endpoint_serves_its_model(
+    sagemaker: Any, image: str, ask: Callable[..., str], cloud: TestCloud
+) -> None:
+    serving(sagemaker, "serves", config(sagemaker, image, "one"))
+    answer = cloud.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="serves", Body=b"1,2", ContentType="text/csv"
+    )
+    assert answer["Body"].read() == b"one:1,2"
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    assert ask("serves", "3", TargetVariant="AllTraffic") == "one:3"
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"
+)
+def test_invocation_errors_carry_awss_codes(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "errors", config(sagemaker, image))
+    with pytest.raises(ClientError) as model_error:
+        ask("errors", "error")
+    with pytest.raises(ClientError) as missing:
+        ask("no-such-endpoint")
+    with pytest.raises(ClientError) as variant:
+        ask("errors", TargetVariant="Other")
+    response = model_error.value.response
+    assert response["Error"]["Code"] == "ModelError"
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert (response["OriginalStatusCode"], response["OriginalMessage"]) == (500, "it broke")
+    assert missing.value.response["Error"]["Code"] == "ValidationError"
+    assert "AllTraffic" in str(variant.value)
+
+
+@pytest.mark.aws_documented(UPDATING)
+def test_an_update_under_load_fails_no_request(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "updated", config(sagemaker, image, "one"))
+    second = config(sagemaker, image, "two")
+    answers: list[str] = []
+    done = threading.Event()
+
+    def load() -> None:
+        while not done.is_set():
+            answers.append(ask("updated"))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    sagemaker.update_endpoint(EndpointName="updated", EndpointConfigName=second)
+    endpoint = status(sagemaker, "updated", "InService")
+    wait_for("an answer of the new model", lambda: answers[-1] == "two:x")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert endpoint["EndpointConfigName"] == second
+    assert set(answers) == {"one:x", "two:x"}
+
+
+@pytest.mark.aws_documented(UPDATING)
+def test_an_update_that_cannot_be_served_stays_on_the_old_configuration(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    first = config(sagemaker, image, "one")
+    serving(sagemaker, "rolled-back", first)
+    broken = config(sagemaker, image, "two", BROKEN="1")
+    sagemaker.update_endpoint(EndpointName="rolled-back", EndpointConfigName=broken)
+    endpoint = status(sagemaker, "rolled-back", "InService")
+    assert endpoint["EndpointConfigName"] == first
+    assert "did not pass the ping health check" in endpoint["FailureReason"]
+    assert ask("rolled-back") == "one:x"
+
+
+@pytest.mark.aws_documented(HOSTING)
+def test_an_endpoint_whose_container_does_not_start_is_failed_and_can_only_be_deleted(
+    sagemaker: Any, image: str
+) -> None:
+    broken = config(sagemaker, image, BROKEN="1")
+    sagemaker.create_endpoint(EndpointName="broken", EndpointConfigName=broken)
+    endpoint = status(sagemaker, "broken", "Failed")
+    with pytest.raises(ClientError):
+        sagemaker.update_endpoint(EndpointName="broken", EndpointConfigName=broken)
+    assert "this model cannot be served" in endpoint["FailureReason"]
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpointWeightsAndCapacities.html"
+)
+def test_instances_come_and_go_with_the_desired_count_and_survive_an_update_if_retained(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "scaled", config(sagemaker, image))
+
+    def scale(wanted: int) -> None:
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName="scaled",
+            DesiredWeightsAndCapacities=[
+                {"VariantName": "AllTraffic", "DesiredInstanceCount": wanted}
+            ],
+        )
+        status(sagemaker, "scaled", "InService")
+
+    scale(3)
+    three = instances(sagemaker, "scaled")
+    processes = {ask("scaled", "pid") for _ in range(30)}
+    sagemaker.update_endpoint(
+        EndpointName="scaled",
+        EndpointConfigName=config(sagemaker, image, "two"),
+        RetainAllVariantProperties=True,
+    )
+    status(sagemaker, "scaled", "InService")
+    retained = instances(sagemaker, "scaled")
+    scale(1)
+    assert (three, retained, instances(sagemaker, "scaled")) == (3, 3, 1)
+    assert len(processes) >= 1
+
+
+@pytest.mark.emulator_only
+def test_an_instance_that_dies_is_replaced(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "mortal", config(sagemaker, image))
+    before = ask("mortal", "pid")
+    os.kill(int(before), signal.SIGKILL)
+
+    def other() -> str | None:
+        try:
+            found = ask("mortal", "pid")
+        except ClientError:
+            return None
+        return found if found != before else None
+
+    assert wait_for("another process", other, 30) != before
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html"
+)
+def test_a_second_endpoint_of_the_same_name_is_refused(sagemaker: Any, image: str) -> None:
+    name = config(sagemaker, image)
+    serving(sagemaker, "single", name)
+    with pytest.raises(ClientError, match="already existing endpoint"):
+        sagemaker.create_endpoint(EndpointName="single", EndpointConfigName=name)
+
+
+@pytest.mark.botocore_modelled
+def test_what_was_not_given_is_not_returned(sagemaker: Any, image: str) -> None:
+    name = config(sagemaker, image)
+    model = sagemaker.describe_model(ModelName=name)
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    assert {"VpcConfig", "Containers"} & set(model) == set()
+    assert {"DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"} & set(described) == set()
+    assert {"VolumeSizeInGB", "EnableSSMAccess"} & set(described["ProductionVariants"][0]) == set()
+
+
+@pytest.mark.botocore_modelled
+def test_the_waiters_of_boto3_work(sagemaker: Any, image: str) -> None:
+    sagemaker.create_endpoint(EndpointName="waited", EndpointConfigName=config(sagemaker, image))
+    quick = {"Delay": 1, "MaxAttempts": 30}
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="waited", WaiterConfig=quick)
+    sagemaker.delete_endpoint(EndpointName="waited")
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="waited", WaiterConfig=quick)

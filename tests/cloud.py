@@ -1,0 +1,206 @@
+"""A cloud to test against: the one that is configured, or a local cloud of our own."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import localstack_client.session
+from botocore.config import Config
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class TestCloud:
+    """Where a cloud answers, and whether it is ours (then a 501 is a failure, not a skip)."""
+
+    __test__ = False
+
+    url: str
+    ours: bool
+    pid: int | None = None
+
+    def client(self, service: str) -> Any:
+        """Return a client made by localstack-client, as its users make them."""
+        host = self.url.partition("://")[2]
+        session = localstack_client.session.Session(region_name=REGION, localstack_host=host)
+        return session.client(
+            service,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+        )
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """GET a path; return status and body."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+
+def configured_url() -> str | None:
+    """Return the endpoint that the environment names, as localstack-client reads it."""
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    host = os.environ.get("LOCALSTACK_HOST")
+    if url:
+        return url.rstrip("/")
+    return f"http://{host if ':' in host else host + ':4566'}" if host else None
+
+
+@contextmanager
+def local_cloud(
+    speed: float = 60.0, state_dir: Path | None = None, log: Path | None = None
+) -> Iterator[TestCloud]:
+    """Start a local cloud on a free port and end it afterwards."""
+    command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
+    if state_dir is not None:
+        command += ["--state-dir", str(state_dir)]
+    sink = log.open("ab") if log is not None else subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=sink, stdin=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        assert "is ready on " in line, f"the local cloud did not start: {line!r}"
+        yield TestCloud(line.rsplit(" ", 1)[1].strip(), ours=True, pid=process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        if not isinstance(sink, int):
+            sink.close()
+
+
+def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 60.0) -> T:
+    """Poll until `probe` gives something true; fail, saying what was waited for, after that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+def zip_of(files: dict[str, str | bytes]) -> bytes:
+    """Return a zip archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tar_of(files: dict[str, str], mode: str = "w") -> bytes:
+    """Return a tar archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content.encode())
+            archive.addfile(info, io.BytesIO(content.encode()))
+    return buffer.getvalue()
+
+
+# A container of the SageMaker contract in the standard library: quick to start, easy to break.
+CONTAINER = """
+import json, os, pathlib, signal, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BASE = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+
+def train():
+    config = BASE / "input" / "config"
+    parameters = json.loads((config / "hyperparameters.json").read_text())
+    print("training", os.environ["TRAINING_JOB_NAME"], flush=True)
+    if parameters.get("fail"):
+        (BASE / "output" / "failure").write_text(parameters["fail"])
+        sys.exit(3)
+    time.sleep(float(parameters.get("seconds", "0")))
+    files = sorted(p.name for p in (BASE / "input" / "data").rglob("*") if p.is_file())
+    print("validation:accuracy=0.5")
+    print("validation:accuracy=0.75", flush=True)
+    (BASE / "model" / "answer.txt").write_text(parameters.get("answer", "none"))
+    (BASE / "output" / "data" / "files.json").write_text(json.dumps(files))
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write an answer, or the client waits for a delayed acknowledgement
+    def log_message(self, *args):
+        pass
+    def reply(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.reply(200, b"")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"exit":
+            os._exit(9)
+        if body == b"error":
+            return self.reply(500, b"it broke")
+        if body == b"pid":
+            return self.reply(200, str(os.getpid()).encode())
+        answer = (BASE / "model" / "answer.txt").read_text()
+        self.reply(200, (answer + ":" + body.decode()).encode())
+
+def serve():
+    if os.environ.get("BROKEN"):
+        sys.exit("this model cannot be served")
+    print("serving", flush=True)
+    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
+    server = ThreadingHTTPServer((os.environ["HOST"], port), Handler)
+    server.serve_forever()
+
+train() if sys.argv[1] == "train" else serve()
+"""
+DOCKERFILE = """FROM scratch
+WORKDIR /opt/program
+COPY . /opt/program/
+ENV HOST=0.0.0.0
+ENTRYPOINT ["python", "main.py"]
+"""
+
+
+def push_container(cloud: TestCloud, repository: str) -> str:
+    """Push the test container; return its image URI by digest."""
+    import json
+
+    ecr = cloud.client("ecr")
+    known = [r["repositoryName"] for r in ecr.describe_repositories()["repositories"]]
+    if repository not in known:
+        ecr.create_repository(repositoryName=repository)
+    request = urllib.request.Request(
+        f"{cloud.url}/_localcloud/images?repository={repository}&tag=latest",
+        data=tar_of({"Dockerfile": DOCKERFILE, "main.py": CONTAINER}),
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(json.loads(answer.read())["uri"])

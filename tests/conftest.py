@@ -1,0 +1,55 @@
+"""Fixtures of every tier. The API and end-to-end tiers run against any LocalStack-like endpoint.
+
+With `AWS_ENDPOINT_URL` or `LOCALSTACK_HOST` set they use that endpoint, and a test of an operation
+that it does not serve (501) is skipped with the operation's name. Else they start a local cloud of
+their own, and there a 501 is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, configured_url, local_cloud
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
+    """The configured endpoint, or a local cloud whose minute is a second."""
+    url = configured_url()
+    if url is not None:
+        yield TestCloud(url, ours=False)
+        return
+    log: Path = tmp_path_factory.mktemp("cloud") / "localcloud.log"
+    with local_cloud(speed=60.0, log=log) as started:
+        yield started
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+@pytest.fixture(scope="session")
+def fast_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
+    """A local cloud whose minute is a quarter of a second, for what takes AWS many minutes."""
+    if configured_url() is not None:
+        pytest.skip("the speed of another endpoint's clock cannot be set")
+    log: Path = tmp_path_factory.mktemp("fast-cloud") / "localcloud.log"
+    with local_cloud(speed=240.0, log=log) as started:
+        yield started
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Any:
+    """Skip a test whose operation another endpoint does not serve."""
+    try:
+        return (yield)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 501 and configured_url() is not None:
+            pytest.skip(f"{error.operation_name} is not served by {configured_url()}")
+        raise

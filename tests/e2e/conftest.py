@@ -1,0 +1,135 @@
+"""The lab, deployed once for the whole tier: stacks up, image pushed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud import ROOT, TestCloud, configured_url, local_cloud, wait_for
+
+ENDED = {"Succeeded", "Failed", "Stopped", "Superseded"}
+
+
+def localcloud(url: str, *arguments: str) -> str:
+    """Run a command of the local cloud; return what it printed."""
+    environment = {**os.environ, "AWS_ENDPOINT_URL": url}
+    answer = subprocess.run(
+        [sys.executable, "-m", "localcloud", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """The deployed lab, and what a test does with it."""
+
+    cloud: TestCloud
+    outputs: dict[str, Any]
+
+    @property
+    def pipeline(self) -> str:
+        """Return the pipeline's name."""
+        return str(self.outputs["pipelineName"])
+
+    def upload(self, content: bytes) -> str:
+        """Upload a dataset; return the execution that its event started."""
+        version = self.cloud.client("s3").put_object(
+            Bucket=self.outputs["dataBucket"], Key=self.outputs["datasetKey"], Body=content
+        )["VersionId"]
+
+        def probe() -> str | None:
+            answer = self.cloud.client("codepipeline").list_pipeline_executions(
+                pipelineName=self.pipeline
+            )
+            for summary in answer["pipelineExecutionSummaries"]:
+                if version in [r["revisionId"] for r in summary["sourceRevisions"]]:
+                    return str(summary["pipelineExecutionId"])
+            return None
+
+        return wait_for("the execution of this version", probe, 20)
+
+    def status(self, execution: str) -> str:
+        """Return an execution's status."""
+        detail = self.cloud.client("codepipeline").get_pipeline_execution(
+            pipelineName=self.pipeline, pipelineExecutionId=execution
+        )
+        return str(detail["pipelineExecution"]["status"])
+
+    def ended(self, execution: str) -> str:
+        """Wait for an execution's end; return its status."""
+        wait_for(f"{execution} to end", lambda: self.status(execution) in ENDED, 90)
+        return self.status(execution)
+
+    def state(self, stage: str, action: str) -> dict[str, Any]:
+        """Return an action's latest execution as get_pipeline_state has it."""
+        answer = self.cloud.client("codepipeline").get_pipeline_state(name=self.pipeline)
+        states = next(s for s in answer["stageStates"] if s["stageName"] == stage)["actionStates"]
+        found = next(a for a in states if a["actionName"] == action)
+        return dict(found.get("latestExecution", {}))
+
+    def answer(self, verdict: str) -> None:
+        """Answer the approval that waits, as a person with the token would."""
+        token = wait_for(
+            "the approval", lambda: self.state("DeployApproval", "ApproveDeploy").get("token"), 90
+        )
+        self.cloud.client("codepipeline").put_approval_result(
+            pipelineName=self.pipeline,
+            stageName="DeployApproval",
+            actionName="ApproveDeploy",
+            token=token,
+            result={"status": verdict, "summary": f"{verdict} by a test"},
+        )
+
+    def config_of(self, endpoint: str) -> str | None:
+        """Return the configuration that an endpoint serves; None when there is no endpoint."""
+        sagemaker = self.cloud.client("sagemaker")
+        known = [e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]]
+        if endpoint not in known:
+            return None
+        return str(sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"])
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A local cloud of its own with both stacks and the model's image."""
+    if configured_url() is not None:
+        pytest.skip("the lab is deployed to a local cloud of its own")
+    log = tmp_path_factory.mktemp("lab") / "localcloud.log"
+    with local_cloud(speed=60.0, log=log) as cloud:
+        localcloud(cloud.url, "up", "prd")
+        localcloud(cloud.url, "up", "dev")
+        localcloud(cloud.url, "image", "push", "model", "--repository", "iris-model")
+        import json
+
+        status, body = cloud.get("/_localcloud/stacks/dev")
+        assert status == 200
+        yield Lab(cloud, json.loads(body)["outputs"])
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+@pytest.fixture(scope="session")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The iris dataset's zip."""
+    path: Path = tmp_path_factory.mktemp("dataset") / "iris.zip"
+    subprocess.run(
+        [sys.executable, "-m", "model.dataset", "--table", "iris", "--out", str(path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return path.read_bytes()

@@ -1,0 +1,171 @@
+"""The whole lab: a dataset becomes a production endpoint, or stops where it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import ROOT, wait_for, zip_of
+from tests.e2e.conftest import Lab, localcloud
+
+pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
+
+DEV, PRD = "iris-model-development", "iris-model-production"
+FLOWER = b"5.1,3.5,1.4,0.2"
+
+
+def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
+    execution = lab.upload(iris)
+    lab.answer("Approved")
+    assert lab.ended(execution) == "Succeeded"
+    cloud = lab.cloud
+    runtime, sagemaker = cloud.client("sagemaker-runtime"), cloud.client("sagemaker")
+    for endpoint in (DEV, PRD):
+        answer = runtime.invoke_endpoint(
+            EndpointName=endpoint, Body=FLOWER, ContentType="text/csv", Accept="text/csv"
+        )
+        assert answer["Body"].read().decode().strip() == "setosa"
+    described = sagemaker.describe_endpoint(EndpointName=PRD)
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    policies = cloud.client("application-autoscaling").describe_scaling_policies(
+        ServiceNamespace="sagemaker"
+    )["ScalingPolicies"]
+    assert [policy["ResourceId"] for policy in policies] == [f"endpoint/{PRD}/variant/AllTraffic"]
+    stacks = cloud.client("cloudformation").describe_stacks()["Stacks"]
+    assert {(s["StackName"], s["StackStatus"]) for s in stacks} == {
+        ("mlops-deploy-iris-model-dev", "CREATE_COMPLETE"),
+        ("mlops-deploy-iris-model-prd", "CREATE_COMPLETE"),
+    }
+
+
+def test_a_deployed_model_can_be_traced_to_its_dataset(lab: Lab, iris: bytes) -> None:
+    if lab.config_of(PRD) is None:
+        test_a_dataset_becomes_a_production_endpoint(lab, iris)
+    cloud = lab.cloud
+    sagemaker = cloud.client("sagemaker")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=lab.config_of(PRD))
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    tags = {
+        t["Key"]: t["Value"] for t in sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
+    }
+    job = sagemaker.describe_training_job(TrainingJobName=tags["TrainingJobName"])
+    container = model["PrimaryContainer"]
+    assert container["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert container["Image"] == job["AlgorithmSpecification"]["TrainingImage"]
+    assert "@sha256:" in container["Image"]
+    versions = cloud.client("s3").list_object_versions(
+        Bucket=lab.outputs["dataBucket"], Prefix=lab.outputs["datasetKey"]
+    )["Versions"]
+    assert tags["DatasetVersionId"] in [version["VersionId"] for version in versions]
+
+
+def test_a_rejection_stops_the_pipeline_before_production(lab: Lab, iris: bytes) -> None:
+    before = lab.config_of(PRD)
+    execution = lab.upload(iris)
+    lab.answer("Rejected")
+    assert lab.ended(execution) == "Failed"
+    assert lab.config_of(PRD) == before
+    assert "Rejected by a test" in lab.state("DeployApproval", "ApproveDeploy")["summary"]
+
+
+ROWS = "a,1.0,2.0\nb,2.0,1.0\na,1.5,2.5\nb,2.5,0.5\n"
+
+BROKEN = {
+    "no label": (zip_of({"train.csv": ",1.0,2.0\n,2.0,1.0\n", "validation.csv": ROWS}), "label"),
+    "text in a number column": (
+        zip_of({"train.csv": ROWS + "a,many,1.0\n", "validation.csv": ROWS}),
+        "many",
+    ),
+    "one class": (
+        zip_of({"train.csv": "a,1.0,2.0\na,2.0,1.0\n", "validation.csv": "a,1.0,2.0\n"}),
+        "class",
+    ),
+    "an empty zip": (zip_of({}), "empty"),
+    "not a zip": (b"this is not a zip archive", "zip"),
+    "no rows": (zip_of({"train.csv": "", "validation.csv": ""}), "row"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, what: str) -> None:
+    content, word = BROKEN[what]
+    before = lab.config_of(DEV), lab.config_of(PRD)
+    execution = lab.upload(content)
+    assert lab.ended(execution) == "Failed"
+    state = lab.state("Train", "Train")
+    reason = state["errorDetails"]["message"]
+    jobs = lab.cloud.client("sagemaker").list_training_jobs(StatusEquals="Failed", MaxResults=1)
+    name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
+    job = lab.cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert state["status"] == "Failed"
+    assert name.startswith(f"iris-model-{execution[:8]}")
+    assert job["FailureReason"].startswith("AlgorithmError: ")
+    assert word in job["FailureReason"].lower()
+    assert "Traceback" not in job["FailureReason"]
+    assert job["FailureReason"] in reason
+    shown = " ".join(localcloud(lab.cloud.url, "status").split())
+    assert " ".join(job["FailureReason"].split())[:60] in shown
+    assert (lab.config_of(DEV), lab.config_of(PRD)) == before
+
+
+def test_deploying_again_changes_nothing(lab: Lab) -> None:
+    assert "Done: 12 unchanged." in localcloud(lab.cloud.url, "up", "prd")
+    assert "Done: 47 unchanged." in localcloud(lab.cloud.url, "up", "dev")
+
+
+def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
+    cloud = lab.cloud
+    cloudformation = cloud.client("cloudformation")
+    for name in ("mlops-deploy-iris-model-dev", "mlops-deploy-iris-model-prd"):
+        cloudformation.delete_stack(StackName=name)
+    wait_for("the endpoints to go", lambda: not cloudformation.describe_stacks()["Stacks"], 60)
+    localcloud(cloud.url, "down", "dev")
+    localcloud(cloud.url, "down", "prd")
+    left = {
+        "buckets": cloud.client("s3").list_buckets()["Buckets"],
+        "functions": cloud.client("lambda").list_functions()["Functions"],
+        "pipelines": cloud.client("codepipeline").list_pipelines()["pipelines"],
+        "endpoints": cloud.client("sagemaker").list_endpoints()["Endpoints"],
+        "models": cloud.client("sagemaker").list_models()["Models"],
+        "repositories": cloud.client("ecr").describe_repositories()["repositories"],
+        "topics": cloud.client("sns").list_topics()["Topics"],
+        "rules": cloud.client("events").list_rules()["Rules"],
+        "roles": cloud.client("iam").list_roles()["Roles"],
+        "alarms": cloud.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "targets": cloud.client("application-autoscaling").describe_scalable_targets(
+            ServiceNamespace="sagemaker"
+        )["ScalableTargets"],
+    }
+    assert {name: found for name, found in left.items() if found} == {}
+    # And the lab can be deployed again.
+    assert "Done: 12 created." in localcloud(cloud.url, "up", "prd")
+
+
+def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LOCALSTACK"))}
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-m", "localcloud", "demo", "--approve", "--table", "wine"),
+            *("--duration", "12s", "--report-dir", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
+    assert "\x1b[" not in answer.stdout
+    assert "Stopped the local cloud and all it had started." in answer.stdout
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    stress = json.loads((tmp_path / "stress" / "summary.json").read_text())
+    assert summary["metrics"]["validation:accuracy"] > 0.8
+    assert (tmp_path / "stress" / "report.html").stat().st_size > 10_000
+    assert stress["requests"] > 100
+    assert stress["failures"] == 0

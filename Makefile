@@ -47,8 +47,8 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 	@$(BIN)/localcloud up dev
 
 down: $(VENV)/.done ## Delete both stacks from the running local cloud
-	@$(BIN)/localcloud down dev
-	@$(BIN)/localcloud down prd
+	@$(BIN)/localcloud down dev --deployed
+	@$(BIN)/localcloud down prd --deployed
 
 docs: $(VENV)/.done ## Write docs/operations.md anew from the code
 	@$(BIN)/python -m localcloud.operations > docs/operations.md

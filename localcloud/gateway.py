@@ -111,7 +111,8 @@ class Gateway:
         """Start the services' background work and take up what a restart interrupted."""
         cloud = self._cloud
         events = EventDelivery(cloud, self._codepipeline, self._functions)
-        await cloud.passive.start(events.on_match)
+        # Not awaited: moto loads in its own thread, where every call to it waits for that.
+        cloud.spawn("passive services", cloud.passive.start(events.on_match))
         alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
         cloud.spawn("logs", cloud.logs.run())
         cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))

@@ -112,7 +112,9 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
     environment: dict[str, str] = {}
     copies: list[tuple[list[str], str]] = []
     stages = 0
-    joined = re.sub(r"\\\n", " ", "\n".join(re.sub(r"^\s*#.*$", "", x) for x in text.splitlines()))
+    # A comment line inside a continued instruction does not end it.
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
     for line in filter(None, (part.strip() for part in joined.splitlines())):
         name, _, rest = line.partition(" ")
         name, rest = name.upper(), rest.strip()

@@ -1,10 +1,16 @@
-"""What is implemented, read from the code itself: for `localcloud operations` and the docs."""
+"""What is implemented, read from the code itself: for `localcloud operations` and the docs.
+
+`python -m localcloud.operations` prints docs/operations.md; a test keeps the file fresh.
+"""
 
 from __future__ import annotations
 
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.resources import HANDLERS
+from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.deploy.resources import TYPES
 from localcloud.passive import SERVICES
 from localcloud.protocol import service_model
 from localcloud.sagemaker.api import SageMakerApi
@@ -15,6 +21,35 @@ LIVE: dict[str, type] = {
     "codepipeline": CodePipelineApi,
     "sagemaker": SageMakerApi,
 }
+
+# Accepted and returned, but nothing happens: (service, what, in its stead).
+RECORDED = (
+    ("sagemaker", "DeploymentConfig, DataCaptureConfig", "traffic shifts all at once; no capture"),
+    ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
+    ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
+    ("cloudformation", "RoleARN, Capabilities, notifications", "resources are made as the account"),
+    ("codepipeline", "roleArn, encryptionKey, triggers, conditions", "events start a pipeline"),
+    ("iam", "roles and policies", "kept, not enforced"),
+    ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
+    ("ecr", "scans, lifecycle policies", "kept"),
+    ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
+    ("events", "schedules", "kept; they do not fire"),
+    ("cloudwatch", "composite alarms, metric math, percentiles", "kept; not evaluated"),
+    ("sns", "e-mail subscriptions", "kept; no mail is sent"),
+)
+
+# What happens although moto only keeps it.
+LIFE = (
+    (
+        "lambda",
+        "Invoke",
+        "the function's zip under AWS's own runtime client, killed at its timeout",
+    ),
+    ("s3", "object created", "the event reaches EventBridge when the bucket says so"),
+    ("events", "a rule that matches", "reaches pipelines, functions, topics, queues, log groups"),
+    ("cloudwatch", "metric alarms", "M of N, missing data; actions to scaling policies and topics"),
+    ("logs", "log groups", "hold the lines of training jobs, endpoints and functions"),
+)
 
 
 def implemented() -> dict[str, list[str]]:
@@ -35,6 +70,58 @@ def missing(service: str) -> list[str]:
     return sorted(set(service_model(service).operation_names) - set(implemented()[service]))
 
 
-def passive() -> tuple[str, ...]:
-    """Return the services that moto answers for."""
-    return SERVICES
+def document() -> str:
+    """Return docs/operations.md."""
+    lines = [
+        "# What the local cloud does",
+        "",
+        "Written by `make docs` from the code; a test keeps it fresh. *Real* means that it",
+        "happens; *recorded* that it is kept and returned and nothing else; anything else answers",
+        "**501** with the operation's name, never a silent success.",
+        "",
+        "## Real: the live services",
+        "",
+        "| service | operations | the rest |",
+        "| --- | --- | --- |",
+    ]
+    for service, names in implemented().items():
+        rest = "moto keeps it" if service == "lambda" else f"501 ({len(missing(service))})"
+        lines.append(f"| {service} | {', '.join(names)} | {rest} |")
+    lines += ["", "## Real: life added to what moto keeps", "", "| service | what | happens |"]
+    lines += ["| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in LIFE)]
+    lines += ["", "## Recorded", "", "| service | what | in its stead |", "| --- | --- | --- |"]
+    lines += [f"| {a} | {b} | {c} |" for a, b, c in RECORDED]
+    lines += [
+        "",
+        "Every other operation of these services is moto's, which keeps what it is told: "
+        + ", ".join(SERVICES)
+        + ". A service in neither list answers 501.",
+        "",
+        "## CodePipeline's actions",
+        "",
+        *(f"- {category}: {provider}" for category, provider in PROVIDERS),
+        "",
+        "CloudFormation's modes are CREATE_UPDATE, REPLACE_ON_FAILURE and DELETE_ONLY. A pipeline",
+        "with any other action is refused when it is made, by name.",
+        "",
+        "## CloudFormation's resource types",
+        "",
+        *(f"- `{name}`" for name in sorted(HANDLERS)),
+        "",
+        "Any other type fails its stack by name.",
+        "",
+        "## Pulumi's resource types (`localcloud up`)",
+        "",
+        *(f"- `{name}`" for name in sorted(TYPES)),
+        "",
+        "Any other type, and any input that no API parameter takes, is refused by name. With the",
+        "Pulumi CLI, `pulumi up` against the same address uses the real provider instead.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(document())

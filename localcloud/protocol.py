@@ -3,6 +3,8 @@
 Parsing and serialising are moto's (they derive from botocore's shapes); the constraints that
 neither checks (patterns, enums, lengths) are checked here, so that what AWS refuses is refused.
 A service never sees HTTP: it gets a dictionary that fits the model and returns one.
+
+moto is imported where it is used: it takes half a second, in which the edge already answers.
 """
 
 from __future__ import annotations
@@ -17,9 +19,6 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from botocore import xform_name
-from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.serialize import get_serializer_class
-from moto.core.utils import get_service_model
 
 from localcloud.errors import AwsError, NotImplementedByCloud, ValidationError
 from localcloud.routing import Request, Response, Scope
@@ -66,6 +65,8 @@ def operations_of(service: object) -> dict[str, Operation]:
 @cache
 def service_model(service: str) -> Any:
     """Return botocore's model of a service (in moto's wrapper)."""
+    from moto.core.utils import get_service_model
+
     return get_service_model(service)
 
 
@@ -115,6 +116,8 @@ def parse(request: Request, name: str) -> dict[str, Any]:
             raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise AwsError("SerializationException", "The body must be a JSON object.")
+    from moto.core.parse import PROTOCOL_PARSERS
+
     parser = PROTOCOL_PARSERS[protocol_of(request.service)](operation_model)
     try:
         parsed = parser.parse(
@@ -148,6 +151,8 @@ def serialise(service: str, name: str, result: dict[str, Any]) -> Response:
     """Return the HTTP response for an operation's result."""
     model = service_model(service)
     operation_model = model.operation_model(name)
+    from moto.core.serialize import get_serializer_class
+
     serializer = get_serializer_class(service, protocol_of(service))(operation_model)
     serialised = serializer.serialize(result)
     headers = {str(k): str(v) for k, v in serialised["headers"].items()}

@@ -108,14 +108,37 @@ def up(stack: Annotated[str, typer.Argument(help="prd first, then dev.")], url: 
 
 @app.command()
 def down(
-    stack: Annotated[str, typer.Argument(help="dev first, then prd.")], url: Url = None
+    stack: Annotated[str, typer.Argument(help="dev first, then prd.")],
+    deployed: Annotated[
+        bool,
+        typer.Option(
+            "--deployed",
+            help="First delete the CloudFormation stack that the pipeline deployed (stackName).",
+        ),
+    ] = False,
+    url: Url = None,
 ) -> None:
-    """Delete a stack's resources, the last made first."""
+    """Delete a stack's resources, the last made first.
+
+    The endpoint is the delivery pipeline's, in a CloudFormation stack of its own, and stays unless
+    --deployed is given: so it is on AWS too.
+    """
+    from localcloud.cli.views import delete_deployed, deployed_stack
     from localcloud.deploy.stacks import down as destroy
 
     with errors_in_one_line():
+        target = endpoint_url(url)
         out.print(f"Deleting stack [bold]{stack}[/bold]")
-        out.print(_summary(destroy(stack, endpoint_url(url), _print_change)))
+        left = deployed_stack(target, stack)
+        if left and deployed:
+            delete_deployed(target, left)
+            left = None
+        out.print(_summary(destroy(stack, target, _print_change)))
+        if left:
+            out.print(
+                f"The endpoint's own CloudFormation stack {left} stays; "
+                f"--deployed deletes it too, or: aws cloudformation delete-stack"
+            )
 
 
 def _print_change(change: Any, type_: str, name: str, id_: str) -> None:
@@ -246,7 +269,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud running.")] = False,
     speed: Annotated[float, typer.Option(help="AWS seconds per wall second.")] = 60.0,
     duration: Annotated[str, typer.Option(help="Length of the stress test.")] = "30s",
-    users: Annotated[int, typer.Option(help="Concurrent users of the stress test.")] = 16,
+    users: Annotated[int, typer.Option(help="Users at the end of the stress test's ramp.")] = 24,
     report_dir: Annotated[Path, typer.Option(help="Where reports go.")] = Path("build/demo"),
 ) -> None:
     """Run the whole lab: deploy, train, approve, serve, stress, report."""

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from localcloud.server import DEFAULT_PORT, port_is_free
 _START_SECONDS = 30.0
 _TRIGGER_SECONDS = 15.0
 _POLL_SECONDS = 0.2
+# A pause of each user, so that the ramp of users is a ramp of requests/s and scaling shows.
+_THINK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +185,19 @@ class Demo:
             "status",
             "approve",
             "reject",
-            "invoke iris-model-production 5.1,3.5,1.4,0.2",
+            f"invoke iris-model-production {self._example_row()}",
             "logs /aws/sagemaker/TrainingJobs",
-            "down dev",
-            "down prd",
+            "down dev --deployed",
+            "down prd --deployed",
             "stop",
         ):
             out.print(f"  .venv/bin/localcloud {command}")
+
+    def _example_row(self) -> str:
+        """Return a validation row without its label."""
+        with zipfile.ZipFile(self._options.report_dir / "dataset.zip") as archive:
+            first = archive.read("validation.csv").decode().splitlines()[0]
+        return first.partition(",")[2]
 
     # 2. to 4. Stacks, image, dataset.
 
@@ -320,6 +329,7 @@ class Demo:
         return self._child(
             *("-m", "loadtest", "run", "--endpoint", endpoint, "--dataset", str(dataset)),
             *("--duration", self._options.duration, "--users", str(self._options.users)),
+            *("--shape", "ramp", "--think", f"{_THINK_SECONDS:g}"),
             *("--out", str(target)),
             allowed=(0, 1),
         )

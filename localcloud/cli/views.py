@@ -1,4 +1,4 @@
-"""`localcloud status` and `localcloud logs`."""
+"""`localcloud status` and `localcloud logs`, and what `localcloud down` asks CloudFormation."""
 
 from __future__ import annotations
 
@@ -83,3 +83,32 @@ def _events(logs: Any, group: str) -> list[dict[str, Any]]:
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
     events = [event for page in pages for event in page["events"]]
     return sorted(events, key=lambda event: event["timestamp"])
+
+
+def deployed_stack(url: str, stack: str) -> str | None:
+    """Return the CloudFormation stack that the pipeline deployed for a stack, if it is there."""
+    from localcloud.deploy.state import StateStore
+
+    name = StateStore(url).load(stack).outputs.get("stackName")
+    stacks = client("cloudformation", url).describe_stacks()["Stacks"]
+    return name if name in [found["StackName"] for found in stacks] else None
+
+
+def delete_deployed(url: str, name: str) -> None:
+    """Delete a CloudFormation stack and wait until it is gone.
+
+    Raises:
+        CommandError: it could not be deleted.
+    """
+    cloudformation = client("cloudformation", url)
+    stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+    cloudformation.delete_stack(StackName=stack_id)
+    while True:
+        found = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+        if found["StackStatus"] == "DELETE_COMPLETE":
+            out.print(f"  {styled('deleted')} CloudFormation stack [bold]{name}[/bold]")
+            return
+        if found["StackStatus"] != "DELETE_IN_PROGRESS":
+            reason = found.get("StackStatusReason", found["StackStatus"])
+            raise CommandError(f"the CloudFormation stack {name} could not be deleted: {reason}")
+        time.sleep(0.2)

@@ -42,13 +42,18 @@ def check_declaration(declaration: dict[str, Any]) -> None:
         action_names = [action["name"] for action in actions]
         for name in sorted({n for n in action_names if action_names.count(n) > 1}):
             problems.append(f"{stage['name']}: the action name {name} is repeated")
-        for action in sorted(actions, key=lambda action: action.get("runOrder", 1)):
-            problems += _action_problems(stage["name"], index, action, made)
+        for order in sorted({action.get("runOrder", 1) for action in actions}):
+            earlier = frozenset(made)  # actions of one run order run side by side
+            for action in actions:
+                if action.get("runOrder", 1) == order:
+                    problems += _action_problems(stage["name"], index, action, earlier, made)
     if problems:
         raise AwsError("InvalidActionDeclarationException", "; ".join(problems) + ".")
 
 
-def _action_problems(stage: str, index: int, action: dict[str, Any], made: set[str]) -> list[str]:
+def _action_problems(
+    stage: str, index: int, action: dict[str, Any], earlier: frozenset[str], made: set[str]
+) -> list[str]:
     kind = action["actionTypeId"]
     key = (kind["category"], kind["provider"])
     where = f"{stage}/{action['name']}"
@@ -61,7 +66,7 @@ def _action_problems(stage: str, index: int, action: dict[str, Any], made: set[s
     if (kind["category"] == "Source") != (index == 0):
         problems.append(f"{where}: the first stage, and no other, holds Source actions")
     for artifact in action.get("inputArtifacts", []):
-        if artifact["name"] not in made:
+        if artifact["name"] not in earlier:
             problems.append(f"{where}: no earlier action makes its input {artifact['name']}")
     for artifact in action.get("outputArtifacts", []):
         if artifact["name"] in made:

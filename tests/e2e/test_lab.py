@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import ROOT, wait_for, zip_of
+from tests.cloud import ROOT, zip_of
 from tests.e2e.conftest import Lab, localcloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
@@ -120,12 +120,8 @@ def test_deploying_again_changes_nothing(lab: Lab) -> None:
 
 def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
     cloud = lab.cloud
-    cloudformation = cloud.client("cloudformation")
-    for name in ("mlops-deploy-iris-model-dev", "mlops-deploy-iris-model-prd"):
-        cloudformation.delete_stack(StackName=name)
-    wait_for("the endpoints to go", lambda: not cloudformation.describe_stacks()["Stacks"], 60)
-    localcloud(cloud.url, "down", "dev")
-    localcloud(cloud.url, "down", "prd")
+    localcloud(cloud.url, "down", "dev", "--deployed")
+    localcloud(cloud.url, "down", "prd", "--deployed")
     left = {
         "buckets": cloud.client("s3").list_buckets()["Buckets"],
         "functions": cloud.client("lambda").list_functions()["Functions"],

@@ -1,0 +1,50 @@
+"""The documents that are made from the code are fresh, and the others point at what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from localcloud.operations import LIVE, document, implemented, missing
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    key=lambda page: str(page),
+)
+
+
+def test_the_operations_page_is_what_the_code_says() -> None:
+    assert document() == (ROOT / "docs" / "operations.md").read_text(), "run: make docs"
+
+
+def test_every_implemented_operation_is_one_of_botocores() -> None:
+    from localcloud.protocol import service_model
+
+    for service in LIVE:
+        names = set(service_model(service).operation_names)
+        assert set(implemented()[service]) <= names
+        assert len(missing(service)) == len(names) - len(implemented()[service])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text()
+    for page in (ROOT / "docs" / "adr").glob("0*.md"):
+        assert f"({page.name})" in index
+
+
+def test_the_container_pins_what_the_lock_file_pins() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    for line in (ROOT / "model" / "requirements.txt").read_text().splitlines():
+        pin = line.split("#")[0].strip()
+        if pin:
+            assert re.search(rf"^{re.escape(pin.split(';')[0].strip())}\b", lock, re.M), pin

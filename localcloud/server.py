@@ -76,7 +76,10 @@ class Edge:
 
 def _is_local(headers: dict[str, str]) -> bool:
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).hostname in _LOCAL_HOSTS
+    if origin is None:
+        # An image or a link of a foreign page sends no Origin, but its browser says where it is.
+        return headers.get("sec-fetch-site") != "cross-site"
+    return urlsplit(origin).hostname in _LOCAL_HOSTS
 
 
 async def _reply(send: Send, response: Response, method: str = "") -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -22,9 +23,20 @@ from model.cells import quote
 from model.errors import DatasetError
 from model.table import Table, check_classes, csv_line, decode_text, parse_table
 
-MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_ENTRIES = 1000
 _TRAIN, _VALIDATION, _DESCRIPTION = "train.csv", "validation.csv", "dataset.json"
+# What zipfile raises, beside BadZipFile, for damaged bytes and for features that it lacks.
+_UNREADABLE = (
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+)
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -148,7 +160,7 @@ def _unpack(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
             f"{where} is not a zip file ({_what(data)}; {error}); "
             "make one with: python -m model.dataset"
         ) from None
-    except (zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _UNREADABLE as error:
         raise DatasetError(
             f"{where} cannot be unpacked ({error}); "
             "use a plain zip, neither encrypted nor damaged, with store or deflate compression"

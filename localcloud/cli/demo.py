@@ -68,6 +68,7 @@ class Demo:
         self._options = options
         self._project = Path.cwd()
         self._url = ""
+        self._rejected = False
         self._timings = Timings()
         self._began = time.monotonic()
 
@@ -108,6 +109,9 @@ class Demo:
             dataset, version = self._upload(outputs)
         self._step(5, "The pipeline: train, deploy to DEV, approve, deploy to PRD")
         execution = self._follow(outputs["pipelineName"], version)
+        if self._rejected:
+            out.print("\nYou rejected this model: the pipeline stopped before production.")
+            return
         self._step(6, "Stress the production endpoint")
         with self._timed("stress test"):
             verdict = self._stress(outputs["productionEndpointName"], dataset)
@@ -274,7 +278,7 @@ class Demo:
                 if detail["status"] in ENDED:
                     break
                 time.sleep(_POLL_SECONDS)
-        if detail["status"] != "Succeeded":
+        if detail["status"] != "Succeeded" and not self._rejected:
             reasons = [f"{x.stage}/{x.action}: {x.error}" for x in lines if x.error]
             raise CommandError(
                 f"the pipeline ended as {detail['status']}: {'; '.join(reasons) or 'no reason'}"
@@ -318,7 +322,8 @@ class Demo:
                 f"\n  [bold yellow]{waiting.stage}/{waiting.action} waits for you.[/bold yellow]"
             )
             given = out.input("  Deploy this model to production? \\[y/N] ").strip().lower()
-            verdict = "Approved" if given in ("y", "yes") else "Rejected"
+            self._rejected = given not in ("y", "yes")
+            verdict = "Rejected" if self._rejected else "Approved"
         summary = "by the demo's --approve" if self._options.approve else "by a person, in the demo"
         put_approval(codepipeline, waiting, verdict, f"{verdict} {summary}")
 

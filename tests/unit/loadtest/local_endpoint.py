@@ -59,7 +59,10 @@ class LocalEndpoint:
             self._count += 1
             count = self._count
             self._first = self._first or time.time()
-        if "AWS4-HMAC-SHA256" not in authorization or "/sagemaker/aws4_request" not in authorization:
+        if (
+            "AWS4-HMAC-SHA256" not in authorization
+            or "/sagemaker/aws4_request" not in authorization
+        ):
             self.bad_signatures.append(authorization)
         return self.answer(body, count)
 

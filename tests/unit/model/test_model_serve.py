@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.model.container import Server, TrainingResult
+from tests.unit.model.container import Server, TrainingResult, child_environment
 
 INFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
 FORMATS = "https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html"
@@ -203,11 +205,6 @@ def test_a_damaged_model_ends_the_server_with_a_clear_line(
 
 
 def test_serving_does_not_load_scikit_learn(program: Path) -> None:
-    import subprocess
-    import sys
-
-    from tests.unit.model.container import child_environment
-
     code = "import sys, model.server; sys.exit('sklearn' in sys.modules or 'onnx' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=program, env=child_environment(), check=False

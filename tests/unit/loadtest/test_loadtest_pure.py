@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.cloud_clock import CloudClock, read_clock
+from loadtest.errors import UsageError
+from loadtest.histogram import Histogram
+from loadtest.live import bars, line
+from loadtest.payloads import Payload, read_answer, read_payloads
+from loadtest.samples import (
+    MetricPoint,
+    RunRecord,
+    Sample,
+    ScalingActivity,
+    read_samples,
+    sample_to_line,
+)
+from loadtest.shapes import SHAPES, Load, parse_duration
+from loadtest.signing import Signer, invocations_path
+from loadtest.summary import first_scale_out, instances_text, summarise
+
+RECORD = RunRecord("e", "us-east-1", "http://x", "constant", 4, 10, "d.zip", "2026-01-01T00:00:00Z")
+LATENCIES = st.floats(0.001, 100_000)
+COUNTS = st.none() | st.integers(0, 10)
+SAMPLES = st.builds(
+    Sample,
+    t=st.floats(0, 100),
+    users=st.integers(0, 10),
+    requests=st.integers(0, 10),
+    failures=st.integers(0, 10),
+    rps=st.floats(0, 1e4),
+    p50_ms=st.none() | LATENCIES,
+    current_instances=COUNTS,
+    desired_instances=COUNTS,
+)
+
+
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.integers(1, 1000),
+    st.floats(1, 3600),
+    st.lists(st.floats(0, 1), max_size=20),
+)
+def test_a_shape_stays_between_one_user_and_the_peak_and_reaches_it(
+    shape: str, users: int, duration: float, moments: list[float]
+) -> None:
+    load = Load(shape, users, 8, duration)
+    levels = [load.users_at(share * duration * 0.999) for share in [*moments, 0.5, 0.9]]
+    assert all(level is not None and 1 <= level <= users for level in levels)
+    assert users in levels
+    assert load.users_at(duration) is None
+
+
+@given(st.lists(st.floats(0, 0.999), min_size=2, max_size=10).map(sorted))
+def test_a_ramp_and_steps_only_rise(moments: list[float]) -> None:
+    for shape in ("ramp", "step"):
+        load = Load(shape, 40, 8, 100)
+        levels = [load.users_at(share * 100) or 0 for share in moments]
+        assert levels == sorted(levels)
+
+
+def test_a_spike_is_high_in_the_middle_alone() -> None:
+    load = Load("spike", 20, 8, 10)
+    assert [load.users_at(second) for second in (0, 2.9, 3, 6.9, 7, 9)] == [2, 2, 20, 20, 2, 2]
+
+
+def test_a_load_out_of_bounds_is_refused_with_every_problem() -> None:
+    with pytest.raises(UsageError, match=r"--shape is 'wave'.*--users is 0.*--spawn.*--duration"):
+        Load("wave", 0, 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("2m", 120), ("1m30s", 90), ("45", 45), ("0.5s", 0.5)]
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "1h", "-3s", "m", "1d", "three"])
+def test_a_text_that_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration"):
+        parse_duration(text)
+
+
+@given(st.lists(LATENCIES, min_size=1, max_size=200), st.floats(0, 1))
+def test_a_percentile_is_within_half_a_percent_of_the_exact_one(
+    values: list[float], share: float
+) -> None:
+    exact = sorted(values)[max(0, -int(-share * len(values) // 1) - 1)]
+    assert Histogram(values).percentile(share) == pytest.approx(exact, rel=0.0051)
+
+
+@given(st.lists(LATENCIES), st.lists(LATENCIES))
+def test_merged_histograms_are_the_histogram_of_all(one: list[float], two: list[float]) -> None:
+    merged = Histogram(one)
+    merged.merge(Histogram(two))
+    both = Histogram(one + two)
+    assert (merged.count, merged.max_ms) == (both.count, both.max_ms)
+    assert merged.percentile(0.9) == both.percentile(0.9)
+
+
+def test_a_histogram_of_nothing_has_no_percentile() -> None:
+    assert Histogram().percentile(0.5) is None
+
+
+@given(st.floats(-1000, 1000), st.floats(1, 3600))
+def test_cloud_time_maps_to_the_seconds_of_the_wall_and_back(offset: float, speed: float) -> None:
+    clock = CloudClock(1_800_000_000.0, speed)
+    assert clock.offset(clock.at(offset)) == pytest.approx(offset, abs=1e-4)
+
+
+def test_a_minute_of_the_cloud_is_a_second_at_speed_60() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = CloudClock(start.timestamp(), 60.0)
+    assert clock.offset(start + timedelta(minutes=3)) == 3.0
+
+
+def test_without_a_local_cloud_the_clock_is_the_walls() -> None:
+    assert read_clock(None).speed == 1.0
+    assert read_clock("http://127.0.0.1:9").speed == 1.0
+
+
+@given(st.lists(SAMPLES, max_size=6))
+def test_samples_are_read_as_they_were_written(samples: list[Sample]) -> None:
+    assert read_samples(map(sample_to_line, samples)) == samples
+
+
+def test_a_line_that_was_cut_off_is_left_out() -> None:
+    whole = sample_to_line(Sample(1.0, 2, 3, 0, 4.0))
+    assert len(read_samples([whole, whole[:20]])) == 1
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    record = RunRecord(
+        "e", "us-east-1", "u", "ramp", 4, 10, "d", "2026", 60.0,
+        activities=[ScalingActivity(1, None, "InProgress", "d", "c")],
+        invocations_per_instance=[MetricPoint(0, 1, 2)],
+    )  # fmt: skip
+    assert RunRecord.from_json(record.to_json()) == record
+    with pytest.raises(ValueError, match="missing"):
+        RunRecord.from_json("{}")
+
+
+@given(st.lists(SAMPLES, max_size=10))
+def test_a_summary_of_any_samples_can_be_made(samples: list[Sample]) -> None:
+    found = summarise(RECORD, samples)
+    assert not found.passed
+    if found.instances_min is not None and found.instances_max is not None:
+        assert found.instances_min <= found.instances_max
+    assert bars([sample.rps for sample in samples]).strip("▁▂▃▄▅▆▇█") == ""
+    assert all("requests/s" in line(sample) for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("counts", "moment"),
+    [([2, 2, 5, 8], 2), ([2, 2], None), ([], None), ([None, 2, None, 3], 3), ([5, 2, 3], 2)],
+)
+def test_the_first_scale_out_is_the_first_rise(
+    counts: list[int | None], moment: float | None
+) -> None:
+    samples = [Sample(t, 1, 1, 0, 1.0, current_instances=n) for t, n in enumerate(counts)]
+    assert first_scale_out(samples) == moment
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "text"),
+    [(2, 5, "2 → 5"), (2, 2, "2"), (3, None, "3"), (None, None, "?")],
+)
+def test_instances_are_shown_as_a_change_while_they_change(
+    current: int | None, desired: int | None, text: str
+) -> None:
+    sample = Sample(0, 0, 0, 0, 0, current_instances=current, desired_instances=desired)
+    assert instances_text(sample) == text
+
+
+def archive(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(name, text)
+    return out.getvalue()
+
+
+def test_payloads_are_the_validation_rows_without_their_labels() -> None:
+    found = read_payloads(archive({"validation.csv": '"a, b",1,2\nc,3,4\n'}), "d.zip")
+    assert found == (Payload(b"1,2\n", "a, b"), Payload(b"3,4\n", "c"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a readable dataset zip"),
+        (archive({"train.csv": "a,1"}), r"has no validation\.csv"),
+        (archive({"validation.csv": "\n"}), "has no rows"),
+    ],
+)
+def test_a_dataset_without_rows_to_send_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_payloads(data, "d.zip")
+
+
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [("setosa\n", "setosa"), ('"a, b"\n', "a, b"), ("", None), ("a\nb\n", None), ("a,b\n", None)],
+)
+def test_an_answer_is_one_label_or_malformed(body: str, label: str | None) -> None:
+    assert read_answer(body) == label
+
+
+def test_a_signature_covers_the_body_and_is_used_again() -> None:
+    url = "http://127.0.0.1:4566" + invocations_path("iris model")
+    signer = Signer(Credentials("test", "test", "token"), "eu-west-1", url)
+    one, two = Payload(b"1,2\n", "a"), Payload(b"3,4\n", "b")
+    headers = signer.headers(one)
+    assert "/eu-west-1/sagemaker/aws4_request" in headers["Authorization"]
+    assert headers["X-Amz-Security-Token"] == "token"
+    assert signer.headers(one) is headers
+    assert signer.headers(two)["Authorization"] != headers["Authorization"]
+    assert url.endswith("/endpoints/iris%20model/invocations")

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.archive import read_archive, write_archive
+from model.errors import DatasetError
+from tests.unit.model.container import make_zip
+
+ROWS = "yes,1,2\nno,8,9\n"
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1, max_size=8
+).filter(str.strip)
+CELLS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def labelled_rows(draw: st.DrawFn) -> list[list[str]]:
+    classes = draw(st.lists(NAMES, min_size=2, max_size=4, unique=True))
+    width = draw(st.integers(1, 4))
+    labels = [*classes, *draw(st.lists(st.sampled_from(classes), max_size=10))]
+    return [[label, *(repr(draw(CELLS)) for _ in range(width))] for label in labels]
+
+
+@given(labelled_rows())
+def test_what_is_written_is_read_back_and_labels_stay_verbatim(rows: list[list[str]]) -> None:
+    content = write_archive(rows, rows, {"name": "t", "classes": sorted({r[0] for r in rows})})
+    dataset = read_archive(content, "t.zip", sha256="abc")
+    assert list(dataset.train.labels) == [row[0] for row in rows]
+    assert dataset.train.rows == tuple(tuple(map(float, row[1:])) for row in rows)
+    assert dataset.validation == dataset.train
+    assert (dataset.name, dataset.sha256) == ("t", "abc")
+
+
+@given(labelled_rows())
+def test_the_same_rows_make_the_same_bytes(rows: list[list[str]]) -> None:
+    assert write_archive(rows, rows, {"name": "t"}) == write_archive(rows, rows, {"name": "t"})
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_reader_fail_otherwise_than_with_a_reason(data: bytes) -> None:
+    with pytest.raises(DatasetError):
+        read_archive(data, "x.zip")
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_no_damage_makes_the_reader_fail_otherwise_than_with_a_reason(at: int, value: int) -> None:
+    good = bytearray(write_archive([["a", "1"], ["b", "2"]], [["a", "1"]], {"name": "t"}))
+    good[at % len(good)] = value
+    try:
+        read_archive(bytes(good), "x.zip")
+    except DatasetError:
+        return
+
+
+def test_more_than_the_limit_is_never_unpacked() -> None:
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", b"\0" * 4_000_000)
+    assert len(bomb.getvalue()) < 10_000
+    with pytest.raises(DatasetError, match="unpacks to more than 1000000 bytes"):
+        read_archive(bomb.getvalue(), "x.zip", max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../train.csv", "a/../../b", "a\\b", "C:/x"])
+def test_an_entry_that_leaves_the_zip_is_refused(name: str) -> None:
+    with pytest.raises(DatasetError, match="unsafe entry"):
+        read_archive(make_zip({"train.csv": ROWS, name: "x"}), "x.zip")
+
+
+def test_a_symbolic_link_is_refused() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        entry = zipfile.ZipInfo("train.csv")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(entry, "/etc/passwd")
+    with pytest.raises(DatasetError, match=r"unsafe entry 'train\.csv'"):
+        read_archive(out.getvalue(), "x.zip")
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must hold a JSON object"),
+        ('{"features": "a"}', "features must be a list of texts"),
+        ('{"features": ["a", "a"]}', "names something twice"),
+        ('{"name": 3}', "name must be a text"),
+        ('{"features": ["a"]}', "3 columns where 2 are expected"),
+        ('{"classes": ["yes"]}', "has the class 'no', which dataset.json does not list"),
+        ('{"classes": ["yes", "no", "so"]}', "has no row of the class 'so'"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(description: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read_archive(make_zip({"train.csv": ROWS, "dataset.json": description}), "x.zip")
+
+
+def test_classes_keep_the_order_of_the_description() -> None:
+    content = make_zip({"train.csv": ROWS, "dataset.json": '{"classes": ["yes", "no"]}'})
+    assert read_archive(content, "x.zip").classes == ("yes", "no")
+    assert read_archive(make_zip({"train.csv": ROWS}), "x.zip").classes == ("no", "yes")
+
+
+def test_text_in_another_encoding_is_refused_with_the_byte() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("train.csv", "é,1\nb,2\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
+        read_archive(out.getvalue(), "x.zip")

@@ -1,0 +1,144 @@
+"""The command that makes a dataset zip."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from model import dataset
+from model.archive import read_archive
+from tests.unit.model.container import child_environment
+
+WILD = '"rose, wild"'
+FLOWERS = "id,height,width,species\n" + "".join(
+    f"{n},{n}.50,{n % 3},{'tulip' if n % 2 else WILD}\n" for n in range(20)
+)
+
+
+def run(tmp_path: Path, text: str | bytes, *options: str) -> tuple[int, Path]:
+    source, target = tmp_path / "flowers.csv", tmp_path / "flowers.zip"
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return dataset.main(["--csv", str(source), "--out", str(target), *options]), target
+
+
+def test_a_csv_file_becomes_a_stratified_dataset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, path = run(tmp_path, FLOWERS, "--label", "species", "--drop", "id")
+    assert code == 0
+    found = read_archive(path.read_bytes(), path.name)
+    assert found.validation is not None
+    assert found.features == ("height", "width")
+    assert found.train.counts() == {"rose, wild": 8, "tulip": 8}
+    assert found.validation.counts() == {"rose, wild": 2, "tulip": 2}
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert "20 rows (16 to train on, 4 to validate with), 2 features, 2 classes" in printed
+
+
+def test_cells_and_labels_stay_as_they_were_written(tmp_path: Path) -> None:
+    _, path = run(tmp_path, FLOWERS, "--label", "species", "--drop", "id")
+    with zipfile.ZipFile(path) as archive:
+        lines = archive.read("train.csv").decode() + archive.read("validation.csv").decode()
+        described = json.loads(archive.read("dataset.json"))
+    assert '"rose, wild",2.50,2\n' in lines
+    assert described["rows"] == {"train": 16, "validation": 4}
+    assert (described["label"], described["source"]) == ("species", "flowers.csv")
+
+
+def test_the_same_table_makes_the_same_bytes_and_another_seed_another_split(tmp_path: Path) -> None:
+    options = ("--label", "species", "--drop", "id")
+    first = run(tmp_path, FLOWERS, *options)[1].read_bytes()
+    assert run(tmp_path, FLOWERS, *options)[1].read_bytes() == first
+    assert run(tmp_path, FLOWERS, *options, "--seed", "1")[1].read_bytes() != first
+
+
+def test_semicolons_are_read_when_asked_for(tmp_path: Path) -> None:
+    text = "a;kind\n1;x\n2;y\n3;x\n4;y\n"
+    assert run(tmp_path, text, "--label", "kind", "--delimiter", "semicolon")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (FLOWERS, ("--label", "kind"), "has no column 'kind'; its columns are 'id', 'height', "),
+        (FLOWERS, (), "--csv needs --label COLUMN"),
+        (FLOWERS, ("--label", "height"), "row 2, column 'species' holds 'rose, wild', which is"),
+        (FLOWERS, ("--label", "species", "--validation-fraction", "1"), "must be above 0 and"),
+        ("a;kind\n1;x\n", ("--label", "kind"), "try --delimiter semicolon"),
+        ("", ("--label", "kind"), "is empty; it needs a header line"),
+        ("a,kind\n", ("--label", "kind"), "has a header and 0 rows"),
+        ("a,a,kind\n1,2,x\n", ("--label", "kind"), "names the column 'a' twice"),
+        ("a,,kind\n1,2,x\n", ("--label", "kind"), "column 2 of the header has no name"),
+        ("kind\nx\n", ("--label", "kind"), "no column of numbers beside the label"),
+        ("a,kind\n1,x\n2,x\n", ("--label", "kind"), "at least two classes"),
+        ("a,kind\n1,x\n2,x\n3,y\n", ("--label", "kind"), "single row of 'y'"),
+        ("a,kind\n1,x\n2\n", ("--label", "kind"), "row 3: 1 columns where the header has 2"),
+        ("a,kind\n1,\n", ("--label", "kind"), "row 2: the label column 'kind' is empty"),
+        ("a,kind\n,x\n", ("--label", "kind"), "row 2, column 'a' is empty"),
+        (b"a,kind\n\xff,x\n", ("--label", "kind"), "byte 7 is not UTF-8"),
+        (FLOWERS, ("--label", "species", "--drop", "species"), "cannot be dropped"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    text: str | bytes,
+    options: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, path = run(tmp_path, text, *options)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not path.exists()
+
+
+def test_a_missing_file_and_an_unwritable_target_are_said_without_a_traceback(
+    program: Path, tmp_path: Path
+) -> None:
+    def command(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "model.dataset", "--label", "kind", *options],
+            cwd=program,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    missing = command("--csv", "nowhere.csv", "--out", str(tmp_path / "a.zip"))
+    expected = "error: cannot read nowhere.csv: No such file or directory\n"
+    assert (missing.returncode, missing.stderr) == (2, expected)
+    table = tmp_path / "t.csv"
+    table.write_text("a,kind\n1,x\n2,y\n3,x\n4,y\n")
+    unwritable = command("--csv", str(table), "--out", str(tmp_path / "no" / "a.zip"))
+    assert unwritable.returncode == 2
+    assert unwritable.stderr.startswith("error: cannot write ")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "features", "classes"),
+    [
+        ("iris", 150, 4, 3),
+        ("wine", 178, 13, 3),
+        ("breast_cancer", 569, 30, 2),
+        ("digits", 1797, 64, 10),
+    ],
+)
+def test_the_shipped_tables_are_real_and_whole(
+    name: str, rows: int, features: int, classes: int, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.zip"
+    assert dataset.main(["--table", name, "--out", str(path)]) == 0
+    found = read_archive(path.read_bytes(), path.name)
+    assert found.validation is not None
+    assert len(found.train.labels) + len(found.validation.labels) == rows
+    assert (len(found.features), len(found.classes)) == (features, classes)

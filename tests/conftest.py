@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, configured_url, local_cloud
+from tests.cloud import TestCloud, configured_url, is_localcloud, local_cloud
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +20,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
     """The configured endpoint, or a local cloud whose minute is a second."""
     url = configured_url()
     if url is not None:
-        yield TestCloud(url, ours=False)
+        yield TestCloud(url, is_localcloud(url))
         return
     log: Path = tmp_path_factory.mktemp("cloud") / "localcloud.log"
     with local_cloud(speed=60.0, log=log) as started:
@@ -41,15 +39,3 @@ def fast_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
         yield started
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call() -> Any:
-    """Skip a test whose operation another endpoint does not serve."""
-    try:
-        return (yield)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status == 501 and configured_url() is not None:
-            pytest.skip(f"{error.operation_name} is not served by {configured_url()}")
-        raise

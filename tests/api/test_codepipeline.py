@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for, zip_of
+from tests.cloud import TRUST, TestCloud, wait_for, zip_of
 
 BUCKET = "pipeline-tests"
 ROLE = "arn:aws:iam::000000000000:role/pipeline"
@@ -52,7 +52,7 @@ def prepare(cloud: TestCloud) -> None:
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="source.zip", Body=zip_of({"file.txt": "x"}))
-    cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument="{}")
+    cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=TRUST)
     cloud.client("lambda").create_function(
         FunctionName="pipeline-job",
         Role=ROLE,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for, zip_of
+from tests.cloud import TRUST, TestCloud, wait_for, zip_of
 
 INVOKE = "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"
 HANDLERS = """
@@ -39,7 +39,7 @@ def make(cloud: TestCloud) -> Iterator[Make]:
     names: list[str] = []
     role = "arn:aws:iam::000000000000:role/function"
     iam = cloud.client("iam")
-    iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)
 
     def create(handler: str, code: str = HANDLERS, **settings: Any) -> str:
         name = f"function-{handler}-{len(names)}"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from localcloud.errors import AwsError, NotImplementedByCloud
-from localcloud.protocol import serialise_error
+from localcloud.protocol import IMPORT_OF_MOTO, serialise_error
 from localcloud.routing import Request, Response, Scope
 
 # Before moto is imported: AWS-managed policies exist, as a provider expects.
@@ -63,10 +63,11 @@ class Passive:
         await self.call(self._load)
 
     def _load(self) -> None:
-        from moto.core.botocore_stubber import BotocoreStubber
+        with IMPORT_OF_MOTO:
+            from moto.core.botocore_stubber import BotocoreStubber
 
-        self._stubber = BotocoreStubber()
-        _mend(self._on_event)
+            self._stubber = BotocoreStubber()
+            _mend(self._on_event)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, where its backends may be touched."""

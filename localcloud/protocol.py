@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import uuid
 from collections.abc import Callable
 from functools import cache
@@ -24,6 +25,9 @@ from localcloud.errors import AwsError, NotImplementedByCloud, ValidationError
 from localcloud.routing import Request, Response, Scope
 
 Operation = Callable[[Scope, dict[str, Any]], Any]
+
+# moto's modules import one another in circles: two threads that import it at once see half of it.
+IMPORT_OF_MOTO = threading.Lock()
 
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
 # Shapes whose pattern AWS itself does not apply to every value it accepts.
@@ -65,7 +69,9 @@ def operations_of(service: object) -> dict[str, Operation]:
 @cache
 def service_model(service: str) -> Any:
     """Return botocore's model of a service (in moto's wrapper)."""
-    from moto.core.utils import get_service_model
+    with IMPORT_OF_MOTO:
+        from moto.core import parse, serialize  # noqa: F401 - so that no later import is a first
+        from moto.core.utils import get_service_model
 
     return get_service_model(service)
 

@@ -82,7 +82,10 @@ class Child:
                 continue
             if not line:
                 break
-            sink(line.decode("utf-8", "replace").rstrip("\r\n"))
+            try:
+                sink(line.decode("utf-8", "replace").rstrip("\r\n"))
+            except Exception:
+                log.exception("a line of process %d was lost", self.pid)
         await self._process.wait()
         self.exited.set()
 
@@ -155,3 +158,4 @@ class Runner:
             await wall_sleep(0.05)
         for child in children:
             child.kill()
+        await asyncio.gather(*(child.exited.wait() for child in children))

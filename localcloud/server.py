@@ -27,6 +27,8 @@ log = logging.getLogger("localcloud")
 DEFAULT_PORT = 4566
 MAX_BODY_BYTES = 512 * 1024 * 1024
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
+# A bucket in the host name, as virtual-hosted S3 requests have it.
+_LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -75,6 +77,10 @@ class Edge:
 
 
 def _is_local(headers: dict[str, str]) -> bool:
+    # A foreign name that resolves to this address (DNS rebinding) is still in the Host header.
+    host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname or ""
+    if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
+        return False
     origin = headers.get("origin")
     if origin is None:
         # An image or a link of a foreign page sends no Origin, but its browser says where it is.

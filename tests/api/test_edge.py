@@ -49,12 +49,13 @@ def test_a_service_that_is_not_there_is_a_501_too(cloud: TestCloud) -> None:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
-def test_a_foreign_web_page_is_turned_away(cloud: TestCloud) -> None:
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://example.com"}, {"Host": "rebound.example.com"}]
+)
+def test_a_foreign_web_page_is_turned_away(cloud: TestCloud, headers: dict[str, str]) -> None:
     if not cloud.ours:
         pytest.skip("only the local cloud's own edge is judged")
-    request = urllib.request.Request(
-        f"{cloud.url}/_localstack/health", headers={"Origin": "https://example.com"}
-    )
+    request = urllib.request.Request(f"{cloud.url}/_localstack/health", headers=headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=5)
     assert caught.value.code == 403

@@ -1,0 +1,56 @@
+"""The build context that `localcloud image push` sends."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from localcloud.cli.console import CommandError
+from localcloud.cli.images import pack, push
+
+pytestmark = pytest.mark.emulator_only
+
+
+def packed(directory: Path) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(pack(directory))) as archive:
+        return archive.getnames()
+
+
+def fill(directory: Path, *names: str, ignore: str = "") -> None:
+    for name in ("Dockerfile", *names):
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    if ignore:
+        (directory / ".dockerignore").write_text(ignore)
+
+
+def test_caches_never_go_into_an_image(tmp_path: Path) -> None:
+    fill(tmp_path, "a.py", "__pycache__/a.pyc", "pkg/__pycache__/b.pyc", "c.pyc", ".git/config")
+    assert ["Dockerfile", "a.py"] == packed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ignore", "expected"),
+    [
+        ("# a comment\n\n", ["a.md", "docs/x.md", "docs/y.py", "sub/docs/z.py"]),
+        ("a.md", ["docs/x.md", "docs/y.py", "sub/docs/z.py"]),
+        ("**/*.md", ["docs/y.py", "sub/docs/z.py"]),
+        ("/sub/", ["a.md", "docs/x.md", "docs/y.py"]),
+        ("sub/docs", ["a.md", "docs/x.md", "docs/y.py"]),
+        ("docs/*.md", ["a.md", "docs/y.py", "sub/docs/z.py"]),
+        (".*", ["a.md", "docs/x.md", "docs/y.py", "sub/docs/z.py"]),
+        ("Dockerfile\n.dockerignore\n*", []),
+    ],
+)
+def test_dockerignore_is_honoured_but_the_dockerfile_always_goes(
+    tmp_path: Path, ignore: str, expected: list[str]
+) -> None:
+    fill(tmp_path, "a.md", "docs/x.md", "docs/y.py", "sub/docs/z.py", ignore=ignore)
+    assert ["Dockerfile", *expected] == [n for n in packed(tmp_path) if n != ".dockerignore"]
+
+
+def test_a_directory_without_a_dockerfile_is_not_pushed(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="holds no Dockerfile"):
+        push(tmp_path, "iris", "latest", "http://127.0.0.1:9")

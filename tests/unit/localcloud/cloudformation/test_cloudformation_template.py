@@ -1,0 +1,303 @@
+"""Templates: parsing, parameters, conditions, intrinsic functions, order."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localcloud.cloudformation.template import (
+    Renderer,
+    Template,
+    TemplateError,
+    creation_order,
+    parameter_values,
+    parse,
+    references,
+)
+
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "intrinsic-function-reference.html"
+)
+
+BUCKET = {"Type": "AWS::S3::Bucket"}
+
+
+def template(**sections: Any) -> Template:
+    return parse(json.dumps({"Resources": {"Bucket": BUCKET}, **sections}))
+
+
+def lookup(logical_id: str, attribute: str | None) -> Any:
+    return f"{logical_id.lower()}-{attribute or 'id'}"
+
+
+def render(value: Any, parameters: dict[str, Any] | None = None, **sections: Any) -> Any:
+    return Renderer(template(**sections), parameters or {}, lookup).render(value)
+
+
+def rendered_yaml(text: str) -> Any:
+    body = f"Resources:\n  Bucket:\n    Type: AWS::S3::Bucket\n    Properties:\n      P: {text}\n"
+    parsed = parse(body)
+    value = parsed.resources["Bucket"]["Properties"]["P"]
+    return Renderer(parsed, {"Name": "n", "AWS::Region": "eu-west-1"}, lookup).render(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("!Ref Bucket", "bucket-id"),
+        ("!GetAtt Bucket.Arn", "bucket-Arn"),
+        ("!GetAtt Bucket.Outputs.Url", "bucket-Outputs.Url"),
+        ("!GetAtt [Bucket, Arn]", "bucket-Arn"),
+        ("!Sub '${Name}-${AWS::Region}'", "n-eu-west-1"),
+        ("!Sub ['${Name}-${X}', {X: !Ref Bucket}]", "n-bucket-id"),
+        ("!Join ['-', [a, !Ref Name]]", "a-n"),
+        ("!Select [1, !Split [',', 'a,b,c']]", "b"),
+        ("!Base64 hello", "aGVsbG8="),
+        ("2010-09-09", "2010-09-09"),
+    ],
+)
+def test_yamls_short_forms_mean_the_functions(text: str, expected: Any) -> None:
+    assert expected == rendered_yaml(text)
+
+
+def test_json_and_yaml_give_the_same_template() -> None:
+    body = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Conditions": {"C": {"Fn::Equals": ["a", {"Ref": "AWS::Region"}]}},
+        "Resources": {"B": {"Type": "T", "Condition": "C", "Properties": {"N": 1, "L": [True]}}},
+    }
+    text = """
+AWSTemplateFormatVersion: 2010-09-09
+Conditions:
+  C: !Equals [a, !Ref "AWS::Region"]
+Resources:
+  B:
+    Type: T
+    Condition: C
+    Properties: {N: 1, L: [true]}
+"""
+    assert parse(json.dumps(body)) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"Ref": "Name"}, "n"),
+        ({"Ref": "Bucket"}, "bucket-id"),
+        ({"Fn::GetAtt": ["Bucket", "Arn"]}, "bucket-Arn"),
+        ({"Fn::GetAtt": "Bucket.Arn"}, "bucket-Arn"),
+        ({"Fn::Join": ["", ["a", True, 1, {"Ref": "AWS::NoValue"}]]}, "atrue1"),
+        ({"Fn::Sub": "${!Name} ${Name} ${Bucket.Arn} ${Flag}"}, "${Name} n bucket-Arn true"),
+        ({"Fn::Select": ["0", ["a", "b"]]}, "a"),
+        ({"Fn::Select": [0, {"Ref": "List"}]}, "x"),
+        ({"Fn::Split": ["|", {"Fn::Join": ["|", ["a", "b"]]}]}, ["a", "b"]),
+        ({"Fn::If": ["Yes", 1, 2]}, 1),
+        ({"Fn::If": ["No", 1, 2]}, 2),
+        ({"Fn::FindInMap": ["Size", {"Ref": "Name"}, "Count"]}, 3),
+        ({"Fn::Base64": {"Ref": "Name"}}, "bg=="),
+        ({"A": {"Ref": "AWS::NoValue"}, "B": [{"Ref": "AWS::NoValue"}, 1]}, {"B": [1]}),
+        ({"A": {"Fn::If": ["No", 1, {"Ref": "AWS::NoValue"}]}}, {}),
+        ({"Ref": "AWS::NoValue"}, None),
+        ({"Ref": "Name", "Other": 1}, {"Ref": "Name", "Other": 1}),
+    ],
+)
+def test_each_function_has_its_value(value: Any, expected: Any) -> None:
+    parameters = {"Name": "n", "List": ["x", "y"], "Flag": True}
+    sections = {
+        "Conditions": {"Yes": {"Fn::Equals": [1, 1]}, "No": {"Fn::Not": [{"Condition": "Yes"}]}},
+        "Mappings": {"Size": {"n": {"Count": 3}}},
+    }
+    assert expected == render(value, parameters, **sections)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"Fn::Equals": [{"Ref": "Env"}, "prd"]}, True),
+        ({"Fn::Equals": [{"Ref": "Flag"}, True]}, True),
+        ({"Fn::Equals": ["1", 1]}, True),
+        ({"Fn::And": [{"Condition": "T"}, {"Condition": "F"}]}, False),
+        ({"Fn::Or": [{"Condition": "T"}, {"Condition": "F"}]}, True),
+        ({"Fn::Not": [{"Condition": "F"}]}, True),
+    ],
+)
+def test_conditions_are_evaluated(condition: Any, expected: bool) -> None:
+    conditions = {
+        "T": {"Fn::Equals": ["a", "a"]},
+        "F": {"Fn::Equals": ["a", "b"]},
+        "C": condition,
+    }
+    resources = {"Bucket": BUCKET, "Maybe": {**BUCKET, "Condition": "C"}}
+    parsed = template(Conditions=conditions, Resources=resources)
+    renderer = Renderer(parsed, {"Env": "prd", "Flag": "true"}, lookup)
+    assert expected is renderer.condition("C")
+    assert expected is renderer.included("Maybe")
+    assert renderer.included("Bucket")
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ({"Ref": "Nope"}, "Nope"),
+        ({"Fn::GetAtt": ["Nope", "Arn"]}, "Nope"),
+        ({"Fn::Sub": "${Nope}"}, "Nope"),
+        ({"Fn::If": ["Nope", 1, 2]}, "Nope"),
+        ({"Fn::FindInMap": ["A", "B", "C"]}, "A::B::C"),
+        ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
+        ({"Fn::Cidr": []}, "Fn::Cidr"),
+        ({"Fn::Equals": ["a"]}, "Fn::Equals"),
+        ({"Fn::Select": [5, ["a"]]}, "Fn::Select"),
+        ({"Fn::Join": "x"}, "Fn::Join"),
+        ({"Fn::Join": ["-", 5]}, "Fn::Join"),
+        ({"Fn::Sub": ["${A}"]}, "Fn::Sub"),
+        ({"Fn::GetAtt": "Bucket"}, "Fn::GetAtt"),
+        ({"Fn::Not": []}, "Fn::Not"),
+        ({"Fn::If": ["Round", 1, 2]}, "Round"),
+    ],
+)
+def test_a_bad_function_is_a_template_error_that_names_it(value: Any, names: str) -> None:
+    conditions = {"Round": {"Fn::Not": [{"Condition": "Round"}]}}
+    with pytest.raises(TemplateError, match=names):
+        render({"Nested": [value]}, Conditions=conditions)
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("{", "Template format error"),
+        ("a: [", "Template format error"),
+        ("just text", "unsupported structure"),
+        ("", "unsupported structure"),
+        ("{}", "At least one Resources member"),
+        ('{"Resources": {}}', "At least one Resources member"),
+        (
+            '{"Resources": {"A": {}}}',
+            r"\[/Resources/A\] Every Resources object must contain a Type",
+        ),
+        ('{"Resources": {"A": {"Type": "T"}}, "Transform": "X"}', "Transform"),
+    ],
+)
+def test_what_is_no_template_is_refused(body: str, names: str) -> None:
+    with pytest.raises(TemplateError, match=names):
+        parse(body)
+
+
+def test_parameters_come_from_the_caller_or_their_default() -> None:
+    declared = {
+        "Given": {"Type": "String"},
+        "Count": {"Type": "Number", "Default": 2, "MinValue": 1, "MaxValue": 4},
+        "Flag": {"Type": "String", "Default": True, "AllowedValues": [True, False]},
+    }
+    values = parameter_values(template(Parameters=declared), {"Given": "g"})
+    assert {"Given": "g", "Count": "2", "Flag": "true"} == values
+
+
+@pytest.mark.parametrize(
+    ("declared", "given_", "message"),
+    [
+        ({}, {"X": "1"}, r"Parameters: \[X\] do not exist in the template"),
+        ({"P": {}, "Q": {}}, {}, r"Parameters: \[P, Q\] must have values"),
+        ({"P": {"AllowedValues": ["dev", "prd"]}}, {"P": "x"}, r"AllowedValues: \[dev, prd\]"),
+        ({"P": {"AllowedPattern": "[a-z]+"}}, {"P": "a1"}, "must match pattern"),
+        ({"P": {"MinLength": 2}}, {"P": "a"}, "at least 2 characters"),
+        ({"P": {"MaxLength": 2}}, {"P": "abc"}, "at most 2 characters"),
+        ({"P": {"Type": "Number"}}, {"P": "two"}, "must be a number"),
+        ({"P": {"Type": "Number", "MinValue": 1}}, {"P": "0"}, "not less than 1"),
+        ({"P": {"Type": "Number", "MaxValue": 1}}, {"P": "2"}, "not greater than 1"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused_by_name(
+    declared: dict[str, Any], given_: dict[str, str], message: str
+) -> None:
+    with pytest.raises(TemplateError, match=message):
+        parameter_values(template(Parameters=declared), given_)
+
+
+def test_references_are_found_wherever_they_stand() -> None:
+    value = {
+        "A": [{"Ref": "One"}, {"Fn::GetAtt": ["Two", "Arn"]}, {"Fn::GetAtt": "Three.Arn"}],
+        "B": {"Fn::Sub": "${Four} ${Five.Arn} ${!Literal}"},
+        "C": {"Fn::Sub": ["${Own} ${Six}", {"Own": {"Ref": "Seven"}}]},
+        "D": {"Fn::If": ["Condition", {"Ref": "Eight"}, {"Ref": "AWS::NoValue"}]},
+    }
+    expected = {"One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "AWS::NoValue"}
+    assert expected == references(value)
+
+
+def test_an_unknown_dependency_is_refused() -> None:
+    resources = {"A": {"Type": "T", "DependsOn": ["B", "C"]}, "C": {"Type": "T"}}
+    with pytest.raises(TemplateError, match=r"Unresolved resource dependencies \[B\]"):
+        creation_order(template(Resources=resources))
+
+
+def _link(name: str, kind: int) -> dict[str, Any]:
+    links: list[dict[str, Any]] = [
+        {"Ref": name},
+        {"Fn::GetAtt": [name, "Arn"]},
+        {"Fn::Sub": f"x-${{{name}}}"},
+        {"Fn::If": ["C", {"Ref": name}, 1]},
+    ]
+    return links[kind]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, Any]:
+    """Resources in any order, each of which needs some of those with a smaller number."""
+    size = draw(st.integers(1, 9))
+    resources: dict[str, Any] = {}
+    for index in range(size):
+        needs = draw(st.sets(st.integers(0, index - 1))) if index else set()
+        resource: dict[str, Any] = {"Type": "T", "Properties": {}}
+        for need in sorted(needs):
+            kind = draw(st.integers(0, 4))
+            if kind == 4:
+                resource.setdefault("DependsOn", []).append(f"R{need}")
+            else:
+                resource["Properties"][f"P{need}"] = _link(f"R{need}", kind)
+        resource["Metadata"] = [f"R{need}" for need in sorted(needs)]
+        resources[f"R{index}"] = resource
+    order = draw(st.permutations(sorted(resources)))
+    return {name: resources[name] for name in order}
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs())
+def test_each_resource_comes_after_all_it_needs(resources: dict[str, Any]) -> None:
+    order = creation_order(template(Resources=resources))
+    assert sorted(resources) == sorted(order)
+    for name, resource in resources.items():
+        assert all(order.index(need) < order.index(name) for need in resource["Metadata"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(graphs(), st.data())
+def test_a_circle_is_refused(resources: dict[str, Any], data: st.DataObject) -> None:
+    chain = data.draw(st.lists(st.sampled_from(sorted(resources)), unique=True, min_size=1))
+    for name, need in zip(chain, chain[1:] + chain[:1], strict=True):
+        resources[name]["Properties"]["Circle"] = {"Ref": need}
+    with pytest.raises(TemplateError, match="Circular dependency between resources"):
+        creation_order(template(Resources=resources))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=6).filter(lambda key: key != "Ref" and not key.startswith("Fn::")),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(json_values)
+def test_a_value_without_functions_renders_to_itself(value: Any) -> None:
+    assert value == render(value)
+    assert set() == references(value)

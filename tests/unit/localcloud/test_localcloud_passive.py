@@ -1,0 +1,38 @@
+"""The start of the passive services, while a live one is already called."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.emulator_only
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PROGRAM = """
+import asyncio
+from localcloud.passive import Passive
+from localcloud.protocol import protocol_of
+from localcloud.routing import Scope
+from localcloud.passive import backend
+
+async def main():
+    passive = Passive()
+    start = asyncio.create_task(passive.start(lambda rule, targets, event: None))
+    await asyncio.sleep(0)
+    print(protocol_of("codepipeline"))
+    await start
+    print(type(await passive.call(backend, "s3", Scope())).__name__)
+    passive.close()
+
+asyncio.run(main())
+"""
+
+
+def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
+    # In a process of its own: here, other tests have imported it already.
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (0, ["json", "S3Backend"]) == (ended.returncode, ended.stdout.split()), ended.stderr

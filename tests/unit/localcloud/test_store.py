@@ -1,0 +1,149 @@
+"""Records that survive a restart, and a kill."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from localcloud.store import Collection, Database
+
+pytestmark = pytest.mark.emulator_only
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(slots=True)
+class Record:
+    text: str
+    when: datetime
+    colour: Colour = Colour.RED
+    nested: dict[str, list[Any]] = field(default_factory=dict)
+    maybe: datetime | None = None
+
+
+RECORD = Record("é", datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), nested={"a": [1, None, "x"]})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "state.sqlite"
+
+
+def reopened(path: Path, name: str = "records") -> dict[str, Record]:
+    database = Database(path)
+    try:
+        return dict(Collection(database, name, Record).items())
+    finally:
+        database.close()
+
+
+def test_records_survive_reopening_with_their_types(path: Path) -> None:
+    database = Database(path)
+    Collection(database, "records", Record).put("k", RECORD)
+    database.close()
+    assert {"k": RECORD} == reopened(path)
+
+
+def test_the_last_write_of_a_key_stays_and_a_deleted_one_is_gone(path: Path) -> None:
+    database = Database(path)
+    records = Collection(database, "records", Record)
+    records.put("a", RECORD)
+    records.put("b", RECORD)
+    changed = Record("changed", RECORD.when)
+    records.put("a", changed)
+    records.delete("b")
+    records.delete("never there")
+    database.close()
+    assert {"a": changed} == reopened(path)
+
+
+def test_collections_of_one_file_do_not_mix(path: Path) -> None:
+    database = Database(path)
+    one, other = (Collection(database, name, Record) for name in ("one", "other"))
+    one.put("k", RECORD)
+    assert ([], 0, False) == (other.values(), len(other), "k" in other)
+    database.close()
+    assert {} == reopened(path, "other")
+
+
+def test_a_write_is_visible_to_another_reader_at_once(path: Path) -> None:
+    database = Database(path)
+    Collection(database, "records", Record).put("k", RECORD)
+    assert {"k": RECORD} == reopened(path)
+    database.close()
+
+
+def test_a_killed_process_loses_no_finished_put(path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from localcloud.store import Collection, Database
+records = Collection(Database(Path(sys.argv[1])), "numbers", int)
+for number in range(50):
+    records.put(str(number), number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(path)], cwd=ROOT, check=False)
+    assert -9 == ended.returncode
+    database = Database(path)
+    numbers = Collection(database, "numbers", int)
+    assert {str(number): number for number in range(50)} == dict(numbers.items())
+    database.close()
+
+
+def test_a_collection_may_change_while_it_is_iterated() -> None:
+    database = Database(None)
+    records = Collection(database, "records", Record)
+    records.put("a", RECORD)
+    records.put("b", RECORD)
+    for key in records:
+        records.delete(key)
+    for key, _ in records.items():
+        records.delete(key)
+    assert 0 == len(records)
+    assert records.get("a") is None
+    database.close()
+
+
+class CollectionMachine(RuleBasedStateMachine):
+    """A collection against a dictionary; a second one reads the same database anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database = Database(None)
+        self.records = Collection(self.database, "numbers", int)
+        self.expected: dict[str, int] = {}
+
+    @rule(key=st.text(max_size=2), value=st.integers(0, 9))
+    def put(self, key: str, value: int) -> None:
+        self.records.put(key, value)
+        self.expected[key] = value
+
+    @rule(key=st.text(max_size=2))
+    def delete(self, key: str) -> None:
+        self.records.delete(key)
+        self.expected.pop(key, None)
+
+    @invariant()
+    def memory_and_database_agree(self) -> None:
+        assert self.expected == dict(self.records.items())
+        assert self.expected == dict(Collection(self.database, "numbers", int).items())
+
+    def teardown(self) -> None:
+        self.database.close()
+
+
+TestCollection = CollectionMachine.TestCase
+TestCollection.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)

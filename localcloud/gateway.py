@@ -40,8 +40,10 @@ from localcloud.protocol import (
 )
 from localcloud.routing import Request, Response, route
 from localcloud.runner import Runner
-from localcloud.sagemaker.api import SageMakerApi
+from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.runtime import Runtime
+from localcloud.sagemaker.tags import Tags
+from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.store import Database
 
 log = logging.getLogger("localcloud")
@@ -82,13 +84,15 @@ class Gateway:
             images=ImageStore(directory / "images"),
         )
         self._functions = LambdaService(cloud)
-        self._sagemaker = SageMakerApi(cloud)
+        tags = Tags(cloud)
+        self._sagemaker = HostingApi(cloud, tags)
+        self._training = TrainingApi(cloud, tags)
         self._codepipeline = CodePipelineApi(cloud, self._functions)
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
-            "sagemaker": operations_of(self._sagemaker),
+            "sagemaker": operations_of(self._sagemaker, self._training, tags),
             "codepipeline": operations_of(self._codepipeline),
             "cloudformation": operations_of(self._cloudformation),
             "application-autoscaling": operations_of(self._autoscaling),
@@ -119,6 +123,7 @@ class Gateway:
         cloud.spawn("alarms", alarms.run())
         cloud.spawn("instances", self._sagemaker.hosting.watch())
         cloud.spawn("idle functions", self._functions.reap())
+        self._training.engine.resume()
         self._sagemaker.resume()
         self._cloudformation.engine.resume()
         self._codepipeline.engine.resume()

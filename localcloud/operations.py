@@ -10,16 +10,18 @@ from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.resources import HANDLERS
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.api import CodePipelineApi
-from localcloud.deploy.resources import TYPES
+from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
-from localcloud.protocol import service_model
-from localcloud.sagemaker.api import SageMakerApi
+from localcloud.protocol import implemented_by, service_model
+from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.tags import Tags
+from localcloud.sagemaker.training_api import TrainingApi
 
-LIVE: dict[str, type] = {
-    "application-autoscaling": AutoScalingApi,
-    "cloudformation": CloudFormationApi,
-    "codepipeline": CodePipelineApi,
-    "sagemaker": SageMakerApi,
+LIVE: dict[str, tuple[type, ...]] = {
+    "application-autoscaling": (AutoScalingApi,),
+    "cloudformation": (CloudFormationApi,),
+    "codepipeline": (CodePipelineApi,),
+    "sagemaker": (HostingApi, TrainingApi, Tags),
 }
 
 # Accepted and returned, but nothing happens: (service, what, in its stead).
@@ -55,12 +57,8 @@ LIFE = (
 def implemented() -> dict[str, list[str]]:
     """Return the operations of the live services."""
     table = {
-        service: sorted(
-            name
-            for attribute in dir(api)
-            if (name := getattr(getattr(api, attribute), "aws_operation", None)) is not None
-        )
-        for service, api in LIVE.items()
+        service: sorted(name for api in apis for name in implemented_by(api).values())
+        for service, apis in LIVE.items()
     }
     return {**table, "lambda": ["Invoke"], "sagemaker-runtime": ["InvokeEndpoint"]}
 

@@ -55,15 +55,19 @@ def operation(name: str) -> Callable[[Any], Any]:
     return mark
 
 
-def operations_of(service: object) -> dict[str, Operation]:
-    """Return the operations that a service object implements, by name."""
-    found: dict[str, Operation] = {}
-    for attribute in dir(type(service)):
-        method = getattr(type(service), attribute)
-        name = getattr(method, "aws_operation", None)
-        if name is not None:
-            found[name] = getattr(service, attribute)
-    return found
+def operations_of(*services: object) -> dict[str, Operation]:
+    """Return the operations that service objects implement, by name."""
+    return {
+        name: getattr(service, attribute)
+        for service in services
+        for attribute, name in implemented_by(type(service)).items()
+    }
+
+
+def implemented_by(service: type) -> dict[str, str]:
+    """Return a service class's methods that are operations, method → operation."""
+    marked = {a: getattr(getattr(service, a), "aws_operation", None) for a in dir(service)}
+    return {attribute: name for attribute, name in marked.items() if name is not None}
 
 
 @cache

@@ -6,4 +6,5 @@ variables.py  pure: #{Namespace.Key}, Fn::GetParam and artifacts
 engine.py     carries the plan out and keeps the records
 actions/      what each action provider does
 api.py        the operations
+views.py      pure: their answers about pipelines and executions
 """

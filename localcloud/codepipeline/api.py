@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_Operati
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
@@ -13,12 +12,19 @@ from localcloud.codepipeline.actions.base import ApprovalResult, JobResult
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import (
-    ActionRun,
     ActionStatus,
     Execution,
     ExecutionStatus,
     Pipeline,
     StageStatus,
+)
+from localcloud.codepipeline.views import (
+    action_detail,
+    find_approval,
+    latest_in_stage,
+    source_revisions,
+    stage_state,
+    trigger,
 )
 from localcloud.errors import AwsError, ResourceNotFound, ValidationError
 from localcloud.protocol import operation
@@ -133,8 +139,7 @@ class CodePipelineApi:
             "created": pipeline.created,
             "updated": pipeline.updated,
             "stageStates": [
-                _stage_state(pipeline, stage, executions)
-                for stage in pipeline.declaration["stages"]
+                stage_state(pipeline, stage, executions) for stage in pipeline.declaration["stages"]
             ],
         }
 
@@ -158,7 +163,7 @@ class CodePipelineApi:
                     for name, artifact in execution.artifacts.items()
                     if artifact.revision
                 ],
-                "trigger": _trigger(execution),
+                "trigger": trigger(execution),
                 "executionMode": pipeline.mode,
             }
         }
@@ -175,8 +180,8 @@ class CodePipelineApi:
                     "statusSummary": e.status_summary,
                     "startTime": e.started,
                     "lastUpdateTime": e.updated,
-                    "sourceRevisions": _source_revisions(e),
-                    "trigger": _trigger(e),
+                    "sourceRevisions": source_revisions(e),
+                    "trigger": trigger(e),
                     "executionMode": pipeline.mode,
                 }
                 for e in newest_first
@@ -188,7 +193,7 @@ class CodePipelineApi:
         pipeline = self._pipeline(scope, params["pipelineName"])
         wanted = (params.get("filter") or {}).get("pipelineExecutionId")
         details = [
-            _action_detail(execution, stage_name, run)
+            action_detail(execution, stage_name, run)
             for execution in self.engine.executions(pipeline)
             if wanted in (None, execution.id)
             for stage_name, stage in execution.stages.items()
@@ -251,7 +256,7 @@ class CodePipelineApi:
                 "StageNotRetryableException",
                 f"The stage {params['stageName']} of {execution.id} has not failed.",
             )
-        latest = _latest_in_stage(self.engine.executions(pipeline), stage.name)
+        latest = latest_in_stage(self.engine.executions(pipeline), stage.name)
         if latest is not execution:
             raise AwsError(
                 "NotLatestPipelineExecutionException",
@@ -287,7 +292,7 @@ class CodePipelineApi:
     def put_approval_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         pipeline = self._pipeline(scope, params["pipelineName"])
         self._require_stage(pipeline, params["stageName"])
-        run = _find_approval(
+        run = find_approval(
             self.engine.executions(pipeline),
             params["stageName"],
             params["actionName"],
@@ -414,138 +419,3 @@ class CodePipelineApi:
                 "StageNotFoundException",
                 f"The pipeline {pipeline.name} has no stage {name}; it has: {', '.join(names)}.",
             )
-
-
-def _latest_in_stage(executions: list[Execution], name: str) -> Execution | None:
-    entered = [execution for execution in executions if name in execution.stages]
-    return max(entered, key=lambda e: e.stages[name].entered, default=None)
-
-
-def _find_approval(
-    executions: list[Execution], stage_name: str, action_name: str, token: str
-) -> ActionRun | None:
-    for execution in executions:
-        stage = execution.stages.get(stage_name)
-        run = stage.actions.get(action_name) if stage is not None else None
-        if run is not None and run.token == token:
-            return run
-    return None
-
-
-def _stage_state(
-    pipeline: Pipeline, stage: dict[str, Any], executions: list[Execution]
-) -> dict[str, Any]:
-    name = stage["name"]
-    latest = _latest_in_stage(executions, name)
-    disabled = pipeline.disabled_transitions.get(name)
-    transition: dict[str, Any] = {"enabled": disabled is None}
-    if disabled is not None:
-        transition |= {
-            "disabledReason": disabled["reason"],
-            "lastChangedAt": datetime.fromtimestamp(disabled["at"], UTC),
-        }
-    waiting = [
-        {"pipelineExecutionId": e.id, "status": e.status}
-        for e in executions
-        if e.status is ExecutionStatus.IN_PROGRESS
-        and e.current_stage is None
-        and e.stage_declaration["name"] == name
-    ]
-    state: dict[str, Any] = {
-        "stageName": name,
-        "inboundTransitionState": transition,
-        "actionStates": [
-            _action_state(
-                action, latest.stages[name].actions.get(action["name"]) if latest else None
-            )
-            for action in stage["actions"]
-        ],
-    }
-    if waiting:
-        state |= {"inboundExecutions": waiting, "inboundExecution": waiting[-1]}
-    if latest is not None:
-        state["latestExecution"] = {
-            "pipelineExecutionId": latest.id,
-            "status": latest.stages[name].status,
-        }
-    return state
-
-
-def _action_state(action: dict[str, Any], run: ActionRun | None) -> dict[str, Any]:
-    state: dict[str, Any] = {"actionName": action["name"]}
-    if run is None:
-        return state
-    latest: dict[str, Any] = {
-        "actionExecutionId": run.id,
-        "status": run.status,
-        "summary": run.summary,
-        "lastStatusChange": run.changed,
-        "lastUpdatedBy": run.updated_by or None,
-        "externalExecutionId": run.external_id,
-        "externalExecutionUrl": run.external_url,
-    }
-    if run.status is ActionStatus.IN_PROGRESS:
-        latest["token"] = run.token
-    if run.error_code is not None:
-        latest["errorDetails"] = {"code": run.error_code, "message": run.error_message}
-    state["latestExecution"] = latest
-    if action["actionTypeId"]["provider"] == "S3" and run.outputs.get("VersionId"):
-        state["currentRevision"] = {
-            "revisionId": run.outputs["VersionId"],
-            "revisionChangeId": run.outputs["VersionId"],
-            "created": run.changed,
-        }
-    return state
-
-
-def _trigger(execution: Execution) -> dict[str, str]:
-    return {"triggerType": execution.trigger_type, "triggerDetail": execution.trigger_detail}
-
-
-def _source_revisions(execution: Execution) -> list[dict[str, Any]]:
-    source = execution.declaration["stages"][0]
-    stage = execution.stages.get(source["name"])
-    return [
-        {
-            "actionName": run.name,
-            "revisionId": run.outputs["VersionId"],
-            "revisionSummary": run.summary,
-        }
-        for run in (stage.actions.values() if stage is not None else ())
-        if run.outputs.get("VersionId")
-    ]
-
-
-def _action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "externalExecutionId": run.external_id,
-        "externalExecutionSummary": run.summary,
-        "externalExecutionUrl": run.external_url,
-    }
-    if run.error_code is not None:
-        result["errorDetails"] = {"code": run.error_code, "message": run.error_message}
-    declared = next(
-        action
-        for stage in execution.declaration["stages"]
-        if stage["name"] == stage_name
-        for action in stage["actions"]
-        if action["name"] == run.name
-    )
-    return {
-        "pipelineExecutionId": execution.id,
-        "actionExecutionId": run.id,
-        "pipelineVersion": execution.pipeline_version,
-        "stageName": stage_name,
-        "actionName": run.name,
-        "startTime": run.started,
-        "lastUpdateTime": run.changed,
-        "updatedBy": run.updated_by or None,
-        "status": run.status,
-        "input": {
-            "actionTypeId": declared["actionTypeId"],
-            "configuration": declared.get("configuration", {}),
-            "resolvedConfiguration": run.configuration,
-            "namespace": declared.get("namespace"),
-        },
-        "output": {"executionResult": result, "outputVariables": run.outputs},
-    }

@@ -10,8 +10,8 @@ from typing import Any
 
 from localcloud.deploy.archives import described
 from localcloud.deploy.errors import ResourceError
-from localcloud.deploy.resources import TYPES, Aws, ResourceType
 from localcloud.deploy.state import ResourceState, StackState, StateStore
+from localcloud.deploy.types import TYPES, Aws, ResourceType
 
 
 class Change(StrEnum):

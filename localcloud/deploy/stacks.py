@@ -11,8 +11,8 @@ from botocore.config import Config
 
 from localcloud.deploy.engine import Change, Deployment, Listener
 from localcloud.deploy.project import load
-from localcloud.deploy.resources import Aws
 from localcloud.deploy.state import StateStore
+from localcloud.deploy.types import Aws
 from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 

@@ -41,12 +41,6 @@ TIME_ALLOWED = {
 PRINT_ALLOWED = ("localcloud/cli/", "localcloud/server.py")
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 LINES = 450
-# Tables and APIs that are long but flat.
-LONG = {
-    "localcloud/deploy/resources.py": "a table of resource types, one row after the other",
-    "localcloud/codepipeline/api.py": "one short method an operation",
-    "localcloud/sagemaker/api.py": "one short method an operation",
-}
 
 
 def sources(package: str) -> list[Path]:
@@ -159,4 +153,4 @@ def test_the_local_cloud_prints_only_in_its_commands() -> None:
 def test_a_file_of_the_local_cloud_fits_in_a_head() -> None:
     lengths = {name_of(p): len(p.read_text().splitlines()) for p in sources("localcloud")}
     long = {path for path, lines in lengths.items() if lines >= LINES}
-    assert set(LONG) == long
+    assert set() == long

@@ -10,8 +10,8 @@ import pytest
 from localcloud.deploy import engine
 from localcloud.deploy.engine import Change, Deployment
 from localcloud.deploy.errors import ResourceError
-from localcloud.deploy.resources import Aws, Inputs, Outputs, ResourceType
 from localcloud.deploy.state import StackState, StateStore
+from localcloud.deploy.types import Aws, Inputs, Outputs, ResourceType
 
 pytestmark = pytest.mark.emulator_only
 

@@ -1,11 +1,10 @@
-"""The operations of SageMaker. What AWS leaves out of a response is left out here.
+"""The operations of hosting. What AWS leaves out of a response is left out here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations.html
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from localcloud.cloud import Cloud
@@ -17,30 +16,25 @@ from localcloud.sagemaker.model import (
     Endpoint,
     EndpointStatus,
     SimpleRecord,
-    TrainingJob,
-    TrainingJobStatus,
     Variant,
 )
-from localcloud.sagemaker.training import TrainingEngine
+from localcloud.sagemaker.tags import Tags, page, without_tags
 from localcloud.store import Collection
 
 
-class SageMakerApi:
-    """Models, endpoint configurations, endpoints, training jobs and tags."""
+class HostingApi:
+    """Models, endpoint configurations and endpoints."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, tags: Tags) -> None:
         self._cloud = cloud
         self.models = Collection(cloud.database, "sagemaker-model", SimpleRecord)
         self.configs = Collection(cloud.database, "sagemaker-endpoint-config", SimpleRecord)
         self.endpoints = Collection(cloud.database, "sagemaker-endpoint", Endpoint)
-        self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
-        self._tags = Collection(cloud.database, "sagemaker-tags", dict[str, str])
-        self.training = TrainingEngine(cloud, self.jobs)
+        self._tags = tags
         self.hosting = HostingEngine(cloud, self.endpoints, self.configs, self.models)
 
     def resume(self) -> None:
         """Take up what a restart interrupted."""
-        self.training.resume()
         self.hosting.resume()
 
     def in_service(self) -> list[tuple[str, str, str]]:
@@ -66,7 +60,7 @@ class SageMakerApi:
     def describe_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(self.models, scope, "model", params["ModelName"])
         return {
-            **_without_tags(record.request),
+            **without_tags(record.request),
             "ModelArn": record.arn,
             "CreationTime": record.created,
             "EnableNetworkIsolation": record.request.get("EnableNetworkIsolation", False),
@@ -79,7 +73,7 @@ class SageMakerApi:
 
     @operation("ListModels")
     def list_models(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = _page(self.models.values(), scope, params)
+        records = page(self.models.values(), scope, params)
         return {
             "Models": [
                 {"ModelName": r.name, "ModelArn": r.arn, "CreationTime": r.created} for r in records
@@ -105,7 +99,7 @@ class SageMakerApi:
     def describe_endpoint_config(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(self.configs, scope, "endpoint-config", params["EndpointConfigName"])
         return {
-            **_without_tags(record.request),
+            **without_tags(record.request),
             "EndpointConfigArn": record.arn,
             "CreationTime": record.created,
         }
@@ -118,7 +112,7 @@ class SageMakerApi:
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = _page(self.configs.values(), scope, params)
+        records = page(self.configs.values(), scope, params)
         return {
             "EndpointConfigs": [
                 {
@@ -150,7 +144,7 @@ class SageMakerApi:
         if params.get("DeploymentConfig") is not None:
             endpoint.last_deployment_config = params["DeploymentConfig"]
         self.endpoints.put(arn, endpoint)
-        self._tag(arn, params.get("Tags"))
+        self._tags.add(arn, params.get("Tags"))
         self.hosting.create(endpoint)
         return {"EndpointArn": arn}
 
@@ -235,7 +229,7 @@ class SageMakerApi:
 
             def forget() -> None:
                 self.endpoints.delete(endpoint.arn)
-                self._tags.delete(endpoint.arn)
+                self._tags.forget(endpoint.arn)
 
             self.hosting.delete(endpoint, forget)
         return {}
@@ -245,7 +239,7 @@ class SageMakerApi:
         wanted = params.get("StatusEquals")
         records = [
             endpoint
-            for endpoint in _page(self.endpoints.values(), scope, params)
+            for endpoint in page(self.endpoints.values(), scope, params)
             if wanted in (None, endpoint.status)
         ]
         return {
@@ -261,131 +255,6 @@ class SageMakerApi:
             ]
         }
 
-    # Training jobs.
-
-    @operation("CreateTrainingJob")
-    def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        name = params["TrainingJobName"]
-        arn = scope.arn("sagemaker", f"training-job/{name}".lower())
-        if arn in self.jobs:
-            raise ValidationError(
-                "Training job names must be unique within an AWS account and "
-                f"region, and a job named {name} already exists.",
-                "ResourceInUse",
-            )
-        if not params["AlgorithmSpecification"].get("TrainingImage"):
-            raise ValidationError(
-                "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
-                "AWS's built-in algorithms."
-            )
-        for channel in params.get("InputDataConfig", []):
-            if "S3DataSource" not in channel["DataSource"]:
-                raise ValidationError(
-                    f"Channel {channel['ChannelName']}: only an S3DataSource is supported."
-                )
-        now = self._cloud.clock.now()
-        job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
-        self._tag(arn, params.get("Tags"))
-        self.training.start(job)
-        return {"TrainingJobArn": arn}
-
-    @operation("DescribeTrainingJob")
-    def describe_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(scope, params["TrainingJobName"])
-        end = job.training_end
-        result: dict[str, Any] = {
-            **_without_tags(job.request),
-            "TrainingJobArn": job.arn,
-            "TrainingJobStatus": job.status,
-            "SecondaryStatus": job.transitions[-1].status,
-            "FailureReason": job.failure_reason,
-            "CreationTime": job.created,
-            "LastModifiedTime": job.modified,
-            "TrainingStartTime": job.training_start,
-            "TrainingEndTime": end,
-            "SecondaryStatusTransitions": [
-                {
-                    "Status": step.status,
-                    "StartTime": step.start,
-                    "EndTime": step.end,
-                    "StatusMessage": step.message,
-                }
-                for step in job.transitions
-            ],
-        }
-        if job.model_artifacts:
-            result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
-        if job.metrics:
-            result["FinalMetricDataList"] = [
-                {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
-                for m in job.metrics.values()
-            ]
-        if end is not None and job.training_start is not None:
-            seconds = max(int((end - job.training_start).total_seconds()), 1)
-            result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        return result
-
-    @operation("StopTrainingJob")
-    def stop_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(scope, params["TrainingJobName"])
-        if job.status is not TrainingJobStatus.IN_PROGRESS:
-            raise ValidationError(
-                f"The request was rejected because the training job is in status {job.status}."
-            )
-        self.training.stop(job)
-        return {}
-
-    @operation("ListTrainingJobs")
-    def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("StatusEquals")
-        jobs = [
-            job for job in _page(self.jobs.values(), scope, params) if wanted in (None, job.status)
-        ]
-        return {
-            "TrainingJobSummaries": [
-                {
-                    "TrainingJobName": job.name,
-                    "TrainingJobArn": job.arn,
-                    "CreationTime": job.created,
-                    "TrainingEndTime": job.training_end,
-                    "LastModifiedTime": job.modified,
-                    "TrainingJobStatus": job.status,
-                    "SecondaryStatus": job.transitions[-1].status,
-                }
-                for job in jobs
-            ]
-        }
-
-    # Tags.
-
-    @operation("AddTags")
-    def add_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        self._tag(params["ResourceArn"], params["Tags"])
-        return {"Tags": self._tag_list(params["ResourceArn"])}
-
-    @operation("ListTags")
-    def list_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        return {"Tags": self._tag_list(params["ResourceArn"])}
-
-    @operation("DeleteTags")
-    def delete_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        tags = dict(self._tags.get(params["ResourceArn"]) or {})
-        for key in params["TagKeys"]:
-            tags.pop(key, None)
-        self._tags.put(params["ResourceArn"], tags)
-        return {}
-
-    def _tag(self, arn: str, tags: list[dict[str, str]] | None) -> None:
-        if tags:
-            merged = dict(self._tags.get(arn) or {}) | {t["Key"]: t["Value"] for t in tags}
-            self._tags.put(arn, merged)
-
-    def _tag_list(self, arn: str) -> list[dict[str, str]]:
-        return [{"Key": k, "Value": v} for k, v in (self._tags.get(arn) or {}).items()]
-
     def _create(
         self,
         records: Collection[SimpleRecord],
@@ -397,7 +266,7 @@ class SageMakerApi:
         if arn in records:
             raise ValidationError(f'Cannot create already existing {kind} "{arn}".')
         records.put(arn, SimpleRecord(arn, name, params, self._cloud.clock.now()))
-        self._tag(arn, params.get("Tags"))
+        self._tags.add(arn, params.get("Tags"))
 
     def _find(
         self, records: Collection[SimpleRecord], scope: Scope, kind: str, name: str
@@ -410,7 +279,7 @@ class SageMakerApi:
 
     def _drop(self, records: Collection[SimpleRecord], record: SimpleRecord) -> None:
         records.delete(record.arn)
-        self._tags.delete(record.arn)
+        self._tags.forget(record.arn)
 
     def _endpoint(self, scope: Scope, name: str) -> Endpoint:
         arn = scope.arn("sagemaker", f"endpoint/{name}".lower())
@@ -426,16 +295,6 @@ class SageMakerApi:
                 f"{endpoint.status}; it must be InService."
             )
 
-    def _job(self, scope: Scope, name: str) -> TrainingJob:
-        job = self.jobs.get(scope.arn("sagemaker", f"training-job/{name}".lower()))
-        if job is None:
-            raise ValidationError("Requested resource not found.", "ValidationException")
-        return job
-
-
-def _without_tags(request: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in request.items() if key != "Tags"}
-
 
 def _variants_of(config: SimpleRecord) -> list[Variant]:
     return [
@@ -446,17 +305,3 @@ def _variants_of(config: SimpleRecord) -> list[Variant]:
         )
         for variant in config.request["ProductionVariants"]
     ]
-
-
-def _page(records: list[Any], scope: Scope, params: dict[str, Any]) -> list[Any]:
-    """Return the scope's records that match NameContains, newest first, at most MaxResults."""
-
-    def created(record: Any) -> datetime:
-        value: datetime = record.created
-        return value
-
-    prefix = scope.arn("sagemaker", "")
-    wanted = params.get("NameContains", "")
-    found = [r for r in records if r.arn.startswith(prefix) and wanted in r.name]
-    found.sort(key=created, reverse=params.get("SortOrder", "Descending") == "Descending")
-    return found[: params.get("MaxResults", 100)]

@@ -1,0 +1,73 @@
+"""CodePipeline: Pulumi's flattened inputs as the API's declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.types.base import NAME, Aws, Inputs, Outputs, ResourceType, lower_tag_list
+
+
+def _pipeline(inputs: Inputs) -> dict[str, Any]:
+    """Return the declaration that the API takes for Pulumi's flattened inputs."""
+    stores = inputs["artifactStores"]
+    declaration: dict[str, Any] = {
+        "name": inputs["name"],
+        "roleArn": inputs["roleArn"],
+        "pipelineType": inputs.get("pipelineType", "V1"),
+        "executionMode": inputs.get("executionMode", "SUPERSEDED"),
+        "stages": [
+            {
+                "name": stage["name"],
+                "actions": [_action(action) for action in stage["actions"]],
+            }
+            for stage in inputs["stages"]
+        ],
+    }
+    if len(stores) == 1 and not stores[0].get("region"):
+        declaration["artifactStore"] = stores[0]
+    else:
+        declaration["artifactStores"] = {
+            store["region"]: {k: v for k, v in store.items() if k != "region"} for store in stores
+        }
+    if inputs.get("variables"):
+        declaration["variables"] = inputs["variables"]
+    return declaration
+
+
+def _action(action: dict[str, Any]) -> dict[str, Any]:
+    kind = {key: action[key] for key in ("category", "owner", "provider", "version")}
+    rest = {key: value for key, value in action.items() if key not in kind and value is not None}
+    for key in ("inputArtifacts", "outputArtifacts"):
+        if key in rest:
+            rest[key] = [{"name": name} for name in rest[key]]
+    return {"actionTypeId": kind, **rest}
+
+
+def _create_pipeline(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    aws.call(
+        "codepipeline", "create_pipeline", pipeline=_pipeline(inputs), tags=lower_tag_list(inputs)
+    )
+    arn = f"arn:aws:codepipeline:{aws.region}:{aws.account}:{inputs['name']}"
+    return inputs["name"], {**inputs, "arn": arn}
+
+
+def _update_pipeline(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del id_
+    aws.call("codepipeline", "update_pipeline", pipeline=_pipeline(inputs))
+    if inputs.get("tags"):
+        aws.call(
+            "codepipeline", "tag_resource", resourceArn=outputs["arn"], tags=lower_tag_list(inputs)
+        )
+    return {**outputs, **inputs}
+
+
+def _delete_pipeline(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("codepipeline", "delete_pipeline", name=id_)
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:codepipeline/pipeline:Pipeline": ResourceType(
+        _create_pipeline, _delete_pipeline, _update_pipeline, NAME
+    ),
+}

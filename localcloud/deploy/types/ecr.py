@@ -1,0 +1,66 @@
+"""ECR: repositories of container images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.types.base import (
+    NAME,
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    put,
+    tag_list,
+)
+
+
+def _create_repository(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    optional: dict[str, Any] = {}
+    for name in ("imageTagMutability", "imageScanningConfiguration"):
+        if name in inputs:
+            optional[name] = inputs[name]
+    encryption = inputs.get("encryptionConfigurations") or []
+    if encryption:
+        optional["encryptionConfiguration"] = encryption[0]
+    answer = aws.call(
+        "ecr", "create_repository", repositoryName=inputs["name"], tags=tag_list(inputs), **optional
+    )
+    repository = answer["repository"]
+    return inputs["name"], {
+        **inputs,
+        "arn": repository["repositoryArn"],
+        "registryId": repository["registryId"],
+        "repositoryUrl": f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{inputs['name']}",
+    }
+
+
+def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    aws.call(
+        "ecr",
+        "put_image_tag_mutability",
+        repositoryName=id_,
+        imageTagMutability=inputs.get("imageTagMutability", "MUTABLE"),
+    )
+    return {**outputs, **inputs}
+
+
+def _delete_repository(aws: Aws, id_: str, outputs: Outputs) -> None:
+    force = bool(outputs.get("forceDelete"))
+    aws.call("ecr", "delete_repository", repositoryName=id_, force=force)
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:ecr/repository:Repository": ResourceType(
+        _create_repository, _delete_repository, _update_repository, NAME
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": put(
+        "ecr",
+        "put_lifecycle_policy",
+        lambda i: {"repositoryName": i["repository"], "lifecyclePolicyText": i["policy"]},
+        lambda i: str(i["repository"]),
+        delete="delete_lifecycle_policy",
+        delete_parameters=lambda o: {"repositoryName": o["repository"]},
+        replaced_by=frozenset({"repository"}),
+    ),
+}

@@ -1,0 +1,87 @@
+"""Lambda: functions and who may call them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.archives import content_of
+from localcloud.deploy.types.base import NAME, Aws, Inputs, Outputs, ResourceType, put
+
+
+def _function_configuration(inputs: Inputs) -> dict[str, Any]:
+    wanted = {
+        "FunctionName": inputs["name"],
+        "Role": inputs["role"],
+        "Handler": inputs["handler"],
+        "Runtime": inputs["runtime"],
+        "Timeout": inputs.get("timeout", 3),
+        "MemorySize": inputs.get("memorySize", 128),
+        "Environment": {"Variables": (inputs.get("environment") or {}).get("variables", {})},
+    }
+    if inputs.get("description"):
+        wanted["Description"] = inputs["description"]
+    return wanted
+
+
+def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    answer = aws.call(
+        "lambda",
+        "create_function",
+        Code={"ZipFile": content_of(inputs["code"])},
+        Tags=inputs.get("tags") or {},
+        **_function_configuration(inputs),
+    )
+    return inputs["name"], _function_outputs(aws, inputs, answer)
+
+
+def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del outputs
+    aws.call("lambda", "update_function_configuration", **_function_configuration(inputs))
+    answer = aws.call(
+        "lambda", "update_function_code", FunctionName=id_, ZipFile=content_of(inputs["code"])
+    )
+    return _function_outputs(aws, inputs, answer)
+
+
+def _function_outputs(aws: Aws, inputs: Inputs, answer: dict[str, Any]) -> Outputs:
+    arn = f"arn:aws:lambda:{aws.region}:{aws.account}:function:{inputs['name']}"
+    kept = {key: value for key, value in inputs.items() if key != "code"}
+    return {
+        **kept,
+        "arn": arn,
+        "qualifiedArn": f"{arn}:$LATEST",
+        "invokeArn": f"arn:aws:apigateway:{aws.region}:lambda:path/2015-03-31/functions/{arn}"
+        "/invocations",
+        "codeSha256": answer["CodeSha256"],
+        "version": "$LATEST",
+    }
+
+
+def _delete_function(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("lambda", "delete_function", FunctionName=id_)
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:lambda/function:Function": ResourceType(
+        _create_function, _delete_function, _update_function, NAME
+    ),
+    "aws:lambda/permission:Permission": put(
+        "lambda",
+        "add_permission",
+        lambda i: {
+            "FunctionName": i["function"],
+            "StatementId": i["statementId"],
+            "Action": i["action"],
+            "Principal": i["principal"],
+            **({"SourceArn": i["sourceArn"]} if i.get("sourceArn") else {}),
+        },
+        lambda i: str(i["statementId"]),
+        delete="remove_permission",
+        delete_parameters=lambda o: {
+            "FunctionName": o["function"],
+            "StatementId": o["statementId"],
+        },
+        replaced_by=frozenset({"function", "statementId", "action", "principal", "sourceArn"}),
+    ),
+}

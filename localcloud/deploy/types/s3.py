@@ -1,0 +1,146 @@
+"""S3: buckets, what is set on them, and objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.archives import content_of, is_asset
+from localcloud.deploy.errors import ResourceError
+from localcloud.deploy.types.base import Aws, Inputs, Outputs, ResourceType, put, tag_list
+
+
+def _bucket_of(inputs: Inputs) -> str:
+    return str(inputs["bucket"])
+
+
+def _create_bucket(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    name = inputs["bucket"]
+    location = (
+        {}
+        if aws.region == "us-east-1"
+        else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+    )
+    aws.call("s3", "create_bucket", Bucket=name, **location)
+    return name, _update_bucket(aws, name, inputs, {})
+
+
+def _update_bucket(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del outputs
+    if inputs.get("tags"):
+        aws.call("s3", "put_bucket_tagging", Bucket=id_, Tagging={"TagSet": tag_list(inputs)})
+    return {
+        **inputs,
+        "arn": f"arn:aws:s3:::{id_}",
+        "bucketDomainName": f"{id_}.s3.amazonaws.com",
+        "bucketRegionalDomainName": f"{id_}.s3.{aws.region}.amazonaws.com",
+        "region": aws.region,
+    }
+
+
+def _delete_bucket(aws: Aws, id_: str, outputs: Outputs) -> None:
+    if outputs.get("forceDestroy"):
+        pages = aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=id_)
+        for page in pages:
+            for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                aws.call(
+                    "s3",
+                    "delete_object",
+                    Bucket=id_,
+                    Key=entry["Key"],
+                    VersionId=entry["VersionId"],
+                )
+    aws.call("s3", "delete_bucket", Bucket=id_)
+
+
+def _put_object(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    source = inputs.get("source")
+    body = content_of(source) if is_asset(source) else str(inputs.get("content", "")).encode()
+    optional = {"ContentType": inputs["contentType"]} if inputs.get("contentType") else {}
+    answer = aws.call(
+        "s3", "put_object", Bucket=inputs["bucket"], Key=inputs["key"], Body=body, **optional
+    )
+    outputs = {k: v for k, v in inputs.items() if k != "source"}
+    outputs |= {"versionId": answer.get("VersionId", ""), "etag": answer["ETag"].strip('"')}
+    return inputs["key"], outputs
+
+
+def _update_object(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del id_, outputs
+    return _put_object(aws, inputs)[1]
+
+
+def _delete_object(aws: Aws, id_: str, outputs: Outputs) -> None:
+    aws.call("s3", "delete_object", Bucket=outputs["bucket"], Key=id_)
+
+
+def _notification(inputs: Inputs) -> dict[str, Any]:
+    unknown = set(inputs) - {"bucket", "eventbridge"}
+    if unknown:
+        raise ResourceError(f"BucketNotification: {', '.join(sorted(unknown))} is not supported")
+    configuration: dict[str, Any] = (
+        {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+    )
+    return {"Bucket": inputs["bucket"], "NotificationConfiguration": configuration}
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:s3/bucket:Bucket": ResourceType(
+        _create_bucket, _delete_bucket, _update_bucket, frozenset({"bucket"})
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": put(
+        "s3",
+        "put_bucket_versioning",
+        lambda i: {
+            "Bucket": i["bucket"],
+            "VersioningConfiguration": {"Status": i["versioningConfiguration"]["status"]},
+        },
+        _bucket_of,
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": put(
+        "s3",
+        "put_bucket_encryption",
+        lambda i: {
+            "Bucket": i["bucket"],
+            "ServerSideEncryptionConfiguration": {"Rules": i["rules"]},
+        },
+        _bucket_of,
+        delete="delete_bucket_encryption",
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": put(
+        "s3",
+        "put_public_access_block",
+        lambda i: {
+            "Bucket": i["bucket"],
+            "PublicAccessBlockConfiguration": {k: v for k, v in i.items() if k != "bucket"},
+        },
+        _bucket_of,
+        delete="delete_public_access_block",
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": put(
+        "s3",
+        "put_bucket_ownership_controls",
+        lambda i: {"Bucket": i["bucket"], "OwnershipControls": {"Rules": [i["rule"]]}},
+        _bucket_of,
+        delete="delete_bucket_ownership_controls",
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": put(
+        "s3",
+        "put_bucket_lifecycle_configuration",
+        lambda i: {"Bucket": i["bucket"], "LifecycleConfiguration": {"Rules": i["rules"]}},
+        _bucket_of,
+        delete="delete_bucket_lifecycle",
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": put(
+        "s3",
+        "put_bucket_policy",
+        lambda i: {"Bucket": i["bucket"], "Policy": i["policy"]},
+        _bucket_of,
+        delete="delete_bucket_policy",
+    ),
+    "aws:s3/bucketNotification:BucketNotification": put(
+        "s3", "put_bucket_notification_configuration", _notification, _bucket_of
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": ResourceType(
+        _put_object, _delete_object, _update_object, frozenset({"bucket", "key"})
+    ),
+}

@@ -1,0 +1,126 @@
+"""The operations of training jobs.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.errors import ValidationError
+from localcloud.protocol import operation
+from localcloud.routing import Scope
+from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
+from localcloud.sagemaker.tags import Tags, page, without_tags
+from localcloud.sagemaker.training import TrainingEngine
+from localcloud.store import Collection
+
+
+class TrainingApi:
+    """Training jobs."""
+
+    def __init__(self, cloud: Cloud, tags: Tags) -> None:
+        self._cloud = cloud
+        self._tags = tags
+        self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
+        self.engine = TrainingEngine(cloud, self.jobs)
+
+    @operation("CreateTrainingJob")
+    def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["TrainingJobName"]
+        arn = scope.arn("sagemaker", f"training-job/{name}".lower())
+        if arn in self.jobs:
+            raise ValidationError(
+                "Training job names must be unique within an AWS account and "
+                f"region, and a job named {name} already exists.",
+                "ResourceInUse",
+            )
+        if not params["AlgorithmSpecification"].get("TrainingImage"):
+            raise ValidationError(
+                "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
+                "AWS's built-in algorithms."
+            )
+        for channel in params.get("InputDataConfig", []):
+            if "S3DataSource" not in channel["DataSource"]:
+                raise ValidationError(
+                    f"Channel {channel['ChannelName']}: only an S3DataSource is supported."
+                )
+        now = self._cloud.clock.now()
+        job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
+        self._tags.add(arn, params.get("Tags"))
+        self.engine.start(job)
+        return {"TrainingJobArn": arn}
+
+    @operation("DescribeTrainingJob")
+    def describe_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        job = self._job(scope, params["TrainingJobName"])
+        end = job.training_end
+        result: dict[str, Any] = {
+            **without_tags(job.request),
+            "TrainingJobArn": job.arn,
+            "TrainingJobStatus": job.status,
+            "SecondaryStatus": job.transitions[-1].status,
+            "FailureReason": job.failure_reason,
+            "CreationTime": job.created,
+            "LastModifiedTime": job.modified,
+            "TrainingStartTime": job.training_start,
+            "TrainingEndTime": end,
+            "SecondaryStatusTransitions": [
+                {
+                    "Status": step.status,
+                    "StartTime": step.start,
+                    "EndTime": step.end,
+                    "StatusMessage": step.message,
+                }
+                for step in job.transitions
+            ],
+        }
+        if job.model_artifacts:
+            result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
+        if job.metrics:
+            result["FinalMetricDataList"] = [
+                {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
+                for m in job.metrics.values()
+            ]
+        if end is not None and job.training_start is not None:
+            seconds = max(int((end - job.training_start).total_seconds()), 1)
+            result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        return result
+
+    @operation("StopTrainingJob")
+    def stop_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        job = self._job(scope, params["TrainingJobName"])
+        if job.status is not TrainingJobStatus.IN_PROGRESS:
+            raise ValidationError(
+                f"The request was rejected because the training job is in status {job.status}."
+            )
+        self.engine.stop(job)
+        return {}
+
+    @operation("ListTrainingJobs")
+    def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        wanted = params.get("StatusEquals")
+        jobs = [
+            job for job in page(self.jobs.values(), scope, params) if wanted in (None, job.status)
+        ]
+        return {
+            "TrainingJobSummaries": [
+                {
+                    "TrainingJobName": job.name,
+                    "TrainingJobArn": job.arn,
+                    "CreationTime": job.created,
+                    "TrainingEndTime": job.training_end,
+                    "LastModifiedTime": job.modified,
+                    "TrainingJobStatus": job.status,
+                    "SecondaryStatus": job.transitions[-1].status,
+                }
+                for job in jobs
+            ]
+        }
+
+    def _job(self, scope: Scope, name: str) -> TrainingJob:
+        job = self.jobs.get(scope.arn("sagemaker", f"training-job/{name}".lower()))
+        if job is None:
+            raise ValidationError("Requested resource not found.", "ValidationException")
+        return job

@@ -25,6 +25,10 @@ class AwsError(Exception):
             self.status = status
 
 
+class IllegalTransition(RuntimeError):
+    """A bug of ours: a state machine was asked for a step that its table does not have."""
+
+
 class ValidationError(AwsError):
     """A request that breaks the service model or a documented rule."""
 

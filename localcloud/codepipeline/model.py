@@ -16,6 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from localcloud.errors import IllegalTransition
+
 
 class ExecutionStatus(StrEnum):
     """Status of a pipeline execution."""
@@ -63,10 +65,6 @@ EXECUTION_TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.SUCCEEDED: frozenset(),
     ExecutionStatus.SUPERSEDED: frozenset(),
 }
-
-
-class IllegalTransition(RuntimeError):
-    """A bug in this package: a state machine was asked for a step it does not have."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from localcloud.errors import IllegalTransition
+
 
 class TrainingJobStatus(StrEnum):
     """Status of a training job."""
@@ -55,10 +57,6 @@ ENDPOINT_TRANSITIONS: dict[EndpointStatus, frozenset[EndpointStatus]] = {
     EndpointStatus.FAILED: frozenset({EndpointStatus.DELETING}),
     EndpointStatus.DELETING: frozenset(),
 }
-
-
-class IllegalTransition(RuntimeError):
-    """A bug in this package: a state machine was asked for a step it does not have."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from localcloud.codepipeline.model import (
     ActionStatus,
     Execution,
     ExecutionStatus,
-    IllegalTransition,
     Pipeline,
     StageRun,
     StageStatus,
@@ -30,6 +29,7 @@ from localcloud.codepipeline.plan import (
     Step,
     plan,
 )
+from localcloud.errors import IllegalTransition
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"

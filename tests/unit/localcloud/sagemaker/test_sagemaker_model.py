@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from localcloud.errors import IllegalTransition
 from localcloud.sagemaker.model import (
     Endpoint,
     EndpointStatus,
-    IllegalTransition,
     SecondaryTransition,
     TrainingJob,
     TrainingJobStatus,

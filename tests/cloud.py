@@ -183,6 +183,7 @@ def train():
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    sick = False
     wbufsize = -1  # one write an answer, or the client waits for a delayed acknowledgement
     def log_message(self, *args):
         pass
@@ -193,11 +194,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
-        self.reply(200, b"")
+        self.reply(500 if Handler.sick else 200, b"")
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body == b"exit":
             os._exit(9)
+        if body == b"sicken":
+            Handler.sick = True
         if body == b"error":
             return self.reply(500, b"it broke")
         if body == b"pid":

@@ -35,6 +35,8 @@ log = logging.getLogger("localcloud.sagemaker")
 
 _HEALTH_SECONDS = 480.0
 _WATCH_SECONDS = 0.5
+# Health checks that an instance may miss in a row before it is replaced.
+_MISSED_PINGS = 3
 # How many servers may be starting at once: more only fight for the same cores.
 _STARTING_AT_ONCE = 2
 
@@ -125,22 +127,32 @@ class HostingEngine:
         self._cloud.spawn(f"delete {endpoint.name}", self._delete(endpoint, forget))
 
     async def watch(self) -> None:
-        """For ever: replace instances whose process died."""
+        """For ever: replace instances whose process died or that miss their health checks."""
         while True:
             await wall_sleep(_WATCH_SECONDS)
             for arn, fleets in list(self._fleets.items()):
                 endpoint = self._endpoints.get(arn)
-                if endpoint is None or endpoint.status is not EndpointStatus.IN_SERVICE:
-                    continue
-                for fleet in fleets.values():
-                    dead = [i for i in fleet.instances if not i.alive]
-                    fleet.instances = [i for i in fleet.instances if i.alive]
-                    if dead:
-                        log.warning("%s: replacing %d dead instances", endpoint.name, len(dead))
-                        try:
-                            await self._grow(scope_of_arn(arn), endpoint, fleet)
-                        except HostingFailed as error:
-                            log.error("%s: %s", endpoint.name, error)
+                if endpoint is not None and endpoint.status is EndpointStatus.IN_SERVICE:
+                    for fleet in fleets.values():
+                        await self._replace_unhealthy(endpoint, fleet)
+
+    async def _replace_unhealthy(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        async def check(instance: Instance) -> None:
+            healthy = instance.alive and await instance.ping(self.http)
+            instance.missed_pings = 0 if healthy else instance.missed_pings + 1
+
+        await asyncio.gather(*(check(instance) for instance in fleet.instances))
+        bad = [i for i in fleet.instances if not i.alive or i.missed_pings >= _MISSED_PINGS]
+        if not bad:
+            return
+        fleet.instances = [instance for instance in fleet.instances if instance not in bad]
+        log.warning("%s: replacing %d unhealthy instances", endpoint.name, len(bad))
+        for instance in bad:
+            instance.child.kill()
+        try:
+            await self._grow(scope_of_arn(endpoint.arn), endpoint, fleet)
+        except HostingFailed as error:
+            log.error("%s: %s", endpoint.name, error)
 
     async def _create(self, endpoint: Endpoint) -> None:
         fleets: dict[str, Fleet] = {}

@@ -29,12 +29,14 @@ class Instance:
 
     Attributes:
         in_flight: requests it is answering now.
+        missed_pings: how many health checks in a row it has not answered.
     """
 
     def __init__(self, child: Child, port: int, last_lines: deque[str]) -> None:
         self.child = child
         self.port = port
         self.in_flight = 0
+        self.missed_pings = 0
         self.number = next(_numbers)
         self.url = f"http://127.0.0.1:{port}"
         self._last_lines = last_lines

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, configured_url, local_cloud, wait_for, zip_of
+from tests.cloud import (
+    TestCloud,
+    configured_url,
+    local_cloud,
+    push_container,
+    tar_of,
+    wait_for,
+    zip_of,
+)
 
 pytestmark = pytest.mark.emulator_only
 
@@ -62,6 +72,43 @@ def test_a_waiting_approval_keeps_its_token_through_a_kill(tmp_path: Path) -> No
             return bool(found["pipelineExecutionSummaries"][0]["status"] == "Succeeded")
 
         wait_for("the pipeline", status)
+
+
+def test_an_endpoint_comes_back_after_a_kill_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to kill")
+    with local_cloud(state_dir=tmp_path) as cloud:
+        image = push_container(cloud, "kept")
+        s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+        s3.create_bucket(Bucket="bucket")
+        body = tar_of({"answer.txt": "kept"}, mode="w:gz")
+        s3.put_object(Bucket="bucket", Key="model.tar.gz", Body=body)
+        sagemaker.create_model(
+            ModelName="kept",
+            ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
+            PrimaryContainer={"Image": image, "ModelDataUrl": "s3://bucket/model.tar.gz"},
+        )
+        variant = {"VariantName": "AllTraffic", "ModelName": "kept", "InitialInstanceCount": 1}
+        variant["InstanceType"] = "ml.m5.large"
+        sagemaker.create_endpoint_config(EndpointConfigName="kept", ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
+        server = int(wait_for("the endpoint", lambda: _ask(cloud, b"pid")))
+        assert cloud.pid is not None
+        os.kill(cloud.pid, signal.SIGKILL)
+        if shutil.which("setpriv"):
+            wait_for("the server to die", lambda: not Path(f"/proc/{server}").exists(), 10)
+    with local_cloud(state_dir=tmp_path) as cloud:
+        assert wait_for("the endpoint again", lambda: _ask(cloud, b"x")) == "kept:x"
+
+
+def _ask(cloud: TestCloud, body: bytes) -> str | None:
+    try:
+        answer = cloud.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="kept", Body=body, ContentType="text/csv"
+        )
+    except ClientError:
+        return None
+    return str(answer["Body"].read().decode())
 
 
 def _token(cloud: TestCloud) -> str | None:

@@ -364,6 +364,23 @@ def test_an_instance_that_dies_is_replaced(
     assert wait_for("another process", other, 30) != before
 
 
+@pytest.mark.aws_documented(HOSTING)
+def test_an_instance_that_misses_its_health_checks_is_replaced(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "sick", config(sagemaker, image))
+    before = ask("sick", "pid")
+    ask("sick", "sicken")
+
+    def other() -> bool:
+        try:
+            return ask("sick", "pid") != before
+        except ClientError:
+            return False
+
+    wait_for("another process", other, 30)
+
+
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html"
 )

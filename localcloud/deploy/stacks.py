@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from localcloud.deploy.engine import Change, Deployment, Listener
+from localcloud.deploy.errors import DeployError
 from localcloud.deploy.project import load
 from localcloud.deploy.state import StateStore
 from localcloud.deploy.types import Aws
@@ -24,9 +25,13 @@ def up(
     Raises:
         DeployError: it did not work; what was made stays in the state for the next try.
     """
-    from localcloud.deploy import monitor
-
     project = load(directory, stack)
+    try:
+        from localcloud.deploy import monitor
+    except ModuleNotFoundError as error:
+        raise DeployError(
+            f"running a Pulumi program needs {error.name}: pip install 'mlops-lab[deploy]'"
+        ) from None
     store = StateStore(endpoint_url)
     region = project.configuration.get("aws:region", DEFAULT_REGION)
     # The program builds its provider for this endpoint, as it would under `pulumi up`.

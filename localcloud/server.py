@@ -131,6 +131,7 @@ async def serve(port: int, speed: float, state_dir: Path | None) -> None:
         http="httptools",
         lifespan="off",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=2,
     )

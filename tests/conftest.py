@@ -39,3 +39,17 @@ def fast_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
         yield started
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+PROVENANCE = {"aws_documented", "botocore_modelled", "emulator_only"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test of emulated behaviour that does not say where the behaviour is from."""
+    for item in items:
+        marks = [mark.name for mark in item.iter_markers() if mark.name in PROVENANCE]
+        if len(marks) != 1 and item.path.parent.name in ("api", "e2e"):
+            raise pytest.UsageError(
+                f"{item.nodeid} carries {marks or 'no mark'}; it must carry exactly one of "
+                f"{', '.join(sorted(PROVENANCE))}"
+            )

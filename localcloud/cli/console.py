@@ -127,5 +127,6 @@ def post(url: str, body: bytes) -> bytes:
         raise CommandError(message) from None
     except OSError as error:
         raise CommandError(
-            f"no local cloud answers at {url}: {error}; start it with: localcloud start"
+            f"no local cloud answers at {url} ({getattr(error, 'reason', error)}); "
+            "start it with: localcloud start"
         ) from None

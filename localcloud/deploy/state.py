@@ -76,6 +76,7 @@ class StateStore:
             raise DeployError(f"the stack state could not be kept: {error}") from None
         except OSError as error:
             raise DeployError(
-                f"no local cloud answers at {self._base.rsplit('/', 2)[0]}: {error}; "
+                f"no local cloud answers at {self._base.rsplit('/', 2)[0]} "
+                f"({getattr(error, 'reason', error)}); "
                 "start it with: localcloud start"
             ) from None

@@ -19,6 +19,7 @@ from localcloud.cloudformation.template import (
     creation_order,
     dependencies,
     parse,
+    scalar_text,
 )
 from localcloud.routing import scope_of_arn
 from localcloud.store import Collection
@@ -362,7 +363,7 @@ def _outputs(template: Template, renderer: Renderer) -> list[dict[str, str]]:
     for name, declared in template.document.get("Outputs", {}).items():
         if "Condition" in declared and not renderer.condition(declared["Condition"]):
             continue
-        output = {"OutputKey": name, "OutputValue": str(renderer.render(declared["Value"]))}
+        output = {"OutputKey": name, "OutputValue": scalar_text(renderer.render(declared["Value"]))}
         if declared.get("Description"):
             output["Description"] = declared["Description"]
         outputs.append(output)

@@ -17,6 +17,7 @@ from typing import Any
 
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
+from localcloud.cloudformation.template import scalar_text
 from localcloud.protocol import input_shape
 from localcloud.routing import Scope
 
@@ -92,7 +93,7 @@ def coerced(shape: Any, value: Any) -> Any:
         if kind == "boolean":
             return value.lower() == "true"
     elif kind == "string" and isinstance(value, (int, float)):
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        return scalar_text(value)
     return value
 
 

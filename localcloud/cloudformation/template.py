@@ -111,7 +111,7 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
         if name in given:
             value = given[name]
         elif "Default" in declared:
-            value = _text(declared["Default"])
+            value = scalar_text(declared["Default"])
         else:
             missing.append(name)
             continue
@@ -123,7 +123,7 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
 
 
 def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
-    allowed = [_text(v) for v in declared.get("AllowedValues", [])]
+    allowed = [scalar_text(v) for v in declared.get("AllowedValues", [])]
     if allowed and value not in allowed:
         raise TemplateError(
             f"Parameter '{name}' must be one of AllowedValues: [{', '.join(allowed)}]; "
@@ -155,7 +155,7 @@ def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
             )
 
 
-def _text(value: Any) -> str:
+def scalar_text(value: Any) -> str:
     """Return a scalar as CloudFormation writes it: a boolean in lower case."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -250,7 +250,7 @@ class Renderer:
                 return self._sub(argument)
             case "Fn::Join":
                 delimiter, items = argument
-                return str(delimiter).join(_text(item) for item in self._render(items))
+                return str(delimiter).join(scalar_text(item) for item in self._render(items))
             case "Fn::Select":
                 index, items = argument
                 return self._render(items)[int(self._render(index))]
@@ -284,11 +284,11 @@ class Renderer:
                 return f"${{{name}}}"
             name = name.strip()
             if name in extra:
-                return _text(self._render(extra[name]))
+                return scalar_text(self._render(extra[name]))
             if "." in name and name.split(".", 1)[0] in self._resources:
                 logical_id, attribute = name.split(".", 1)
-                return _text(self._lookup(logical_id, attribute))
-            return _text(self._ref(name))
+                return scalar_text(self._lookup(logical_id, attribute))
+            return scalar_text(self._ref(name))
 
         return _SUB.sub(replace, str(text))
 
@@ -300,7 +300,7 @@ class Renderer:
                     return self.condition(argument)
                 case "Fn::Equals":
                     left, right = (self._render(side) for side in argument)
-                    return _text(left) == _text(right)
+                    return scalar_text(left) == scalar_text(right)
                 case "Fn::And":
                     return all(self._truth(part) for part in argument)
                 case "Fn::Or":

@@ -188,6 +188,17 @@ def test_wrong_parameters_are_refused(
         stacks.create(body, Parameters=given)
 
 
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html"
+)
+def test_an_output_is_text_and_a_boolean_is_in_lower_case(stacks: Stacks) -> None:
+    outputs = {"Flag": {"Value": True}, "Name": {"Value": {"Ref": "A"}}}
+    body = {"Resources": {"A": group("/stack/outputs")}, "Outputs": outputs}
+    stack = stacks.settled(stacks.create(json.dumps(body)))
+    found = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert found == {"Flag": "true", "Name": "/stack/outputs"}
+
+
 @pytest.mark.botocore_modelled
 def test_a_missing_stack_is_a_validation_error(stacks: Stacks) -> None:
     with pytest.raises(ClientError) as caught:

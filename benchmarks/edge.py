@@ -20,29 +20,17 @@ import tempfile
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import boto3
+
+from localcloud.cli.console import client
 
 ROOT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 ROW = b"5.1,3.5,1.4,0.2"
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/sagemaker/aws4_request, "
     "SignedHeaders=host, Signature=0"
 )
-
-
-def client(service: str, url: str) -> Any:
-    """Return a client of the local cloud."""
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 async def load(url: str, seconds: float, connections: int) -> dict[str, float]:

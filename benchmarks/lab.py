@@ -20,10 +20,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import boto3
+from localcloud.cli.console import client
 
 ROOT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 
 
 def rss_mebibytes(pid: int) -> float:
@@ -70,17 +69,6 @@ def one_run() -> dict[str, float]:
         process.terminate()
         process.wait(20)
     return figures
-
-
-def client(service: str, url: str) -> Any:
-    """Return a client of the local cloud."""
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def _deploy(url: str) -> None:

@@ -29,6 +29,7 @@ from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
 from localcloud.logs import LogSink
 from localcloud.metrics import InvocationMeter
+from localcloud.operations import implemented
 from localcloud.passive import Passive
 from localcloud.protocol import (
     Operation,
@@ -99,17 +100,12 @@ class Gateway:
         }
         runtime = Runtime(self._sagemaker.hosting, self._sagemaker.endpoints, self._meter)
         self._chain: list[Handler] = [
-            InternalRoutes(cloud, self.operations(), shut_down).handle,
+            InternalRoutes(cloud, implemented(), shut_down).handle,
             runtime.handle,
             self._functions.handle,
             self._answer_live,
             passive.handle,
         ]
-
-    def operations(self) -> dict[str, list[str]]:
-        """Return the operations of the live services, by service."""
-        live = {service: sorted(table) for service, table in self._live.items()}
-        return {**live, "sagemaker-runtime": ["InvokeEndpoint"], "lambda": ["Invoke"]}
 
     async def start(self) -> None:
         """Start the services' background work and take up what a restart interrupted."""

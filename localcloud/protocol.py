@@ -4,7 +4,7 @@ Parsing and serialising are moto's (they derive from botocore's shapes); the con
 neither checks (patterns, enums, lengths) are checked here, so that what AWS refuses is refused.
 A service never sees HTTP: it gets a dictionary that fits the model and returns one.
 
-moto is imported where it is used: it takes half a second, in which the edge already answers.
+moto is imported at the first use: it takes half a second, in which the edge already answers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -70,14 +71,30 @@ def implemented_by(service: type) -> dict[str, str]:
     return {attribute: name for attribute, name in marked.items() if name is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class _Moto:
+    """What is used of moto: models, and what reads and writes by them."""
+
+    service_model: Callable[[str], Any]
+    parsers: dict[str, Any]
+    serializer: Callable[[str, str], Any]
+
+
+@cache
+def _moto() -> _Moto:
+    """Import moto, at the first request that needs it."""
+    with IMPORT_OF_MOTO:
+        from moto.core.parse import PROTOCOL_PARSERS
+        from moto.core.serialize import get_serializer_class
+        from moto.core.utils import get_service_model
+
+    return _Moto(get_service_model, PROTOCOL_PARSERS, get_serializer_class)
+
+
 @cache
 def service_model(service: str) -> Any:
     """Return botocore's model of a service (in moto's wrapper)."""
-    with IMPORT_OF_MOTO:
-        from moto.core import parse, serialize  # noqa: F401 - so that no later import is a first
-        from moto.core.utils import get_service_model
-
-    return get_service_model(service)
+    return _moto().service_model(service)
 
 
 @cache
@@ -126,9 +143,7 @@ def parse(request: Request, name: str) -> dict[str, Any]:
             raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise AwsError("SerializationException", "The body must be a JSON object.")
-    from moto.core.parse import PROTOCOL_PARSERS
-
-    parser = PROTOCOL_PARSERS[protocol_of(request.service)](operation_model)
+    parser = _moto().parsers[protocol_of(request.service)](operation_model)
     try:
         parsed = parser.parse(
             {
@@ -161,9 +176,7 @@ def serialise(service: str, name: str, result: dict[str, Any]) -> Response:
     """Return the HTTP response for an operation's result."""
     model = service_model(service)
     operation_model = model.operation_model(name)
-    from moto.core.serialize import get_serializer_class
-
-    serializer = get_serializer_class(service, protocol_of(service))(operation_model)
+    serializer = _moto().serializer(service, protocol_of(service))(operation_model)
     serialised = serializer.serialize(result)
     headers = {str(k): str(v) for k, v in serialised["headers"].items()}
     headers["x-amzn-requestid"] = str(uuid.uuid4())

@@ -19,8 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from localcloud.clock import wall_sleep
-
 log = logging.getLogger("localcloud.runner")
 
 LineSink = Callable[[str], None]
@@ -30,6 +28,7 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH"
 # Set on the whole machine where the processor needs it; a child's numbers depend on it.
 _INHERITED_PREFIXES = ("OPENBLAS_",)
 _LINE_LIMIT_BYTES = 1 << 20
+_CLOSE_GRACE_SECONDS = 2.0
 
 
 def base_environment() -> dict[str, str]:
@@ -167,13 +166,4 @@ class Runner:
 
     async def close(self) -> None:
         """End every child that still runs."""
-        children = list(self._children)
-        for child in children:
-            child.terminate()
-        for _ in range(40):
-            if all(child.returncode is not None for child in children):
-                return
-            await wall_sleep(0.05)
-        for child in children:
-            child.kill()
-        await asyncio.gather(*(child.exited.wait() for child in children))
+        await asyncio.gather(*(child.stop(_CLOSE_GRACE_SECONDS) for child in self._children))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +19,8 @@ from typing import Any, TypeVar
 import localstack_client.session
 import pytest
 from botocore.config import Config
+
+from tests.archives import tar_of
 
 T = TypeVar("T")
 
@@ -140,26 +139,6 @@ def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 60.0) ->
     raise AssertionError(f"waited {seconds:g} s in vain for {what}")
 
 
-def zip_of(files: dict[str, str | bytes]) -> bytes:
-    """Return a zip archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def tar_of(files: dict[str, str], mode: str = "w") -> bytes:
-    """Return a tar archive."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content.encode())
-            archive.addfile(info, io.BytesIO(content.encode()))
-    return buffer.getvalue()
-
-
 # A container of the SageMaker contract in the standard library: quick to start, easy to break.
 CONTAINER = """
 import json, os, pathlib, signal, sys, time
@@ -240,3 +219,21 @@ def push_container(cloud: TestCloud, repository: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(json.loads(answer.read())["uri"])
+
+
+def make_config(
+    sagemaker: Any, name: str, image: str, model_url: str, *, instances: int = 1, **env: str
+) -> None:
+    """Create a model and an endpoint configuration of one variant, both of this name."""
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
+        PrimaryContainer={"Image": image, "ModelDataUrl": model_url, "Environment": env},
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": instances,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])

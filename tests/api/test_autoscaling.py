@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, push_container, tar_of, wait_for
+from tests.archives import tar_of
+from tests.cloud import TestCloud, make_config, push_container, wait_for
 
 TRACKING = (
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
@@ -33,18 +34,7 @@ def endpoint(fast_cloud: TestCloud) -> Iterator[TestCloud]:
     s3.create_bucket(Bucket=BUCKET)
     body = tar_of({"answer.txt": "x"}, mode="w:gz")
     s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=body)
-    sagemaker.create_model(
-        ModelName="scaled",
-        ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
-        PrimaryContainer={"Image": image, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"},
-    )
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": "scaled",
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-    }
-    sagemaker.create_endpoint_config(EndpointConfigName="scaled", ProductionVariants=[variant])
+    make_config(sagemaker, "scaled", image, f"s3://{BUCKET}/model.tar.gz")
     sagemaker.create_endpoint(EndpointName="scaled", EndpointConfigName="scaled")
     wait_for("the endpoint", lambda: status(fast_cloud) == "InService", 30)
     yield fast_cloud

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TRUST, TestCloud, wait_for, zip_of
+from tests.archives import zip_of
+from tests.cloud import TRUST, TestCloud, wait_for
 
 BUCKET = "pipeline-tests"
 ROLE = "arn:aws:iam::000000000000:role/pipeline"

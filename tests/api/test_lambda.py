@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TRUST, TestCloud, wait_for, zip_of
+from tests.archives import zip_of
+from tests.cloud import TRUST, TestCloud, wait_for
 
 INVOKE = "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"
 HANDLERS = """

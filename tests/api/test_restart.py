@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.archives import tar_of, zip_of
 from tests.cloud import (
     TestCloud,
     configured_url,
     local_cloud,
+    make_config,
     push_container,
-    tar_of,
     wait_for,
-    zip_of,
 )
 
 pytestmark = pytest.mark.emulator_only
@@ -83,14 +83,7 @@ def test_an_endpoint_comes_back_after_a_kill_and_leaves_no_process_behind(tmp_pa
         s3.create_bucket(Bucket="bucket")
         body = tar_of({"answer.txt": "kept"}, mode="w:gz")
         s3.put_object(Bucket="bucket", Key="model.tar.gz", Body=body)
-        sagemaker.create_model(
-            ModelName="kept",
-            ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
-            PrimaryContainer={"Image": image, "ModelDataUrl": "s3://bucket/model.tar.gz"},
-        )
-        variant = {"VariantName": "AllTraffic", "ModelName": "kept", "InitialInstanceCount": 1}
-        variant["InstanceType"] = "ml.m5.large"
-        sagemaker.create_endpoint_config(EndpointConfigName="kept", ProductionVariants=[variant])
+        make_config(sagemaker, "kept", image, "s3://bucket/model.tar.gz")
         sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
         server = int(wait_for("the endpoint", lambda: _ask(cloud, b"pid")))
         assert cloud.pid is not None

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, push_container, tar_of, wait_for
+from tests.archives import tar_of
+from tests.cloud import TestCloud, make_config, push_container, wait_for
 
 BUCKET = "sagemaker-tests"
 ROLE = "arn:aws:iam::000000000000:role/service-role/sagemaker"
@@ -88,22 +89,8 @@ def finished(sagemaker: Any, name: str) -> Any:
 
 def config(sagemaker: Any, image: str, answer: str = "one", instances: int = 1, **env: str) -> str:
     name = f"config-{next(_numbers)}"
-    sagemaker.create_model(
-        ModelName=name,
-        ExecutionRoleArn=ROLE,
-        PrimaryContainer={
-            "Image": image,
-            "ModelDataUrl": f"s3://{BUCKET}/{answer}/model.tar.gz",
-            "Environment": env,
-        },
-    )
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": name,
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": instances,
-    }
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    url = f"s3://{BUCKET}/{answer}/model.tar.gz"
+    make_config(sagemaker, name, image, url, instances=instances, **env)
     return name
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import ROOT, zip_of
+from tests.archives import zip_of
+from tests.cloud import ROOT
 from tests.e2e.conftest import Lab, localcloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]

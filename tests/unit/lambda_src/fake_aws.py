@@ -6,7 +6,6 @@ refuse by shape fails here too.
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -155,15 +154,6 @@ class FakeAws:
 
     def _InvokeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Body": io.BytesIO(self.endpoint(params["Body"].decode()).encode())}
-
-
-def zipped(files: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip of some files."""
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return body.getvalue()
 
 
 def location(name: str, key: str) -> dict[str, Any]:

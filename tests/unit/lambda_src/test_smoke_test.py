@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from lambda_src.smoke_test import handler
-from tests.unit.lambda_src.fake_aws import AwsError, FakeAws, pipeline_event, zipped
+from tests.archives import zip_of
+from tests.unit.lambda_src.fake_aws import AwsError, FakeAws, pipeline_event
 
 PARAMETERS = {"endpointName": "iris-model-development", "minimumAccuracy": 0.75}
 ROWS = ["setosa,5.1,3.5", "virginica,6.3,3.3", "setosa,4.9,3.0", "versicolor,7.0,3.2"]
@@ -17,7 +18,7 @@ def dataset(aws: FakeAws) -> Callable[[bytes], None]:
     def put(body: bytes) -> None:
         aws.objects["artifacts", "pipeline/Dataset/abc"] = body
 
-    put(zipped({"train.csv": "", "validation.csv": "\n".join(ROWS) + "\n"}))
+    put(zip_of({"train.csv": "", "validation.csv": "\n".join(ROWS) + "\n"}))
     return put
 
 
@@ -92,7 +93,7 @@ def test_an_endpoint_that_refuses_fails_with_its_words(aws: FakeAws) -> None:
 
 
 def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
-    dataset(zipped({"iris/validation.csv": "a,1\n" * 200}))
+    dataset(zip_of({"iris/validation.csv": "a,1\n" * 200}))
     aws.endpoint = lambda rows: "a\n" * rows.count("\n")
     handler(pipeline_event(PARAMETERS), None)
     assert aws.success()["outputVariables"] == {"Accuracy": "1.0000", "Rows": "50"}
@@ -102,13 +103,13 @@ def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -
     ("body", "reason"),
     [
         (b"no zip", "artifact DatasetArtifact is not a zip file"),
-        (zipped({}), "artifact DatasetArtifact must hold one validation.csv, not 0"),
+        (zip_of({}), "artifact DatasetArtifact must hold one validation.csv, not 0"),
         (
-            zipped({"a/validation.csv": "x,1", "b/validation.csv": "x,1"}),
+            zip_of({"a/validation.csv": "x,1", "b/validation.csv": "x,1"}),
             "artifact DatasetArtifact must hold one validation.csv, not 2",
         ),
-        (zipped({"validation.csv": "\n\n"}), "validation.csv has no rows"),
-        (zipped({"validation.csv": b"\xff\xfe"}), "validation.csv is not readable text: "),
+        (zip_of({"validation.csv": "\n\n"}), "validation.csv has no rows"),
+        (zip_of({"validation.csv": b"\xff\xfe"}), "validation.csv is not readable text: "),
     ],
 )
 def test_a_dataset_without_rows_is_a_configuration_error(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import io
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +17,6 @@ from typing import Any
 JOB_NAME = "iris-model-20260101"
 JOB_ARN = f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{JOB_NAME}"
 _START_SECONDS = 30.0
-
-
-def make_zip(files: Mapping[str, str | bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
 
 
 def child_environment(**extra: str) -> dict[str, str]:

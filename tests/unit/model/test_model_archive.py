@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model.archive import read_archive, write_archive
 from model.errors import DatasetError
-from tests.unit.model.container import make_zip
+from tests.archives import zip_of
 
 ROWS = "yes,1,2\nno,8,9\n"
 NAMES = st.text(
@@ -70,7 +70,7 @@ def test_more_than_the_limit_is_never_unpacked() -> None:
 @pytest.mark.parametrize("name", ["/etc/passwd", "../train.csv", "a/../../b", "a\\b", "C:/x"])
 def test_an_entry_that_leaves_the_zip_is_refused(name: str) -> None:
     with pytest.raises(DatasetError, match="unsafe entry"):
-        read_archive(make_zip({"train.csv": ROWS, name: "x"}), "x.zip")
+        read_archive(zip_of({"train.csv": ROWS, name: "x"}), "x.zip")
 
 
 def test_a_symbolic_link_is_refused() -> None:
@@ -98,13 +98,13 @@ def test_a_symbolic_link_is_refused() -> None:
 )
 def test_a_description_that_does_not_fit_is_refused(description: str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        read_archive(make_zip({"train.csv": ROWS, "dataset.json": description}), "x.zip")
+        read_archive(zip_of({"train.csv": ROWS, "dataset.json": description}), "x.zip")
 
 
 def test_classes_keep_the_order_of_the_description() -> None:
-    content = make_zip({"train.csv": ROWS, "dataset.json": '{"classes": ["yes", "no"]}'})
+    content = zip_of({"train.csv": ROWS, "dataset.json": '{"classes": ["yes", "no"]}'})
     assert read_archive(content, "x.zip").classes == ("yes", "no")
-    assert read_archive(make_zip({"train.csv": ROWS}), "x.zip").classes == ("no", "yes")
+    assert read_archive(zip_of({"train.csv": ROWS}), "x.zip").classes == ("no", "yes")
 
 
 def test_text_in_another_encoding_is_refused_with_the_byte() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.model.container import JOB_ARN, JOB_NAME, TrainingResult, make_zip, train
+from tests.archives import zip_of
+from tests.unit.model.container import JOB_ARN, JOB_NAME, TrainingResult, train
 
 CONTRACT = (
     "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html"
@@ -129,7 +130,7 @@ def test_a_dataset_that_cannot_train_fails_the_job_with_the_reason(
     case: str, program: Path, tmp_path: Path
 ) -> None:
     content, reason = BAD_DATASETS[case]
-    data = content if isinstance(content, bytes) else make_zip(content)
+    data = content if isinstance(content, bytes) else zip_of(content)
     result = train(program, tmp_path, {"dataset": {"data.zip": data}})
     assert result.code == 1
     assert re.search(reason, result.failure), result.failure

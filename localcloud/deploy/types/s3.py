@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from localcloud.deploy.archives import content_of, is_asset
 from localcloud.deploy.errors import ResourceError
@@ -56,6 +57,8 @@ def _put_object(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     source = inputs.get("source")
     body = content_of(source) if is_asset(source) else str(inputs.get("content", "")).encode()
     optional = {"ContentType": inputs["contentType"]} if inputs.get("contentType") else {}
+    if inputs.get("tags"):
+        optional["Tagging"] = urlencode(inputs["tags"])
     answer = aws.call(
         "s3", "put_object", Bucket=inputs["bucket"], Key=inputs["key"], Body=body, **optional
     )

@@ -2,7 +2,7 @@
 
 moto keeps what it is told and answers from it; nothing happens by itself. Life (event delivery,
 alarm evaluation, Lambda invocation) is added by the services of this package. Every change to
-moto's behaviour is in `_mend`, and nowhere else.
+moto's behaviour is in `mends/`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
-from xml.etree import ElementTree
 
 from localcloud.errors import AwsError, NotImplementedByCloud
+from localcloud.mends import EventListener, apply
 from localcloud.protocol import IMPORT_OF_MOTO, serialise_error
 from localcloud.routing import Request, Response, Scope
 
@@ -29,7 +29,10 @@ log = logging.getLogger("localcloud.passive")
 
 # The services that moto serves here; any other answers 501.
 SERVICES = (
+    "budgets",
     "cloudwatch",
+    "codebuild",
+    "codecommit",
     "ecr",
     "events",
     "iam",
@@ -44,9 +47,8 @@ SERVICES = (
     "sts",
 )
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
-
-# (rule ARN, targets of the rule, event): an EventBridge rule has matched.
-EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
+# Services whose host names no region.
+_GLOBAL = ("budgets",)
 
 
 class Passive:
@@ -67,7 +69,7 @@ class Passive:
             from moto.core.botocore_stubber import BotocoreStubber
 
             self._stubber = BotocoreStubber()
-            _mend(self._on_event)
+            apply(self._on_event)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, where its backends may be touched."""
@@ -87,13 +89,14 @@ class Passive:
         from botocore.awsrequest import AWSPreparedRequest
         from moto.core.exceptions import ServiceException
 
-        host = f"{_HOST_OF_SERVICE.get(request.service, request.service)}"
-        region = request.scope.region
-        url = f"https://{host}.{region}.amazonaws.com{request.raw_path}"
+        host = _HOST_OF_SERVICE.get(request.service, request.service)
+        if request.service not in _GLOBAL:
+            host += f".{request.scope.region}"
+        url = f"https://{host}.amazonaws.com{request.raw_path}"
         if request.query:
             url += f"?{request.query}"
         headers = {k: v for k, v in request.headers.items() if k != "host"}
-        headers["host"] = f"{host}.{region}.amazonaws.com"
+        headers["host"] = f"{host}.amazonaws.com"
         headers["x-moto-account-id"] = request.scope.account
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
@@ -142,105 +145,3 @@ def backend(service: str, scope: Scope) -> Any:
         if "aws" in by_region and service in ("s3", "iam")
         else (by_region[scope.region])
     )
-
-
-def _mend(emit: EventListener) -> None:
-    """Change moto where a real client or our own services need more than it does."""
-    _mend_event_delivery(emit)
-    _mend_bucket_policies()
-    _mend_bucket_notifications()
-    _mend_alarms()
-
-
-def _mend_event_delivery(emit: EventListener) -> None:
-    """EventBridge: delivery is ours (events.py), only the matching stays moto's.
-
-    moto delivers to four kinds of target, and one that it does not know hides the ones after it.
-    """
-    from moto.events.models import Rule
-
-    def send_to_targets(
-        self: Any, original_event: dict[str, Any], transform_input: bool = True
-    ) -> None:
-        del transform_input
-        if self.state == "ENABLED" and self.event_pattern.matches_event(original_event):
-            emit(self.arn, list(self.targets), original_event)
-
-    Rule.send_to_targets = send_to_targets
-
-
-def _mend_bucket_policies() -> None:
-    """S3: a policy statement whose Condition does not hold is neutral (moto: a deny).
-
-    aws:SecureTransport holds, since the requests never leave this machine: else a TLS-only bucket
-    policy would lock its owner out.
-    """
-    from moto.iam.access_control import IAMPolicyStatement, PermissionResult
-
-    original = IAMPolicyStatement.is_action_permitted
-
-    def is_action_permitted(
-        self: Any,
-        action: str,
-        resource: str = "*",
-        principal: str | None = None,
-        incoming_condition_values: dict[str, str] | None = None,
-    ) -> Any:
-        values = {"aws:SecureTransport": "true", **(incoming_condition_values or {})}
-        condition = self._statement.get("Condition")
-        if condition and not _condition_holds(condition, values):
-            return PermissionResult.NEUTRAL
-        return original(self, action, resource, principal, values)
-
-    IAMPolicyStatement.is_action_permitted = is_action_permitted
-    IAMPolicyStatement._check_conditions = lambda self, values=None: _condition_holds(
-        self._statement.get("Condition", {}), values or {}
-    )
-
-
-def _mend_bucket_notifications() -> None:
-    """S3: GetBucketNotification returns EventBridgeConfiguration, which moto keeps but omits."""
-    from moto.s3.responses import S3Response
-
-    original = S3Response.get_bucket_notification
-
-    def get_bucket_notification(self: Any) -> Any:
-        answer = original(self)
-        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
-        if not kept or kept.event_bridge is None:
-            return answer
-        status, headers, body = answer
-        root = ElementTree.fromstring(body)  # noqa: S314 - moto's own answer
-        namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-        ElementTree.SubElement(root, f"{namespace}EventBridgeConfiguration")
-        return status, headers, ElementTree.tostring(root, encoding="unicode")
-
-    S3Response.get_bucket_notification = get_bucket_notification
-
-
-def _mend_alarms() -> None:
-    """CloudWatch: a new alarm is INSUFFICIENT_DATA, and a changed one keeps its state."""
-    from moto.cloudwatch.models import CloudWatchBackend
-
-    original = CloudWatchBackend.put_metric_alarm
-
-    def put_metric_alarm(self: Any, **settings: Any) -> Any:
-        before = self.alarms.get(settings["name"])
-        alarm = original(self, **settings)
-        alarm.state_value = before.state_value if before is not None else "INSUFFICIENT_DATA"
-        return alarm
-
-    CloudWatchBackend.put_metric_alarm = put_metric_alarm
-
-
-def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:
-    """Evaluate Bool and String conditions; a key that the request does not carry fails."""
-    for operator, keys in condition.items():
-        negated = "Not" in operator
-        for key, allowed in keys.items():
-            wanted = [str(v).lower() for v in (allowed if isinstance(allowed, list) else [allowed])]
-            actual = values.get(key)
-            matches = actual is not None and actual.lower() in wanted
-            if matches == negated:
-                return False
-    return True

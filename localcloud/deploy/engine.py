@@ -73,6 +73,12 @@ class Deployment:
                 "the local cloud cannot make this type; it can make: "
                 + ", ".join(sorted(t.rpartition(":")[2] for t in TYPES))
             )
+        refused = kind.refused(inputs)
+        if refused:
+            raise ResourceError(
+                f"the local cloud cannot honour the input {', '.join(refused)}; it knows: "
+                + ", ".join(sorted(kind.takes))
+            )
         wanted = described(inputs)
         before = self.stack.find(urn)
         if before is not None and before.inputs == wanted:

@@ -36,7 +36,7 @@ def up(
     region = project.configuration.get("aws:region", DEFAULT_REGION)
     # The program builds its provider for this endpoint, as it would under `pulumi up`.
     os.environ["AWS_ENDPOINT_URL"] = endpoint_url
-    deployment = Deployment(_aws(endpoint_url, region), store, store.load(stack), listener)
+    deployment = Deployment(aws_at(endpoint_url, region), store, store.load(stack), listener)
     outputs = monitor.run(project, deployment, store)
     deployment.finish(outputs)
     return deployment.changes, outputs
@@ -53,12 +53,13 @@ def down(stack: str, endpoint_url: str, listener: Listener) -> dict[Change, int]
     region = next(
         (r.outputs["region"] for r in state.resources if "region" in r.outputs), DEFAULT_REGION
     )
-    deployment = Deployment(_aws(endpoint_url, region), store, state, listener)
+    deployment = Deployment(aws_at(endpoint_url, region), store, state, listener)
     deployment.destroy()
     return deployment.changes
 
 
-def _aws(endpoint_url: str, region: str) -> Aws:
+def aws_at(endpoint_url: str, region: str) -> Aws:
+    """Return the clients of a local cloud."""
     session = boto3.session.Session()
     clients: dict[str, Any] = {}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
+from localcloud.deploy.stacks import aws_at
 from tests.cloud import TestCloud, wait_for
 
 BUCKET = "passive-mends"
@@ -116,3 +118,129 @@ def test_a_new_alarm_has_insufficient_data_and_then_follows_its_metric(cloud: Te
     )
     wait_for("ALARM", lambda: state() == "ALARM", 15)
     cloudwatch.delete_alarms(AlarmNames=["depth"])
+
+
+@pytest.mark.botocore_modelled
+def test_a_composite_alarm_is_told_from_a_metric_alarm(cloud: TestCloud) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_composite_alarm(
+        AlarmName="either",
+        AlarmRule="ALARM(one) OR ALARM(two)",
+        AlarmActions=["arn:aws:sns:us-east-1:000000000000:topic"],
+        ActionsSuppressor="maintenance",
+        ActionsSuppressorWaitPeriod=60,
+        ActionsSuppressorExtensionPeriod=30,
+    )
+    answer = cloudwatch.describe_alarms(
+        AlarmNames=["either"], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
+    )
+    assert answer["MetricAlarms"] == []
+    (alarm,) = answer["CompositeAlarms"]
+    assert alarm["AlarmRule"] == "ALARM(one) OR ALARM(two)"
+    assert alarm["StateValue"] == "INSUFFICIENT_DATA"
+    assert alarm["ActionsSuppressor"] == "maintenance"
+    assert alarm["ActionsSuppressorWaitPeriod"] == 60
+    cloudwatch.delete_alarms(AlarmNames=["either"])
+
+
+@pytest.mark.botocore_modelled
+def test_a_log_group_takes_and_loses_a_key(cloud: TestCloud) -> None:
+    logs = cloud.client("logs")
+    logs.create_log_group(logGroupName="/keyed")
+
+    def key() -> str | None:
+        (group,) = logs.describe_log_groups(logGroupNamePrefix="/keyed")["logGroups"]
+        found: str | None = group.get("kmsKeyId")
+        return found
+
+    logs.associate_kms_key(
+        logGroupName="/keyed", kmsKeyId="arn:aws:kms:us-east-1:000000000000:key/one"
+    )
+    assert key() == "arn:aws:kms:us-east-1:000000000000:key/one"
+    arn = "arn:aws:logs:us-east-1:000000000000:log-group:/keyed"
+    logs.disassociate_kms_key(resourceIdentifier=arn)
+    assert key() is None
+    logs.delete_log_group(logGroupName="/keyed")
+
+
+@pytest.mark.botocore_modelled
+def test_a_git_repository_has_real_timestamps_a_description_and_tags(cloud: TestCloud) -> None:
+    codecommit = cloud.client("codecommit")
+    made = codecommit.create_repository(repositoryName="git", tags={"a": "1"})
+    arn = made["repositoryMetadata"]["Arn"]
+    codecommit.update_repository_description(repositoryName="git", repositoryDescription="New")
+    kept = codecommit.get_repository(repositoryName="git")["repositoryMetadata"]
+    assert isinstance(kept["creationDate"], datetime)
+    assert kept["repositoryDescription"] == "New"
+    codecommit.tag_resource(resourceArn=arn, tags={"b": "2"})
+    codecommit.untag_resource(resourceArn=arn, tagKeys=["a"])
+    assert codecommit.list_tags_for_resource(resourceArn=arn)["tags"] == {"b": "2"}
+    names = [r["repositoryName"] for r in codecommit.list_repositories()["repositories"]]
+    assert names == ["git"]
+    codecommit.delete_repository(repositoryName="git")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ProjectSource.html"
+)
+def test_a_pipelines_build_project_has_no_location_and_can_be_updated(cloud: TestCloud) -> None:
+    codebuild = cloud.client("codebuild")
+    project = codebuild.create_project(
+        name="build",
+        source={"type": "CODEPIPELINE"},
+        artifacts={"type": "CODEPIPELINE"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole="arn:aws:iam::000000000000:role/build",
+    )["project"]
+    assert "location" not in project["source"]
+    assert (project["timeoutInMinutes"], project["queuedTimeoutInMinutes"]) == (60, 480)
+    codebuild.update_project(name="build", timeoutInMinutes=5)
+    (kept,) = codebuild.batch_get_projects(names=["build"])["projects"]
+    assert (kept["timeoutInMinutes"], kept["source"]) == (5, {"type": "CODEPIPELINE"})
+    codebuild.delete_project(name=project["arn"])
+    assert codebuild.list_projects()["projects"] == []
+
+
+@pytest.mark.botocore_modelled
+def test_a_budget_is_updated_tagged_and_names_its_subscribers(cloud: TestCloud) -> None:
+    # localstack-client does not know this service.
+    budgets = aws_at(cloud.url, "us-east-1").client("budgets")
+    account = "000000000000"
+    budget = {
+        "BudgetName": "month",
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "10", "Unit": "USD"},
+    }
+    notification = {
+        "NotificationType": "FORECASTED",
+        "ComparisonOperator": "GREATER_THAN",
+        "Threshold": 90.0,
+    }
+    subscriber = {"SubscriptionType": "EMAIL", "Address": "a@example.com"}
+    budgets.create_budget(
+        AccountId=account,
+        Budget=budget,
+        NotificationsWithSubscribers=[{"Notification": notification, "Subscribers": [subscriber]}],
+        ResourceTags=[{"Key": "a", "Value": "1"}],
+    )
+    of = {"AccountId": account, "BudgetName": "month"}
+    began = budgets.describe_budget(**of)["Budget"]["TimePeriod"]["Start"]
+    limit = {"Amount": "20", "Unit": "USD"}
+    budgets.update_budget(AccountId=account, NewBudget={**budget, "BudgetLimit": limit})
+    kept = budgets.describe_budget(**of)["Budget"]
+    assert (kept["BudgetLimit"], kept["TimePeriod"]["Start"]) == (limit, began)
+    answer = budgets.describe_subscribers_for_notification(**of, Notification=notification)
+    assert answer["Subscribers"] == [subscriber]
+    arn = f"arn:aws:budgets::{account}:budget/month"
+    budgets.tag_resource(ResourceARN=arn, ResourceTags=[{"Key": "b", "Value": "2"}])
+    budgets.untag_resource(ResourceARN=arn, ResourceTagKeys=["a"])
+    tags = budgets.list_tags_for_resource(ResourceARN=arn)["ResourceTags"]
+    assert tags == [{"Key": "b", "Value": "2"}]
+    budgets.delete_notification(**of, Notification={**notification, "ThresholdType": "PERCENTAGE"})
+    assert budgets.describe_notifications_for_budget(**of)["Notifications"] == []
+    budgets.delete_budget(**of)

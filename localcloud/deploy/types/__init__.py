@@ -5,16 +5,37 @@ matched by botocore's shapes), and the outputs. A type that is in no table is re
 so is an input that no parameter takes: nothing is dropped in silence.
 """
 
-from localcloud.deploy.types import codepipeline, ecr, events, iam, lambda_, s3
+from localcloud.deploy.types import (
+    budgets,
+    cloudwatch,
+    code,
+    codepipeline,
+    ecr,
+    events,
+    iam,
+    kms,
+    lambda_,
+    logs,
+    s3,
+    sns,
+    ssm,
+)
 from localcloud.deploy.types.base import Aws, Inputs, Outputs, ResourceType
 
 TYPES: dict[str, ResourceType] = {
     **s3.TYPES,
     **iam.TYPES,
+    **kms.TYPES,
     **lambda_.TYPES,
+    **logs.TYPES,
+    **cloudwatch.TYPES,
     **events.TYPES,
+    **sns.TYPES,
+    **ssm.TYPES,
     **ecr.TYPES,
+    **code.TYPES,
     **codepipeline.TYPES,
+    **budgets.TYPES,
 }
 
 __all__ = ["TYPES", "Aws", "Inputs", "Outputs", "ResourceType"]

@@ -41,12 +41,19 @@ class ResourceType:
         update: changes it in place; None when a change replaces it.
         delete: ends it.
         replaced_by: inputs whose change replaces it although `update` exists.
+        takes: every input that it can honour; another is refused, so nothing is dropped in
+            silence. Empty when the operation's own shape says it.
     """
 
     create: Callable[[Aws, Inputs], tuple[str, Outputs]]
     delete: Callable[[Aws, str, Outputs], None]
     update: Callable[[Aws, str, Inputs, Outputs], Outputs] | None = None
     replaced_by: frozenset[str] = field(default_factory=frozenset)
+    takes: frozenset[str] = field(default_factory=frozenset)
+
+    def refused(self, inputs: Inputs) -> list[str]:
+        """Return the inputs that this type would not honour."""
+        return sorted(set(inputs) - self.takes) if self.takes else []
 
 
 def delete_nothing(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -64,6 +71,7 @@ def put(
         "Bucket": outputs["bucket"]
     },
     replaced_by: frozenset[str] = frozenset({"bucket"}),
+    takes: str = "",
 ) -> ResourceType:
     """Return a type whose create and update are one idempotent put."""
 
@@ -79,7 +87,52 @@ def put(
         del id_
         aws.call(service, delete, **delete_parameters(outputs))
 
-    return ResourceType(create, remove if delete else delete_nothing, update, replaced_by)
+    return ResourceType(
+        create, remove if delete else delete_nothing, update, replaced_by, fields(takes)
+    )
+
+
+def fields(names: str) -> frozenset[str]:
+    """Return names that are written with blanks between them."""
+    return frozenset(names.split())
+
+
+def made(outputs: Outputs, after: Inputs, *computed: str) -> Outputs:
+    """Return the outputs after an update: the new inputs and what AWS had computed at creation."""
+    return {**after, **{name: outputs[name] for name in computed if name in outputs}}
+
+
+def retag(
+    aws: Aws,
+    service: str,
+    before: Outputs,
+    after: Inputs,
+    *,
+    of: dict[str, Any],
+    form: Callable[[Inputs], Any] | None = None,
+    names: tuple[str, str] = ("Tags", "TagKeys"),
+    operations: tuple[str, str] = ("tag_resource", "untag_resource"),
+) -> None:
+    """Bring the tags of a resource that is there to its inputs; those that are gone are removed.
+
+    Args:
+        aws: where.
+        service: whose operations.
+        before: outputs of the last time, with the tags there were.
+        after: the new inputs.
+        of: the parameters that name the resource.
+        form: how the service takes tags; a list of Key and Value when it is not given.
+        names: of the parameters that hold tags, and the keys of tags to remove.
+        operations: that set and that remove tags.
+    """
+    old, new = before.get("tags") or {}, after.get("tags") or {}
+    changed = {key: value for key, value in new.items() if old.get(key) != value}
+    removed = sorted(set(old) - set(new))
+    if removed:
+        aws.call(service, operations[1], **of, **{names[1]: removed})
+    if changed:
+        tags = (form or tag_list)({"tags": changed})
+        aws.call(service, operations[0], **of, **{names[0]: tags})
 
 
 def tag_list(inputs: Inputs) -> list[dict[str, str]]:
@@ -88,5 +141,10 @@ def tag_list(inputs: Inputs) -> list[dict[str, str]]:
 
 
 def lower_tag_list(inputs: Inputs) -> list[dict[str, str]]:
-    """Return Pulumi's tags as CodePipeline takes them."""
+    """Return Pulumi's tags as CodePipeline and CodeBuild take them."""
     return [{"key": key, "value": value} for key, value in (inputs.get("tags") or {}).items()]
+
+
+def tag_map(inputs: Inputs) -> dict[str, str]:
+    """Return Pulumi's tags as Lambda, CloudWatch Logs and CodeCommit take them."""
+    return dict(inputs.get("tags") or {})

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.deploy.types.base import NAME, Aws, Inputs, Outputs, ResourceType, lower_tag_list
+from localcloud.deploy.types.base import (
+    NAME,
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    lower_tag_list,
+    made,
+    retag,
+)
 
 
 def _pipeline(inputs: Inputs) -> dict[str, Any]:
@@ -16,10 +26,7 @@ def _pipeline(inputs: Inputs) -> dict[str, Any]:
         "pipelineType": inputs.get("pipelineType", "V1"),
         "executionMode": inputs.get("executionMode", "SUPERSEDED"),
         "stages": [
-            {
-                "name": stage["name"],
-                "actions": [_action(action) for action in stage["actions"]],
-            }
+            {**stage, "actions": [_action(action) for action in stage["actions"]]}
             for stage in inputs["stages"]
         ],
     }
@@ -54,11 +61,16 @@ def _create_pipeline(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 def _update_pipeline(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     del id_
     aws.call("codepipeline", "update_pipeline", pipeline=_pipeline(inputs))
-    if inputs.get("tags"):
-        aws.call(
-            "codepipeline", "tag_resource", resourceArn=outputs["arn"], tags=lower_tag_list(inputs)
-        )
-    return {**outputs, **inputs}
+    retag(
+        aws,
+        "codepipeline",
+        outputs,
+        inputs,
+        of={"resourceArn": outputs["arn"]},
+        form=lower_tag_list,
+        names=("tags", "tagKeys"),
+    )
+    return made(outputs, inputs, "arn")
 
 
 def _delete_pipeline(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -68,6 +80,10 @@ def _delete_pipeline(aws: Aws, id_: str, outputs: Outputs) -> None:
 
 TYPES: dict[str, ResourceType] = {
     "aws:codepipeline/pipeline:Pipeline": ResourceType(
-        _create_pipeline, _delete_pipeline, _update_pipeline, NAME
+        _create_pipeline,
+        _delete_pipeline,
+        _update_pipeline,
+        NAME,
+        fields("name roleArn pipelineType executionMode stages artifactStores variables tags"),
     ),
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.deploy.types.base import (
-    NAME,
     Aws,
     Inputs,
     Outputs,
     ResourceType,
+    fields,
+    made,
     put,
+    retag,
     tag_list,
 )
 
@@ -42,7 +44,17 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
         repositoryName=id_,
         imageTagMutability=inputs.get("imageTagMutability", "MUTABLE"),
     )
-    return {**outputs, **inputs}
+    aws.call(
+        "ecr",
+        "put_image_scanning_configuration",
+        repositoryName=id_,
+        imageScanningConfiguration=inputs.get("imageScanningConfiguration")
+        or {"scanOnPush": False},
+    )
+    retag(
+        aws, "ecr", outputs, inputs, of={"resourceArn": outputs["arn"]}, names=("tags", "tagKeys")
+    )
+    return made(outputs, inputs, "arn", "registryId", "repositoryUrl")
 
 
 def _delete_repository(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -52,7 +64,14 @@ def _delete_repository(aws: Aws, id_: str, outputs: Outputs) -> None:
 
 TYPES: dict[str, ResourceType] = {
     "aws:ecr/repository:Repository": ResourceType(
-        _create_repository, _delete_repository, _update_repository, NAME
+        _create_repository,
+        _delete_repository,
+        _update_repository,
+        fields("name encryptionConfigurations"),
+        fields(
+            "name imageTagMutability imageScanningConfiguration encryptionConfigurations "
+            "forceDelete tags"
+        ),
     ),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": put(
         "ecr",
@@ -61,6 +80,17 @@ TYPES: dict[str, ResourceType] = {
         lambda i: str(i["repository"]),
         delete="delete_lifecycle_policy",
         delete_parameters=lambda o: {"repositoryName": o["repository"]},
-        replaced_by=frozenset({"repository"}),
+        replaced_by=fields("repository"),
+        takes="repository policy",
+    ),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": put(
+        "ecr",
+        "set_repository_policy",
+        lambda i: {"repositoryName": i["repository"], "policyText": i["policy"]},
+        lambda i: str(i["repository"]),
+        delete="delete_repository_policy",
+        delete_parameters=lambda o: {"repositoryName": o["repository"]},
+        replaced_by=fields("repository"),
+        takes="repository policy",
     ),
 }

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from localcloud.deploy.types.base import (
-    NAME,
     Aws,
     Inputs,
     Outputs,
     ResourceType,
+    fields,
+    made,
     put,
+    retag,
     tag_list,
 )
 
+_OPTIONAL = ("description", "path", "maxSessionDuration", "permissionsBoundary")
+
 
 def _create_role(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
-    optional = {k: inputs[k] for k in ("description", "path", "maxSessionDuration") if k in inputs}
+    optional = {key: inputs[key] for key in _OPTIONAL if inputs.get(key)}
     answer = aws.call(
         "iam",
         "create_role",
         RoleName=inputs["name"],
         AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
         Tags=tag_list(inputs),
-        **{key[0].upper() + key[1:]: value for key, value in optional.items()},
+        **optional,
     )
     role = answer["Role"]
     return inputs["name"], {**inputs, "arn": role["Arn"], "uniqueId": role["RoleId"]}
@@ -34,10 +38,20 @@ def _update_role(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Output
         RoleName=id_,
         PolicyDocument=inputs["assumeRolePolicy"],
     )
-    aws.call("iam", "update_role", RoleName=id_, Description=inputs.get("description", ""))
-    if inputs.get("tags"):
-        aws.call("iam", "tag_role", RoleName=id_, Tags=tag_list(inputs))
-    return {**outputs, **inputs}
+    aws.call(
+        "iam",
+        "update_role",
+        RoleName=id_,
+        Description=inputs.get("description", ""),
+        MaxSessionDuration=inputs.get("maxSessionDuration"),
+    )
+    boundary = inputs.get("permissionsBoundary")
+    if boundary and boundary != outputs.get("permissionsBoundary"):
+        aws.call("iam", "put_role_permissions_boundary", RoleName=id_, PermissionsBoundary=boundary)
+    elif outputs.get("permissionsBoundary") and not boundary:
+        aws.call("iam", "delete_role_permissions_boundary", RoleName=id_)
+    retag(aws, "iam", outputs, inputs, of={"RoleName": id_}, operations=("tag_role", "untag_role"))
+    return made(outputs, inputs, "arn", "uniqueId")
 
 
 def _delete_role(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -46,7 +60,13 @@ def _delete_role(aws: Aws, id_: str, outputs: Outputs) -> None:
 
 
 TYPES: dict[str, ResourceType] = {
-    "aws:iam/role:Role": ResourceType(_create_role, _delete_role, _update_role, NAME),
+    "aws:iam/role:Role": ResourceType(
+        _create_role,
+        _delete_role,
+        _update_role,
+        fields("name path"),
+        fields("name assumeRolePolicy tags " + " ".join(_OPTIONAL)),
+    ),
     "aws:iam/rolePolicy:RolePolicy": put(
         "iam",
         "put_role_policy",
@@ -58,7 +78,8 @@ TYPES: dict[str, ResourceType] = {
         lambda i: f"{i['role']}:{i['name']}",
         delete="delete_role_policy",
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyName": o["name"]},
-        replaced_by=frozenset({"role", "name"}),
+        replaced_by=fields("role name"),
+        takes="role name policy",
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": put(
         "iam",
@@ -67,6 +88,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: f"{i['role']}-{i['policyArn']}",
         delete="detach_role_policy",
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyArn": o["policyArn"]},
-        replaced_by=frozenset({"role", "policyArn"}),
+        replaced_by=fields("role policyArn"),
+        takes="role policyArn",
     ),
 }

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.deploy.archives import content_of
-from localcloud.deploy.types.base import NAME, Aws, Inputs, Outputs, ResourceType, put
+from localcloud.deploy.types.base import (
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    put,
+    retag,
+    tag_map,
+)
+
+_OPTIONAL = ("kmsKeyArn", "tracingConfig", "loggingConfig", "ephemeralStorage", "deadLetterConfig")
 
 
 def _function_configuration(inputs: Inputs) -> dict[str, Any]:
@@ -17,10 +28,9 @@ def _function_configuration(inputs: Inputs) -> dict[str, Any]:
         "Timeout": inputs.get("timeout", 3),
         "MemorySize": inputs.get("memorySize", 128),
         "Environment": {"Variables": (inputs.get("environment") or {}).get("variables", {})},
+        "Description": inputs.get("description", ""),
     }
-    if inputs.get("description"):
-        wanted["Description"] = inputs["description"]
-    return wanted
+    return {**wanted, **{key: inputs[key] for key in _OPTIONAL if inputs.get(key)}}
 
 
 def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -28,6 +38,7 @@ def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         "lambda",
         "create_function",
         Code={"ZipFile": content_of(inputs["code"])},
+        Architectures=inputs.get("architectures"),
         Tags=inputs.get("tags") or {},
         **_function_configuration(inputs),
     )
@@ -35,11 +46,11 @@ def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 
 
 def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    del outputs
     aws.call("lambda", "update_function_configuration", **_function_configuration(inputs))
     answer = aws.call(
         "lambda", "update_function_code", FunctionName=id_, ZipFile=content_of(inputs["code"])
     )
+    retag(aws, "lambda", outputs, inputs, of={"Resource": outputs["arn"]}, form=tag_map)
     return _function_outputs(aws, inputs, answer)
 
 
@@ -64,7 +75,14 @@ def _delete_function(aws: Aws, id_: str, outputs: Outputs) -> None:
 
 TYPES: dict[str, ResourceType] = {
     "aws:lambda/function:Function": ResourceType(
-        _create_function, _delete_function, _update_function, NAME
+        _create_function,
+        _delete_function,
+        _update_function,
+        fields("name architectures"),
+        fields(
+            "name role handler runtime code timeout memorySize environment description "
+            "architectures tags " + " ".join(_OPTIONAL)
+        ),
     ),
     "aws:lambda/permission:Permission": put(
         "lambda",
@@ -74,7 +92,8 @@ TYPES: dict[str, ResourceType] = {
             "StatementId": i["statementId"],
             "Action": i["action"],
             "Principal": i["principal"],
-            **({"SourceArn": i["sourceArn"]} if i.get("sourceArn") else {}),
+            "SourceArn": i.get("sourceArn"),
+            "SourceAccount": i.get("sourceAccount"),
         },
         lambda i: str(i["statementId"]),
         delete="remove_permission",
@@ -82,6 +101,7 @@ TYPES: dict[str, ResourceType] = {
             "FunctionName": o["function"],
             "StatementId": o["statementId"],
         },
-        replaced_by=frozenset({"function", "statementId", "action", "principal", "sourceArn"}),
+        replaced_by=fields("function statementId action principal sourceArn sourceAccount"),
+        takes="function statementId action principal sourceArn sourceAccount",
     ),
 }

@@ -6,8 +6,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from localcloud.deploy.archives import content_of, is_asset
-from localcloud.deploy.errors import ResourceError
-from localcloud.deploy.types.base import Aws, Inputs, Outputs, ResourceType, put, tag_list
+from localcloud.deploy.types.base import (
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    put,
+    tag_list,
+)
 
 
 def _bucket_of(inputs: Inputs) -> str:
@@ -26,9 +33,10 @@ def _create_bucket(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 
 
 def _update_bucket(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    del outputs
     if inputs.get("tags"):
         aws.call("s3", "put_bucket_tagging", Bucket=id_, Tagging={"TagSet": tag_list(inputs)})
+    elif outputs.get("tags"):
+        aws.call("s3", "delete_bucket_tagging", Bucket=id_)
     return {
         **inputs,
         "arn": f"arn:aws:s3:::{id_}",
@@ -76,28 +84,55 @@ def _delete_object(aws: Aws, id_: str, outputs: Outputs) -> None:
     aws.call("s3", "delete_object", Bucket=outputs["bucket"], Key=id_)
 
 
-def _notification(inputs: Inputs) -> dict[str, Any]:
-    unknown = set(inputs) - {"bucket", "eventbridge"}
-    if unknown:
-        raise ResourceError(f"BucketNotification: {', '.join(sorted(unknown))} is not supported")
-    configuration: dict[str, Any] = (
-        {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+def _put_logging(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    status = {key: value for key, value in inputs.items() if key != "bucket"}
+    aws.call(
+        "s3",
+        "put_bucket_logging",
+        Bucket=inputs["bucket"],
+        BucketLoggingStatus={"LoggingEnabled": status},
     )
-    return {"Bucket": inputs["bucket"], "NotificationConfiguration": configuration}
+    return inputs["bucket"], inputs
+
+
+def _update_logging(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del id_, outputs
+    return _put_logging(aws, inputs)[1]
+
+
+def _delete_logging(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("s3", "put_bucket_logging", Bucket=id_, BucketLoggingStatus={})
+
+
+def _notification(inputs: Inputs) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+    return {"Bucket": inputs["bucket"], "NotificationConfiguration": wanted}
 
 
 TYPES: dict[str, ResourceType] = {
     "aws:s3/bucket:Bucket": ResourceType(
-        _create_bucket, _delete_bucket, _update_bucket, frozenset({"bucket"})
+        _create_bucket,
+        _delete_bucket,
+        _update_bucket,
+        fields("bucket"),
+        fields("bucket forceDestroy tags"),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": put(
         "s3",
         "put_bucket_versioning",
         lambda i: {
             "Bucket": i["bucket"],
-            "VersioningConfiguration": {"Status": i["versioningConfiguration"]["status"]},
+            "VersioningConfiguration": i["versioningConfiguration"],
         },
         _bucket_of,
+        # Versioning cannot be taken from a bucket again, only suspended.
+        delete="put_bucket_versioning",
+        delete_parameters=lambda o: {
+            "Bucket": o["bucket"],
+            "VersioningConfiguration": {"Status": "Suspended"},
+        },
+        takes="bucket versioningConfiguration",
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": put(
         "s3",
@@ -108,6 +143,7 @@ TYPES: dict[str, ResourceType] = {
         },
         _bucket_of,
         delete="delete_bucket_encryption",
+        takes="bucket rules",
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": put(
         "s3",
@@ -125,6 +161,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "OwnershipControls": {"Rules": [i["rule"]]}},
         _bucket_of,
         delete="delete_bucket_ownership_controls",
+        takes="bucket rule",
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": put(
         "s3",
@@ -132,6 +169,14 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "LifecycleConfiguration": {"Rules": i["rules"]}},
         _bucket_of,
         delete="delete_bucket_lifecycle",
+        takes="bucket rules",
+    ),
+    "aws:s3/bucketLogging:BucketLogging": ResourceType(
+        _put_logging,
+        _delete_logging,
+        _update_logging,
+        fields("bucket"),
+        fields("bucket targetBucket targetPrefix"),
     ),
     "aws:s3/bucketPolicy:BucketPolicy": put(
         "s3",
@@ -139,11 +184,22 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "Policy": i["policy"]},
         _bucket_of,
         delete="delete_bucket_policy",
+        takes="bucket policy",
     ),
     "aws:s3/bucketNotification:BucketNotification": put(
-        "s3", "put_bucket_notification_configuration", _notification, _bucket_of
+        "s3",
+        "put_bucket_notification_configuration",
+        _notification,
+        _bucket_of,
+        delete="put_bucket_notification_configuration",
+        delete_parameters=lambda o: {"Bucket": o["bucket"], "NotificationConfiguration": {}},
+        takes="bucket eventbridge",
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": ResourceType(
-        _put_object, _delete_object, _update_object, frozenset({"bucket", "key"})
+        _put_object,
+        _delete_object,
+        _update_object,
+        fields("bucket key"),
+        fields("bucket key source content contentType"),
     ),
 }

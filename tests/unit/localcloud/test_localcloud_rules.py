@@ -11,7 +11,7 @@ from localcloud.errors import (
     ResourceNotFound,
     ValidationError,
 )
-from localcloud.passive import _condition_holds
+from localcloud.mends.s3 import _condition_holds
 from localcloud.server import _is_local
 
 

@@ -1,0 +1,97 @@
+"""Budgets: a limit on cost, and who is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.types.base import Aws, Inputs, Outputs, ResourceType, fields, retag, tag_list
+
+_ADDRESSES = {"subscriberEmailAddresses": "EMAIL", "subscriberSnsTopicArns": "SNS"}
+
+
+def _budget(inputs: Inputs) -> dict[str, Any]:
+    budget: dict[str, Any] = {
+        "budgetName": inputs["name"],
+        "budgetType": inputs["budgetType"],
+        "timeUnit": inputs["timeUnit"],
+        "budgetLimit": {"amount": inputs["limitAmount"], "unit": inputs["limitUnit"]},
+    }
+    if inputs.get("costFilters"):
+        budget["costFilters"] = {
+            filter_["name"]: filter_["values"] for filter_ in inputs["costFilters"]
+        }
+    if inputs.get("costTypes"):
+        budget["costTypes"] = inputs["costTypes"]
+    return budget
+
+
+def _notifications(inputs: Inputs) -> list[dict[str, Any]]:
+    found = []
+    for wanted in inputs.get("notifications") or []:
+        subscribers = [
+            {"subscriptionType": kind, "address": address}
+            for key, kind in _ADDRESSES.items()
+            for address in wanted.get(key) or []
+        ]
+        settings = {key: value for key, value in wanted.items() if key not in _ADDRESSES}
+        found.append({"notification": settings, "subscribers": subscribers})
+    return found
+
+
+def _create_budget(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    aws.call(
+        "budgets",
+        "create_budget",
+        AccountId=aws.account,
+        Budget=_budget(inputs),
+        NotificationsWithSubscribers=_notifications(inputs),
+        ResourceTags=tag_list(inputs) or None,
+    )
+    return f"{aws.account}:{inputs['name']}", {**inputs, "arn": _arn(aws, inputs)}
+
+
+def _update_budget(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del id_
+    of: dict[str, Any] = {"AccountId": aws.account}
+    aws.call("budgets", "update_budget", **of, NewBudget=_budget(inputs))
+    of["BudgetName"] = inputs["name"]
+    before, after = _notifications(outputs), _notifications(inputs)
+    for gone in before:
+        if gone not in after:
+            aws.call("budgets", "delete_notification", **of, Notification=gone["notification"])
+    for new in after:
+        if new not in before:
+            aws.call("budgets", "create_notification", **of, **new)
+    arn = _arn(aws, inputs)
+    retag(
+        aws,
+        "budgets",
+        outputs,
+        inputs,
+        of={"ResourceARN": arn},
+        names=("ResourceTags", "ResourceTagKeys"),
+    )
+    return {**inputs, "arn": arn}
+
+
+def _arn(aws: Aws, inputs: Inputs) -> str:
+    return f"arn:aws:budgets::{aws.account}:budget/{inputs['name']}"
+
+
+def _delete_budget(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del id_
+    aws.call("budgets", "delete_budget", AccountId=aws.account, BudgetName=outputs["name"])
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:budgets/budget:Budget": ResourceType(
+        _create_budget,
+        _delete_budget,
+        _update_budget,
+        fields("name budgetType"),
+        fields(
+            "name budgetType limitAmount limitUnit timeUnit costFilters costTypes notifications "
+            "tags"
+        ),
+    ),
+}

@@ -1,0 +1,113 @@
+"""KMS: keys and their aliases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.deploy.types.base import (
+    NAME,
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    made,
+    retag,
+)
+
+_DEFAULT_DELETION_WINDOW_DAYS = 30
+
+
+def _tags(inputs: Inputs) -> list[dict[str, str]]:
+    return [{"TagKey": key, "TagValue": value} for key, value in (inputs.get("tags") or {}).items()]
+
+
+def _create_key(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    metadata = aws.call(
+        "kms",
+        "create_key",
+        Policy=inputs.get("policy"),
+        Description=inputs.get("description"),
+        KeyUsage=inputs.get("keyUsage"),
+        KeySpec=inputs.get("customerMasterKeySpec"),
+        MultiRegion=inputs.get("multiRegion"),
+        Tags=_tags(inputs),
+    )["KeyMetadata"]
+    id_ = metadata["KeyId"]
+    _rotate(aws, id_, inputs)
+    if inputs.get("isEnabled") is False:
+        aws.call("kms", "disable_key", KeyId=id_)
+    return id_, {**inputs, "arn": metadata["Arn"], "keyId": id_}
+
+
+def _rotate(aws: Aws, id_: str, inputs: Inputs) -> None:
+    if inputs.get("enableKeyRotation"):
+        aws.call(
+            "kms",
+            "enable_key_rotation",
+            KeyId=id_,
+            RotationPeriodInDays=inputs.get("rotationPeriodInDays"),
+        )
+
+
+def _update_key(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    if inputs.get("policy") and inputs["policy"] != outputs.get("policy"):
+        aws.call("kms", "put_key_policy", KeyId=id_, PolicyName="default", Policy=inputs["policy"])
+    aws.call("kms", "update_key_description", KeyId=id_, Description=inputs.get("description", ""))
+    _rotate(aws, id_, inputs)
+    if outputs.get("enableKeyRotation") and not inputs.get("enableKeyRotation"):
+        aws.call("kms", "disable_key_rotation", KeyId=id_)
+    enabled, was_enabled = (values.get("isEnabled") is not False for values in (inputs, outputs))
+    if enabled != was_enabled:
+        aws.call("kms", "enable_key" if enabled else "disable_key", KeyId=id_)
+    retag(aws, "kms", outputs, inputs, of={"KeyId": id_}, form=_tags)
+    return made(outputs, inputs, "arn", "keyId")
+
+
+def _delete_key(aws: Aws, id_: str, outputs: Outputs) -> None:
+    # A key is never deleted at once: AWS waits 7 to 30 days, in which it can be kept after all.
+    days = outputs.get("deletionWindowInDays") or _DEFAULT_DELETION_WINDOW_DAYS
+    aws.call("kms", "schedule_key_deletion", KeyId=id_, PendingWindowInDays=days)
+
+
+def _create_alias(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    aws.call("kms", "create_alias", AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
+    return inputs["name"], _alias_outputs(aws, inputs)
+
+
+def _update_alias(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del outputs
+    aws.call("kms", "update_alias", AliasName=id_, TargetKeyId=inputs["targetKeyId"])
+    return _alias_outputs(aws, inputs)
+
+
+def _alias_outputs(aws: Aws, inputs: Inputs) -> Outputs:
+    prefix = f"arn:aws:kms:{aws.region}:{aws.account}:"
+    target: Any = inputs["targetKeyId"]
+    return {
+        **inputs,
+        "arn": prefix + inputs["name"],
+        "targetKeyArn": target if str(target).startswith("arn:") else f"{prefix}key/{target}",
+    }
+
+
+def _delete_alias(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("kms", "delete_alias", AliasName=id_)
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:kms/key:Key": ResourceType(
+        _create_key,
+        _delete_key,
+        _update_key,
+        fields("keyUsage customerMasterKeySpec multiRegion"),
+        fields(
+            "description policy keyUsage customerMasterKeySpec multiRegion enableKeyRotation "
+            "rotationPeriodInDays deletionWindowInDays isEnabled tags"
+        ),
+    ),
+    "aws:kms/alias:Alias": ResourceType(
+        _create_alias, _delete_alias, _update_alias, NAME, fields("name targetKeyId")
+    ),
+}

@@ -1,0 +1,121 @@
+"""SNS: topics, their policies, and who subscribes."""
+
+from __future__ import annotations
+
+import json
+
+from localcloud.deploy.types.base import (
+    NAME,
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    retag,
+    tag_list,
+)
+
+# Pulumi's input and the attribute that holds it; an empty one is the same as none.
+_ATTRIBUTES = {
+    "displayName": "DisplayName",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+}
+
+
+def _create_topic(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    attributes = {_ATTRIBUTES[key]: inputs[key] for key in _ATTRIBUTES if inputs.get(key)}
+    answer = aws.call(
+        "sns", "create_topic", Name=inputs["name"], Attributes=attributes, Tags=tag_list(inputs)
+    )
+    return answer["TopicArn"], {**inputs, "arn": answer["TopicArn"]}
+
+
+def _update_topic(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    for key, attribute in _ATTRIBUTES.items():
+        if inputs.get(key, "") != outputs.get(key, ""):
+            _set(aws, id_, attribute, inputs.get(key, ""))
+    retag(aws, "sns", outputs, inputs, of={"ResourceArn": id_})
+    return {**inputs, "arn": id_}
+
+
+def _set(aws: Aws, topic: str, attribute: str, value: str) -> None:
+    aws.call(
+        "sns",
+        "set_topic_attributes",
+        TopicArn=topic,
+        AttributeName=attribute,
+        AttributeValue=value,
+    )
+
+
+def _delete_topic(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("sns", "delete_topic", TopicArn=id_)
+
+
+def _put_policy(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    _set(aws, inputs["arn"], "Policy", inputs["policy"])
+    return inputs["arn"], {**inputs, "owner": aws.account}
+
+
+def _update_policy(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del id_, outputs
+    return _put_policy(aws, inputs)[1]
+
+
+def _reset_policy(aws: Aws, id_: str, outputs: Outputs) -> None:
+    # A topic always has a policy: deleting one means the policy that SNS makes by itself.
+    del outputs
+    statement = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [
+            "SNS:GetTopicAttributes",
+            "SNS:SetTopicAttributes",
+            "SNS:AddPermission",
+            "SNS:RemovePermission",
+            "SNS:DeleteTopic",
+            "SNS:Subscribe",
+            "SNS:ListSubscriptionsByTopic",
+            "SNS:Publish",
+        ],
+        "Resource": id_,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": aws.account}},
+    }
+    policy = {"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]}
+    _set(aws, id_, "Policy", json.dumps(policy))
+
+
+def _subscribe(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    answer = aws.call(
+        "sns",
+        "subscribe",
+        TopicArn=inputs["topic"],
+        Protocol=inputs["protocol"],
+        Endpoint=inputs["endpoint"],
+        ReturnSubscriptionArn=True,
+    )
+    return answer["SubscriptionArn"], {**inputs, "arn": answer["SubscriptionArn"]}
+
+
+def _unsubscribe(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call("sns", "unsubscribe", SubscriptionArn=id_)
+
+
+TYPES: dict[str, ResourceType] = {
+    "aws:sns/topic:Topic": ResourceType(
+        _create_topic,
+        _delete_topic,
+        _update_topic,
+        NAME,
+        fields("name displayName kmsMasterKeyId tags"),
+    ),
+    "aws:sns/topicPolicy:TopicPolicy": ResourceType(
+        _put_policy, _reset_policy, _update_policy, frozenset({"arn"}), fields("arn policy")
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": ResourceType(
+        _subscribe, _unsubscribe, takes=fields("topic protocol endpoint")
+    ),
+}

@@ -1,0 +1,99 @@
+"""Mends to CodeBuild. Projects are kept; no build runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# Members of a project that moto's CreateProject drops.
+_KEPT = (
+    "concurrentBuildLimit",
+    "encryptionKey",
+    "fileSystemLocations",
+    "secondaryArtifacts",
+    "secondarySources",
+    "sourceVersion",
+)
+# Where the pipeline, or nothing at all, is the source: there is no location.
+_WITHOUT_LOCATION = ("CODEPIPELINE", "NO_SOURCE")
+_DEFAULT_TIMEOUT_MINUTES = 60
+_DEFAULT_QUEUED_TIMEOUT_MINUTES = 480
+
+
+def mend() -> None:
+    """Apply them."""
+    _mend_locations()
+    _mend_creation()
+    _mend_update()
+    _mend_deletion()
+
+
+def _mend_locations() -> None:
+    """Take a source or artifacts of type CODEPIPELINE, which have no location (moto: required)."""
+    from moto.codebuild import responses
+
+    source, artifacts = (
+        responses._validate_required_params_source,
+        responses._validate_required_params_artifacts,
+    )
+
+    def validate_source(value: dict[str, Any]) -> None:
+        source({"location": "none", **value} if value["type"] in _WITHOUT_LOCATION else value)
+
+    def validate_artifacts(value: dict[str, Any]) -> None:
+        artifacts({"location": "none", **value} if value["type"] == "CODEPIPELINE" else value)
+
+    responses._validate_required_params_source = validate_source
+    responses._validate_required_params_artifacts = validate_artifacts
+
+
+def _mend_creation() -> None:
+    """CreateProject keeps what it is given, and AWS's defaults of what it is not."""
+    from moto.codebuild.responses import CodeBuildResponse
+
+    original = CodeBuildResponse.create_project
+
+    def create_project(self: Any) -> Any:
+        answer = original(self)
+        request = json.loads(self.body)
+        project = self.codebuild_backend.codebuild_projects[request["name"]].project_metadata
+        project |= {key: request[key] for key in _KEPT if key in request}
+        project["timeoutInMinutes"] = request.get("timeoutInMinutes", _DEFAULT_TIMEOUT_MINUTES)
+        project["queuedTimeoutInMinutes"] = request.get(
+            "queuedTimeoutInMinutes", _DEFAULT_QUEUED_TIMEOUT_MINUTES
+        )
+        return answer
+
+    CodeBuildResponse.create_project = create_project
+
+
+def _mend_update() -> None:
+    """UpdateProject, which moto lacks: what is given replaces what there was."""
+    from moto.codebuild.exceptions import ResourceNotFoundException
+    from moto.codebuild.responses import CodeBuildResponse
+    from moto.core.responses import ActionResult
+    from moto.core.utils import unix_time
+
+    def update_project(self: Any) -> Any:
+        request = json.loads(self.body)
+        project = self.codebuild_backend.codebuild_projects.get(request["name"])
+        if project is None:
+            raise ResourceNotFoundException(f"Project cannot be found: {request['name']}")
+        metadata = project.project_metadata
+        metadata |= {key: value for key, value in request.items() if key != "badgeEnabled"}
+        metadata["lastModified"] = unix_time()
+        return ActionResult({"project": metadata})
+
+    CodeBuildResponse.update_project = update_project
+
+
+def _mend_deletion() -> None:
+    """DeleteProject takes an ARN too (moto: a name only, and an ARN deletes nothing)."""
+    from moto.codebuild.models import CodeBuildBackend
+
+    original = CodeBuildBackend.delete_project
+
+    def delete_project(self: Any, project_name: str) -> None:
+        original(self, project_name.rpartition("/")[2])
+
+    CodeBuildBackend.delete_project = delete_project

@@ -1,0 +1,74 @@
+"""Mends to S3."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+
+def mend() -> None:
+    """Apply them."""
+    _mend_bucket_policies()
+    _mend_bucket_notifications()
+
+
+def _mend_bucket_policies() -> None:
+    """S3: a policy statement whose Condition does not hold is neutral (moto: a deny).
+
+    aws:SecureTransport holds, since the requests never leave this machine: else a TLS-only bucket
+    policy would lock its owner out.
+    """
+    from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+
+    original = IAMPolicyStatement.is_action_permitted
+
+    def is_action_permitted(
+        self: Any,
+        action: str,
+        resource: str = "*",
+        principal: str | None = None,
+        incoming_condition_values: dict[str, str] | None = None,
+    ) -> Any:
+        values = {"aws:SecureTransport": "true", **(incoming_condition_values or {})}
+        condition = self._statement.get("Condition")
+        if condition and not _condition_holds(condition, values):
+            return PermissionResult.NEUTRAL
+        return original(self, action, resource, principal, values)
+
+    IAMPolicyStatement.is_action_permitted = is_action_permitted
+    IAMPolicyStatement._check_conditions = lambda self, values=None: _condition_holds(
+        self._statement.get("Condition", {}), values or {}
+    )
+
+
+def _mend_bucket_notifications() -> None:
+    """S3: GetBucketNotification returns EventBridgeConfiguration, which moto keeps but omits."""
+    from moto.s3.responses import S3Response
+
+    original = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self: Any) -> Any:
+        answer = original(self)
+        kept = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if not kept or kept.event_bridge is None:
+            return answer
+        status, headers, body = answer
+        root = ElementTree.fromstring(body)  # noqa: S314 - moto's own answer
+        namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+        ElementTree.SubElement(root, f"{namespace}EventBridgeConfiguration")
+        return status, headers, ElementTree.tostring(root, encoding="unicode")
+
+    S3Response.get_bucket_notification = get_bucket_notification
+
+
+def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:
+    """Evaluate Bool and String conditions; a key that the request does not carry fails."""
+    for operator, keys in condition.items():
+        negated = "Not" in operator
+        for key, allowed in keys.items():
+            wanted = [str(v).lower() for v in (allowed if isinstance(allowed, list) else [allowed])]
+            actual = values.get(key)
+            matches = actual is not None and actual.lower() in wanted
+            if matches == negated:
+                return False
+    return True

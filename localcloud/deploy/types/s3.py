@@ -200,6 +200,6 @@ TYPES: dict[str, ResourceType] = {
         _delete_object,
         _update_object,
         fields("bucket key"),
-        fields("bucket key source content contentType"),
+        fields("bucket key source content contentType tags"),
     ),
 }

@@ -114,6 +114,7 @@ TYPES: dict[str, ResourceType] = {
         _update_bucket,
         fields("bucket"),
         fields("bucket forceDestroy tags"),
+        fields("bucket"),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": put(
         "s3",
@@ -198,5 +199,6 @@ TYPES: dict[str, ResourceType] = {
         _update_object,
         fields("bucket key"),
         fields("bucket key source content contentType"),
+        volatile=fields("versionId etag"),
     ),
 }

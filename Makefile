@@ -46,9 +46,9 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 	@$(BIN)/localcloud up prd
 	@$(BIN)/localcloud up dev
 
-down: $(VENV)/.done ## Delete both stacks from the running local cloud
-	@$(BIN)/localcloud down dev --deployed
-	@$(BIN)/localcloud down prd --deployed
+down: $(VENV)/.done ## Delete both stacks from the running local cloud, what is protected too
+	@$(BIN)/localcloud down dev --deployed --unprotect
+	@$(BIN)/localcloud down prd --deployed --unprotect
 
 docs: $(VENV)/.done ## Write docs/operations.md anew from the code
 	@$(BIN)/python -m localcloud.operations > docs/operations.md

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -17,8 +17,8 @@ from localcloud.cli.console import (
     endpoint_url,
     errors_in_one_line,
     out,
-    styled,
 )
+from localcloud.cli.stacks import Url, stack_app
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
@@ -28,15 +28,8 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="Container images, without Docker.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
+app.add_typer(stack_app)
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint-url",
-        help="Where the cloud answers. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST, then port 4566.",
-        show_default=False,
-    ),
-]
 Pipeline = Annotated[
     str | None, typer.Argument(help="Name of the pipeline. Default: the one that waits.")
 ]
@@ -91,64 +84,6 @@ def stop(url: Url = None) -> None:
     with errors_in_one_line():
         post(f"{endpoint_url(url)}/_localcloud/shutdown", b"")
         out.print("The local cloud is shutting down.")
-
-
-@app.command()
-def up(stack: Annotated[str, typer.Argument(help="prd first, then dev.")], url: Url = None) -> None:
-    """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
-    from localcloud.deploy.stacks import up as deploy
-
-    with errors_in_one_line():
-        out.print(f"Deploying stack [bold]{stack}[/bold]")
-        changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_change)
-        out.print(_summary(changes))
-        for key, value in sorted(outputs.items()):
-            out.print(f"  {key} = {value}", markup=False)
-
-
-@app.command()
-def down(
-    stack: Annotated[str, typer.Argument(help="dev first, then prd.")],
-    deployed: Annotated[
-        bool,
-        typer.Option(
-            "--deployed",
-            help="First delete the CloudFormation stack that the pipeline deployed (stackName).",
-        ),
-    ] = False,
-    url: Url = None,
-) -> None:
-    """Delete a stack's resources, the last made first.
-
-    The endpoint is the delivery pipeline's, in a CloudFormation stack of its own, and stays unless
-    --deployed is given: so it is on AWS too.
-    """
-    from localcloud.cli.views import delete_deployed, deployed_stack
-    from localcloud.deploy.stacks import down as destroy
-
-    with errors_in_one_line():
-        target = endpoint_url(url)
-        out.print(f"Deleting stack [bold]{stack}[/bold]")
-        left = deployed_stack(target, stack)
-        if left and deployed:
-            delete_deployed(target, left)
-            left = None
-        out.print(_summary(destroy(stack, target, _print_change)))
-        if left:
-            out.print(
-                f"The endpoint's own CloudFormation stack {left} stays; "
-                f"--deployed deletes it too, or: aws cloudformation delete-stack"
-            )
-
-
-def _print_change(change: Any, type_: str, name: str, id_: str) -> None:
-    short = type_.rpartition(":")[2]
-    out.print(f"  {styled(change.value)} {short} [bold]{name}[/bold] [dim]{id_}[/dim]")
-
-
-def _summary(changes: dict[Any, int]) -> str:
-    counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
-    return f"Done: {counted or 'nothing to do'}."
 
 
 @image_app.command("push")

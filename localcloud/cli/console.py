@@ -30,6 +30,7 @@ STATUS_STYLE = {
     "Updating": "cyan",
     "Failed": "red",
     "deleted": "red",
+    "retained": "yellow",
     "Stopped": "yellow",
     "Superseded": "yellow",
 }

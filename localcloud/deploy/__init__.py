@@ -2,7 +2,9 @@
 
 project.py   Pulumi.yaml and Pulumi.<stack>.yaml → configuration
 monitor.py   Pulumi's own test monitor, whose resources are real
-engine.py    one resource: same, create, update or replace; at the end what is gone is deleted
+plan.py      one resource: same, create, update, replace or delete; pure, shared by up and preview
+engine.py    one deployment: the order of things, protection, and what is gone at the end
+effects.py   what is done to the cloud; nothing, for a preview
 types/       a table a service: Pulumi type → API calls
 archives.py  Pulumi's assets and archives → zip bytes
 state.py     the stacks' state, kept by the local cloud itself

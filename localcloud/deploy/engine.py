@@ -1,31 +1,20 @@
-"""One deployment: what happens to each resource as the program registers it, and at the end."""
+"""One deployment: each resource as the program registers it, and what is left at the end.
+
+It owns the order of things and the state. What is done to a resource is decided in `plan`, and
+done by `effects`; a preview is the same deployment with effects that do nothing.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from localcloud.deploy.archives import described
-from localcloud.deploy.errors import ResourceError
-from localcloud.deploy.state import ResourceState, StackState, StateStore
-from localcloud.deploy.types import TYPES, Aws, ResourceType
-
-
-class Change(StrEnum):
-    """What was done to a resource."""
-
-    SAME = "unchanged"
-    CREATE = "created"
-    UPDATE = "updated"
-    REPLACE = "replaced"
-    DELETE = "deleted"
-
-
-# (change, Pulumi type, name, id): a resource is done.
-Listener = Callable[[Change, str, str, str], None]
+from localcloud.deploy.archives import described, is_asset
+from localcloud.deploy.effects import Effects
+from localcloud.deploy.errors import DeployError, ProtectedError, ResourceError
+from localcloud.deploy.plan import Change, Listener, Plan, Registration, Step, clash, plan
+from localcloud.deploy.state import Options, ResourceState, StackState
+from localcloud.deploy.types import TYPES, Inputs, Outputs, ResourceType
 
 
 @dataclass(slots=True)
@@ -36,122 +25,209 @@ class Deployment:
         changes: how many resources each change was done to.
     """
 
-    aws: Aws
-    store: StateStore
+    effects: Effects
     stack: StackState
     listener: Listener
     changes: dict[Change, int] = field(default_factory=dict)
-    error: ResourceError | None = None
+    error: DeployError | None = None
     _seen: dict[str, None] = field(default_factory=dict)  # URNs in the order of registration
-    _replaced: list[ResourceState] = field(default_factory=list)
+    _replaced: set[str] = field(default_factory=set)  # URNs deleted to be made anew in this run
+    _protected: list[ResourceState] = field(default_factory=list)  # that would be replaced
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def register(
-        self, urn: str, type_: str, name: str, inputs: dict[str, Any]
-    ) -> tuple[str, dict[str, Any]]:
+    def register(self, registration: Registration) -> tuple[str, Outputs]:
         """Bring one resource to its inputs; return its id and outputs.
 
         Raises:
-            ResourceError: it could not be done; what was made before is in the state.
+            DeployError: it could not be done; what was made before is in the state.
         """
         with self._lock:
             if self.error is not None:
                 raise self.error
             try:
-                return self._register(urn, type_, name, inputs)
+                return self._register(registration)
+            except ProtectedError as error:
+                self.error = error
+                raise
             except Exception as error:
-                self.error = ResourceError(f"{type_} '{name}': {error}")
+                self.error = ResourceError(f"{registration.type} '{registration.name}': {error}")
                 raise self.error from error
 
-    def _register(
-        self, urn: str, type_: str, name: str, inputs: dict[str, Any]
-    ) -> tuple[str, dict[str, Any]]:
-        self._seen[urn] = None
-        kind = TYPES.get(type_)
-        if kind is None:
-            raise ResourceError(
-                "the local cloud cannot make this type; it can make: "
-                + ", ".join(sorted(t.rpartition(":")[2] for t in TYPES))
-            )
-        refused = kind.refused(inputs)
-        if refused:
-            raise ResourceError(
-                f"the local cloud cannot honour the input {', '.join(refused)}; it knows: "
-                + ", ".join(sorted(kind.takes))
-            )
-        wanted = described(inputs)
-        before = self.stack.find(urn)
-        if before is not None and before.inputs == wanted:
-            self._done(Change.SAME, before)
-            return before.id, before.outputs
+    def _register(self, new: Registration) -> tuple[str, Outputs]:
+        self._seen[new.urn] = None
+        kind = _kind(new)
+        before = self.stack.find(new.urn)
+        todo = plan(TYPES, self.stack, new, described(new.inputs), frozenset(self._replaced))
+        if before is not None and todo.change is Change.SAME:
+            return self._keep(before, new)
+        inputs = _effective(new, todo)
         if before is None:
-            change = Change.CREATE
-            id_, outputs = kind.create(self.aws, inputs)
-        elif kind.update is None or _replaces(kind, before.inputs, wanted):
-            change = Change.REPLACE
-            id_, outputs = kind.create(self.aws, inputs)
-            if id_ != before.id:  # an idempotent create answered the same one: nothing is left over
-                self._replaced.append(before)
+            id_, outputs = self._create(kind, new, todo, inputs)
+        elif todo.change is Change.UPDATE:
+            id_, outputs = before.id, self.effects.update(kind, before, inputs)
         else:
-            change = Change.UPDATE
-            id_, outputs = before.id, kind.update(self.aws, before.id, inputs, before.outputs)
-        after = ResourceState(urn, type_, name, id_, wanted, described(outputs))
-        if before is not None:
+            protected = _protected([*todo.deletes_first] or [before])
+            if protected and self.effects.dry:
+                self._protected += protected  # go on, so that the end can name each
+                return before.id, before.outputs
+            _refuse(protected)
+            for resource in todo.deletes_first:
+                self._delete(resource)
+                self.stack.resources.remove(resource)
+                self._replaced.add(resource.urn)
+                self.effects.save(self.stack)
+            id_, outputs = self._create(kind, new, todo, inputs)
+            # An idempotent create may answer the same resource: then nothing is left over.
+            if not todo.deletes_first and id_ != before.id:
+                self.stack.replaced.append(before)
+        after = ResourceState(
+            new.urn,
+            new.type,
+            new.name,
+            id_,
+            todo.described,
+            described(outputs),
+            new.options,
+            sorted(new.secrets),
+            {name: list(urns) for name, urns in new.dependencies.items()},
+        )
+        if before in self.stack.resources:
             self.stack.resources[self.stack.resources.index(before)] = after
         else:
             self.stack.resources.append(after)
-        self.store.save(self.stack)
-        self._done(change, after)
+        self.effects.save(self.stack)
+        self._done(todo.change, after, todo)
         return id_, outputs
 
-    def finish(self, outputs: dict[str, Any]) -> None:
+    def _create(
+        self, kind: ResourceType, new: Registration, todo: Plan, inputs: Inputs
+    ) -> tuple[str, Outputs]:
+        for resource in clash(kind, self.stack, new.type, todo.described):
+            self._delete(resource)
+            self.stack.replaced.remove(resource)
+        return self.effects.create(kind, inputs)
+
+    def _keep(self, before: ResourceState, new: Registration) -> tuple[str, Outputs]:
+        kept = (before.options, before.dependencies)
+        before.options = new.options
+        before.dependencies = {name: list(urns) for name, urns in new.dependencies.items()}
+        if kept != (before.options, before.dependencies):
+            self.effects.save(self.stack)
+        self._done(Change.SAME, before)
+        return before.id, before.outputs
+
+    def finish(self, outputs: Outputs) -> None:
         """Delete what the program no longer has, and keep the outputs.
 
         Raises:
-            ResourceError: a resource could not be deleted.
+            ProtectedError: some of it is protected; nothing was deleted.
+            ResourceError: a resource could not be deleted; it stays in the state.
         """
-        for resource in reversed(self._replaced):
+        gone = [r for r in reversed(self.stack.resources) if r.urn not in self._seen]
+        _refuse([*self._protected, *_protected(gone)])
+        self._delete_replaced()
+        for resource in gone:
             self._delete(resource)
-        for resource in reversed(list(self.stack.resources)):
-            if resource.urn not in self._seen:
-                self._delete(resource)
-                self.stack.resources.remove(resource)
-                self.store.save(self.stack)
+            self.stack.resources.remove(resource)
+            self.effects.save(self.stack)
         # The program's order: a resource is deleted before what it depends on.
         order = {urn: index for index, urn in enumerate(self._seen)}
         self.stack.resources.sort(key=lambda resource: order[resource.urn])
         self.stack.outputs = outputs
-        self.store.save(self.stack)
+        self.effects.save(self.stack)
 
     def destroy(self) -> None:
         """Delete every resource, the last made first, and forget the stack.
 
         Raises:
+            ProtectedError: some of them are protected; nothing was deleted.
             ResourceError: a resource could not be deleted; the rest stays in the state.
         """
+        self.refuse_protected()
+        self._delete_replaced()
         for resource in reversed(list(self.stack.resources)):
             self._delete(resource)
             self.stack.resources.remove(resource)
-            self.store.save(self.stack)
-        self.store.delete(self.stack.name)
+            self.effects.save(self.stack)
+        self.effects.forget(self.stack)
+
+    def refuse_protected(self) -> None:
+        """Raise when a resource is protected, naming each.
+
+        Raises:
+            ProtectedError: a resource is protected.
+        """
+        _refuse(_protected(self.stack.resources))
+
+    def unprotect(self) -> None:
+        """Take the protection off every resource, as `pulumi state unprotect --all` does."""
+        for resource in self.stack.resources:
+            kept = resource.options
+            resource.options = Options(
+                False,
+                kept.retain_on_delete,
+                kept.delete_before_replace,
+                kept.ignore_changes,
+                kept.replace_on_changes,
+            )
+        self.effects.save(self.stack)
+
+    def _delete_replaced(self) -> None:
+        alive = {(resource.type, resource.id) for resource in self.stack.resources}
+        for resource in reversed(list(self.stack.replaced)):
+            if (resource.type, resource.id) not in alive:
+                self._delete(resource)
+            self.stack.replaced.remove(resource)
+            self.effects.save(self.stack)
 
     def _delete(self, resource: ResourceState) -> None:
+        if resource.options.retain_on_delete:
+            self._done(Change.RETAIN, resource)
+            return
         try:
-            TYPES[resource.type].delete(self.aws, resource.id, resource.outputs)
+            self.effects.delete(TYPES[resource.type], resource)
         except Exception as error:
-            if not _is_gone(error):
-                raise ResourceError(f"{resource.type} '{resource.name}': {error}") from error
+            raise ResourceError(f"{resource.type} '{resource.name}': {error}") from error
         self._done(Change.DELETE, resource)
 
-    def _done(self, change: Change, resource: ResourceState) -> None:
+    def _done(self, change: Change, resource: ResourceState, todo: Plan | None = None) -> None:
         self.changes[change] = self.changes.get(change, 0) + 1
-        self.listener(change, resource.type, resource.name, resource.id)
+        found = todo.differences if todo is not None else ()
+        self.listener(Step(change, resource.urn, resource.type, resource.name, resource.id, found))
 
 
-def _replaces(kind: ResourceType, before: dict[str, Any], after: dict[str, Any]) -> bool:
-    return any(before.get(key) != after.get(key) for key in kind.replaced_by)
+def _kind(new: Registration) -> ResourceType:
+    kind = TYPES.get(new.type)
+    if kind is None:
+        raise ResourceError(
+            "the local cloud cannot make this type; it can make: "
+            + ", ".join(sorted(t.rpartition(":")[2] for t in TYPES))
+        )
+    refused = kind.refused(new.inputs)
+    if refused:
+        raise ResourceError(
+            f"the local cloud cannot honour the input {', '.join(refused)}; it knows: "
+            + ", ".join(sorted(kind.takes))
+        )
+    return kind
 
 
-def _is_gone(error: Exception) -> bool:
-    text = str(error)
-    return any(word in text for word in ("NoSuch", "NotFound", "does not exist"))
+def _effective(new: Registration, todo: Plan) -> Inputs:
+    """Return the inputs to call AWS with: as planned, with the assets themselves."""
+    inputs = {}
+    for key, value in todo.described.items():
+        wanted = new.inputs.get(key)
+        if is_asset(wanted) and described(wanted) != value:
+            raise ResourceError(f"ignore_changes of {key}, a file, cannot be honoured here")
+        inputs[key] = wanted if is_asset(wanted) else value
+    return inputs
+
+
+def _protected(resources: list[ResourceState]) -> list[ResourceState]:
+    return [resource for resource in resources if resource.options.protect]
+
+
+def _refuse(protected: list[ResourceState]) -> None:
+    if protected:
+        named = ", ".join(f"{r.type.rpartition(':')[2]} '{r.name}' ({r.id})" for r in protected)
+        raise ProtectedError(f"protected, so it may not be deleted or replaced: {named}")

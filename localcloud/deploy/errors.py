@@ -3,6 +3,7 @@
 DeployError
 ├── ProjectError     no project, no such stack, or a file that cannot be read
 ├── ResourceError    a resource could not be made, changed or deleted
+├── ProtectedError   a protected resource would be deleted or replaced
 └── ProgramError     the program itself failed
 """
 
@@ -17,6 +18,10 @@ class ProjectError(DeployError):
 
 class ResourceError(DeployError):
     """AWS's API refused, or the type is not supported."""
+
+
+class ProtectedError(DeployError):
+    """Pulumi's `protect` forbids what was asked for; nothing was deleted."""
 
 
 class ProgramError(DeployError):

@@ -1,4 +1,4 @@
-"""Runs the program under Pulumi's own test monitor, whose resources are really made.
+"""Runs the program under Pulumi's own test monitor, whose resources are really deployed.
 
 Source: https://www.pulumi.com/docs/iac/guides/testing/unit/ (mocks); the monitor is the one that
 Pulumi's SDK ships for them.
@@ -16,27 +16,32 @@ import traceback
 from typing import Any
 
 import pulumi
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
+from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError, ProgramError, ResourceError
+from localcloud.deploy.plan import Registration
 from localcloud.deploy.project import Project
-from localcloud.deploy.state import StateStore
+from localcloud.deploy.state import Options, StateStore
+from localcloud.deploy.types import Aws
 
 _STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
-class _RealResources(mocks.Mocks):
-    """Answers what the monitor asks by doing it."""
+class _Resources(mocks.Mocks):
+    """Answers what the monitor asks by deploying it."""
 
-    def __init__(self, deployment: Deployment, store: StateStore) -> None:
+    def __init__(self, deployment: Deployment, store: StateStore, aws: Aws) -> None:
         self._deployment = deployment
         self._store = store
+        self._aws = aws
         self.current = threading.local()
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        aws = self._deployment.aws
+        aws = self._aws
         match args.token:
             case "aws:index/getCallerIdentity:getCallerIdentity":
                 arn = f"arn:aws:iam::{aws.account}:root"
@@ -52,7 +57,27 @@ class _RealResources(mocks.Mocks):
             return args.name, self._reference(args.name)
         if args.typ.startswith("pulumi:") or not args.custom:
             return args.name, args.inputs  # providers and components: nothing to make
-        return self._deployment.register(self.current.urn, args.typ, args.name, args.inputs)
+        request = self.current.request
+        secrets = {key for key, value in args.inputs.items() if rpc.is_rpc_secret(value)}
+        id_, outputs = self._deployment.register(
+            Registration(
+                urn=self.current.urn,
+                type=args.typ,
+                name=args.name,
+                inputs={key: _plain(value) for key, value in args.inputs.items()},
+                options=_options(request),
+                secrets=frozenset(secrets),
+                dependencies={
+                    key: tuple(sorted(found.urns))
+                    for key, found in request.propertyDependencies.items()
+                },
+            )
+        )
+        # What was a secret stays one for whoever reads it from here.
+        return id_, {
+            key: rpc.wrap_rpc_secret(value) if key in secrets else value
+            for key, value in outputs.items()
+        }
 
     def _reference(self, name: str) -> dict[str, Any]:
         stack = name.rsplit("/", 1)[-1]
@@ -66,40 +91,80 @@ class _RealResources(mocks.Mocks):
         return {"name": name, "outputs": outputs, "secretOutputNames": []}
 
 
-class _Monitor(mocks.MockMonitor):
-    """The test monitor, which also tells the URN of the resource that is being registered."""
+def _plain(value: Any) -> Any:
+    """Return an input without Pulumi's wrappings: secrets as they are, unknown values marked."""
+    value = rpc.unwrap_rpc_secret(value)
+    if isinstance(value, pulumi.output.Unknown):
+        return UNKNOWN
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
 
-    def __init__(self, resources: _RealResources) -> None:
+
+def _options(request: Any) -> Options:
+    return Options(
+        protect=bool(request.protect),
+        retain_on_delete=bool(request.retainOnDelete),
+        delete_before_replace=bool(request.deleteBeforeReplace),
+        ignore_changes=tuple(request.ignoreChanges),
+        replace_on_changes=tuple(request.replaceOnChanges),
+    )
+
+
+class _Monitor(mocks.MockMonitor):
+    """The test monitor, which also tells what mocks do not see: the URN and the options."""
+
+    def __init__(self, resources: _Resources) -> None:
         super().__init__(resources)
         self._resources = resources
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the monitor's own name
-        self._resources.current.urn = self.make_urn(request.parent, request.type, request.name)
+        current = self._resources.current
+        current.urn = self.make_urn(request.parent, request.type, request.name)
+        current.request = request
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-def run(project: Project, deployment: Deployment, store: StateStore) -> dict[str, Any]:
+def run(
+    project: Project, deployment: Deployment, store: StateStore, aws: Aws, *, preview: bool = False
+) -> dict[str, Any]:
     """Run the program once; return the stack's exports.
+
+    Args:
+        project: whose program, with its configuration.
+        deployment: what the program's resources are registered with.
+        store: where the stacks that it refers to are found.
+        aws: the account and region that the program is told.
+        preview: what is not made yet is unknown, and the program is told so.
 
     Raises:
         DeployError: a resource could not be made, or the program itself failed.
     """
-    return asyncio.run(_run(project, deployment, store))
+    return asyncio.run(_run(project, deployment, _Resources(deployment, store, aws), preview))
 
 
-async def _run(project: Project, deployment: Deployment, store: StateStore) -> dict[str, Any]:
-    resources = _RealResources(deployment, store)
+async def _run(
+    project: Project, deployment: Deployment, resources: _Resources, preview: bool
+) -> dict[str, Any]:
+    # What else an error brought down with it has nothing to add for a reader.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     # Inside the running loop: before it, the program would hang for ever.
     pulumi.runtime.set_mocks(
         resources,
         project=project.name,
         stack=project.stack,
-        preview=False,
+        preview=preview,
         monitor=_Monitor(resources),
     )
     pulumi.runtime.set_all_config(project.configuration)
+    # A run before this one, in the same process, may have left unfinished work of its own loop.
+    SETTINGS.rpc_manager.clear()
+    SETTINGS.outputs.clear()
     os.chdir(project.directory)
-    sys.path.insert(0, str(project.directory))
+    if str(project.directory) not in sys.path:
+        sys.path.insert(0, str(project.directory))
     # The program's own failure is reported once, by us; Pulumi's log of it would say it again.
     logging.getLogger("pulumi").setLevel(logging.CRITICAL)
 
@@ -120,10 +185,21 @@ async def _run(project: Project, deployment: Deployment, store: StateStore) -> d
 
 
 def _explain(error: BaseException, project: Project) -> str:
-    """Return the program's error with the line of the program that raised it."""
+    """Return the program's error with the line of the program that raised it.
+
+    Pulumi wraps an error once for each output on its way; the first one says what is wrong.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename.startswith(str(project.directory))]
-    own = [f for f in own if "site-packages" not in f.filename]
+    # Neither installed packages nor this one, which runs inside the program's directory.
+    elsewhere = ("site-packages", os.path.dirname(__file__))
+    own = [
+        frame
+        for frame in frames
+        if frame.filename.startswith(str(project.directory))
+        and not any(part in frame.filename for part in elsewhere)
+    ]
     where = (
         f" ({os.path.relpath(own[-1].filename, project.directory)}:{own[-1].lineno})" if own else ""
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,13 @@ class Project:
         return self.directory / "__main__.py"
 
 
-def load(directory: Path, stack: str) -> Project:
+def load(directory: Path, stack: str, overrides: Mapping[str, str] | None = None) -> Project:
     """Read a project and a stack's configuration.
+
+    Args:
+        directory: of the project.
+        stack: whose file is read over the project's defaults.
+        overrides: settings over both, for this run only.
 
     Raises:
         ProjectError: a file is missing or cannot be read.
@@ -67,6 +73,8 @@ def load(directory: Path, stack: str) -> Project:
                 "give this stack a plain value for local use"
             )
         configuration[_qualified(name, key)] = _text(value)
+    for key, value in (overrides or {}).items():
+        configuration[_qualified(name, key)] = value
     return Project(directory, name, stack, configuration)
 
 

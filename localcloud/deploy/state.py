@@ -13,9 +13,28 @@ import msgspec
 from localcloud.deploy.errors import DeployError
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The resource options that a deployment honours.
+
+    Source: https://www.pulumi.com/docs/iac/concepts/options/
+    """
+
+    protect: bool = False
+    retain_on_delete: bool = False
+    delete_before_replace: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    replace_on_changes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class ResourceState:
-    """One resource as it was last made."""
+    """One resource as it was last made.
+
+    Attributes:
+        secrets: names of inputs that must not be shown.
+        dependencies: of each input, the URNs its value came from.
+    """
 
     urn: str
     type: str
@@ -23,15 +42,24 @@ class ResourceState:
     id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    options: Options = field(default_factory=Options)
+    secrets: list[str] = field(default_factory=list)
+    dependencies: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class StackState:
-    """A stack: its resources in the order they were made, and its outputs."""
+    """A stack: its resources in the order they were made, and its outputs.
+
+    Attributes:
+        replaced: resources that have a successor and are still to be deleted; a run that breaks
+            leaves them to the next one.
+    """
 
     name: str
     resources: list[ResourceState] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    replaced: list[ResourceState] = field(default_factory=list)
 
     def find(self, urn: str) -> ResourceState | None:
         """Return a resource by URN."""

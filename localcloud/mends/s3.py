@@ -10,6 +10,7 @@ def mend() -> None:
     """Apply them."""
     _mend_bucket_policies()
     _mend_bucket_notifications()
+    _mend_suspended_versioning()
 
 
 def _mend_bucket_policies() -> None:
@@ -59,6 +60,29 @@ def _mend_bucket_notifications() -> None:
         return status, headers, ElementTree.tostring(root, encoding="unicode")
 
     S3Response.get_bucket_notification = get_bucket_notification
+
+
+def _mend_suspended_versioning() -> None:
+    """Keep a suspended bucket's versions when one is deleted (moto: all of the key are gone).
+
+    A stack ends so: versioning is suspended first, then each version is deleted with the bucket.
+    """
+    from moto.s3.models import S3Backend
+
+    original = S3Backend.delete_object
+
+    def delete_object(self: Any, bucket_name: str, *arguments: Any, **named: Any) -> Any:
+        bucket = self.get_bucket(bucket_name)
+        status = bucket.versioning_status
+        if status != "Suspended":
+            return original(self, bucket_name, *arguments, **named)
+        bucket.versioning_status = "Enabled"
+        try:
+            return original(self, bucket_name, *arguments, **named)
+        finally:
+            bucket.versioning_status = status
+
+    S3Backend.delete_object = delete_object
 
 
 def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:

@@ -55,6 +55,28 @@ def test_a_bucket_remembers_that_its_events_go_to_eventbridge(
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html"
+)
+def test_a_suspended_bucket_keeps_the_other_versions_of_an_object(
+    cloud: TestCloud, bucket: str
+) -> None:
+    s3 = cloud.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = [
+        s3.put_object(Bucket=bucket, Key="k", Body=body)["VersionId"] for body in (b"1", b"2")
+    ]
+    marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=versions[1])
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=marker)
+    left = s3.list_object_versions(Bucket=bucket)
+    assert [v["VersionId"] for v in left["Versions"]] == versions[:1]
+    assert "DeleteMarkers" not in left
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=versions[0])
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html"
 )
 def test_one_failing_target_does_not_hide_the_others(cloud: TestCloud, bucket: str) -> None:

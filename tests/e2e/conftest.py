@@ -19,8 +19,15 @@ ENDED = {"Succeeded", "Failed", "Stopped", "Superseded"}
 
 def localcloud(url: str, *arguments: str) -> str:
     """Run a command of the local cloud; return what it printed."""
+    answer = localcloud_answer(url, *arguments)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def localcloud_answer(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the local cloud."""
     environment = {**os.environ, "AWS_ENDPOINT_URL": url}
-    answer = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "localcloud", *arguments],
         cwd=ROOT,
         env=environment,
@@ -29,8 +36,6 @@ def localcloud(url: str, *arguments: str) -> str:
         timeout=120,
         check=False,
     )
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return answer.stdout
 
 
 @dataclass(frozen=True, slots=True)

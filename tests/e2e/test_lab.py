@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.archives import zip_of
 from tests.cloud import ROOT
-from tests.e2e.conftest import Lab, localcloud
+from tests.e2e.conftest import Lab, localcloud, localcloud_answer
+from tests.listing import resources
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
@@ -114,33 +116,47 @@ def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, wh
     assert (lab.config_of(DEV), lab.config_of(PRD)) == before
 
 
-def test_deploying_again_changes_nothing(lab: Lab) -> None:
-    assert "Done: 12 unchanged." in localcloud(lab.cloud.url, "up", "prd")
-    assert "Done: 47 unchanged." in localcloud(lab.cloud.url, "up", "dev")
+def preview(lab: Lab, stack: str, *settings: str) -> tuple[int, dict[str, Any]]:
+    """Return a preview's exit status, and what it says as JSON."""
+    answer = localcloud_answer(lab.cloud.url, "preview", stack, "--json", *settings)
+    assert answer.returncode in (0, 2), answer.stderr
+    return answer.returncode, json.loads(answer.stdout)
+
+
+@pytest.mark.parametrize("stack", ["prd", "dev"])
+def test_deploying_again_changes_nothing(lab: Lab, stack: str) -> None:
+    status, said = preview(lab, stack)
+    assert (0, ["same"]) == (status, list(said["changes"]))
+    done = localcloud(lab.cloud.url, "up", stack)
+    assert f"Done: {said['changes']['same']} unchanged." in done
+
+
+def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
+    changed = ("--config", "trainingMaxRuntimeSeconds=1800")
+    status, said = preview(lab, "dev", *changed)
+    (step,) = [step for step in said["steps"] if step["change"] != "same"]
+    assert (2, "update", "Pipeline") == (status, step["change"], step["type"].rpartition(":")[2])
+    (difference,) = step["differences"]
+    assert ("3600", "1800") == (difference["before"], difference["after"])
+    done = localcloud(lab.cloud.url, "up", "dev", *changed)
+    assert "1 updated" in done
+    assert f"{said['changes']['same']} unchanged" in done
+    assert 2 == preview(lab, "dev")[0]  # the setting was for that run only
+    localcloud(lab.cloud.url, "up", "dev")
+    assert 0 == preview(lab, "dev")[0]
 
 
 def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
     cloud = lab.cloud
-    localcloud(cloud.url, "down", "dev", "--deployed")
-    localcloud(cloud.url, "down", "prd", "--deployed")
-    left = {
-        "buckets": cloud.client("s3").list_buckets()["Buckets"],
-        "functions": cloud.client("lambda").list_functions()["Functions"],
-        "pipelines": cloud.client("codepipeline").list_pipelines()["pipelines"],
-        "endpoints": cloud.client("sagemaker").list_endpoints()["Endpoints"],
-        "models": cloud.client("sagemaker").list_models()["Models"],
-        "repositories": cloud.client("ecr").describe_repositories()["repositories"],
-        "topics": cloud.client("sns").list_topics()["Topics"],
-        "rules": cloud.client("events").list_rules()["Rules"],
-        "roles": cloud.client("iam").list_roles()["Roles"],
-        "alarms": cloud.client("cloudwatch").describe_alarms()["MetricAlarms"],
-        "targets": cloud.client("application-autoscaling").describe_scalable_targets(
-            ServiceNamespace="sagemaker"
-        )["ScalableTargets"],
-    }
-    assert {name: found for name, found in left.items() if found} == {}
+    assert resources(cloud).keys() > {"buckets", "roles", "functions", "pipelines"}
+    localcloud(cloud.url, "down", "dev", "--deployed", "--unprotect")
+    localcloud(cloud.url, "down", "prd", "--deployed", "--unprotect")
+    assert resources(cloud) == {}
     # And the lab can be deployed again.
-    assert "Done: 12 created." in localcloud(cloud.url, "up", "prd")
+    _, said = preview(lab, "prd")
+    assert ["create"] == list(said["changes"])
+    created = said["changes"]["create"]
+    assert f"Done: {created} created." in localcloud(cloud.url, "up", "prd")
 
 
 def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:

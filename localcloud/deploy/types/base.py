@@ -43,6 +43,11 @@ class ResourceType:
         replaced_by: inputs whose change replaces it although `update` exists.
         takes: every input that it can honour; another is refused, so nothing is dropped in
             silence. Empty when the operation's own shape says it.
+        named_by: inputs that are its name. A second one with the same name would be refused, so a
+            replacement that keeps them deletes the old one first. Empty when AWS chooses the name
+            or when creating it again is no error.
+        volatile: outputs that an update changes, so that a preview does not know them.
+        key: the id that a create will give, where the inputs say it.
     """
 
     create: Callable[[Aws, Inputs], tuple[str, Outputs]]
@@ -50,6 +55,9 @@ class ResourceType:
     update: Callable[[Aws, str, Inputs, Outputs], Outputs] | None = None
     replaced_by: frozenset[str] = field(default_factory=frozenset)
     takes: frozenset[str] = field(default_factory=frozenset)
+    named_by: frozenset[str] = field(default_factory=frozenset)
+    volatile: frozenset[str] = field(default_factory=frozenset)
+    key: Callable[[Inputs], str] | None = None
 
     def refused(self, inputs: Inputs) -> list[str]:
         """Return the inputs that this type would not honour."""
@@ -72,6 +80,7 @@ def put(
     },
     replaced_by: frozenset[str] = frozenset({"bucket"}),
     takes: str = "",
+    named_by: str = "",
 ) -> ResourceType:
     """Return a type whose create and update are one idempotent put."""
 
@@ -88,7 +97,13 @@ def put(
         aws.call(service, delete, **delete_parameters(outputs))
 
     return ResourceType(
-        create, remove if delete else delete_nothing, update, replaced_by, fields(takes)
+        create,
+        remove if delete else delete_nothing,
+        update,
+        replaced_by,
+        fields(takes),
+        fields(named_by),
+        key=key,
     )
 
 

@@ -93,5 +93,6 @@ TYPES: dict[str, ResourceType] = {
             "name budgetType limitAmount limitUnit timeUnit costFilters costTypes notifications "
             "tags"
         ),
+        named_by=fields("name"),
     ),
 }

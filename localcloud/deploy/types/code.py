@@ -108,8 +108,9 @@ TYPES: dict[str, ResourceType] = {
         _update_repository,
         frozenset({"repositoryName"}),
         fields("repositoryName description kmsKeyId tags"),
+        fields("repositoryName"),
     ),
     "aws:codebuild/project:Project": ResourceType(
-        _create_project, _delete_project, _update_project, NAME
+        _create_project, _delete_project, _update_project, NAME, named_by=NAME
     ),
 }

@@ -85,5 +85,6 @@ TYPES: dict[str, ResourceType] = {
         _update_pipeline,
         NAME,
         fields("name roleArn pipelineType executionMode stages artifactStores variables tags"),
+        NAME,
     ),
 }

@@ -72,6 +72,7 @@ TYPES: dict[str, ResourceType] = {
             "name imageTagMutability imageScanningConfiguration encryptionConfigurations "
             "forceDelete tags"
         ),
+        fields("name"),
     ),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": put(
         "ecr",

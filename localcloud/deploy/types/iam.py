@@ -66,6 +66,7 @@ TYPES: dict[str, ResourceType] = {
         _update_role,
         fields("name path"),
         fields("name assumeRolePolicy tags " + " ".join(_OPTIONAL)),
+        fields("name"),
     ),
     "aws:iam/rolePolicy:RolePolicy": put(
         "iam",

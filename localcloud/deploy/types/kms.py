@@ -108,6 +108,6 @@ TYPES: dict[str, ResourceType] = {
         ),
     ),
     "aws:kms/alias:Alias": ResourceType(
-        _create_alias, _delete_alias, _update_alias, NAME, fields("name targetKeyId")
+        _create_alias, _delete_alias, _update_alias, NAME, fields("name targetKeyId"), NAME
     ),
 }

@@ -83,6 +83,8 @@ TYPES: dict[str, ResourceType] = {
             "name role handler runtime code timeout memorySize environment description "
             "architectures tags " + " ".join(_OPTIONAL)
         ),
+        fields("name"),
+        fields("codeSha256"),
     ),
     "aws:lambda/permission:Permission": put(
         "lambda",
@@ -103,5 +105,6 @@ TYPES: dict[str, ResourceType] = {
         },
         replaced_by=fields("function statementId action principal sourceArn sourceAccount"),
         takes="function statementId action principal sourceArn sourceAccount",
+        named_by="function statementId",
     ),
 }

@@ -60,5 +60,6 @@ TYPES: dict[str, ResourceType] = {
         _update_log_group,
         frozenset({"name"}),
         fields("name retentionInDays kmsKeyId skipDestroy tags"),
+        fields("name"),
     ),
 }

@@ -117,6 +117,7 @@ TYPES: dict[str, ResourceType] = {
         _update_bucket,
         fields("bucket"),
         fields("bucket forceDestroy tags"),
+        fields("bucket"),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": put(
         "s3",
@@ -201,5 +202,6 @@ TYPES: dict[str, ResourceType] = {
         _update_object,
         fields("bucket key"),
         fields("bucket key source content contentType tags"),
+        volatile=fields("versionId etag"),
     ),
 }

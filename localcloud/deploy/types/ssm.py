@@ -77,5 +77,7 @@ TYPES: dict[str, ResourceType] = {
         _update_parameter,
         frozenset({"name"}),
         fields("name value tags " + " ".join(_SETTINGS)),
+        fields("name"),
+        fields("version"),
     ),
 }

@@ -1,0 +1,243 @@
+"""`localcloud up`, `preview`, `down` and `cost`: the commands about a stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
+
+if TYPE_CHECKING:
+    from localcloud.deploy.plan import Change, Step
+
+stack_app = typer.Typer()
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint-url",
+        help="Where the cloud answers. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST, then port 4566.",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="KEY=VALUE over the stack's own setting, for this run only; may be given again.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+EXIT_CHANGES = 2
+# (symbol, word, colour) of a change in a preview.
+_SHOWN = {
+    "CREATE": ("+", "create", "green"),
+    "UPDATE": ("~", "update", "yellow"),
+    "REPLACE": ("+-", "replace", "magenta"),
+    "DELETE": ("-", "delete", "red"),
+    "RETAIN": ("-", "forget, not delete", "red"),
+    "SAME": (" ", "same", "dim"),
+}
+
+
+@stack_app.command()
+def up(
+    stack: Annotated[str, typer.Argument(help="prd first, then dev.")],
+    config: Config = None,
+    url: Url = None,
+) -> None:
+    """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
+    from localcloud.deploy.stacks import up as deploy
+
+    with errors_in_one_line():
+        settings = _settings(config)
+        out.print(f"Deploying stack [bold]{stack}[/bold]")
+        changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
+        out.print(_summary(changes))
+        for key, value in sorted(outputs.items()):
+            # A structure is for other programs: `localcloud cost` shows the one there is.
+            if isinstance(value, str | int | float | bool) and value != "":
+                out.print(f"  {key} = {value}", markup=False)
+
+
+@stack_app.command()
+def preview(
+    stack: Annotated[str, typer.Argument(help="Which stack.")],
+    config: Config = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show what `up` would do, and change nothing.
+
+    Exit status: 0 when nothing would change, 2 when something would, 1 on an error.
+    """
+    from localcloud.deploy.stacks import preview as look
+
+    steps: list[Step] = []
+    with errors_in_one_line():
+        changes = look(Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config))
+        if as_json:
+            out.print_json(json.dumps(_document(stack, steps, changes)))
+        else:
+            _print_preview(stack, steps, changes)
+        if any(step.change.name != "SAME" for step in steps):
+            raise typer.Exit(EXIT_CHANGES)
+
+
+@stack_app.command()
+def down(
+    stack: Annotated[str, typer.Argument(help="dev first, then prd.")],
+    deployed: Annotated[
+        bool,
+        typer.Option(
+            "--deployed",
+            help="First delete the CloudFormation stack that the pipeline deployed (stackName).",
+        ),
+    ] = False,
+    unprotect: Annotated[
+        bool,
+        typer.Option(
+            "--unprotect",
+            help="Take off the protection first, as `pulumi state unprotect --all` does.",
+        ),
+    ] = False,
+    url: Url = None,
+) -> None:
+    """Delete a stack's resources, the last made first.
+
+    The endpoint is the delivery pipeline's, in a CloudFormation stack of its own, and stays unless
+    --deployed is given: so it is on AWS too. A protected resource refuses it all.
+    """
+    from localcloud.cli.views import delete_deployed, deployed_stack
+    from localcloud.deploy import stacks
+    from localcloud.deploy.errors import ProtectedError
+
+    with errors_in_one_line():
+        target = endpoint_url(url)
+        if unprotect:
+            stacks.unprotect(stack, target)
+        try:
+            stacks.refuse_protected(stack, target)
+        except ProtectedError as error:
+            raise CommandError(
+                f"{error}. Nothing was deleted. To delete it all: localcloud down {stack} "
+                "--unprotect"
+            ) from None
+        out.print(f"Deleting stack [bold]{stack}[/bold]")
+        left = deployed_stack(target, stack)
+        if left and deployed:
+            delete_deployed(target, left)
+            left = None
+        out.print(_summary(stacks.down(stack, target, _print_step)))
+        if left:
+            out.print(
+                f"The endpoint's own CloudFormation stack {left} stays; "
+                f"--deployed deletes it too, or: aws cloudformation delete-stack"
+            )
+
+
+@stack_app.command()
+def cost(
+    stack: Annotated[str, typer.Argument(help="A deployed stack.")],
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Print what a deployed stack would cost a month on AWS, as the program estimates it."""
+    from localcloud.cli.cost import print_estimate
+    from localcloud.deploy.state import StateStore
+
+    with errors_in_one_line():
+        outputs = StateStore(endpoint_url(url)).load(stack).outputs
+        print_estimate(stack, outputs, as_json=as_json)
+
+
+def _settings(given: list[str] | None) -> dict[str, str]:
+    """Return KEY=VALUE texts as settings.
+
+    Raises:
+        CommandError: one of them is not of this form.
+    """
+    settings = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise CommandError(f"--config {text}: it must be KEY=VALUE")
+        settings[key] = value
+    return settings
+
+
+_PATHS_SHOWN = 3
+
+
+def _print_step(step: Step) -> None:
+    short = step.type.rpartition(":")[2]
+    paths = [difference.path for difference in step.differences]
+    more = len(paths) - _PATHS_SHOWN
+    where = ", ".join(paths[:_PATHS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    changed = f" [dim]({escape(where)})[/dim]" if where else ""
+    out.print(
+        f"  {styled(step.change.value)} {short} [bold]{escape(step.name)}[/bold] "
+        f"[dim]{escape(step.id)}[/dim]{changed}"
+    )
+
+
+def _print_preview(stack: str, steps: list[Step], changes: dict[Change, int]) -> None:
+    out.print(f"Preview of stack [bold]{stack}[/bold]: nothing is changed")
+    for step in steps:
+        symbol, word, style = _SHOWN[step.change.name]
+        if step.change.name == "SAME":
+            continue
+        short = step.type.rpartition(":")[2]
+        out.print(
+            f"  [{style}]{symbol:<2} {word}[/{style}] {short} [bold]{escape(step.name)}[/bold] "
+            f"[dim]{escape(step.id)}[/dim]".rstrip()
+        )
+        for difference in step.differences:
+            before, after = (
+                "(none)" if value is None else escape(value)
+                for value in (difference.before, difference.after)
+            )
+            out.print(f"       {escape(difference.path)}: {before} [dim]→[/dim] {after}")
+    counted = ", ".join(f"{count} to {_word(change)}" for change, count in _real(changes).items())
+    same = next((count for change, count in changes.items() if change.name == "SAME"), 0)
+    out.print(f"{counted or 'Nothing to do'}; {same} unchanged.")
+
+
+def _document(stack: str, steps: list[Step], changes: dict[Change, int]) -> dict[str, Any]:
+    return {
+        "stack": stack,
+        "changes": {change.name.lower(): count for change, count in changes.items()},
+        "steps": [
+            {
+                "change": step.change.name.lower(),
+                "urn": step.urn,
+                "type": step.type,
+                "name": step.name,
+                "id": step.id,
+                "differences": [
+                    {"path": d.path, "before": d.before, "after": d.after} for d in step.differences
+                ],
+            }
+            for step in steps
+        ],
+    }
+
+
+def _real(changes: dict[Change, int]) -> dict[Change, int]:
+    return {change: count for change, count in changes.items() if change.name != "SAME"}
+
+
+def _word(change: Change) -> str:
+    return _SHOWN[change.name][1]
+
+
+def _summary(changes: dict[Change, int]) -> str:
+    counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
+    return f"Done: {counted or 'nothing to do'}."

@@ -1,0 +1,97 @@
+"""Where two versions of a resource's inputs differ, fit to be shown. Pure.
+
+Secrets are hidden, long texts shortened, archives shown by their hash. A text that is a JSON
+document (a policy, a dashboard) is compared inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Pulumi's own mark of a value that is not known until something is made.
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+COMPUTED = "<computed>"
+_SECRET = "<secret>"  # noqa: S105 - what is shown in place of one
+_LONGEST = 72
+_HASH_LENGTH = 12
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that changes; `before` or `after` is None where there is none."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+def differences(
+    before: dict[str, Any], after: dict[str, Any], secrets: frozenset[str] = frozenset()
+) -> tuple[Difference, ...]:
+    """Return each value that differs, by its path.
+
+    Args:
+        before: the inputs that are kept.
+        after: the inputs now.
+        secrets: names of inputs whose values are not shown.
+    """
+    found: list[Difference] = []
+    for path, old, new in _walk(before, after, ""):
+        hidden = path.partition(".")[0].partition("[")[0] in secrets
+        found.append(Difference(path, _shown(old, hidden), _shown(new, hidden)))
+    return tuple(found)
+
+
+def _walk(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if before == after:
+        return
+    inside = (_document(before), _document(after))
+    if all(isinstance(value, (dict, list)) for value in inside) and inside[0] != inside[1]:
+        before, after = inside
+    if _is_digest(before) or _is_digest(after):
+        yield path, before, after
+    elif isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            inner = f"{path}.{key}" if path else key
+            yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), inner)
+    elif isinstance(before, list) and isinstance(after, list):
+        for index in range(max(len(before), len(after))):
+            old, new = (
+                values[index] if index < len(values) else _ABSENT for values in (before, after)
+            )
+            yield from _walk(old, new, f"{path}[{index}]")
+    else:
+        yield path, before, after
+
+
+def _document(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"sha256"}
+
+
+def _shown(value: Any, hidden: bool) -> str | None:
+    if value is _ABSENT:
+        return None
+    if value == UNKNOWN:
+        return COMPUTED
+    if hidden:
+        return _SECRET
+    if _is_digest(value):
+        return f"sha256:{value['sha256'][:_HASH_LENGTH]}"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    text = " ".join(text.replace(UNKNOWN, COMPUTED).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

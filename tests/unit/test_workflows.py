@@ -11,7 +11,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def workflow(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows" / f"{name}.yml").read_text())
+    text = (ROOT / ".github/workflows" / f"{name}.yml").read_text()
+    found: dict[Any, Any] = yaml.safe_load(text)
     # YAML reads the key `on` as a boolean.
     found["on"] = found.pop(True)
     return found

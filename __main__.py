@@ -1,8 +1,9 @@
 """The lab's stacks: read the settings, wire the components, export what others need.
 
 prd   the production EndpointEnvironment
-dev   DataLake ─► DeliveryPipeline ─► DEV EndpointEnvironment
-      ImageRepository ─┘        └───► PRD, by a reference to stack prd
+dev   DataLake ─────► DeliveryPipeline ─► DEV EndpointEnvironment
+      ImageBuild ─► ImageRepository ┘└──► PRD, by a reference to stack prd
+both  DataProtection, NotificationTopic, MonthlyBudget
 """
 
 import os
@@ -10,17 +11,18 @@ import os
 import pulumi
 import pulumi_aws as aws
 
-from components import settings as stack_settings
-from components.data_lake import DataLake
-from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
+from components import configuration, costs, delivery_stack
+from components.budget import MonthlyBudget
+from components.data_protection import DataProtection
 from components.endpoint_environment import EndpointEnvironment, EndpointEnvironmentArgs
-from components.image_repository import ImageRepository
-from components.naming import DATASET_KEY, Names
-from components.production_stack import production_target
+from components.naming import Names
+from components.notification_topic import NotificationTopic
 from components.provider import endpoint_provider
+from components.resource_policies import PUBLISHERS
 from components.settings import Environment
 
-settings = stack_settings.read()
+settings = configuration.read()
+environment_name, tags = settings.environment.value, settings.tags
 provider = endpoint_provider(os.environ, settings.region)
 opts = pulumi.ResourceOptions(providers=[provider] if provider else None)
 invoke_opts = pulumi.InvokeOptions(provider=provider)
@@ -31,42 +33,57 @@ names = Names(
     partition=aws.get_partition(opts=invoke_opts).partition,
 )
 
-environment = EndpointEnvironment(
-    settings.environment.value,
+production_account = settings.delivery.production_account
+protection = DataProtection(
+    "protection",
     names,
-    EndpointEnvironmentArgs(settings.environment, settings.endpoint, settings.tags),
+    environment_name,
+    settings.safety,
+    tags=tags,
+    share_with=names.in_account(production_account) if production_account else None,
+    opts=opts,
+)
+notifications = NotificationTopic(
+    "notifications",
+    names,
+    purpose=f"notifications-{environment_name}",
+    email=settings.ownership.notification_email,
+    key_arn=protection.key_arn,
+    publishers=PUBLISHERS,
+    tags=tags,
+    opts=opts,
+)
+environment = EndpointEnvironment(
+    environment_name,
+    names,
+    EndpointEnvironmentArgs(
+        environment=settings.environment,
+        endpoint=settings.endpoint,
+        protection=protection,
+        delivery=names.in_account(settings.delivery_account),
+        notification_topic_arn=notifications.arn,
+        tags=tags,
+    ),
     opts,
 )
-for key, value in environment.outputs.items():
-    pulumi.export(key, value)
-
-if settings.environment is Environment.DEV:
-    production = None
-    if settings.delivery.production_stack is not None:
-        production = production_target(settings.delivery.production_stack, names)
-        pulumi.export("productionEndpointName", production.apply(lambda to: to.endpoint_name))
-
-    data_lake = DataLake("lake", names, tags=settings.tags, opts=opts)
-    images = ImageRepository("images", names, tags=settings.tags, opts=opts)
-    delivery = DeliveryPipeline(
-        "delivery",
+exports: dict[str, pulumi.Input[object]] = {
+    **environment.outputs,
+    "notificationTopicArn": notifications.arn,
+    "monthlyCostEstimate": costs.estimate(settings),
+}
+if settings.ownership.monthly_budget_usd and settings.ownership.notification_email:
+    MonthlyBudget(
+        "budget",
         names,
-        DeliveryPipelineArgs(
-            settings=settings.delivery,
-            data_lake=data_lake,
-            image_repository=images.name,
-            development=environment.target,
-            production=production,
-            tags=settings.tags,
-        ),
-        opts,
+        settings.stack,
+        limit_usd=settings.ownership.monthly_budget_usd,
+        email=settings.ownership.notification_email,
+        tags=tags,
+        opts=opts,
     )
-    pulumi.export("modelName", settings.model_name)
-    pulumi.export("pipelineName", delivery.pipeline_name)
-    pulumi.export("dataBucket", data_lake.bucket_name)
-    pulumi.export("datasetKey", DATASET_KEY)
-    pulumi.export("artifactBucket", delivery.artifacts.name)
-    pulumi.export("repositoryName", images.name)
-    pulumi.export("repositoryUrl", images.url)
-    pulumi.export("imageTag", settings.delivery.training.image_tag)
-    pulumi.export("approvalTopicArn", delivery.approval_topic.arn)
+if settings.environment is Environment.DEV:
+    exports |= delivery_stack.deploy(
+        settings, names, protection, notifications.arn, environment.target, opts
+    )
+for key, value in exports.items():
+    pulumi.export(key, value)

@@ -71,11 +71,14 @@ def one_run() -> dict[str, float]:
     return figures
 
 
+RELEASE = ("--release", "/mlops/iris-model/image")
+
+
 def _deploy(url: str) -> None:
     for arguments in (
         ("up", "prd"),
         ("up", "dev"),
-        ("image", "push", "model", "--repository", "iris-model"),
+        ("image", "push", "model", "--repository", "iris-model", *RELEASE),
     ):
         subprocess.run(
             [sys.executable, "-m", "localcloud", *arguments],

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.naming import Names
-from components.private_bucket import PrivateBucket
+from components.private_bucket import BucketSafety, PrivateBucket
 
 
 class DataLake(pulumi.ComponentResource):
@@ -17,6 +17,7 @@ class DataLake(pulumi.ComponentResource):
         name: str,
         names: Names,
         *,
+        safety: BucketSafety,
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -25,8 +26,8 @@ class DataLake(pulumi.ComponentResource):
             f"{name}-data",
             names.data_bucket,
             names,
+            safety=safety,
             tags=tags,
-            force_destroy=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.bucket_name = self.store.name

@@ -1,7 +1,7 @@
 """DeliveryPipeline: from a new dataset to a production endpoint.
 
-Owns the artifact store, the functions, the approval topic, the CodePipeline and its trigger.
-What the stages do is in ``pipeline_stages``; what each role may do is in ``policies``.
+Owns the functions, the approval topic, the CodePipeline and its trigger. What the stages do is
+in ``pipeline_stages``; what each role may do is in ``policies``.
 """
 
 import json
@@ -13,10 +13,13 @@ import pulumi_aws as aws
 
 from components import pipeline_stages, policies
 from components.data_lake import DataLake
+from components.image_build import artifact_store
 from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
+from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction
 from components.pipeline_stages import DeployTarget, StageInputs
 from components.private_bucket import PrivateBucket
+from components.service_role import service_role
 from components.settings import DeliverySettings
 
 
@@ -26,7 +29,9 @@ class DeliveryPipelineArgs:
 
     settings: DeliverySettings
     data_lake: DataLake
-    image_repository: pulumi.Input[str]
+    artifacts: PrivateBucket
+    image_parameter: pulumi.Input[str]
+    key_arn: pulumi.Input[str] | None
     development: pulumi.Output[DeployTarget]
     # A target that is None ends the pipeline after DEV.
     production: pulumi.Output[DeployTarget] | None
@@ -34,7 +39,7 @@ class DeliveryPipelineArgs:
 
 
 class DeliveryPipeline(pulumi.ComponentResource):
-    """A pipeline that a dataset upload starts, and its own roles, store and functions."""
+    """A pipeline that a dataset upload starts, and its own roles and functions."""
 
     def __init__(
         self,
@@ -45,17 +50,15 @@ class DeliveryPipeline(pulumi.ComponentResource):
     ) -> None:
         super().__init__("mlops:index:DeliveryPipeline", name, None, opts)
         self._names, self._args = names, args
+        self._production = names.in_account(args.settings.production_account)
         self._child = pulumi.ResourceOptions(parent=self)
-        self.artifacts = PrivateBucket(
-            f"{name}-artifacts",
-            names.artifact_bucket,
-            names,
-            tags=args.tags,
-            force_destroy=True,
-            opts=self._child,
-        )
         self.training_role, training_policy = self._role(
-            "training", policies.SAGEMAKER, policies.training_role(names)
+            "training",
+            policies.SAGEMAKER,
+            pulumi.Output.from_input(args.key_arn).apply(
+                lambda key_arn: policies.training_role(names, key_arn)
+            ),
+            "What a training job may do",
         )
         self.train = PipelineFunction(
             "train",
@@ -65,21 +68,29 @@ class DeliveryPipeline(pulumi.ComponentResource):
             tags=args.tags,
             opts=self._child,
         )
-        endpoints = [names.endpoint("dev")]
-        if args.production is not None:
-            endpoints.append(names.endpoint("prd"))
         self.smoke_test = PipelineFunction(
             "smoke-test",
             "smoke_test",
             names,
-            grants=[policies.invoke_endpoints(names, endpoints)],
+            grants=self._smoke_test_grants(),
             tags=args.tags,
             opts=self._child,
         )
-        self.approval_topic = self._approval_topic()
+        self.approval_topic = NotificationTopic(
+            "approval",
+            names,
+            purpose="approval",
+            email=args.settings.approval_email,
+            key_arn=args.key_arn,
+            tags=args.tags,
+            opts=self._child,
+        )
         stage_inputs = self._stage_inputs()
         role, policy = self._role(
-            "pipeline", policies.CODEPIPELINE, stage_inputs.apply(self._policy)
+            "pipeline",
+            policies.CODEPIPELINE,
+            pulumi.Output.all(stage_inputs, args.key_arn).apply(lambda made: self._policy(*made)),
+            f"What pipeline {names.pipeline} may do",
         )
         self.pipeline = aws.codepipeline.Pipeline(
             name,
@@ -87,7 +98,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             pipeline_type="V2",
             execution_mode=args.settings.execution_mode.value,
             role_arn=role.arn,
-            artifact_stores=[{"location": self.artifacts.name, "type": "S3"}],
+            artifact_stores=[artifact_store(args.artifacts.name, args.key_arn)],
             stages=stage_inputs.apply(lambda inputs: pipeline_stages.render(inputs, args.settings)),
             tags=dict(args.tags),
             # Creation starts an execution at once.
@@ -96,7 +107,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 depends_on=[
                     policy,
                     training_policy,
-                    *self.artifacts.ready,
+                    *args.artifacts.ready,
                     *args.data_lake.ready,
                     self.train,
                     self.smoke_test,
@@ -106,12 +117,19 @@ class DeliveryPipeline(pulumi.ComponentResource):
         self.pipeline_name = self.pipeline.name
         self._trigger()
         self.register_outputs(
-            {
-                "pipeline_name": self.pipeline_name,
-                "artifact_bucket": self.artifacts.name,
-                "approval_topic_arn": self.approval_topic.arn,
-            }
+            {"pipeline_name": self.pipeline_name, "approval_topic_arn": self.approval_topic.arn}
         )
+
+    def _smoke_test_grants(self) -> list[policies.Statement]:
+        """Ask the endpoints of this account, and act as the role that asks in another one."""
+        names, args = self._names, self._args
+        endpoints, roles = [names.endpoint("dev")], []
+        if args.settings.production_account is not None:
+            roles.append(self._production.iam_arn(f"role/{self._production.role('prd-invoke')}"))
+        elif args.production is not None:
+            endpoints.append(names.endpoint("prd"))
+        grants = [policies.invoke_endpoints(names, endpoints)]
+        return [*grants, policies.assume_roles(roles)] if roles else grants
 
     def _stage_inputs(self) -> pulumi.Output[StageInputs]:
         args = self._args
@@ -120,9 +138,9 @@ class DeliveryPipeline(pulumi.ComponentResource):
             data_bucket=args.data_lake.bucket_name,
             train_function=self.train.name,
             training_role_arn=self.training_role.arn,
-            image_repository=args.image_repository,
+            image_parameter=args.image_parameter,
             training_output=pulumi.Output.concat(
-                "s3://", self.artifacts.name, f"/{TRAINING_PREFIX}"
+                "s3://", args.artifacts.name, f"/{TRAINING_PREFIX}"
             ),
             smoke_test_function=self.smoke_test.name,
             development=args.development,
@@ -130,45 +148,50 @@ class DeliveryPipeline(pulumi.ComponentResource):
             production=args.production,
         ).apply(lambda values: StageInputs(**values))
 
-    def _policy(self, inputs: StageInputs) -> str:
+    def _policy(self, inputs: StageInputs, key_arn: str | None) -> str:
+        names = self._names
         targets = [t for t in (inputs.development, inputs.production) if t is not None]
+        # Elsewhere the pipeline acts as that account's role, which has the permissions.
+        elsewhere = [t.delivery_role_arn for t in targets if t.delivery_role_arn]
+        here = [t for t in targets if not t.delivery_role_arn]
+        other_keys = sorted({t.encryption_key_arn for t in here} - {"", key_arn})
         functions = (inputs.train_function, inputs.smoke_test_function)
-        return policies.pipeline_role(
-            self._names,
-            source_objects=[
-                (inputs.data_bucket, DATASET_KEY),
-                *((target.template_bucket, target.template_key) for target in targets),
-            ],
-            function_arns=[self._names.arn("lambda", f"function:{name}") for name in functions],
-            stacks=[target.stack_name for target in targets],
-            deploy_role_arns=[target.deploy_role_arn for target in targets],
-            topic_arn=inputs.approval_topic_arn,
+        return policies.document(
+            policies.read_sources(
+                names,
+                [
+                    (inputs.data_bucket, DATASET_KEY),
+                    *((target.template_bucket, target.template_key) for target in here),
+                ],
+            ),
+            policies.keep_artifacts(names, key_arn),
+            [s for key in other_keys for s in policies.use_key(names, key, "s3", write=False)],
+            policies.allow(
+                ["lambda:InvokeFunction"],
+                [names.arn("lambda", f"function:{name}") for name in functions],
+            ),
+            policies.deploy_stacks(
+                names, [t.stack_name for t in here], [t.deploy_role_arn for t in here]
+            ),
+            [policies.assume_roles(elsewhere)] if elsewhere else [],
+            policies.allow(["sns:Publish"], [inputs.approval_topic_arn])
+            if inputs.production is not None
+            else [],
+            policies.use_key(names, key_arn, "sns") if inputs.production is not None else [],
         )
-
-    def _approval_topic(self) -> aws.sns.Topic:
-        topic = aws.sns.Topic(
-            "approval-topic",
-            name=f"{self._names.model}-approval",
-            tags=dict(self._args.tags),
-            opts=self._child,
-        )
-        email = self._args.settings.approval_email
-        if email is not None:
-            aws.sns.TopicSubscription(
-                "approval-email",
-                topic=topic.arn,
-                protocol="email",
-                endpoint=email,
-                opts=self._child,
-            )
-        return topic
 
     def _trigger(self) -> None:
-        role, policy = self._role("trigger", policies.EVENTS, policies.start_pipeline(self._names))
+        names = self._names
+        role, policy = self._role(
+            "trigger",
+            policies.EVENTS,
+            policies.start_pipeline(names, names.pipeline),
+            f"How an upload starts {names.pipeline}",
+        )
         rule = aws.cloudwatch.EventRule(
             "dataset-uploaded",
-            name=f"{self._names.model}-dataset-uploaded",
-            description=f"A new {DATASET_KEY} starts {self._names.pipeline}",
+            name=f"{names.model}-dataset-uploaded",
+            description=f"A new {DATASET_KEY} starts {names.pipeline}",
             event_pattern=self._args.data_lake.bucket_name.apply(
                 lambda bucket: json.dumps(
                     {
@@ -191,16 +214,15 @@ class DeliveryPipeline(pulumi.ComponentResource):
         )
 
     def _role(
-        self, purpose: str, service: str, policy: pulumi.Input[str]
+        self, purpose: str, service: str, policy: pulumi.Input[str], description: str
     ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        role = aws.iam.Role(
-            f"{purpose}-role",
-            name=self._names.role(purpose),
-            assume_role_policy=policies.trust(self._names, service),
-            tags=dict(self._args.tags),
-            opts=self._child,
+        return service_role(
+            purpose,
+            self._names,
+            purpose,
+            trust=policies.trust(self._names, service),
+            policy=policy,
+            description=description,
+            tags=self._args.tags,
+            parent=self,
         )
-        role_policy = aws.iam.RolePolicy(
-            f"{purpose}-policy", name="grants", role=role.name, policy=policy, opts=self._child
-        )
-        return role, role_policy

@@ -1,7 +1,8 @@
 """EndpointEnvironment: what an account needs before a pipeline can deploy an endpoint to it.
 
 Not the endpoint itself: the delivery pipeline makes and updates that, through CloudFormation,
-with the template and the role that are made here.
+with the template and the role that are made here. Alarms and dashboard are here, because they
+watch one deployment as well as the next.
 """
 
 import json
@@ -11,24 +12,35 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import endpoint_template, policies
+from components import endpoint_alarms, endpoint_dashboard, endpoint_template, policies
+from components.data_protection import DataProtection
+from components.delivery_access import DeliveryAccess
 from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
+from components.service_role import service_role
 from components.settings import EndpointSettings, Environment
+
+CAPTURE_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointEnvironmentArgs:
-    """Which environment, and the instances of its endpoint."""
+    """Which environment, the instances of its endpoint, and who delivers to it.
+
+    ``delivery`` are the names of the account with the pipeline, the artifacts and the image.
+    """
 
     environment: Environment
     endpoint: EndpointSettings
+    protection: DataProtection
+    delivery: Names
+    notification_topic_arn: pulumi.Input[str]
     tags: Mapping[str, str]
 
 
 class EndpointEnvironment(pulumi.ComponentResource):
-    """Execution role, deploy role and the rendered template of one environment."""
+    """Roles, rendered template, capture bucket, alarms and dashboard of one environment."""
 
     def __init__(
         self,
@@ -41,33 +53,56 @@ class EndpointEnvironment(pulumi.ComponentResource):
         environment = args.environment.value
         self.endpoint_name = names.endpoint(environment)
         self.stack_name = names.cloudformation_stack(environment)
-        self._name, self._names, self._tags = name, names, args.tags
+        self._name, self._names, self._args = name, names, args
 
-        self.execution_role, execution_policy = self._role(
-            "execution",
+        self.capture = self._capture_bucket()
+        capture_bucket = self.capture.name if self.capture else None
+        key_arn = args.protection.key_arn
+        self.execution_role, execution_policy = service_role(
+            f"{name}-execution",
+            names,
+            f"{environment}-execution",
             trust=policies.trust(names, policies.SAGEMAKER),
             description=f"What the containers of {self.endpoint_name} may do",
-            policy=policies.execution_role(names, environment),
-            environment=environment,
+            policy=pulumi.Output.all(capture_bucket, key_arn).apply(
+                lambda made: policies.execution_role(
+                    names,
+                    environment,
+                    delivery=args.delivery,
+                    delivered_under_key=key_arn is not None,
+                    capture_bucket=made[0],
+                    key_arn=made[1],
+                )
+            ),
+            tags=args.tags,
+            parent=self,
         )
-        self.deploy_role, deploy_policy = self._role(
-            "deploy",
+        self.deploy_role, deploy_policy = service_role(
+            f"{name}-deploy",
+            names,
+            f"{environment}-deploy",
             trust=policies.trust(names, policies.CLOUDFORMATION),
             description=f"What CloudFormation may do to deploy {self.endpoint_name}",
             policy=self.execution_role.arn.apply(
                 lambda arn: policies.deploy_role(
-                    names, environment, arn, scaling=args.endpoint.scaling is not None
+                    names,
+                    environment,
+                    arn,
+                    rollback_alarms=endpoint_alarms.rollback_alarm_names(self.endpoint_name),
+                    scaling=args.endpoint.scaling is not None,
                 )
             ),
-            environment=environment,
+            tags=args.tags,
+            parent=self,
         )
+        alarms = self._alarms()
         store = PrivateBucket(
             f"{name}-template",
             names.template_bucket(environment),
             names,
+            safety=args.protection.buckets,
             tags=args.tags,
-            # All in it is rendered from these settings.
-            force_destroy=True,
+            rendered=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         template = aws.s3.BucketObjectv2(
@@ -75,56 +110,101 @@ class EndpointEnvironment(pulumi.ComponentResource):
             bucket=store.name,
             key=TEMPLATE_KEY,
             content_type="application/zip",
-            source=self.execution_role.arn.apply(lambda arn: self._archive(args, arn)),
+            tags=dict(args.tags),
+            source=pulumi.Output.all(self.execution_role.arn, capture_bucket, key_arn).apply(
+                lambda made: self._archive(*made)
+            ),
             # A template that can be read is one that can be deployed with.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*store.ready, execution_policy, deploy_policy]
+                parent=self, depends_on=[*store.ready, execution_policy, deploy_policy, *alarms]
             ),
         )
         self.template_bucket = store.name
         self.template_key = template.key
-        self.target: pulumi.Output[DeployTarget] = pulumi.Output.all(
-            self.template_bucket, self.template_key, self.deploy_role.arn
-        ).apply(lambda v: DeployTarget(v[0], v[1], v[2], self.stack_name, self.endpoint_name))
+        access = self._delivery_access()
         self.outputs: dict[str, pulumi.Input[str]] = {
             "templateBucket": self.template_bucket,
             "templateKey": self.template_key,
             "deployRoleArn": self.deploy_role.arn,
             "executionRoleArn": self.execution_role.arn,
-            "endpointName": self.endpoint_name,
             "stackName": self.stack_name,
+            "endpointName": self.endpoint_name,
+            "encryptionKeyArn": key_arn if key_arn is not None else "",
+            "deliveryRoleArn": access.delivery_role_arn if access else "",
+            "invokeRoleArn": access.invoke_role_arn if access else "",
         }
+        self.target: pulumi.Output[DeployTarget] = DeployTarget.of(self.outputs)
         self.register_outputs(dict(self.outputs))
 
-    def _archive(self, args: EndpointEnvironmentArgs, execution_role_arn: str) -> pulumi.Archive:
+    def _archive(
+        self, execution_role_arn: str, capture_bucket: str | None, key_arn: str | None
+    ) -> pulumi.Archive:
         template = endpoint_template.render(
-            self.endpoint_name, execution_role_arn, args.endpoint, args.tags
+            self.endpoint_name,
+            execution_role_arn,
+            self._args.endpoint,
+            self._args.tags,
+            capture_bucket=capture_bucket,
+            capture_key_arn=key_arn,
         )
         return pulumi.AssetArchive({TEMPLATE_FILE: pulumi.StringAsset(json.dumps(template))})
 
-    def _role(
-        self,
-        purpose: str,
-        *,
-        trust: str,
-        description: str,
-        policy: pulumi.Input[str],
-        environment: str,
-    ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        child = pulumi.ResourceOptions(parent=self)
-        role = aws.iam.Role(
-            f"{self._name}-{purpose}-role",
-            name=self._names.role(f"{environment}-{purpose}"),
-            description=description,
-            assume_role_policy=trust,
-            tags=dict(self._tags),
-            opts=child,
+    def _capture_bucket(self) -> PrivateBucket | None:
+        args, environment = self._args, self._args.environment.value
+        if not args.endpoint.data_capture_percent:
+            return None
+        return PrivateBucket(
+            f"{self._name}-capture",
+            self._names.bucket(f"capture-{environment}"),
+            self._names,
+            safety=args.protection.buckets,
+            tags=args.tags,
+            expire_days=CAPTURE_DAYS,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        role_policy = aws.iam.RolePolicy(
-            f"{self._name}-{purpose}-policy",
-            name="grants",
-            role=role.name,
-            policy=policy,
-            opts=child,
+
+    def _alarms(self) -> list[pulumi.Resource]:
+        args = self._args
+        made = []
+        for alarm in endpoint_alarms.render(self.endpoint_name, args.endpoint):
+            made.append(
+                aws.cloudwatch.MetricAlarm(
+                    f"{self._name}-{alarm.purpose}",
+                    name=alarm.name,
+                    alarm_description=alarm.description,
+                    alarm_actions=[args.notification_topic_arn],
+                    ok_actions=[args.notification_topic_arn],
+                    tags=dict(args.tags),
+                    opts=pulumi.ResourceOptions(parent=self),
+                    **alarm.arguments,
+                )
+            )
+        body = pulumi.Output.all(*(alarm.arn for alarm in made)).apply(
+            lambda arns: endpoint_dashboard.render(
+                self.endpoint_name, self._names.region, args.endpoint, arns
+            )
         )
-        return role, role_policy
+        dashboard = aws.cloudwatch.Dashboard(
+            f"{self._name}-dashboard",
+            dashboard_name=self.endpoint_name,
+            dashboard_body=body,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [*made, dashboard]
+
+    def _delivery_access(self) -> DeliveryAccess | None:
+        args = self._args
+        if args.delivery.account == self._names.account:
+            return None
+        return DeliveryAccess(
+            f"{self._name}-access",
+            self._names,
+            args.environment.value,
+            delivery=args.delivery,
+            template=(self.template_bucket, self.template_key),
+            stack_name=self.stack_name,
+            deploy_role_arn=self.deploy_role.arn,
+            key_arn=args.protection.key_arn,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

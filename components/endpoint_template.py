@@ -10,8 +10,9 @@ has a name of its own. The endpoint alone keeps its name, so callers never notic
 from collections.abc import Mapping
 from typing import Any
 
-from components.naming import VARIANT_NAME
-from components.settings import EndpointSettings, ScalingSettings
+from components.endpoint_alarms import rollback_alarm_names
+from components.naming import CAPTURE_PREFIX, VARIANT_NAME
+from components.settings import EndpointSettings, ScalingSettings, TrafficShifting, UpdateSettings
 
 PARAMETERS = {
     "ImageUri": "Image of the model container, by digest",
@@ -26,6 +27,14 @@ OUTPUTS = {
     "ModelName": ("Model", "ModelName"),
 }
 
+# How long SageMaker waits for a new fleet to come up, beside the baking.
+FLEET_SECONDS = 1_800
+# Requests and answers are kept as they are where the content type is one of these.
+CAPTURED_AS_TEXT = {
+    "CsvContentTypes": ["text/csv"],
+    "JsonContentTypes": ["application/json", "application/jsonlines"],
+}
+
 # CloudFormation's own JSON.
 Template = dict[str, Any]
 
@@ -35,21 +44,26 @@ def render(
     execution_role_arn: str,
     settings: EndpointSettings,
     tags: Mapping[str, str],
+    *,
+    capture_bucket: str | None = None,
+    capture_key_arn: str | None = None,
 ) -> Template:
     """Return the template of an endpoint.
 
     Args:
         endpoint_name: the endpoint's fixed name, 1 to 63 characters.
         execution_role_arn: role of the model's containers.
-        settings: instances and their scaling.
+        settings: instances, their scaling, and how a new model takes over.
         tags: put on every resource that takes tags.
+        capture_bucket: where data capture writes; needed where it is on.
+        capture_key_arn: KMS key of what it writes, or None.
 
     Returns: the template as JSON-serialisable values.
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
         "Model": _model(execution_role_arn, stack_tags),
-        "EndpointConfig": _endpoint_config(settings, stack_tags),
+        "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, capture_key_arn),
         "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
     }
     if settings.scaling is not None:
@@ -87,23 +101,35 @@ def _model(execution_role_arn: str, tags: list[dict[str, str]]) -> Template:
     }
 
 
-def _endpoint_config(settings: EndpointSettings, tags: list[dict[str, str]]) -> Template:
-    return {
-        "Type": "AWS::SageMaker::EndpointConfig",
-        "Properties": {
-            "ProductionVariants": [
-                {
-                    "VariantName": VARIANT_NAME,
-                    "ModelName": _attribute("Model", "ModelName"),
-                    "InstanceType": settings.instance_type,
-                    "InitialInstanceCount": settings.initial_instance_count,
-                    # Whole: a weight that float32 cannot hold reads back as another number.
-                    "InitialVariantWeight": 1,
-                }
-            ],
-            "Tags": tags,
-        },
+def _endpoint_config(
+    settings: EndpointSettings,
+    tags: list[dict[str, str]],
+    capture_bucket: str | None,
+    capture_key_arn: str | None,
+) -> Template:
+    properties: Template = {
+        "ProductionVariants": [
+            {
+                "VariantName": VARIANT_NAME,
+                "ModelName": _attribute("Model", "ModelName"),
+                "InstanceType": settings.instance_type,
+                "InitialInstanceCount": settings.initial_instance_count,
+                # Whole: a weight that float32 cannot hold reads back as another number.
+                "InitialVariantWeight": 1,
+            }
+        ],
+        "Tags": tags,
     }
+    if settings.data_capture_percent:
+        properties["DataCaptureConfig"] = {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": settings.data_capture_percent,
+            "DestinationS3Uri": f"s3://{capture_bucket}/{CAPTURE_PREFIX}",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": CAPTURED_AS_TEXT,
+            **({"KmsKeyId": capture_key_arn} if capture_key_arn else {}),
+        }
+    return {"Type": "AWS::SageMaker::EndpointConfig", "Properties": properties}
 
 
 def _endpoint(
@@ -117,22 +143,55 @@ def _endpoint(
     if settings.scaling is not None:
         # Or a deploy under load would drop back to the initial instance count.
         properties["RetainAllVariantProperties"] = True
+    if settings.update != UpdateSettings():
+        properties["DeploymentConfig"] = _deployment(endpoint_name, settings.update)
     return {"Type": "AWS::SageMaker::Endpoint", "Properties": properties}
 
 
-def _scalable_target(scaling: ScalingSettings) -> Template:
+def _deployment(endpoint_name: str, update: UpdateSettings) -> Template:
+    """Return how traffic moves to the new fleet, and what brings it back."""
+    step = {"Type": "CAPACITY_PERCENT", "Value": update.step_percent}
+    routing: Template = {
+        "Type": update.traffic_shifting.value,
+        "WaitIntervalInSeconds": update.bake_seconds,
+    }
+    if update.traffic_shifting is TrafficShifting.CANARY:
+        routing["CanarySize"] = step
+    elif update.traffic_shifting is TrafficShifting.LINEAR:
+        routing["LinearStepSize"] = step
     return {
-        "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
-        "Properties": {
-            "ServiceNamespace": "sagemaker",
-            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-            "ResourceId": {
-                "Fn::Sub": f"endpoint/${{Endpoint.EndpointName}}/variant/{VARIANT_NAME}"
-            },
-            "MinCapacity": scaling.min_instance_count,
-            "MaxCapacity": scaling.max_instance_count,
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "MaximumExecutionTimeoutInSeconds": update.steps * update.bake_seconds + FLEET_SECONDS,
+        },
+        "AutoRollbackConfiguration": {
+            "Alarms": [{"AlarmName": name} for name in rollback_alarm_names(endpoint_name)]
         },
     }
+
+
+def _scalable_target(scaling: ScalingSettings) -> Template:
+    properties: Template = {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "ResourceId": {"Fn::Sub": f"endpoint/${{Endpoint.EndpointName}}/variant/{VARIANT_NAME}"},
+        "MinCapacity": scaling.min_instance_count,
+        "MaxCapacity": scaling.max_instance_count,
+    }
+    if scaling.schedule:
+        properties["ScheduledActions"] = [
+            {
+                "ScheduledActionName": change.name,
+                "Schedule": change.schedule,
+                "Timezone": change.timezone,
+                "ScalableTargetAction": {
+                    "MinCapacity": change.min_instance_count,
+                    "MaxCapacity": change.max_instance_count,
+                },
+            }
+            for change in scaling.schedule
+        ]
+    return {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": properties}
 
 
 def _scaling_policy(scaling: ScalingSettings) -> Template:

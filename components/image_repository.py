@@ -1,4 +1,4 @@
-"""ImageRepository: the ECR repository of the model container."""
+"""ImageRepository: the ECR repository of the model container, and which image is released."""
 
 import json
 from collections.abc import Mapping
@@ -6,16 +6,20 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_aws as aws
 
+from components import resource_policies
 from components.naming import Names
 
-_UNTAGGED_IMAGES_KEPT = 20
+# An endpoint keeps its image's digest; a hundred builds later it should have had a new one.
+IMAGES_KEPT = 100
+# The parameter's value until an image is released.
+NO_IMAGE = "none"
 
 
 class ImageRepository(pulumi.ComponentResource):
-    """A scanned, encrypted repository that forgets old untagged images.
+    """A scanned, encrypted repository whose tags never move, and a pointer to the release.
 
-    Tags may move, because training follows a tag; it records the digest it resolved to, and
-    that is what endpoints run.
+    The SSM parameter holds ``REPOSITORY_URI@sha256:DIGEST``. The image build writes it, training
+    reads it; writing an older digest rolls the container back.
     """
 
     def __init__(
@@ -23,17 +27,34 @@ class ImageRepository(pulumi.ComponentResource):
         name: str,
         names: Names,
         *,
+        key_arn: pulumi.Input[str] | None,
+        share_with: Names | None,
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Make the repository.
+
+        Args:
+            name: stem of the logical names.
+            names: the account's names.
+            key_arn: KMS key of the images, or None.
+            share_with: the account of a production elsewhere, which pulls the image.
+            tags: of each resource.
+            opts: of the component.
+        """
         super().__init__("mlops:index:ImageRepository", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        encryption: aws.ecr.RepositoryEncryptionConfigurationArgsDict = (
+            {"encryption_type": "AES256"}
+            if key_arn is None
+            else {"encryption_type": "KMS", "kms_key": key_arn}
+        )
         self.repository = aws.ecr.Repository(
             f"{name}-repository",
             name=names.repository,
-            image_tag_mutability="MUTABLE",
+            image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
-            encryption_configurations=[{"encryption_type": "AES256"}],
+            encryption_configurations=[encryption],
             force_delete=True,
             tags=dict(tags),
             opts=child,
@@ -48,11 +69,11 @@ class ImageRepository(pulumi.ComponentResource):
                     "rules": [
                         {
                             "rulePriority": 1,
-                            "description": "Forget old images that no tag points at",
+                            "description": f"Keep the last {IMAGES_KEPT} images",
                             "selection": {
-                                "tagStatus": "untagged",
+                                "tagStatus": "any",
                                 "countType": "imageCountMoreThan",
-                                "countNumber": _UNTAGGED_IMAGES_KEPT,
+                                "countNumber": IMAGES_KEPT,
                             },
                             "action": {"type": "expire"},
                         }
@@ -61,4 +82,22 @@ class ImageRepository(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.register_outputs({"url": self.url, "name": self.name})
+        if share_with is not None:
+            aws.ecr.RepositoryPolicy(
+                f"{name}-share",
+                repository=self.name,
+                policy=resource_policies.image_repository(share_with),
+                opts=child,
+            )
+        released = aws.ssm.Parameter(
+            f"{name}-released",
+            name=names.image_parameter,
+            description=f"The released image of {names.model}, by digest",
+            type="String",
+            value=NO_IMAGE,
+            tags=dict(tags),
+            # Releases write it; a deployment of this stack must not take one back.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+        )
+        self.parameter = released.name
+        self.register_outputs({"url": self.url, "name": self.name, "parameter": self.parameter})

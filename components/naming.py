@@ -8,12 +8,13 @@ execution role reads the artifact bucket, which is deployed after it) and a prev
 every policy in full.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DATASET_KEY = "dataset.zip"
 TEMPLATE_KEY = "template.zip"
 TEMPLATE_FILE = "template.json"
 TRAINING_PREFIX = "training"
+CAPTURE_PREFIX = "capture"
 VARIANT_NAME = "AllTraffic"
 
 _ENDPOINT_SUFFIX = {"dev": "development", "prd": "production"}
@@ -50,15 +51,43 @@ class Names:
         """Return a role's name: IAM is global, hence with the region."""
         return f"mlops-{self.model}-{purpose}-{self.region}"
 
+    def in_account(self, account: str | None) -> "Names":
+        """Return the same model's names in another account; None is this one."""
+        return self if account is None else replace(self, account=account)
+
     @property
     def repository(self) -> str:
         """The ECR repository of the model image."""
         return self.model
 
     @property
+    def image_parameter(self) -> str:
+        """The SSM parameter that holds the released image, by digest."""
+        return f"/mlops/{self.model}/image"
+
+    @property
+    def source_repository(self) -> str:
+        """The CodeCommit repository whose pushes build the model image."""
+        return self.model
+
+    @property
+    def image_build(self) -> str:
+        """The CodeBuild project that builds the model image."""
+        return f"{self.model}-image"
+
+    @property
+    def image_pipeline(self) -> str:
+        """The pipeline that builds the model image on a push."""
+        return f"{self.model}-image-pipeline"
+
+    @property
     def pipeline(self) -> str:
         """The delivery pipeline."""
         return f"{self.model}-pipeline"
+
+    def key_alias(self, environment: str) -> str:
+        """Return the alias of an environment's KMS key: of one region, hence without it."""
+        return f"alias/mlops-{self.model}-{environment}"
 
     def endpoint(self, environment: str) -> str:
         """Return the SageMaker endpoint's name, which no deployment changes."""

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components import policies
 from components.naming import Names
 from components.policies import Statement
+from components.service_role import service_role
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
 # What every handler imports.
@@ -51,24 +52,19 @@ class PipelineFunction(pulumi.ComponentResource):
         super().__init__("mlops:index:PipelineFunction", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         function_name = f"{names.model}-{name}"
-        self.role = aws.iam.Role(
-            f"{name}-role",
-            name=names.role(name),
+        self.role, policy = service_role(
+            name,
+            names,
+            name,
+            trust=policies.trust(names, policies.LAMBDA),
             description=f"What function {function_name} may do",
-            assume_role_policy=policies.trust(names, policies.LAMBDA),
-            tags=dict(tags),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            name="grants",
-            role=self.role.name,
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
                 policies.answer_pipeline(),
                 grants,
             ),
-            opts=child,
+            tags=tags,
+            parent=self,
         )
         log_group = aws.cloudwatch.LogGroup(
             f"{name}-logs",

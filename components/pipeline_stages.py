@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pulumi
 from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
 
 from components.naming import DATASET_KEY, TEMPLATE_FILE
@@ -25,15 +26,41 @@ MODEL_ARTIFACT_FILE = "parameters.json"
 DEPLOY_PARAMETERS = ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
 
 
+# Output of an environment's stack → field of DeployTarget.
+TARGET_OUTPUTS = {
+    "templateBucket": "template_bucket",
+    "templateKey": "template_key",
+    "deployRoleArn": "deploy_role_arn",
+    "stackName": "stack_name",
+    "endpointName": "endpoint_name",
+    "encryptionKeyArn": "encryption_key_arn",
+    "deliveryRoleArn": "delivery_role_arn",
+    "invokeRoleArn": "invoke_role_arn",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DeployTarget:
-    """Where an environment wants its deployments: its template, role, stack and endpoint."""
+    """Where an environment wants its deployments: its template, role, stack and endpoint.
+
+    ``encryption_key_arn`` is empty without a KMS key; ``delivery_role_arn`` and
+    ``invoke_role_arn``, which a pipeline of another account acts as, in the pipeline's own.
+    """
 
     template_bucket: str
     template_key: str
     deploy_role_arn: str
     stack_name: str
     endpoint_name: str
+    encryption_key_arn: str = ""
+    delivery_role_arn: str = ""
+    invoke_role_arn: str = ""
+
+    @staticmethod
+    def of(outputs: Mapping[str, pulumi.Input[str]]) -> "pulumi.Output[DeployTarget]":
+        """Return the target that an environment's outputs describe."""
+        fields = {field: outputs[key] for key, field in TARGET_OUTPUTS.items()}
+        return pulumi.Output.all(**fields).apply(lambda made: DeployTarget(**made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +73,7 @@ class StageInputs:
     # Train
     train_function: str
     training_role_arn: str
-    image_repository: str
+    image_parameter: str
     training_output: str
     # Deploy
     smoke_test_function: str
@@ -64,7 +91,7 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     stages = [_source(inputs), _train(inputs, settings)]
     stages.append(_deploy("Dev", inputs.development, inputs, settings))
     if inputs.production is not None:
-        stages.append(_approval(inputs))
+        stages.append(_approval(inputs, settings))
         stages.append(_deploy("Prd", inputs.production, inputs, settings))
     return stages
 
@@ -72,17 +99,24 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
 def _source(inputs: StageInputs) -> PipelineStageArgsDict:
     actions = [
         _s3_source("Dataset", inputs.data_bucket, DATASET_KEY),
-        _s3_source(
-            "DevTemplate", inputs.development.template_bucket, inputs.development.template_key
-        ),
+        _template_source("DevTemplate", inputs.development),
     ]
     if inputs.production is not None:
-        actions.append(
-            _s3_source(
-                "PrdTemplate", inputs.production.template_bucket, inputs.production.template_key
-            )
-        )
+        actions.append(_template_source("PrdTemplate", inputs.production))
     return {"name": "Source", "actions": actions}
+
+
+def _template_source(name: str, target: DeployTarget) -> PipelineStageActionArgsDict:
+    return _in_account_of(target, _s3_source(name, target.template_bucket, target.template_key))
+
+
+def _in_account_of(
+    target: DeployTarget, action: PipelineStageActionArgsDict
+) -> PipelineStageActionArgsDict:
+    """Return the action as one that runs by the target account's role, where it has one."""
+    if target.delivery_role_arn:
+        action["role_arn"] = target.delivery_role_arn
+    return action
 
 
 def _s3_source(name: str, bucket: str, key: str) -> PipelineStageActionArgsDict:
@@ -110,8 +144,7 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         "executionId": "#{codepipeline.PipelineExecutionId}",
         "datasetVersionId": "#{Dataset.VersionId}",
         "trainingRoleArn": inputs.training_role_arn,
-        "imageRepository": inputs.image_repository,
-        "imageTag": training.image_tag,
+        "imageParameter": inputs.image_parameter,
         "instanceType": training.instance_type,
         "maxRuntimeSeconds": training.max_runtime_seconds,
         "outputPath": inputs.training_output,
@@ -159,6 +192,12 @@ def _deploy(
         },
         "input_artifacts": [MODEL_ARTIFACT, template_artifact],
     }
+    deploy = _in_account_of(target, deploy)
+    asked = {
+        "endpointName": target.endpoint_name,
+        "minimumAccuracy": settings.minimum_accuracy,
+        **({"roleArn": target.invoke_role_arn} if target.invoke_role_arn else {}),
+    }
     smoke_test: PipelineStageActionArgsDict = {
         "name": "SmokeTest",
         "category": "Invoke",
@@ -169,26 +208,21 @@ def _deploy(
         "namespace": f"SmokeTest{environment}",
         "configuration": {
             "FunctionName": inputs.smoke_test_function,
-            "UserParameters": _user_parameters(
-                "SmokeTest",
-                {
-                    "endpointName": target.endpoint_name,
-                    "minimumAccuracy": settings.minimum_accuracy,
-                },
-            ),
+            "UserParameters": _user_parameters("SmokeTest", asked),
         },
         "input_artifacts": [DATASET_ARTIFACT],
     }
     return {"name": f"Deploy{environment}", "actions": [deploy, smoke_test]}
 
 
-def _approval(inputs: StageInputs) -> PipelineStageArgsDict:
+def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgsDict:
     action: PipelineStageActionArgsDict = {
         "name": "ApproveDeploy",
         "category": "Approval",
         "owner": "AWS",
         "provider": "Manual",
         "version": "1",
+        "timeout_in_minutes": settings.approval_timeout_minutes,
         "configuration": {
             "NotificationArn": inputs.approval_topic_arn,
             "CustomData": (
@@ -206,6 +240,6 @@ def _user_parameters(action: str, parameters: Mapping[str, object]) -> str:
     if len(text) > USER_PARAMETERS_LENGTH:
         raise ValueError(
             f"UserParameters of action {action} have {len(text)} characters, CodePipeline takes "
-            f"{USER_PARAMETERS_LENGTH}: give fewer hyperparameters or a shorter image tag"
+            f"{USER_PARAMETERS_LENGTH}: give fewer hyperparameters"
         )
     return text

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.naming import TRAINING_PREFIX, Names
+from components.naming import CAPTURE_PREFIX, TRAINING_PREFIX, Names
 
 # JSON in IAM's own vocabulary.
 Statement = dict[str, Any]
@@ -22,8 +22,9 @@ CLOUDFORMATION = "cloudformation.amazonaws.com"
 CODEPIPELINE = "codepipeline.amazonaws.com"
 EVENTS = "events.amazonaws.com"
 LAMBDA = "lambda.amazonaws.com"
+CODEBUILD = "codebuild.amazonaws.com"
 # Services whose guides show aws:SourceAccount in a role's trust policy.
-SENDS_SOURCE_ACCOUNT = frozenset({SAGEMAKER, EVENTS})
+SENDS_SOURCE_ACCOUNT = frozenset({CODEBUILD, EVENTS, SAGEMAKER})
 
 _ARTIFACT_READ = ["s3:GetObject", "s3:GetObjectVersion"]
 
@@ -39,7 +40,7 @@ def document(*statements: Statement | Sequence[Statement]) -> str:
 def allow(
     actions: Sequence[str],
     resources: Sequence[str],
-    condition: dict[str, dict[str, str]] | None = None,
+    condition: dict[str, dict[str, str | list[str]]] | None = None,
 ) -> Statement:
     """Return a statement that allows actions on resources."""
     statement: Statement = {
@@ -71,25 +72,68 @@ def trust(names: Names, service: str) -> str:
     return document(statement)
 
 
+def trust_role(names: Names, purpose: str) -> str:
+    """Return the trust policy of a role that one role of another account may act as.
+
+    The account is the principal and the role a condition: IAM refuses a principal that does
+    not exist yet, and forgets one that was made anew.
+    """
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": names.iam_arn("root")},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": names.iam_arn(f"role/{names.role(purpose)}")}
+            },
+        }
+    )
+
+
 def pass_role(role_arn: str, service: str) -> Statement:
     """Let a role be handed to one service, and to no other."""
     return allow(["iam:PassRole"], [role_arn], {"StringEquals": {"iam:PassedToService": service}})
 
 
-# Buckets
+def assume_roles(role_arns: Sequence[str]) -> Statement:
+    """Act as roles of another account."""
+    return allow(["sts:AssumeRole"], role_arns)
 
 
-def tls_only(bucket_arn: str) -> str:
-    """Return a bucket policy that refuses requests without TLS."""
-    return document(
+# KMS keys
+
+
+def use_key(
+    names: Names, key_arn: str | None, *services: str, write: bool = True
+) -> list[Statement]:
+    """Read, and if asked write, what a service keeps under a key; nothing without a key.
+
+    Args:
+        names: the region's names.
+        key_arn: the key, or None where data is under the service's own keys.
+        services: ``s3`` or ``sns``: the key is of use through these alone.
+        write: encrypt too.
+    """
+    if not key_arn:
+        return []
+    via = [f"{service}.{names.region}.amazonaws.com" for service in services]
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"]
+    return [allow(actions, [key_arn], {"StringEquals": {"kms:ViaService": via}})]
+
+
+def read_delivered(delivery: Names) -> Statement:
+    """Decrypt what the delivery account keeps in S3 under its own key.
+
+    Production is deployed before the delivery's key exists, so its ARN is not known here; its
+    alias is, and the key's own policy names the roles that may use it.
+    """
+    return allow(
+        ["kms:Decrypt"],
+        [delivery.arn("kms", "key/*")],
         {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [bucket_arn, f"{bucket_arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+            "StringEquals": {"kms:ViaService": f"s3.{delivery.region}.amazonaws.com"},
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": delivery.key_alias("dev")},
+        },
     )
 
 
@@ -128,7 +172,7 @@ def publish_metrics(namespace: str) -> Statement:
     )
 
 
-def training_role(names: Names) -> str:
+def training_role(names: Names, key_arn: str | None) -> str:
     """Return what a training job may do: read the dataset artifact, write the model."""
     bucket = names.artifact_bucket
     return document(
@@ -136,17 +180,43 @@ def training_role(names: Names) -> str:
         # CodePipeline files artifacts under its name, cut to 20 characters.
         allow(["s3:GetObject"], [names.s3_arn(bucket, f"{names.model}-*")]),
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{TRAINING_PREFIX}/*")]),
+        use_key(names, key_arn, "s3"),
         pull_image(names),
         write_container_logs(names, "/aws/sagemaker/TrainingJobs"),
         publish_metrics("/aws/sagemaker/TrainingJobs"),
     )
 
 
-def execution_role(names: Names, environment: str) -> str:
-    """Return what an endpoint's containers may do: load the trained model."""
+def execution_role(
+    names: Names,
+    environment: str,
+    *,
+    delivery: Names,
+    delivered_under_key: bool,
+    capture_bucket: str | None,
+    key_arn: str | None,
+) -> str:
+    """Return what an endpoint's containers may do: load the trained model, capture data.
+
+    Args:
+        names: the endpoint's account.
+        environment: ``dev`` or ``prd``.
+        delivery: the account with the artifact store and the image.
+        delivered_under_key: the artifact store is under a KMS key.
+        capture_bucket: where requests and answers are kept, or None.
+        key_arn: the key of ``capture_bucket``, or None.
+    """
+    capture = []
+    if capture_bucket is not None:
+        capture = [
+            allow(["s3:PutObject"], [names.s3_arn(capture_bucket, f"{CAPTURE_PREFIX}/*")]),
+            *use_key(names, key_arn, "s3"),
+        ]
     return document(
-        allow(["s3:GetObject"], [names.s3_arn(names.artifact_bucket, f"{TRAINING_PREFIX}/*")]),
-        pull_image(names),
+        allow(["s3:GetObject"], [names.s3_arn(delivery.artifact_bucket, f"{TRAINING_PREFIX}/*")]),
+        [read_delivered(delivery)] if delivered_under_key else [],
+        capture,
+        pull_image(delivery),
         write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
         publish_metrics("/aws/sagemaker/Endpoints"),
     )
@@ -155,7 +225,14 @@ def execution_role(names: Names, environment: str) -> str:
 # CloudFormation, which deploys an endpoint
 
 
-def deploy_role(names: Names, environment: str, execution_role_arn: str, *, scaling: bool) -> str:
+def deploy_role(
+    names: Names,
+    environment: str,
+    execution_role_arn: str,
+    *,
+    rollback_alarms: Sequence[str],
+    scaling: bool,
+) -> str:
     """Return what CloudFormation may do in an environment."""
     endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
     # CloudFormation names models and configurations itself, after their logical ids.
@@ -183,6 +260,10 @@ def deploy_role(names: Names, environment: str, execution_role_arn: str, *, scal
         ),
         pass_role(execution_role_arn, SAGEMAKER),
     ]
+    if rollback_alarms:
+        # SageMaker looks at them while traffic shifts.
+        arns = [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in rollback_alarms]
+        statements.append(allow(["cloudwatch:DescribeAlarms"], arns))
     return document(statements, _scale_endpoint(names, endpoint) if scaling else [])
 
 
@@ -196,9 +277,11 @@ def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
         allow(
             [
                 "application-autoscaling:DeleteScalingPolicy",
+                "application-autoscaling:DeleteScheduledAction",
                 "application-autoscaling:DeregisterScalableTarget",
                 "application-autoscaling:ListTagsForResource",
                 "application-autoscaling:PutScalingPolicy",
+                "application-autoscaling:PutScheduledAction",
                 "application-autoscaling:RegisterScalableTarget",
                 "application-autoscaling:TagResource",
             ],
@@ -209,6 +292,7 @@ def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
             [
                 "application-autoscaling:DescribeScalableTargets",
                 "application-autoscaling:DescribeScalingPolicies",
+                "application-autoscaling:DescribeScheduledActions",
             ],
             ["*"],
         ),
@@ -248,16 +332,13 @@ def answer_pipeline() -> Statement:
 
 
 def run_training(names: Names, training_role_arn: str) -> list[Statement]:
-    """Start and follow the model's training jobs, on an image of its repository."""
+    """Start and follow the model's training jobs, on the image that was released."""
     return [
         allow(
             ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
             [names.arn("sagemaker", f"training-job/{names.model}-*")],
         ),
-        allow(
-            ["ecr:DescribeImages", "ecr:DescribeRepositories"],
-            [names.arn("ecr", f"repository/{names.repository}")],
-        ),
+        allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
         pass_role(training_role_arn, SAGEMAKER),
     ]
 
@@ -271,46 +352,39 @@ def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
 # The pipeline itself
 
 
-def start_pipeline(names: Names) -> str:
-    """Return what EventBridge may do: start the delivery pipeline."""
+def start_pipeline(names: Names, pipeline: str) -> str:
+    """Return what EventBridge may do: start a pipeline."""
     return document(
-        allow(["codepipeline:StartPipelineExecution"], [names.arn("codepipeline", names.pipeline)])
+        allow(["codepipeline:StartPipelineExecution"], [names.arn("codepipeline", pipeline)])
     )
 
 
-def pipeline_role(
-    names: Names,
-    *,
-    source_objects: Sequence[tuple[str, str]],
-    function_arns: Sequence[str],
-    stacks: Sequence[str],
-    deploy_role_arns: Sequence[str],
-    topic_arn: str,
-) -> str:
-    """Return what the delivery pipeline may do.
-
-    Args:
-        names: the account's names.
-        source_objects: bucket and key of each object that it reads.
-        function_arns: functions that it invokes.
-        stacks: CloudFormation stacks that it deploys, by name.
-        deploy_role_arns: roles that it hands to CloudFormation for them.
-        topic_arn: where it asks for approval.
-    """
-    buckets = [names.s3_arn(bucket) for bucket, _ in source_objects]
+def keep_artifacts(names: Names, key_arn: str | None) -> list[Statement]:
+    """Read and write a pipeline's artifact store."""
     artifacts = names.s3_arn(names.artifact_bucket)
-    return document(
-        allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], buckets),
+    return [
+        _look_at_buckets([artifacts]),
+        allow([*_ARTIFACT_READ, "s3:PutObject"], [f"{artifacts}/*"]),
+        *use_key(names, key_arn, "s3"),
+    ]
+
+
+def read_sources(names: Names, objects: Sequence[tuple[str, str]]) -> list[Statement]:
+    """Read the objects, each a bucket and a key, that a pipeline starts from."""
+    return [
+        _look_at_buckets([names.s3_arn(bucket) for bucket, _ in objects]),
         allow(
             [*_ARTIFACT_READ, "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
-            [names.s3_arn(bucket, key) for bucket, key in source_objects],
+            [names.s3_arn(bucket, key) for bucket, key in objects],
         ),
-        allow(
-            ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
-            [artifacts],
-        ),
-        allow([*_ARTIFACT_READ, "s3:PutObject"], [f"{artifacts}/*"]),
-        allow(["lambda:InvokeFunction"], function_arns),
+    ]
+
+
+def deploy_stacks(
+    names: Names, stacks: Sequence[str], deploy_role_arns: Sequence[str]
+) -> list[Statement]:
+    """Deploy CloudFormation stacks, each with the role that CloudFormation then acts as."""
+    return [
         allow(
             [
                 "cloudformation:CreateStack",
@@ -321,6 +395,9 @@ def pipeline_role(
             ],
             [names.arn("cloudformation", f"stack/{stack}/*") for stack in stacks],
         ),
-        [pass_role(arn, CLOUDFORMATION) for arn in deploy_role_arns],
-        allow(["sns:Publish"], [topic_arn]),
-    )
+        *(pass_role(arn, CLOUDFORMATION) for arn in deploy_role_arns),
+    ]
+
+
+def _look_at_buckets(bucket_arns: Sequence[str]) -> Statement:
+    return allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], bucket_arns)

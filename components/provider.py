@@ -13,14 +13,20 @@ DEFAULT_PORT = 4566
 # One alias for each service that the program registers resources of; a provider takes a
 # service's endpoint only once.
 SERVICES = (
+    "budgets",
+    "cloudwatch",
+    "codebuild",
+    "codecommit",
     "codepipeline",
     "ecr",
     "events",
     "iam",
+    "kms",
     "lambda_",
     "logs",
     "s3",
     "sns",
+    "ssm",
     "sts",
 )
 

@@ -71,6 +71,7 @@ class SettingsReader:
             return default or ""
         if not pattern.fullmatch(raw):
             self.problem(key, raw, allowed, f"use for example {example}")
+            return raw if default is None else default
         return raw
 
     def choice(
@@ -111,6 +112,10 @@ class SettingsReader:
 
     def fraction(self, key: str, *, default: float) -> float:
         """Return a number from 0 to 1, both included."""
+        return self.number(key, default=default, low=0, high=1)
+
+    def number(self, key: str, *, default: float, low: float, high: float) -> float:
+        """Return a number from ``low`` to ``high``, both included."""
         raw = self.raw(key)
         if not raw:
             return default
@@ -118,8 +123,8 @@ class SettingsReader:
             number = float(raw)
         except ValueError:
             number = math.nan
-        if not 0.0 <= number <= 1.0:
-            self.problem(key, raw, "a number from 0 to 1", f"use {default}")
+        if not low <= number <= high:
+            self.problem(key, raw, f"a number from {low:g} to {high:g}", f"use {default:g}")
             return default
         return number
 

@@ -32,7 +32,7 @@ def smoke_test(job: Job) -> Succeeded:
     with job.read(artifact) as archive:
         rows = _validation_rows(archive, artifact.name)
     expected = [row[0].strip() for row in rows]
-    answers = _invoke(endpoint, [row[1:] for row in rows])
+    answers = _invoke(_runtime(job), endpoint, [row[1:] for row in rows])
     if len(answers) != len(expected):
         raise JobError(f"endpoint {endpoint} gave {len(answers)} answers to {len(expected)} rows")
     right = sum(answer == label for answer, label in zip(answers, expected, strict=True))
@@ -64,10 +64,25 @@ def _validation_rows(archive: zipfile.ZipFile, artifact_name: str) -> list[list[
     return rows
 
 
-def _invoke(endpoint: str, features: list[list[str]]) -> list[str]:
+def _runtime(job: Job) -> Any:
+    """Return a client that asks endpoints: of this account, or as a role of another one."""
+    if "roleArn" not in job.parameters:
+        return boto3.client("sagemaker-runtime")
+    credentials = boto3.client("sts").assume_role(
+        RoleArn=parameter(job, "roleArn", str), RoleSessionName=f"smoke-test-{job.id[:8]}"
+    )["Credentials"]
+    return boto3.client(
+        "sagemaker-runtime",
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def _invoke(runtime: Any, endpoint: str, features: list[list[str]]) -> list[str]:
     body = io.StringIO()
     csv.writer(body, lineterminator="\n").writerows(features)
-    response = boto3.client("sagemaker-runtime").invoke_endpoint(
+    response = runtime.invoke_endpoint(
         EndpointName=endpoint,
         ContentType="text/csv",
         Accept="text/csv",

@@ -9,6 +9,7 @@ The output artifact holds ``parameters.json``, from which CloudFormation takes i
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ TRAINING_JOB_NAME_LENGTH = 63
 # What the container prints, as `validation:accuracy=0.97;`.
 METRICS = ("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss")
 ACCURACY_METRIC = "validation:accuracy"
+_IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
 
@@ -49,7 +51,7 @@ def _start(job: Job) -> StillRunning:
     sagemaker = boto3.client("sagemaker")
     dataset = job.input()
     name = _training_job_name(job)
-    image_uri = _resolve_image(job)
+    image_uri = _released_image(job)
     hyperparameters = parameter(job, "hyperparameters", dict)
     request = {
         "TrainingJobName": name,
@@ -143,27 +145,24 @@ def _training_job_name(job: Job) -> str:
     return f"{model_name[: TRAINING_JOB_NAME_LENGTH - len(suffix)]}{suffix}"
 
 
-def _resolve_image(job: Job) -> str:
-    """Return the image that the tag means now, by digest.
+def _released_image(job: Job) -> str:
+    """Return the image that is released now, by digest.
 
     Training and every endpoint of this execution then run the same bytes.
     """
-    repository = parameter(job, "imageRepository", str)
-    tag = parameter(job, "imageTag", str)
-    ecr = boto3.client("ecr")
+    name = parameter(job, "imageParameter", str)
     try:
-        found = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
-        image = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        image = str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
     except ClientError as error:
-        if error.response["Error"]["Code"] in (
-            "ImageNotFoundException",
-            "RepositoryNotFoundException",
-        ):
-            raise ConfigurationError(
-                f"no image {repository}:{tag} in ECR: push the model container first"
-            ) from error
-        raise
-    return f"{found['repositoryUri']}@{image['imageDetails'][0]['imageDigest']}"
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        image = "nothing"
+    if not _IMAGE_BY_DIGEST.fullmatch(image):
+        raise ConfigurationError(
+            f"SSM parameter {name} holds {image!r}, not an image by its digest: build the model "
+            "container first, by a push to its repository"
+        )
+    return image
 
 
 def _accuracy(name: str, metrics: list[dict[str, Any]]) -> str:

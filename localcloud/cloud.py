@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from localcloud.clock import Clock
 from localcloud.images import ImageStore
 from localcloud.logs import LogSink
-from localcloud.passive import Passive
+from localcloud.passive import Passive, backend
 from localcloud.routing import Scope
 from localcloud.runner import Runner
 from localcloud.store import Database
@@ -75,6 +76,28 @@ class Cloud:
             return result
 
         return await asyncio.to_thread(call)
+
+    def publish(
+        self,
+        scope: Scope,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+    ) -> None:
+        """Send EventBridge an event of a service; its rules decide who hears of it."""
+        event = {
+            "Source": source,
+            "DetailType": detail_type,
+            "Resources": resources,
+            "Detail": json.dumps(detail),
+            "Time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+        def put() -> None:
+            backend("events", scope).put_events([event])
+
+        self.spawn(f"event {detail_type}", self.passive.call(put))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run background work, keep it referenced and log what it did not catch."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
@@ -91,12 +92,13 @@ class Gateway:
         self._codepipeline = CodePipelineApi(cloud, self._functions)
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
+        self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
             "sagemaker": operations_of(self._sagemaker, self._training, tags),
             "codepipeline": operations_of(self._codepipeline),
             "cloudformation": operations_of(self._cloudformation),
-            "application-autoscaling": operations_of(self._autoscaling),
+            "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
         }
         runtime = Runtime(self._sagemaker.hosting, self._sagemaker.endpoints, self._meter)
         self._chain: list[Handler] = [
@@ -117,6 +119,7 @@ class Gateway:
         cloud.spawn("logs", cloud.logs.run())
         cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))
         cloud.spawn("alarms", alarms.run())
+        cloud.spawn("scheduled scaling", self._scheduled.run())
         cloud.spawn("instances", self._sagemaker.hosting.watch())
         cloud.spawn("idle functions", self._functions.reap())
         self._training.engine.resume()

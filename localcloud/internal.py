@@ -95,14 +95,16 @@ class InternalRoutes:
 
     async def _push(self, request: Request) -> Response:
         query = {k: v[0] for k, v in parse_qs(request.query).items()}
-        repository, tag = query.get("repository", ""), query.get("tag", "latest")
+        repository, tag = query.get("repository", ""), query.get("tag", "")
         scope = Scope(region=query.get("region", "us-east-1"))
-        if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
+        if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
             return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
         try:
             digest, manifest = self._cloud.images.add(request.body)
         except ImageError as error:
             return _json({"message": str(error)}, 400)
+        # Named by its content: the same image again is the same tag, another one never is.
+        tag = tag or digest.removeprefix("sha256:")[:12]
         try:
             await self._cloud.api(
                 scope, "ecr", "describe_repositories", repositoryNames=[repository]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.resources import HANDLERS
 from localcloud.codepipeline.actions import PROVIDERS
@@ -18,7 +19,7 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 
 LIVE: dict[str, tuple[type, ...]] = {
-    "application-autoscaling": (AutoScalingApi,),
+    "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
     "cloudformation": (CloudFormationApi,),
     "codepipeline": (CodePipelineApi,),
     "sagemaker": (HostingApi, TrainingApi, Tags),
@@ -30,7 +31,7 @@ RECORDED = (
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("cloudformation", "RoleARN, Capabilities, notifications", "resources are made as the account"),
-    ("codepipeline", "roleArn, encryptionKey, triggers, conditions", "events start a pipeline"),
+    ("codepipeline", "roleArn, triggers, conditions", "events start a pipeline"),
     ("iam", "roles and policies", "kept, not enforced"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("ecr", "scans, lifecycle policies", "kept"),

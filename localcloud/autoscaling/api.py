@@ -1,13 +1,14 @@
 """The operations of Application Auto Scaling.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_Operations.html
-Differs: only SageMaker variants, only target tracking; scheduled actions and step scaling are 501.
+Differs: only SageMaker variants, only target tracking; step scaling is refused.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.autoscaling.engine import ScalingEngine, names_of
@@ -33,6 +34,8 @@ class AutoScalingApi:
         self.targets = Collection(cloud.database, "autoscaling-target", ScalableTarget)
         self.policies = Collection(cloud.database, "autoscaling-policy", ScalingPolicy)
         self._activities = Collection(cloud.database, "autoscaling-activity", Activity)
+        # Called with a target that is no more.
+        self.on_deregister: list[Callable[[ScalableTarget], None]] = []
         self.engine = ScalingEngine(cloud, self.targets, self.policies, self._activities)
 
     @operation("RegisterScalableTarget")
@@ -82,11 +85,13 @@ class AutoScalingApi:
     async def deregister_scalable_target(
         self, scope: Scope, params: dict[str, Any]
     ) -> dict[str, Any]:
-        target = self._target(scope, params)
+        target = self.target(scope, params)
         for policy in self.policies.values():
             if policy.target == target.key:
                 await self._drop_policy(scope, policy)
         self.targets.delete(target.key)
+        for forget in self.on_deregister:
+            forget(target)
         return {}
 
     @operation("DescribeScalableTargets")
@@ -119,7 +124,7 @@ class AutoScalingApi:
 
     @operation("PutScalingPolicy")
     async def put_scaling_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        target = self._target(scope, params)
+        target = self.target(scope, params)
         configuration = params.get("TargetTrackingScalingPolicyConfiguration")
         if params.get("PolicyType", "TargetTrackingScaling") != "TargetTrackingScaling" or (
             configuration is None
@@ -153,7 +158,7 @@ class AutoScalingApi:
 
     @operation("DeleteScalingPolicy")
     async def delete_scaling_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        target = self._target(scope, params)
+        target = self.target(scope, params)
         policy = self._policy(target, params["PolicyName"])
         if policy is None:
             raise AwsError(
@@ -250,7 +255,12 @@ class AutoScalingApi:
                 return target
         raise ResourceNotFound(f"The resource {arn} was not found.")
 
-    def _target(self, scope: Scope, params: dict[str, Any]) -> ScalableTarget:
+    def target(self, scope: Scope, params: dict[str, Any]) -> ScalableTarget:
+        """Return the scalable target that an operation's parameters name.
+
+        Raises:
+            AwsError: ObjectNotFoundException, there is none.
+        """
         target = self.targets.get(_key(scope, params))
         if target is None:
             raise AwsError(

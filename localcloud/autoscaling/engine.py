@@ -52,9 +52,9 @@ class ScalingEngine:
             f"scale {target.resource_id}", self._react(target, policy, alarm_name, metric)
         )
 
-    def enforce_limits(self, target: ScalableTarget) -> None:
-        """Bring a newly registered target's capacity between its limits."""
-        self._cloud.spawn(f"limits {target.resource_id}", self._enforce(target))
+    def enforce_limits(self, target: ScalableTarget, cause: str = "") -> None:
+        """Bring a target's capacity between its limits, which are new; `cause` says why."""
+        self._cloud.spawn(f"limits {target.resource_id}", self._enforce(target, cause))
 
     async def _react(
         self, target: ScalableTarget, policy: ScalingPolicy, alarm_name: str, metric: float | None
@@ -89,19 +89,17 @@ class ScalingEngine:
         finally:
             self._busy.discard(target.key)
 
-    async def _enforce(self, target: ScalableTarget) -> None:
+    async def _enforce(self, target: ScalableTarget, cause: str) -> None:
         variant = await self._variant(target)
         if variant is None:
             return
         capacity = variant["DesiredInstanceCount"]
         if capacity < target.minimum:
-            await self._set_capacity(
-                target, target.minimum, f"minimum capacity was set to {target.minimum}"
-            )
+            reason = cause or f"minimum capacity was set to {target.minimum}"
+            await self._set_capacity(target, target.minimum, reason)
         elif capacity > target.maximum:
-            await self._set_capacity(
-                target, target.maximum, f"maximum capacity was set to {target.maximum}"
-            )
+            reason = cause or f"maximum capacity was set to {target.maximum}"
+            await self._set_capacity(target, target.maximum, reason)
 
     async def _variant(self, target: ScalableTarget) -> dict[str, Any] | None:
         """Return the variant as DescribeEndpoint has it; None while it cannot be scaled."""

@@ -58,6 +58,23 @@ class ScalingPolicy:
 
 
 @dataclass(slots=True)
+class ScheduledAction:
+    """A change of a target's limits by the clock; `due` is None when it never comes again."""
+
+    arn: str
+    name: str
+    target: str
+    schedule: str
+    created: datetime
+    timezone: str = "UTC"
+    minimum: int | None = None
+    maximum: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    due: datetime | None = None
+
+
+@dataclass(slots=True)
 class Activity:
     """One change of capacity, or one that was not made."""
 

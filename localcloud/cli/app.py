@@ -90,16 +90,21 @@ def stop(url: Url = None) -> None:
 def image_push(
     directory: Annotated[Path, typer.Argument(help="Directory with a Dockerfile.")],
     repository: Annotated[str, typer.Option(help="Name of the ECR repository.")],
-    tag: Annotated[str, typer.Option(help="Tag of the image.")] = "latest",
+    tag: Annotated[str, typer.Option(help="Tag of the image; by default by its content.")] = "",
+    release: Annotated[
+        str, typer.Option(help="SSM parameter that is to hold the image, by digest.")
+    ] = "",
     url: Url = None,
 ) -> None:
     """Pack a directory by its Dockerfile and register it in ECR, without Docker."""
     from localcloud.cli.images import push
 
     with errors_in_one_line():
-        answer = push(directory, repository, tag, endpoint_url(url))
+        answer = push(directory, repository, endpoint_url(url), tag=tag, release=release)
         out.print(f"Pushed {directory} as {answer['tag']}")
         out.print(f"digest {answer['digest']}")
+        if release:
+            out.print(f"released in {release}")
 
 
 @app.command()

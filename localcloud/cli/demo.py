@@ -101,7 +101,10 @@ class Demo:
         self._step(3, "Push the model container as an ECR image")
         with self._timed("image"):
             image = push(
-                self._project / "model", outputs["repositoryName"], outputs["imageTag"], self._url
+                self._project / "model",
+                outputs["repositoryName"],
+                self._url,
+                release=outputs["imageParameter"],
             )
         out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
         self._step(4, "Make the dataset and upload it")

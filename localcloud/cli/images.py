@@ -8,13 +8,22 @@ import json
 import tarfile
 from pathlib import Path
 
-from localcloud.cli.console import CommandError, post
+from localcloud.cli.console import CommandError, client, post
 
 _ALWAYS_IGNORED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".mypy_cache", ".ruff_cache")
 
 
-def push(directory: Path, repository: str, tag: str, url: str) -> dict[str, str]:
+def push(
+    directory: Path, repository: str, url: str, *, tag: str = "", release: str = ""
+) -> dict[str, str]:
     """Push a directory; return its digest and URIs.
+
+    Args:
+        directory: the build context, with a Dockerfile.
+        repository: of ECR.
+        url: of the local cloud.
+        tag: empty for one that follows from the content.
+        release: SSM parameter that is to hold the image, by digest; empty for none.
 
     Raises:
         CommandError: no such directory, no Dockerfile, or the cloud refused it.
@@ -24,6 +33,11 @@ def push(directory: Path, repository: str, tag: str, url: str) -> dict[str, str]
     body = pack(directory)
     answer = post(f"{url}/_localcloud/images?repository={repository}&tag={tag}", body)
     result: dict[str, str] = json.loads(answer)
+    if release:
+        # What the image build does on AWS as its last step.
+        client("ssm", url).put_parameter(
+            Name=release, Value=result["uri"], Type="String", Overwrite=True
+        )
     return result
 
 

@@ -211,7 +211,12 @@ _TARGET_KEYS = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 
 async def _register_target(call: Call, properties: Properties) -> Made:
-    await call.api("application-autoscaling", "register_scalable_target", **properties)
+    target = {key: value for key, value in properties.items() if key != "ScheduledActions"}
+    await call.api("application-autoscaling", "register_scalable_target", **target)
+    for action in properties.get("ScheduledActions") or []:
+        await call.api(
+            "application-autoscaling", "put_scheduled_action", **_key(properties), **action
+        )
     # Ref answers "resource|dimension|namespace".
     parts = ("ResourceId", "ScalableDimension", "ServiceNamespace")
     return Made("|".join(properties[key] for key in parts), _key(properties))
@@ -222,8 +227,19 @@ def _key(properties: Properties) -> dict[str, str]:
 
 
 async def _update_target(call: Call, made: Made, before: Properties, after: Properties) -> Made:
-    del made, before
-    return await _register_target(call, after)
+    made = await _register_target(call, after)
+    for name in _action_names(before) - _action_names(after):
+        await call.api(
+            "application-autoscaling",
+            "delete_scheduled_action",
+            **_key(after),
+            ScheduledActionName=name,
+        )
+    return made
+
+
+def _action_names(properties: Properties) -> set[str]:
+    return {action["ScheduledActionName"] for action in properties.get("ScheduledActions") or []}
 
 
 async def _deregister_target(call: Call, made: Made) -> None:

@@ -23,6 +23,7 @@ from localcloud.codepipeline.model import (
     StageRun,
     StageStatus,
 )
+from localcloud.codepipeline.notices import notices, statuses
 from localcloud.codepipeline.plan import EndExecution, EnterStage, LeaveStage, StartAction, plan
 from localcloud.codepipeline.variables import VariableError, resolve
 from localcloud.routing import scope_of_arn
@@ -57,6 +58,7 @@ class PipelineEngine:
         for execution in sorted(executions.values(), key=lambda e: e.number):
             self._by_pipeline.setdefault(execution.pipeline_arn, []).append(execution)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._told = {execution.id: statuses(execution) for execution in executions.values()}
         self.mailbox = Mailbox()
 
     def executions(self, pipeline: Pipeline) -> list[Execution]:
@@ -146,6 +148,7 @@ class PipelineEngine:
                     if task is not None:
                         task.cancel()
             self._executions.delete(execution.id)
+            self._told.pop(execution.id, None)
 
     def tick(self, pipeline: Pipeline) -> None:
         """Take every step that is due."""
@@ -168,6 +171,20 @@ class PipelineEngine:
 
     def _save(self, execution: Execution) -> None:
         self._executions.put(execution.id, execution)
+        self._tell(execution)
+
+    def _tell(self, execution: Execution) -> None:
+        """Send EventBridge what has changed since it was last told."""
+        pipeline = self._pipelines.get(execution.pipeline_arn)
+        if pipeline is None:
+            return
+        made = notices(pipeline, execution, self._told.get(execution.id, {}))
+        self._told[execution.id] = statuses(execution)
+        scope = scope_of_arn(pipeline.arn)
+        for notice in made:
+            self._cloud.publish(
+                scope, "aws.codepipeline", notice.detail_type, [pipeline.arn], notice.detail
+            )
 
     def _enter(self, execution: Execution) -> None:
         now = self._cloud.clock.now()

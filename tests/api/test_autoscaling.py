@@ -16,6 +16,10 @@ TRACKING = (
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
     "target-tracking-scaling-policy-overview.html"
 )
+SCHEDULED = (
+    "https://docs.aws.amazon.com/autoscaling/application/userguide/"
+    "application-auto-scaling-scheduled-scaling.html"
+)
 METRICS = "https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html"
 BUCKET = "scaling-tests"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -142,6 +146,60 @@ def test_a_minimum_above_the_capacity_is_enforced_and_deregistering_removes_the_
     scaling.deregister_scalable_target(**TARGET)
     assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
     assert cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"] == []
+
+
+@pytest.mark.aws_documented(SCHEDULED)
+def test_a_scheduled_action_changes_the_limits_and_the_capacity_follows(
+    endpoint: TestCloud,
+) -> None:
+    scaling = endpoint.client("application-autoscaling")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=3)
+    scaling.put_scheduled_action(
+        **TARGET,
+        ScheduledActionName="soon",
+        Schedule="rate(1 minute)",
+        ScalableTargetAction={"MinCapacity": 3, "MaxCapacity": 3},
+    )
+    (kept,) = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
+    assert kept["Schedule"] == "rate(1 minute)"
+    assert kept["Timezone"] == "UTC"
+    assert kept["ScalableTargetAction"] == {"MinCapacity": 3, "MaxCapacity": 3}
+    assert "StartTime" not in kept
+    wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 3)
+    activities = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
+    assert activities["ScalingActivities"][0]["Cause"] == "scheduled action name soon"
+    scaling.delete_scheduled_action(**TARGET, ScheduledActionName="soon")
+    with pytest.raises(ClientError) as caught:
+        scaling.delete_scheduled_action(**TARGET, ScheduledActionName="soon")
+    assert caught.value.response["Error"]["Code"] == "ObjectNotFoundException"
+    scaling.deregister_scalable_target(**TARGET)
+
+
+@pytest.mark.aws_documented(SCHEDULED)
+def test_a_schedule_that_cannot_be_read_leaves_what_there_was(endpoint: TestCloud) -> None:
+    scaling = endpoint.client("application-autoscaling")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=3)
+    action = {**TARGET, "ScheduledActionName": "nightly"}
+    limits = {"MinCapacity": 1, "MaxCapacity": 2}
+    scaling.put_scheduled_action(
+        **action, Schedule="cron(0 22 * * ? *)", ScalableTargetAction=limits
+    )
+    for wrong in (
+        {"Schedule": "nightly"},
+        {"Schedule": "cron(0 22 * * ? *)", "Timezone": "Mars/Olympus"},
+        {"ScalableTargetAction": {"MinCapacity": 3}},
+    ):
+        with pytest.raises(ClientError) as caught:
+            scaling.put_scheduled_action(**action, **wrong)
+        assert caught.value.response["Error"]["Code"] == "ValidationException"
+    (kept,) = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
+    assert (kept["Schedule"], kept["ScalableTargetAction"]) == ("cron(0 22 * * ? *)", limits)
+    # A target that goes takes its scheduled actions with it.
+    scaling.deregister_scalable_target(**TARGET)
+    left = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
+    assert left == []
 
 
 @pytest.mark.botocore_modelled

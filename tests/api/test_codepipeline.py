@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -17,6 +18,10 @@ ROLE = "arn:aws:iam::000000000000:role/pipeline"
 HOW = "https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html"
 MODES = "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"
 APPROVALS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html"
+EVENTS = (
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
+    "detect-state-changes-cloudwatch-events.html"
+)
 LAMBDA = "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html"
 
 HANDLERS = """
@@ -393,3 +398,78 @@ def test_a_missing_pipeline_is_named(pipelines: Pipelines) -> None:
     with pytest.raises(ClientError) as caught:
         pipelines.client.get_pipeline_state(name="no-such-pipeline")
     assert caught.value.response["Error"]["Code"] == "PipelineNotFoundException"
+
+
+@pytest.mark.aws_documented(EVENTS)
+def test_a_failed_execution_is_told_to_who_listens(
+    prepared: TestCloud, pipelines: Pipelines
+) -> None:
+    events, sqs = prepared.client("events"), prepared.client("sqs")
+    queue = sqs.create_queue(QueueName="pipeline-failures")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(
+        Name="pipeline-failures",
+        EventPattern=json.dumps(
+            {
+                "source": ["aws.codepipeline"],
+                "detail-type": ["CodePipeline Pipeline Execution State Change"],
+                "detail": {"state": ["FAILED"]},
+            }
+        ),
+    )
+    events.put_targets(Rule="pipeline-failures", Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
+    name = pipelines.make([invoke_action("fail")])
+    pipelines.until(name, "Failed")
+
+    def told() -> dict[str, Any] | None:
+        for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+            event: dict[str, Any] = json.loads(message["Body"])
+            if event["detail"]["pipeline"] == name:
+                return event
+        return None
+
+    event = wait_for("the event", told, 20)
+    assert event["resources"] == [f"arn:aws:codepipeline:us-east-1:000000000000:{name}"]
+    (execution,) = pipelines.executions(name)
+    assert event["detail"] == {
+        "pipeline": name,
+        "execution-id": execution["pipelineExecutionId"],
+        "state": "FAILED",
+        "version": 1.0,
+    }
+    events.remove_targets(Rule="pipeline-failures", Ids=["queue"])
+    events.delete_rule(Name="pipeline-failures")
+
+
+@pytest.mark.emulator_only
+def test_an_image_pipeline_fails_by_name_where_it_cannot_run(
+    prepared: TestCloud, pipelines: Pipelines
+) -> None:
+    prepared.client("codecommit").create_repository(repositoryName="model-source")
+    source = {
+        "name": "Push",
+        "actionTypeId": kind("Source", "CodeCommit"),
+        "configuration": {"RepositoryName": "model-source", "BranchName": "main"},
+        "outputArtifacts": [{"name": "Pushed"}],
+    }
+    build = {
+        "name": "Build",
+        "actionTypeId": kind("Build", "CodeBuild"),
+        "configuration": {"ProjectName": "model-image"},
+        "inputArtifacts": [{"name": "Source"}],
+    }
+    empty = pipelines.make([build])
+    pipelines.until(empty, "Failed")
+    assert (
+        "does not run the CodeBuild project model-image"
+        in (pipelines.action(empty)["errorDetails"]["message"])
+    )
+    declaration = pipelines.client.get_pipeline(name=empty)["pipeline"]
+    declaration["stages"][0]["actions"].append(source)
+    pipelines.client.update_pipeline(pipeline=declaration)
+    pipelines.client.start_pipeline_execution(name=empty)
+    pipelines.until(empty, "Failed", "Failed")
+    assert (
+        "no branch named main was found"
+        in (pipelines.action(empty, "Stage0", "Push")["errorDetails"]["message"])
+    )

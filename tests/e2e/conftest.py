@@ -117,7 +117,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with local_cloud(speed=60.0, log=log) as cloud:
         localcloud(cloud.url, "up", "prd")
         localcloud(cloud.url, "up", "dev")
-        localcloud(cloud.url, "image", "push", "model", "--repository", "iris-model")
+        localcloud(
+            cloud.url,
+            *("image", "push", "model", "--repository", "iris-model"),
+            *("--release", "/mlops/iris-model/image"),
+        )
         import json
 
         status, body = cloud.get("/_localcloud/stacks/dev")

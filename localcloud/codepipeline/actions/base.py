@@ -79,12 +79,17 @@ class ActionContext:
     save: Callable[[], None]
 
     @property
+    def artifact_store(self) -> dict[str, Any]:
+        """Return the artifact store's declaration."""
+        store: dict[str, Any] | None = self.execution.declaration.get("artifactStore")
+        if store is None:
+            store = dict(self.execution.declaration["artifactStores"][self.scope.region])
+        return store
+
+    @property
     def artifact_bucket(self) -> str:
         """Return the artifact store's bucket."""
-        store = self.execution.declaration.get("artifactStore")
-        if store is None:
-            store = self.execution.declaration["artifactStores"][self.scope.region]
-        return str(store["location"])
+        return str(self.artifact_store["location"])
 
     def require(self, key: str) -> str:
         """Return a configuration value.

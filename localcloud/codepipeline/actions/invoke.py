@@ -112,6 +112,9 @@ def _job(
             "sessionToken": "localcloud",
         },
     }
+    key = context.artifact_store.get("encryptionKey")
+    if key is not None:
+        data["encryptionKey"] = key
     if context.run.continuation is not None:
         data["continuationToken"] = context.run.continuation
     return json.loads(  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from localcloud.deploy.archives import content_of, is_asset
 from localcloud.deploy.types.base import (
@@ -64,6 +65,8 @@ def _put_object(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     source = inputs.get("source")
     body = content_of(source) if is_asset(source) else str(inputs.get("content", "")).encode()
     optional = {"ContentType": inputs["contentType"]} if inputs.get("contentType") else {}
+    if inputs.get("tags"):
+        optional["Tagging"] = urlencode(inputs["tags"])
     answer = aws.call(
         "s3", "put_object", Bucket=inputs["bucket"], Key=inputs["key"], Body=body, **optional
     )
@@ -198,7 +201,7 @@ TYPES: dict[str, ResourceType] = {
         _delete_object,
         _update_object,
         fields("bucket key"),
-        fields("bucket key source content contentType"),
+        fields("bucket key source content contentType tags"),
         volatile=fields("versionId etag"),
     ),
 }

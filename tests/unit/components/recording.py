@@ -28,7 +28,11 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 # pulumi_aws loads a module at its first use, and warns then of the old classes in it, used or not.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    _LOADED = (aws.cloudwatch.LogGroup, aws.ecr.Repository, aws.lambda_.Function, aws.s3.Bucket)
+    _LOADED = (
+        *(aws.budgets.Budget, aws.cloudwatch.LogGroup, aws.codebuild.Project),
+        *(aws.codecommit.Repository, aws.codepipeline.Pipeline, aws.ecr.Repository),
+        *(aws.kms.Key, aws.lambda_.Function, aws.s3.Bucket, aws.ssm.Parameter),
+    )
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = "123456789012"
@@ -42,7 +46,11 @@ PRODUCTION_OUTPUTS = {
     "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/mlops-iris-model-prd-execution-{REGION}",
     "endpointName": "iris-model-production",
     "stackName": "mlops-deploy-iris-model-prd",
+    "encryptionKeyArn": "",
+    "deliveryRoleArn": "",
+    "invokeRoleArn": "",
 }
+_NAMES = ("name", "repositoryName", "dashboardName", "bucket", "key")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST")
 
 
@@ -56,6 +64,9 @@ class Registration:
     parent: str
     provider: str
     dependencies: tuple[str, ...]
+    protect: bool = False
+    retain_on_delete: bool = False
+    ignore_changes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -112,9 +123,7 @@ class _Mocks(Mocks):
             assert args.inputs["name"] == PRODUCTION_STACK
             outputs = {"outputs": self._production_outputs, "secretOutputNames": []}
             return args.name, {**args.inputs, **outputs}
-        name = next(
-            (args.inputs[key] for key in ("name", "bucket", "key") if key in args.inputs), args.name
-        )
+        name = next((args.inputs[key] for key in _NAMES if key in args.inputs), args.name)
         return str(name), {**args.inputs, **_made_by_aws(args.typ, str(name))}
 
 
@@ -125,10 +134,18 @@ def _made_by_aws(type_: str, name: str) -> dict[str, Any]:
         "aws:lambda/function:Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
         "aws:sns/topic:Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}",
         "aws:codepipeline/pipeline:Pipeline": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{name}",
+        "aws:kms/key:Key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}",
+        "aws:cloudwatch/metricAlarm:MetricAlarm": (
+            f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+        ),
     }
     made: dict[str, Any] = {"arn": arns[type_]} if type_ in arns else {}
     if type_ == "aws:ecr/repository:Repository":
         made["repositoryUrl"] = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}"
+    if type_ == "aws:codecommit/repository:Repository":
+        made["cloneUrlHttp"] = f"https://git-codecommit.{REGION}.amazonaws.com/v1/repos/{name}"
+    if type_ == "aws:kms/key:Key":
+        made["keyId"] = name
     return made
 
 
@@ -151,6 +168,9 @@ class _Monitor(MockMonitor):
                     request.parent,
                     request.provider,
                     tuple(sorted(request.dependencies)),
+                    request.protect,
+                    request.retainOnDelete,
+                    tuple(request.ignoreChanges),
                 )
             )
         return response

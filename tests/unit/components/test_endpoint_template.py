@@ -10,17 +10,34 @@ from hypothesis import settings as hypothesis_settings
 
 from components import endpoint_template
 from components.pipeline_stages import DEPLOY_PARAMETERS
-from components.settings import EndpointSettings, ScalingSettings, parse
-from tests.unit.components.values import configurations
+from components.settings import (
+    EndpointSettings,
+    ScalingSettings,
+    ScheduledCapacity,
+    TrafficShifting,
+    UpdateSettings,
+)
+from tests.unit.components.values import configurations, parse
 
 ROLE = "arn:aws:iam::123456789012:role/mlops-iris-model-prd-execution-us-east-1"
 TAGS = {"project": "mlops-lab", "environment": "prd"}
 DEV = EndpointSettings("ml.t2.medium")
 PRD = EndpointSettings("ml.m5.large", 2, ScalingSettings())
+FULL = EndpointSettings(
+    "ml.m5.large",
+    2,
+    ScalingSettings(
+        schedule=(ScheduledCapacity("day", "cron(0 7 ? * MON-FRI *)", 4, 10, "Europe/Berlin"),)
+    ),
+    update=UpdateSettings(TrafficShifting.CANARY, 10, 300),
+    data_capture_percent=20,
+)
 
 
 def render(endpoint: EndpointSettings) -> dict[str, Any]:
-    return endpoint_template.render("iris-model-production", ROLE, endpoint, TAGS)
+    return endpoint_template.render(
+        "iris-model-production", ROLE, endpoint, TAGS, capture_bucket="captured"
+    )
 
 
 def properties(endpoint: EndpointSettings, resource: str) -> dict[str, Any]:
@@ -33,7 +50,7 @@ def lint(template: dict[str, Any]) -> list[str]:
     return [match.rule.id for match in cfnlint.lint(json.dumps(template), config=config)]
 
 
-@pytest.mark.parametrize("endpoint", [DEV, PRD])
+@pytest.mark.parametrize("endpoint", [DEV, PRD, FULL])
 def test_cfn_lint_finds_nothing_to_say(endpoint: EndpointSettings) -> None:
     assert lint(render(endpoint)) == []
 
@@ -85,6 +102,52 @@ def test_scaling_follows_invocations_per_instance() -> None:
         "ScaleInCooldown": 300,
         "ScaleOutCooldown": 60,
     }
+
+
+def test_limits_change_by_the_clock() -> None:
+    assert properties(FULL, "ScalableTarget")["ScheduledActions"] == [
+        {
+            "ScheduledActionName": "day",
+            "Schedule": "cron(0 7 ? * MON-FRI *)",
+            "Timezone": "Europe/Berlin",
+            "ScalableTargetAction": {"MinCapacity": 4, "MaxCapacity": 10},
+        }
+    ]
+
+
+def test_a_canary_bakes_and_alarms_bring_the_old_model_back() -> None:
+    assert properties(FULL, "Endpoint")["DeploymentConfig"] == {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "WaitIntervalInSeconds": 300,
+                "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
+            },
+            "MaximumExecutionTimeoutInSeconds": 2400,
+        },
+        "AutoRollbackConfiguration": {
+            "Alarms": [
+                {"AlarmName": "iris-model-production-server-errors"},
+                {"AlarmName": "iris-model-production-latency-p99"},
+            ]
+        },
+    }
+    assert "DeploymentConfig" not in properties(PRD, "Endpoint")
+
+
+def test_linear_steps_have_time_for_each() -> None:
+    linear = EndpointSettings("ml.m5.large", update=UpdateSettings(TrafficShifting.LINEAR, 25, 60))
+    policy = properties(linear, "Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    assert policy["TrafficRoutingConfiguration"]["LinearStepSize"]["Value"] == 25
+    assert policy["MaximumExecutionTimeoutInSeconds"] == 4 * 60 + 1800
+
+
+def test_captured_data_goes_to_the_environments_own_bucket() -> None:
+    capture = properties(FULL, "EndpointConfig")["DataCaptureConfig"]
+    assert capture["InitialSamplingPercentage"] == 20
+    assert capture["DestinationS3Uri"] == "s3://captured/capture"
+    assert "KmsKeyId" not in capture
+    assert "DataCaptureConfig" not in properties(PRD, "EndpointConfig")
 
 
 def test_variant_weights_are_whole_numbers() -> None:

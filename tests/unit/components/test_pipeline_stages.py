@@ -14,9 +14,14 @@ from hypothesis import settings as hypothesis_settings
 from components import pipeline_stages
 from components.naming import Names
 from components.pipeline_stages import DeployTarget, StageInputs
-from components.settings import DeliverySettings, TrainingSettings, parse
-from tests.unit.components.values import configurations
+from components.settings import DeliverySettings, TrainingSettings
+from tests.unit.components.values import MINIMAL, configurations, parse
 
+_OPTIONAL = {
+    "namespace": "namespace",
+    "role_arn": "roleArn",
+    "timeout_in_minutes": "timeoutInMinutes",
+}
 NAMES = Names("iris-model", "123456789012", "us-east-1")
 _STRUCTURE = (
     botocore.session.get_session()
@@ -42,7 +47,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         data_bucket=names.data_bucket,
         train_function=f"{names.model}-train",
         training_role_arn=names.iam_arn(f"role/{names.role('training')}"),
-        image_repository=names.repository,
+        image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
         smoke_test_function=f"{names.model}-smoke-test",
         development=target(names, "dev"),
@@ -86,7 +91,7 @@ def declaration(stages: list[Any]) -> dict[str, Any]:
                             "runOrder": a.get("run_order", 1),
                             "inputArtifacts": [{"name": n} for n in a.get("input_artifacts", [])],
                             "outputArtifacts": [{"name": n} for n in a.get("output_artifacts", [])],
-                            **({"namespace": a["namespace"]} if "namespace" in a else {}),
+                            **{api: a[key] for key, api in _OPTIONAL.items() if key in a},
                         }
                         for a in stage["actions"]
                     ],
@@ -132,8 +137,7 @@ def test_train_is_told_all_that_a_training_job_needs() -> None:
         "executionId": "#{codepipeline.PipelineExecutionId}",
         "datasetVersionId": "#{Dataset.VersionId}",
         "trainingRoleArn": "arn:aws:iam::123456789012:role/mlops-iris-model-training-us-east-1",
-        "imageRepository": "iris-model",
-        "imageTag": "latest",
+        "imageParameter": "/mlops/iris-model/image",
         "instanceType": "ml.m5.large",
         "maxRuntimeSeconds": 3600,
         "outputPath": "s3://mlops-iris-model-artifacts-123456789012-us-east-1/training",
@@ -161,6 +165,36 @@ def test_the_approver_reads_accuracy_job_and_dataset() -> None:
         "Dataset.VersionId",
     ]
     assert len(custom_data) <= 1000
+
+
+def test_an_approval_that_nobody_gives_ends_when_the_settings_say() -> None:
+    assert action("DeployApproval", "ApproveDeploy")["timeout_in_minutes"] == 7 * 24 * 60
+    stages: list[Any] = pipeline_stages.render(
+        stage_inputs(), DeliverySettings(approval_timeout_minutes=30)
+    )
+    assert stages[3]["actions"][0]["timeout_in_minutes"] == 30
+
+
+def test_in_another_account_the_actions_act_as_that_accounts_roles() -> None:
+    role, invoke = "arn:aws:iam::2:role/delivery", "arn:aws:iam::2:role/invoke"
+    inputs = stage_inputs()
+    assert inputs.production is not None
+    elsewhere = dataclasses.replace(
+        inputs.production, delivery_role_arn=role, invoke_role_arn=invoke
+    )
+    stages: list[Any] = pipeline_stages.render(
+        dataclasses.replace(inputs, production=elsewhere), DeliverySettings()
+    )
+    assert model_errors(stages) == ""
+    acting = {
+        (stage["name"], a["name"]): a["role_arn"]
+        for stage in stages
+        for a in stage["actions"]
+        if "role_arn" in a
+    }
+    assert acting == {("Source", "PrdTemplate"): role, ("DeployPrd", "Deploy"): role}
+    smoke = json.loads(stages[4]["actions"][1]["configuration"]["UserParameters"])
+    assert smoke["roleArn"] == invoke
 
 
 def test_parameters_that_are_too_long_are_refused_with_the_length() -> None:
@@ -211,11 +245,9 @@ def test_the_longest_names_fit_into_the_parameters() -> None:
     names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov")
     settings = parse(
         {
+            **MINIMAL,
             "aws:region": "ap-southeast-1",
-            "environment": "dev",
-            "instanceType": "ml.m5.large",
             "modelName": names.model,
-            "imageTag": "t" * 128,
             "hyperparameters": json.dumps({"k": "v" * 292}),
             "trainingInstanceType": "ml.p4de.24xlarge",
             "trainingMaxRuntimeSeconds": "86400",

@@ -6,16 +6,37 @@ from typing import Any
 import cfnlint  # type: ignore[import-untyped]
 import pytest
 
-from components import policies
+from components import build_policies, policies, resource_policies
 from components.naming import Names
+from policy.rules import WITHOUT_RESOURCE
 
 NAMES = Names("iris-model", "123456789012", "us-east-1")
+PRODUCTION = NAMES.in_account("210987654321")
 ROLE = NAMES.iam_arn("role/some")
+KEY = NAMES.arn("kms", "key/1")
 DOCUMENTS = {
-    "training": policies.training_role(NAMES),
-    "execution": policies.execution_role(NAMES, "prd"),
-    "deploy": policies.deploy_role(NAMES, "prd", ROLE, scaling=True),
-    "deploy without scaling": policies.deploy_role(NAMES, "dev", ROLE, scaling=False),
+    "training": policies.training_role(NAMES, None),
+    "training under a key": policies.training_role(NAMES, KEY),
+    "execution": policies.execution_role(
+        NAMES,
+        "prd",
+        delivery=NAMES,
+        delivered_under_key=False,
+        capture_bucket=None,
+        key_arn=None,
+    ),
+    "execution in another account": policies.execution_role(
+        PRODUCTION,
+        "prd",
+        delivery=NAMES,
+        delivered_under_key=True,
+        capture_bucket="captured",
+        key_arn=KEY,
+    ),
+    "deploy": policies.deploy_role(NAMES, "prd", ROLE, rollback_alarms=["slow"], scaling=True),
+    "deploy without scaling": policies.deploy_role(
+        NAMES, "dev", ROLE, rollback_alarms=[], scaling=False
+    ),
     "train function": policies.document(
         policies.answer_pipeline(),
         policies.write_function_logs(NAMES, "iris-model-train"),
@@ -25,25 +46,16 @@ DOCUMENTS = {
         policies.answer_pipeline(),
         policies.write_function_logs(NAMES, "iris-model-smoke-test"),
         policies.invoke_endpoints(NAMES, ["iris-model-development"]),
+        policies.assume_roles([ROLE]),
     ),
-    "trigger": policies.start_pipeline(NAMES),
-    "pipeline": policies.pipeline_role(
-        NAMES,
-        source_objects=[("data", "dataset.zip"), ("template", "template.zip")],
-        function_arns=[NAMES.arn("lambda", "function:iris-model-train")],
-        stacks=["mlops-deploy-iris-model-dev"],
-        deploy_role_arns=[ROLE],
-        topic_arn=NAMES.arn("sns", "iris-model-approval"),
+    "trigger": policies.start_pipeline(NAMES, NAMES.pipeline),
+    "pipeline": policies.document(
+        policies.read_sources(NAMES, [("data", "dataset.zip"), ("template", "template.zip")]),
+        policies.keep_artifacts(NAMES, KEY),
+        policies.deploy_stacks(NAMES, ["mlops-deploy-iris-model-dev"], [ROLE]),
     ),
-}
-# Actions that AWS gives no resource level.
-WITHOUT_RESOURCE = {
-    "application-autoscaling:DescribeScalableTargets",
-    "application-autoscaling:DescribeScalingPolicies",
-    "cloudwatch:PutMetricData",
-    "codepipeline:PutJobFailureResult",
-    "codepipeline:PutJobSuccessResult",
-    "ecr:GetAuthorizationToken",
+    "image pipeline": build_policies.pipeline_role(NAMES, KEY),
+    "image build": build_policies.build_role(NAMES, None),
 }
 
 
@@ -136,7 +148,61 @@ def test_a_trust_policy_names_the_account_that_the_service_acts_for() -> None:
 
 
 def test_a_bucket_refuses_requests_without_tls() -> None:
-    (statement,) = statements(policies.tls_only("arn:aws:s3:::bucket"))
+    (statement,) = statements(resource_policies.bucket("arn:aws:s3:::bucket"))
     assert statement["Effect"] == "Deny"
     assert statement["Resource"] == ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_a_key_is_of_use_through_s3_alone() -> None:
+    (statement,) = [
+        s for s in statements(DOCUMENTS["training under a key"]) if "kms:Decrypt" in s["Action"]
+    ]
+    assert statement["Resource"] == [KEY]
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}
+    }
+    assert {a for a in actions("training") if a.startswith("kms:")} == set()
+
+
+def test_an_endpoint_elsewhere_loads_the_model_from_the_delivery_account() -> None:
+    granted = {
+        action: statement
+        for statement in statements(DOCUMENTS["execution in another account"])
+        for action in statement["Action"]
+    }
+    assert granted["s3:GetObject"]["Resource"] == [
+        "arn:aws:s3:::mlops-iris-model-artifacts-123456789012-us-east-1/training/*"
+    ]
+    assert granted["s3:PutObject"]["Resource"] == ["arn:aws:s3:::captured/capture/*"]
+    assert granted["ecr:BatchGetImage"]["Resource"] == [
+        "arn:aws:ecr:us-east-1:123456789012:repository/iris-model"
+    ]
+
+
+def test_a_role_of_another_account_is_named_by_a_condition() -> None:
+    (statement,) = statements(policies.trust_role(NAMES, "pipeline"))
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert statement["Condition"] == {
+        "ArnEquals": {
+            "aws:PrincipalArn": (
+                "arn:aws:iam::123456789012:role/mlops-iris-model-pipeline-us-east-1"
+            )
+        }
+    }
+
+
+def test_services_publish_for_this_account_only() -> None:
+    (statement,) = statements(resource_policies.topic(NAMES, "arn:t", ["events.amazonaws.com"]))
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def test_a_key_is_shared_with_two_roles_of_the_other_account_and_no_more() -> None:
+    shared = statements(resource_policies.key(NAMES, share_with=PRODUCTION))
+    assert len(statements(resource_policies.key(NAMES, share_with=None))) == len(shared) - 1
+    assert shared[-1]["Principal"] == {
+        "AWS": [
+            f"arn:aws:iam::210987654321:role/mlops-iris-model-{role}-us-east-1"
+            for role in ("prd-delivery", "prd-execution")
+        ]
+    }

@@ -17,6 +17,12 @@ from tests.unit.components.recording import (
 )
 from tests.unit.components.values import configurations
 
+PIPELINE = "aws:codepipeline/pipeline:Pipeline"
+RULE = "aws:cloudwatch/eventRule:EventRule"
+TARGET = "aws:cloudwatch/eventTarget:EventTarget"
+# Over what Pulumi.prd.yaml says, so that values drawn at random stay valid beside it.
+NOTHING_SHIFTED = {"trafficShifting": "ALL_AT_ONCE", "bakeSeconds": "0", "scaling": "false"}
+
 
 def template(stack: str) -> dict[str, Any]:
     archive = recorded(stack).one("aws:s3/bucketObjectv2:BucketObjectv2").inputs["source"]
@@ -29,16 +35,26 @@ def template(stack: str) -> dict[str, Any]:
 
 def test_production_is_an_endpoint_environment_and_nothing_else() -> None:
     components = {r.type for r in recorded("prd").registrations if r.type.startswith("mlops:")}
-    assert components == {"mlops:index:EndpointEnvironment", "mlops:index:PrivateBucket"}
+    assert components == {
+        "mlops:index:DataProtection",
+        "mlops:index:EndpointEnvironment",
+        "mlops:index:NotificationTopic",
+        "mlops:index:PrivateBucket",
+    }
 
 
-def test_dev_is_lake_repository_pipeline_and_endpoint_environment() -> None:
+def test_dev_is_lake_image_build_pipeline_and_endpoint_environment() -> None:
     top = [r.type for r in recorded("dev").registrations if r.parent.endswith("mlops-lab-dev")]
     assert sorted(top) == [
         "mlops:index:DataLake",
+        "mlops:index:DataProtection",
         "mlops:index:DeliveryPipeline",
         "mlops:index:EndpointEnvironment",
+        "mlops:index:FailureNotice",
+        "mlops:index:ImageBuild",
         "mlops:index:ImageRepository",
+        "mlops:index:NotificationTopic",
+        "mlops:index:PrivateBucket",
     ]
 
 
@@ -66,7 +82,7 @@ def test_each_environment_has_its_endpoint(
 
 
 def test_the_pipeline_is_a_v2_pipeline_with_its_contractual_name_and_stages() -> None:
-    inputs = recorded("dev").one("aws:codepipeline/pipeline:Pipeline").inputs
+    inputs = recorded("dev").one(PIPELINE, "delivery").inputs
     assert inputs["name"] == "iris-model-pipeline"
     assert inputs["pipelineType"] == "V2"
     assert inputs["executionMode"] == "SUPERSEDED"
@@ -84,7 +100,7 @@ def test_the_pipeline_is_a_v2_pipeline_with_its_contractual_name_and_stages() ->
 
 
 def test_the_pipeline_deploys_what_the_production_stack_exports() -> None:
-    pipeline = recorded("dev").one("aws:codepipeline/pipeline:Pipeline")
+    pipeline = recorded("dev").one(PIPELINE, "delivery")
     deploy = pipeline.inputs["stages"][4]["actions"][0]["configuration"]
     exports = recorded("prd").exports
     assert deploy["RoleArn"] == exports["deployRoleArn"]
@@ -95,14 +111,14 @@ def test_the_pipeline_deploys_what_the_production_stack_exports() -> None:
 
 
 def test_the_pipeline_waits_for_its_permissions_and_buckets() -> None:
-    pipeline = recorded("dev").one("aws:codepipeline/pipeline:Pipeline")
+    pipeline = recorded("dev").one(PIPELINE, "delivery")
     waited = {urn.split("::")[-1] for urn in pipeline.dependencies}
     assert {
         "pipeline-policy",
         "training-policy",
         "train-function",
         "smoke-test-function",
-        "delivery-artifacts-versioning",
+        "artifacts-versioning",
         "lake-data-versioning",
         "lake-events",
         "dev-template-object",
@@ -110,7 +126,7 @@ def test_the_pipeline_waits_for_its_permissions_and_buckets() -> None:
 
 
 def test_a_dataset_upload_starts_the_pipeline() -> None:
-    rule = recorded("dev").one("aws:cloudwatch/eventRule:EventRule").inputs
+    rule = recorded("dev").one(RULE, "dataset-uploaded").inputs
     assert json.loads(rule["eventPattern"]) == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
@@ -119,7 +135,7 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
             "object": {"key": ["dataset.zip"]},
         },
     }
-    aim = recorded("dev").one("aws:cloudwatch/eventTarget:EventTarget").inputs
+    aim = recorded("dev").one(TARGET, "dataset-uploaded-target").inputs
     assert aim["arn"] == f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:iris-model-pipeline"
     assert aim["rule"] == rule["name"]
     assert recorded("dev").one("aws:s3/bucketNotification:BucketNotification").inputs == {
@@ -147,7 +163,11 @@ def test_each_function_logs_to_a_group_that_forgets() -> None:
         r.inputs["name"]: r.inputs["retentionInDays"]
         for r in recorded("dev").of("aws:cloudwatch/logGroup:LogGroup")
     }
-    assert groups == {"/aws/lambda/iris-model-train": 30, "/aws/lambda/iris-model-smoke-test": 30}
+    assert groups == {
+        "/aws/codebuild/iris-model-image": 30,
+        "/aws/lambda/iris-model-smoke-test": 30,
+        "/aws/lambda/iris-model-train": 30,
+    }
 
 
 def test_the_exports_tell_a_user_where_everything_is() -> None:
@@ -158,6 +178,11 @@ def test_the_exports_tell_a_user_where_everything_is() -> None:
         "executionRoleArn",
         "endpointName",
         "stackName",
+        "encryptionKeyArn",
+        "deliveryRoleArn",
+        "invokeRoleArn",
+        "notificationTopicArn",
+        "monthlyCostEstimate",
     }
     exports = recorded("dev").exports
     assert exports["pipelineName"] == "iris-model-pipeline"
@@ -171,7 +196,7 @@ def test_the_exports_tell_a_user_where_everything_is() -> None:
 
 def test_without_a_production_stack_the_pipeline_ends_after_dev() -> None:
     alone = record("dev", {"productionStack": ""})
-    stages = alone.one("aws:codepipeline/pipeline:Pipeline").inputs["stages"]
+    stages = alone.one(PIPELINE, "delivery").inputs["stages"]
     assert [stage["name"] for stage in stages] == ["Source", "Train", "DeployDev"]
     assert "productionEndpointName" not in alone.exports
     granted = alone.one("aws:iam/rolePolicy:RolePolicy", "smoke-test-policy").inputs["policy"]
@@ -208,9 +233,14 @@ def test_production_of_another_model_is_refused() -> None:
 @hypothesis_settings(max_examples=10, deadline=None)
 @given(configurations())
 def test_any_valid_configuration_is_a_program(values: dict[str, str]) -> None:
-    made = record(values["environment"], {"productionStack": "", **values})
+    key = "arn:aws:kms:us-east-1:123456789012:key/prd" if "aws:kms" in values.values() else ""
+    made = record(
+        values["environment"],
+        {"productionStack": "", "noInvocationsMinutes": "0", **NOTHING_SHIFTED, **values},
+        production={**PRODUCTION_OUTPUTS, "encryptionKeyArn": key},
+    )
     assert [r for r in made.of("aws:iam/role:Role") if len(r.inputs["name"]) > 64] == []
     assert [r for r in made.of("aws:s3/bucket:Bucket") if len(r.inputs["bucket"]) > 63] == []
-    pipelines = [r.inputs["stages"] for r in made.of("aws:codepipeline/pipeline:Pipeline")]
+    pipelines = [r.inputs["stages"] for r in made.of(PIPELINE) if r.name == "delivery"]
     expected = {"dev": [5 if values.get("productionStack") else 3], "prd": []}
     assert [len(stages) for stages in pipelines] == expected[values["environment"]]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from policy.rules import UNTAGGED
 from tests.unit.components.recording import (
     ACCOUNT,
     REGION,
@@ -14,21 +15,6 @@ from tests.unit.components.recording import (
 
 STACKS = ("prd", "dev")
 BUCKET = "aws:s3/bucket:Bucket"
-# These have no tags of their own on AWS, or are billed and found with what holds them.
-UNTAGGED = {
-    "aws:cloudwatch/eventTarget:EventTarget",
-    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-    "aws:s3/bucketNotification:BucketNotification",
-    "aws:s3/bucketObjectv2:BucketObjectv2",
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-    "aws:s3/bucketPolicy:BucketPolicy",
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-    "aws:s3/bucketVersioning:BucketVersioning",
-    "aws:sns/topicSubscription:TopicSubscription",
-}
 
 
 def aws_resources(stack: str) -> list[Registration]:
@@ -45,8 +31,11 @@ def test_every_resource_belongs_to_a_component(stack: str) -> None:
 def test_every_taggable_resource_has_the_stacks_tags(stack: str) -> None:
     expected = {
         "project": "mlops-lab",
+        "stack": stack,
         "model": "iris-model",
         "environment": stack,
+        "owner": "ml-platform",
+        "cost-centre": {"dev": "ml-research", "prd": "ml-products"}[stack],
         "managed-by": "pulumi",
     }
     wrong = [

@@ -5,35 +5,66 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import settings as stack_settings
+from components import configuration
+from components.configuration import SettingsError
 from components.settings import (
+    AlarmSettings,
+    Encryption,
     EndpointSettings,
     Environment,
     ExecutionMode,
     ScalingSettings,
-    SettingsError,
-    parse,
+    TrafficShifting,
+    UpdateSettings,
 )
 from tests.unit.components.recording import ROOT, stack_config
-from tests.unit.components.values import MINIMAL, configurations
+from tests.unit.components.values import MINIMAL, configurations, parse
 
 # For each key, values that it must refuse.
 INVALID = {
     "modelName": ["Iris", "-iris", "iris--model", "iris_model", "i", "a" * 17, "1iris", "iris-"],
     "environment": ["", "prod", "DEV"],
+    "owner": ["", "a" * 65, "a\tb", "größe"],
+    "costCentre": ["", "a;b"],
+    "notificationEmail": ["ops", "@example.com"],
+    "monthlyBudgetUsd": ["-1", "10.5", "1000001"],
+    "encryption": ["kms", "aes256", "none"],
+    "accessLogs": ["yes"],
+    "dataCapturePercent": ["-1", "101", "10%"],
+    "latencyP99Milliseconds": ["0", "60001"],
+    "noInvocationsMinutes": ["-1", "1441"],
+    "trafficShifting": ["canary", "BLUE_GREEN"],
+    "trafficStepPercent": ["0", "51"],
+    "bakeSeconds": ["-1", "3601"],
+    "productionAccount": ["1234", "12345678901a"],
+    "deliveryAccount": ["1234"],
+    "approvalTimeoutMinutes": ["4", "86401"],
     "instanceType": ["", "m5.large", "ml.m5", "ml.m5.lage", "ml.m5.large "[:-2], "ml..large"],
     "initialInstanceCount": ["0", "-1", "1.5", "two", "101", "9" * 5000, "１"],
     "scaling": ["yes", "True", "1"],
     "minInstanceCount": ["0", "x", "1e1"],
     "maxInstanceCount": ["0", "101"],
-    "targetInvocationsPerInstance": ["0", "1000001"],
+    "maxRequestsPerSecond": ["0", "100001", "fast", "nan"],
+    "safetyFactor": ["0", "0.05", "1.1", "half"],
+    "scheduledScaling": [
+        "{",
+        "{}",
+        "[1]",
+        '[{"name": "a", "schedule": "cron(0 7 * * ? *)", "min": 1}]',
+        '[{"name": "a b", "schedule": "cron(0 7 * * ? *)", "min": 1, "max": 2}]',
+        '[{"name": "a", "schedule": "daily", "min": 1, "max": 2}]',
+        '[{"name": "a", "schedule": "rate(1 day)", "min": 3, "max": 2}]',
+        '[{"name": "a", "schedule": "rate(1 day)", "min": "1", "max": 2}]',
+        '[{"name": "a", "schedule": "rate(1 day)", "min": 1, "max": 2, "timezone": "Mars/X"}]',
+        '[{"name": "a", "schedule": "rate(1 day)", "min": 1, "max": 2, "desired": 2}]',
+    ],
     "scaleInCooldownSeconds": ["-1", "86401"],
     "scaleOutCooldownSeconds": ["-1", "fast"],
     "productionStack": ["a/b/c/d", "prd stack", "/prd"],
     "approvalEmail": ["ops", "ops@", "a b@example.com", "ops@example"],
     "executionMode": ["superseded", "SERIAL"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
-    "imageTag": ["-x", "a b", "x" * 129, "#{a}"],
+    "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
     "trainingInstanceType": ["ml.m5", "t2.micro"],
     "trainingMaxRuntimeSeconds": ["59", "86401"],
     "hyperparameters": [
@@ -54,11 +85,12 @@ def problems_of(values: dict[str, str]) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def test_three_values_are_enough_for_a_stack() -> None:
+def test_five_values_are_enough_for_a_stack() -> None:
     settings = parse(MINIMAL)
     assert settings.environment == Environment.DEV
     assert settings.model_name == "iris-model"
     assert settings.endpoint == EndpointSettings("ml.t2.medium", 1, None)
+    assert settings.safety.encryption == Encryption.AES256
     assert settings.delivery.production_stack is None
     assert settings.delivery.execution_mode == ExecutionMode.SUPERSEDED
 
@@ -66,8 +98,70 @@ def test_three_values_are_enough_for_a_stack() -> None:
 def test_the_production_file_scales_from_two_to_ten_instances() -> None:
     values = {key.removeprefix("mlops-lab:"): value for key, value in stack_config("prd").items()}
     assert parse(values).endpoint == EndpointSettings(
-        "ml.m5.large", 2, ScalingSettings(2, 10, 120, 300, 60)
+        "ml.m5.large",
+        2,
+        ScalingSettings(2, 10, 4.0, 0.5, 300, 60),
+        update=UpdateSettings(TrafficShifting.CANARY, 10, 300),
+        alarms=AlarmSettings(no_invocations_minutes=60),
     )
+
+
+def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:
+    assert ScalingSettings(max_requests_per_second=4).target_invocations_per_instance == 120
+    scaling = ScalingSettings(max_requests_per_second=37.5, safety_factor=0.8)
+    assert scaling.target_invocations_per_instance == 1800
+    slow = ScalingSettings(max_requests_per_second=0.01)
+    assert slow.target_invocations_per_instance == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"trafficShifting": "LINEAR", "trafficStepPercent": "5"},
+            "trafficStepPercent: bad value 5",
+        ),
+        (
+            {"trafficShifting": "LINEAR", "bakeSeconds": "3600"},
+            "bakeSeconds: bad value 3600; allowed: at most 2700 with 10 steps",
+        ),
+        (
+            {"monthlyBudgetUsd": "100"},
+            "monthlyBudgetUsd: bad value 100; allowed: 0 while nobody is told",
+        ),
+        (
+            {"productionAccount": "210987654321", "productionStack": "a/b/c"},
+            "encryption: bad value 'AES256'; allowed: aws:kms where two accounts",
+        ),
+        (
+            {"productionAccount": "210987654321", "encryption": "aws:kms"},
+            "productionAccount: bad value '210987654321'; allowed: empty without a productionStack",
+        ),
+        (
+            {"environment": "prd", "deliveryAccount": "210987654321"},
+            "encryption: bad value 'AES256'; allowed: aws:kms where two accounts",
+        ),
+        (
+            {"deliveryAccount": "210987654321"},
+            "deliveryAccount: bad value '210987654321'; allowed: empty in an environment of dev",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(values: dict[str, str], problem: str) -> None:
+    (found,) = problems_of({**MINIMAL, **values})
+    assert found.startswith(problem)
+
+
+def test_two_scheduled_changes_of_one_name_are_refused() -> None:
+    change = '{"name": "a", "schedule": "rate(1 day)", "min": 1, "max": 2}'
+    (problem,) = problems_of({**MINIMAL, "scheduledScaling": f"[{change}, {change}]"})
+    assert problem.startswith("scheduledScaling: bad value 'a'; allowed: each name once")
+
+
+def test_an_update_shifts_its_traffic_in_steps() -> None:
+    assert UpdateSettings().steps == 1
+    assert UpdateSettings(TrafficShifting.CANARY, 10).steps == 2
+    assert UpdateSettings(TrafficShifting.LINEAR, 30).steps == 4
 
 
 @pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in INVALID.items() for v in vs])
@@ -79,7 +173,7 @@ def test_an_invalid_value_is_refused_with_its_key_value_and_a_fix(key: str, valu
 
 
 def test_every_key_has_invalid_examples() -> None:
-    assert set(INVALID) == {*stack_settings.KEYS, "aws:region"}
+    assert set(INVALID) == {*configuration.KEYS, "aws:region"}
 
 
 def test_all_problems_are_reported_together() -> None:
@@ -87,6 +181,8 @@ def test_all_problems_are_reported_together() -> None:
     assert [problem.split(":")[0] for problem in problems] == [
         "environment",
         "aws",
+        "owner",
+        "costCentre",
         "instanceType",
         "scaling",
         "minInstanceCount",
@@ -150,13 +246,13 @@ def test_one_invalid_value_among_valid_ones_is_named(
 
 @given(configurations(), st.text(min_size=1))
 def test_any_unknown_key_is_named(values: dict[str, str], key: str) -> None:
-    if key not in (*stack_settings.KEYS, "aws:region"):
+    if key not in (*configuration.KEYS, "aws:region"):
         assert problems_of({**values, key: "1"})[0].startswith(f"{key}: unknown key")
 
 
 def test_the_project_file_declares_each_key_with_type_and_description() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert tuple(declared) == stack_settings.KEYS
+    assert tuple(declared) == configuration.KEYS
     for key, schema in declared.items():
         assert schema["type"] in ("string", "integer", "boolean"), key
         assert schema["description"], key
@@ -172,6 +268,6 @@ def test_the_project_file_and_the_program_have_the_same_defaults() -> None:
     assert parse({**MINIMAL, **{k: str(v) for k, v in defaults.items()}}) == parse(MINIMAL)
     # A key without a default must be in every stack's file.
     required = set(declared) - set(defaults)
-    assert required == {"environment", "instanceType"}
+    assert required == {"environment", "owner", "costCentre", "instanceType"}
     for stack in ("dev", "prd"):
         assert {f"mlops-lab:{key}" for key in required} <= set(stack_config(stack))

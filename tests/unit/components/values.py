@@ -5,7 +5,22 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-MINIMAL = {"aws:region": "us-east-1", "environment": "dev", "instanceType": "ml.t2.medium"}
+from components import configuration
+from components.settings import StackSettings
+
+MINIMAL = {
+    "aws:region": "us-east-1",
+    "environment": "dev",
+    "owner": "ml-platform",
+    "costCentre": "research",
+    "instanceType": "ml.t2.medium",
+}
+
+
+def parse(values: dict[str, str]) -> StackSettings:
+    """Return the settings of a stack named after its environment."""
+    return configuration.parse(values, values.get("environment", "dev"))
+
 
 model_names = st.from_regex(r"[a-z](-?[a-z0-9]){1,7}", fullmatch=True)
 regions = st.sampled_from(["us-east-1", "eu-central-1", "ap-northeast-3", "us-gov-west-1"])
@@ -17,6 +32,28 @@ hyperparameters = st.dictionaries(
 )
 
 
+def _name(change: dict[str, Any]) -> str:
+    return str(change["name"])
+
+
+@st.composite
+def _scheduled(draw: st.DrawFn) -> dict[str, Any]:
+    low = draw(st.integers(1, 50))
+    change = {
+        "name": draw(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True)),
+        "schedule": draw(
+            st.sampled_from(["cron(0 7 ? * MON-FRI *)", "rate(1 day)", "at(2027-01-01T00:00:00)"])
+        ),
+        "min": low,
+        "max": draw(st.integers(low, 100)),
+    }
+    zone = draw(st.sampled_from([None, "UTC", "Europe/Berlin"]))
+    return change if zone is None else {**change, "timezone": zone}
+
+
+scheduled = _scheduled()
+
+
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, str]:
     """Draw a valid configuration of any stack, as texts."""
@@ -26,18 +63,33 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
     values: dict[str, Any] = {
         "aws:region": draw(regions),
         "modelName": draw(model_names),
+        "owner": draw(st.sampled_from(["ml-platform", "team: a/b"])),
+        "costCentre": "4711",
         "environment": environment,
         "instanceType": draw(instance_types),
         "initialInstanceCount": draw(st.integers(low, high)),
         "scaling": json.dumps(draw(st.booleans())),
         "minInstanceCount": low,
         "maxInstanceCount": high,
-        "targetInvocationsPerInstance": draw(st.integers(1, 1_000_000)),
+        "maxRequestsPerSecond": draw(st.floats(0.01, 100_000)),
+        "safetyFactor": draw(st.floats(0.1, 1)),
         "scaleInCooldownSeconds": draw(st.integers(0, 86_400)),
         "scaleOutCooldownSeconds": draw(st.integers(0, 86_400)),
         "executionMode": draw(st.sampled_from(["SUPERSEDED", "QUEUED", "PARALLEL"])),
         "minimumAccuracy": draw(st.floats(0, 1)),
-        "imageTag": draw(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)),
+        "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
+        "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
+        "notificationEmail": "ops@example.com",
+        "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
+        "accessLogs": json.dumps(draw(st.booleans())),
+        "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
+        "dataCapturePercent": draw(st.integers(0, 100)),
+        "latencyP99Milliseconds": draw(st.integers(1, 60_000)),
+        "noInvocationsMinutes": draw(st.integers(0, 1_440)),
+        "trafficShifting": draw(st.sampled_from(["ALL_AT_ONCE", "CANARY", "LINEAR"])),
+        "trafficStepPercent": draw(st.integers(10, 50)),
+        "bakeSeconds": draw(st.integers(0, 2_700)),
+        "scheduledScaling": json.dumps(draw(st.lists(scheduled, max_size=3, unique_by=_name))),
         "trainingInstanceType": draw(instance_types),
         "trainingMaxRuntimeSeconds": draw(st.integers(60, 86_400)),
         "hyperparameters": json.dumps(draw(hyperparameters)),
@@ -50,4 +102,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
     # Scaling's numbers only make sense together.
     if kept & {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}:
         kept |= {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}
+    # A budget is told to somebody.
+    if "monthlyBudgetUsd" in kept:
+        kept.add("notificationEmail")
     return {key: str(value) for key, value in values.items() if key in kept or key in MINIMAL}

@@ -51,8 +51,8 @@ class FakeAws:
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     training_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    images: dict[tuple[str, str], str] = field(
-        default_factory=lambda: {("iris-model", "latest"): DIGEST}
+    parameters: dict[str, str] = field(
+        default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
     endpoint: Callable[[str], str] = lambda rows: rows
     # Errors to answer with instead, by operation.
@@ -130,18 +130,19 @@ class FakeAws:
         self.objects[params["Bucket"], params["Key"]] = params["Body"].read()
         return {}
 
-    def _DescribeRepositories(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        (name,) = params["repositoryNames"]
-        if name not in {repository for repository, _ in self.images}:
-            raise AwsError("RepositoryNotFoundException", "no such repository")
-        uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}"
-        return {"repositories": [{"repositoryUri": uri}]}
+    def _GetParameter(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if params["Name"] not in self.parameters:
+            raise AwsError("ParameterNotFound", "no such parameter")
+        return {"Parameter": {"Value": self.parameters[params["Name"]]}}
 
-    def _DescribeImages(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        digest = self.images.get((params["repositoryName"], params["imageIds"][0]["imageTag"]))
-        if digest is None:
-            raise AwsError("ImageNotFoundException", "no such image")
-        return {"imageDetails": [{"imageDigest": digest}]}
+    def _AssumeRole(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {
+            "Credentials": {
+                "AccessKeyId": f"as {params['RoleArn']}",
+                "SecretAccessKey": "secret",
+                "SessionToken": "token",
+            }
+        }
 
     def _CreateTrainingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         if params["TrainingJobName"] in self.training_jobs:

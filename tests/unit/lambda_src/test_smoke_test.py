@@ -135,3 +135,14 @@ def test_wrong_parameters_are_named(aws: FakeAws, changes: dict[str, object]) ->
     kind, message = aws.failure()
     assert kind == "ConfigurationError"
     assert message.startswith(f"UserParameters: {next(iter(changes))} must be ")
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_endpoint_of_another_account_is_asked_as_that_accounts_role(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join(LABELS)
+    role = "arn:aws:iam::210987654321:role/mlops-iris-model-prd-invoke-us-east-1"
+    handler(pipeline_event({**PARAMETERS, "roleArn": role}), None)
+    aws.success()
+    (assumed,) = aws.made("AssumeRole")
+    assert assumed["RoleArn"] == role
+    assert {c.access_key for c in aws.calls if c.operation == "InvokeEndpoint"} == {f"as {role}"}

@@ -25,8 +25,7 @@ PARAMETERS = {
     "executionId": EXECUTION_ID,
     "datasetVersionId": "version-1",
     "trainingRoleArn": "arn:aws:iam::123456789012:role/mlops-iris-model-training-us-east-1",
-    "imageRepository": "iris-model",
-    "imageTag": "latest",
+    "imageParameter": "/mlops/iris-model/image",
     "instanceType": "ml.m5.large",
     "maxRuntimeSeconds": 3600,
     "outputPath": "s3://artifacts/training",
@@ -194,12 +193,14 @@ def test_a_job_without_an_accuracy_fails(aws: FakeAws) -> None:
     )
 
 
-@pytest.mark.parametrize("changes", [{"imageTag": "v9"}, {"imageRepository": "other"}])
-def test_a_missing_image_says_to_push_one(aws: FakeAws, changes: dict[str, str]) -> None:
-    start(**changes)
+@pytest.mark.parametrize("value", ["none", "", "iris-model:latest", IMAGE_URI[:-1], None])
+def test_without_a_released_image_it_says_to_build_one(aws: FakeAws, value: str | None) -> None:
+    aws.parameters = {} if value is None else {"/mlops/iris-model/image": value}
+    start()
     kind, message = aws.failure()
     assert kind == "ConfigurationError"
-    assert message.endswith("in ECR: push the model container first")
+    assert message.startswith("SSM parameter /mlops/iris-model/image holds ")
+    assert "build the model container first" in message
     assert aws.training_jobs == {}
 
 

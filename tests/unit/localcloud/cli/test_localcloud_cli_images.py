@@ -53,4 +53,4 @@ def test_dockerignore_is_honoured_but_the_dockerfile_always_goes(
 
 def test_a_directory_without_a_dockerfile_is_not_pushed(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="holds no Dockerfile"):
-        push(tmp_path, "iris", "latest", "http://127.0.0.1:9")
+        push(tmp_path, "iris", "http://127.0.0.1:9")

@@ -1,0 +1,54 @@
+"""What the image build's roles may do. Pure: names in, policy documents out.
+
+Must not: register resources.
+"""
+
+from components.naming import Names
+from components.policies import allow, document, keep_artifacts
+
+
+def pipeline_role(names: Names, key_arn: str | None) -> str:
+    """Return what the image's pipeline may do: fetch the source, start the build."""
+    repository = names.arn("codecommit", names.source_repository)
+    return document(
+        keep_artifacts(names, key_arn),
+        allow(
+            [
+                "codecommit:CancelUploadArchive",
+                "codecommit:GetBranch",
+                "codecommit:GetCommit",
+                "codecommit:GetRepository",
+                "codecommit:GetUploadArchiveStatus",
+                "codecommit:UploadArchive",
+            ],
+            [repository],
+        ),
+        allow(
+            ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+            [names.arn("codebuild", f"project/{names.image_build}")],
+        ),
+    )
+
+
+def build_role(names: Names, key_arn: str | None) -> str:
+    """Return what the build may do: log, push the image, release it."""
+    group = names.arn("logs", f"log-group:/aws/codebuild/{names.image_build}")
+    return document(
+        keep_artifacts(names, key_arn),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
+        # GetAuthorizationToken has no resource level.
+        allow(["ecr:GetAuthorizationToken"], ["*"]),
+        allow(
+            [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            [names.arn("ecr", f"repository/{names.repository}")],
+        ),
+        allow(["ssm:PutParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
+    )

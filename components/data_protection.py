@@ -1,0 +1,86 @@
+"""DataProtection: the stack's KMS key and access log bucket, and how its data is kept."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from components import resource_policies
+from components.naming import Names
+from components.private_bucket import BucketSafety, PrivateBucket
+from components.settings import Encryption, SafetySettings
+
+DELETION_WINDOW_DAYS = 30
+
+
+class DataProtection(pulumi.ComponentResource):
+    """What every bucket and topic of a stack is kept with.
+
+    Attributes:
+        key_arn: the stack's KMS key; None where services encrypt with their own.
+        buckets: what each bucket is to be made with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        environment: str,
+        settings: SafetySettings,
+        *,
+        tags: Mapping[str, str],
+        share_with: Names | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make the key and the log bucket that the settings ask for.
+
+        Args:
+            name: stem of the logical names.
+            names: the account's names.
+            environment: ``dev`` or ``prd``.
+            settings: encryption, access logs, protection.
+            tags: of each resource.
+            share_with: the account of a production elsewhere, which reads this stack's artifacts.
+            opts: of the component.
+        """
+        super().__init__("mlops:index:DataProtection", name, None, opts)
+        self.key_arn: pulumi.Output[str] | None = None
+        if settings.encryption is Encryption.KMS:
+            key = aws.kms.Key(
+                f"{name}-key",
+                description=f"Data of {names.model}, {environment}",
+                enable_key_rotation=True,
+                deletion_window_in_days=DELETION_WINDOW_DAYS,
+                policy=resource_policies.key(names, share_with=share_with),
+                tags=dict(tags),
+                opts=pulumi.ResourceOptions(parent=self, protect=settings.protect or None),
+            )
+            aws.kms.Alias(
+                f"{name}-key-alias",
+                name=names.key_alias(environment),
+                target_key_id=key.key_id,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.key_arn = key.arn
+        log_bucket = None
+        if settings.access_logs:
+            log_bucket_name = names.bucket(f"logs-{environment}")
+            log_bucket = PrivateBucket(
+                f"{name}-access-logs",
+                log_bucket_name,
+                names,
+                # S3 delivers access logs only to a bucket under its own keys.
+                safety=BucketSafety(protect=settings.protect),
+                tags=tags,
+                expire_days=365,
+                statements=[
+                    resource_policies.receive_access_logs(names, names.s3_arn(log_bucket_name))
+                ],
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.buckets = BucketSafety(
+            key_arn=self.key_arn,
+            log_bucket=log_bucket.name if log_bucket else None,
+            protect=settings.protect,
+        )
+        self.register_outputs({"key_arn": self.key_arn})

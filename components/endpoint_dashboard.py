@@ -1,0 +1,119 @@
+"""The CloudWatch dashboard of an endpoint, as CloudWatch's JSON.
+
+Pure: settings in, dashboard body out. Must not: register resources.
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from components.endpoint_alarms import NAMESPACE, dimensions
+from components.settings import EndpointSettings
+
+_WIDTH, _HEIGHT = 12, 6
+_INSTANCE_NAMESPACE = "/aws/sagemaker/Endpoints"
+
+
+def render(
+    endpoint_name: str, region: str, settings: EndpointSettings, alarm_arns: Sequence[str]
+) -> str:
+    """Return the dashboard's body.
+
+    Args:
+        endpoint_name: the endpoint.
+        region: where its metrics are.
+        settings: thresholds become lines in the plots.
+        alarm_arns: shown by their state.
+    """
+    pairs = [part for pair in dimensions(endpoint_name).items() for part in pair]
+
+    def metric(name: str, namespace: str = NAMESPACE, **options: Any) -> list[Any]:
+        return [namespace, name, *pairs, options]
+
+    latency = settings.alarms.latency_p99_milliseconds
+    per_instance = _lines()
+    instances = [
+        [{"expression": "requests / per_instance", "label": "Instances", "id": "instances"}],
+        metric("Invocations", id="requests", stat="Sum", visible=False),
+        metric("InvocationsPerInstance", id="per_instance", stat="Sum", visible=False),
+    ]
+    limits = _lines()
+    if settings.scaling is not None:
+        target = settings.scaling.target_invocations_per_instance
+        per_instance = _lines((f"target {target}", target))
+        limits = _lines(
+            (f"most {settings.scaling.max_instance_count}", settings.scaling.max_instance_count),
+            (f"least {settings.scaling.min_instance_count}", settings.scaling.min_instance_count),
+        )
+    plots = [
+        (
+            "Requests and errors a minute",
+            [
+                metric("Invocations", stat="Sum"),
+                metric("Invocation4XXErrors", stat="Sum"),
+                metric("Invocation5XXErrors", stat="Sum"),
+            ],
+            _lines(),
+        ),
+        (
+            "Latency of the model (µs)",
+            [metric("ModelLatency", stat=stat) for stat in ("p50", "p95", "p99")],
+            _lines((f"alarm at {latency} ms", latency * 1000)),
+        ),
+        (
+            "Requests per instance and minute",
+            [metric("InvocationsPerInstance", stat="Sum")],
+            per_instance,
+        ),
+        ("Instances", instances, limits),
+        (
+            "CPU and memory (%)",
+            [
+                metric("CPUUtilization", _INSTANCE_NAMESPACE, stat="Average"),
+                metric("MemoryUtilization", _INSTANCE_NAMESPACE, stat="Average"),
+            ],
+            _lines(),
+        ),
+        (
+            "Latency that SageMaker adds (µs)",
+            [metric("OverheadLatency", stat=stat) for stat in ("p50", "p99")],
+            _lines(),
+        ),
+    ]
+    widgets: list[dict[str, Any]] = [
+        {
+            "type": "alarm",
+            "x": 0,
+            "y": 0,
+            "width": 2 * _WIDTH,
+            "height": 2,
+            "properties": {"title": f"Alarms of {endpoint_name}", "alarms": list(alarm_arns)},
+        }
+    ]
+    for index, (title, metrics, lines) in enumerate(plots):
+        widgets.append(
+            {
+                "type": "metric",
+                "x": index % 2 * _WIDTH,
+                "y": 2 + index // 2 * _HEIGHT,
+                "width": _WIDTH,
+                "height": _HEIGHT,
+                "properties": {
+                    "title": title,
+                    "region": region,
+                    "view": "timeSeries",
+                    "period": 60,
+                    "metrics": metrics,
+                    **lines,
+                },
+            }
+        )
+    return json.dumps({"widgets": widgets}, separators=(",", ":"))
+
+
+def _lines(*lines: tuple[str, float]) -> dict[str, Any]:
+    if not lines:
+        return {}
+    horizontal = [{"label": label, "value": value} for label, value in lines]
+    return {"annotations": {"horizontal": horizontal}}

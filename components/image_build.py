@@ -1,0 +1,231 @@
+"""ImageBuild: a push to the repository becomes a released image of the model container.
+
+git push ─► CodeCommit ─► EventBridge ─► pipeline: Source ─► Build (CodeBuild)
+                                                               │ model/buildspec.yml
+                                          ECR, by digest  ◄────┤
+                                          SSM parameter   ◄────┘ read by training
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+from pulumi_aws.codepipeline import PipelineStageArgsDict
+
+from components import build_policies, policies
+from components.image_repository import ImageRepository
+from components.naming import Names
+from components.pipeline_function import LOG_RETENTION_DAYS
+from components.private_bucket import PrivateBucket
+from components.service_role import service_role
+
+BUILDSPEC = "model/buildspec.yml"
+# Docker comes with CodeBuild's own images.
+BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+BUILD_TIMEOUT_MINUTES = 30
+SOURCE_ARTIFACT = "SourceArtifact"
+IMAGE_ARTIFACT = "ImageArtifact"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBuildArgs:
+    """What is built, where it goes and what it is kept with."""
+
+    branch: str
+    artifacts: PrivateBucket
+    images: ImageRepository
+    key_arn: pulumi.Input[str] | None
+    tags: Mapping[str, str]
+
+
+class ImageBuild(pulumi.ComponentResource):
+    """The source repository, the build project and the pipeline that joins them."""
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        args: ImageBuildArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("mlops:index:ImageBuild", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self._name, self._names, self._args = name, names, args
+        self.source = aws.codecommit.Repository(
+            f"{name}-source",
+            repository_name=names.source_repository,
+            description=f"Source of {names.model}; a push to {args.branch} builds its container",
+            tags=dict(args.tags),
+            opts=child,
+        )
+        self.clone_url = self.source.clone_url_http
+        project = self._project()
+        key_arn = args.key_arn
+        role, policy = service_role(
+            f"{name}-pipeline",
+            names,
+            "image-pipeline",
+            trust=policies.trust(names, policies.CODEPIPELINE),
+            description=f"What pipeline {names.image_pipeline} may do",
+            policy=pulumi.Output.from_input(key_arn).apply(
+                lambda key: build_policies.pipeline_role(names, key)
+            ),
+            tags=args.tags,
+            parent=self,
+        )
+        self.pipeline = aws.codepipeline.Pipeline(
+            f"{name}-pipeline",
+            name=names.image_pipeline,
+            pipeline_type="V2",
+            # An older push must not release its image after a newer one.
+            execution_mode="SUPERSEDED",
+            role_arn=role.arn,
+            artifact_stores=[artifact_store(args.artifacts.name, key_arn)],
+            stages=stages(names, args.branch),
+            tags=dict(args.tags),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[policy, project, self.source, *args.artifacts.ready],
+            ),
+        )
+        self._trigger()
+        self.register_outputs({"clone_url": self.clone_url})
+
+    def _project(self) -> aws.codebuild.Project:
+        names, args = self._names, self._args
+        log_group = aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=f"/aws/codebuild/{names.image_build}",
+            retention_in_days=LOG_RETENTION_DAYS,
+            tags=dict(args.tags),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        role, policy = service_role(
+            f"{self._name}-project",
+            names,
+            "image-build",
+            trust=policies.trust(names, policies.CODEBUILD),
+            description=f"What build project {names.image_build} may do",
+            policy=pulumi.Output.from_input(args.key_arn).apply(
+                lambda key: build_policies.build_role(names, key)
+            ),
+            tags=args.tags,
+            parent=self,
+        )
+        return aws.codebuild.Project(
+            f"{self._name}-project",
+            name=names.image_build,
+            description=f"Builds the model container of {names.model} and releases it",
+            service_role=role.arn,
+            build_timeout=BUILD_TIMEOUT_MINUTES,
+            encryption_key=args.key_arn,
+            source={"type": "CODEPIPELINE", "buildspec": BUILDSPEC},
+            artifacts={"type": "CODEPIPELINE"},
+            environment={
+                "type": "LINUX_CONTAINER",
+                "compute_type": "BUILD_GENERAL1_SMALL",
+                "image": BUILD_IMAGE,
+                # Docker in the build needs it.
+                "privileged_mode": True,
+                "environment_variables": [
+                    {"name": "IMAGE_REPOSITORY", "value": args.images.url},
+                    {"name": "IMAGE_PARAMETER", "value": args.images.parameter},
+                ],
+            },
+            logs_config={"cloudwatch_logs": {"group_name": log_group.name}},
+            tags=dict(args.tags),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+    def _trigger(self) -> None:
+        names, args = self._names, self._args
+        role, policy = service_role(
+            f"{self._name}-trigger",
+            names,
+            "image-trigger",
+            trust=policies.trust(names, policies.EVENTS),
+            description=f"How a push starts {names.image_pipeline}",
+            policy=policies.start_pipeline(names, names.image_pipeline),
+            tags=args.tags,
+            parent=self,
+        )
+        rule = aws.cloudwatch.EventRule(
+            "source-pushed",
+            name=f"{names.model}-source-pushed",
+            description=f"A push to {args.branch} starts {names.image_pipeline}",
+            event_pattern=json.dumps(
+                {
+                    "source": ["aws.codecommit"],
+                    "detail-type": ["CodeCommit Repository State Change"],
+                    "resources": [names.arn("codecommit", names.source_repository)],
+                    "detail": {
+                        "event": ["referenceCreated", "referenceUpdated"],
+                        "referenceType": ["branch"],
+                        "referenceName": [args.branch],
+                    },
+                }
+            ),
+            tags=dict(args.tags),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.cloudwatch.EventTarget(
+            "source-pushed-target",
+            rule=rule.name,
+            target_id="pipeline",
+            arn=self.pipeline.arn,
+            role_arn=role.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+
+def artifact_store(
+    bucket: pulumi.Input[str], key_arn: pulumi.Input[str] | None
+) -> aws.codepipeline.PipelineArtifactStoreArgsDict:
+    """Return a pipeline's artifact store, encrypted with the key if there is one."""
+    store: aws.codepipeline.PipelineArtifactStoreArgsDict = {"location": bucket, "type": "S3"}
+    if key_arn is not None:
+        store["encryption_key"] = {"id": key_arn, "type": "KMS"}
+    return store
+
+
+def stages(names: Names, branch: str) -> list[PipelineStageArgsDict]:
+    """Return the stages of the image's pipeline: fetch the source, build and release."""
+    return [
+        {
+            "name": "Source",
+            "actions": [
+                {
+                    "name": "Source",
+                    "category": "Source",
+                    "owner": "AWS",
+                    "provider": "CodeCommit",
+                    "version": "1",
+                    "namespace": "Source",
+                    "configuration": {
+                        "RepositoryName": names.source_repository,
+                        "BranchName": branch,
+                        "PollForSourceChanges": "false",
+                    },
+                    "output_artifacts": [SOURCE_ARTIFACT],
+                }
+            ],
+        },
+        {
+            "name": "Build",
+            "actions": [
+                {
+                    "name": "Build",
+                    "category": "Build",
+                    "owner": "AWS",
+                    "provider": "CodeBuild",
+                    "version": "1",
+                    "namespace": "Build",
+                    "configuration": {"ProjectName": names.image_build},
+                    "input_artifacts": [SOURCE_ARTIFACT],
+                    "output_artifacts": [IMAGE_ARTIFACT],
+                }
+            ],
+        },
+    ]

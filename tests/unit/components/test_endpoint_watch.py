@@ -1,0 +1,212 @@
+"""What watches an endpoint: alarms, dashboard, budget, and what it is said to cost."""
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from components import costs, endpoint_alarms, endpoint_dashboard
+from components.settings import AlarmSettings, EndpointSettings, ScalingSettings
+from tests.unit.components.recording import ACCOUNT, REGION, record, recorded
+from tests.unit.components.values import MINIMAL, parse
+
+NAME = "iris-model-production"
+PLAIN = EndpointSettings("ml.m5.large")
+SCALED = EndpointSettings(
+    "ml.m5.large",
+    2,
+    ScalingSettings(),
+    alarms=AlarmSettings(latency_p99_milliseconds=250, no_invocations_minutes=60),
+)
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+
+
+def alarm(endpoint: EndpointSettings, purpose: str) -> dict[str, Any]:
+    (found,) = [a for a in endpoint_alarms.render(NAME, endpoint) if a.purpose == purpose]
+    return found.arguments
+
+
+def test_every_endpoint_watches_its_errors_and_its_latency() -> None:
+    purposes = [a.purpose for a in endpoint_alarms.render(NAME, PLAIN)]
+    assert purposes == ["server-errors", "latency-p99"]
+    assert [a.name for a in endpoint_alarms.render(NAME, PLAIN)] == (
+        endpoint_alarms.rollback_alarm_names(NAME)
+    )
+
+
+def test_a_scaled_endpoint_also_watches_silence_and_its_limit() -> None:
+    purposes = [a.purpose for a in endpoint_alarms.render(NAME, SCALED)]
+    assert purposes == ["server-errors", "latency-p99", "no-invocations", "at-max-capacity"]
+
+
+def test_latency_is_in_microseconds_where_cloudwatch_has_it_so() -> None:
+    assert alarm(SCALED, "latency-p99")["threshold"] == 250_000
+    assert alarm(SCALED, "latency-p99")["extended_statistic"] == "p99"
+
+
+def test_only_silence_is_breaching_when_data_is_missing() -> None:
+    missing = {
+        a.purpose: a.arguments["treat_missing_data"] for a in endpoint_alarms.render(NAME, SCALED)
+    }
+    assert missing.pop("no-invocations") == "breaching"
+    assert set(missing.values()) == {"notBreaching"}
+
+
+def test_instances_are_requests_over_requests_per_instance() -> None:
+    queries = {q["id"]: q for q in alarm(SCALED, "at-max-capacity")["metric_queries"]}
+    assert queries["instances"]["expression"] == "requests / per_instance"
+    assert queries["requests"]["metric"]["metric_name"] == "Invocations"
+    assert queries["per_instance"]["metric"]["metric_name"] == "InvocationsPerInstance"
+    assert alarm(SCALED, "at-max-capacity")["threshold"] == 10
+
+
+def test_an_evaluation_never_looks_back_more_than_a_day() -> None:
+    day = EndpointSettings("ml.m5.large", alarms=AlarmSettings(no_invocations_minutes=1_440))
+    silence = alarm(day, "no-invocations")
+    assert silence["period"] * silence["evaluation_periods"] == 86_400
+
+
+@pytest.mark.parametrize("stack", ["dev", "prd"])
+def test_the_alarms_tell_the_stacks_topic(stack: str) -> None:
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:iris-model-notifications-{stack}"
+    for registered in recorded(stack).of(ALARM):
+        assert registered.inputs["alarmActions"] == [topic]
+        assert registered.inputs["okActions"] == [topic]
+    assert recorded(stack).exports["notificationTopicArn"] == topic
+
+
+def test_an_update_that_may_roll_back_names_alarms_that_exist() -> None:
+    names = {r.inputs["name"] for r in recorded("prd").of(ALARM)}
+    assert set(endpoint_alarms.rollback_alarm_names(NAME)) <= names
+
+
+@pytest.mark.parametrize("stack", ["dev", "prd"])
+def test_cloudwatch_accepts_every_alarm(stack: str) -> None:
+    session = botocore.session.get_session()
+    shape = session.get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
+    for registered in recorded(stack).of(ALARM):
+        report = ParamValidator().validate(_as_sent(registered.inputs), shape).generate_report()
+        assert report == "", registered.label
+
+
+def _as_sent(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return Pulumi's inputs as the API's parameters."""
+    renamed = {"name": "AlarmName", "metricQueries": "Metrics", "alarmActions": "AlarmActions"}
+    sent: dict[str, Any] = {}
+    for key, value in inputs.items():
+        if key == "dimensions":
+            value = [{"Name": k, "Value": v} for k, v in value.items()]
+        elif key == "metricQueries":
+            value = [_query(query) for query in value]
+        elif key == "tags":
+            value = [{"Key": k, "Value": v} for k, v in value.items()]
+        elif key in ("period", "evaluationPeriods", "datapointsToAlarm"):
+            value = int(value)
+        sent[renamed.get(key, key.replace("okActions", "OKActions")[0].upper() + key[1:])] = value
+    if "OkActions" in sent:
+        sent["OKActions"] = sent.pop("OkActions")
+    return sent
+
+
+def _query(query: dict[str, Any]) -> dict[str, Any]:
+    if "metric" not in query:
+        return {"Id": query["id"], "Expression": query["expression"], "ReturnData": True}
+    metric = query["metric"]
+    return {
+        "Id": query["id"],
+        "MetricStat": {
+            "Metric": {
+                "Namespace": metric["namespace"],
+                "MetricName": metric["metricName"],
+                "Dimensions": [{"Name": k, "Value": v} for k, v in metric["dimensions"].items()],
+            },
+            "Period": int(metric["period"]),
+            "Stat": metric["stat"],
+        },
+    }
+
+
+def body(endpoint: EndpointSettings) -> dict[str, Any]:
+    text = endpoint_dashboard.render(NAME, REGION, endpoint, ["arn:alarm"])
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_the_dashboard_shows_alarms_first_and_no_widget_covers_another() -> None:
+    widgets = body(SCALED)["widgets"]
+    assert widgets[0]["properties"]["alarms"] == ["arn:alarm"]
+    cells = [
+        (x, y)
+        for w in widgets
+        for x in range(w["x"], w["x"] + w["width"])
+        for y in range(w["y"], w["y"] + w["height"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+
+
+def test_target_and_limits_are_lines_of_the_plots() -> None:
+    lines = {
+        w["properties"]["title"]: [
+            line["value"] for line in w["properties"]["annotations"]["horizontal"]
+        ]
+        for w in body(SCALED)["widgets"]
+        if "annotations" in w["properties"]
+    }
+    assert lines["Requests per instance and minute"] == [120]
+    assert lines["Instances"] == [10, 2]
+    assert lines["Latency of the model (µs)"] == [250_000]
+    plain = [w["properties"]["title"] for w in body(PLAIN)["widgets"] if "annotations" in str(w)]
+    assert plain == ["Latency of the model (µs)"]
+
+
+def test_a_budget_warns_before_and_at_its_end() -> None:
+    assert recorded("dev").of("aws:budgets/budget:Budget") == []
+    budget = (
+        record("dev", {"monthlyBudgetUsd": "200", "notificationEmail": "ops@example.com"})
+        .one("aws:budgets/budget:Budget")
+        .inputs
+    )
+    assert budget["limitAmount"] == "200"
+    assert budget["costFilters"] == [{"name": "TagKeyValue", "values": ["user:stack$dev"]}]
+    assert [(n["notificationType"], n["threshold"]) for n in budget["notifications"]] == [
+        ("ACTUAL", 80),
+        ("FORECASTED", 100),
+    ]
+
+
+def test_an_estimate_is_the_sum_of_its_items_and_says_its_date() -> None:
+    estimate = recorded("prd").exports["monthlyCostEstimate"]
+    assert estimate["priceDate"] == costs.PRICE_DATE
+    assert estimate["total"] == pytest.approx(sum(i["monthly"] for i in estimate["items"]))
+    endpoint = estimate["items"][0]
+    # Two ml.m5.large all month: 2 × 730 h × 0.115 $/h.
+    assert endpoint["monthly"] == pytest.approx(167.90)
+    assert endpoint["note"] == "at its least instances; up to 5 times as much under load"
+
+
+def test_a_type_without_a_price_is_said_and_left_out_of_the_sum() -> None:
+    estimate = costs.estimate(parse({**MINIMAL, "instanceType": "ml.g5.xlarge"}))
+    endpoint = estimate["items"][0]
+    assert endpoint["monthly"] is None
+    assert endpoint["note"] == "no price of ml.g5.xlarge in the table"
+    assert estimate["total"] == pytest.approx(
+        sum(item["monthly"] or 0 for item in estimate["items"])
+    )
+
+
+def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
+    items = {i["what"]: i for i in costs.estimate(parse(MINIMAL))["items"]}
+    assert items["alarms"]["quantity"] == 2
+    scaled = {**MINIMAL, "instanceType": "ml.m5.large", "scaling": "true"}
+    scaled["initialInstanceCount"] = "2"
+    items = {i["what"]: i for i in costs.estimate(parse(scaled))["items"]}
+    # One metric each, and the two of the metric math.
+    assert items["alarms"]["quantity"] == 4
+
+
+def test_a_key_costs_where_there_is_one() -> None:
+    with_key = costs.estimate(parse({**MINIMAL, "encryption": "aws:kms"}))
+    assert with_key["total"] - costs.estimate(parse(MINIMAL))["total"] == pytest.approx(1.0)

@@ -1,0 +1,94 @@
+"""When a schedule is due next."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.autoscaling.schedule import ScheduleError, next_due
+
+# A Tuesday.
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> datetime | None:
+    return next_due(expression, timezone, NOW, after)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("at(2026-12-01T08:00:00)", datetime(2026, 12, 1, 8, tzinfo=UTC)),
+        ("rate(5 minutes)", NOW + timedelta(minutes=5)),
+        ("rate(1 hour)", NOW + timedelta(hours=1)),
+        ("rate(2 days)", NOW + timedelta(days=2)),
+        ("cron(0 7 * * ? *)", datetime(2026, 11, 25, 7, tzinfo=UTC)),
+        ("cron(45 9 * * ? *)", datetime(2026, 11, 24, 9, 45, tzinfo=UTC)),
+        ("cron(0 7 ? * MON-FRI *)", datetime(2026, 11, 25, 7, tzinfo=UTC)),
+        # AWS counts Sunday as 1, so 7 is a Saturday.
+        ("cron(0 7 ? * 7 *)", datetime(2026, 11, 28, 7, tzinfo=UTC)),
+        ("cron(0 7 ? * 1 *)", datetime(2026, 11, 29, 7, tzinfo=UTC)),
+        # The first Friday of a month.
+        ("cron(0 7 ? * 6#1 *)", datetime(2026, 12, 4, 7, tzinfo=UTC)),
+        ("cron(0 0 L * ? *)", datetime(2026, 11, 30, tzinfo=UTC)),
+        ("cron(0/15 9 * * ? *)", datetime(2026, 11, 24, 9, 45, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2028-2030)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
+    ],
+)
+def test_each_kind_of_schedule_has_its_next_time(expression: str, expected: datetime) -> None:
+    assert due(expression) == expected
+
+
+def test_at_and_cron_are_in_their_time_zone_through_a_change_of_the_clocks() -> None:
+    assert due("cron(0 7 * * ? *)", "Europe/Berlin") == datetime(2026, 11, 25, 6, tzinfo=UTC)
+    summer = datetime(2027, 6, 1, tzinfo=UTC)
+    assert due("cron(0 7 * * ? *)", "Europe/Berlin", summer) == datetime(2027, 6, 1, 5, tzinfo=UTC)
+    assert due("at(2027-01-01T00:00:00)", "Asia/Tokyo") == datetime(2026, 12, 31, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "expression", ["at(2026-11-24T09:30:00)", "at(2020-01-01T00:00:00)", "cron(0 7 * * ? 2020)"]
+)
+def test_what_is_over_never_comes_again(expression: str) -> None:
+    assert due(expression) is None
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "daily",
+        "at(tomorrow)",
+        "rate(0 minutes)",
+        "rate(5 weeks)",
+        "cron(0 7 * * *)",
+        "cron(0 7 * * * *)",
+        "cron(0 7 ? * ? *)",
+        "cron(61 7 * * ? *)",
+        "cron(0 7 3W * ? *)",
+        "cron(0 7 * * ? next)",
+    ],
+)
+def test_a_schedule_that_cannot_be_read_is_named(expression: str) -> None:
+    with pytest.raises(ScheduleError, match=r"^'"):
+        due(expression)
+
+
+def test_a_time_zone_that_is_none_is_named() -> None:
+    with pytest.raises(ScheduleError, match="'Mars/Olympus' is not a time zone"):
+        due("rate(1 day)", "Mars/Olympus")
+
+
+@given(
+    st.sampled_from(
+        ["rate(7 minutes)", "rate(1 day)", "cron(0/20 * * * ? *)", "cron(0 7 L * ? *)"]
+    ),
+    st.integers(0, 10_000_000),
+)
+def test_the_next_time_is_later_and_none_is_left_out_between(expression: str, seconds: int) -> None:
+    after = NOW + timedelta(seconds=seconds)
+    first = due(expression, after=after)
+    assert first is not None
+    assert first > after
+    # Asked again just before it, the answer is the same.
+    assert due(expression, after=first - timedelta(seconds=1)) == first

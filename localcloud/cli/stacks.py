@@ -10,6 +10,8 @@ import typer
 from rich.markup import escape
 
 from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
+from localcloud.cli.cost import OUTPUT as COST_OUTPUT
+from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
     from localcloud.deploy.plan import Change, Step
@@ -62,7 +64,8 @@ def up(
         changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
-            out.print(f"  {key} = {value}", markup=False)
+            text = f"(localcloud cost {stack})" if key == COST_OUTPUT else value
+            out.print(f"  {key} = {text}", markup=False)
 
 
 @stack_app.command()
@@ -148,7 +151,6 @@ def cost(
     url: Url = None,
 ) -> None:
     """Print what a deployed stack would cost a month on AWS, as the program estimates it."""
-    from localcloud.cli.cost import print_estimate
     from localcloud.deploy.state import StateStore
 
     with errors_in_one_line():

@@ -147,6 +147,20 @@ def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
     ]
 
 
+def writing_logs(
+    scope: Scope, group: str, stream: str, new_group: bool, new_stream: bool
+) -> list[Permission]:
+    """Return what writing lines to a log stream needs; SageMaker looks for the stream first."""
+    operations = ["PutLogEvents"]
+    if new_stream:
+        looks = group.startswith("/aws/sagemaker/")
+        operations = [*["DescribeLogStreams"] * looks, "CreateLogStream", *operations]
+    if new_group:
+        operations = ["CreateLogGroup", *operations]
+    where = {"logGroupName": group, "logStreamName": stream}
+    return [p for name in operations for p in permissions("logs", name, where, scope)]
+
+
 def metrics_in(namespace: str) -> list[Permission]:
     """Return what publishing metrics in a namespace needs."""
     return [Permission("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": (namespace,)})]

@@ -215,7 +215,7 @@ def test_requests_of_s3_are_read(
     headers: dict[str, str],
     expected: list[tuple[str, str | None]],
 ) -> None:
-    operation, parameters = operation_of(request("s3", method, path, query, **headers))
+    operation, parameters = operation_of(request("s3", method, path, query, b"", **headers))
     found = needed("s3", operation, **parameters)
     arns = [(a, f"arn:aws:s3:::{r}" if r is not None else None) for a, r in expected]
     assert found == arns

@@ -88,9 +88,10 @@ class Statement:
         named = any(wildcard_matches(p.lower(), action.lower()) for p in self.actions)
         if named == self.not_actions:
             return False
-        return self._covers(resource) and all(c.holds(context) for c in self.conditions)
+        return self.covers(resource) and all(c.holds(context) for c in self.conditions)
 
-    def _covers(self, resource: str | None) -> bool:
+    def covers(self, resource: str | None) -> bool:
+        """Return whether it speaks of a resource, or of any when that is not known."""
         if resource is None:
             return self.allow or (not self.not_resources and "*" in self.resources)
         return any(wildcard_matches(p, resource) for p in self.resources) != self.not_resources

@@ -113,6 +113,7 @@ def permissions(
         found += _handed_over(parameters, SAGEMAKER, "RoleArn", "ExecutionRoleArn")
         if parameters.get("Tags") and operation.startswith("Create"):
             found.append(Permission("sagemaker:AddTags", found[0].resource))
+        found += _rollback_alarms(scope, parameters)
     return found
 
 
@@ -184,6 +185,20 @@ def _arn(name: str, template: str, scope: Scope, parameters: Parameters) -> str 
         return text
     # SageMaker's ARNs are in lower case, whatever the name is.
     return scope.arn(service, text.lower() if service == "sagemaker" else text)
+
+
+def _rollback_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:
+    """Return what looking at the alarms needs that bring a deployment back.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+    """
+    rollback = (parameters.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    return [
+        Permission(
+            "cloudwatch:DescribeAlarms", scope.arn("cloudwatch", f"alarm:{alarm['AlarmName']}")
+        )
+        for alarm in rollback.get("Alarms", [])
+    ]
 
 
 def _handed_over(parameters: Parameters, service: str, *names: str) -> list[Permission]:

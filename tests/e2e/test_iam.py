@@ -81,4 +81,5 @@ def test_every_permission_of_every_role_is_used(proof: Proof) -> None:
         for name, role in proof.roles.items()
         if not any(part in name for part in IDLE)
     }
-    assert {name: actions for name, actions in unused.items() if actions} == {}
+    left = {name: actions for name, actions in unused.items() if actions}
+    assert not left, json.dumps(left, indent=1)

@@ -45,6 +45,13 @@ def test_tags_of_a_new_resource_need_a_permission_of_their_own() -> None:
     ]
 
 
+def test_the_alarms_that_bring_a_deployment_back_are_looked_at() -> None:
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}}
+    found = needed("sagemaker", "UpdateEndpoint", EndpointName="e", DeploymentConfig=rollback)
+    alarm = "arn:aws:cloudwatch:eu-west-1:111111111111:alarm:a"
+    assert ("cloudwatch:DescribeAlarms", alarm) in found
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "receiver"),
     [

@@ -80,7 +80,8 @@ class DataProtection(pulumi.ComponentResource):
             )
         self.buckets = BucketSafety(
             key_arn=self.key_arn,
-            log_bucket=log_bucket.name if log_bucket else None,
+            # S3 refuses to log to a bucket whose policy does not let it write yet.
+            log_bucket=log_bucket.name_with_policy if log_bucket else None,
             protect=settings.protect,
         )
         self.register_outputs({"key_arn": self.key_arn})

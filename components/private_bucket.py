@@ -133,6 +133,8 @@ class PrivateBucket(pulumi.ComponentResource):
                 target_prefix=f"{bucket_name}/",
                 opts=child,
             )
+        # The name as the policy has it: who uses this one waits for the policy.
+        self.name_with_policy = policy.bucket
         self.ready: list[pulumi.Resource] = [versioning, policy]
         self.register_outputs({"name": self.name, "arn": self.arn})
 

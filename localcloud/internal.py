@@ -6,6 +6,7 @@
     GET  /_localcloud/operations                 what is implemented, by service
     *    /_localcloud/iam/calls                  what roles have called: GET it, DELETE it
     *    /_localcloud/stacks/NAME                state of the stacks that `localcloud up` made
+    *    /_localcloud/git/…                      CodeCommit's: Git itself
     POST /_localcloud/shutdown                   end the process in good order
 
 Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpoints/
@@ -22,6 +23,7 @@ from urllib.parse import parse_qs
 
 from localcloud import __version__
 from localcloud.cloud import Cloud
+from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.images import ImageError
 from localcloud.passive import SERVICES
 from localcloud.routing import Request, Response, Scope
@@ -48,6 +50,8 @@ class InternalRoutes:
     async def handle(self, request: Request) -> Response | None:
         """Answer an internal route; None for any other path."""
         if not request.path.startswith(("/_localstack/", "/_localcloud/")):
+            return None
+        if request.path.startswith(GIT_PREFIX):
             return None
         key = (request.method, request.path)
         if key == ("GET", "/_localstack/health"):

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
+from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
     from localcloud.deploy.plan import Change, Step
@@ -150,7 +151,6 @@ def cost(
     url: Url = None,
 ) -> None:
     """Print what a deployed stack would cost a month on AWS, as the program estimates it."""
-    from localcloud.cli.cost import print_estimate
     from localcloud.deploy.state import StateStore
 
     with errors_in_one_line():

@@ -13,7 +13,7 @@ import runpy
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 from pulumi.runtime import mocks, rpc
@@ -21,20 +21,41 @@ from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 from localcloud.deploy.difference import UNKNOWN
-from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError, ProgramError, ResourceError
 from localcloud.deploy.plan import Registration
 from localcloud.deploy.project import Project
-from localcloud.deploy.state import Options, StateStore
+from localcloud.deploy.state import Options, StackState
 from localcloud.deploy.types import Aws
 
 _STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
+class Registrar(Protocol):
+    """Takes the program's resources: a deployment, or whoever only wants to know them.
+
+    Attributes:
+        error: why the run cannot go on.
+    """
+
+    error: DeployError | None
+
+    def register(self, registration: Registration) -> tuple[str, dict[str, Any]]:
+        """Take one resource; return its id and outputs."""
+        ...
+
+
+class Stacks(Protocol):
+    """Finds the stacks that the program refers to."""
+
+    def load(self, name: str) -> StackState:
+        """Return a stack; an empty one when it was never deployed."""
+        ...
+
+
 class _Resources(mocks.Mocks):
     """Answers what the monitor asks by deploying it."""
 
-    def __init__(self, deployment: Deployment, store: StateStore, aws: Aws) -> None:
+    def __init__(self, deployment: Registrar, store: Stacks, aws: Aws) -> None:
         self._deployment = deployment
         self._store = store
         self._aws = aws
@@ -71,6 +92,7 @@ class _Resources(mocks.Mocks):
                     key: tuple(sorted(found.urns))
                     for key, found in request.propertyDependencies.items()
                 },
+                depends_on=tuple(sorted(request.dependencies)),
             )
         )
         # What was a secret stays one for whoever reads it from here.
@@ -128,7 +150,7 @@ class _Monitor(mocks.MockMonitor):
 
 
 def run(
-    project: Project, deployment: Deployment, store: StateStore, aws: Aws, *, preview: bool = False
+    project: Project, deployment: Registrar, store: Stacks, aws: Aws, *, preview: bool = False
 ) -> dict[str, Any]:
     """Run the program once; return the stack's exports.
 
@@ -146,7 +168,7 @@ def run(
 
 
 async def _run(
-    project: Project, deployment: Deployment, resources: _Resources, preview: bool
+    project: Project, deployment: Registrar, resources: _Resources, preview: bool
 ) -> dict[str, Any]:
     # What else an error brought down with it has nothing to add for a reader.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)

@@ -46,6 +46,7 @@ class Registration:
         inputs: with assets; `UNKNOWN` where the value comes from a resource not made yet.
         secrets: inputs that must not be shown.
         dependencies: of each input, the URNs its value comes from.
+        depends_on: every URN that comes first, those of the inputs and those that are only said.
     """
 
     urn: str
@@ -55,6 +56,7 @@ class Registration:
     options: Options = field(default_factory=Options)
     secrets: frozenset[str] = frozenset()
     dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    depends_on: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ def mend() -> None:
     _mend_bucket_policies()
     _mend_bucket_notifications()
     _mend_suspended_versioning()
+    _mend_log_permissions()
 
 
 def _mend_bucket_policies() -> None:
@@ -83,6 +85,38 @@ def _mend_suspended_versioning() -> None:
             bucket.versioning_status = status
 
     S3Backend.delete_object = delete_object
+
+
+def _mend_log_permissions() -> None:
+    """Find the grant to S3's logging service in lists too (moto: one text, one resource)."""
+    from moto.s3.models import FakeBucket
+
+    original = FakeBucket._log_permissions_enabled_policy
+
+    def log_permissions_enabled_policy(target_bucket: Any, target_prefix: str | None) -> bool:
+        kept = target_bucket.policy
+        if not kept:
+            return False
+        for statement in json.loads(kept)["Statement"]:
+            for resource in _listed(statement.get("Resource", [])):
+                single = {**statement, "Resource": resource}
+                if not isinstance(single.get("Principal"), dict):
+                    continue
+                for service in _listed(single["Principal"].get("Service", [])):
+                    single["Principal"] = {"Service": service}
+                    target_bucket.policy = json.dumps({"Statement": [single]}).encode()
+                    try:
+                        if original(target_bucket, target_prefix):
+                            return True
+                    finally:
+                        target_bucket.policy = kept
+        return False
+
+    FakeBucket._log_permissions_enabled_policy = staticmethod(log_permissions_enabled_policy)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:

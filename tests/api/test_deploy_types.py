@@ -318,6 +318,29 @@ def test_versioning_and_events_end_with_their_resources(
     assert "EventBridgeConfiguration" not in kept
 
 
+def test_an_objects_tags_change_without_a_new_version(cloud: TestCloud, deployer: Deployer) -> None:
+    import pulumi
+
+    s3 = cloud.client("s3")
+    deployer.create("aws:s3/bucket:Bucket", {"bucket": "types", "forceDestroy": True})
+    versioned = {"bucket": "types", "versioningConfiguration": {"status": "Enabled"}}
+    deployer.create("aws:s3/bucketVersioning:BucketVersioning", versioned)
+    inputs = {
+        "bucket": "types",
+        "key": "k",
+        "source": pulumi.StringAsset("one"),
+        "tags": {"a": "1"},
+    }
+    _, outputs = deployer.create("aws:s3/bucketObjectv2:BucketObjectv2", inputs)
+    retagged = deployer.update({**inputs, "tags": {"b": "2"}})
+    assert retagged["versionId"] == outputs["versionId"]
+    tags = s3.get_object_tagging(Bucket="types", Key="k")["TagSet"]
+    assert tags == [{"Key": "b", "Value": "2"}]
+    changed = deployer.update({**inputs, "source": pulumi.StringAsset("two")})
+    assert changed["versionId"] != outputs["versionId"]
+    assert s3.get_object(Bucket="types", Key="k")["Body"].read() == b"two"
+
+
 def test_a_budget_changes_limit_notifications_and_tags(deployer: Deployer) -> None:
     # localstack-client does not know this service.
     budgets = deployer.aws.client("budgets")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.deploy.stacks import aws_at
 from tests.cloud import TestCloud, wait_for
@@ -74,6 +75,30 @@ def test_a_suspended_bucket_keeps_the_other_versions_of_an_object(
     assert "DeleteMarkers" not in left
     s3.delete_object(Bucket=bucket, Key="k", VersionId=versions[0])
     assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
+)
+def test_a_bucket_logs_to_one_whose_policy_lists_what_it_lets_the_service_write(
+    cloud: TestCloud, bucket: str
+) -> None:
+    s3 = cloud.client("s3")
+    logging = {"LoggingEnabled": {"TargetBucket": bucket, "TargetPrefix": "a/"}}
+    with pytest.raises(ClientError, match="InvalidTargetBucketForLogging"):
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus=logging)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["logging.s3.amazonaws.com"]},
+        "Action": ["s3:PutObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+        "Condition": {"StringEquals": {"aws:SourceAccount": "000000000000"}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus=logging)
+    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]["TargetBucket"] == bucket
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
 
 
 @pytest.mark.aws_documented(

@@ -17,6 +17,8 @@ from localcloud.iam.actions import permissions
 from localcloud.routing import Scope
 
 if TYPE_CHECKING:
+    from localcloud.codebuild.api import CodeBuildApi
+    from localcloud.codecommit.api import CodeCommitApi
     from localcloud.lambda_.service import LambdaService
 
 
@@ -71,6 +73,8 @@ class ActionContext:
 
     cloud: Cloud
     functions: LambdaService
+    repositories: CodeCommitApi
+    builds: CodeBuildApi
     mailbox: Mailbox
     scope: Scope
     pipeline: Pipeline

@@ -256,8 +256,12 @@ def _scaling(operation: str) -> _Rule:
             if parameters.get("Tags"):
                 found.append(Permission("application-autoscaling:TagResource", target))
             if parameters.get("ServiceNamespace") == "sagemaker" and kind == "endpoint":
-                endpoint = {"EndpointName": rest.partition("/")[0]}
-                for name in ("DescribeEndpoint", "UpdateEndpointWeightsAndCapacities"):
+                endpoint = {"EndpointName": rest.partition("/")[0], "EndpointConfigName": "*"}
+                for name in (
+                    "DescribeEndpoint",
+                    "DescribeEndpointConfig",
+                    "UpdateEndpointWeightsAndCapacities",
+                ):
                     found += permissions("sagemaker", name, endpoint, scope)
         elif operation == "PutScalingPolicy":
             if parameters.get("PolicyType") == "TargetTrackingScaling":

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,14 @@ class Lab:
         return str(sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"])
 
 
-def deployed(cloud: TestCloud) -> Lab:
-    """Deploy the lab to a cloud: both stacks, then the model's image."""
-    localcloud(cloud.url, "up", "prd")
+def deployed(cloud: TestCloud, prd: Sequence[str] = ()) -> Lab:
+    """Deploy the lab to a cloud: both stacks, then the model's image.
+
+    Args:
+        cloud: where.
+        prd: options of production's `up`.
+    """
+    localcloud(cloud.url, "up", "prd", *prd)
     localcloud(cloud.url, "up", "dev")
     localcloud(
         cloud.url,

@@ -143,6 +143,7 @@ def test_a_scaling_policy_needs_its_alarms_too() -> None:
         ("application-autoscaling:RegisterScalableTarget", target),
         ("application-autoscaling:TagResource", target),
         ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/e"),
+        ("sagemaker:DescribeEndpointConfig", f"{SAGEMAKER}:endpoint-config/*"),
         ("sagemaker:UpdateEndpointWeightsAndCapacities", f"{SAGEMAKER}:endpoint/e"),
     ]
 

@@ -250,7 +250,7 @@ class HostingEngine:
         if model is None:
             raise HostingFailed(f"the model {model_name} no longer exists")
         container = model.request.get("PrimaryContainer") or model.request["Containers"][0]
-        role = model.request["ExecutionRoleArn"]
+        role = model.request.get("ExecutionRoleArn", "")
         base_dir = self._cloud.directory / "models" / f"{scope.region}-{model_name}"
         try:
             image = await resolve_image(self._cloud, container["Image"], role)

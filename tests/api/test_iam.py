@@ -277,6 +277,16 @@ def iam_command(cloud: TestCloud, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+def test_without_iam_nothing_is_recorded() -> None:
+    if configured_url() is not None:
+        pytest.skip("the mode of another endpoint cannot be set")
+    with local_cloud(iam="off") as cloud:
+        cloud.client("ssm").put_parameter(Name="/off", Value="v", Type="String")
+        ssm = acting(cloud, role(cloud, "off"), "ssm")
+        assert ssm.get_parameter(Name="/off")["Parameter"]["Value"] == "v"
+        assert calls(cloud) == []
+
+
 def test_by_default_a_call_that_is_not_granted_is_recorded_and_done(cloud: TestCloud) -> None:
     if not cloud.ours:
         pytest.skip("the records are this local cloud's")

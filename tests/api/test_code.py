@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,17 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def prepared(cloud: TestCloud) -> TestCloud:
+def prepared(cloud: TestCloud) -> Iterator[TestCloud]:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     cloud.client("iam").create_role(RoleName="code", AssumeRolePolicyDocument=TRUST)
-    return cloud
+    yield cloud
+    codebuild, codecommit = cloud.client("codebuild"), cloud.client("codecommit")
+    for name in codebuild.list_projects()["projects"]:
+        codebuild.delete_project(name=name)
+    for repository in codecommit.list_repositories()["repositories"]:
+        codecommit.delete_repository(repositoryName=repository["repositoryName"])
 
 
 def git(directory: Path, *arguments: str) -> str:

@@ -19,7 +19,7 @@ from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import EndpointSettings, Environment
+from components.settings import EndpointSettings, Environment, UpdateSettings
 
 CAPTURE_DAYS = 90
 
@@ -88,7 +88,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     names,
                     environment,
                     arn,
-                    rollback_alarms=endpoint_alarms.rollback_alarm_names(self.endpoint_name),
+                    rollback_alarms=self._rollback_alarms(),
                     scaling=args.endpoint.scaling is not None,
                 )
             ),
@@ -162,6 +162,12 @@ class EndpointEnvironment(pulumi.ComponentResource):
             expire_days=CAPTURE_DAYS,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _rollback_alarms(self) -> list[str]:
+        """Return the alarms that SageMaker looks at: none where all traffic moves at once."""
+        if self._args.endpoint.update == UpdateSettings():
+            return []
+        return endpoint_alarms.rollback_alarm_names(self.endpoint_name)
 
     def _alarms(self) -> list[pulumi.Resource]:
         args = self._args

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.clock import Clock
+from localcloud.iam.authoriser import Authoriser
 from localcloud.images import ImageStore
 from localcloud.logs import LogSink
 from localcloud.passive import Passive, backend
@@ -38,13 +39,20 @@ class Cloud:
     runner: Runner
     logs: LogSink
     images: ImageStore
-    _clients: dict[tuple[str, Scope], Any] = field(default_factory=dict)
+    iam: Authoriser
+    _clients: dict[tuple[str, Scope, str], Any] = field(default_factory=dict)
     _session: Any = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def client(self, service: str, scope: Scope) -> Any:
-        """Return a boto3 client of this very cloud; it blocks, so use it in a thread."""
-        key = (service, scope)
+    def client(self, service: str, scope: Scope, principal: str = "") -> Any:
+        """Return a boto3 client of this very cloud; it blocks, so use it in a thread.
+
+        Args:
+            service: botocore's name of it.
+            scope: account and region; a role calls in its own account.
+            principal: ARN of the role that calls; empty for the account itself.
+        """
+        key = (service, scope, principal)
         if key not in self._clients:
             import boto3
             from botocore.config import Config
@@ -55,7 +63,7 @@ class Cloud:
                 service,
                 endpoint_url=self.endpoint_url,
                 region_name=scope.region,
-                aws_access_key_id=scope.account,
+                aws_access_key_id=self.iam.keys.issue(principal) if principal else scope.account,
                 aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
                 config=Config(
                     s3={"addressing_style": "path"},
@@ -66,12 +74,15 @@ class Cloud:
         return self._clients[key]
 
     async def api(
-        self, scope: Scope, service: str, operation: str, **parameters: Any
+        self, scope: Scope, service: str, operation: str, *, principal: str = "", **parameters: Any
     ) -> dict[str, Any]:
-        """Call an AWS API of this cloud (snake_case operation) without blocking the loop."""
+        """Call an AWS API of this cloud (snake_case operation) without blocking the loop.
+
+        With a principal, a role's ARN, the call is the role's and is held against its policies.
+        """
 
         def call() -> dict[str, Any]:
-            method = getattr(self.client(service, scope), operation)
+            method = getattr(self.client(service, scope, principal), operation)
             result: dict[str, Any] = method(**parameters)
             return result
 

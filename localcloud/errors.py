@@ -4,6 +4,7 @@
     ├── ValidationError           a request that does not fit botocore's model
     ├── ResourceNotFound          ResourceNotFoundException
     ├── ResourceInUse             ResourceInUse / already exists
+    ├── AccessDenied              a role's policies do not allow the call
     └── NotImplementedByCloud     501, names the operation; never a silent success
 
 They are turned into HTTP once, in `gateway.py`, in the protocol of the service that was called.
@@ -48,6 +49,13 @@ class ResourceInUse(AwsError):
 
     def __init__(self, message: str, code: str = "ResourceInUse") -> None:
         super().__init__(code, message)
+
+
+class AccessDenied(AwsError):
+    """A role's policies do not allow what it calls."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("AccessDeniedException", message)
 
 
 class NotImplementedByCloud(AwsError):

@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
+from localcloud.iam.actions import permissions
 from localcloud.passive import backend
 from localcloud.routing import Scope, scope_of_arn
 
@@ -46,17 +47,22 @@ class EventDelivery:
         service = arn.split(":")[2]
         try:
             payload = await self._cloud.passive.call(_input_of, target, event)
-            await self._send(rule_arn, service, arn, payload)
+            await self._send(rule_arn, service, target, payload)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.warning("the event %s did not reach %s: %s", event.get("detail-type"), arn, error)
 
-    async def _send(self, rule_arn: str, service: str, arn: str, payload: Any) -> None:
-        scope = scope_of_arn(rule_arn)
+    async def _send(
+        self, rule_arn: str, service: str, target: dict[str, Any], payload: Any
+    ) -> None:
+        scope, arn = scope_of_arn(rule_arn), target["Arn"]
         text = payload if isinstance(payload, str) else json.dumps(payload)
         match service:
             case "codepipeline":
+                name = {"name": arn.rpartition(":")[2]}
+                wanted = permissions("codepipeline", "StartPipelineExecution", name, scope)
+                await self._cloud.iam.authorise(target.get("RoleArn", ""), wanted)
                 revisions = payload.get("sourceRevisions", []) if isinstance(payload, dict) else []
                 if not self._pipelines.start_by_event(arn, rule_arn, revisions):
                     raise LookupError("there is no such pipeline")

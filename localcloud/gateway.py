@@ -1,8 +1,8 @@
 """The local cloud in one place: its parts, and the ordered chain that answers a request.
 
-    request ──► internal routes ──► invocations ──► Lambda Invoke, Git ──► live services ──► moto
-                 not AWS, so        the hot path,    moto has functions     ours by          all the
-                 they come first    before parsing   and names only         operation        rest
+    request ─► internal routes ─► IAM ─► invocations ─► Lambda, Git ─► live services ─► moto
+                not AWS, so       roles   the hot path,   moto has      ours by         all the
+                they come first   only    before parsing  names only    operation       rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP here, once.
 """
@@ -27,6 +27,7 @@ from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.events import EventDelivery
+from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.images import ImageStore
 from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
@@ -63,6 +64,7 @@ class Gateway:
         endpoint_url: where this gateway will listen.
         state_dir: where state and images are kept; None for a temporary directory.
         shut_down: called by the shutdown route.
+        iam: what is done about what roles call.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Gateway:
         endpoint_url: str,
         state_dir: Path | None,
         shut_down: Callable[[], None],
+        iam: Mode = Mode.LOG,
     ) -> None:
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="localcloud-") if not state_dir else None
         )
         directory = state_dir or Path(self._temporary.name if self._temporary else ".")
         passive = Passive()
+        self._iam = Authoriser(passive, clock, iam)
         self._cloud = cloud = Cloud(
             clock=clock,
             database=Database(directory / "state.sqlite"),
@@ -84,8 +88,9 @@ class Gateway:
             endpoint_url=endpoint_url,
             passive=passive,
             runner=Runner(),
-            logs=LogSink(passive, clock),
+            logs=LogSink(passive, clock, self._iam),
             images=ImageStore(directory / "images"),
+            iam=self._iam,
         )
         self._functions = LambdaService(cloud)
         repositories = CodeCommitApi(cloud)
@@ -109,6 +114,7 @@ class Gateway:
         runtime = Runtime(self._sagemaker.hosting, self._sagemaker.endpoints, self._meter)
         self._chain: list[Handler] = [
             InternalRoutes(cloud, implemented(), shut_down).handle,
+            self._iam.handle,
             runtime.handle,
             self._functions.handle,
             repositories.handle,
@@ -121,7 +127,9 @@ class Gateway:
         cloud = self._cloud
         events = EventDelivery(cloud, self._codepipeline, self._functions)
         # Not awaited: moto loads in its own thread, where every call to it waits for that.
-        cloud.spawn("passive services", cloud.passive.start(events.on_match))
+        cloud.spawn(
+            "passive services", cloud.passive.start(events.on_match, self._iam.keys.remember)
+        )
         alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
         cloud.spawn("logs", cloud.logs.run())
         cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))
@@ -150,6 +158,8 @@ class Gateway:
             for handler in self._chain:
                 response = await handler(request)
                 if response is not None:
+                    if request.service == "iam":
+                        self._iam.forget()
                     return response
         except Exception:
             log.exception("%s %s %s", request.service, request.method, request.path)

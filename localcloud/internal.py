@@ -4,6 +4,7 @@
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive
     GET  /_localcloud/operations                 what is implemented, by service
+    *    /_localcloud/iam/calls                  what roles have called: GET it, DELETE it
     *    /_localcloud/stacks/NAME                state of the stacks that `localcloud up` made
     *    /_localcloud/git/…                      CodeCommit's: Git itself
     POST /_localcloud/shutdown                   end the process in good order
@@ -72,6 +73,11 @@ class InternalRoutes:
             return _json({"now": clock.now().timestamp(), "speed": clock.speed})
         if key == ("GET", "/_localcloud/operations"):
             return _json(self._operations)
+        if key == ("GET", "/_localcloud/iam/calls"):
+            return _json_list(self._cloud.iam.calls.document())
+        if key == ("DELETE", "/_localcloud/iam/calls"):
+            self._cloud.iam.calls.clear()
+            return _json({})
         if key == ("POST", "/_localcloud/images"):
             return await self._push(request)
         if request.path.startswith(_STACKS):
@@ -132,8 +138,8 @@ class InternalRoutes:
         return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
 
 
-def _json_list(names: list[str]) -> Response:
-    return Response(200, {"content-type": "application/json"}, json.dumps(names).encode())
+def _json_list(entries: list[Any]) -> Response:
+    return Response(200, {"content-type": "application/json"}, json.dumps(entries).encode())
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

@@ -1,4 +1,7 @@
-"""Lines of child processes into CloudWatch Logs, batched; and onto the local cloud's own log."""
+"""Lines of child processes into CloudWatch Logs, batched; and onto the local cloud's own log.
+
+Lines are written as the role of what says them; those it may not write are lost, as on AWS.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from collections import defaultdict
 from typing import Any
 
 from localcloud.clock import Clock, wall_sleep
+from localcloud.errors import AccessDenied
+from localcloud.iam.actions import writing_logs
+from localcloud.iam.authoriser import Authoriser
 from localcloud.passive import Passive, backend
 from localcloud.routing import Scope
 
@@ -15,19 +21,25 @@ log = logging.getLogger("localcloud.logs")
 
 _FLUSH_SECONDS = 0.25
 
+# Scope, group, stream and the role that writes.
+_Target = tuple[Scope, str, str, str]
+_Lines = dict[_Target, list[dict[str, Any]]]
+
 
 class LogSink:
     """Collects lines and writes them to moto's CloudWatch Logs every quarter second."""
 
-    def __init__(self, passive: Passive, clock: Clock) -> None:
+    def __init__(self, passive: Passive, clock: Clock, iam: Authoriser) -> None:
         self._passive = passive
         self._clock = clock
-        self._pending: dict[tuple[Scope, str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._iam = iam
+        self._pending: _Lines = defaultdict(list)
+        self._silenced: set[_Target] = set()
 
-    def write(self, scope: Scope, group: str, stream: str, line: str) -> None:
-        """Queue one line, stamped with the time of the clock."""
+    def write(self, scope: Scope, group: str, stream: str, line: str, principal: str = "") -> None:
+        """Queue one line of a role, stamped with the time of the clock."""
         stamp = int(self._clock.now().timestamp() * 1000)
-        self._pending[scope, group, stream].append({"timestamp": stamp, "message": line})
+        self._pending[scope, group, stream, principal].append({"timestamp": stamp, "message": line})
 
     async def run(self) -> None:
         """Flush for ever."""
@@ -40,15 +52,44 @@ class LogSink:
         pending, self._pending = self._pending, defaultdict(list)
         if pending:
             try:
-                await self._passive.call(_write, dict(pending))
+                await self._passive.call(_write, await self._permitted(pending))
             except asyncio.CancelledError:
                 raise
             except Exception:
                 log.exception("could not write to CloudWatch Logs")
 
+    async def _permitted(self, pending: _Lines) -> _Lines:
+        """Return what its roles may write."""
+        permitted = dict(pending)
+        new = await self._passive.call(_new, list(pending))
+        for target in pending:
+            scope, group, stream, principal = target
+            try:
+                wanted = writing_logs(scope, group, stream, *new[target])
+                await self._iam.authorise(principal, wanted)
+            except AccessDenied as error:
+                del permitted[target]
+                if target not in self._silenced:
+                    self._silenced.add(target)
+                    log.warning("lines are lost: %s", error.message)
+        return permitted
 
-def _write(pending: dict[tuple[Scope, str, str], list[dict[str, Any]]]) -> None:
-    for (scope, group, stream), events in pending.items():
+
+def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
+    """Return of each target whether its group and its stream have to be made."""
+    found: dict[_Target, tuple[bool, bool]] = {}
+    for target in targets:
+        scope, group, stream, _ = target
+        groups = backend("logs", scope).groups
+        found[target] = (
+            group not in groups,
+            group not in groups or stream not in groups[group].streams,
+        )
+    return found
+
+
+def _write(pending: _Lines) -> None:
+    for (scope, group, stream, _), events in pending.items():
         logs = backend("logs", scope)
         if group not in logs.groups:
             logs.create_log_group(group, {})

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from localcloud.errors import AwsError, NotImplementedByCloud
-from localcloud.mends import EventListener, apply
+from localcloud.mends import EventListener, RoleListener, apply
 from localcloud.protocol import IMPORT_OF_MOTO, serialise_error
 from localcloud.routing import Request, Response, Scope
 
@@ -58,10 +58,17 @@ class Passive:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passive")
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
+        self._on_role: RoleListener = lambda access_key, role_arn, session: None
 
-    async def start(self, on_event: EventListener) -> None:
-        """Import moto in its thread; `on_event` is called there for every rule that matches."""
+    async def start(self, on_event: EventListener, on_role: RoleListener | None = None) -> None:
+        """Import moto in its thread.
+
+        Args:
+            on_event: called there for every rule that matches.
+            on_role: called there for every role that is assumed.
+        """
         self._on_event = on_event
+        self._on_role = on_role or self._on_role
         await self.call(self._load)
 
     def _load(self) -> None:
@@ -69,7 +76,7 @@ class Passive:
             from moto.core.botocore_stubber import BotocoreStubber
 
             self._stubber = BotocoreStubber()
-            apply(self._on_event)
+            apply(self._on_event, self._on_role)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, where its backends may be touched."""

@@ -57,7 +57,11 @@ def scope_of_arn(arn: str) -> Scope:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request, with header names in lower case."""
+    """One HTTP request, with header names in lower case.
+
+    Attributes:
+        principal: ARN of the role that calls; empty for the account itself.
+    """
 
     method: str
     path: str
@@ -68,6 +72,7 @@ class Request:
     service: str = ""
     scope: Scope = field(default_factory=Scope)
     access_key: str = ""
+    principal: str = ""
 
 
 @dataclass(slots=True)

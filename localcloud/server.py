@@ -20,6 +20,7 @@ import uvicorn
 
 from localcloud.clock import Clock, wall_sleep
 from localcloud.gateway import Gateway
+from localcloud.iam.authoriser import Mode
 from localcloud.routing import Request, Response
 
 log = logging.getLogger("localcloud")
@@ -111,7 +112,7 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-async def serve(port: int, speed: float, state_dir: Path | None) -> None:
+async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> None:
     """Run the local cloud until it is told to stop (SIGTERM, SIGINT or the shutdown route).
 
     Raises:
@@ -124,7 +125,8 @@ async def serve(port: int, speed: float, state_dir: Path | None) -> None:
     listener.set_inheritable(False)
     actual = listener.getsockname()[1]
     stopped = asyncio.Event()
-    gateway = Gateway(Clock(speed), f"http://127.0.0.1:{actual}", state_dir, stopped.set)
+    url = f"http://127.0.0.1:{actual}"
+    gateway = Gateway(Clock(speed), url, state_dir, stopped.set, iam)
     config = uvicorn.Config(
         Edge(gateway),
         loop="none",
@@ -152,8 +154,8 @@ async def serve(port: int, speed: float, state_dir: Path | None) -> None:
         await serving
 
 
-def run(port: int, speed: float, state_dir: Path | None) -> None:
+def run(port: int, speed: float, state_dir: Path | None, iam: Mode = Mode.LOG) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
-    uvloop.run(serve(port, speed, state_dir))
+    uvloop.run(serve(port, speed, state_dir, iam))

@@ -100,10 +100,14 @@ TRUST = json.dumps(
 
 @contextmanager
 def local_cloud(
-    speed: float = 60.0, state_dir: Path | None = None, log: Path | None = None
+    speed: float = 60.0,
+    state_dir: Path | None = None,
+    log: Path | None = None,
+    iam: str = "log",
 ) -> Iterator[TestCloud]:
     """Start a local cloud on a free port and end it afterwards."""
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
+    command += ["--iam", iam]
     if state_dir is not None:
         command += ["--state-dir", str(state_dir)]
     sink = log.open("ab") if log is not None else subprocess.DEVNULL

@@ -18,7 +18,9 @@ from localcloud.cli.console import (
     errors_in_one_line,
     out,
 )
+from localcloud.cli.iam import iam_app
 from localcloud.cli.stacks import Url, stack_app
+from localcloud.iam.authoriser import Mode
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
@@ -29,6 +31,7 @@ app = typer.Typer(
 image_app = typer.Typer(help="Container images, without Docker.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
 app.add_typer(stack_app)
+app.add_typer(iam_app)
 
 Pipeline = Annotated[
     str | None, typer.Argument(help="Name of the pipeline. Default: the one that waits.")
@@ -53,6 +56,9 @@ def start(
     state_dir: Annotated[
         Path | None, typer.Option(help="Keep state here. Default: nothing is kept.")
     ] = None,
+    iam: Annotated[
+        Mode, typer.Option(help="What roles may not do: deny it, only record it, or nothing.")
+    ] = Mode.LOG,
 ) -> None:
     """Run the local cloud in this terminal until Ctrl-C."""
     import logging
@@ -73,7 +79,7 @@ def start(
         )
         for noisy in ("botocore", "urllib3", "uvicorn.error", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        run(port, speed, state_dir)
+        run(port, speed, state_dir, iam)
 
 
 @app.command()

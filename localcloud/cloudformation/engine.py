@@ -290,7 +290,8 @@ class StackEngine:
         return Renderer(template, pseudo | typed, lookup)
 
     def _call(self, stack: Stack, logical_id: str) -> Call:
-        return Call(self._cloud, scope_of_arn(stack.id), stack.name, logical_id)
+        scope = scope_of_arn(stack.id)
+        return Call(self._cloud, scope, stack.name, logical_id, stack.role_arn or "")
 
     def _event(
         self, stack: Stack, resource: StackResource, status: str, reason: str | None = None

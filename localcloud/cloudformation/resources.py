@@ -44,9 +44,10 @@ class Call:
     scope: Scope
     stack_name: str
     logical_id: str
+    role_arn: str = ""
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an API.
+        """Call an API as the stack's role, or the account where it has none.
 
         Raises:
             ResourceFailed: the API refused, with its text.
@@ -54,7 +55,11 @@ class Call:
         shape = input_shape(service, operation)
         try:
             return await self.cloud.api(
-                self.scope, service, operation, **coerced(shape, parameters)
+                self.scope,
+                service,
+                operation,
+                principal=self.role_arn,
+                **coerced(shape, parameters),
             )
         except Exception as error:
             raise ResourceFailed(str(error)) from error

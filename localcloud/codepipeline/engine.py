@@ -258,6 +258,7 @@ class PipelineEngine:
                 configuration=run.configuration,
                 save=lambda: self._save(execution),
             )
+            await context.assume_role()
             outcome = await PROVIDERS[kind["category"], kind["provider"]](context)
         except VariableError as error:
             self._failed(run, "InvalidVariable", str(error))

@@ -39,6 +39,7 @@ class Function:
     scope: Scope
     name: str
     arn: str
+    role_arn: str
     handler: str
     runtime: str
     timeout_seconds: int
@@ -51,8 +52,11 @@ class Function:
 class Environment:
     """A process that runs one function, one event at a time."""
 
-    def __init__(self, function: Function, directory: Path, endpoint_url: str) -> None:
+    def __init__(
+        self, function: Function, directory: Path, endpoint_url: str, access_key: str
+    ) -> None:
         self.function = function
+        self._access_key = access_key
         self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
         self._directory = directory
         self._endpoint_url = endpoint_url
@@ -87,8 +91,9 @@ class Environment:
                 "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
                 "AWS_REGION": function.scope.region,
                 "AWS_DEFAULT_REGION": function.scope.region,
-                "AWS_ACCESS_KEY_ID": function.scope.account,
+                "AWS_ACCESS_KEY_ID": self._access_key,
                 "AWS_SECRET_ACCESS_KEY": "localcloud",
+                "AWS_SESSION_TOKEN": "localcloud",
                 "AWS_ENDPOINT_URL": self._endpoint_url,
                 "LAMBDA_TASK_ROOT": str(self._directory),
                 "_HANDLER": function.handler,

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from localcloud.clock import monotonic, wall_sleep, wall_time
 from localcloud.cloud import Cloud
 from localcloud.errors import AwsError
+from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
 from localcloud.passive import backend
@@ -72,12 +73,16 @@ class LambdaService:
             headers["x-amz-log-result"] = base64.b64encode(tail.encode()[-4096:]).decode()
         return Response(200, headers, outcome.payload)
 
-    async def invoke(self, scope: Scope, name: str, event: dict[str, Any]) -> Outcome:
-        """Invoke a function from another service and wait for its answer.
+    async def invoke(
+        self, scope: Scope, name: str, event: dict[str, Any], principal: str = ""
+    ) -> Outcome:
+        """Invoke a function from another service, as a role of it, and wait for its answer.
 
         Raises:
-            AwsError: there is no such function.
+            AwsError: there is no such function, or the role may not invoke it.
         """
+        wanted = permissions("lambda", "Invoke", {"FunctionName": name}, scope)
+        await self._cloud.iam.authorise(principal, wanted)
         function, code = await self._find(scope, name)
         outcome, _ = await self._invoke(function, code, json.dumps(event).encode())
         return outcome
@@ -110,7 +115,7 @@ class LambdaService:
 
         def say(line: str) -> None:
             lines.append(line)
-            self._cloud.logs.write(function.scope, function.log_group, environment.log_stream, line)
+            self._say(function, environment, line)
 
         say(f"START RequestId: {request_id} Version: $LATEST")
         began = monotonic()
@@ -137,15 +142,17 @@ class LambdaService:
                 return environment
             self._cloud.spawn(f"stop {function.name}", environment.stop())
         directory = self._cloud.directory / "lambda" / uuid.uuid4().hex
-        environment = Environment(function, directory, self._cloud.endpoint_url)
+        access_key = self._cloud.iam.keys.issue(function.role_arn, function.name)
+        environment = Environment(function, directory, self._cloud.endpoint_url, access_key)
         await environment.start(
-            self._cloud.runner,
-            code,
-            lambda line: self._cloud.logs.write(
-                function.scope, function.log_group, environment.log_stream, line
-            ),
+            self._cloud.runner, code, lambda line: self._say(function, environment, line)
         )
         return environment
+
+    def _say(self, function: Function, environment: Environment, line: str) -> None:
+        self._cloud.logs.write(
+            function.scope, function.log_group, environment.log_stream, line, function.role_arn
+        )
 
     async def reap(self) -> None:
         """For ever: stop environments that have been idle too long."""
@@ -175,12 +182,16 @@ def _read_function(scope: Scope, name: str) -> tuple[Function, bytes] | None:
         return None
     code = bytes(kept.code_bytes)
     environment = dict(getattr(kept, "environment_vars", None) or {})
-    settings = f"{kept.handler}|{kept.timeout}|{kept.memory_size}|{sorted(environment.items())}"
+    settings = (
+        f"{kept.handler}|{kept.timeout}|{kept.memory_size}|{kept.role}|"
+        f"{sorted(environment.items())}"
+    )
     logging_config = getattr(kept, "logging_config", None) or {}
     function = Function(
         scope=scope,
         name=name,
         arn=kept.function_arn,
+        role_arn=kept.role,
         handler=kept.handler,
         runtime=kept.run_time,
         timeout_seconds=int(kept.timeout),

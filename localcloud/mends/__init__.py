@@ -12,11 +12,15 @@ from typing import Any
 # (rule ARN, targets of the rule, event): an EventBridge rule has matched.
 EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
 
+# (access key, role ARN, session name): a role was assumed.
+RoleListener = Callable[[str, str, str], None]
 
-def apply(on_event: EventListener) -> None:
+
+def apply(on_event: EventListener, on_role: RoleListener) -> None:
     """Mend moto; call it in moto's thread, once it is imported."""
-    from localcloud.mends import budgets, cloudwatch, codebuild, codecommit, events, logs, s3
+    from localcloud.mends import budgets, cloudwatch, codebuild, codecommit, events, logs, s3, sts
 
     events.mend(on_event)
+    sts.mend(on_role)
     for module in (s3, logs, cloudwatch, codecommit, codebuild, budgets):
         module.mend()

@@ -28,7 +28,7 @@ from localcloud.images import Image
 from localcloud.routing import Scope, scope_of_arn
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
-from localcloud.sagemaker.training import TrainingFailed, resolve_image
+from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -53,6 +53,7 @@ class Fleet:
     image: Image
     base_dir: Path
     environment: dict[str, str]
+    role_arn: str
     instances: list[Instance] = field(default_factory=list)
 
 
@@ -249,17 +250,18 @@ class HostingEngine:
         if model is None:
             raise HostingFailed(f"the model {model_name} no longer exists")
         container = model.request.get("PrimaryContainer") or model.request["Containers"][0]
+        role = model.request.get("ExecutionRoleArn", "")
         base_dir = self._cloud.directory / "models" / f"{scope.region}-{model_name}"
         try:
-            image = await resolve_image(self._cloud, container["Image"])
+            image = await resolve_image(self._cloud, container["Image"], role)
             await asyncio.to_thread(
-                self._extract, scope, container.get("ModelDataUrl"), base_dir / "model"
+                self._extract, scope, role, container.get("ModelDataUrl"), base_dir / "model"
             )
         except TrainingFailed as error:
             raise HostingFailed(str(error)) from None
-        return Fleet(variant, image, base_dir, dict(container.get("Environment", {})))
+        return Fleet(variant, image, base_dir, dict(container.get("Environment", {})), role)
 
-    def _extract(self, scope: Scope, url: str | None, target: Path) -> None:
+    def _extract(self, scope: Scope, role_arn: str, url: str | None, target: Path) -> None:
         """Download and unpack model.tar.gz once (blocking)."""
         if target.exists():
             return
@@ -268,7 +270,7 @@ class HostingEngine:
         staging.mkdir(parents=True)
         if url:
             bucket, _, key = url.removeprefix("s3://").partition("/")
-            s3 = self._cloud.client("s3", scope)
+            s3 = self._cloud.client("s3", scope, role_arn)
             try:
                 body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
                 with tarfile.open(fileobj=io.BytesIO(body)) as archive:
@@ -306,7 +308,11 @@ class HostingEngine:
                 fleet.environment,
                 fleet.base_dir,
                 lambda line: self._cloud.logs.write(
-                    scope, group, f"{fleet.variant.name}/i-{number[0]:017x}", line
+                    scope,
+                    group,
+                    f"{fleet.variant.name}/i-{number[0]:017x}",
+                    line,
+                    fleet.role_arn,
                 ),
             )
             number[0] = instance.number
@@ -315,4 +321,5 @@ class HostingEngine:
             except InstanceFailed:
                 await instance.retire()
                 raise
+        await publish_metrics(self._cloud, fleet.role_arn, "/aws/sagemaker/Endpoints")
         fleet.instances.append(instance)

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
+from localcloud.errors import AccessDenied
+from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.images import Image, ImageError, parse_reference
 from localcloud.routing import Scope, scope_of_arn
 from localcloud.runner import Child
@@ -86,9 +88,8 @@ class TrainingEngine:
     async def _steps(self, job: TrainingJob, base: Path) -> None:
         scope = scope_of_arn(job.arn)
         shutil.rmtree(base, ignore_errors=True)
-        image = await resolve_image(
-            self._cloud, job.request["AlgorithmSpecification"]["TrainingImage"]
-        )
+        role, uri = job.request["RoleArn"], job.request["AlgorithmSpecification"]["TrainingImage"]
+        image = await resolve_image(self._cloud, uri, role)
         self._secondary(job, "Downloading", "Downloading input data")
         await asyncio.to_thread(self._prepare, scope, job, base)
         if not self._is_stopping(job):
@@ -104,6 +105,8 @@ class TrainingEngine:
                 job.secondary("Stopped", "Training job stopped", now)
             self._jobs.put(job.arn, job)
             return
+        if job.metrics:
+            await publish_metrics(self._cloud, role, LOG_GROUP)
         self._secondary(job, "Uploading", "Uploading generated training model")
         artifacts = await asyncio.to_thread(self._upload, scope, job, base)
         await self._cloud.logs.flush()
@@ -157,13 +160,13 @@ class TrainingEngine:
         for name, document in configuration.items():
             (base / "input/config" / f"{name}.json").write_text(json.dumps(document))
         for channel in channels:
-            self._download(scope, channel, base / "input/data" / channel["ChannelName"])
+            s3 = self._cloud.client("s3", scope, request["RoleArn"])
+            self._download(s3, channel, base / "input/data" / channel["ChannelName"])
 
-    def _download(self, scope: Scope, channel: dict[str, Any], target: Path) -> None:
+    def _download(self, s3: Any, channel: dict[str, Any], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        s3 = self._cloud.client("s3", scope)
         found = False
         try:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -178,7 +181,10 @@ class TrainingEngine:
                     if not path.is_relative_to(target.resolve()):
                         raise TrainingFailed(f"ClientError: the key '{key}' leaves its channel")
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    s3.download_file(bucket, key, str(path))
+                    # Not download_file: it asks by HEAD first, whose refusal has no text.
+                    body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                    with path.open("wb") as file:
+                        shutil.copyfileobj(body, file)
                     found = True
         except s3.exceptions.ClientError as error:
             raise TrainingFailed(
@@ -201,7 +207,7 @@ class TrainingEngine:
         last_lines: list[str] = []
 
         def sink(line: str) -> None:
-            self._cloud.logs.write(scope, LOG_GROUP, stream, line)
+            self._cloud.logs.write(scope, LOG_GROUP, stream, line, job.request["RoleArn"])
             last_lines.append(line)
             del last_lines[:-20]
             for name, pattern in patterns:
@@ -250,7 +256,7 @@ class TrainingEngine:
     def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
         """Upload model.tar.gz, and output.tar.gz when there is any; return the model's URI."""
         output = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        s3 = self._cloud.client("s3", scope)
+        s3 = self._cloud.client("s3", scope, job.request["RoleArn"])
         model_uri = f"{output}/{job.name}/output/model.tar.gz"
         for directory, uri in (
             (base / "model", model_uri),
@@ -272,18 +278,32 @@ class TrainingEngine:
         return model_uri
 
 
-async def resolve_image(cloud: Cloud, uri: str) -> Image:
+async def publish_metrics(cloud: Cloud, role_arn: str, namespace: str) -> None:
+    """Hold against its role what a container publishes; without metrics all else goes on.
+
+    Differs: the metrics themselves are in DescribeTrainingJob, and instances have none.
+    """
+    try:
+        await cloud.iam.authorise(role_arn, metrics_in(namespace))
+    except AccessDenied as error:
+        log.warning("metrics are lost: %s", error.message)
+
+
+async def resolve_image(cloud: Cloud, uri: str, role_arn: str) -> Image:
     """Return the image on disk that a URI means, by asking ECR for its digest.
 
     Raises:
-        TrainingFailed: ECR has no such image, or its content was never pushed here.
+        TrainingFailed: ECR has no such image, its content was never pushed here, or the role may
+            not pull it.
     """
     try:
         reference = parse_reference(uri)
+        registry = Scope(reference.account, reference.region)
+        await cloud.iam.authorise(role_arn, pull_of_image(registry, reference.repository))
         digest = reference.digest
         if digest is None:
             answer = await cloud.api(
-                Scope(reference.account, reference.region),
+                registry,
                 "ecr",
                 "describe_images",
                 repositoryName=reference.repository,
@@ -291,6 +311,8 @@ async def resolve_image(cloud: Cloud, uri: str) -> Image:
             )
             digest = answer["imageDetails"][0]["imageDigest"]
         return cloud.images.get(str(digest))
+    except AccessDenied as error:
+        raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error.message}") from None
     except ImageError as error:
         raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error}") from None
     except Exception as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,25 @@ class Lab:
         return str(sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"])
 
 
+def deployed(cloud: TestCloud, prd: Sequence[str] = ()) -> Lab:
+    """Deploy the lab to a cloud: both stacks, then the model's image.
+
+    Args:
+        cloud: where.
+        prd: options of production's `up`.
+    """
+    localcloud(cloud.url, "up", "prd", *prd)
+    localcloud(cloud.url, "up", "dev")
+    localcloud(
+        cloud.url,
+        *("image", "push", "model", "--repository", "iris-model"),
+        *("--release", "/mlops/iris-model/image"),
+    )
+    status, body = cloud.get("/_localcloud/stacks/dev")
+    assert status == 200
+    return Lab(cloud, json.loads(body)["outputs"])
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud of its own with both stacks and the model's image."""
@@ -115,18 +135,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.skip("the lab is deployed to a local cloud of its own")
     log = tmp_path_factory.mktemp("lab") / "localcloud.log"
     with local_cloud(speed=60.0, log=log) as cloud:
-        localcloud(cloud.url, "up", "prd")
-        localcloud(cloud.url, "up", "dev")
-        localcloud(
-            cloud.url,
-            *("image", "push", "model", "--repository", "iris-model"),
-            *("--release", "/mlops/iris-model/image"),
-        )
-        import json
-
-        status, body = cloud.get("/_localcloud/stacks/dev")
-        assert status == 200
-        yield Lab(cloud, json.loads(body)["outputs"])
+        yield deployed(cloud)
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
 

@@ -58,7 +58,11 @@ async def approve(context: ActionContext) -> ActionOutcome:
 
 
 async def _notify(context: ActionContext, minutes: int) -> None:
-    """Publish AWS's approval message; a topic that is gone does not stop the approval."""
+    """Publish AWS's approval message; a topic that is gone does not stop the approval.
+
+    Raises:
+        ActionFailed: the action's role may not publish.
+    """
     run = context.run
     stage = context.execution.stage_declaration["name"]
     message = {
@@ -74,8 +78,7 @@ async def _notify(context: ActionContext, minutes: int) -> None:
         },
     }
     try:
-        await context.cloud.api(
-            context.scope,
+        await context.api(
             "sns",
             "publish",
             TopicArn=context.configuration["NotificationArn"],
@@ -84,4 +87,6 @@ async def _notify(context: ActionContext, minutes: int) -> None:
             Message=json.dumps(message),
         )
     except Exception as error:
+        if "AccessDenied" in str(error):
+            raise ActionFailed("PermissionError", str(error)) from error
         log.warning("could not publish the approval of %s: %s", run.name, error)

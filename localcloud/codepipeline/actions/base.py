@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
 from localcloud.codepipeline.variables import VariableError
+from localcloud.errors import AccessDenied
+from localcloud.iam.actions import permissions
 from localcloud.routing import Scope
 
 if TYPE_CHECKING:
@@ -83,6 +85,31 @@ class ActionContext:
     save: Callable[[], None]
 
     @property
+    def role_arn(self) -> str:
+        """Return the role that this action acts as: its own, else the pipeline's."""
+        return str(self.declaration.get("roleArn") or self.execution.declaration["roleArn"])
+
+    async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call an AWS API as the action's role."""
+        return await self.cloud.api(
+            self.scope, service, operation, principal=self.role_arn, **parameters
+        )
+
+    async def assume_role(self) -> None:
+        """Take the action's own role, when it has one, as the pipeline's.
+
+        Raises:
+            ActionFailed: the pipeline's role may not.
+        """
+        if "roleArn" not in self.declaration:
+            return
+        wanted = permissions("sts", "AssumeRole", {"RoleArn": self.role_arn}, self.scope)
+        try:
+            await self.cloud.iam.authorise(self.execution.declaration["roleArn"], wanted)
+        except AccessDenied as error:
+            raise ActionFailed("PermissionError", error.message) from None
+
+    @property
     def artifact_store(self) -> dict[str, Any]:
         """Return the artifact store's declaration."""
         store: dict[str, Any] | None = self.execution.declaration.get("artifactStore")
@@ -123,9 +150,7 @@ class ActionContext:
                 "ConfigurationError", f"there is no artifact {name}; there are: {known}"
             )
         try:
-            answer = await self.cloud.api(
-                self.scope, "s3", "get_object", Bucket=artifact.bucket, Key=artifact.key
-            )
+            answer = await self.api("s3", "get_object", Bucket=artifact.bucket, Key=artifact.key)
             return await asyncio.to_thread(answer["Body"].read)
         except Exception as error:
             raise ActionFailed(

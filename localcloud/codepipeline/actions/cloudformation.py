@@ -105,7 +105,7 @@ async def _request(context: ActionContext, name: str) -> dict[str, Any]:
 
 async def _call(context: ActionContext, operation: str, **parameters: Any) -> dict[str, Any]:
     try:
-        return await context.cloud.api(context.scope, "cloudformation", operation, **parameters)
+        return await context.api("cloudformation", operation, **parameters)
     except Exception as error:
         raise ActionFailed("JobFailed", str(error)) from error
 

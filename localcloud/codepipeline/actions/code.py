@@ -57,8 +57,7 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
     for output in context.declaration.get("outputArtifacts", []):
         location = context.output_location(output["name"])
         location.revision, location.revision_summary = commit.id, outcome.summary
-        await context.cloud.api(
-            context.scope,
+        await context.api(
             "s3",
             "put_object",
             Bucket=location.bucket,

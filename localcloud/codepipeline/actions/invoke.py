@@ -22,7 +22,7 @@ from localcloud.codepipeline.actions.base import (
     JobResult,
 )
 from localcloud.codepipeline.model import Artifact
-from localcloud.errors import AwsError
+from localcloud.errors import AccessDenied, AwsError
 
 _CONTINUATION_CLOCK_SECONDS = 15.0
 _ANSWER_CLOCK_SECONDS = 20 * 60.0
@@ -66,10 +66,15 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
     try:
         try:
             outcome = await context.functions.invoke(
-                context.scope, name.split(":function:")[-1], {"CodePipeline.job": job}
+                context.scope,
+                name.split(":function:")[-1],
+                {"CodePipeline.job": job},
+                context.role_arn,
             )
         except AwsError as error:
-            raise ActionFailed("ConfigurationError", error.message) from None
+            denied = isinstance(error, AccessDenied)
+            code = "PermissionError" if denied else "ConfigurationError"
+            raise ActionFailed(code, error.message) from None
         if not answer.done() and outcome.function_error is not None:
             reason = outcome.payload.decode("utf-8", "replace")[:2000]
             raise ActionFailed(
@@ -107,7 +112,7 @@ def _job(
         "inputArtifacts": [_artifact(key, value) for key, value in inputs.items()],
         "outputArtifacts": [_artifact(key, value) for key, value in outputs.items()],
         "artifactCredentials": {
-            "accessKeyId": context.scope.account,
+            "accessKeyId": context.cloud.iam.keys.issue(context.role_arn),
             "secretAccessKey": "localcloud",
             "sessionToken": "localcloud",
         },

@@ -21,20 +21,20 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
     for revision in context.execution.source_revisions:
         if revision.get("actionName") == context.run.name:
             wanted["VersionId"] = revision["revisionValue"]
+    if (await _call(context, "get_bucket_versioning", Bucket=bucket)).get("Status") != "Enabled":
+        raise ActionFailed(
+            "ConfigurationError",
+            f"The bucket '{bucket}' is not versioned; an S3 source needs versioning enabled.",
+        )
     try:
-        head = await context.cloud.api(context.scope, "s3", "head_object", **wanted)
+        head = await context.api("s3", "head_object", **wanted)
     except Exception as error:
         raise ActionFailed(
             "ConfigurationError",
             f"The object with key '{key}' does not exist in the bucket '{bucket}', or the "
             f"pipeline's role may not read it. ({error})",
         ) from error
-    version = head.get("VersionId")
-    if not version or version == "null":
-        raise ActionFailed(
-            "ConfigurationError",
-            f"The bucket '{bucket}' is not versioned; an S3 source needs versioning enabled.",
-        )
+    version = head["VersionId"]
     outcome = ActionOutcome(
         summary=f"Amazon S3 version id: {version}",
         variables={
@@ -48,9 +48,8 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
         location = context.output_location(output["name"])
         location.revision = version
         location.revision_summary = outcome.summary
-        await context.cloud.api(
-            context.scope,
-            "s3",
+        await _call(
+            context,
             "copy_object",
             Bucket=location.bucket,
             Key=location.key,
@@ -58,3 +57,10 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
         )
         outcome.artifacts[output["name"]] = location
     return outcome
+
+
+async def _call(context: ActionContext, operation: str, **parameters: Any) -> dict[str, Any]:
+    try:
+        return await context.api("s3", operation, **parameters)
+    except Exception as error:
+        raise ActionFailed("PermissionError", f"Amazon S3 refused: {error}") from error

@@ -1,0 +1,383 @@
+"""Which permissions an operation needs. Pure: an operation and its parameters in, permissions out.
+
+Owns the table from operations to IAM actions and resources. Must not: know who calls, or what
+policies say. Most operations are `service:Operation` on one resource; what differs is a function.
+
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
+Differs: an operation without a row needs its action on some resource, whichever; of a statement's
+condition keys only those are known that are named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.routing import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One thing that the caller must be allowed.
+
+    Attributes:
+        action: `service:Operation`.
+        resource: an ARN, `*` where AWS has no resource level, None where it is not known.
+        context: the condition keys that the request carries, with their values.
+    """
+
+    action: str
+    resource: str | None
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+Parameters = Mapping[str, Any]
+_Rule = Callable[[Scope, Parameters], list[Permission]]
+
+# What IAM calls a service where botocore calls it otherwise.
+_PREFIX = {"sagemaker-runtime": "sagemaker"}
+SAGEMAKER, CLOUDFORMATION = "sagemaker.amazonaws.com", "cloudformation.amazonaws.com"
+
+# Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
+_RESOURCES: dict[str, tuple[str, ...]] = {
+    "application-autoscaling:DeleteScheduledAction": ("scalable-target/*",),
+    "application-autoscaling:ListTagsForResource": ("{ResourceARN}",),
+    "application-autoscaling:PutScheduledAction": ("scalable-target/*",),
+    "application-autoscaling:DescribeScalableTargets": ("*",),
+    "application-autoscaling:DescribeScalingActivities": ("*",),
+    "application-autoscaling:DescribeScalingPolicies": ("*",),
+    "application-autoscaling:DescribeScheduledActions": ("*",),
+    "cloudwatch:DescribeAlarms": ("alarm:*",),
+    "cloudwatch:PutMetricAlarm": ("alarm:{AlarmName}",),
+    "codepipeline:GetPipelineExecution": ("{pipelineName}",),
+    "codepipeline:GetPipelineState": ("{name}",),
+    "codepipeline:PutJobFailureResult": ("*",),
+    "codepipeline:PutJobSuccessResult": ("*",),
+    "codepipeline:StartPipelineExecution": ("{name}",),
+    "ecr:DescribeImages": ("repository/{repositoryName}",),
+    "ecr:GetAuthorizationToken": ("*",),
+    "ecr:PutImage": ("repository/{repositoryName}",),
+    "events:PutEvents": ("*",),
+    "kms:Decrypt": ("{KeyId}",),
+    "kms:GenerateDataKey": ("{KeyId}",),
+    "logs:CreateLogGroup": ("log-group:{logGroupName}",),
+    "logs:CreateLogStream": ("log-group:{logGroupName}:log-stream:{logStreamName}",),
+    "logs:DeleteLogGroup": ("log-group:{logGroupName}",),
+    "logs:DescribeLogStreams": ("log-group:{logGroupName}",),
+    "logs:PutLogEvents": ("log-group:{logGroupName}:log-stream:{logStreamName}",),
+    "logs:PutRetentionPolicy": ("log-group:{logGroupName}",),
+    "sagemaker:AddTags": ("{ResourceArn}",),
+    "sagemaker:CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "sagemaker:CreateEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:CreateModel": ("model/{ModelName}",),
+    "sagemaker:CreateTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:DeleteEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:DeleteEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:DeleteModel": ("model/{ModelName}",),
+    "sagemaker:DeleteTags": ("{ResourceArn}",),
+    "sagemaker:DescribeEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:DescribeEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:DescribeModel": ("model/{ModelName}",),
+    "sagemaker:DescribeTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:ListTags": ("{ResourceArn}",),
+    "sagemaker:StopTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "sagemaker:UpdateEndpointWeightsAndCapacities": ("endpoint/{EndpointName}",),
+    "sns:CreateTopic": ("{Name}",),
+    "sns:DeleteTopic": ("{TopicArn}",),
+    "sns:Publish": ("{TopicArn}",),
+    "sts:AssumeRole": ("{RoleArn}",),
+    "sts:GetCallerIdentity": (),
+}
+
+
+def permissions(
+    service: str, operation: str, parameters: Parameters, scope: Scope
+) -> list[Permission]:
+    """Return what a caller of an operation must be allowed, all of it.
+
+    Args:
+        service: botocore's name of it.
+        operation: as the model has it; for S3 see `requests.py`.
+        parameters: by their names in the model.
+        scope: account and region that are called.
+    """
+    prefix = _PREFIX.get(service, service)
+    name = f"{prefix}:{operation}"
+    if name in _RULES:
+        return _RULES[name](scope, parameters)
+    found = _plain(name, scope, parameters)
+    if prefix == "sagemaker":
+        found += _handed_over(parameters, SAGEMAKER, "RoleArn", "ExecutionRoleArn")
+        if parameters.get("Tags") and operation.startswith("Create"):
+            found.append(Permission("sagemaker:AddTags", found[0].resource))
+        found += _rollback_alarms(scope, parameters)
+    return found
+
+
+def use_of_key(
+    action: str, key_arn: str, aliases: tuple[str, ...], service: str, scope: Scope
+) -> Permission:
+    """Return what using a KMS key through another service needs.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+
+    Args:
+        action: `kms:Decrypt` or `kms:GenerateDataKey`.
+        key_arn: the key.
+        aliases: all of its aliases, as `alias/NAME`.
+        service: `s3` or `sns`.
+        scope: where that service is called.
+    """
+    via = f"{service}.{scope.region}.amazonaws.com"
+    return Permission(action, key_arn, {"kms:ViaService": (via,), "kms:ResourceAliases": aliases})
+
+
+def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
+    """Return what a SageMaker container needs to pull its image.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+    """
+    arn = registry.arn("ecr", f"repository/{repository}")
+    names = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+    return [
+        Permission("ecr:GetAuthorizationToken", "*"),
+        *(Permission(f"ecr:{name}", arn) for name in names),
+    ]
+
+
+def writing_logs(
+    scope: Scope, group: str, stream: str, new_group: bool, new_stream: bool
+) -> list[Permission]:
+    """Return what writing lines to a log stream needs; SageMaker looks for the stream first."""
+    operations = ["PutLogEvents"]
+    if new_stream:
+        looks = group.startswith("/aws/sagemaker/")
+        operations = [*["DescribeLogStreams"] * looks, "CreateLogStream", *operations]
+    if new_group:
+        operations = ["CreateLogGroup", *operations]
+    where = {"logGroupName": group, "logStreamName": stream}
+    return [p for name in operations for p in permissions("logs", name, where, scope)]
+
+
+def metrics_in(namespace: str) -> list[Permission]:
+    """Return what publishing metrics in a namespace needs."""
+    return [Permission("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": (namespace,)})]
+
+
+def _plain(name: str, scope: Scope, parameters: Parameters) -> list[Permission]:
+    if name not in _RESOURCES:
+        return [Permission(name, None)]
+    return [Permission(name, _arn(name, r, scope, parameters)) for r in _RESOURCES[name]]
+
+
+def _arn(name: str, template: str, scope: Scope, parameters: Parameters) -> str | None:
+    if template == "*":
+        return template
+    service = name.partition(":")[0]
+    try:
+        text = template.format_map(parameters)
+    except KeyError:
+        return None
+    if text.startswith("arn:"):
+        return text
+    # SageMaker's ARNs are in lower case, whatever the name is.
+    return scope.arn(service, text.lower() if service == "sagemaker" else text)
+
+
+def _rollback_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:
+    """Return what looking at the alarms needs that bring a deployment back.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+    """
+    rollback = (parameters.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    return [
+        Permission(
+            "cloudwatch:DescribeAlarms", scope.arn("cloudwatch", f"alarm:{alarm['AlarmName']}")
+        )
+        for alarm in rollback.get("Alarms", [])
+    ]
+
+
+def _handed_over(parameters: Parameters, service: str, *names: str) -> list[Permission]:
+    """Return iam:PassRole for each role that the parameters hand to a service."""
+    return [
+        Permission("iam:PassRole", parameters[name], {"iam:PassedToService": (service,)})
+        for name in names
+        if parameters.get(name)
+    ]
+
+
+def _lambda(name: str) -> _Rule:
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        function = str(parameters.get("FunctionName", "*"))
+        whole = function.startswith("arn:")
+        return [
+            Permission(name, function if whole else scope.arn("lambda", f"function:{function}"))
+        ]
+
+    return rule
+
+
+def _stack(name: str) -> _Rule:
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        stack = parameters.get("StackName")
+        if stack is None:
+            return [Permission(name, "*")]
+        whole = str(stack).startswith("arn:")
+        arn = str(stack) if whole else scope.arn("cloudformation", f"stack/{stack}/*")
+        return [Permission(name, arn), *_handed_over(parameters, CLOUDFORMATION, "RoleARN")]
+
+    return rule
+
+
+def _parameter(name: str) -> _Rule:
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        path = str(parameters.get("Name", "*")).lstrip("/")
+        return [Permission(name, scope.arn("ssm", f"parameter/{path}"))]
+
+    return rule
+
+
+def _scaling(operation: str) -> _Rule:
+    """Scale through Application Auto Scaling: what it needs, and what it does as its caller.
+
+    Source: https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+    Differs: iam:CreateServiceLinkedRole is not asked for, since the role is always there.
+    """
+
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        target = scope.arn("application-autoscaling", "scalable-target/*")
+        found = [Permission(f"application-autoscaling:{operation}", target)]
+        kind, _, rest = str(parameters.get("ResourceId", "")).partition("/")
+        if operation == "RegisterScalableTarget":
+            if parameters.get("Tags"):
+                found.append(Permission("application-autoscaling:TagResource", target))
+            if parameters.get("ServiceNamespace") == "sagemaker" and kind == "endpoint":
+                endpoint = {"EndpointName": rest.partition("/")[0], "EndpointConfigName": "*"}
+                for name in (
+                    "DescribeEndpoint",
+                    "DescribeEndpointConfig",
+                    "UpdateEndpointWeightsAndCapacities",
+                ):
+                    found += permissions("sagemaker", name, endpoint, scope)
+        elif operation == "PutScalingPolicy":
+            if parameters.get("PolicyType") == "TargetTrackingScaling":
+                found += _tracking_alarms(scope, parameters, "DescribeAlarms", "PutMetricAlarm")
+        else:
+            found += _tracking_alarms(scope, parameters, "DeleteAlarms")
+        return found
+
+    return rule
+
+
+def _tracking_alarms(scope: Scope, parameters: Parameters, *operations: str) -> list[Permission]:
+    arn = scope.arn("cloudwatch", f"alarm:TargetTracking-{parameters.get('ResourceId')}-*")
+    return [Permission(f"cloudwatch:{operation}", arn) for operation in operations]
+
+
+def _delete_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:
+    return [
+        Permission("cloudwatch:DeleteAlarms", scope.arn("cloudwatch", f"alarm:{name}"))
+        for name in parameters.get("AlarmNames", [])
+    ]
+
+
+def _publish_metrics(scope: Scope, parameters: Parameters) -> list[Permission]:
+    del scope
+    return metrics_in(str(parameters.get("Namespace", "")))
+
+
+def _objects(*actions: str) -> _Rule:
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        del scope
+        arn = f"arn:aws:s3:::{parameters['Bucket']}"
+        if "Key" in parameters:
+            arn += f"/{parameters['Key']}"
+        return [Permission(f"s3:{action}", arn) for action in actions]
+
+    return rule
+
+
+def _versioned(action: str) -> _Rule:
+    """Return the rule of an action on an object, which has another name when it is on a version.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    """
+
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        versioned = action.replace("Object", "ObjectVersion")
+        name = versioned if parameters.get("VersionId") else action
+        return _objects(name)(scope, parameters)
+
+    return rule
+
+
+def _copy_object(scope: Scope, parameters: Parameters) -> list[Permission]:
+    source = _versioned("GetObject")(scope, parameters["CopySource"])
+    return [*source, *_put_object(scope, parameters)]
+
+
+def _put_object(scope: Scope, parameters: Parameters) -> list[Permission]:
+    tagged = ("PutObjectTagging",) if parameters.get("Tagging") else ()
+    return _objects("PutObject", *tagged)(scope, parameters)
+
+
+_RULES: dict[str, _Rule] = {
+    **{
+        f"cloudformation:{name}": _stack(f"cloudformation:{name}")
+        for name in (
+            "CreateStack",
+            "DeleteStack",
+            "DescribeStackEvents",
+            "DescribeStackResources",
+            "DescribeStacks",
+            "GetTemplate",
+            "UpdateStack",
+        )
+    },
+    **{
+        f"application-autoscaling:{name}": _scaling(name)
+        for name in (
+            "DeleteScalingPolicy",
+            "DeregisterScalableTarget",
+            "PutScalingPolicy",
+            "RegisterScalableTarget",
+        )
+    },
+    "cloudwatch:DeleteAlarms": _delete_alarms,
+    "cloudwatch:PutMetricData": _publish_metrics,
+    "lambda:Invoke": _lambda("lambda:InvokeFunction"),
+    "lambda:GetFunction": _lambda("lambda:GetFunction"),
+    "ssm:GetParameter": _parameter("ssm:GetParameter"),
+    "ssm:PutParameter": _parameter("ssm:PutParameter"),
+    **{
+        f"s3:{operation}": _objects(action)
+        for operation, action in {
+            "CreateBucket": "CreateBucket",
+            "AbortMultipartUpload": "AbortMultipartUpload",
+            "DeleteBucket": "DeleteBucket",
+            "GetBucketAcl": "GetBucketAcl",
+            "GetBucketEncryption": "GetEncryptionConfiguration",
+            "GetBucketLocation": "GetBucketLocation",
+            "GetBucketNotificationConfiguration": "GetBucketNotification",
+            "GetBucketPolicy": "GetBucketPolicy",
+            "GetBucketTagging": "GetBucketTagging",
+            "GetBucketVersioning": "GetBucketVersioning",
+            "HeadBucket": "ListBucket",
+            "ListMultipartUploads": "ListBucketMultipartUploads",
+            "ListObjects": "ListBucket",
+            "ListObjectVersions": "ListBucketVersions",
+        }.items()
+    },
+    "s3:CopyObject": _copy_object,
+    "s3:DeleteObject": _versioned("DeleteObject"),
+    "s3:GetObject": _versioned("GetObject"),
+    "s3:GetObjectAcl": _versioned("GetObjectAcl"),
+    "s3:GetObjectTagging": _versioned("GetObjectTagging"),
+    "s3:ListBuckets": lambda scope, parameters: [Permission("s3:ListAllMyBuckets", "*")],
+    "s3:PutObject": _put_object,
+    "s3:PutObjectTagging": _versioned("PutObjectTagging"),
+}

@@ -1,0 +1,211 @@
+"""What IAM policy documents say of an action on a resource. Pure: documents in, a verdict out.
+
+Owns the evaluation of identity-based policies: Deny wins, then Allow, else nothing is allowed.
+Must not: know roles, calls or where the documents are kept. What it cannot evaluate it refuses by
+name, since a condition that is skipped would allow too much or too little.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_multi-value-conditions.html
+Differs: a resource is matched as one text, not part by part; policy variables are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+# Condition key → the request's values of it.
+Context = Mapping[str, Sequence[str]]
+
+
+class Verdict(StrEnum):
+    """What the policies decide, in the words of IAM's policy simulator."""
+
+    ALLOWED = "allowed"
+    IMPLICIT_DENY = "implicitDeny"
+    EXPLICIT_DENY = "explicitDeny"
+
+
+class PolicyError(ValueError):
+    """A policy document that is malformed, or holds what cannot be evaluated here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator on one key: `ForAnyValue:StringLikeIfExists` taken apart."""
+
+    operator: str
+    quantifier: str
+    if_exists: bool
+    key: str
+    values: tuple[str, ...]
+
+    def holds(self, context: Context) -> bool:
+        """Return whether the request's context satisfies it."""
+        actual = _values_of(context, self.key)
+        if not actual:
+            if self.if_exists or self.quantifier == "ForAllValues":
+                return True
+            # A negated operator holds for a key that the request does not carry.
+            return self.quantifier != "ForAnyValue" and self.operator in _NEGATED
+        matches, negated = _OPERATORS[self.operator], self.operator in _NEGATED
+        holding = [any(matches(w, value) for w in self.values) != negated for value in actual]
+        every = self.quantifier == "ForAllValues" or (negated and not self.quantifier)
+        return all(holding) if every else any(holding)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement.
+
+    Attributes:
+        allow: its effect; False for Deny.
+        actions: patterns; `not_actions` says that they are NotAction's.
+        resources: patterns; `not_resources` says that they are NotResource's.
+    """
+
+    allow: bool
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    not_actions: bool = False
+    not_resources: bool = False
+    conditions: tuple[Condition, ...] = ()
+
+    def matches(self, action: str, resource: str | None, context: Context) -> bool:
+        """Return whether it speaks of this action, resource and context.
+
+        Args:
+            action: `service:Operation`, in any case.
+            resource: an ARN, `*` for an action without a resource level, or None for a resource
+                that is not known: an Allow on any resource matches, a Deny on all of them.
+            context: the request's condition keys.
+        """
+        named = any(wildcard_matches(p.lower(), action.lower()) for p in self.actions)
+        if named == self.not_actions:
+            return False
+        return self.covers(resource) and all(c.holds(context) for c in self.conditions)
+
+    def covers(self, resource: str | None) -> bool:
+        """Return whether it speaks of a resource, or of any when that is not known."""
+        if resource is None:
+            return self.allow or (not self.not_resources and "*" in self.resources)
+        return any(wildcard_matches(p, resource) for p in self.resources) != self.not_resources
+
+
+def parse(document: str | Mapping[str, Any]) -> tuple[Statement, ...]:
+    """Return a policy document's statements.
+
+    Raises:
+        PolicyError: it is malformed or holds an unknown operator or a policy variable.
+    """
+    try:
+        content = json.loads(document) if isinstance(document, str) else document
+        return tuple(_statement(entry) for entry in _listed(content["Statement"]))
+    except PolicyError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise PolicyError(f"the policy document is malformed: {error!r}") from error
+
+
+def evaluate(
+    statements: Iterable[Statement], action: str, resource: str | None, context: Context
+) -> Verdict:
+    """Decide: an explicit deny wins, then an allow; what nothing allows is denied."""
+    verdict = Verdict.IMPLICIT_DENY
+    for statement in statements:
+        if statement.matches(action, resource, context):
+            if not statement.allow:
+                return Verdict.EXPLICIT_DENY
+            verdict = Verdict.ALLOWED
+    return verdict
+
+
+def wildcard_matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern matches all of a text: `*` any characters, `?` exactly one."""
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # A run of stars means one: else a long run takes the expression exponential time.
+    parts = re.split(r"(\*+|\?)", pattern)
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(p[:1], "") or re.escape(p) for p in parts), re.DOTALL)
+
+
+def _arn_matches(pattern: str, text: str) -> bool:
+    wanted, actual = pattern.split(":", 5), text.split(":", 5)
+    return len(wanted) == len(actual) and all(
+        wildcard_matches(p, t) for p, t in zip(wanted, actual, strict=True)
+    )
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": str.__eq__,
+    "StringNotEquals": str.__eq__,
+    "StringLike": wildcard_matches,
+    "ArnEquals": _arn_matches,
+    "ArnLike": _arn_matches,
+    "Bool": lambda wanted, actual: wanted.lower() == actual.lower(),
+}
+_NEGATED = frozenset({"StringNotEquals"})
+_QUANTIFIERS = ("ForAnyValue", "ForAllValues")
+
+
+def _statement(entry: Mapping[str, Any]) -> Statement:
+    effect = entry["Effect"]
+    if effect not in ("Allow", "Deny"):
+        raise PolicyError(f"a statement's Effect is {effect!r}; it must be Allow or Deny")
+    actions, not_actions = _either(entry, "Action")
+    resources, not_resources = _either(entry, "Resource")
+    conditions = tuple(
+        _condition(operator, key, tuple(_texts(values)))
+        for operator, keys in entry.get("Condition", {}).items()
+        for key, values in keys.items()
+    )
+    _refuse_variables((*resources, *(v for c in conditions for v in c.values)))
+    return Statement(effect == "Allow", actions, resources, not_actions, not_resources, conditions)
+
+
+def _either(entry: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], bool]:
+    """Return the values of `Name` or `NotName`, and whether it was the latter."""
+    if (name in entry) == (f"Not{name}" in entry):
+        raise PolicyError(f"a statement must have {name} or Not{name}, and not both")
+    negated = name not in entry
+    return tuple(_texts(entry[f"Not{name}" if negated else name])), negated
+
+
+def _condition(name: str, key: str, values: tuple[str, ...]) -> Condition:
+    quantifier, _, rest = name.rpartition(":")
+    operator = rest.removesuffix("IfExists")
+    if operator not in _OPERATORS or (quantifier and quantifier not in _QUANTIFIERS):
+        raise PolicyError(
+            f"the condition operator {name} is not evaluated here; these are: "
+            f"{', '.join(_OPERATORS)}, with IfExists, ForAnyValue: and ForAllValues:"
+        )
+    return Condition(operator, quantifier, rest != operator, key, values)
+
+
+def _refuse_variables(texts: Iterable[str]) -> None:
+    for text in texts:
+        if "${" in text:
+            raise PolicyError(f"policy variables are not evaluated here: {text}")
+
+
+def _values_of(context: Context, key: str) -> Sequence[str]:
+    # Names of condition keys are not case-sensitive.
+    return next((v for name, v in context.items() if name.lower() == key.lower()), ())
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _texts(value: Any) -> list[str]:
+    # JSON's true is a valid value of Bool.
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in _listed(value)]

@@ -1,0 +1,76 @@
+"""What roles called against what they are granted. Pure: calls and policies in, findings out.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.iam.policy import Statement, parse, wildcard_matches
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReport:
+    """One role's findings.
+
+    Attributes:
+        used: actions that it called and may call.
+        missing: (action, resource) that it called and may not call.
+        unused: granted actions that no call needed; all of them when it never acted.
+    """
+
+    role: str
+    used: list[str]
+    missing: list[tuple[str, str]]
+    unused: list[str]
+
+    @property
+    def acted(self) -> bool:
+        """Return whether it called anything."""
+        return bool(self.used or self.missing)
+
+
+def report(
+    calls: Iterable[Mapping[str, Any]], policies: Mapping[str, list[str | dict[str, Any]]]
+) -> list[RoleReport]:
+    """Compare.
+
+    Args:
+        calls: as `/_localcloud/iam/calls` has them.
+        policies: each role's documents, by its ARN.
+    """
+    kept = list(calls)
+    roles = {*policies, *(call["role"] for call in kept)}
+    return [_of_role(role, kept, policies.get(role, [])) for role in sorted(roles)]
+
+
+def _of_role(
+    role: str, calls: list[Mapping[str, Any]], documents: list[str | dict[str, Any]]
+) -> RoleReport:
+    own = [call for call in calls if call["role"] == role]
+    allowed = [call for call in own if call["allowed"]]
+    granted = [s for document in documents for s in parse(document) if s.allow]
+    return RoleReport(
+        role,
+        used=sorted({call["action"] for call in allowed}),
+        missing=sorted({(c["action"], c["resource"]) for c in own if not c["allowed"]}),
+        unused=sorted(
+            {
+                action
+                for statement in granted
+                for action in statement.actions
+                if not statement.not_actions and not _is_used(action, statement, allowed)
+            }
+        ),
+    )
+
+
+def _is_used(action: str, statement: Statement, calls: list[Mapping[str, Any]]) -> bool:
+    return any(
+        wildcard_matches(action.lower(), call["action"].lower())
+        and statement.covers(None if call["resource"] == "*" else call["resource"])
+        for call in calls
+    )

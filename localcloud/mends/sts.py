@@ -1,0 +1,26 @@
+"""Mends to STS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.mends import RoleListener
+
+
+def mend(tell: RoleListener) -> None:
+    """Apply them; `tell` is called for every role that is assumed."""
+    _mend_assumed_roles(tell)
+
+
+def _mend_assumed_roles(tell: RoleListener) -> None:
+    """AssumeRole's keys act as the role (moto: as the account)."""
+    from moto.sts.models import STSBackend
+
+    original = STSBackend.assume_role
+
+    def assume_role(self: Any, *arguments: Any, **named: Any) -> Any:
+        role = original(self, *arguments, **named)
+        tell(role.access_key_id, role.role_arn, role.session_name)
+        return role
+
+    STSBackend.assume_role = assume_role

@@ -1,0 +1,324 @@
+"""Roles on a cloud that enforces IAM, and on one that only records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.archives import zip_of
+from tests.cloud import (
+    ACCOUNT,
+    REGION,
+    ROOT,
+    TRUST,
+    TestCloud,
+    configured_url,
+    local_cloud,
+    wait_for,
+)
+
+URL = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
+pytestmark = pytest.mark.aws_documented(URL)
+
+FUNCTION = """
+import boto3
+def handler(event, context):
+    print("called")
+    return boto3.client("sts").get_caller_identity()["Account"]
+"""
+
+
+@pytest.fixture(scope="module")
+def enforcing() -> Iterator[TestCloud]:
+    """A local cloud that denies what roles may not do."""
+    if configured_url() is not None:
+        pytest.skip("the mode of another endpoint cannot be set")
+    with local_cloud(iam="enforce") as cloud:
+        yield cloud
+
+
+def role(cloud: TestCloud, name: str, *statements: dict[str, Any]) -> str:
+    """Make a role that may do what the statements say."""
+    iam = cloud.client("iam")
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    if statements:
+        grant(cloud, name, *statements)
+    return arn
+
+
+def grant(cloud: TestCloud, name: str, *statements: dict[str, Any]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    cloud.client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
+
+
+def allow(*actions: str, resource: str = "*", **rest: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **rest}
+
+
+def acting(cloud: TestCloud, arn: str, service: str) -> Any:
+    """Return a client of what AssumeRole gives."""
+    answer = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
+    credentials = answer["Credentials"]
+    return boto3.client(
+        service,
+        endpoint_url=cloud.url,
+        region_name=REGION,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+    )
+
+
+def text(name: str, action: str, resource: str) -> str:
+    return (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{name}/test is not authorized to perform: "
+        f"{action} on resource: {resource} because no identity-based policy allows the {action} "
+        "action"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "action", "resource", "code", "status"),
+    [
+        (
+            "ssm",
+            "get_parameter",
+            {"Name": "/a"},
+            "ssm:GetParameter",
+            f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/a",
+            "AccessDeniedException",
+            400,
+        ),
+        (
+            "sagemaker",
+            "describe_endpoint",
+            {"EndpointName": "e"},
+            "sagemaker:DescribeEndpoint",
+            f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/e",
+            "AccessDeniedException",
+            400,
+        ),
+        (
+            "s3",
+            "get_object",
+            {"Bucket": "b", "Key": "k"},
+            "s3:GetObject",
+            "arn:aws:s3:::b/k",
+            "AccessDenied",
+            403,
+        ),
+        (
+            "sns",
+            "publish",
+            {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t", "Message": "m"},
+            "sns:Publish",
+            f"arn:aws:sns:{REGION}:{ACCOUNT}:t",
+            "AccessDenied",
+            403,
+        ),
+        (
+            "lambda",
+            "invoke",
+            {"FunctionName": "f"},
+            "lambda:InvokeFunction",
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f",
+            "AccessDeniedException",
+            403,
+        ),
+    ],
+)
+def test_what_no_policy_allows_is_denied_in_aws_words(
+    enforcing: TestCloud,
+    service: str,
+    operation: str,
+    parameters: dict[str, str],
+    action: str,
+    resource: str,
+    code: str,
+    status: int,
+) -> None:
+    name = f"none-{service}"
+    client = acting(enforcing, role(enforcing, name), service)
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**parameters)
+    error = caught.value.response
+    assert error["Error"]["Code"] == code
+    assert error["Error"]["Message"] == text(name, action, resource)
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_an_explicit_deny_says_so(enforcing: TestCloud) -> None:
+    deny = {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}
+    ssm = acting(enforcing, role(enforcing, "denied", allow("*"), deny), "ssm")
+    with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+        ssm.get_parameter(Name="/a")
+
+
+def test_a_changed_policy_counts_at_once_and_an_attached_one_too(enforcing: TestCloud) -> None:
+    enforcing.client("ssm").put_parameter(Name="/changed", Value="v", Type="String")
+    ssm = acting(enforcing, role(enforcing, "changed", allow("ssm:PutParameter")), "ssm")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ssm.get_parameter(Name="/changed")
+    grant(enforcing, "changed", allow("ssm:GetParameter"))
+    assert ssm.get_parameter(Name="/changed")["Parameter"]["Value"] == "v"
+    iam = enforcing.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow("ssm:PutParameter")]})
+    policy = iam.create_policy(PolicyName="attached", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="changed", PolicyArn=policy)
+    ssm.put_parameter(Name="/changed", Value="w", Type="String", Overwrite=True)
+    iam.detach_role_policy(RoleName="changed", PolicyArn=policy)
+    with pytest.raises(ClientError, match="ssm:PutParameter"):
+        ssm.put_parameter(Name="/changed", Value="x", Type="String", Overwrite=True)
+
+
+def test_a_role_is_handed_over_only_by_who_may_pass_it(enforcing: TestCloud) -> None:
+    passed = role(enforcing, "passed")
+    arn = role(enforcing, "passes", allow("sagemaker:CreateModel"))
+    model = {
+        "ModelName": "m",
+        "ExecutionRoleArn": passed,
+        "PrimaryContainer": {"Image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/r:t"},
+    }
+    sagemaker = acting(enforcing, arn, "sagemaker")
+    with pytest.raises(ClientError, match=f"iam:PassRole on resource: {passed}"):
+        sagemaker.create_model(**model)
+    for service in ("lambda", "sagemaker"):
+        condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+        hand_over = allow("iam:PassRole", resource=passed, Condition=condition)
+        grant(enforcing, "passes", allow("sagemaker:CreateModel"), hand_over)
+        if service == "lambda":
+            with pytest.raises(ClientError, match="iam:PassRole"):
+                sagemaker.create_model(**model)
+    assert sagemaker.create_model(**model)["ModelArn"].endswith(":model/m")
+
+
+def test_an_object_under_a_key_needs_the_key_through_s3(enforcing: TestCloud) -> None:
+    key = enforcing.client("kms").create_key()["KeyMetadata"]["Arn"]
+    enforcing.client("kms").create_alias(AliasName="alias/data", TargetKeyId=key)
+    s3 = enforcing.client("s3")
+    s3.create_bucket(Bucket="under-key")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    s3.put_bucket_encryption(
+        Bucket="under-key",
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
+        },
+    )
+    objects = allow("s3:*")
+    client = acting(enforcing, role(enforcing, "keyed", objects), "s3")
+    with pytest.raises(ClientError, match=f"kms:GenerateDataKey on resource: {key}"):
+        client.put_object(Bucket="under-key", Key="k", Body=b"1")
+    through = {
+        "StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"},
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/data"},
+    }
+    use = allow("kms:GenerateDataKey", resource=key, Condition=through)
+    grant(enforcing, "keyed", objects, use)
+    client.put_object(Bucket="under-key", Key="k", Body=b"1")
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        client.get_object(Bucket="under-key", Key="k")
+
+
+def function(cloud: TestCloud, name: str, role_arn: str) -> Any:
+    """Make a function; return the client to invoke it."""
+    client = cloud.client("lambda")
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=role_arn,
+        Handler="main.handler",
+        Code={"ZipFile": zip_of({"main.py": FUNCTION})},
+    )
+    return client
+
+
+def test_a_function_acts_as_its_role(enforcing: TestCloud) -> None:
+    arn = role(enforcing, "silent")
+    client = function(enforcing, "silent", arn)
+    assert json.loads(client.invoke(FunctionName="silent")["Payload"].read()) == ACCOUNT
+    missing = wait_for(
+        "the lines that it may not write",
+        lambda: [c["action"] for c in calls(enforcing) if c["role"] == arn and not c["allowed"]],
+    )
+    assert missing == ["logs:CreateLogGroup"]
+    groups = enforcing.client("logs").describe_log_groups()["logGroups"]
+    assert "/aws/lambda/silent" not in [group["logGroupName"] for group in groups]
+
+
+def test_a_role_of_another_account_acts_there(enforcing: TestCloud) -> None:
+    arn = "arn:aws:iam::222222222222:role/there"
+    with pytest.raises(ClientError, match="222222222222:parameter/a because no identity-based"):
+        acting(enforcing, arn, "ssm").get_parameter(Name="/a")
+
+
+def calls(cloud: TestCloud) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(cloud.get("/_localcloud/iam/calls")[1])
+    return found
+
+
+def iam_command(cloud: TestCloud, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "localcloud", "iam", "--endpoint-url", cloud.url, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_iam_nothing_is_recorded() -> None:
+    if configured_url() is not None:
+        pytest.skip("the mode of another endpoint cannot be set")
+    with local_cloud(iam="off") as cloud:
+        cloud.client("ssm").put_parameter(Name="/off", Value="v", Type="String")
+        ssm = acting(cloud, role(cloud, "off"), "ssm")
+        assert ssm.get_parameter(Name="/off")["Parameter"]["Value"] == "v"
+        assert calls(cloud) == []
+
+
+def test_by_default_a_call_that_is_not_granted_is_recorded_and_done(cloud: TestCloud) -> None:
+    if not cloud.ours:
+        pytest.skip("the records are this local cloud's")
+    cloud.client("ssm").put_parameter(Name="/recorded", Value="v", Type="String")
+    arn = role(cloud, "recorded", allow("ssm:PutParameter", "ssm:GetParametersByPath"))
+    ssm = acting(cloud, arn, "ssm")
+    ssm.put_parameter(Name="/recorded", Value="w", Type="String", Overwrite=True)
+    for _ in range(2):
+        assert ssm.get_parameter(Name="/recorded")["Parameter"]["Value"] == "w"
+    resource = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/recorded"
+    assert [
+        (c["action"], c["resource"], c["allowed"], c["count"])
+        for c in calls(cloud)
+        if c["role"] == arn
+    ] == [
+        ("ssm:PutParameter", resource, True, 1),
+        ("ssm:GetParameter", resource, False, 2),
+    ]
+    answer = iam_command(cloud, "--json")
+    assert answer.returncode == 2
+    (said,) = [entry for entry in json.loads(answer.stdout) if entry["role"] == arn]
+    assert (said["used"], said["missing"], said["unused"]) == (
+        ["ssm:PutParameter"],
+        [["ssm:GetParameter", resource]],
+        ["ssm:GetParametersByPath"],
+    )
+    lines = [line.split() for line in iam_command(cloud).stdout.splitlines()]
+    assert ["not", "granted", "ssm:GetParameter", "on", resource] in lines
+    assert ["not", "used", "ssm:GetParametersByPath"] in lines
+    request = urllib.request.Request(f"{cloud.url}/_localcloud/iam/calls", method="DELETE")
+    with urllib.request.urlopen(request, timeout=10) as emptied:
+        assert emptied.status == 200
+    assert [c for c in calls(cloud) if c["role"] == arn] == []
+    cloud.client("iam").delete_role_policy(RoleName="recorded", PolicyName="p")
+    cloud.client("iam").delete_role(RoleName="recorded")

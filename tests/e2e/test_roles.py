@@ -1,0 +1,201 @@
+"""Each role of the lab may do what it does, and does what it may: on a cloud that enforces IAM.
+
+The roles and their policies are read from the running cloud, not from the program.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.archives import zip_of
+from tests.cloud import ACCOUNT, REGION, configured_url, local_cloud, wait_for
+from tests.e2e.conftest import Lab, deployed, localcloud, localcloud_answer
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.aws_documented(
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
+    ),
+]
+
+STACKS = ("mlops-deploy-iris-model-dev", "mlops-deploy-iris-model-prd")
+MORNING = {"name": "morning", "schedule": "cron(0 7 * * ? *)", "min": 2, "max": 4}
+
+# Whose permission is taken away last, and which: then CloudFormation cannot make the stack.
+STACK_BREAKS = ("dev-deploy", "sagemaker:CreateModel")
+
+# Part of the names of roles that are left out, and why.
+LEFT_OUT = {"-image-": "what builds the image acts as the account here"}
+
+_COMPARES = "CloudFormation reads what it made, to see whether it is as it should be"
+_ARTIFACTS = "CodePipeline looks whose a bucket is, and reads its artifacts by version"
+# Granted actions that nothing needs here, and what does on AWS.
+ONLY_ON_AWS = {
+    "application-autoscaling:DescribeScalableTargets": _COMPARES,
+    "application-autoscaling:DescribeScalingPolicies": _COMPARES,
+    "application-autoscaling:DescribeScheduledActions": _COMPARES,
+    "application-autoscaling:ListTagsForResource": _COMPARES,
+    "application-autoscaling:TagResource": "CloudFormation may hand the tags of a stack on",
+    "cloudformation:DescribeStackResources": "CodePipeline follows a stack by its resources",
+    "iam:CreateServiceLinkedRole": "the first scalable target of an account needs its role made",
+    "s3:GetBucketAcl": _ARTIFACTS,
+    "s3:GetBucketLocation": _ARTIFACTS,
+    "s3:GetObjectTagging": "CodePipeline copies the tags of a source",
+    "s3:GetObjectVersionTagging": "CodePipeline copies the tags of a source",
+    "sagemaker:DeleteTags": "CloudFormation takes away tags that a template no longer has",
+    "sagemaker:DescribeModel": _COMPARES,
+    "sagemaker:ListTags": _COMPARES,
+}
+# The same for one role only: elsewhere these must be used.
+ONLY_THERE_ON_AWS = {
+    # Of the artifact store; of the sources they are used.
+    ("pipeline", "s3:GetBucketVersioning"): _ARTIFACTS,
+    ("pipeline", "s3:GetObjectVersion"): _ARTIFACTS,
+    # Here only scaling asks for it, and this endpoint does not scale.
+    ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
+}
+
+# A model that trains and then answers every row of its validation wrong.
+TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
+WRONG = zip_of({"train.csv": TRAIN, "validation.csv": "b,1.0,0.0\na,9.0,8.0\n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the roles of a lab did from its first stack to its last.
+
+    Attributes:
+        statuses: of the executions.
+        denied: what its policies did not allow, by role.
+        broken: why an execution failed after that, on purpose, where CloudFormation acts.
+        roles: what `localcloud iam` says of each role after all that.
+    """
+
+    lab: Lab
+    statuses: tuple[str, ...]
+    denied: dict[str, Any]
+    broken: tuple[str, ...]
+    roles: dict[str, dict[str, Any]]
+
+
+def roles_of(lab: Lab) -> dict[str, dict[str, Any]]:
+    """Return what `localcloud iam` says, by what the role is for."""
+    answer = localcloud_answer(lab.cloud.url, "iam", "--json")
+    assert answer.returncode in (0, 2), answer.stderr
+    found = json.loads(answer.stdout)
+    # mlops-iris-model-PURPOSE-us-east-1
+    names = {role["role"]: role["role"].rpartition("/")[2] for role in found}
+    return {
+        names[role["role"]].removeprefix("mlops-iris-model-").removesuffix(f"-{REGION}"): role
+        for role in found
+    }
+
+
+def deliver(lab: Lab, dataset: bytes) -> str:
+    """Upload a dataset and approve its model; return how the execution ended."""
+    execution = lab.upload(dataset)
+    lab.answer("Approved")
+    return lab.ended(execution)
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Proof]:
+    """A lab on an enforcing cloud: made, delivered twice, and its endpoints deleted again."""
+    if configured_url() is not None:
+        pytest.skip("the lab is deployed to a local cloud of its own")
+    log = tmp_path_factory.mktemp("iam") / "localcloud.log"
+    with local_cloud(speed=240.0, log=log, iam="enforce") as cloud:
+        lab = deployed(cloud, prd=("--config", f"scheduledScaling={json.dumps([MORNING])}"))
+        statuses = [deliver(lab, iris)]
+        # Without its schedule: the next delivery takes it away.
+        localcloud(cloud.url, "up", "prd")
+        statuses.append(deliver(lab, iris))
+        statuses += [lab.ended(lab.upload(content)) for content in (zip_of({}), WRONG)]
+        cloudformation = cloud.client("cloudformation")
+        for stack in STACKS:
+            cloudformation.delete_stack(StackName=stack)
+        wait_for("the stacks to go", lambda: not cloudformation.describe_stacks()["Stacks"])
+        denied = {name: r["missing"] for name, r in roles_of(lab).items() if r["missing"]}
+        broken = reasons_without(lab, *STACK_BREAKS, "DeployDev", iris)
+        yield Proof(lab, tuple(statuses), denied, broken, roles_of(lab))
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+def test_nothing_that_the_lab_does_is_denied(proof: Proof) -> None:
+    assert proof.statuses == ("Succeeded", "Succeeded", "Failed", "Failed")
+    assert proof.denied == {}
+
+
+def test_every_permission_of_every_role_is_used(proof: Proof) -> None:
+    left = {
+        (purpose, action)
+        for purpose, role in proof.roles.items()
+        if not any(part in f"-{purpose}-" for part in LEFT_OUT)
+        for action in role["unused"]
+    }
+    assert left - ONLY_THERE_ON_AWS.keys() == {
+        (purpose, action) for purpose, action in left if action in ONLY_ON_AWS
+    }
+    # What is listed is still granted, and still not used.
+    assert {action for _, action in left} >= ONLY_ON_AWS.keys()
+    assert left >= ONLY_THERE_ON_AWS.keys()
+
+
+@pytest.mark.parametrize(
+    ("purpose", "action"),
+    [
+        ("pipeline", "lambda:InvokeFunction"),
+        ("train", "sagemaker:CreateTrainingJob"),
+        ("training", "s3:GetObject"),
+    ],
+)
+def test_a_role_that_lacks_an_action_stops_the_pipeline_and_is_named(
+    proof: Proof, iris: bytes, purpose: str, action: str
+) -> None:
+    reasons = reasons_without(proof.lab, purpose, action, "Train", iris)
+    assert any(denial(purpose, action) in reason for reason in reasons), reasons
+
+
+def test_a_stack_whose_role_lacks_an_action_fails_and_names_it(proof: Proof) -> None:
+    wanted = denial(*STACK_BREAKS)
+    assert any(wanted in reason for reason in proof.broken), proof.broken
+
+
+def denial(purpose: str, action: str) -> str:
+    """Return how AWS's text begins when a role's session, of whatever name, may not."""
+    role = f"arn:aws:sts::{ACCOUNT}:assumed-role/mlops-iris-model-{purpose}-{REGION}"
+    session = "iris-model-train" if purpose == "train" else "localcloud"
+    return f"User: {role}/{session} is not authorized to perform: {action} on resource: arn:aws:"
+
+
+def reasons_without(
+    lab: Lab, purpose: str, action: str, stage: str, dataset: bytes
+) -> tuple[str, ...]:
+    """Take an action out of a role's policy; return why an execution then failed in a stage."""
+    iam = lab.cloud.client("iam")
+    grants = {"RoleName": f"mlops-iris-model-{purpose}-{REGION}", "PolicyName": "grants"}
+    before = iam.get_role_policy(**grants)["PolicyDocument"]
+    iam.put_role_policy(**grants, PolicyDocument=json.dumps(without(before, action)))
+    try:
+        assert lab.ended(lab.upload(dataset)) == "Failed"
+    finally:
+        iam.put_role_policy(**grants, PolicyDocument=json.dumps(before))
+    state = lab.cloud.client("codepipeline").get_pipeline_state(name=lab.pipeline)
+    actions = next(s for s in state["stageStates"] if s["stageName"] == stage)["actionStates"]
+    found = [a["latestExecution"] for a in actions if "latestExecution" in a]
+    return tuple(e["errorDetails"]["message"] for e in found if "errorDetails" in e)
+
+
+def without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """Return a policy document that grants an action nowhere."""
+    statements = [
+        {**statement, "Action": [name for name in statement["Action"] if name != action]}
+        for statement in document["Statement"]
+    ]
+    return {**document, "Statement": [statement for statement in statements if statement["Action"]]}

@@ -4,7 +4,7 @@ Must not: register resources.
 """
 
 from components.naming import Names
-from components.policies import allow, document, keep_artifacts
+from components.policies import allow, document, keep_artifacts, use_key
 
 
 def pipeline_role(names: Names, key_arn: str | None) -> str:
@@ -17,7 +17,6 @@ def pipeline_role(names: Names, key_arn: str | None) -> str:
                 "codecommit:CancelUploadArchive",
                 "codecommit:GetBranch",
                 "codecommit:GetCommit",
-                "codecommit:GetRepository",
                 "codecommit:GetUploadArchiveStatus",
                 "codecommit:UploadArchive",
             ],
@@ -33,8 +32,11 @@ def pipeline_role(names: Names, key_arn: str | None) -> str:
 def build_role(names: Names, key_arn: str | None) -> str:
     """Return what the build may do: log, push the image, release it."""
     group = names.arn("logs", f"log-group:/aws/codebuild/{names.image_build}")
+    artifacts = names.s3_arn(names.artifact_bucket)
     return document(
-        keep_artifacts(names, key_arn),
+        allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], [artifacts]),
+        allow(["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [f"{artifacts}/*"]),
+        use_key(names, key_arn, "s3"),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
         # GetAuthorizationToken has no resource level.
         allow(["ecr:GetAuthorizationToken"], ["*"]),

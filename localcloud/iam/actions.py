@@ -135,6 +135,27 @@ def use_of_key(
     return Permission(action, key_arn, {"kms:ViaService": (via,), "kms:ResourceAliases": aliases})
 
 
+def push_of_image(registry: Scope, repository: str) -> list[Permission]:
+    """Return what `docker push` needs.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+    """
+    arn = registry.arn("ecr", f"repository/{repository}")
+    names = (
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "CompleteLayerUpload",
+        "GetDownloadUrlForLayer",
+        "InitiateLayerUpload",
+        "PutImage",
+        "UploadLayerPart",
+    )
+    return [
+        Permission("ecr:GetAuthorizationToken", "*"),
+        *(Permission(f"ecr:{name}", arn) for name in names),
+    ]
+
+
 def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
     """Return what a SageMaker container needs to pull its image.
 

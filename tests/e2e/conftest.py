@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -151,3 +152,33 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         capture_output=True,
     )
     return path.read_bytes()
+
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not on this machine")
+
+
+def build_image(lab: Lab, directory: Path) -> str:
+    """Push another model container to the source repository; return how its pipeline ended."""
+    shutil.copytree(
+        ROOT / "model", directory / "model", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (directory / "model" / "CHANGED").write_text("so that it is another image")
+    author = ("-c", "user.name=lab", "-c", "user.email=lab@example.com")
+    for command in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "--all"),
+        (*author, "commit", "--quiet", "--message", "Change the container"),
+        ("push", "--quiet", lab.outputs["sourceCloneUrl"], "main"),
+    ):
+        subprocess.run(["git", *command], cwd=directory, check=True, timeout=60)
+    codepipeline = lab.cloud.client("codepipeline")
+
+    def ended() -> str | None:
+        answer = codepipeline.list_pipeline_executions(
+            pipelineName=lab.outputs["imagePipelineName"]
+        )
+        newest = answer["pipelineExecutionSummaries"][0]
+        pushed = newest["trigger"]["triggerType"] == "CloudWatchEvent"
+        return str(newest["status"]) if pushed and newest["status"] in ENDED else None
+
+    return wait_for("the end of the image's pipeline", ended, 90)

@@ -13,6 +13,11 @@ from localcloud.codebuild.model import BuildStatus
 from localcloud.codecommit.git import GitError
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
 from localcloud.errors import AwsError
+from localcloud.iam.actions import Permission
+
+# What CodePipeline calls for these actions.
+_FETCH = ("GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus")
+_BUILD = ("StartBuild", "BatchGetBuilds")
 
 
 async def fetch_branch(context: ActionContext) -> ActionOutcome:
@@ -24,6 +29,7 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
     repository, branch = context.require("RepositoryName"), context.require("BranchName")
     repositories = context.repositories
     try:
+        await _authorise(context, "codecommit", repository, _FETCH)
         commit_id = (await repositories.branches(context.scope, repository)).get(branch)
     except AwsError as error:
         raise ActionFailed("ConfigurationError", error.message) from None
@@ -89,6 +95,7 @@ async def run_build(context: ActionContext) -> ActionOutcome:
     source = context.execution.artifacts[inputs[0]]
     location = context.output_location(outputs[0]) if outputs else None
     try:
+        await _authorise(context, "codebuild", f"project/{name}", _BUILD)
         build = await context.builds.begin(
             context.scope,
             project,
@@ -113,6 +120,14 @@ async def run_build(context: ActionContext) -> ActionOutcome:
         variables=build.exported,
         artifacts={outputs[0]: location} if location else {},
     )
+
+
+async def _authorise(
+    context: ActionContext, service: str, resource: str, names: tuple[str, ...]
+) -> None:
+    arn = context.scope.arn(service, resource)
+    wanted = [Permission(f"{service}:{name}", arn) for name in names]
+    await context.cloud.iam.authorise(context.role_arn, wanted)
 
 
 def _overrides(text: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(docker, "post", post)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIA")
     return addresses
 
 
@@ -42,7 +43,7 @@ def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
     docker.run(["tag", "local:latest", NAME], tmp_path)
     assert docker.run(["push", NAME], tmp_path) == "1: digest: sha256:1"
     assert pushed == [
-        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=us-east-1"
+        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=us-east-1&access_key=ASIA"
     ]
     inspect = ["inspect", "--format", "{{index .RepoDigests 0}}", NAME]
     assert docker.run(inspect, tmp_path) == "repo@sha256:1"

@@ -9,7 +9,7 @@ ARGS ?= $(shell test -t 0 || echo --approve)
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider check lint types unit e2e bench up down start lock docs clean
+.PHONY: help demo test test-provider check lint types unit e2e bench up down start lock docs policy-pack clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -41,6 +41,13 @@ lint: $(VENV)/.done ## Lint and check the formatting
 
 types: $(VENV)/.done ## Check types (the first run takes about two minutes)
 	@$(BIN)/mypy
+
+policy-pack: policy/.venv/.done ## Set up the policy pack's own environment (its tests then run too)
+
+policy/.venv/.done: policy/requirements.txt
+	$(PYTHON) -m venv policy/.venv
+	policy/.venv/bin/python -m pip install --quiet --requirement policy/requirements.txt
+	@touch $@
 
 start: $(VENV)/.done ## Run the local cloud in this terminal
 	@$(BIN)/localcloud start --speed $(SPEED)

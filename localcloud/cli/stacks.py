@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 
 from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
-from localcloud.cli.cost import OUTPUT as COST_OUTPUT
 from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ def up(
         changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
-            text = f"(localcloud cost {stack})" if key == COST_OUTPUT else value
-            out.print(f"  {key} = {text}", markup=False)
+            # A structure is for other programs: `localcloud cost` shows the one there is.
+            if isinstance(value, str | int | float | bool) and value != "":
+                out.print(f"  {key} = {value}", markup=False)
 
 
 @stack_app.command()
@@ -173,9 +173,14 @@ def _settings(given: list[str] | None) -> dict[str, str]:
     return settings
 
 
+_PATHS_SHOWN = 3
+
+
 def _print_step(step: Step) -> None:
     short = step.type.rpartition(":")[2]
-    where = ", ".join(difference.path for difference in step.differences)
+    paths = [difference.path for difference in step.differences]
+    more = len(paths) - _PATHS_SHOWN
+    where = ", ".join(paths[:_PATHS_SHOWN]) + (f" and {more} more" if more > 0 else "")
     changed = f" [dim]({escape(where)})[/dim]" if where else ""
     out.print(
         f"  {styled(step.change.value)} {short} [bold]{escape(step.name)}[/bold] "

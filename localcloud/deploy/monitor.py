@@ -170,6 +170,8 @@ def run(
 async def _run(
     project: Project, deployment: Registrar, resources: _Resources, preview: bool
 ) -> dict[str, Any]:
+    # What else an error brought down with it has nothing to add for a reader.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     # Inside the running loop: before it, the program would hang for ever.
     pulumi.runtime.set_mocks(
         resources,
@@ -205,10 +207,21 @@ async def _run(
 
 
 def _explain(error: BaseException, project: Project) -> str:
-    """Return the program's error with the line of the program that raised it."""
+    """Return the program's error with the line of the program that raised it.
+
+    Pulumi wraps an error once for each output on its way; the first one says what is wrong.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename.startswith(str(project.directory))]
-    own = [f for f in own if "site-packages" not in f.filename]
+    # Neither installed packages nor this one, which runs inside the program's directory.
+    elsewhere = ("site-packages", os.path.dirname(__file__))
+    own = [
+        frame
+        for frame in frames
+        if frame.filename.startswith(str(project.directory))
+        and not any(part in frame.filename for part in elsewhere)
+    ]
     where = (
         f" ({os.path.relpath(own[-1].filename, project.directory)}:{own[-1].lineno})" if own else ""
     )

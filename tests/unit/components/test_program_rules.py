@@ -1,6 +1,7 @@
 """Rules that hold for every resource of both stacks."""
 
 import json
+import re
 
 import pytest
 
@@ -143,3 +144,17 @@ def test_every_resource_goes_to_the_endpoint_that_the_environment_names(
     assert provider.inputs["region"] == REGION
     used = {r.provider for r in there.registrations if r.type.startswith("aws:")}
     assert [urn.split("::")[-2] for urn in used] == ["endpoint"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_secret_is_in_an_export_or_in_an_input(stack: str) -> None:
+    environ = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+        "AWS_SESSION_TOKEN": "hunter3",
+    }
+    there = record(stack, environ=environ)
+    text = repr([there.exports, [(r.name, r.inputs) for r in there.registrations]])
+    assert "hunter" not in text
+    # What is exported is names, addresses and an estimate.
+    assert [key for key in there.exports if re.search("secret|password|token", key, re.I)] == []

@@ -1,0 +1,169 @@
+"""The image's build: from a push to a digest that training reads."""
+
+import json
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from botocore.validate import ParamValidator
+
+from tests.unit.components.recording import ACCOUNT, REGION, ROOT, record, recorded
+
+PIPELINE = "aws:codepipeline/pipeline:Pipeline"
+PROJECT = "aws:codebuild/project:Project"
+BUILDSPEC: dict[str, Any] = yaml.safe_load((ROOT / "model" / "buildspec.yml").read_text())
+COMMANDS = [c for phase in BUILDSPEC["phases"].values() for c in phase["commands"]]
+
+
+def model_errors(service: str, operation: str, parameters: dict[str, Any]) -> str:
+    model = botocore.session.get_session().get_service_model(service)
+    shape = model.operation_model(operation).input_shape
+    report: str = ParamValidator().validate(parameters, shape).generate_report()
+    return report
+
+
+def actions() -> list[dict[str, Any]]:
+    stages = recorded("dev").one(PIPELINE, "image-build-pipeline").inputs["stages"]
+    return [action for stage in stages for action in stage["actions"]]
+
+
+def test_a_push_starts_the_pipeline_and_nothing_polls() -> None:
+    rule = recorded("dev").one("aws:cloudwatch/eventRule:EventRule", "source-pushed").inputs
+    pattern = json.loads(rule["eventPattern"])
+    assert pattern["resources"] == [f"arn:aws:codecommit:{REGION}:{ACCOUNT}:iris-model"]
+    assert pattern["detail"]["referenceName"] == ["main"]
+    target = recorded("dev").one("aws:cloudwatch/eventTarget:EventTarget", "source-pushed-target")
+    assert target.inputs["arn"].endswith(":iris-model-image-pipeline")
+    assert actions()[0]["configuration"] == {
+        "RepositoryName": "iris-model",
+        "BranchName": "main",
+        "PollForSourceChanges": "false",
+    }
+
+
+def test_another_branch_is_followed_when_the_settings_say_so() -> None:
+    other = record("dev", {"sourceBranch": "release/2"})
+    rule = other.one("aws:cloudwatch/eventRule:EventRule", "source-pushed").inputs
+    assert json.loads(rule["eventPattern"])["detail"]["referenceName"] == ["release/2"]
+
+
+def test_codepipeline_accepts_the_stages() -> None:
+    stages = recorded("dev").one(PIPELINE, "image-build-pipeline").inputs["stages"]
+    declared = [
+        {
+            "name": stage["name"],
+            "actions": [
+                {
+                    "name": a["name"],
+                    "actionTypeId": {k: a[k] for k in ("category", "owner", "provider", "version")},
+                    "configuration": a["configuration"],
+                    "inputArtifacts": [{"name": n} for n in a.get("inputArtifacts") or []],
+                    "outputArtifacts": [{"name": n} for n in a.get("outputArtifacts") or []],
+                    "namespace": a["namespace"],
+                }
+                for a in stage["actions"]
+            ],
+        }
+        for stage in stages
+    ]
+    pipeline = {
+        "name": "iris-model-image-pipeline",
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/x",
+        "artifactStore": {"type": "S3", "location": "artifacts"},
+        "stages": declared,
+    }
+    assert model_errors("codepipeline", "CreatePipeline", {"pipeline": pipeline}) == ""
+
+
+def test_codebuild_accepts_the_project_and_runs_docker() -> None:
+    inputs = recorded("dev").one(PROJECT).inputs
+    environment = dict(inputs["environment"])
+    sent = {
+        "name": inputs["name"],
+        "serviceRole": inputs["serviceRole"],
+        "timeoutInMinutes": int(inputs["buildTimeout"]),
+        "source": inputs["source"],
+        "artifacts": inputs["artifacts"],
+        "environment": environment,
+        "logsConfig": {
+            "cloudWatchLogs": {
+                "status": "ENABLED",
+                "groupName": inputs["logsConfig"]["cloudwatchLogs"]["groupName"],
+            }
+        },
+    }
+    assert model_errors("codebuild", "CreateProject", sent) == ""
+    assert environment["privilegedMode"] is True
+    assert inputs["source"] == {"type": "CODEPIPELINE", "buildspec": "model/buildspec.yml"}
+    assert (ROOT / inputs["source"]["buildspec"]).exists()
+
+
+def test_the_buildspec_has_the_structure_that_codebuild_reads() -> None:
+    assert BUILDSPEC["version"] == 0.2
+    assert set(BUILDSPEC) <= {"version", "run-as", "env", "phases", "reports", "artifacts", "cache"}
+    phases = ("install", "pre_build", "build", "post_build")
+    assert [p for p in BUILDSPEC["phases"] if p not in phases] == []
+    assert all(isinstance(command, str) for command in COMMANDS)
+    assert BUILDSPEC["artifacts"]["files"] == ["image.json"]
+
+
+def test_the_build_is_told_every_variable_that_its_commands_read() -> None:
+    given = {
+        v["name"]
+        for v in recorded("dev").one(PROJECT).inputs["environment"]["environmentVariables"]
+    }
+    text = "\n".join(COMMANDS)
+    read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
+    made = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+    codebuild = {name for name in read if name.startswith("CODEBUILD_")}
+    assert read - made - codebuild == given
+
+
+@pytest.mark.parametrize(
+    ("command", "action"),
+    [
+        ("aws ecr get-login-password", "ecr:GetAuthorizationToken"),
+        ("docker push", "ecr:PutImage"),
+        ("aws ssm put-parameter", "ssm:PutParameter"),
+    ],
+)
+def test_the_build_may_do_what_its_commands_do(command: str, action: str) -> None:
+    assert command in "\n".join(COMMANDS)
+    policy = recorded("dev").one("aws:iam/rolePolicy:RolePolicy", "image-build-project-policy")
+    granted = [a for s in json.loads(policy.inputs["policy"])["Statement"] for a in s["Action"]]
+    assert action in granted
+
+
+def test_tags_never_move_and_each_build_has_one_of_its_own() -> None:
+    repository = recorded("dev").one("aws:ecr/repository:Repository").inputs
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert any("CODEBUILD_BUILD_NUMBER" in command for command in COMMANDS)
+
+
+def test_training_reads_the_parameter_that_the_build_writes() -> None:
+    parameter = recorded("dev").one("aws:ssm/parameter:Parameter")
+    assert parameter.inputs["name"] == "/mlops/iris-model/image"
+    # A deployment of the stack must not take a release back.
+    assert parameter.ignore_changes == ("value",)
+    written = {
+        v["name"]: v["value"]
+        for v in recorded("dev").one(PROJECT).inputs["environment"]["environmentVariables"]
+    }
+    assert written["IMAGE_PARAMETER"] == parameter.inputs["name"]
+    train = recorded("dev").one(PIPELINE, "delivery").inputs["stages"][1]["actions"][0]
+    told = json.loads(train["configuration"]["UserParameters"])
+    assert told["imageParameter"] == parameter.inputs["name"]
+    assert recorded("dev").exports["imageParameter"] == parameter.inputs["name"]
+
+
+def test_a_failed_execution_of_either_pipeline_is_told() -> None:
+    rule = recorded("dev").one("aws:cloudwatch/eventRule:EventRule", "failure-notice-rule").inputs
+    assert json.loads(rule["eventPattern"])["detail"] == {
+        "pipeline": ["iris-model-pipeline", "iris-model-image-pipeline"],
+        "state": ["FAILED"],
+    }
+    target = recorded("dev").one("aws:cloudwatch/eventTarget:EventTarget", "failure-notice-target")
+    assert target.inputs["arn"].endswith(":iris-model-notifications-dev")

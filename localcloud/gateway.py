@@ -1,8 +1,8 @@
 """The local cloud in one place: its parts, and the ordered chain that answers a request.
 
-    request ──► internal routes ──► invocations ──► Lambda Invoke ──► live services ──► moto
-                 not AWS, so        the hot path,    moto has the      ours by          all the
-                 they come first    before parsing   functions only    operation        rest
+    request ──► internal routes ──► invocations ──► Lambda Invoke, Git ──► live services ──► moto
+                 not AWS, so        the hot path,    moto has functions     ours by          all the
+                 they come first    before parsing   and names only         operation        rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP here, once.
 """
@@ -22,6 +22,8 @@ from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.codebuild.api import CodeBuildApi
+from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.events import EventDelivery
@@ -30,7 +32,7 @@ from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
 from localcloud.logs import LogSink
 from localcloud.metrics import InvocationMeter
-from localcloud.operations import implemented
+from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.passive import Passive
 from localcloud.protocol import (
     Operation,
@@ -86,16 +88,20 @@ class Gateway:
             images=ImageStore(directory / "images"),
         )
         self._functions = LambdaService(cloud)
+        repositories = CodeCommitApi(cloud)
+        self._builds = CodeBuildApi(cloud)
         tags = Tags(cloud)
         self._sagemaker = HostingApi(cloud, tags)
         self._training = TrainingApi(cloud, tags)
-        self._codepipeline = CodePipelineApi(cloud, self._functions)
+        self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
         self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
             "sagemaker": operations_of(self._sagemaker, self._training, tags),
+            "codebuild": operations_of(self._builds),
+            "codecommit": operations_of(repositories),
             "codepipeline": operations_of(self._codepipeline),
             "cloudformation": operations_of(self._cloudformation),
             "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
@@ -105,6 +111,7 @@ class Gateway:
             InternalRoutes(cloud, implemented(), shut_down).handle,
             runtime.handle,
             self._functions.handle,
+            repositories.handle,
             self._answer_live,
             passive.handle,
         ]
@@ -123,6 +130,7 @@ class Gateway:
         cloud.spawn("instances", self._sagemaker.hosting.watch())
         cloud.spawn("idle functions", self._functions.reap())
         self._training.engine.resume()
+        self._builds.engine.resume()
         self._sagemaker.resume()
         self._cloudformation.engine.resume()
         self._codepipeline.engine.resume()
@@ -158,6 +166,8 @@ class Gateway:
         name = operation_name(request)
         try:
             implementation = table.get(name)
+            if implementation is None and request.service in PARTLY_LIVE:
+                return None
             if implementation is None:
                 raise NotImplementedByCloud(request.service, name or request.path)
             result: Any = implementation(request.scope, parse(request, name))

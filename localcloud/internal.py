@@ -5,6 +5,7 @@
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive
     GET  /_localcloud/operations                 what is implemented, by service
     *    /_localcloud/stacks/NAME                state of the stacks that `localcloud up` made
+    *    /_localcloud/git/…                      CodeCommit's: Git itself
     POST /_localcloud/shutdown                   end the process in good order
 
 Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpoints/
@@ -21,6 +22,7 @@ from urllib.parse import parse_qs
 
 from localcloud import __version__
 from localcloud.cloud import Cloud
+from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.images import ImageError
 from localcloud.passive import SERVICES
 from localcloud.routing import Request, Response, Scope
@@ -47,6 +49,8 @@ class InternalRoutes:
     async def handle(self, request: Request) -> Response | None:
         """Answer an internal route; None for any other path."""
         if not request.path.startswith(("/_localstack/", "/_localcloud/")):
+            return None
+        if request.path.startswith(GIT_PREFIX):
             return None
         key = (request.method, request.path)
         if key == ("GET", "/_localstack/health"):

@@ -9,6 +9,8 @@ from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.resources import HANDLERS
+from localcloud.codebuild.api import CodeBuildApi
+from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.deploy.types import TYPES
@@ -21,9 +23,14 @@ from localcloud.sagemaker.training_api import TrainingApi
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
     "cloudformation": (CloudFormationApi,),
+    "codebuild": (CodeBuildApi,),
+    "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
     "sagemaker": (HostingApi, TrainingApi, Tags),
 }
+
+# Live for what is above; every other operation of theirs is moto's.
+PARTLY_LIVE = frozenset({"codebuild", "codecommit"})
 
 # Accepted and returned, but nothing happens: (service, what, in its stead).
 RECORDED = (
@@ -35,9 +42,10 @@ RECORDED = (
     ("iam", "roles and policies", "kept, not enforced"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("ecr", "scans, lifecycle policies", "kept"),
+    ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
     ("events", "schedules", "kept; they do not fire"),
-    ("cloudwatch", "composite alarms, metric math, percentiles", "kept; not evaluated"),
+    ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 
@@ -50,7 +58,13 @@ LIFE = (
     ),
     ("s3", "object created", "the event reaches EventBridge when the bucket says so"),
     ("events", "a rule that matches", "reaches pipelines, functions, topics, queues, log groups"),
-    ("cloudwatch", "metric alarms", "M of N, missing data; actions to scaling policies and topics"),
+    (
+        "cloudwatch",
+        "metric alarms",
+        "M of N, missing data, p99, arithmetic; actions to scaling policies and topics",
+    ),
+    ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),
+    ("codebuild", "builds", "the buildspec's phases, with a `docker` that packs by the Dockerfile"),
     ("logs", "log groups", "hold the lines of training jobs, endpoints and functions"),
 )
 
@@ -84,7 +98,8 @@ def document() -> str:
         "| --- | --- | --- |",
     ]
     for service, names in implemented().items():
-        rest = "moto keeps it" if service == "lambda" else f"501 ({len(missing(service))})"
+        kept = service == "lambda" or service in PARTLY_LIVE
+        rest = "moto keeps it" if kept else f"501 ({len(missing(service))})"
         lines.append(f"| {service} | {', '.join(names)} | {rest} |")
     lines += ["", "## Real: life added to what moto keeps", "", "| service | what | happens |"]
     lines += ["| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in LIFE)]

@@ -26,6 +26,8 @@ _SERVICE_OF_TARGET = {
     "CodePipeline_20150709": "codepipeline",
     "AnyScaleFrontendService": "application-autoscaling",
     "AWSEvents": "events",
+    "CodeBuild_20161006": "codebuild",
+    "CodeCommit_20150413": "codecommit",
     "Logs_20140328": "logs",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "AmazonSSM": "ssm",

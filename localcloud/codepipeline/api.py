@@ -32,18 +32,28 @@ from localcloud.routing import Scope
 from localcloud.store import Collection
 
 if TYPE_CHECKING:
+    from localcloud.codebuild.api import CodeBuildApi
+    from localcloud.codecommit.api import CodeCommitApi
     from localcloud.lambda_.service import LambdaService
 
 
 class CodePipelineApi:
     """Pipelines, their state and history, approvals and jobs."""
 
-    def __init__(self, cloud: Cloud, functions: LambdaService) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        functions: LambdaService,
+        repositories: CodeCommitApi,
+        builds: CodeBuildApi,
+    ) -> None:
         self._cloud = cloud
         self.pipelines = Collection(cloud.database, "codepipeline", Pipeline)
         executions = Collection(cloud.database, "codepipeline-execution", Execution)
         self._tags = Collection(cloud.database, "codepipeline-tags", dict[str, str])
-        self.engine = PipelineEngine(cloud, functions, self.pipelines, executions)
+        self.engine = PipelineEngine(
+            cloud, functions, repositories, builds, self.pipelines, executions
+        )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:
         """Start a pipeline because an EventBridge rule matched; False when there is none."""

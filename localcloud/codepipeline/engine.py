@@ -30,6 +30,8 @@ from localcloud.routing import scope_of_arn
 from localcloud.store import Collection
 
 if TYPE_CHECKING:
+    from localcloud.codebuild.api import CodeBuildApi
+    from localcloud.codecommit.api import CodeCommitApi
     from localcloud.lambda_.service import LambdaService
 
 log = logging.getLogger("localcloud.codepipeline")
@@ -47,11 +49,15 @@ class PipelineEngine:
         self,
         cloud: Cloud,
         functions: LambdaService,
+        repositories: CodeCommitApi,
+        builds: CodeBuildApi,
         pipelines: Collection[Pipeline],
         executions: Collection[Execution],
     ) -> None:
         self._cloud = cloud
         self._functions = functions
+        self._repositories = repositories
+        self._builds = builds
         self._pipelines = pipelines
         self._executions = executions
         self._by_pipeline: dict[str, list[Execution]] = {}
@@ -241,6 +247,8 @@ class PipelineEngine:
             context = ActionContext(
                 cloud=self._cloud,
                 functions=self._functions,
+                repositories=self._repositories,
+                builds=self._builds,
                 mailbox=self.mailbox,
                 scope=scope_of_arn(pipeline.arn),
                 pipeline=pipeline,

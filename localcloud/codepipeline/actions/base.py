@@ -15,6 +15,8 @@ from localcloud.codepipeline.variables import VariableError
 from localcloud.routing import Scope
 
 if TYPE_CHECKING:
+    from localcloud.codebuild.api import CodeBuildApi
+    from localcloud.codecommit.api import CodeCommitApi
     from localcloud.lambda_.service import LambdaService
 
 
@@ -69,6 +71,8 @@ class ActionContext:
 
     cloud: Cloud
     functions: LambdaService
+    repositories: CodeCommitApi
+    builds: CodeBuildApi
     mailbox: Mailbox
     scope: Scope
     pipeline: Pipeline

@@ -1,43 +1,127 @@
-"""The actions of the image's pipeline, which do not run here yet: each fails by name.
+"""The actions of an image's pipeline: a branch of CodeCommit, and a build of CodeBuild.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeCommit.html
-Differs: nothing can be pushed to a repository here, so it has no branch; no build is started.
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
+Differs: a build has one input and at most one output artifact; batch builds are refused.
 """
 
 from __future__ import annotations
 
+import json
+
+from localcloud.codebuild.model import BuildStatus
+from localcloud.codecommit.git import GitError
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
+from localcloud.errors import AwsError
 
 
 async def fetch_branch(context: ActionContext) -> ActionOutcome:
-    """Fail as an empty repository does.
+    """Put a branch's newest commit into the artifact store.
 
     Raises:
-        ActionFailed: always; with the service's own text where there is no repository.
+        ActionFailed: there is no such repository or branch.
     """
     repository, branch = context.require("RepositoryName"), context.require("BranchName")
+    repositories = context.repositories
     try:
-        await context.cloud.api(
-            context.scope, "codecommit", "get_repository", repositoryName=repository
+        commit_id = (await repositories.branches(context.scope, repository)).get(branch)
+    except AwsError as error:
+        raise ActionFailed("ConfigurationError", error.message) from None
+    for revision in context.execution.source_revisions:
+        if revision.get("actionName") == context.run.name:
+            commit_id = revision["revisionValue"]
+    if commit_id is None:
+        raise ActionFailed(
+            "ConfigurationError",
+            f"The action failed because no branch named {branch} was found in the selected AWS "
+            f"CodeCommit repository {repository}. Make sure you are using the correct branch name, "
+            "and then try again.",
         )
-    except Exception as error:
-        raise ActionFailed("ConfigurationError", str(error)) from error
-    raise ActionFailed(
-        "ConfigurationError",
-        f"The action failed because no branch named {branch} was found in the selected AWS "
-        f"CodeCommit repository {repository}. Make sure you are using the correct branch name, "
-        "and then try again.",
+    git = repositories.repository(context.scope, repository)
+    try:
+        commit = await git.commit(commit_id)
+        content = await git.archive(commit.id)
+    except GitError as error:
+        raise ActionFailed("ConfigurationError", f"{repository}: {error}") from None
+    outcome = ActionOutcome(
+        summary=commit.message[:512],
+        variables={
+            "AuthorDate": commit.author.date,
+            "BranchName": branch,
+            "CommitId": commit.id,
+            "CommitMessage": commit.message,
+            "CommitterDate": commit.committer.date,
+            "RepositoryName": repository,
+        },
     )
+    for output in context.declaration.get("outputArtifacts", []):
+        location = context.output_location(output["name"])
+        location.revision, location.revision_summary = commit.id, outcome.summary
+        await context.cloud.api(
+            context.scope,
+            "s3",
+            "put_object",
+            Bucket=location.bucket,
+            Key=location.key,
+            Body=content,
+            ContentType="application/zip",
+        )
+        outcome.artifacts[output["name"]] = location
+    return outcome
 
 
 async def run_build(context: ActionContext) -> ActionOutcome:
-    """Fail by name.
+    """Build the input artifact by a project, and wait for it.
 
     Raises:
-        ActionFailed: always.
+        ActionFailed: there is no such project, or the build did not succeed.
     """
-    raise ActionFailed(
-        "ConfigurationError",
-        f"the local cloud does not run the CodeBuild project {context.require('ProjectName')}; "
-        "push the container with: localcloud image push DIR --repository NAME --release PARAMETER",
+    name = context.require("ProjectName")
+    project = await context.builds.project(context.scope, name)
+    if project is None:
+        raise ActionFailed("ConfigurationError", f"Project cannot be found: {name}")
+    inputs = [entry["name"] for entry in context.declaration.get("inputArtifacts", [])]
+    outputs = [entry["name"] for entry in context.declaration.get("outputArtifacts", [])]
+    if len(inputs) != 1 or len(outputs) > 1 or context.configuration.get("BatchEnabled") == "true":
+        raise ActionFailed(
+            "ConfigurationError",
+            "the local cloud builds one input artifact into at most one output, not as a batch",
+        )
+    source = context.execution.artifacts[inputs[0]]
+    location = context.output_location(outputs[0]) if outputs else None
+    try:
+        build = await context.builds.begin(
+            context.scope,
+            project,
+            initiator=f"codepipeline/{context.pipeline.name}",
+            source=(source.bucket, source.key),
+            output=(location.bucket, location.key) if location else None,
+            source_version=source.revision or "",
+            overrides=_overrides(context.configuration.get("EnvironmentVariables", "")),
+        )
+    except AwsError as error:
+        raise ActionFailed("ConfigurationError", error.message) from None
+    context.run.external_id = build.id
+    context.save()
+    await context.builds.engine.wait(build)
+    if build.status is not BuildStatus.SUCCEEDED:
+        raise ActionFailed(
+            "JobFailed",
+            f"Build terminated with state: {build.status}. {build.reason}".strip(),
+        )
+    return ActionOutcome(
+        summary=f"build {build.number} of {name}",
+        variables=build.exported,
+        artifacts={outputs[0]: location} if location else {},
     )
+
+
+def _overrides(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        return {item["name"]: item["value"] for item in json.loads(text)}
+    except (ValueError, KeyError, TypeError):
+        raise ActionFailed(
+            "ConfigurationError", "EnvironmentVariables must be a JSON list of name and value"
+        ) from None

@@ -1,0 +1,120 @@
+"""What a buildspec says. Pure: text in, values out; what cannot be done here is refused by name.
+
+Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+PHASES = ("install", "pre_build", "build", "post_build")
+_TOP = {"version", "env", "phases", "artifacts"}
+_ENV = {"shell", "variables", "exported-variables", "parameter-store"}
+_PHASE = {"commands", "finally", "on-failure"}
+_ARTIFACTS = {"files", "base-directory", "discard-paths", "name"}
+
+
+class BuildspecError(ValueError):
+    """A buildspec that cannot be read, or that asks for what cannot be done here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase: its commands, and those that follow whatever came of them."""
+
+    name: str
+    commands: list[str]
+    at_last: list[str] = field(default_factory=list)
+    abort_on_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Buildspec:
+    """A buildspec.
+
+    Attributes:
+        phases: in the order that CodeBuild runs them.
+        variables: plain environment variables.
+        parameters: environment variables that SSM parameters hold.
+        exported: variables that a pipeline's later actions may use.
+        files: patterns of the artifact's files, relative to `base_directory`.
+    """
+
+    phases: list[Phase]
+    variables: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    exported: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    base_directory: str = "."
+    discard_paths: bool = False
+
+
+def parse(text: str) -> Buildspec:
+    """Read a buildspec.
+
+    Raises:
+        BuildspecError: it is not one, or asks for what cannot be done here.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BuildspecError(f"YAML_FILE_ERROR: {error}") from None
+    if not isinstance(document, dict):
+        raise BuildspecError("YAML_FILE_ERROR: the buildspec is not a mapping")
+    _only(document, _TOP, "the buildspec")
+    if str(document.get("version")) != "0.2":
+        raise BuildspecError(f"version {document.get('version')!r} is not supported; write 0.2")
+    env = document.get("env") or {}
+    _only(env, _ENV, "env")
+    if env.get("shell", "bash") not in ("bash", "sh"):
+        raise BuildspecError(f"env.shell {env['shell']!r} is not supported locally; use bash")
+    declared = document.get("phases")
+    if not isinstance(declared, dict) or not declared:
+        raise BuildspecError("YAML_FILE_ERROR: phases is missing")
+    _only(declared, set(PHASES), "phases")
+    artifacts = document.get("artifacts") or {}
+    _only(artifacts, _ARTIFACTS, "artifacts")
+    return Buildspec(
+        phases=[_phase(name, declared[name] or {}) for name in PHASES if name in declared],
+        variables=_texts(env.get("variables")),
+        parameters=_texts(env.get("parameter-store")),
+        exported=[str(name) for name in env.get("exported-variables") or []],
+        files=[str(pattern) for pattern in artifacts.get("files") or []],
+        base_directory=str(artifacts.get("base-directory", ".")),
+        discard_paths=str(artifacts.get("discard-paths", "no")).lower() in ("yes", "true"),
+    )
+
+
+def _phase(name: str, declared: dict[str, Any]) -> Phase:
+    # The machine's own programs stand in for what runtime-versions would install.
+    _only(declared, {*_PHASE, "runtime-versions"}, f"phases.{name}")
+    return Phase(
+        name,
+        _commands(declared.get("commands"), f"phases.{name}.commands"),
+        _commands(declared.get("finally"), f"phases.{name}.finally"),
+        str(declared.get("on-failure", "ABORT")) != "CONTINUE",
+    )
+
+
+def _commands(value: Any, where: str) -> list[str]:
+    if value is None:
+        return []
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a list of texts")
+    return found
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(key): str(item) for key, item in (value or {}).items()}
+
+
+def _only(mapping: Any, known: set[str], where: str) -> None:
+    if not isinstance(mapping, dict):
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a mapping")
+    unknown = sorted(str(key) for key in set(mapping) - known)
+    if unknown:
+        raise BuildspecError(f"{', '.join(unknown)} in {where} is not supported locally")

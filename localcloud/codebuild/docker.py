@@ -1,0 +1,187 @@
+"""`docker` in a build on a machine without Docker: build, tag, push, inspect, login.
+
+An image is a build context laid out by its Dockerfile (see images.py); it is packed at `build` and
+registered in ECR at `push`. What it cannot do it refuses by name, with status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from localcloud.cli.console import CommandError, post
+from localcloud.cli.images import pack
+
+_IMAGE = re.compile(
+    r"(?:[^/]+\.dkr\.ecr\.[^/]+/)?(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
+)
+# `docker inspect --format`'s templates that builds use.
+_DIGEST = "{{index .RepoDigests 0}}"
+_ID = "{{.Id}}"
+
+
+class Refused(Exception):
+    """What is asked for cannot be done here; the message says what."""
+
+
+class Images:
+    """The images that one build has made, in its state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._file = state / "images.json"
+
+    def load(self) -> dict[str, dict[str, Any]]:
+        """Return what is known of each image, by name."""
+        found: dict[str, dict[str, Any]] = (
+            json.loads(self._file.read_text()) if self._file.exists() else {}
+        )
+        return found
+
+    def keep(self, images: dict[str, dict[str, Any]]) -> None:
+        """Keep what is known."""
+        self._file.write_text(json.dumps(images))
+
+    def one(self, name: str) -> dict[str, Any]:
+        """Return what is known of an image.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        found = self.load().get(_named(name))
+        if found is None:
+            raise Refused(f"No such image: {name}")
+        return found
+
+    def build(self, arguments: list[str]) -> str:
+        """Pack a context for each name that is given."""
+        names, context = [], ""
+        rest = iter(arguments)
+        for word in rest:
+            flag, _, value = word.partition("=")
+            if flag in ("-t", "--tag"):
+                names.append(value or next(rest, ""))
+            elif flag in ("-q", "--quiet", "--no-cache", "--pull"):
+                continue
+            elif flag == "--platform" or flag == "--progress":
+                value or next(rest, "")
+            elif word.startswith("-"):
+                raise Refused(f"docker build {flag} is not supported by the local cloud")
+            else:
+                context = word
+        directory = Path(context or ".")
+        if not names:
+            raise Refused("docker build needs --tag NAME here")
+        if not (directory / "Dockerfile").is_file():
+            raise Refused(f"{directory} holds no Dockerfile")
+        body = pack(directory)
+        images = self.load()
+        for name in names:
+            file = self._state / f"image-{len(images)}.tar"
+            file.write_bytes(body)
+            images[_named(name)] = {"context": str(file)}
+        self.keep(images)
+        return "\n".join(f"Packed {directory} as {name}" for name in names)
+
+    def tag(self, arguments: list[str]) -> str:
+        """Give an image another name."""
+        if len(arguments) != 2:
+            raise Refused("docker tag needs a source and a target")
+        source, target = arguments
+        self.keep({**self.load(), _named(target): {"context": self.one(source)["context"]}})
+        return ""
+
+    def push(self, arguments: list[str]) -> str:
+        """Register an image in ECR."""
+        names = [word for word in arguments if word not in ("-q", "--quiet")]
+        if len(names) != 1 or names[0].startswith("-"):
+            raise Refused("docker push needs one image")
+        image = self.one(names[0])
+        match = _IMAGE.fullmatch(_named(names[0]))
+        if match is None:
+            raise Refused(f"invalid reference format: {names[0]}")
+        region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
+        answer = post(
+            f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images"
+            f"?repository={match['repository']}&tag={match['tag']}&region={region}",
+            Path(image["context"]).read_bytes(),
+        )
+        pushed: dict[str, str] = json.loads(answer)
+        images = self.load()
+        images[_named(names[0])] = {**image, **pushed}
+        self.keep(images)
+        return f"{match['tag']}: digest: {pushed['digest']}"
+
+    def inspect(self, arguments: list[str]) -> str:
+        """Print an image's digest."""
+        words = [part for word in arguments for part in _split(word)]
+        if len(words) != 3 or words[0] not in ("--format", "-f"):
+            raise Refused("docker inspect needs --format TEMPLATE IMAGE here")
+        image = self.one(words[2])
+        if words[1] not in (_DIGEST, _ID):
+            raise Refused(f"docker inspect --format {words[1]} is not supported; {_DIGEST} is")
+        if "digest" not in image:
+            raise Refused(f"{words[2]} was not pushed: it has no digest")
+        return str(image["uri"] if words[1] == _DIGEST else image["digest"])
+
+    def login(self, arguments: list[str]) -> str:
+        """Take any password: there is nothing to keep out."""
+        if "--password-stdin" in arguments:
+            sys.stdin.read()
+        return "Login Succeeded"
+
+
+def run(arguments: Sequence[str], state: Path) -> str:
+    """Carry out one command; return what it prints.
+
+    Raises:
+        Refused: it cannot be done here.
+        CommandError: the local cloud refused it.
+    """
+    images = Images(state)
+    known = {
+        "build": images.build,
+        "inspect": images.inspect,
+        "login": images.login,
+        "push": images.push,
+        "tag": images.tag,
+    }
+    words = list(arguments)
+    if words[:1] == ["image"] and words[1:2] and words[1] in known:
+        words = words[1:]
+    command = words[0] if words else ""
+    if command not in known:
+        raise Refused(
+            f"docker {command} is not supported by the local cloud; it has: {', '.join(known)}"
+        )
+    return known[command](words[1:])
+
+
+def _named(name: str) -> str:
+    """Return a name with its tag, which is latest when none is given."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _split(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith("--") and "=" in word else [word]
+
+
+def main() -> int:
+    """Run the command line."""
+    try:
+        said = run(sys.argv[1:], Path(os.environ["LOCALCLOUD_BUILD_STATE"]))
+    except (CommandError, Refused) as error:
+        print(f"docker: {error}", file=sys.stderr)  # noqa: T201 - a command line's own
+        return 1
+    if said:
+        print(said)  # noqa: T201 - a command line's own
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,385 @@
+"""A build: its source into a clean directory, its phases, its artifact.
+
+Source: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases
+Differs: a build is processes of this machine, not a container; `docker` and, where it is missing,
+`aws` are this package's own, which refuse by name what they cannot do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import shlex
+import shutil
+import sys
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+from localcloud.clock import monotonic
+from localcloud.cloud import Cloud
+from localcloud.codebuild.buildspec import Buildspec, BuildspecError, Phase, parse
+from localcloud.codebuild.model import Build, BuildPhase, BuildStatus
+from localcloud.codebuild.shell import read_variables, script
+from localcloud.routing import Scope, scope_of_arn
+from localcloud.runner import Child
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.codebuild")
+
+DEFAULT_BUILDSPEC = "buildspec.yml"
+_STOP_GRACE_SECONDS = 2.0
+# A build finds the machine's programs, not those of whoever started the local cloud.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class BuildFailed(Exception):
+    """The build cannot go on; the message is its phase's context."""
+
+
+class BuildEngine:
+    """Runs builds."""
+
+    def __init__(self, cloud: Cloud, builds: Collection[Build]) -> None:
+        self._cloud = cloud
+        self._builds = builds
+        self._children: dict[str, Child] = {}
+        self._stopping: set[str] = set()
+        self._ended: dict[str, asyncio.Event] = {}
+
+    def start(self, build: Build) -> None:
+        """Begin a build."""
+        self._ended[build.id] = asyncio.Event()
+        self._builds.put(build.id, build)
+        self._cloud.spawn(f"build {build.id}", self._run(build))
+
+    async def wait(self, build: Build) -> None:
+        """Wait for a build's end."""
+        event = self._ended.get(build.id)
+        if event is not None:
+            await event.wait()
+
+    def resume(self) -> None:
+        """After a restart: what was building has been cut off."""
+        now = self._cloud.clock.now()
+        for build in self._builds.values():
+            if build.status is BuildStatus.IN_PROGRESS:
+                for phase in build.phases[-1:]:
+                    phase.status, phase.ended = BuildStatus.FAULT, now
+                    phase.message = "INTERNAL_SERVICE_ERROR: the local cloud was restarted"
+                build.end(BuildStatus.FAULT, now)
+                self._builds.put(build.id, build)
+
+    async def stop(self, build: Build) -> None:
+        """End a build's processes; its status becomes STOPPED."""
+        self._stopping.add(build.id)
+        child = self._children.get(build.id)
+        if child is not None:
+            await child.stop(_STOP_GRACE_SECONDS)
+        await self.wait(build)
+
+    async def _run(self, build: Build) -> None:
+        directory = self._cloud.directory / "builds" / build.id.replace(":", "-")
+        status = BuildStatus.FAULT
+        try:
+            status = await self._steps(build, directory)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("build %s", build.id)
+            if build.phases:
+                build.phases[-1].message = f"INTERNAL_SERVICE_ERROR: {error}"
+        finally:
+            self._children.pop(build.id, None)
+            shutil.rmtree(directory, ignore_errors=True)
+            await self._cloud.logs.flush()
+            now = self._cloud.clock.now()
+            for phase in build.phases:
+                if phase.ended is None:
+                    phase.status, phase.ended = status, now
+            if build.id in self._stopping:
+                status = BuildStatus.STOPPED
+            build.begin("COMPLETED", now).status = BuildStatus.SUCCEEDED
+            build.end(status, now)
+            self._builds.put(build.id, build)
+            self._ended.pop(build.id, asyncio.Event()).set()
+
+    async def _steps(self, build: Build, directory: Path) -> BuildStatus:
+        deadline = monotonic() + build.timeout_minutes * 60
+        source, state, tools = directory / "src", directory / "state", directory / "bin"
+        for path in (source, state, tools):
+            path.mkdir(parents=True, exist_ok=True)
+        phase = self._begin(build, "DOWNLOAD_SOURCE")
+        try:
+            if build.source is not None:
+                await self._download(build, source)
+            spec = parse(_buildspec(build, source))
+            environment = await self._environment(build, spec, source, state, tools)
+        except (BuildFailed, BuildspecError) as error:
+            return self._end(build, phase, BuildStatus.FAILED, str(error))
+        self._end(build, phase, BuildStatus.SUCCEEDED)
+        succeeded = True
+        for declared in spec.phases:
+            # After a failure only post_build runs, and it is told.
+            if not succeeded and declared.name != "post_build":
+                continue
+            phase = self._begin(build, declared.name.upper())
+            status, message = await self._phase(
+                build, declared, environment, (source, state), deadline, succeeded=succeeded
+            )
+            self._end(build, phase, status, message)
+            if status in (BuildStatus.TIMED_OUT, BuildStatus.STOPPED):
+                return status
+            if status is not BuildStatus.SUCCEEDED and declared.abort_on_failure:
+                succeeded = False
+        if not succeeded:
+            return BuildStatus.FAILED
+        build.exported = await self._exported(spec, state, environment)
+        phase = self._begin(build, "UPLOAD_ARTIFACTS")
+        try:
+            await self._upload(build, spec, source)
+        except BuildFailed as error:
+            return self._end(build, phase, BuildStatus.FAILED, str(error))
+        return self._end(build, phase, BuildStatus.SUCCEEDED)
+
+    def _begin(self, build: Build, name: str) -> BuildPhase:
+        self._write(build, f"[Container] Entering phase {name}")
+        phase = build.begin(name, self._cloud.clock.now())
+        self._builds.put(build.id, build)
+        return phase
+
+    def _end(
+        self, build: Build, phase: BuildPhase, status: BuildStatus, message: str = ""
+    ) -> BuildStatus:
+        phase.status, phase.message, phase.ended = status, message, self._cloud.clock.now()
+        said = f" Message: {message}" if message else ""
+        self._write(build, f"[Container] Phase complete: {phase.name} State: {status}{said}")
+        self._builds.put(build.id, build)
+        return status
+
+    def _write(self, build: Build, line: str) -> None:
+        scope = scope_of_arn(build.arn)
+        self._cloud.logs.write(scope, build.log_group, build.log_stream, line)
+
+    async def _download(self, build: Build, source: Path) -> None:
+        bucket, key = build.source or ("", "")
+        try:
+            answer = await self._cloud.api(
+                scope_of_arn(build.arn), "s3", "get_object", Bucket=bucket, Key=key
+            )
+            content = await asyncio.to_thread(answer["Body"].read)
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                await asyncio.to_thread(_extract, archive, source)
+        except zipfile.BadZipFile:
+            raise BuildFailed(f"CLIENT_ERROR: s3://{bucket}/{key} is not a zip archive") from None
+        except Exception as error:
+            raise BuildFailed(
+                f"CLIENT_ERROR: could not read s3://{bucket}/{key}: {error}"
+            ) from error
+
+    async def _environment(
+        self, build: Build, spec: Buildspec, source: Path, state: Path, tools: Path
+    ) -> dict[str, str]:
+        scope = scope_of_arn(build.arn)
+        shared = await asyncio.to_thread(_make_tools, tools)
+        parameters = {
+            name: await self._parameter(scope, parameter)
+            for name, parameter in spec.parameters.items()
+        }
+        return {
+            **spec.variables,
+            **parameters,
+            **build.environment,
+            "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
+            "AWS_ACCESS_KEY_ID": scope.account,
+            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            "AWS_REGION": scope.region,
+            "AWS_DEFAULT_REGION": scope.region,
+            "CODEBUILD_BUILD_ARN": build.arn,
+            "CODEBUILD_BUILD_ID": build.id,
+            "CODEBUILD_BUILD_NUMBER": str(build.number),
+            "CODEBUILD_INITIATOR": build.initiator,
+            "CODEBUILD_LOG_PATH": build.log_stream,
+            "CODEBUILD_RESOLVED_SOURCE_VERSION": build.source_version,
+            "CODEBUILD_SOURCE_VERSION": build.source_version,
+            "CODEBUILD_SRC_DIR": str(source),
+            "CODEBUILD_START_TIME": str(int(build.started.timestamp() * 1000)),
+            "LOCALCLOUD_BUILD_STATE": str(state),
+            "PATH": shared,
+            "HOME": str(state),
+        }
+
+    async def _parameter(self, scope: Scope, name: str) -> str:
+        try:
+            answer = await self._cloud.api(
+                scope, "ssm", "get_parameter", Name=name, WithDecryption=True
+            )
+        except Exception as error:
+            raise BuildFailed(f"Parameter Store: {name}: {error}") from error
+        return str(answer["Parameter"]["Value"])
+
+    async def _phase(
+        self,
+        build: Build,
+        phase: Phase,
+        environment: dict[str, str],
+        places: tuple[Path, Path],
+        deadline: float,
+        *,
+        succeeded: bool,
+    ) -> tuple[BuildStatus, str]:
+        """Run a phase's commands, then those that follow whatever came of them."""
+        said = {"CODEBUILD_BUILD_SUCCEEDING": "1" if succeeded else "0"}
+        status, message = BuildStatus.SUCCEEDED, ""
+        for commands in (phase.commands, phase.at_last):
+            if not commands:
+                continue
+            found, text = await self._shell(
+                build, script(commands, places[1], said), environment, places, deadline
+            )
+            if status is BuildStatus.SUCCEEDED:
+                status, message = found, text
+            if found in (BuildStatus.TIMED_OUT, BuildStatus.STOPPED):
+                return found, text
+        return status, message
+
+    async def _shell(
+        self,
+        build: Build,
+        text: str,
+        environment: dict[str, str],
+        places: tuple[Path, Path],
+        deadline: float,
+    ) -> tuple[BuildStatus, str]:
+        source, state = places
+        if build.id in self._stopping:
+            return BuildStatus.STOPPED, ""
+        file = state / "phase.sh"
+        file.write_text(text)
+        last = [""]
+
+        def sink(line: str) -> None:
+            if line.startswith("[Container] Running command "):
+                last[0] = line.removeprefix("[Container] Running command ")
+            self._write(build, line)
+
+        child = await self._cloud.runner.spawn(["bash", str(file)], environment, source, sink)
+        self._children[build.id] = child
+        try:
+            await asyncio.wait_for(child.exited.wait(), max(deadline - monotonic(), 0))
+        except TimeoutError:
+            await child.stop(_STOP_GRACE_SECONDS)
+            minutes = build.timeout_minutes
+            return BuildStatus.TIMED_OUT, f"BUILD_TIMED_OUT: over {minutes} minutes"
+        if build.id in self._stopping:
+            return BuildStatus.STOPPED, ""
+        if child.returncode == 0:
+            return BuildStatus.SUCCEEDED, ""
+        return (
+            BuildStatus.FAILED,
+            f"COMMAND_EXECUTION_ERROR: Error while executing command: {last[0]}. Reason: exit "
+            f"status {child.returncode}",
+        )
+
+    async def _exported(
+        self, spec: Buildspec, state: Path, environment: dict[str, str]
+    ) -> dict[str, str]:
+        if not spec.exported:
+            return {}
+        file = state / "exported.sh"
+        file.write_text(read_variables(spec.exported, state))
+        lines: list[str] = []
+        child = await self._cloud.runner.spawn(
+            ["bash", str(file)], environment, state, lines.append
+        )
+        await child.exited.wait()
+        pairs = (item.partition("=") for item in "\n".join(lines).split("\0") if "=" in item)
+        return {name: value for name, _, value in pairs}
+
+    async def _upload(self, build: Build, spec: Buildspec, source: Path) -> None:
+        if build.output is None:
+            return
+        content = await asyncio.to_thread(_pack, spec, source)
+        bucket, key = build.output
+        try:
+            await self._cloud.api(
+                scope_of_arn(build.arn), "s3", "put_object", Bucket=bucket, Key=key, Body=content
+            )
+        except Exception as error:
+            raise BuildFailed(f"CLIENT_ERROR: could not write the artifact: {error}") from error
+
+
+def _buildspec(build: Build, source: Path) -> str:
+    """Return the buildspec: written into the project, or a file of the source.
+
+    Raises:
+        BuildFailed: there is none.
+    """
+    given = build.buildspec.strip() or DEFAULT_BUILDSPEC
+    if "\n" in given:
+        return given
+    path = (source / given).resolve()
+    if not path.is_relative_to(source.resolve()) or not path.is_file():
+        raise BuildFailed(f"YAML_FILE_ERROR: {given}: no such file in the source")
+    return path.read_text()
+
+
+def _extract(archive: zipfile.ZipFile, target: Path) -> None:
+    for member in archive.infolist():
+        path = Path(archive.extract(member, target))
+        mode = member.external_attr >> 16
+        if mode & 0o111 and path.is_file():
+            path.chmod(0o755)
+
+
+def _make_tools(directory: Path) -> str:
+    """Put `docker`, and `aws` and `python` where they are missing, on the path; return the path."""
+    modules = {"docker": "localcloud.codebuild.docker"}
+    if shutil.which("aws", path=_PATH) is None:
+        modules["aws"] = "localcloud.codebuild.aws"
+    package = str(Path(__file__).resolve().parents[2])
+    for name, module in modules.items():
+        tool = directory / name
+        tool.write_text(
+            "#!/bin/sh\n"
+            f"PYTHONPATH={shlex.quote(package)} exec {shlex.quote(sys.executable)} "
+            f'-m {module} "$@"\n'
+        )
+        tool.chmod(0o755)
+    for name in ("python", "python3"):
+        with contextlib.suppress(FileExistsError):
+            (directory / name).symlink_to(sys.executable)
+    return f"{directory}:{_PATH}"
+
+
+def _pack(spec: Buildspec, source: Path) -> bytes:
+    """Return the artifact.
+
+    Raises:
+        BuildFailed: no file matches.
+    """
+    base = (source / spec.base_directory).resolve()
+    if not base.is_relative_to(source.resolve()):
+        raise BuildFailed("CLIENT_ERROR: base-directory leaves the source")
+    files = sorted(path for path in base.rglob("*") if path.is_file())
+    chosen = [
+        path
+        for path in files
+        if any(_matches(str(path.relative_to(base)), pattern) for pattern in spec.files)
+    ]
+    if spec.files and not chosen:
+        raise BuildFailed(f"CLIENT_ERROR: no matching artifact paths found: {spec.files}")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in chosen:
+            name = path.name if spec.discard_paths else str(path.relative_to(base))
+            archive.write(path, name)
+    return buffer.getvalue()
+
+
+def _matches(name: str, pattern: str) -> bool:
+    # `**/*` is every file, at the top too.
+    pattern = pattern.removeprefix("./")
+    return fnmatch(name, pattern) or fnmatch(name, pattern.replace("**/", ""))

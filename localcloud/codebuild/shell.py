@@ -1,0 +1,57 @@
+"""A phase of a build as a bash script. Pure.
+
+CodeBuild runs all commands of a build in one shell. Here each phase is a shell of its own that
+begins where the one before it ended, so that a phase whose shell is gone (`set -e`, `exit`) does
+not take post_build with it: variables, shell options and directory are kept in files.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+# Where a shell keeps what the next one begins with.
+STATE = ("variables", "options", "directory")
+
+
+def script(commands: list[str], state: Path, set_anew: dict[str, str] | None = None) -> str:
+    """Return a script that runs commands until one fails, and ends with its status.
+
+    Args:
+        commands: of the phase.
+        state: directory of the shell's state.
+        set_anew: variables that do not keep the value of the phase before.
+    """
+    variables, options, directory = (shlex.quote(str(state / name)) for name in STATE)
+    lines = [
+        "keep() {",
+        "  status=$?",
+        "  trap - EXIT",
+        # Options first: with `set -e` a failing declare would end the trap.
+        f"  set +o > {options}; set +eu",
+        f"  pwd > {directory}; declare -p > {variables} 2>/dev/null",
+        "  exit $status",
+        "}",
+        f'if [ -f {directory} ]; then cd "$(cat {directory})"; fi',
+        # Read-only variables of bash itself are in the file too, and refuse.
+        f"if [ -f {variables} ]; then . {variables} 2>/dev/null; fi",
+        *(f"export {name}={shlex.quote(value)}" for name, value in (set_anew or {}).items()),
+        "trap keep EXIT",
+        f"if [ -f {options} ]; then . {options}; fi",
+    ]
+    for command in commands:
+        quoted = shlex.quote(command.strip())
+        lines += [
+            f"printf '%s\\n' \"[Container] Running command \"{quoted}",
+            f"eval {quoted}",
+            "failed=$?; if [ $failed -ne 0 ]; then exit $failed; fi",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def read_variables(names: list[str], state: Path) -> str:
+    """Return a script that prints variables of the last shell, each ended by a NUL."""
+    variables = shlex.quote(str(state / STATE[0]))
+    lines = [f"if [ -f {variables} ]; then . {variables} 2>/dev/null; fi"]
+    lines += [f"printf '%s=%s\\0' {name} \"${{{name}-}}\"" for name in names]
+    return "\n".join(lines) + "\n"

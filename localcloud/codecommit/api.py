@@ -1,0 +1,187 @@
+"""CodeCommit's life: `git push` and `git clone` over HTTP, branches, commits, and their events.
+
+The clone URL of a repository leads here. What is not named here (creating, describing, tagging a
+repository) is moto's.
+
+Source: https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
+Differs: anybody on this machine may push; the clone URL is this local cloud's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from localcloud.cloud import Cloud
+from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
+from localcloud.errors import AwsError
+from localcloud.passive import backend
+from localcloud.protocol import operation, operation_name
+from localcloud.routing import Request, Response, Scope
+
+GIT_PREFIX = "/_localcloud/git/"
+_PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")
+_AWS_URL = re.compile(rb"https://git-codecommit\.([a-z0-9-]+)\.amazonaws\.com/v1/repos/")
+_ZERO = "0" * 40
+
+
+class CodeCommitApi:
+    """Repositories that can be pushed to."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def repository(self, scope: Scope, name: str) -> GitRepository:
+        """Return what was pushed to a repository."""
+        directory = self._cloud.directory / "codecommit" / scope.account / scope.region
+        return GitRepository(directory / f"{name}.git")
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer Git, and moto's answers with the clone URL that works here."""
+        if request.path.startswith(GIT_PREFIX):
+            return await self._git(request)
+        if request.service != "codecommit" or operation_name(request) in LIVE_OPERATIONS:
+            return None
+        answer = await self._cloud.passive.handle(request)
+        base = f"{self._cloud.endpoint_url}{GIT_PREFIX}{request.scope.account}/".encode()
+        answer.body = _AWS_URL.sub(lambda found: base + found[1] + b"/", answer.body)
+        return answer
+
+    async def _git(self, request: Request) -> Response:
+        match = _PATH.fullmatch(request.path)
+        if match is None:
+            return _text(404, "There is no such repository.\n")
+        account, region, name, rest = match.groups()
+        scope = Scope(account, region)
+        if not await self._cloud.passive.call(_exists, scope, name):
+            return _text(404, f"There is no CodeCommit repository {name} in {region}.\n")
+        repository = self.repository(scope, name)
+        headers = {"cache-control": "no-cache"}
+        try:
+            if (request.method, rest) == ("GET", "info/refs"):
+                service = parse_qs(request.query).get("service", [""])[0]
+                if service not in SERVICES:
+                    return _text(403, "Only Git's smart protocol is spoken here.\n")
+                headers["content-type"] = f"application/x-{service}-advertisement"
+                return Response(200, headers, await repository.advertise(service))
+            if request.method == "POST" and rest in SERVICES:
+                body = request.body
+                if request.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                headers["content-type"] = f"application/x-{rest}-result"
+                before = await repository.references()
+                answer = await repository.exchange(rest, body)
+                if rest == "git-receive-pack":
+                    self._tell(scope, name, before, await repository.references())
+                return Response(200, headers, answer)
+        except (GitError, OSError) as error:
+            return _text(500, f"{error}\n")
+        return _text(404, f"There is no {request.method} {rest} of a repository.\n")
+
+    def _tell(self, scope: Scope, name: str, before: dict[str, str], after: dict[str, str]) -> None:
+        """Send EventBridge an event for each reference that a push has changed."""
+        for reference in sorted(set(before) | set(after)):
+            old, new = before.get(reference), after.get(reference)
+            if old == new:
+                continue
+            kind, _, short = reference.removeprefix("refs/").partition("/")
+            happened = "Created" if old is None else "Deleted" if new is None else "Updated"
+            detail = {
+                "event": f"reference{happened}",
+                "repositoryName": name,
+                "referenceType": "branch" if kind == "heads" else "tag",
+                "referenceName": short,
+                "referenceFullName": reference,
+                "commitId": new or _ZERO,
+                "callerUserArn": f"arn:aws:iam::{scope.account}:root",
+                **({"oldCommitId": old} if old else {}),
+            }
+            self._cloud.publish(
+                scope,
+                "aws.codecommit",
+                "CodeCommit Repository State Change",
+                [scope.arn("codecommit", name)],
+                detail,
+            )
+
+    @operation("GetBranch")
+    async def get_branch(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name, branch = params["repositoryName"], params["branchName"]
+        found = await self.branches(scope, name)
+        if branch not in found:
+            raise AwsError("BranchDoesNotExistException", f"Branch {branch} does not exist")
+        return {"branch": {"branchName": branch, "commitId": found[branch]}}
+
+    @operation("ListBranches")
+    async def list_branches(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        return {"branches": sorted(await self.branches(scope, params["repositoryName"]))}
+
+    @operation("GetCommit")
+    async def get_commit(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name, id_ = params["repositoryName"], params["commitId"]
+        await self.branches(scope, name)
+        try:
+            found = await self.repository(scope, name).commit(id_)
+        except GitError:
+            raise AwsError(
+                "CommitIdDoesNotExistException", f"Commit {id_} does not exist"
+            ) from None
+        return {"commit": _commit(found)}
+
+    @operation("DeleteRepository")
+    async def delete_repository(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["repositoryName"]
+        id_ = await self._cloud.passive.call(_forget, scope, name)
+        self.repository(scope, name).remove()
+        return {"repositoryId": id_} if id_ else {}
+
+    async def branches(self, scope: Scope, name: str) -> dict[str, str]:
+        """Return commit by branch.
+
+        Raises:
+            AwsError: RepositoryDoesNotExistException.
+        """
+        if not await self._cloud.passive.call(_exists, scope, name):
+            raise AwsError("RepositoryDoesNotExistException", f"{name} does not exist")
+        references = await self.repository(scope, name).references()
+        heads = "refs/heads/"
+        return {
+            key.removeprefix(heads): commit
+            for key, commit in references.items()
+            if key.startswith(heads)
+        }
+
+
+# What is answered here; the rest of the service is moto's.
+LIVE_OPERATIONS = frozenset({"DeleteRepository", "GetBranch", "GetCommit", "ListBranches"})
+
+
+def _exists(scope: Scope, name: str) -> bool:
+    return name in backend("codecommit", scope).repositories
+
+
+def _forget(scope: Scope, name: str) -> str | None:
+    repository = backend("codecommit", scope).repositories.pop(name, None)
+    return str(repository.repository_metadata["repositoryId"]) if repository else None
+
+
+def _commit(commit: Commit) -> dict[str, Any]:
+    return {
+        "commitId": commit.id,
+        "treeId": commit.tree,
+        "parents": commit.parents,
+        "message": commit.message,
+        "author": _person(commit.author),
+        "committer": _person(commit.committer),
+        "additionalData": "",
+    }
+
+
+def _person(person: Person) -> dict[str, str]:
+    return {"name": person.name, "email": person.email, "date": person.date}
+
+
+def _text(status: int, text: str) -> Response:
+    return Response(status, {"content-type": "text/plain"}, text.encode())

@@ -1,0 +1,136 @@
+"""What `docker` and `aws` are in a build: what they do, and what they refuse by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from localcloud.codebuild import aws, docker
+
+NAME = "000000000000.dkr.ecr.us-east-1.amazonaws.com/iris:1"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    directory = tmp_path / "context"
+    directory.mkdir()
+    (directory / "Dockerfile").write_text('FROM x\nCOPY . /a\nENTRYPOINT ["python"]\n')
+    return directory
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that were posted to; each answers as the local cloud does."""
+    addresses: list[str] = []
+
+    def post(url: str, body: bytes) -> bytes:
+        assert body
+        addresses.append(url)
+        return json.dumps({"digest": "sha256:1", "uri": "repo@sha256:1", "tag": "repo:1"}).encode()
+
+    monkeypatch.setattr(docker, "post", post)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    return addresses
+
+
+def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
+    tmp_path: Path, context: Path, pushed: list[str]
+) -> None:
+    assert "Packed" in docker.run(["build", "--tag", "local", str(context)], tmp_path)
+    docker.run(["tag", "local:latest", NAME], tmp_path)
+    assert docker.run(["push", NAME], tmp_path) == "1: digest: sha256:1"
+    assert pushed == [
+        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=us-east-1"
+    ]
+    inspect = ["inspect", "--format", "{{index .RepoDigests 0}}", NAME]
+    assert docker.run(inspect, tmp_path) == "repo@sha256:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "x"], "docker run is not supported by the local cloud; it has: build"),
+        (["build", "."], "needs --tag"),
+        (["build", "--secret", "x", "-t", "a", "."], "docker build --secret is not supported"),
+        (["build", "-t", "a", "/nowhere"], "holds no Dockerfile"),
+        (["push", "unknown:1"], "No such image: unknown:1"),
+        (["inspect", "x"], "needs --format"),
+        ([], "docker  is not supported"),
+    ],
+)
+def test_docker_refuses_by_name(tmp_path: Path, arguments: list[str], said: str) -> None:
+    with pytest.raises(docker.Refused, match=said):
+        docker.run(arguments, tmp_path)
+
+
+def test_an_image_that_was_not_pushed_has_no_digest(tmp_path: Path, context: Path) -> None:
+    docker.run(["build", "-t", "local", str(context)], tmp_path)
+    with pytest.raises(docker.Refused, match="was not pushed"):
+        docker.run(["inspect", "--format={{index .RepoDigests 0}}", "local"], tmp_path)
+
+
+def parameters(service: str, operation: str, *words: str) -> dict[str, Any]:
+    model = botocore.session.get_session().get_service_model(service)
+    return aws._parameters(model.operation_model(operation).input_shape, list(words))
+
+
+def test_options_become_parameters_by_the_services_own_model() -> None:
+    assert parameters(
+        "ssm", "PutParameter", "--name", "/a", "--value", "b", "--overwrite", "--type=String"
+    ) == {"Name": "/a", "Value": "b", "Overwrite": True, "Type": "String"}
+    assert parameters("ssm", "PutParameter", "--no-overwrite") == {"Overwrite": False}
+    assert parameters("ecr", "DescribeRepositories", "--repository-names", "a", "b") == {
+        "repositoryNames": ["a", "b"]
+    }
+    assert parameters("ecr", "DescribeImages", "--image-ids", '[{"imageTag": "1"}]') == {
+        "imageIds": [{"imageTag": "1"}]
+    }
+    assert parameters("ssm", "GetParametersByPath", "--max-results", "3") == {"MaxResults": 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--nmae", "x"), "unknown option --nmae; there are: "),
+        (("--name",), "--name needs a value"),
+        (("--value", "file://x"), "file://x is not supported"),
+        (("--tags", "Key=a,Value=b"), "write the value as JSON"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_refused(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(aws.Refused, match=said):
+        parameters("ssm", "PutParameter", *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["s3"], "usage: aws SERVICE OPERATION"),
+        (["nothing", "list"], "aws nothing is not supported"),
+        (["ssm", "get-everything"], "aws ssm get-everything is not supported"),
+        (["--profile", "x", "ssm", "get-parameter"], "--profile is not supported"),
+        (["s3", "sync", "a", "s3://b"], "aws s3 sync a s3://b is not supported"),
+    ],
+)
+def test_aws_refuses_by_name(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(aws.Refused, match=said):
+        aws.run(arguments)
+
+
+@pytest.mark.parametrize(
+    ("found", "output", "printed"),
+    [
+        ({"a": 1}, "json", '{\n    "a": 1\n}'),
+        ({}, "json", ""),
+        ("x", "text", "x"),
+        (["a", "b"], "text", "a\tb"),
+        (None, "text", "None"),
+    ],
+)
+def test_answers_are_printed_as_the_cli_does(found: Any, output: str, printed: str) -> None:
+    assert aws._printed(found, output) == printed

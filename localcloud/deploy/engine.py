@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from localcloud.deploy.archives import described, is_asset
 from localcloud.deploy.effects import Effects
 from localcloud.deploy.errors import DeployError, ProtectedError, ResourceError
-from localcloud.deploy.plan import Change, Listener, Plan, Registration, Step, clash, plan
+from localcloud.deploy.plan import (
+    Change,
+    Listener,
+    Plan,
+    Registration,
+    Step,
+    clash,
+    deletion_order,
+    plan,
+)
 from localcloud.deploy.state import Options, ResourceState, StackState
 from localcloud.deploy.types import TYPES, Inputs, Outputs, ResourceType
 
@@ -90,6 +99,7 @@ class Deployment:
             new.options,
             sorted(new.secrets),
             {name: list(urns) for name, urns in new.dependencies.items()},
+            list(new.depends_on),
         )
         if before in self.stack.resources:
             self.stack.resources[self.stack.resources.index(before)] = after
@@ -108,10 +118,11 @@ class Deployment:
         return self.effects.create(kind, inputs)
 
     def _keep(self, before: ResourceState, new: Registration) -> tuple[str, Outputs]:
-        kept = (before.options, before.dependencies)
+        kept = (before.options, before.dependencies, before.depends_on)
         before.options = new.options
         before.dependencies = {name: list(urns) for name, urns in new.dependencies.items()}
-        if kept != (before.options, before.dependencies):
+        before.depends_on = list(new.depends_on)
+        if kept != (before.options, before.dependencies, before.depends_on):
             self.effects.save(self.stack)
         self._done(Change.SAME, before)
         return before.id, before.outputs
@@ -125,11 +136,7 @@ class Deployment:
         """
         gone = [r for r in reversed(self.stack.resources) if r.urn not in self._seen]
         _refuse([*self._protected, *_protected(gone)])
-        self._delete_replaced()
-        for resource in gone:
-            self._delete(resource)
-            self.stack.resources.remove(resource)
-            self.effects.save(self.stack)
+        self._delete_all(gone)
         # The program's order: a resource is deleted before what it depends on.
         order = {urn: index for index, urn in enumerate(self._seen)}
         self.stack.resources.sort(key=lambda resource: order[resource.urn])
@@ -144,11 +151,7 @@ class Deployment:
             ResourceError: a resource could not be deleted; the rest stays in the state.
         """
         self.refuse_protected()
-        self._delete_replaced()
-        for resource in reversed(list(self.stack.resources)):
-            self._delete(resource)
-            self.stack.resources.remove(resource)
-            self.effects.save(self.stack)
+        self._delete_all(self.stack.resources[::-1])
         self.effects.forget(self.stack)
 
     def refuse_protected(self) -> None:
@@ -172,12 +175,15 @@ class Deployment:
             )
         self.effects.save(self.stack)
 
-    def _delete_replaced(self) -> None:
-        alive = {(resource.type, resource.id) for resource in self.stack.resources}
-        for resource in reversed(list(self.stack.replaced)):
-            if (resource.type, resource.id) not in alive:
+    def _delete_all(self, gone: list[ResourceState]) -> None:
+        """Delete resources, and with them what runs have replaced: each before what it needs."""
+        doomed = {(resource.type, resource.id) for resource in gone}
+        alive = {(r.type, r.id) for r in self.stack.resources} - doomed
+        for resource in deletion_order([*self.stack.replaced[::-1], *gone]):
+            waiting = self.stack.replaced if resource in self.stack.replaced else None
+            if waiting is None or (resource.type, resource.id) not in alive | doomed:
                 self._delete(resource)
-            self.stack.replaced.remove(resource)
+            (self.stack.resources if waiting is None else waiting).remove(resource)
             self.effects.save(self.stack)
 
     def _delete(self, resource: ResourceState) -> None:

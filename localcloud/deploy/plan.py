@@ -163,3 +163,14 @@ def dependants(
                 found.append(resource)
                 break
     return found[::-1]
+
+
+def deletion_order(resources: Sequence[ResourceState]) -> list[ResourceState]:
+    """Return resources so that each goes before what it depends on; else in the order given."""
+    left, ordered = list(resources), []
+    while left:
+        needed = {urn for r in left for urn in r.depends_on}
+        free = next((r for r in left if r.urn not in needed), left[0])
+        left.remove(free)
+        ordered.append(free)
+    return ordered

@@ -34,6 +34,7 @@ class ResourceState:
     Attributes:
         secrets: names of inputs that must not be shown.
         dependencies: of each input, the URNs its value came from.
+        depends_on: every URN that came first.
     """
 
     urn: str
@@ -45,6 +46,7 @@ class ResourceState:
     options: Options = field(default_factory=Options)
     secrets: list[str] = field(default_factory=list)
     dependencies: dict[str, list[str]] = field(default_factory=dict)
+    depends_on: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

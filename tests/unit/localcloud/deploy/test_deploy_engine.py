@@ -97,6 +97,7 @@ class R:
             {"name": self.name, **self.inputs},
             self.options,
             dependencies={key: (f"urn:{name}",) for key, name in self.needs.items()},
+            depends_on=[f"urn:{name}" for name in self.needs.values()],
         )
 
 
@@ -383,6 +384,30 @@ def test_a_run_that_broke_leaves_the_old_one_to_the_next_run(lab: Lab) -> None:
     lab.up(R("updated", "a", {"size": 2}), R("updated", "b", {"n": 1}))
     assert ["update b-2", "delete a-1"] == lab.world.calls
     assert [] == lab.store.load("dev").replaced
+
+
+def test_what_needs_a_replaced_resource_goes_before_it(lab: Lab) -> None:
+    def policy(n: int) -> R:
+        return R("updated", "policy", {"n": n}, needs={"role": "role"})
+
+    lab.up(R("updated", "role", {"size": 1}), policy(1))
+    lab.up(R("updated", "role", {"size": 2}))  # replaced, and what needed it removed
+    assert ["create role", "delete policy-2", "delete role-1"] == lab.world.calls
+    lab.up(R("updated", "role", {"size": 2}), policy(1))
+    lab.world.refuses["update policy"] = "busy"
+    with pytest.raises(ResourceError):
+        lab.up(R("updated", "role", {"size": 3}), policy(2))
+    lab.begin().destroy()
+    assert ["delete policy-4", "delete role-3", "delete role-5"] == lab.world.calls
+
+
+def test_what_a_removed_resource_holds_goes_before_it(lab: Lab) -> None:
+    def target(rule: str) -> R:
+        return R("child", "target", {"parent": rule}, needs={"parent": rule})
+
+    lab.up(R("updated", "old"), target("old"))
+    lab.up(R("updated", "new"), target("new"))
+    assert ["create new", "create target", "delete target-2", "delete old-1"] == lab.world.calls
 
 
 def test_destroying_after_a_broken_run_deletes_the_old_one_too(lab: Lab) -> None:

@@ -4,14 +4,13 @@ moto keeps alarms and metrics; this module reads both every ten clock seconds, d
 tells the actions: a scaling policy each minute that the alarm is in ALARM, a topic once a change.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
-Differs: composite alarms, metric math and percentiles are kept but not evaluated.
+Differs: composite alarms are kept but not evaluated; metric math knows arithmetic only.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,8 @@ from typing import Any
 
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
+from localcloud.datapoints import ExpressionError, values
+from localcloud.datapoints import evaluate as evaluate_math
 from localcloud.passive import backend
 from localcloud.routing import Scope
 
@@ -166,8 +167,12 @@ def _read_alarms(now: datetime) -> list[_Reading]:
     for account, by_region in list(backends.items()):
         for region, cloudwatch in list(by_region.items()):
             for alarm in list(cloudwatch.alarms.values()):
-                if alarm.rule or alarm.metric_data_queries or not alarm.statistic:
+                if alarm.rule:
                     continue
+                try:
+                    found = _values(cloudwatch, alarm, now)
+                except ExpressionError:
+                    continue  # kept, and left in the state it has
                 scope = Scope(account, region)
                 rule = AlarmRule(
                     comparison=alarm.comparison_operator,
@@ -188,46 +193,50 @@ def _read_alarms(now: datetime) -> list[_Reading]:
                             "INSUFFICIENT_DATA": list(alarm.insufficient_data_actions or []),
                         },
                         bool(alarm.actions_enabled),
-                        _values(cloudwatch, alarm, now),
+                        found,
                     )
                 )
     return readings
 
 
 def _values(cloudwatch: Any, alarm: Any, now: datetime) -> list[float | None]:
-    """Return the statistic of the evaluation range's complete periods, oldest first."""
-    period = int(alarm.period)
+    """Return the evaluation range of an alarm's statistic or metric math, oldest first."""
     count = int(alarm.evaluation_periods) + _RANGE_BEYOND_PERIODS
-    end = math.floor(now.timestamp() / period) * period
-    buckets: list[list[Any]] = [[] for _ in range(count)]
-    wanted = {(d.name, d.value) for d in alarm.dimensions}
-    for datum in reversed(cloudwatch.metric_data):
-        if datum.name != alarm.metric_name or datum.namespace != alarm.namespace:
-            continue
-        stamp = datum.timestamp
-        stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-        index = count - 1 - math.floor((end - 1e-6 - stamp.timestamp()) / period)
-        if 0 <= index < count and {(d.name, d.value) for d in datum.dimensions} == wanted:
-            buckets[index].append(datum)
-    return [_statistic(bucket, alarm.statistic) for bucket in buckets]
+    if alarm.metric_data_queries:
+        return _math(cloudwatch, alarm.metric_data_queries, count, now)
+    return values(
+        cloudwatch,
+        (alarm.namespace, alarm.metric_name),
+        [(d.name, d.value) for d in alarm.dimensions],
+        alarm.extended_statistic or alarm.statistic,
+        period=int(alarm.period),
+        count=count,
+        now=now,
+    )
 
 
-def _statistic(data: list[Any], statistic: str) -> float | None:
-    if not data:
-        return None
-    counts = [getattr(d, "sample_count", 1.0) for d in data]
-    sums = [d.sum if hasattr(d, "sum") else d.value for d in data]
-    match statistic:
-        case "Sum":
-            return float(sum(sums))
-        case "SampleCount":
-            return float(sum(counts))
-        case "Average":
-            return float(sum(sums)) / max(sum(counts), 1.0)
-        case "Minimum":
-            return float(min(getattr(d, "min", getattr(d, "value", 0.0)) for d in data))
-        case _:
-            return float(max(getattr(d, "max", getattr(d, "value", 0.0)) for d in data))
+def _math(cloudwatch: Any, queries: Sequence[Any], count: int, now: datetime) -> list[float | None]:
+    series = {
+        query.id: values(
+            cloudwatch,
+            (query.metric_stat.metric.namespace, query.metric_stat.metric.metric_name),
+            [(d.name, d.value) for d in query.metric_stat.metric.dimensions or []],
+            query.metric_stat.stat,
+            period=int(query.metric_stat.period),
+            count=count,
+            now=now,
+        )
+        for query in queries
+        if query.metric_stat is not None
+    }
+    returned = [q for q in queries if str(q.return_data).lower() != "false"]
+    decisive = next((q for q in returned if q.expression), returned[0] if returned else None)
+    if decisive is None or not decisive.expression:
+        return series.get(decisive.id, []) if decisive is not None else []
+    return [
+        evaluate_math(decisive.expression, {id_: found[index] for id_, found in series.items()})
+        for index in range(count)
+    ]
 
 
 def _set_state(reading: _Reading, state: str) -> None:

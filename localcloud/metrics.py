@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.clock import Clock, wall_sleep
+from localcloud.datapoints import Distribution
 from localcloud.passive import Passive, backend
 from localcloud.routing import Scope, scope_of_arn
 
@@ -34,8 +35,10 @@ class _Latency:
     total: float = 0.0
     minimum: float = math.inf
     maximum: float = 0.0
+    distribution: Distribution = field(default_factory=Distribution)
 
     def add(self, microseconds: float) -> None:
+        self.distribution.add(microseconds)
         self.count += 1
         self.total += microseconds
         self.minimum = min(self.minimum, microseconds)
@@ -111,7 +114,12 @@ def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) ->
     for (arn, name, variant), window in windows.items():
         by_scope.setdefault(scope_of_arn(arn), []).extend(_data(name, variant, window, timestamp))
     for scope, data in by_scope.items():
-        backend("cloudwatch", scope).put_metric_data(NAMESPACE, data)
+        cloudwatch = backend("cloudwatch", scope)
+        cloudwatch.put_metric_data(NAMESPACE, data)
+        # moto keeps statistic sets, which have no percentiles: what has them goes beside.
+        for datum, sent in zip(cloudwatch.metric_data[-len(data) :], data, strict=True):
+            if "Distribution" in sent:
+                datum.distribution = sent["Distribution"]
 
 
 def _data(name: str, variant: str, window: _Window, timestamp: datetime) -> list[dict[str, Any]]:
@@ -150,6 +158,7 @@ def _data(name: str, variant: str, window: _Window, timestamp: datetime) -> list
                     "MetricName": metric,
                     "Unit": "Microseconds",
                     "StatisticValues": statistics,
+                    "Distribution": latency.distribution,
                 }
             )
     return data

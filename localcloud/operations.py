@@ -45,7 +45,7 @@ RECORDED = (
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
     ("events", "schedules", "kept; they do not fire"),
-    ("cloudwatch", "composite alarms, metric math, percentiles", "kept; not evaluated"),
+    ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 
@@ -58,7 +58,11 @@ LIFE = (
     ),
     ("s3", "object created", "the event reaches EventBridge when the bucket says so"),
     ("events", "a rule that matches", "reaches pipelines, functions, topics, queues, log groups"),
-    ("cloudwatch", "metric alarms", "M of N, missing data; actions to scaling policies and topics"),
+    (
+        "cloudwatch",
+        "metric alarms",
+        "M of N, missing data, p99, arithmetic; actions to scaling policies and topics",
+    ),
     ("iam", "policies of roles", "recorded against each role's calls; denied by `--iam enforce`"),
     ("sts", "AssumeRole", "its keys act as the role, in the role's account"),
     ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),

@@ -137,6 +137,8 @@ def test_an_alarm_reads_complete_periods_and_two_beyond_its_own() -> None:
         period=60,
         evaluation_periods=1,
         statistic="Sum",
+        extended_statistic=None,
+        metric_data_queries=[],
     )
 
     def datum(seconds_ago: int, value: float, *, name: str = "M", dimension: str = "1") -> object:
@@ -158,3 +160,36 @@ def test_an_alarm_reads_complete_periods_and_two_beyond_its_own() -> None:
         datum(31, 1000.0, dimension="2"),
     ]
     assert [4.0, None, 3.0] == _values(SimpleNamespace(metric_data=data), alarm, now)
+
+
+def test_an_alarm_of_metric_math_reads_each_metric_and_a_division_by_nothing_is_missing() -> None:
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def query(id_: str, metric: str) -> SimpleNamespace:
+        source = SimpleNamespace(namespace="N", metric_name=metric, dimensions=[])
+        stat = SimpleNamespace(metric=source, period="60", stat="Sum")
+        return SimpleNamespace(id=id_, expression=None, metric_stat=stat, return_data="false")
+
+    def datum(name: str, seconds_ago: int, value: float) -> SimpleNamespace:
+        stamp = now - timedelta(seconds=seconds_ago)
+        return SimpleNamespace(
+            name=name, namespace="N", value=value, timestamp=stamp, dimensions=[]
+        )
+
+    alarm = SimpleNamespace(
+        evaluation_periods=1,
+        metric_data_queries=[
+            SimpleNamespace(
+                id="instances", expression="all / each", metric_stat=None, return_data="true"
+            ),
+            query("all", "Invocations"),
+            query("each", "InvocationsPerInstance"),
+        ],
+    )
+    data = [
+        datum("Invocations", 100, 600.0),
+        datum("InvocationsPerInstance", 100, 150.0),
+        datum("Invocations", 30, 0.0),
+        datum("InvocationsPerInstance", 30, 0.0),
+    ]
+    assert _values(SimpleNamespace(metric_data=data), alarm, now) == [None, 4.0, None]

@@ -24,6 +24,8 @@ from urllib.parse import parse_qs
 from localcloud import __version__
 from localcloud.cloud import Cloud
 from localcloud.codecommit.api import GIT_PREFIX
+from localcloud.errors import AccessDenied
+from localcloud.iam.actions import push_of_image
 from localcloud.images import ImageError
 from localcloud.passive import SERVICES
 from localcloud.routing import Request, Response, Scope
@@ -109,6 +111,14 @@ class InternalRoutes:
         scope = Scope(region=query.get("region", "us-east-1"))
         if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
             return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
+        # A build pushes as its role; a person, who has no such key, as the account.
+        session = self._cloud.iam.keys.get(query.get("access_key", ""))
+        if session is not None:
+            try:
+                wanted = push_of_image(scope, repository)
+                await self._cloud.iam.authorise(session.role_arn, wanted)
+            except AccessDenied as error:
+                return _json({"message": error.message}, 403)
         try:
             digest, manifest = self._cloud.images.add(request.body)
         except ImageError as error:

@@ -108,7 +108,8 @@ class Images:
         region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
         answer = post(
             f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images"
-            f"?repository={match['repository']}&tag={match['tag']}&region={region}",
+            f"?repository={match['repository']}&tag={match['tag']}&region={region}"
+            f"&access_key={os.environ.get('AWS_ACCESS_KEY_ID', '')}",
             Path(image["context"]).read_bytes(),
         )
         pushed: dict[str, str] = json.loads(answer)

@@ -17,13 +17,14 @@ import sys
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from localcloud.clock import monotonic
 from localcloud.cloud import Cloud
 from localcloud.codebuild.buildspec import Buildspec, BuildspecError, Phase, parse
 from localcloud.codebuild.model import Build, BuildPhase, BuildStatus
 from localcloud.codebuild.shell import read_variables, script
-from localcloud.routing import Scope, scope_of_arn
+from localcloud.routing import scope_of_arn
 from localcloud.runner import Child
 from localcloud.store import Collection
 
@@ -161,14 +162,12 @@ class BuildEngine:
 
     def _write(self, build: Build, line: str) -> None:
         scope = scope_of_arn(build.arn)
-        self._cloud.logs.write(scope, build.log_group, build.log_stream, line)
+        self._cloud.logs.write(scope, build.log_group, build.log_stream, line, build.service_role)
 
     async def _download(self, build: Build, source: Path) -> None:
         bucket, key = build.source or ("", "")
         try:
-            answer = await self._cloud.api(
-                scope_of_arn(build.arn), "s3", "get_object", Bucket=bucket, Key=key
-            )
+            answer = await self._api(build, "s3", "get_object", Bucket=bucket, Key=key)
             content = await asyncio.to_thread(answer["Body"].read)
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 await asyncio.to_thread(_extract, archive, source)
@@ -185,7 +184,7 @@ class BuildEngine:
         scope = scope_of_arn(build.arn)
         shared = await asyncio.to_thread(_make_tools, tools)
         parameters = {
-            name: await self._parameter(scope, parameter)
+            name: await self._parameter(build, parameter)
             for name, parameter in spec.parameters.items()
         }
         return {
@@ -193,8 +192,9 @@ class BuildEngine:
             **parameters,
             **build.environment,
             "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
-            "AWS_ACCESS_KEY_ID": scope.account,
+            "AWS_ACCESS_KEY_ID": self._cloud.iam.keys.issue(build.service_role),
             "AWS_SECRET_ACCESS_KEY": "localcloud",
+            "AWS_SESSION_TOKEN": "localcloud",
             "AWS_REGION": scope.region,
             "AWS_DEFAULT_REGION": scope.region,
             "CODEBUILD_BUILD_ARN": build.arn,
@@ -211,11 +211,16 @@ class BuildEngine:
             "HOME": str(state),
         }
 
-    async def _parameter(self, scope: Scope, name: str) -> str:
+    async def _api(
+        self, build: Build, service: str, operation: str, **parameters: Any
+    ) -> dict[str, Any]:
+        """Call an API as the project's role."""
+        scope, role = scope_of_arn(build.arn), build.service_role
+        return await self._cloud.api(scope, service, operation, principal=role, **parameters)
+
+    async def _parameter(self, build: Build, name: str) -> str:
         try:
-            answer = await self._cloud.api(
-                scope, "ssm", "get_parameter", Name=name, WithDecryption=True
-            )
+            answer = await self._api(build, "ssm", "get_parameter", Name=name, WithDecryption=True)
         except Exception as error:
             raise BuildFailed(f"Parameter Store: {name}: {error}") from error
         return str(answer["Parameter"]["Value"])
@@ -304,9 +309,7 @@ class BuildEngine:
         content = await asyncio.to_thread(_pack, spec, source)
         bucket, key = build.output
         try:
-            await self._cloud.api(
-                scope_of_arn(build.arn), "s3", "put_object", Bucket=bucket, Key=key, Body=content
-            )
+            await self._api(build, "s3", "put_object", Bucket=bucket, Key=key, Body=content)
         except Exception as error:
             raise BuildFailed(f"CLIENT_ERROR: could not write the artifact: {error}") from error
 

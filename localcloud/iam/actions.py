@@ -50,6 +50,12 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "application-autoscaling:DescribeScheduledActions": ("*",),
     "cloudwatch:DescribeAlarms": ("alarm:*",),
     "cloudwatch:PutMetricAlarm": ("alarm:{AlarmName}",),
+    "codebuild:BatchGetBuilds": ("project/{projectName}",),
+    "codebuild:StartBuild": ("project/{projectName}",),
+    "codecommit:GetBranch": ("{repositoryName}",),
+    "codecommit:GetCommit": ("{repositoryName}",),
+    "codecommit:GetUploadArchiveStatus": ("{repositoryName}",),
+    "codecommit:UploadArchive": ("{repositoryName}",),
     "codepipeline:GetPipelineExecution": ("{pipelineName}",),
     "codepipeline:GetPipelineState": ("{name}",),
     "codepipeline:PutJobFailureResult": ("*",),
@@ -142,6 +148,25 @@ def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
     """
     arn = registry.arn("ecr", f"repository/{repository}")
     names = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+    return [
+        Permission("ecr:GetAuthorizationToken", "*"),
+        *(Permission(f"ecr:{name}", arn) for name in names),
+    ]
+
+
+def push_of_image(registry: Scope, repository: str) -> list[Permission]:
+    """Return what pushing an image needs.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+    """
+    arn = registry.arn("ecr", f"repository/{repository}")
+    names = (
+        "BatchCheckLayerAvailability",
+        "CompleteLayerUpload",
+        "InitiateLayerUpload",
+        "PutImage",
+        "UploadLayerPart",
+    )
     return [
         Permission("ecr:GetAuthorizationToken", "*"),
         *(Permission(f"ecr:{name}", arn) for name in names),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,20 @@ class Lab:
             return None
 
         return wait_for("the execution of this version", probe, 20)
+
+    def push_source(self, directory: Path) -> None:
+        """Push a changed container to the image's repository, from an empty directory."""
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "model", directory / "model", ignore=ignored)
+        (directory / "model" / "CHANGED").write_text("so that it is another image")
+        author = ("-c", "user.name=lab", "-c", "user.email=lab@example.com")
+        for command in (
+            ("init", "--quiet", "--initial-branch=main"),
+            ("add", "--all"),
+            (*author, "commit", "--quiet", "--message", "Change the container"),
+            ("push", "--quiet", self.outputs["sourceCloneUrl"], "main"),
+        ):
+            subprocess.run(["git", *command], cwd=directory, check=True, timeout=60)
 
     def status(self, execution: str) -> str:
         """Return an execution's status."""

@@ -129,17 +129,7 @@ def test_a_push_builds_the_container_and_releases_it_to_training(lab: Lab, tmp_p
     ssm, codepipeline = lab.cloud.client("ssm"), lab.cloud.client("codepipeline")
     released = lab.outputs["imageParameter"]
     before = ssm.get_parameter(Name=released)["Parameter"]["Value"]
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "model", tmp_path / "model", ignore=ignored)
-    (tmp_path / "model" / "CHANGED").write_text("so that it is another image")
-    author = ("-c", "user.name=lab", "-c", "user.email=lab@example.com")
-    for command in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("add", "--all"),
-        (*author, "commit", "--quiet", "--message", "Change the container"),
-        ("push", "--quiet", lab.outputs["sourceCloneUrl"], "main"),
-    ):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=60)
+    lab.push_source(tmp_path)
 
     def release() -> str | None:
         value = str(ssm.get_parameter(Name=released)["Parameter"]["Value"])

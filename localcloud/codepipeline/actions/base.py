@@ -95,6 +95,19 @@ class ActionContext:
             self.scope, service, operation, principal=self.role_arn, **parameters
         )
 
+    async def authorise(self, service: str, *operations: str, **parameters: str) -> None:
+        """Hold what the action does without a request against its role.
+
+        Raises:
+            ActionFailed: the role may not.
+        """
+        for operation in operations:
+            wanted = permissions(service, operation, parameters, self.scope)
+            try:
+                await self.cloud.iam.authorise(self.role_arn, wanted)
+            except AccessDenied as error:
+                raise ActionFailed("PermissionError", error.message) from None
+
     async def assume_role(self) -> None:
         """Take the action's own role, when it has one, as the pipeline's.
 

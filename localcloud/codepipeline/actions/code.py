@@ -23,6 +23,9 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
     """
     repository, branch = context.require("RepositoryName"), context.require("BranchName")
     repositories = context.repositories
+    # AWS has CodeCommit put the archive together, and asks whether it is done.
+    reads = ("GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus")
+    await context.authorise("codecommit", *reads, repositoryName=repository)
     try:
         commit_id = (await repositories.branches(context.scope, repository)).get(branch)
     except AwsError as error:
@@ -76,6 +79,7 @@ async def run_build(context: ActionContext) -> ActionOutcome:
         ActionFailed: there is no such project, or the build did not succeed.
     """
     name = context.require("ProjectName")
+    await context.authorise("codebuild", "StartBuild", "BatchGetBuilds", projectName=name)
     project = await context.builds.project(context.scope, name)
     if project is None:
         raise ActionFailed("ConfigurationError", f"Project cannot be found: {name}")

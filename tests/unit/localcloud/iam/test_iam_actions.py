@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.iam.actions import Permission, permissions, pull_of_image, use_of_key
+from localcloud.iam.actions import Permission, permissions, pull_of_image, push_of_image, use_of_key
 from localcloud.iam.requests import operation_of
 from localcloud.routing import Request, Scope
 
@@ -156,6 +156,18 @@ def test_pulling_an_image_takes_four_permissions() -> None:
         ("ecr:BatchGetImage", arn),
         ("ecr:GetDownloadUrlForLayer", arn),
     ]
+
+
+def test_pushing_an_image_takes_six_permissions() -> None:
+    arn = "arn:aws:ecr:eu-west-1:111111111111:repository/r"
+    assert {(p.action, p.resource) for p in push_of_image(SCOPE, "r")} == {
+        ("ecr:GetAuthorizationToken", "*"),
+        ("ecr:BatchCheckLayerAvailability", arn),
+        ("ecr:CompleteLayerUpload", arn),
+        ("ecr:InitiateLayerUpload", arn),
+        ("ecr:PutImage", arn),
+        ("ecr:UploadLayerPart", arn),
+    }
 
 
 def test_a_key_is_used_through_a_service() -> None:

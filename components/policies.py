@@ -159,7 +159,8 @@ def write_container_logs(names: Names, log_group: str) -> list[Statement]:
     """
     group = names.arn("logs", f"log-group:{log_group}")
     return [
-        allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group]),
+        # AWS's pages name a group with and without `:*` for the same actions.
+        allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group, f"{group}:*"]),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:log-stream:*"]),
     ]
 

@@ -145,7 +145,6 @@ def push_of_image(registry: Scope, repository: str) -> list[Permission]:
         "BatchCheckLayerAvailability",
         "BatchGetImage",
         "CompleteLayerUpload",
-        "GetDownloadUrlForLayer",
         "InitiateLayerUpload",
         "PutImage",
         "UploadLayerPart",

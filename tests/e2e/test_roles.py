@@ -66,9 +66,13 @@ ONLY_THERE_ON_AWS = {
     ("image-pipeline", "s3:GetObjectVersion"): _ARTIFACTS,
     ("image-pipeline", "s3:GetObject"): _ARTIFACTS,
     ("image-build", "s3:GetObjectVersion"): _ARTIFACTS,
+    ("image-pipeline", "kms:Decrypt"): "an artifact that is uploaded in parts needs it",
     # Here only scaling asks for it, and this endpoint does not scale.
     ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
 }
+
+# Under keys of the stacks, so that what keys need is proved too.
+KMS = ("--config", "encryption=aws:kms")
 
 # A model that trains and then answers every row of its validation wrong.
 TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
@@ -120,11 +124,12 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         pytest.skip("the lab is deployed to a local cloud of its own")
     log = tmp_path_factory.mktemp("iam") / "localcloud.log"
     with local_cloud(speed=240.0, log=log, iam="enforce") as cloud:
-        lab = deployed(cloud, prd=("--config", f"scheduledScaling={json.dumps([MORNING])}"))
+        schedule = f"scheduledScaling={json.dumps([MORNING])}"
+        lab = deployed(cloud, prd=("--config", schedule), both=KMS)
         built = build_image(lab, tmp_path_factory.mktemp("source"))
         statuses = [built, deliver(lab, iris)]
         # Without its schedule: the next delivery takes it away.
-        localcloud(cloud.url, "up", "prd")
+        localcloud(cloud.url, "up", "prd", *KMS)
         statuses.append(deliver(lab, iris))
         statuses += [lab.ended(lab.upload(content)) for content in (zip_of({}), WRONG)]
         cloudformation = cloud.client("cloudformation")

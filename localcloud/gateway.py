@@ -45,6 +45,7 @@ from localcloud.protocol import (
 )
 from localcloud.routing import Request, Response, route
 from localcloud.runner import Runner
+from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
@@ -111,7 +112,10 @@ class Gateway:
             "cloudformation": operations_of(self._cloudformation),
             "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
         }
-        runtime = Runtime(self._sagemaker.hosting, self._sagemaker.endpoints, self._meter)
+        self._capturer = Capturer(cloud)
+        runtime = Runtime(
+            self._sagemaker.hosting, self._sagemaker.endpoints, self._meter, self._capturer
+        )
         self._chain: list[Handler] = [
             InternalRoutes(cloud, implemented(), shut_down).handle,
             self._iam.handle,
@@ -136,6 +140,7 @@ class Gateway:
         cloud.spawn("alarms", alarms.run())
         cloud.spawn("scheduled scaling", self._scheduled.run())
         cloud.spawn("instances", self._sagemaker.hosting.watch())
+        cloud.spawn("data capture", self._capturer.run())
         cloud.spawn("idle functions", self._functions.reap())
         self._training.engine.resume()
         self._builds.engine.resume()

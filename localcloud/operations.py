@@ -34,7 +34,7 @@ PARTLY_LIVE = frozenset({"codebuild", "codecommit"})
 
 # Accepted and returned, but nothing happens: (service, what, in its stead).
 RECORDED = (
-    ("sagemaker", "DeploymentConfig, DataCaptureConfig", "traffic shifts all at once; no capture"),
+    ("sagemaker", "RollbackMaximumBatchSize, ShadowProductionVariants", "a rollback is at once"),
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("cloudformation", "Capabilities, notifications", "kept"),
@@ -63,6 +63,8 @@ LIFE = (
         "metric alarms",
         "M of N, missing data, p99, arithmetic; actions to scaling policies and topics",
     ),
+    ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
+    ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),
     ("iam", "policies of roles", "recorded against each role's calls; denied by `--iam enforce`"),
     ("sts", "AssumeRole", "its keys act as the role, in the role's account"),
     ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),

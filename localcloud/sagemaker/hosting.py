@@ -1,60 +1,50 @@
 """Endpoints: fleets of instances, their creation, update, scaling and replacement.
 
-An update is a new fleet beside the old one, then the traffic, then the end of the old one, so that
-no request fails. A fleet that does not become healthy leaves the endpoint on its old one.
+An update is a new fleet beside the old one, then the traffic, step by step (shifting.py), then the
+end of the old one, so that no request fails. A fleet that does not become healthy, or an alarm
+while traffic shifts, leaves the endpoint on its old one.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
-Differs: traffic shifts all at once whatever DeploymentConfig says; health checks are in wall
-seconds, as real processes answer them.
+Differs: health checks are in wall seconds, as real processes answer them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-import shutil
-import tarfile
+import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
-from localcloud.images import Image
+from localcloud.passive import backend
 from localcloud.routing import Scope, scope_of_arn
-from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
+from localcloud.sagemaker.capture import Capture
+from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
+from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
-from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
+from localcloud.sagemaker.shifting import Shifting, shifting_of
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
 
-_HEALTH_SECONDS = 480.0
 _WATCH_SECONDS = 0.5
 # Health checks that an instance may miss in a row before it is replaced.
 _MISSED_PINGS = 3
-# How many servers may be starting at once: more only fight for the same cores.
-_STARTING_AT_ONCE = 2
-
-
-class HostingFailed(Exception):
-    """A fleet could not be made; the message is the endpoint's FailureReason."""
+_ALARM_CLOCK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Fleet:
-    """The running instances of one variant, and what a further one needs."""
+class Shift:
+    """An update under way: the new fleets, and the share of the traffic that they get."""
 
-    variant: Variant
-    image: Image
-    base_dir: Path
-    environment: dict[str, str]
-    role_arn: str
-    instances: list[Instance] = field(default_factory=list)
+    fleets: dict[str, Fleet]
+    share: float = 0.0
 
 
 class HostingEngine:
@@ -72,7 +62,9 @@ class HostingEngine:
         self._configs = configs
         self._models = models
         self._fleets: dict[str, dict[str, Fleet]] = {}
-        self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
+        self._shifts: dict[str, Shift] = {}
+        self._captures: dict[str, Capture | None] = {}
+        self._builder = FleetBuilder(cloud, configs, models, lambda: self.http)
         self._http: aiohttp.ClientSession | None = None
 
     @property
@@ -93,8 +85,15 @@ class HostingEngine:
             await self._http.close()
 
     def fleets(self, endpoint_arn: str) -> dict[str, Fleet]:
-        """Return the fleets that take traffic, by variant."""
+        """Return the fleets that take the next request, by variant: the new ones by their share."""
+        shift = self._shifts.get(endpoint_arn)
+        if shift is not None and random.random() < shift.share:  # noqa: S311 - no cryptography
+            return shift.fleets
         return self._fleets.get(endpoint_arn, {})
+
+    def capture(self, endpoint_arn: str) -> Capture | None:
+        """Return what is captured of an endpoint's requests, None for nothing."""
+        return self._captures.get(endpoint_arn)
 
     def current_count(self, endpoint_arn: str, variant: str) -> int:
         """Return how many instances of a variant take traffic."""
@@ -115,9 +114,17 @@ class HostingEngine:
         """Begin to create an endpoint that is in Creating."""
         self._cloud.spawn(f"create {endpoint.name}", self._create(endpoint))
 
-    def update(self, endpoint: Endpoint, config_name: str, variants: list[Variant]) -> None:
+    def update(
+        self,
+        endpoint: Endpoint,
+        config_name: str,
+        variants: list[Variant],
+        deployment: dict[str, Any] | None,
+    ) -> None:
         """Begin to move an endpoint that is in Updating to another configuration."""
-        self._cloud.spawn(f"update {endpoint.name}", self._update(endpoint, config_name, variants))
+        self._cloud.spawn(
+            f"update {endpoint.name}", self._update(endpoint, config_name, variants, deployment)
+        )
 
     def scale(self, endpoint: Endpoint) -> None:
         """Begin to bring an endpoint that is in Updating to its variants' desired counts."""
@@ -151,14 +158,14 @@ class HostingEngine:
         for instance in bad:
             instance.child.kill()
         try:
-            await self._grow(scope_of_arn(endpoint.arn), endpoint, fleet)
+            await self._builder.grow(scope_of_arn(endpoint.arn), endpoint, fleet)
         except HostingFailed as error:
             log.error("%s: %s", endpoint.name, error)
 
     async def _create(self, endpoint: Endpoint) -> None:
         fleets: dict[str, Fleet] = {}
         try:
-            await self._build(endpoint, endpoint.config_name, endpoint.variants, fleets)
+            await self._builder.build(endpoint, endpoint.config_name, endpoint.variants, fleets)
         except HostingFailed as error:
             await self._retire_all(fleets)
             if endpoint.status is EndpointStatus.CREATING:
@@ -170,13 +177,20 @@ class HostingEngine:
             await self._retire_all(fleets)
             return
         self._fleets[endpoint.arn] = fleets
+        self._captures[endpoint.arn] = self._capture_of(endpoint, endpoint.config_name, fleets)
         endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
         self._endpoints.put(endpoint.arn, endpoint)
 
-    async def _update(self, endpoint: Endpoint, config_name: str, variants: list[Variant]) -> None:
+    async def _update(
+        self,
+        endpoint: Endpoint,
+        config_name: str,
+        variants: list[Variant],
+        deployment: dict[str, Any] | None,
+    ) -> None:
         fleets: dict[str, Fleet] = {}
         try:
-            await self._build(endpoint, config_name, variants, fleets)
+            await self._builder.build(endpoint, config_name, variants, fleets)
         except HostingFailed as error:
             await self._retire_all(fleets)
             if endpoint.status is EndpointStatus.UPDATING:
@@ -184,17 +198,80 @@ class HostingEngine:
                 endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
                 self._endpoints.put(endpoint.arn, endpoint)
             return
+        instances = sum(len(fleet.instances) for fleet in fleets.values())
+        shifting = shifting_of(deployment, instances)
+        tripped = await self._shift(endpoint, fleets, shifting)
+        if tripped and endpoint.status is EndpointStatus.UPDATING:
+            await self._roll_back(endpoint, fleets, tripped)
+            return
         if endpoint.status is not EndpointStatus.UPDATING:
+            self._shifts.pop(endpoint.arn, None)
             await self._retire_all(fleets)
             return
         old = self._fleets.get(endpoint.arn, {})
         self._fleets[endpoint.arn] = fleets
+        self._captures[endpoint.arn] = self._capture_of(endpoint, config_name, fleets)
+        self._shifts.pop(endpoint.arn, None)
         endpoint.config_name = config_name
         endpoint.variants = variants
         endpoint.failure_reason = None
         endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
         self._endpoints.put(endpoint.arn, endpoint)
         await self._retire_all(old)
+
+    async def _shift(
+        self, endpoint: Endpoint, fleets: dict[str, Fleet], shifting: Shifting
+    ) -> list[str]:
+        """Move the traffic step by step; return the alarms that tripped meanwhile."""
+        shift = self._shifts[endpoint.arn] = Shift(fleets)
+        for step in shifting.steps:
+            shift.share = step.share
+            tripped = await self._watch_alarms(endpoint, shifting.alarms, step.bake_clock_seconds)
+            if tripped or endpoint.status is not EndpointStatus.UPDATING:
+                return tripped
+        await self._watch_alarms(endpoint, (), shifting.termination_clock_seconds)
+        return []
+
+    async def _watch_alarms(
+        self, endpoint: Endpoint, alarms: tuple[str, ...], clock_seconds: float
+    ) -> list[str]:
+        """Wait, and look at alarms meanwhile; return those that are in ALARM, at once."""
+        clock = self._cloud.clock
+        until = clock.now() + timedelta(seconds=clock_seconds)
+        while endpoint.status is EndpointStatus.UPDATING:
+            if alarms:
+                scope = scope_of_arn(endpoint.arn)
+                tripped = await self._cloud.passive.call(_in_alarm, scope, alarms)
+                if tripped:
+                    return tripped
+            left = (until - clock.now()).total_seconds()
+            if left <= 0:
+                break
+            await clock.sleep(min(left, _ALARM_CLOCK_SECONDS))
+        return []
+
+    async def _roll_back(
+        self, endpoint: Endpoint, fleets: dict[str, Fleet], tripped: list[str]
+    ) -> None:
+        self._shifts.pop(endpoint.arn, None)
+        endpoint.move(EndpointStatus.ROLLING_BACK, self._cloud.clock.now())
+        self._endpoints.put(endpoint.arn, endpoint)
+        await self._retire_all(fleets)
+        if endpoint.status is EndpointStatus.ROLLING_BACK:
+            endpoint.failure_reason = (
+                f"Deployment was rolled back: the alarm(s) {', '.join(tripped)} went into ALARM "
+                "while traffic shifted."
+            )
+            endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
+            self._endpoints.put(endpoint.arn, endpoint)
+
+    def _capture_of(
+        self, endpoint: Endpoint, config_name: str, fleets: dict[str, Fleet]
+    ) -> Capture | None:
+        scope = scope_of_arn(endpoint.arn)
+        config = self._configs.get(scope.arn("sagemaker", f"endpoint-config/{config_name}".lower()))
+        role = next((fleet.role_arn for fleet in fleets.values()), "")
+        return Capture.of(config.request.get("DataCaptureConfig"), role) if config else None
 
     async def _scale(self, endpoint: Endpoint) -> None:
         scope = scope_of_arn(endpoint.arn)
@@ -204,7 +281,7 @@ class HostingEngine:
             fleet = self._fleets[endpoint.arn][variant.name]
             fleet.variant = variant
             try:
-                await self._grow(scope, endpoint, fleet)
+                await self._builder.grow(scope, endpoint, fleet)
             except HostingFailed as error:
                 reason = str(error)
                 variant.desired = len(fleet.instances)
@@ -217,6 +294,7 @@ class HostingEngine:
         await asyncio.gather(*(instance.retire() for instance in surplus))
 
     async def _delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
+        self._captures.pop(endpoint.arn, None)
         await self._retire_all(self._fleets.pop(endpoint.arn, {}))
         forget()
 
@@ -225,101 +303,7 @@ class HostingEngine:
             *(instance.retire() for fleet in fleets.values() for instance in fleet.instances)
         )
 
-    async def _build(
-        self,
-        endpoint: Endpoint,
-        config_name: str,
-        variants: list[Variant],
-        fleets: dict[str, Fleet],
-    ) -> None:
-        """Fill `fleets` with healthy instances of every variant of a configuration."""
-        scope = scope_of_arn(endpoint.arn)
-        config = self._configs.get(scope.arn("sagemaker", f"endpoint-config/{config_name}".lower()))
-        if config is None:
-            raise HostingFailed(f"the endpoint configuration {config_name} no longer exists")
-        for production in config.request["ProductionVariants"]:
-            variant = next(v for v in variants if v.name == production["VariantName"])
-            fleet = await self._fleet(scope, production, variant)
-            fleets[variant.name] = fleet
-            timeout = production.get("ContainerStartupHealthCheckTimeoutInSeconds", _HEALTH_SECONDS)
-            await self._grow(scope, endpoint, fleet, timeout)
 
-    async def _fleet(self, scope: Scope, production: dict[str, Any], variant: Variant) -> Fleet:
-        model_name = production["ModelName"]
-        model = self._models.get(scope.arn("sagemaker", f"model/{model_name}".lower()))
-        if model is None:
-            raise HostingFailed(f"the model {model_name} no longer exists")
-        container = model.request.get("PrimaryContainer") or model.request["Containers"][0]
-        role = model.request.get("ExecutionRoleArn", "")
-        base_dir = self._cloud.directory / "models" / f"{scope.region}-{model_name}"
-        try:
-            image = await resolve_image(self._cloud, container["Image"], role)
-            await asyncio.to_thread(
-                self._extract, scope, role, container.get("ModelDataUrl"), base_dir / "model"
-            )
-        except TrainingFailed as error:
-            raise HostingFailed(str(error)) from None
-        return Fleet(variant, image, base_dir, dict(container.get("Environment", {})), role)
-
-    def _extract(self, scope: Scope, role_arn: str, url: str | None, target: Path) -> None:
-        """Download and unpack model.tar.gz once (blocking)."""
-        if target.exists():
-            return
-        staging = target.with_suffix(".partial")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        if url:
-            bucket, _, key = url.removeprefix("s3://").partition("/")
-            s3 = self._cloud.client("s3", scope, role_arn)
-            try:
-                body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-                with tarfile.open(fileobj=io.BytesIO(body)) as archive:
-                    archive.extractall(staging, filter="data")
-            except (s3.exceptions.ClientError, tarfile.TarError) as error:
-                raise HostingFailed(f"Failed to download model data from {url}: {error}") from None
-        staging.rename(target)
-
-    async def _grow(
-        self, scope: Scope, endpoint: Endpoint, fleet: Fleet, limit_seconds: float = _HEALTH_SECONDS
-    ) -> None:
-        """Add healthy instances until the fleet has its desired count; each serves at once."""
-        missing = fleet.variant.desired - len(fleet.instances)
-        outcomes = await asyncio.gather(
-            *(self._start_one(scope, endpoint, fleet, limit_seconds) for _ in range(missing)),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise HostingFailed(
-                    "The primary container for production variant "
-                    f"{fleet.variant.name} did not pass the ping health check. "
-                    f"Please check CloudWatch logs for this endpoint. ({outcome})"
-                )
-
-    async def _start_one(
-        self, scope: Scope, endpoint: Endpoint, fleet: Fleet, limit_seconds: float
-    ) -> None:
-        group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
-        async with self._starting:
-            number = [0]
-            instance = await launch(
-                self._cloud.runner,
-                fleet.image,
-                fleet.environment,
-                fleet.base_dir,
-                lambda line: self._cloud.logs.write(
-                    scope,
-                    group,
-                    f"{fleet.variant.name}/i-{number[0]:017x}",
-                    line,
-                    fleet.role_arn,
-                ),
-            )
-            number[0] = instance.number
-            try:
-                await instance.wait_healthy(self.http, limit_seconds)
-            except InstanceFailed:
-                await instance.retire()
-                raise
-        await publish_metrics(self._cloud, fleet.role_arn, "/aws/sagemaker/Endpoints")
-        fleet.instances.append(instance)
+def _in_alarm(scope: Scope, names: tuple[str, ...]) -> list[str]:
+    alarms = backend("cloudwatch", scope).alarms
+    return [n for n in names if n in alarms and alarms[n].state_value == "ALARM"]

@@ -166,11 +166,13 @@ class HostingApi:
                     variant.desired = old.desired
                 if old is not None and "DesiredWeight" not in excluded:
                     variant.weight = old.weight
-        if params.get("DeploymentConfig") is not None:
-            endpoint.last_deployment_config = params["DeploymentConfig"]
+        deployment = params.get("DeploymentConfig")
+        if deployment is None and params.get("RetainDeploymentConfig"):
+            deployment = endpoint.last_deployment_config
+        endpoint.last_deployment_config = deployment
         endpoint.move(EndpointStatus.UPDATING, self._cloud.clock.now())
         self.endpoints.put(endpoint.arn, endpoint)
-        self.hosting.update(endpoint, config.name, variants)
+        self.hosting.update(endpoint, config.name, variants, deployment)
         return {"EndpointArn": endpoint.arn}
 
     @operation("UpdateEndpointWeightsAndCapacities")
@@ -207,7 +209,11 @@ class HostingApi:
             "FailureReason": endpoint.failure_reason,
             "LastDeploymentConfig": endpoint.last_deployment_config,
         }
-        if endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING):
+        if endpoint.status in (
+            EndpointStatus.IN_SERVICE,
+            EndpointStatus.UPDATING,
+            EndpointStatus.ROLLING_BACK,
+        ):
             result["ProductionVariants"] = [
                 {
                     "VariantName": variant.name,

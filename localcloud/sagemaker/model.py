@@ -3,7 +3,8 @@
     TrainingJob   InProgress ──► Completed | Failed
                       └────────► Stopping ──► Stopped
     Endpoint      Creating ──► InService ◄──► Updating        any ──► Deleting
-                      └──► Failed (only Delete is allowed)
+                      └──► Failed   ▲            │
+                 (only Delete)      └─ RollingBack
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 """
@@ -33,6 +34,7 @@ class EndpointStatus(StrEnum):
 
     CREATING = "Creating"
     UPDATING = "Updating"
+    ROLLING_BACK = "RollingBack"
     IN_SERVICE = "InService"
     DELETING = "Deleting"
     FAILED = "Failed"
@@ -53,7 +55,10 @@ ENDPOINT_TRANSITIONS: dict[EndpointStatus, frozenset[EndpointStatus]] = {
         {EndpointStatus.IN_SERVICE, EndpointStatus.FAILED, EndpointStatus.DELETING}
     ),
     EndpointStatus.IN_SERVICE: frozenset({EndpointStatus.UPDATING, EndpointStatus.DELETING}),
-    EndpointStatus.UPDATING: frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.DELETING}),
+    EndpointStatus.UPDATING: frozenset(
+        {EndpointStatus.IN_SERVICE, EndpointStatus.ROLLING_BACK, EndpointStatus.DELETING}
+    ),
+    EndpointStatus.ROLLING_BACK: frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.DELETING}),
     EndpointStatus.FAILED: frozenset({EndpointStatus.DELETING}),
     EndpointStatus.DELETING: frozenset(),
 }

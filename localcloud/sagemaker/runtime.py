@@ -16,7 +16,9 @@ from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
 from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
-from localcloud.sagemaker.hosting import Fleet, HostingEngine
+from localcloud.sagemaker.capture import Capturer, Payload
+from localcloud.sagemaker.fleets import Fleet
+from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 from localcloud.store import Collection
@@ -46,11 +48,16 @@ class Runtime:
     """Answers InvokeEndpoint."""
 
     def __init__(
-        self, hosting: HostingEngine, endpoints: Collection[Endpoint], meter: InvocationMeter
+        self,
+        hosting: HostingEngine,
+        endpoints: Collection[Endpoint],
+        meter: InvocationMeter,
+        capturer: Capturer,
     ) -> None:
         self._hosting = hosting
         self._endpoints = endpoints
         self._meter = meter
+        self._capturer = capturer
 
     async def handle(self, request: Request) -> Response | None:
         """Answer `POST /endpoints/{name}/invocations`; None for any other request."""
@@ -113,6 +120,14 @@ class Runtime:
         if status >= 400:
             raise ModelError(
                 status, body[:1024].decode("utf-8", "replace"), self._log_arn(request, name)
+            )
+        capture = self._hosting.capture(arn)
+        if capture is not None:
+            self._capturer.take(
+                capture,
+                (request.scope, endpoint.name, fleet.variant.name),
+                Payload(request.body, request.headers.get("content-type", "")),
+                Payload(body, content_type),
             )
         return Response(
             200,

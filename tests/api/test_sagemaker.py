@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 import signal
 import tarfile
 import threading
@@ -21,6 +24,8 @@ BUCKET = "sagemaker-tests"
 ROLE = "arn:aws:iam::000000000000:role/service-role/sagemaker"
 TRAINING = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html"
 HOSTING = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
+SHIFTING = "https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html"
+CAPTURE = "https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html"
 UPDATING = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html"
 
 _numbers = count(1)
@@ -395,3 +400,140 @@ def test_the_waiters_of_boto3_work(sagemaker: Any, image: str) -> None:
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="waited", WaiterConfig=quick)
     sagemaker.delete_endpoint(EndpointName="waited")
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="waited", WaiterConfig=quick)
+
+
+def canary(percent: int, seconds: int, alarm: str | None = None) -> dict[str, Any]:
+    """Return a DeploymentConfig of a canary that an alarm brings back."""
+    routing = {
+        "Type": "CANARY",
+        "WaitIntervalInSeconds": seconds,
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": percent},
+    }
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}} if alarm else {}
+    return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}, **rollback}
+
+
+@pytest.mark.aws_documented(SHIFTING)
+def test_a_canary_gets_its_share_of_the_traffic_until_it_has_baked(
+    cloud: TestCloud, sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    # Long enough for the requests below, however fast the clock.
+    deployment = canary(30, int(4 * json.loads(cloud.get("/_localcloud/clock")[1])["speed"]))
+    name = serving(sagemaker, "canary", config(sagemaker, image))
+    sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=config(sagemaker, image, "two"),
+        DeploymentConfig=deployment,
+    )
+    wait_for("the canary", lambda: ask(name).startswith("two"), 30)
+    answers = [ask(name).partition(":")[0] for _ in range(200)]
+    # 60 are expected; outside of 25 to 100 it is not a canary of 30 percent.
+    assert 25 < answers.count("two") < 100
+    assert set(answers) == {"one", "two"}
+    described = status(sagemaker, name, "InService")
+    assert described["LastDeploymentConfig"] == deployment
+    assert {ask(name).partition(":")[0] for _ in range(20)} == {"two"}
+
+
+@pytest.mark.aws_documented(SHIFTING)
+def test_an_alarm_while_traffic_shifts_brings_the_old_fleet_back(
+    cloud: TestCloud, sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="canary-alarm",
+        Namespace="Tests",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        # Nobody puts data: the state that is set stays.
+        TreatMissingData="ignore",
+    )
+    before = config(sagemaker, image)
+    name = serving(sagemaker, "rolls-back", before)
+    sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=config(sagemaker, image, "two"),
+        DeploymentConfig=canary(50, 600, "canary-alarm"),
+    )
+    wait_for("the canary", lambda: ask(name).startswith("two"), 30)
+    cloudwatch.set_alarm_state(AlarmName="canary-alarm", StateValue="ALARM", StateReason="a test")
+    described = status(sagemaker, name, "InService")
+    assert described["EndpointConfigName"] == before
+    assert "canary-alarm" in described["FailureReason"]
+    assert {ask(name).partition(":")[0] for _ in range(20)} == {"one"}
+    cloudwatch.delete_alarms(AlarmNames=["canary-alarm"])
+
+
+@pytest.mark.aws_documented(SHIFTING)
+def test_an_endpoint_can_be_deleted_while_its_traffic_shifts(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    name = serving(sagemaker, "deleted-meanwhile", config(sagemaker, image))
+    sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=config(sagemaker, image, "two"),
+        DeploymentConfig=canary(50, 600),
+    )
+    wait_for("the canary", lambda: ask(name).startswith("two"), 30)
+    sagemaker.delete_endpoint(EndpointName=name)
+    wait_for("no endpoints", lambda: not sagemaker.list_endpoints()["Endpoints"], 30)
+
+
+@pytest.mark.aws_documented(CAPTURE)
+def test_requests_and_answers_are_captured_as_json_lines(
+    cloud: TestCloud, sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    model = config(sagemaker, image)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="captures",
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": model,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": 1,
+            }
+        ],
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": f"s3://{BUCKET}/captured",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+        },
+    )
+    name = serving(sagemaker, "captured", "captures")
+    ask(name, "1,2")
+    s3 = cloud.client("s3")
+
+    def keys() -> list[str]:
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix="captured/")
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    (key,) = wait_for("the captured request", keys, 30)
+    assert re.fullmatch(
+        r"captured/captured/AllTraffic/\d{4}/\d\d/\d\d/\d\d/\d\d-\d\d-\d{3}-[0-9a-f-]{36}\.jsonl",
+        key,
+    )
+    (line,) = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().splitlines()
+    captured = json.loads(line)
+    assert captured["captureData"] == {
+        "endpointInput": {
+            "observedContentType": "text/csv",
+            "mode": "INPUT",
+            "data": "1,2",
+            "encoding": "CSV",
+        },
+        "endpointOutput": {
+            "observedContentType": "text/plain",
+            "mode": "OUTPUT",
+            "data": base64.b64encode(b"one:1,2").decode(),
+            "encoding": "BASE64",
+        },
+    }
+    assert captured["eventVersion"] == "0"
+    assert set(captured["eventMetadata"]) == {"eventId", "inferenceTime"}

@@ -71,8 +71,8 @@ ONLY_THERE_ON_AWS = {
     ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
 }
 
-# Under keys of the stacks, so that what keys need is proved too.
-KMS = ("--config", "encryption=aws:kms")
+# Under keys of the stacks and with captured data, so that what these need is proved too.
+OPTIONS = ("--config", "encryption=aws:kms", "--config", "dataCapturePercent=100")
 
 # A model that trains and then answers every row of its validation wrong.
 TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
@@ -125,11 +125,11 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
     log = tmp_path_factory.mktemp("iam") / "localcloud.log"
     with local_cloud(speed=240.0, log=log, iam="enforce") as cloud:
         schedule = f"scheduledScaling={json.dumps([MORNING])}"
-        lab = deployed(cloud, prd=("--config", schedule), both=KMS)
+        lab = deployed(cloud, prd=("--config", schedule), both=OPTIONS)
         built = build_image(lab, tmp_path_factory.mktemp("source"))
         statuses = [built, deliver(lab, iris)]
         # Without its schedule: the next delivery takes it away.
-        localcloud(cloud.url, "up", "prd", *KMS)
+        localcloud(cloud.url, "up", "prd", *OPTIONS)
         statuses.append(deliver(lab, iris))
         statuses += [lab.ended(lab.upload(content)) for content in (zip_of({}), WRONG)]
         cloudformation = cloud.client("cloudformation")

@@ -31,6 +31,9 @@ ENDPOINT = {
     ("InService", "Deleting"),
     ("Updating", "InService"),
     ("Updating", "Deleting"),
+    ("Updating", "RollingBack"),
+    ("RollingBack", "InService"),
+    ("RollingBack", "Deleting"),
     ("Failed", "Deleting"),
 }
 

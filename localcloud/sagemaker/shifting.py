@@ -1,0 +1,87 @@
+"""How an endpoint's traffic moves to a new fleet. Pure: a DeploymentConfig in, steps out.
+
+    ALL_AT_ONCE   100 % ─ bake
+    CANARY        the canary ─ bake ─► 100 % ─ bake
+    LINEAR        a step ─ bake ─► another … ─► 100 % ─ bake
+    rolling       as linear, by MaximumBatchSize
+
+An alarm that trips in any bake brings all traffic back to the old fleet.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
+Differs: a rolling update keeps the old fleet whole until its end, as a blue/green one does; a
+rollback is at once whatever RollbackMaximumBatchSize says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A share of the traffic, 0 to 1, that the new fleet gets, and how long that is watched."""
+
+    share: float
+    bake_clock_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shifting:
+    """All of an update's traffic shifting.
+
+    Attributes:
+        alarms: names of alarms that bring the old fleet back.
+        termination_clock_seconds: how long the old fleet stays after the last bake.
+    """
+
+    steps: tuple[Step, ...] = (Step(1.0, 0.0),)
+    alarms: tuple[str, ...] = ()
+    termination_clock_seconds: float = 0.0
+
+
+def shifting_of(config: dict[str, Any] | None, instances: int) -> Shifting:
+    """Return how traffic is to shift.
+
+    Args:
+        config: DeploymentConfig as botocore has it, None for at once and unwatched.
+        instances: of the new fleet, which a size in instances is a share of.
+    """
+    if config is None:
+        return Shifting()
+    rollback = config.get("AutoRollbackConfiguration") or {}
+    alarms = tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms", []))
+    rolling = config.get("RollingUpdatePolicy")
+    if rolling is not None:
+        step = _share(rolling["MaximumBatchSize"], instances)
+        return Shifting(_linear(step, rolling["WaitIntervalInSeconds"]), alarms)
+    policy = config.get("BlueGreenUpdatePolicy") or {}
+    routing = policy.get("TrafficRoutingConfiguration") or {}
+    bake = float(routing.get("WaitIntervalInSeconds", 0))
+    match routing.get("Type", "ALL_AT_ONCE"):
+        case "CANARY":
+            share = _share(routing.get("CanarySize"), instances)
+            steps = tuple(Step(s, bake) for s in dict.fromkeys((share, 1.0)))
+        case "LINEAR":
+            steps = _linear(_share(routing.get("LinearStepSize"), instances), bake)
+        case _:
+            steps = (Step(1.0, bake),)
+    return Shifting(steps, alarms, float(policy.get("TerminationWaitInSeconds", 0)))
+
+
+def _share(size: dict[str, Any] | None, instances: int) -> float:
+    """Return a CapacitySize as a share of the fleet."""
+    if size is None:
+        return 1.0
+    whole = 100 if size["Type"] == "CAPACITY_PERCENT" else max(instances, 1)
+    return min(max(float(size["Value"]) / whole, 0.0), 1.0)
+
+
+def _linear(step: float, bake: float) -> tuple[Step, ...]:
+    shares = []
+    share = 0.0
+    while share < 1.0:
+        # Rounded: ten steps of 0.1 are one, not 0.9999999999999999 and a step more.
+        share = min(round(share + max(step, 0.01), 9), 1.0)
+        shares.append(Step(share, float(bake)))
+    return tuple(shares)

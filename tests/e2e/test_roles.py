@@ -38,6 +38,7 @@ MORNING = {"name": "morning", "schedule": "cron(0 7 * * ? *)", "min": 2, "max": 
 STACK_BREAKS = ("dev-deploy", "sagemaker:CreateModel")
 
 _COMPARES = "CloudFormation reads what it made, to see whether it is as it should be"
+_PARTS = "what is uploaded in parts needs it"
 _ARTIFACTS = "CodePipeline looks whose a bucket is, and reads its artifacts by version"
 # Granted actions that nothing needs here, and what does on AWS.
 ONLY_ON_AWS = {
@@ -66,7 +67,8 @@ ONLY_THERE_ON_AWS = {
     ("image-pipeline", "s3:GetObjectVersion"): _ARTIFACTS,
     ("image-pipeline", "s3:GetObject"): _ARTIFACTS,
     ("image-build", "s3:GetObjectVersion"): _ARTIFACTS,
-    ("image-pipeline", "kms:Decrypt"): "an artifact that is uploaded in parts needs it",
+    ("image-pipeline", "kms:Decrypt"): _PARTS,
+    ("prd-execution", "kms:Decrypt"): _PARTS,
     # Here only scaling asks for it, and this endpoint does not scale.
     ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
 }

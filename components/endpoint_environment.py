@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import endpoint_alarms, endpoint_dashboard, endpoint_template, policies
+from components import (
+    deploy_policies,
+    endpoint_alarms,
+    endpoint_dashboard,
+    endpoint_template,
+    policies,
+)
 from components.data_protection import DataProtection
 from components.delivery_access import DeliveryAccess
 from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
@@ -84,7 +90,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             trust=policies.trust(names, policies.CLOUDFORMATION),
             description=f"What CloudFormation may do to deploy {self.endpoint_name}",
             policy=self.execution_role.arn.apply(
-                lambda arn: policies.deploy_role(
+                lambda arn: deploy_policies.deploy_role(
                     names,
                     environment,
                     arn,

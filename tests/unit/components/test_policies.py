@@ -6,7 +6,7 @@ from typing import Any
 import cfnlint  # type: ignore[import-untyped]
 import pytest
 
-from components import build_policies, policies, resource_policies
+from components import build_policies, deploy_policies, policies, resource_policies
 from components.naming import Names
 from policy.rules import WITHOUT_RESOURCE
 
@@ -33,8 +33,10 @@ DOCUMENTS = {
         capture_bucket="captured",
         key_arn=KEY,
     ),
-    "deploy": policies.deploy_role(NAMES, "prd", ROLE, rollback_alarms=["slow"], scaling=True),
-    "deploy without scaling": policies.deploy_role(
+    "deploy": deploy_policies.deploy_role(
+        NAMES, "prd", ROLE, rollback_alarms=["slow"], scaling=True
+    ),
+    "deploy without scaling": deploy_policies.deploy_role(
         NAMES, "dev", ROLE, rollback_alarms=[], scaling=False
     ),
     "train function": policies.document(

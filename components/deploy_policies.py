@@ -1,0 +1,97 @@
+"""What CloudFormation may do to deploy an endpoint. Pure: names in, policy document out.
+
+Must not: register resources.
+"""
+
+from collections.abc import Sequence
+
+from components.naming import Names
+from components.policies import SAGEMAKER, Statement, allow, document, pass_role
+
+
+def deploy_role(
+    names: Names,
+    environment: str,
+    execution_role_arn: str,
+    *,
+    rollback_alarms: Sequence[str],
+    scaling: bool,
+) -> str:
+    """Return what CloudFormation may do in an environment."""
+    endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
+    # CloudFormation names models and configurations itself, after their logical ids.
+    generated = [names.arn("sagemaker", "model/*"), names.arn("sagemaker", "endpoint-config/*")]
+    statements = [
+        allow(
+            [
+                "sagemaker:CreateEndpointConfig",
+                "sagemaker:CreateModel",
+                "sagemaker:DeleteEndpointConfig",
+                "sagemaker:DeleteModel",
+                "sagemaker:DescribeEndpointConfig",
+                "sagemaker:DescribeModel",
+            ],
+            generated,
+        ),
+        allow(
+            ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
+            [endpoint, names.arn("sagemaker", "endpoint-config/*")],
+        ),
+        allow(["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint]),
+        allow(
+            ["sagemaker:AddTags", "sagemaker:DeleteTags", "sagemaker:ListTags"],
+            [endpoint, *generated],
+        ),
+        pass_role(execution_role_arn, SAGEMAKER),
+    ]
+    if rollback_alarms:
+        # SageMaker looks at them while traffic shifts.
+        arns = [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in rollback_alarms]
+        statements.append(allow(["cloudwatch:DescribeAlarms"], arns))
+    return document(statements, _scale_endpoint(names, endpoint) if scaling else [])
+
+
+def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
+    linked_role = (
+        "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com"
+        "/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    )
+    return [
+        # Application Auto Scaling names scalable targets by random ids.
+        allow(
+            [
+                "application-autoscaling:DeleteScalingPolicy",
+                "application-autoscaling:DeleteScheduledAction",
+                "application-autoscaling:DeregisterScalableTarget",
+                "application-autoscaling:ListTagsForResource",
+                "application-autoscaling:PutScalingPolicy",
+                "application-autoscaling:PutScheduledAction",
+                "application-autoscaling:RegisterScalableTarget",
+                "application-autoscaling:TagResource",
+            ],
+            [names.arn("application-autoscaling", "scalable-target/*")],
+        ),
+        # These have no resource level.
+        allow(
+            [
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+                "application-autoscaling:DescribeScheduledActions",
+            ],
+            ["*"],
+        ),
+        allow(["sagemaker:UpdateEndpointWeightsAndCapacities"], [endpoint_arn]),
+        allow(
+            ["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"],
+            [names.arn("cloudwatch", "alarm:TargetTracking-*")],
+        ),
+        allow(
+            ["iam:CreateServiceLinkedRole"],
+            [names.iam_arn(linked_role)],
+            {
+                "StringEquals": {
+                    "iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"
+                }
+            },
+        ),
+    ]

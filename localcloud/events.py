@@ -3,7 +3,7 @@
 moto matches patterns (and makes S3's events); what then happens is here.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
-Differs: schedules do not fire; other kinds of target are logged and dropped.
+Differs: other kinds of target are logged and dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("localcloud.events")
 
 
 class EventDelivery:
-    """Delivers events to pipelines, functions, topics, queues and log groups."""
+    """Delivers events to pipelines, builds, functions, topics, queues and log groups."""
 
     def __init__(self, cloud: Cloud, pipelines: CodePipelineApi, functions: LambdaService) -> None:
         self._cloud = cloud
@@ -36,9 +36,10 @@ class EventDelivery:
 
     def on_match(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
         """Take a match from moto's thread to the event loop."""
-        self._loop.call_soon_threadsafe(self._begin, rule_arn, targets, event)
+        self._loop.call_soon_threadsafe(self.deliver, rule_arn, targets, event)
 
-    def _begin(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    def deliver(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+        """Begin to deliver an event to each target."""
         for target in targets:
             self._cloud.spawn(f"event to {target['Arn']}", self._deliver(rule_arn, target, event))
 
@@ -66,6 +67,14 @@ class EventDelivery:
                 revisions = payload.get("sourceRevisions", []) if isinstance(payload, dict) else []
                 if not self._pipelines.start_by_event(arn, rule_arn, revisions):
                     raise LookupError("there is no such pipeline")
+            case "codebuild":
+                await self._cloud.api(
+                    scope,
+                    "codebuild",
+                    "start_build",
+                    principal=target.get("RoleArn", ""),
+                    projectName=arn.rpartition("/")[2],
+                )
             case "lambda":
                 document = payload if isinstance(payload, dict) else {"input": payload}
                 await self._functions.invoke(scope, arn.split(":function:")[-1], document)

@@ -50,6 +50,7 @@ from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.scheduled_rules import ScheduledRules
 from localcloud.store import Database
 
 log = logging.getLogger("localcloud")
@@ -135,6 +136,7 @@ class Gateway:
             "passive services", cloud.passive.start(events.on_match, self._iam.keys.remember)
         )
         alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
+        cloud.spawn("schedules", ScheduledRules(cloud, events.deliver).run())
         cloud.spawn("logs", cloud.logs.run())
         cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))
         cloud.spawn("alarms", alarms.run())

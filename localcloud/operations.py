@@ -44,7 +44,6 @@ RECORDED = (
     ("ecr", "scans, lifecycle policies", "kept"),
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
-    ("events", "schedules", "kept; they do not fire"),
     ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
@@ -57,7 +56,11 @@ LIFE = (
         "the function's zip under AWS's own runtime client, killed at its timeout",
     ),
     ("s3", "object created", "the event reaches EventBridge when the bucket says so"),
-    ("events", "a rule that matches", "reaches pipelines, functions, topics, queues, log groups"),
+    (
+        "events",
+        "a rule that matches, or whose schedule is due",
+        "reaches pipelines, builds, functions, topics, queues and log groups",
+    ),
     (
         "cloudwatch",
         "metric alarms",

@@ -12,12 +12,12 @@ from typing import Any
 
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.model import ScalableTarget, ScheduledAction
-from localcloud.autoscaling.schedule import ScheduleError, next_due
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.errors import AwsError, ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
+from localcloud.schedule import ScheduleError, next_due
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.autoscaling")

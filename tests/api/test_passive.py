@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -132,6 +133,32 @@ def test_one_failing_target_does_not_hide_the_others(cloud: TestCloud, bucket: s
     events.remove_targets(Rule="uploads", Ids=["gone", "queue"])
     events.delete_rule(Name="uploads")
     sqs.delete_queue(QueueUrl=queue)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"
+)
+def test_a_scheduled_rule_fires_again_and_again_until_it_is_disabled(cloud: TestCloud) -> None:
+    events, sqs = cloud.client("events"), cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="scheduled")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    rule = events.put_rule(Name="minutely", ScheduleExpression="rate(1 minute)")["RuleArn"]
+    events.put_targets(Rule="minutely", Targets=[{"Id": "q", "Arn": arn["QueueArn"]}])
+    told: list[dict[str, Any]] = []
+
+    def twice() -> bool:
+        for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+            told.append(json.loads(message["Body"]))
+        return len(told) >= 2
+
+    wait_for("two events", twice, 30)
+    assert told[0]["detail-type"] == "Scheduled Event"
+    assert told[0]["source"] == "aws.events"
+    assert told[0]["resources"] == [rule]
+    assert told[0]["id"] != told[1]["id"]
+    events.disable_rule(Name="minutely")
+    events.remove_targets(Rule="minutely", Ids=["q"])
+    events.delete_rule(Name="minutely")
 
 
 @pytest.mark.aws_documented(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.autoscaling.schedule import ScheduleError, next_due
+from localcloud.schedule import ScheduleError, next_due
 
 # A Tuesday.
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

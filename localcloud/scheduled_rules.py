@@ -1,0 +1,95 @@
+"""EventBridge's schedules: rules with a ScheduleExpression fire by the clock.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+Differs: a rate counts from when the rule was first seen; what is due may be ten clock seconds late.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime
+from typing import Any
+
+from localcloud.clock import wall_sleep
+from localcloud.cloud import Cloud
+from localcloud.mends import EventListener
+from localcloud.routing import scope_of_arn
+from localcloud.schedule import ScheduleError, next_due
+
+log = logging.getLogger("localcloud.events")
+
+_LOOK_CLOCK_SECONDS = 10.0
+_MINIMUM_PAUSE_SECONDS = 0.1
+
+
+class ScheduledRules:
+    """Fires rules that are due.
+
+    Args:
+        deliver: takes rule ARN, targets and event, in the event loop.
+    """
+
+    def __init__(self, cloud: Cloud, deliver: EventListener) -> None:
+        self._cloud = cloud
+        self._deliver = deliver
+        # (rule ARN, expression) → when it is due next; None for never again.
+        self._due: dict[tuple[str, str], datetime | None] = {}
+
+    async def run(self) -> None:
+        """Fire what is due, for ever."""
+        clock = self._cloud.clock
+        pause = max(clock.wall_seconds(_LOOK_CLOCK_SECONDS), _MINIMUM_PAUSE_SECONDS)
+        while True:
+            await wall_sleep(pause)
+            try:
+                self._look(await self._cloud.passive.call(_read_rules), clock.now())
+            except Exception:
+                log.exception("the schedules could not be looked at")
+
+    def _look(self, rules: dict[tuple[str, str], list[dict[str, Any]]], now: datetime) -> None:
+        due = {}
+        for key, targets in rules.items():
+            when = self._due[key] if key in self._due else self._next(key, now)
+            if when is not None and when <= now:
+                self._deliver(key[0], targets, _event(key[0], when))
+                when = self._next(key, now)
+            due[key] = when
+        self._due = due  # rules that are gone, or changed, are forgotten
+
+    def _next(self, key: tuple[str, str], now: datetime) -> datetime | None:
+        try:
+            return next_due(key[1], "UTC", now, now)
+        except ScheduleError as error:
+            log.warning("%s: %s", key[0], error)
+            return None
+
+
+def _event(rule_arn: str, when: datetime) -> dict[str, Any]:
+    scope = scope_of_arn(rule_arn)
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": scope.account,
+        "time": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": scope.region,
+        "resources": [rule_arn],
+        "detail": {},
+    }
+
+
+def _read_rules() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the targets of every enabled rule with a schedule (in moto's thread)."""
+    from moto.backends import get_backend
+
+    found = {}
+    backends: Any = get_backend("events")
+    for by_region in list(backends.values()):
+        for events in list(by_region.values()):
+            for bus in list(events.event_buses.values()):
+                for rule in list(bus.rules.values()):
+                    if rule.scheduled_expression and rule.state == "ENABLED":
+                        found[rule.arn, rule.scheduled_expression] = list(rule.targets)
+    return found

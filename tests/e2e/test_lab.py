@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import ROOT
+from tests.cloud import ROOT, wait_for
 from tests.e2e.conftest import Lab, build_image, localcloud, localcloud_answer, needs_git
 from tests.listing import resources
 
@@ -114,6 +114,24 @@ def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, wh
     shown = " ".join(localcloud(lab.cloud.url, "status").split())
     assert " ".join(job["FailureReason"].split())[:60] in shown
     assert (lab.config_of(DEV), lab.config_of(PRD)) == before
+
+
+def test_people_are_told_of_a_failed_execution(lab: Lab) -> None:
+    sns, sqs = lab.cloud.client("sns"), lab.cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    subscription = sns.subscribe(
+        TopicArn=lab.outputs["notificationTopicArn"], Protocol="sqs", Endpoint=arn["QueueArn"]
+    )["SubscriptionArn"]
+    execution = lab.upload(b"this is not a zip archive")
+    assert lab.ended(execution) == "Failed"
+    messages = wait_for(
+        "the notice", lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), 20
+    )
+    said = json.loads(messages[0]["Body"])["Message"]
+    assert f"Pipeline {lab.pipeline} failed: execution {execution} at " in said
+    sns.unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=queue)
 
 
 def preview(lab: Lab, stack: str, *settings: str) -> tuple[int, dict[str, Any]]:

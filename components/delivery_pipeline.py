@@ -18,6 +18,7 @@ from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction
 from components.pipeline_stages import DeployTarget, StageInputs
+from components.pipeline_trigger import start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
 from components.settings import DeliverySettings
@@ -182,35 +183,24 @@ class DeliveryPipeline(pulumi.ComponentResource):
 
     def _trigger(self) -> None:
         names = self._names
-        role, policy = self._role(
-            "trigger",
-            policies.EVENTS,
-            policies.start_pipeline(names, names.pipeline),
-            f"How an upload starts {names.pipeline}",
-        )
-        rule = aws.cloudwatch.EventRule(
+
+        def uploaded(bucket: str) -> str:
+            detail = {"bucket": {"name": [bucket]}, "object": {"key": [DATASET_KEY]}}
+            return json.dumps(
+                {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+            )
+
+        start_on_event(
             "dataset-uploaded",
-            name=f"{names.model}-dataset-uploaded",
+            names,
+            self.pipeline,
+            names.pipeline,
+            event_pattern=self._args.data_lake.bucket_name.apply(uploaded),
             description=f"A new {DATASET_KEY} starts {names.pipeline}",
-            event_pattern=self._args.data_lake.bucket_name.apply(
-                lambda bucket: json.dumps(
-                    {
-                        "source": ["aws.s3"],
-                        "detail-type": ["Object Created"],
-                        "detail": {"bucket": {"name": [bucket]}, "object": {"key": [DATASET_KEY]}},
-                    }
-                )
-            ),
-            tags=dict(self._args.tags),
-            opts=self._child,
-        )
-        aws.cloudwatch.EventTarget(
-            "dataset-uploaded-target",
-            rule=rule.name,
-            target_id="pipeline",
-            arn=self.pipeline.arn,
-            role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            role_name="trigger",
+            role_purpose="trigger",
+            tags=self._args.tags,
+            parent=self,
         )
 
     def _role(

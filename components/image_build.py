@@ -18,6 +18,7 @@ from components import build_policies, policies
 from components.image_repository import ImageRepository
 from components.naming import Names
 from components.pipeline_function import LOG_RETENTION_DAYS
+from components.pipeline_trigger import start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
 
@@ -141,42 +142,27 @@ class ImageBuild(pulumi.ComponentResource):
 
     def _trigger(self) -> None:
         names, args = self._names, self._args
-        role, policy = service_role(
-            f"{self._name}-trigger",
+        pushed = {
+            "source": ["aws.codecommit"],
+            "detail-type": ["CodeCommit Repository State Change"],
+            "resources": [names.arn("codecommit", names.source_repository)],
+            "detail": {
+                "event": ["referenceCreated", "referenceUpdated"],
+                "referenceType": ["branch"],
+                "referenceName": [args.branch],
+            },
+        }
+        start_on_event(
+            "source-pushed",
             names,
-            "image-trigger",
-            trust=policies.trust(names, policies.EVENTS),
-            description=f"How a push starts {names.image_pipeline}",
-            policy=policies.start_pipeline(names, names.image_pipeline),
+            self.pipeline,
+            names.image_pipeline,
+            event_pattern=json.dumps(pushed),
+            description=f"A push to {args.branch} starts {names.image_pipeline}",
+            role_name=f"{self._name}-trigger",
+            role_purpose="image-trigger",
             tags=args.tags,
             parent=self,
-        )
-        rule = aws.cloudwatch.EventRule(
-            "source-pushed",
-            name=f"{names.model}-source-pushed",
-            description=f"A push to {args.branch} starts {names.image_pipeline}",
-            event_pattern=json.dumps(
-                {
-                    "source": ["aws.codecommit"],
-                    "detail-type": ["CodeCommit Repository State Change"],
-                    "resources": [names.arn("codecommit", names.source_repository)],
-                    "detail": {
-                        "event": ["referenceCreated", "referenceUpdated"],
-                        "referenceType": ["branch"],
-                        "referenceName": [args.branch],
-                    },
-                }
-            ),
-            tags=dict(args.tags),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.cloudwatch.EventTarget(
-            "source-pushed-target",
-            rule=rule.name,
-            target_id="pipeline",
-            arn=self.pipeline.arn,
-            role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
 
 

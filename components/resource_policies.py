@@ -10,7 +10,9 @@ from components.naming import TRAINING_PREFIX, Names
 from components.policies import Statement, document
 
 # What publishes to a topic of the project by itself.
-PUBLISHERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com")
+ALARMS = "cloudwatch.amazonaws.com"
+RULES = "events.amazonaws.com"
+PUBLISHERS = (ALARMS, RULES)
 
 
 def bucket(bucket_arn: str, *statements: Statement) -> str:
@@ -100,12 +102,13 @@ def key(names: Names, *, share_with: Names | None) -> str:
             "Resource": "*",
         },
         {
+            # As AWS's pages on encrypted topics have it: they show no condition that both services
+            # are known to send with a key.
             "Sid": "PublishersToTopics",
             "Effect": "Allow",
             "Principal": {"Service": list(PUBLISHERS)},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
         },
     ]
     if share_with is not None:
@@ -126,16 +129,24 @@ def key(names: Names, *, share_with: Names | None) -> str:
 
 
 def topic(names: Names, topic_arn: str, publishers: Sequence[str]) -> str:
-    """Return a topic's policy: services publish for this account's resources only."""
+    """Return a topic's policy: what services may publish.
+
+    Alarms must be this account's. A rule's delivery to SNS is not known to carry its source:
+    AWS's own statement for it has no condition, and with one the message could be lost.
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    """
+    ours = {"ArnLike": {"aws:SourceArn": names.arn("cloudwatch", "alarm:*")}}
     return document(
-        {
-            "Sid": "Publishers",
-            "Effect": "Allow",
-            "Principal": {"Service": list(publishers)},
-            "Action": "sns:Publish",
-            "Resource": topic_arn,
-            "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
-        }
+        [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": publisher},
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                **({"Condition": ours} if publisher == ALARMS else {}),
+            }
+            for publisher in publishers
+        ]
     )
 
 

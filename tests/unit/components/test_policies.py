@@ -194,9 +194,16 @@ def test_a_role_of_another_account_is_named_by_a_condition() -> None:
     }
 
 
-def test_services_publish_for_this_account_only() -> None:
-    (statement,) = statements(resource_policies.topic(NAMES, "arn:t", ["events.amazonaws.com"]))
-    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+def test_alarms_of_this_account_publish_and_so_do_rules() -> None:
+    alarms, rules = statements(
+        resource_policies.topic(NAMES, "arn:t", resource_policies.PUBLISHERS)
+    )
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Condition"] == {
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:*"}
+    }
+    assert rules["Principal"] == {"Service": "events.amazonaws.com"}
+    assert "Condition" not in rules
 
 
 def test_a_key_is_shared_with_two_roles_of_the_other_account_and_no_more() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.resources import HANDLERS
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
@@ -22,7 +23,7 @@ from localcloud.sagemaker.training_api import TrainingApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
-    "cloudformation": (CloudFormationApi,),
+    "cloudformation": (CloudFormationApi, ChangeSetsApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),

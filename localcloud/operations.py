@@ -13,6 +13,7 @@ from localcloud.cloudformation.resources import HANDLERS
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.actions.cloudformation import MODES
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
@@ -120,8 +121,8 @@ def document() -> str:
         "",
         *(f"- {category}: {provider}" for category, provider in PROVIDERS),
         "",
-        "CloudFormation's modes are CREATE_UPDATE, REPLACE_ON_FAILURE and DELETE_ONLY. A pipeline",
-        "with any other action is refused when it is made, by name.",
+        "A pipeline with any other action is refused when it is made, by name. CloudFormation's",
+        f"modes are {', '.join(MODES)}.",
         "",
         "## CloudFormation's resource types",
         "",

@@ -260,7 +260,9 @@ def _change_set(name: str) -> _Rule:
     """
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
-        context = {"cloudformation:ChangeSetName": (str(parameters.get("ChangeSetName")),)}
+        named = str(parameters.get("ChangeSetName"))
+        own = named.split("/")[1] if named.startswith("arn:") and "/" in named else named
+        context = {"cloudformation:ChangeSetName": (own,)}
         if not parameters.get("StackName"):
             return [Permission(name, None, context)]
         first, *others = _stack(name)(scope, parameters)

@@ -147,3 +147,37 @@ def test_a_change_set_is_made_looked_at_and_executed_again_and_again(cloud: Test
     finally:
         client.delete_pipeline(name=PIPELINE)
         cloudformation.delete_stack(StackName=STACK)
+
+
+@pytest.mark.parametrize(
+    ("template", "failed", "message"),
+    [
+        ("template.json", "CHANGE_SET_EXECUTE", "ChangeSet [other] does not exist"),
+        ("no-such-file.json", "CHANGE_SET_REPLACE", "has no file no-such-file.json"),
+    ],
+)
+def test_a_change_set_that_is_not_there_fails_its_action_with_the_reason(
+    cloud: TestCloud, template: str, failed: str, message: str
+) -> None:
+    s3, client = cloud.client("s3"), cloud.client("codepipeline")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    put_template(cloud, 7)
+    wanted = declaration()
+    replace, _, execute = wanted["stages"][1]["actions"]
+    replace["configuration"]["TemplatePath"] = f"Template::{template}"
+    execute["configuration"]["ChangeSetName"] = "other"
+    wanted["stages"][1]["actions"] = [replace, execute]
+    client.create_pipeline(pipeline=wanted)
+    try:
+        found = wait_for(
+            f"{failed} to fail",
+            lambda: (
+                action if (action := actions_of(client)[failed]).get("status") == "Failed" else None
+            ),
+            30,
+        )
+        assert message in found["errorDetails"]["message"]
+    finally:
+        client.delete_pipeline(name=PIPELINE)
+        cloud.client("cloudformation").delete_stack(StackName=STACK)

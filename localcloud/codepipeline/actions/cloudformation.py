@@ -97,7 +97,8 @@ async def _replace_change_set(context: ActionContext, name: str) -> ActionOutcom
         context.run.external_id = answer["Id"]
         context.save()
     while True:
-        made = await _call(context, "describe_change_set", ChangeSetName=context.run.external_id)
+        wanted = {"StackName": name, "ChangeSetName": context.run.external_id}
+        made = await _call(context, "describe_change_set", **wanted)
         if made["Status"] == "CREATE_COMPLETE":
             return ActionOutcome(f"Change set {change_set} was created: {_count(made)}.")
         if _is_empty(made):

@@ -136,9 +136,9 @@ def test_a_change_set_is_on_its_stack_and_told_apart_by_its_name() -> None:
 
 def test_a_change_set_named_by_its_arn_does_not_say_whose_it_is() -> None:
     arn = "arn:aws:cloudformation:eu-west-1:111111111111:changeSet/c/1"
-    assert needed("cloudformation", "ExecuteChangeSet", ChangeSetName=arn) == [
-        ("cloudformation:ExecuteChangeSet", None)
-    ]
+    found = permissions("cloudformation", "ExecuteChangeSet", {"ChangeSetName": arn}, SCOPE)
+    context = {"cloudformation:ChangeSetName": ("c",)}
+    assert found == [Permission("cloudformation:ExecuteChangeSet", None, context)]
 
 
 def test_publishing_metrics_is_told_apart_by_the_namespace() -> None:

@@ -22,6 +22,7 @@ from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
@@ -110,7 +111,9 @@ class Gateway:
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
             "codepipeline": operations_of(self._codepipeline),
-            "cloudformation": operations_of(self._cloudformation),
+            "cloudformation": operations_of(
+                self._cloudformation, ChangeSetsApi(cloud, self._cloudformation)
+            ),
             "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
         }
         self._capturer = Capturer(cloud)
@@ -147,7 +150,7 @@ class Gateway:
         self._training.engine.resume()
         self._builds.engine.resume()
         self._sagemaker.resume()
-        self._cloudformation.engine.resume()
+        self._cloudformation.resume()
         self._codepipeline.engine.resume()
 
     async def stop(self) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.resources import HANDLERS
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.actions.cloudformation import MODES
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
@@ -22,7 +24,7 @@ from localcloud.sagemaker.training_api import TrainingApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
-    "cloudformation": (CloudFormationApi,),
+    "cloudformation": (CloudFormationApi, ChangeSetsApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
@@ -122,8 +124,8 @@ def document() -> str:
         "",
         *(f"- {category}: {provider}" for category, provider in PROVIDERS),
         "",
-        "CloudFormation's modes are CREATE_UPDATE, REPLACE_ON_FAILURE and DELETE_ONLY. A pipeline",
-        "with any other action is refused when it is made, by name.",
+        "A pipeline with any other action is refused when it is made, by name. CloudFormation's",
+        f"modes are {', '.join(MODES)}.",
         "",
         "## CloudFormation's resource types",
         "",

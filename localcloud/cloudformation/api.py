@@ -5,28 +5,28 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Op
 
 from __future__ import annotations
 
-import json
-import re
 import uuid
 from typing import Any
 
 from localcloud.cloud import Cloud
+from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.template import (
-    Template,
-    TemplateError,
-    creation_order,
-    parameter_values,
-    parse,
+from localcloud.cloudformation.requests import (
+    check_stack_name,
+    check_updatable,
+    checked,
+    declarations,
+    invalid,
+    is_same,
+    tags_of,
+    template_body,
 )
-from localcloud.errors import AwsError, ValidationError
+from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
+from localcloud.errors import AwsError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.store import Collection
-
-_UPDATABLE = re.compile(r"(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT)_COMPLETE")
-_STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
 class CloudFormationApi:
@@ -36,26 +36,27 @@ class CloudFormationApi:
         self._cloud = cloud
         self.stacks = Collection(cloud.database, "cloudformation-stack", Stack)
         self.engine = StackEngine(cloud, self.stacks)
+        self.change_sets = ChangeSets(cloud, self.stacks, self.engine)
+
+    def resume(self) -> None:
+        """After a restart: fail what was in progress."""
+        self.engine.resume()
+        self.change_sets.resume()
 
     @operation("CreateStack")
     def create_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["StackName"]
-        if not _STACK_NAME.fullmatch(name):
-            raise _invalid(
-                f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy "
-                "constraint: Member must satisfy regular expression pattern: "
-                "[a-zA-Z][-a-zA-Z0-9]*"
-            )
-        if self._live(scope, name) is not None:
+        check_stack_name(name)
+        if self.live(scope, name) is not None:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
-        body = _body(params)
-        template, parameters = _check(body, params.get("Parameters") or [], {})
+        body = template_body(params)
+        template, parameters = checked(body, params.get("Parameters"), {})
         stack = Stack(
             id=scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
             name=name,
             template_body=body,
             parameters=parameters,
-            tags=_tags(params),
+            tags=tags_of(params),
             created=self._cloud.clock.now(),
             status="CREATE_IN_PROGRESS",
             role_arn=params.get("RoleARN"),
@@ -70,19 +71,13 @@ class CloudFormationApi:
     @operation("UpdateStack")
     def update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         stack = self._stack(scope, params["StackName"])
-        if not _UPDATABLE.fullmatch(stack.status):
-            raise _invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
-        use_previous = bool(params.get("UsePreviousTemplate"))
-        body = stack.template_body if use_previous else _body(params)
-        _, parameters = _check(body, params.get("Parameters") or [], stack.parameters)
-        tags = _tags(params) if params.get("Tags") is not None else stack.tags
-        same = (_normal(body), parameters, tags) == (
-            _normal(stack.template_body),
-            stack.parameters,
-            stack.tags,
-        )
-        if same:
-            raise _invalid("No updates are to be performed.")
+        check_updatable(stack)
+        body = template_body(params, stack)
+        _, parameters = checked(body, params.get("Parameters"), stack.parameters)
+        tags = tags_of(params, stack)
+        if is_same(stack, body, parameters, tags):
+            raise invalid("No updates are to be performed.")
+        self.change_sets.make_obsolete(stack)
         stack.tags = tags
         stack.role_arn = params.get("RoleARN") or stack.role_arn
         self.engine.update(stack, body, parameters)
@@ -90,11 +85,12 @@ class CloudFormationApi:
 
     @operation("DeleteStack")
     def delete_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._live(scope, params["StackName"])
+        stack = self.live(scope, params["StackName"])
         if stack is None or stack.status == "DELETE_IN_PROGRESS":
             return {}
-        if stack.status.endswith("_IN_PROGRESS"):
-            raise _invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+        if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+            raise invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+        self.change_sets.forget(stack)
         self.engine.delete(stack)
         return {}
 
@@ -159,7 +155,7 @@ class CloudFormationApi:
         stack = self._stack(scope, params["StackName"])
         resource = stack.resources.get(params["LogicalResourceId"])
         if resource is None:
-            raise _invalid(
+            raise invalid(
                 f"Resource {params['LogicalResourceId']} does not exist for stack {stack.name}"
             )
         detail = _resource(stack, resource) | {"LastUpdatedTimestamp": resource.changed}
@@ -177,35 +173,44 @@ class CloudFormationApi:
 
     @operation("GetTemplate")
     def get_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        stages = ["Original", "Processed"]
+        if params.get("ChangeSetName"):
+            stack = self.named_stack(scope, params.get("StackName"), params["ChangeSetName"])
+            found = self.change_sets.find(scope, stack, params["ChangeSetName"])
+            return {"TemplateBody": found.template_body, "StagesAvailable": stages}
+        if not params.get("StackName"):
+            raise invalid("StackName must be specified if ChangeSetName is not specified.")
         stack = self._stack(scope, params["StackName"])
-        return {"TemplateBody": stack.template_body, "StagesAvailable": ["Original", "Processed"]}
+        return {"TemplateBody": stack.template_body, "StagesAvailable": stages}
+
+    @operation("GetTemplateSummary")
+    def get_template_summary(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("StackName"):
+            template = _parsed(self._stack(scope, params["StackName"]).template_body)
+        else:
+            template = _parsed(template_body(params))
+        return {
+            "Description": template.document.get("Description"),
+            "Parameters": declarations(template, types=True),
+            "ResourceTypes": sorted({r["Type"] for r in template.resources.values()}),
+            "Version": template.document.get("AWSTemplateFormatVersion"),
+        }
 
     @operation("ValidateTemplate")
     def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        try:
-            template = parse(_body(params))
-            creation_order(template)
-        except TemplateError as error:
-            raise _invalid(str(error)) from None
+        template = _parsed(template_body(params))
         return {
             "Description": template.document.get("Description"),
-            "Parameters": [
-                {
-                    "ParameterKey": name,
-                    "DefaultValue": declared.get("Default"),
-                    "NoEcho": bool(declared.get("NoEcho", False)),
-                    "Description": declared.get("Description"),
-                }
-                for name, declared in template.parameters.items()
-            ],
+            "Parameters": declarations(template, types=False),
         }
 
     def _all(self, scope: Scope) -> list[Stack]:
         prefix = scope.arn("cloudformation", "stack/")
         return [stack for stack in self.stacks.values() if stack.id.startswith(prefix)]
 
-    def _live(self, scope: Scope, name: str) -> Stack | None:
+    def live(self, scope: Scope, name: str) -> Stack | None:
+        """Return a stack that is not deleted, by its name or id."""
         for stack in self._all(scope):
             if stack.deleted is None and name in (stack.name, stack.id):
                 return stack
@@ -213,57 +218,43 @@ class CloudFormationApi:
 
     def _stack(self, scope: Scope, name: str) -> Stack:
         """Return a stack by name, or by id even when it is deleted."""
-        stack = self._live(scope, name) or self.stacks.get(name)
+        stack = self.live(scope, name) or self.stacks.get(name)
         if stack is None:
-            raise _invalid(f"Stack with id {name} does not exist")
+            raise invalid(f"Stack with id {name} does not exist")
+        return stack
+
+    def named_stack(self, scope: Scope, name: str | None, change_set: str) -> Stack | None:
+        """Return the stack that a request about a change set names; its ARN needs none.
+
+        Raises:
+            ValidationError: no stack is named, or it is not there.
+        """
+        if change_set.startswith("arn:"):
+            return None
+        if not name:
+            raise invalid(
+                "StackName must be specified if ChangeSetName is not specified as an ARN."
+            )
+        stack = self.live(scope, name)
+        if stack is None:
+            raise invalid(f"Stack [{name}] does not exist")
         return stack
 
 
-def _invalid(message: str) -> ValidationError:
-    return ValidationError(message, "ValidationError")
-
-
-def _body(params: dict[str, Any]) -> str:
-    body = params.get("TemplateBody")
-    if not body:
-        raise _invalid(
-            "The local cloud takes a template as TemplateBody; TemplateURL is not supported."
-            if params.get("TemplateURL")
-            else "Either Template URL or Template Body must be specified."
-        )
-    return str(body)
-
-
-def _tags(params: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in params.get("Tags") or []}
-
-
-def _check(
-    body: str, given: list[dict[str, Any]], previous: dict[str, str]
-) -> tuple[Template, dict[str, str]]:
-    """Parse a template and its parameters; what is wrong is AWS's ValidationError."""
+def _parsed(body: str) -> Template:
     try:
         template = parse(body)
         creation_order(template)
-        values = {
-            parameter["ParameterKey"]: previous[parameter["ParameterKey"]]
-            if parameter.get("UsePreviousValue") and parameter["ParameterKey"] in previous
-            else str(parameter.get("ParameterValue", ""))
-            for parameter in given
-        }
-        return template, parameter_values(template, values)
     except TemplateError as error:
-        raise _invalid(str(error)) from None
-
-
-def _normal(body: str) -> str:
-    return json.dumps(parse(body).document, sort_keys=True, default=str)
+        raise invalid(str(error)) from None
+    return template
 
 
 def _description(stack: Stack) -> dict[str, Any]:
     return {
         "StackId": stack.id,
         "StackName": stack.name,
+        "ChangeSetId": stack.change_set_id,
         "Description": stack.description,
         "Parameters": [
             {"ParameterKey": k, "ParameterValue": v} for k, v in stack.parameters.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -37,30 +37,40 @@ class StackEngine:
     def resume(self) -> None:
         """After a restart: fail what was in progress, with the reason."""
         for stack in self._stacks.values():
-            if stack.status.endswith("_IN_PROGRESS"):
+            if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
                 failed = "DELETE_FAILED" if "DELETE" in stack.status else "ROLLBACK_FAILED"
                 if stack.status.startswith("UPDATE"):
                     failed = "UPDATE_ROLLBACK_FAILED"
                 self._set(stack, failed, "the local cloud ended during the operation")
 
-    def create(self, stack: Stack) -> None:
-        """Begin to create a stack."""
-        self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
-        self._cloud.spawn(f"create stack {stack.name}", self._guard(stack, self._create(stack)))
+    def review(self, stack: Stack) -> None:
+        """Keep a new stack that has nothing but change sets."""
+        self._set(stack, "REVIEW_IN_PROGRESS", "User Initiated")
 
-    def update(self, stack: Stack, body: str, parameters: dict[str, str]) -> None:
-        """Begin to update a stack."""
+    def create(self, stack: Stack, then: Callable[[], None] | None = None) -> None:
+        """Begin to create a stack, and call `then` when that has ended, well or not."""
+        self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
+        work = self._guard(stack, self._create(stack), then)
+        self._cloud.spawn(f"create stack {stack.name}", work)
+
+    def update(
+        self,
+        stack: Stack,
+        body: str,
+        parameters: dict[str, str],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Begin to update a stack, and call `then` when that has ended, well or not."""
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
-        self._cloud.spawn(
-            f"update stack {stack.name}", self._guard(stack, self._update(stack, body, parameters))
-        )
+        work = self._guard(stack, self._update(stack, body, parameters), then)
+        self._cloud.spawn(f"update stack {stack.name}", work)
 
     def delete(self, stack: Stack) -> None:
         """Begin to delete a stack."""
         self._set(stack, "DELETE_IN_PROGRESS", "User Initiated")
         self._cloud.spawn(f"delete stack {stack.name}", self._guard(stack, self._delete(stack)))
 
-    async def _guard(self, stack: Stack, work: Any) -> None:
+    async def _guard(self, stack: Stack, work: Any, then: Callable[[], None] | None = None) -> None:
         try:
             await work
         except asyncio.CancelledError:
@@ -69,6 +79,8 @@ class StackEngine:
             log.exception("stack %s", stack.name)
             status = stack.status.removesuffix("_IN_PROGRESS") + "_FAILED"
             self._set(stack, status, f"InternalFailure: {error}")
+        if then is not None:
+            then()
 
     async def _create(self, stack: Stack) -> None:
         template = parse(stack.template_body)
@@ -256,22 +268,6 @@ class StackEngine:
 
     def renderer(self, stack: Stack, template: Template, parameters: dict[str, str]) -> Renderer:
         """Return a renderer whose Ref and GetAtt answer from the stack's resources."""
-        scope = scope_of_arn(stack.id)
-        pseudo: dict[str, Any] = {
-            "AWS::AccountId": scope.account,
-            "AWS::Region": scope.region,
-            "AWS::Partition": "aws",
-            "AWS::URLSuffix": "amazonaws.com",
-            "AWS::StackName": stack.name,
-            "AWS::StackId": stack.id,
-            "AWS::NotificationARNs": [],
-        }
-        typed: dict[str, Any] = {
-            name: value.split(",")
-            if template.parameters[name].get("Type", "").startswith(("List", "CommaDelimited"))
-            else value
-            for name, value in parameters.items()
-        }
 
         def lookup(logical_id: str, attribute: str | None) -> str:
             resource = stack.resources.get(logical_id)
@@ -287,7 +283,7 @@ class StackEngine:
                 )
             return resource.attributes[attribute]
 
-        return Renderer(template, pseudo | typed, lookup)
+        return Renderer(template, values(stack, template, parameters), lookup)
 
     def _call(self, stack: Stack, logical_id: str) -> Call:
         scope = scope_of_arn(stack.id)
@@ -328,6 +324,27 @@ class StackEngine:
         if status.startswith("UPDATE"):
             stack.updated = now
         self._stacks.put(stack.id, stack)
+
+
+def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
+    """Return what Ref answers for parameters, lists as lists, and pseudo parameters."""
+    scope = scope_of_arn(stack.id)
+    pseudo: dict[str, Any] = {
+        "AWS::AccountId": scope.account,
+        "AWS::Region": scope.region,
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackName": stack.name,
+        "AWS::StackId": stack.id,
+        "AWS::NotificationARNs": [],
+    }
+    typed: dict[str, Any] = {
+        name: value.split(",")
+        if template.parameters[name].get("Type", "").startswith(("List", "CommaDelimited"))
+        else value
+        for name, value in parameters.items()
+    }
+    return pseudo | typed
 
 
 def _handler(resource_type: str) -> Any:

@@ -1,10 +1,17 @@
 """Records of CloudFormation.
 
+    REVIEW_IN_PROGRESS ──► (its change set is executed)
     CREATE_IN_PROGRESS ──► CREATE_COMPLETE
             └──► ROLLBACK_IN_PROGRESS ──► ROLLBACK_COMPLETE | ROLLBACK_FAILED
     UPDATE_IN_PROGRESS ──► UPDATE_COMPLETE
             └──► UPDATE_ROLLBACK_IN_PROGRESS ──► UPDATE_ROLLBACK_COMPLETE | …_FAILED
     DELETE_IN_PROGRESS ──► DELETE_COMPLETE | DELETE_FAILED
+
+A change set has two statuses, that of itself and that of its execution:
+
+    CREATE_PENDING ──► CREATE_IN_PROGRESS ──► CREATE_COMPLETE | FAILED
+    UNAVAILABLE ──► AVAILABLE ──► EXECUTE_IN_PROGRESS ──► EXECUTE_COMPLETE | EXECUTE_FAILED
+            └───────────┴──► OBSOLETE (the stack was changed meanwhile)
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 """
@@ -70,3 +77,40 @@ class Stack:
     resources: dict[str, StackResource] = field(default_factory=dict)
     events: list[StackEvent] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)
+    change_set_id: str | None = None
+
+
+@dataclass(slots=True)
+class ChangeSet:
+    """What a stack could become.
+
+    Attributes:
+        type: CREATE or UPDATE.
+        template_body, parameters, tags, role_arn, capabilities: as the stack takes them over.
+        changes: ResourceChange structures of the API.
+        token: the request's ClientToken, by which a retry is known.
+    """
+
+    id: str
+    name: str
+    stack_id: str
+    stack_name: str
+    type: str
+    template_body: str
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    created: datetime
+    description: str | None = None
+    role_arn: str | None = None
+    capabilities: list[str] = field(default_factory=list)
+    on_stack_failure: str | None = None
+    token: str | None = None
+    status: str = "CREATE_PENDING"
+    status_reason: str | None = None
+    execution_status: str = "UNAVAILABLE"
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_executed(self) -> bool:
+        """Return whether its execution has begun."""
+        return self.execution_status.startswith("EXECUTE_")

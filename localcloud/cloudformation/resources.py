@@ -124,6 +124,10 @@ class Handler:
     replaced_by: frozenset[str] = frozenset()
     name_property: str = ""
 
+    def recreated_by(self, name: str) -> bool:
+        """Return whether a change of one property makes a new resource."""
+        return self.update is None or name in self.replaced_by
+
     def must_replace(self, before: Properties, after: Properties) -> bool:
         """Return whether going from one to the other makes a new resource."""
         if self.update is None:

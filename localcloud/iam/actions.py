@@ -253,6 +253,24 @@ def _stack(name: str) -> _Rule:
     return rule
 
 
+def _change_set(name: str) -> _Rule:
+    """Return the rule of an operation on a change set: it is on the stack, which an ARN hides.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
+    """
+
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        named = str(parameters.get("ChangeSetName"))
+        own = named.split("/")[1] if named.startswith("arn:") and "/" in named else named
+        context = {"cloudformation:ChangeSetName": (own,)}
+        if not parameters.get("StackName"):
+            return [Permission(name, None, context)]
+        first, *others = _stack(name)(scope, parameters)
+        return [Permission(name, first.resource, context), *others]
+
+    return rule
+
+
 def _parameter(name: str) -> _Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         path = str(parameters.get("Name", "*")).lstrip("/")
@@ -355,7 +373,18 @@ _RULES: dict[str, _Rule] = {
             "DescribeStackResources",
             "DescribeStacks",
             "GetTemplate",
+            "GetTemplateSummary",
+            "ListChangeSets",
             "UpdateStack",
+        )
+    },
+    **{
+        f"cloudformation:{name}": _change_set(f"cloudformation:{name}")
+        for name in (
+            "CreateChangeSet",
+            "DeleteChangeSet",
+            "DescribeChangeSet",
+            "ExecuteChangeSet",
         )
     },
     **{

@@ -202,6 +202,46 @@ def test_a_role_is_handed_over_only_by_who_may_pass_it(enforcing: TestCloud) -> 
     assert sagemaker.create_model(**model)["ModelArn"].endswith(":model/m")
 
 
+def test_who_may_execute_a_release_may_neither_make_one_nor_execute_another(
+    enforcing: TestCloud,
+) -> None:
+    account = enforcing.client("cloudformation")
+    # The stack's role may do nothing, so its resource is refused and the stack rolls back.
+    stack_role = role(enforcing, "stack-of-change-set")
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/by-role"}}
+    request = {
+        "StackName": "reviewed",
+        "ChangeSetType": "CREATE",
+        "TemplateBody": json.dumps({"Resources": {"A": group}}),
+        "RoleARN": stack_role,
+    }
+    made = {name: account.create_change_set(ChangeSetName=name, **request)["Id"] for name in "ab"}
+    for arn in made.values():
+        account.get_waiter("change_set_create_complete").wait(
+            ChangeSetName=arn, WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
+        )
+    named = {"StringEquals": {"cloudformation:ChangeSetName": "a"}}
+    stack = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/reviewed/*"
+    executes = allow("cloudformation:ExecuteChangeSet", resource=stack, Condition=named)
+    creates = allow("cloudformation:CreateChangeSet", resource=stack)
+    arn = role(enforcing, "executes-change-sets", executes, creates)
+    client = acting(enforcing, arn, "cloudformation")
+    with pytest.raises(ClientError, match=r"iam:PassRole on resource: .*stack-of-change-set"):
+        client.create_change_set(ChangeSetName="c", **request)
+    with pytest.raises(ClientError, match="perform: cloudformation:ExecuteChangeSet"):
+        client.execute_change_set(StackName="reviewed", ChangeSetName="b")
+    client.execute_change_set(StackName="reviewed", ChangeSetName="a")
+
+    def rolled_back() -> bool:
+        (found,) = account.describe_stacks(StackName="reviewed")["Stacks"]
+        return bool(found["StackStatus"] == "ROLLBACK_COMPLETE")
+
+    wait_for("the stack to roll back", rolled_back)
+    events = account.describe_stack_events(StackName="reviewed")["StackEvents"]
+    reasons = " ".join(event.get("ResourceStatusReason", "") for event in events)
+    assert "logs:CreateLogGroup" in reasons
+
+
 def test_an_object_under_a_key_needs_the_key_through_s3(enforcing: TestCloud) -> None:
     key = enforcing.client("kms").create_key()["KeyMetadata"]["Arn"]
     enforcing.client("kms").create_alias(AliasName="alias/data", TargetKeyId=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -109,3 +110,32 @@ def _token(cloud: TestCloud) -> str | None:
     latest = state["stageStates"][1]["actionStates"][0].get("latestExecution", {})
     token: str | None = latest.get("token")
     return token
+
+
+def test_a_change_set_is_kept_through_a_kill_unless_it_was_being_made(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to kill")
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/kept"}}
+    request = {
+        "StackName": "kept",
+        "ChangeSetType": "CREATE",
+        "TemplateBody": json.dumps({"Resources": {"A": group}}),
+    }
+    fast = {"Delay": 0.2, "MaxAttempts": 150}
+    with local_cloud(speed=1.0, state_dir=tmp_path) as cloud:
+        client = cloud.client("cloudformation")
+        client.create_change_set(ChangeSetName="kept", **request)
+        client.get_waiter("change_set_create_complete").wait(
+            StackName="kept", ChangeSetName="kept", WaiterConfig=fast
+        )
+        client.create_change_set(ChangeSetName="lost", **request)
+        assert cloud.pid is not None
+        os.kill(cloud.pid, signal.SIGKILL)
+    with local_cloud(state_dir=tmp_path) as cloud:
+        client = cloud.client("cloudformation")
+        (stack,) = client.describe_stacks(StackName="kept")["Stacks"]
+        assert stack["StackStatus"] == "REVIEW_IN_PROGRESS"
+        lost = client.describe_change_set(StackName="kept", ChangeSetName="lost")
+        assert (lost["Status"], lost["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+        client.execute_change_set(StackName="kept", ChangeSetName="kept")
+        client.get_waiter("stack_create_complete").wait(StackName="kept", WaiterConfig=fast)

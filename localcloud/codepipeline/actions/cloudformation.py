@@ -1,7 +1,13 @@
-"""The CloudFormation deploy action: CREATE_UPDATE, REPLACE_ON_FAILURE and DELETE_ONLY.
+"""The CloudFormation deploy action, in each of its modes (ActionMode).
+
+    CREATE_UPDATE, REPLACE_ON_FAILURE        the stack is brought to the template
+    CHANGE_SET_REPLACE, CHANGE_SET_EXECUTE   the same in two actions, with a look between them
+    DELETE_ONLY                              the stack goes
+
+A change set without changes is no failure: both of its actions succeed, and nothing is done.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html
-Differs: the change-set modes are refused by name.
+Differs: OutputFileName writes no file.
 """
 
 from __future__ import annotations
@@ -17,7 +23,14 @@ from localcloud.codepipeline.actions.base import (
 )
 from localcloud.codepipeline.variables import VariableError, parameter_overrides
 
-_MODES = ("CREATE_UPDATE", "REPLACE_ON_FAILURE", "DELETE_ONLY")
+MODES = (
+    "CREATE_UPDATE",
+    "REPLACE_ON_FAILURE",
+    "CHANGE_SET_REPLACE",
+    "CHANGE_SET_EXECUTE",
+    "DELETE_ONLY",
+)
+_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _POLL_CLOCK_SECONDS = 6.0
 
 
@@ -28,11 +41,14 @@ async def deploy_stack(context: ActionContext) -> ActionOutcome:
         ActionFailed: the configuration is wrong, or the stack did not get there.
     """
     mode, name = context.require("ActionMode"), context.require("StackName")
-    if mode not in _MODES:
+    if mode not in MODES:
         raise ActionFailed(
-            "ConfigurationError",
-            f"ActionMode {mode} is not supported locally; these are: {', '.join(_MODES)}",
+            "ConfigurationError", f"ActionMode is {mode}; it must be one of: {', '.join(MODES)}"
         )
+    if mode == "CHANGE_SET_REPLACE":
+        return await _replace_change_set(context, name)
+    if mode == "CHANGE_SET_EXECUTE":
+        return await _execute_change_set(context, name)
     stack = await _describe(context, name)
     if mode == "DELETE_ONLY":
         if stack is not None:
@@ -60,8 +76,61 @@ async def deploy_stack(context: ActionContext) -> ActionOutcome:
                 return _outcome(stack)
         context.run.external_id = answer["StackId"]
         context.save()
-    wanted = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-    return _outcome(await _wait(context, context.run.external_id, *wanted))
+    return _outcome(await _wait(context, context.run.external_id, *_DONE))
+
+
+async def _replace_change_set(context: ActionContext, name: str) -> ActionOutcome:
+    change_set = context.require("ChangeSetName")
+    if context.run.external_id is None:
+        request = await _request(context, name)
+        stack = await _describe(context, name)
+        if stack is not None:  # deleting a change set that is not there is no error
+            await _call(context, "delete_change_set", StackName=name, ChangeSetName=change_set)
+        new = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
+        answer = await _call(
+            context,
+            "create_change_set",
+            ChangeSetName=change_set,
+            ChangeSetType="CREATE" if new else "UPDATE",
+            **request,
+        )
+        context.run.external_id = answer["Id"]
+        context.save()
+    while True:
+        wanted = {"StackName": name, "ChangeSetName": context.run.external_id}
+        made = await _call(context, "describe_change_set", **wanted)
+        if made["Status"] == "CREATE_COMPLETE":
+            return ActionOutcome(f"Change set {change_set} was created: {_count(made)}.")
+        if _is_empty(made):
+            return ActionOutcome(f"Change set {change_set}: {made['StatusReason']}")
+        if made["Status"] == "FAILED":
+            raise ActionFailed(
+                "JobFailed", f"The change set {change_set} failed: {made.get('StatusReason')}"
+            )
+        await context.cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+
+
+async def _execute_change_set(context: ActionContext, name: str) -> ActionOutcome:
+    if context.run.external_id is None:
+        wanted = {"StackName": name, "ChangeSetName": context.require("ChangeSetName")}
+        made = await _call(context, "describe_change_set", **wanted)
+        if _is_empty(made):
+            return ActionOutcome(f"Change set {made['ChangeSetName']}: {made['StatusReason']}")
+        await _call(context, "execute_change_set", **wanted)
+        context.run.external_id = made["StackId"]
+        context.save()
+    return _outcome(await _wait(context, context.run.external_id, *_DONE))
+
+
+def _is_empty(change_set: dict[str, Any]) -> bool:
+    reason = change_set.get("StatusReason") or ""
+    return change_set["Status"] == "FAILED" and "didn't contain changes" in reason
+
+
+def _count(change_set: dict[str, Any]) -> str:
+    actions = [change["ResourceChange"]["Action"] for change in change_set["Changes"]]
+    counts = [f"{actions.count(a)} {a}" for a in ("Add", "Modify", "Remove") if a in actions]
+    return ", ".join(counts) or "no change of a resource"
 
 
 async def _request(context: ActionContext, name: str) -> dict[str, Any]:

@@ -59,6 +59,12 @@ def test_the_alarms_that_bring_a_deployment_back_are_looked_at() -> None:
         ("sagemaker", "CreateModel", {"ExecutionRoleArn": ROLE}, "sagemaker"),
         ("cloudformation", "CreateStack", {"StackName": "s", "RoleARN": ROLE}, "cloudformation"),
         ("cloudformation", "UpdateStack", {"StackName": "s", "RoleARN": ROLE}, "cloudformation"),
+        (
+            "cloudformation",
+            "CreateChangeSet",
+            {"StackName": "s", "ChangeSetName": "c", "RoleARN": ROLE},
+            "cloudformation",
+        ),
     ],
 )
 def test_a_role_is_handed_over_to_one_service(
@@ -114,6 +120,25 @@ def test_an_operation_is_on_its_resource(
     service: str, operation: str, parameters: dict[str, Any], expected: str | None
 ) -> None:
     assert [resource for _, resource in needed(service, operation, **parameters)] == [expected]
+
+
+def test_a_change_set_is_on_its_stack_and_told_apart_by_its_name() -> None:
+    stack = "arn:aws:cloudformation:eu-west-1:111111111111:stack/s/*"
+    context = {"cloudformation:ChangeSetName": ("c",)}
+    for name in ("CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "ExecuteChangeSet"):
+        named = {"StackName": "s", "ChangeSetName": "c"}
+        found = permissions("cloudformation", name, named, SCOPE)
+        assert found == [Permission(f"cloudformation:{name}", stack, context)]
+    assert needed("cloudformation", "ListChangeSets", StackName="s") == [
+        ("cloudformation:ListChangeSets", stack)
+    ]
+
+
+def test_a_change_set_named_by_its_arn_does_not_say_whose_it_is() -> None:
+    arn = "arn:aws:cloudformation:eu-west-1:111111111111:changeSet/c/1"
+    found = permissions("cloudformation", "ExecuteChangeSet", {"ChangeSetName": arn}, SCOPE)
+    context = {"cloudformation:ChangeSetName": ("c",)}
+    assert found == [Permission("cloudformation:ExecuteChangeSet", None, context)]
 
 
 def test_publishing_metrics_is_told_apart_by_the_namespace() -> None:

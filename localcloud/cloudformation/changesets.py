@@ -1,0 +1,218 @@
+"""The life of change sets: made, executed by the stack's engine, obsolete, deleted.
+
+It owns their records and their background work; what a request may say is `changesets_api.py`'s,
+the change list `changes.py`'s. The two statuses are drawn in `model.py`.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
+"""
+
+from __future__ import annotations
+
+import logging
+
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.changes import Change, Deployed, Wanted, changes
+from localcloud.cloudformation.engine import StackEngine, values
+from localcloud.cloudformation.model import ChangeSet, Stack
+from localcloud.cloudformation.requests import check_updatable, invalid, is_same
+from localcloud.cloudformation.resources import HANDLERS
+from localcloud.cloudformation.template import TemplateError, parse
+from localcloud.errors import AwsError
+from localcloud.routing import Scope
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.cloudformation")
+
+NO_CHANGES = (
+    "The submitted information didn't contain changes. "
+    "Submit different information to create a change set."
+)
+_STEP_CLOCK_SECONDS = 1.0
+
+
+class ChangeSets:
+    """The change sets of all stacks."""
+
+    def __init__(self, cloud: Cloud, stacks: Collection[Stack], engine: StackEngine) -> None:
+        self._cloud = cloud
+        self._stacks = stacks
+        self._engine = engine
+        self._records = Collection(cloud.database, "cloudformation-change-set", ChangeSet)
+
+    def resume(self) -> None:
+        """After a restart, and after the engine's: fail what was in progress."""
+        for found in self._records.values():
+            if found.status in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+                self._fail(found, "the local cloud ended while the change set was made")
+            if found.execution_status == "EXECUTE_IN_PROGRESS":
+                found.execution_status = "EXECUTE_FAILED"
+                self._put(found)
+
+    def of(self, stack: Stack) -> list[ChangeSet]:
+        """Return a stack's change sets, those that were executed too."""
+        return [found for found in self._records.values() if found.stack_id == stack.id]
+
+    def pending(self, stack: Stack) -> list[ChangeSet]:
+        """Return a stack's change sets that were not executed."""
+        return [found for found in self.of(stack) if not found.is_executed]
+
+    def find(self, scope: Scope, stack: Stack | None, name: str) -> ChangeSet:
+        """Return a change set by its ARN, or by its name on a stack.
+
+        Raises:
+            AwsError: ChangeSetNotFound.
+        """
+        found = self.get(scope, stack, name)
+        if found is None:
+            raise AwsError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", 404)
+        return found
+
+    def get(self, scope: Scope, stack: Stack | None, name: str) -> ChangeSet | None:
+        """Return a change set by its ARN, or by its name on a stack, or None."""
+        if stack is None:
+            here = name.startswith(scope.arn("cloudformation", "changeSet/"))
+            return self._records.get(name) if here else None
+        return next((found for found in self.of(stack) if found.name == name), None)
+
+    def create(self, change_set: ChangeSet) -> None:
+        """Begin to make a change set; it takes the place of an executed one of its name."""
+        for old in self._records.values():
+            if (old.stack_id, old.name) == (change_set.stack_id, change_set.name):
+                self._records.delete(old.id)
+        self._put(change_set)
+        self._cloud.spawn(f"change set {change_set.name}", self._make(change_set))
+
+    def execute(self, change_set: ChangeSet, *, disable_rollback: bool) -> None:
+        """Bring the stack to what a change set says; its other change sets are deleted.
+
+        Raises:
+            AwsError: InvalidChangeSetStatus, or the stack's status forbids it.
+        """
+        if change_set.status != "CREATE_COMPLETE":
+            raise _wrong_status(change_set, "executed", "status", change_set.status)
+        if change_set.execution_status != "AVAILABLE":
+            what = "execution status"
+            raise _wrong_status(change_set, "executed", what, change_set.execution_status)
+        stack = self._stack(change_set)
+        if change_set.type == "UPDATE":
+            check_updatable(stack)
+            if disable_rollback:
+                raise invalid(
+                    "The local cloud rolls a failed update back always; DisableRollback is for a "
+                    "change set of the type CREATE."
+                )
+        change_set.execution_status = "EXECUTE_IN_PROGRESS"
+        self._put(change_set)
+        for other in self.of(stack):
+            if other is not change_set:
+                self._records.delete(other.id)
+        stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
+        stack.role_arn = change_set.role_arn or stack.role_arn
+        stack.change_set_id = change_set.id
+
+        def then() -> None:
+            self._executed(change_set, stack)
+
+        if change_set.type == "UPDATE":
+            self._engine.update(stack, change_set.template_body, change_set.parameters, then)
+            return
+        stack.template_body, stack.parameters = change_set.template_body, change_set.parameters
+        stack.description = parse(stack.template_body).document.get("Description")
+        stack.disable_rollback = disable_rollback or change_set.on_stack_failure == "DO_NOTHING"
+        self._engine.create(stack, then)
+
+    def delete(self, change_set: ChangeSet) -> None:
+        """Delete a change set; the stack stays, in review too.
+
+        Raises:
+            AwsError: InvalidChangeSetStatus, while it is made or executed.
+        """
+        if change_set.status in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            raise _wrong_status(change_set, "deleted", "status", change_set.status)
+        if change_set.execution_status == "EXECUTE_IN_PROGRESS":
+            what = "execution status"
+            raise _wrong_status(change_set, "deleted", what, change_set.execution_status)
+        self._records.delete(change_set.id)
+
+    def make_obsolete(self, stack: Stack) -> None:
+        """Let no change set be executed that was made for the stack as it was."""
+        for found in self.pending(stack):
+            found.execution_status = "OBSOLETE"
+            self._put(found)
+
+    def forget(self, stack: Stack) -> None:
+        """Delete a stack's change sets, since it goes itself."""
+        for found in self.of(stack):
+            self._records.delete(found.id)
+
+    async def _make(self, change_set: ChangeSet) -> None:
+        await self._cloud.clock.sleep(_STEP_CLOCK_SECONDS)
+        if change_set.id not in self._records:
+            return
+        change_set.status = "CREATE_IN_PROGRESS"
+        self._put(change_set)
+        await self._cloud.clock.sleep(_STEP_CLOCK_SECONDS)
+        if change_set.id not in self._records:
+            return
+        try:
+            self._complete(change_set, self._stack(change_set))
+        except TemplateError as error:
+            self._fail(change_set, str(error))
+        except Exception as error:
+            log.exception("change set %s", change_set.name)
+            self._fail(change_set, f"InternalFailure: {error}")
+
+    def _complete(self, change_set: ChangeSet, stack: Stack) -> None:
+        change_set.changes = _changes(stack, change_set)
+        asked = (change_set.template_body, change_set.parameters, change_set.tags)
+        if change_set.type == "UPDATE" and is_same(stack, *asked):
+            self._fail(change_set, NO_CHANGES)
+            return
+        change_set.status = "CREATE_COMPLETE"
+        if change_set.execution_status == "UNAVAILABLE":
+            change_set.execution_status = "AVAILABLE"
+        self._put(change_set)
+
+    def _fail(self, change_set: ChangeSet, reason: str) -> None:
+        change_set.status, change_set.status_reason = "FAILED", reason
+        change_set.execution_status = "UNAVAILABLE"
+        self._put(change_set)
+
+    def _executed(self, change_set: ChangeSet, stack: Stack) -> None:
+        done = stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+        change_set.execution_status = "EXECUTE_COMPLETE" if done else "EXECUTE_FAILED"
+        self._put(change_set)
+        if not done and change_set.on_stack_failure == "DELETE":
+            self.forget(stack)
+            self._engine.delete(stack)
+
+    def _stack(self, change_set: ChangeSet) -> Stack:
+        stack = self._stacks.get(change_set.stack_id)
+        if stack is None:  # a record is deleted before its stack
+            raise LookupError(change_set.stack_id)
+        return stack
+
+    def _put(self, change_set: ChangeSet) -> None:
+        self._records.put(change_set.id, change_set)
+
+
+def _changes(stack: Stack, change_set: ChangeSet) -> list[Change]:
+    template = parse(change_set.template_body)
+    parameters = change_set.parameters
+    deployed = Deployed()
+    if change_set.type == "UPDATE":
+        deployed = Deployed(parse(stack.template_body), stack.parameters, stack.resources)
+    wanted = Wanted(template, parameters, values(stack, template, parameters))
+    return changes(deployed, wanted, _recreates)
+
+
+def _recreates(resource_type: str, name: str) -> bool:
+    handler = HANDLERS.get(resource_type)
+    return handler is None or handler.recreated_by(name)
+
+
+def _wrong_status(change_set: ChangeSet, what: str, of: str, status: str) -> AwsError:
+    return AwsError(
+        "InvalidChangeSetStatus",
+        f"ChangeSet [{change_set.id}] cannot be {what} in its current {of} of [{status}]",
+    )

@@ -1,0 +1,208 @@
+"""The operations of CloudFormation on change sets.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+Differs: IMPORT is refused; nested stacks, drift and hooks are not there; answers have one page.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.model import ChangeSet, Stack
+from localcloud.cloudformation.requests import (
+    check_stack_name,
+    check_updatable,
+    checked,
+    invalid,
+    tags_of,
+    template_body,
+)
+from localcloud.errors import AwsError
+from localcloud.protocol import operation
+from localcloud.routing import Scope
+
+# A request that is no retry may not take a name; it differs in one of these, as AWS calls them.
+_IDENTITY = {
+    "Template": "template_body",
+    "Parameters": "parameters",
+    "Tags": "tags",
+    "RoleARN": "role_arn",
+    "Capabilities": "capabilities",
+    "Description": "description",
+    "ChangeSetType": "type",
+    "ClientToken": "token",
+}
+_VALUES = ("Path", "BeforeValue", "AfterValue", "AttributeChangeType")
+
+
+class ChangeSetsApi:
+    """Change sets: what a stack would become, asked before it does."""
+
+    def __init__(self, cloud: Cloud, stacks: CloudFormationApi) -> None:
+        self._cloud = cloud
+        self._stacks = stacks
+        self._change_sets = stacks.change_sets
+
+    @operation("CreateChangeSet")
+    def create_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        kind, name = params.get("ChangeSetType") or "UPDATE", params["ChangeSetName"]
+        if kind == "IMPORT" or params.get("ResourcesToImport"):
+            raise invalid(
+                "The local cloud does not import resources; a change set is of the type CREATE or "
+                "UPDATE."
+            )
+        if kind == "UPDATE" and params.get("OnStackFailure") == "DELETE":
+            raise invalid("OnStackFailure DELETE is only valid for ChangeSetType CREATE.")
+        stack = self._stacks.live(scope, params["StackName"])
+        current = self._change_sets.get(scope, stack, name) if stack is not None else None
+        if stack is None:
+            if kind == "UPDATE":
+                raise invalid(f"Stack [{params['StackName']}] does not exist")
+            check_stack_name(params["StackName"])
+        elif kind == "UPDATE":
+            check_updatable(stack)
+        elif stack.status != "REVIEW_IN_PROGRESS":
+            raise invalid(
+                f"Stack [{stack.name}] already exists and cannot be created again with the "
+                f"changeSet [{name}]."
+            )
+        previous = stack if kind == "UPDATE" else None
+        body = template_body(params, previous)
+        _, parameters = checked(
+            body, params.get("Parameters"), previous.parameters if previous else {}
+        )
+        made = ChangeSet(
+            id=scope.arn("cloudformation", f"changeSet/{name}/{uuid.uuid4()}"),
+            name=name,
+            stack_id=stack.id if stack is not None else "",
+            stack_name=stack.name if stack is not None else params["StackName"],
+            type=kind,
+            template_body=body,
+            parameters=parameters,
+            tags=tags_of(params, previous),
+            created=self._cloud.clock.now(),
+            description=params.get("Description"),
+            role_arn=params.get("RoleARN"),
+            capabilities=params.get("Capabilities") or [],
+            on_stack_failure=params.get("OnStackFailure"),
+            token=params.get("ClientToken"),
+        )
+        if current is not None and not current.is_executed:
+            return {"Id": _retried(current, made).id, "StackId": current.stack_id}
+        if stack is None:
+            stack = self._review(scope, made)
+            made.stack_id = stack.id
+        self._change_sets.create(made)
+        return {"Id": made.id, "StackId": stack.id}
+
+    @operation("DescribeChangeSet")
+    def describe_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = self._named(scope, params)
+        with_values = bool(params.get("IncludePropertyValues"))
+        return {
+            **_summary(found),
+            "Parameters": [
+                {"ParameterKey": k, "ParameterValue": v} for k, v in found.parameters.items()
+            ],
+            "NotificationARNs": [],
+            "RollbackConfiguration": {},
+            "Capabilities": found.capabilities,
+            "Tags": [{"Key": k, "Value": v} for k, v in found.tags.items()],
+            "Changes": [
+                {"Type": "Resource", "ResourceChange": change if with_values else _plain(change)}
+                for change in found.changes
+            ],
+            "OnStackFailure": found.on_stack_failure,
+        }
+
+    @operation("ExecuteChangeSet")
+    def execute_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = self._named(scope, params)
+        if found.on_stack_failure and params.get("DisableRollback") is not None:
+            raise invalid(
+                "DisableRollback must not be specified when the change set was made with "
+                f"OnStackFailure, which is {found.on_stack_failure}."
+            )
+        self._change_sets.execute(found, disable_rollback=bool(params.get("DisableRollback")))
+        return {}
+
+    @operation("DeleteChangeSet")
+    def delete_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["ChangeSetName"]
+        stack = self._stacks.named_stack(scope, params.get("StackName"), name)
+        found = self._change_sets.get(scope, stack, name)
+        if found is not None:
+            self._change_sets.delete(found)
+        return {}
+
+    @operation("ListChangeSets")
+    def list_change_sets(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the change sets of a stack that may still be executed, or say why they may not."""
+        stack = self._stacks.live(scope, params["StackName"])
+        if stack is None:
+            raise invalid(f"Stack [{params['StackName']}] does not exist")
+        return {"Summaries": [_summary(found) for found in self._change_sets.pending(stack)]}
+
+    def _named(self, scope: Scope, params: dict[str, Any]) -> ChangeSet:
+        name = params["ChangeSetName"]
+        stack = self._stacks.named_stack(scope, params.get("StackName"), name)
+        return self._change_sets.find(scope, stack, name)
+
+    def _review(self, scope: Scope, change_set: ChangeSet) -> Stack:
+        name = change_set.stack_name
+        stack = Stack(
+            id=scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
+            name=name,
+            template_body="",
+            parameters={},
+            tags={},
+            created=self._cloud.clock.now(),
+            status="REVIEW_IN_PROGRESS",
+        )
+        self._stacks.engine.review(stack)
+        return stack
+
+
+def _retried(current: ChangeSet, made: ChangeSet) -> ChangeSet:
+    """Return the change set that is there, when the request is the same as the one that made it.
+
+    Raises:
+        AwsError: AlreadyExistsException, since it is another request.
+    """
+    for name, attribute in _IDENTITY.items():
+        if getattr(current, attribute) != getattr(made, attribute):
+            raise AwsError(
+                "AlreadyExistsException",
+                f"ChangeSet {made.name} cannot be created due to a mismatch with existing "
+                f"attribute {name}",
+            )
+    if current.token is None:
+        raise AwsError("AlreadyExistsException", f"ChangeSet [{made.name}] already exists")
+    return current
+
+
+def _summary(found: ChangeSet) -> dict[str, Any]:
+    return {
+        "ChangeSetId": found.id,
+        "ChangeSetName": found.name,
+        "StackId": found.stack_id,
+        "StackName": found.stack_name,
+        "Description": found.description,
+        "CreationTime": found.created,
+        "Status": found.status,
+        "StatusReason": found.status_reason,
+        "ExecutionStatus": found.execution_status,
+        "IncludeNestedStacks": False,
+    }
+
+
+def _plain(change: dict[str, Any]) -> dict[str, Any]:
+    """Return a change without its properties' values, which are told only when asked for."""
+    details = [
+        {**d, "Target": {k: v for k, v in d["Target"].items() if k not in _VALUES}}
+        for d in change["Details"]
+    ]
+    return {**change, "Details": details}

@@ -10,7 +10,8 @@ from typing import Any
 from components import endpoint_alarms
 from components.settings import Encryption, EndpointSettings, Environment, StackSettings
 
-# When the list prices were noted. They change: look before you decide on them.
+# What the list prices are taken to have been then. They were not read from AWS's price list when
+# this was written, and they change: look them up before you decide on them.
 PRICE_DATE = "2024-10-01"
 PRICE_REGION = "us-east-1"
 HOURS_A_MONTH = 730

@@ -12,8 +12,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import pipeline_stages, policies
+from components.artifact_store import artifact_store
 from components.data_lake import DataLake
-from components.image_build import artifact_store
 from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction

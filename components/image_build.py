@@ -15,6 +15,7 @@ import pulumi_aws as aws
 from pulumi_aws.codepipeline import PipelineStageArgsDict
 
 from components import build_policies, policies
+from components.artifact_store import artifact_store
 from components.image_repository import ImageRepository
 from components.naming import Names
 from components.pipeline_function import LOG_RETENTION_DAYS
@@ -164,16 +165,6 @@ class ImageBuild(pulumi.ComponentResource):
             tags=args.tags,
             parent=self,
         )
-
-
-def artifact_store(
-    bucket: pulumi.Input[str], key_arn: pulumi.Input[str] | None
-) -> aws.codepipeline.PipelineArtifactStoreArgsDict:
-    """Return a pipeline's artifact store, encrypted with the key if there is one."""
-    store: aws.codepipeline.PipelineArtifactStoreArgsDict = {"location": bucket, "type": "S3"}
-    if key_arn is not None:
-        store["encryption_key"] = {"id": key_arn, "type": "KMS"}
-    return store
 
 
 def stages(names: Names, branch: str) -> list[PipelineStageArgsDict]:

@@ -16,17 +16,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.datapoints import ExpressionError, values
 from localcloud.datapoints import evaluate as evaluate_math
-from localcloud.passive import backend
+from localcloud.passive import backend, backends
 from localcloud.routing import Scope
 
 log = logging.getLogger("localcloud.alarms")
 
 _EVALUATE_CLOCK_SECONDS = 10.0
-_MINIMUM_PAUSE_SECONDS = 0.1
 _SCALING_POLICY = ":scalingPolicy:"
 # The page's examples read 5 datapoints for 3 evaluation periods.
 _RANGE_BEYOND_PERIODS = 2
@@ -108,9 +106,8 @@ class AlarmEvaluator:
     async def run(self) -> None:
         """Evaluate for ever."""
         clock = self._cloud.clock
-        pause = max(clock.wall_seconds(_EVALUATE_CLOCK_SECONDS), _MINIMUM_PAUSE_SECONDS)
         while True:
-            await wall_sleep(pause)
+            await clock.pace(_EVALUATE_CLOCK_SECONDS)
             try:
                 readings = await self._cloud.passive.call(_read_alarms, clock.now())
                 for reading in readings:
@@ -160,42 +157,37 @@ class AlarmEvaluator:
 
 
 def _read_alarms(now: datetime) -> list[_Reading]:
-    from moto.backends import get_backend
-
     readings = []
-    backends: Any = get_backend("cloudwatch")
-    for account, by_region in list(backends.items()):
-        for region, cloudwatch in list(by_region.items()):
-            for alarm in list(cloudwatch.alarms.values()):
-                if alarm.rule:
-                    continue
-                try:
-                    found = _values(cloudwatch, alarm, now)
-                except ExpressionError:
-                    continue  # kept, and left in the state it has
-                scope = Scope(account, region)
-                rule = AlarmRule(
-                    comparison=alarm.comparison_operator,
-                    threshold=float(alarm.threshold),
-                    evaluation_periods=int(alarm.evaluation_periods),
-                    datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
-                    treat_missing_data=alarm.treat_missing_data or "missing",
+    for scope, cloudwatch in backends("cloudwatch"):
+        for alarm in list(cloudwatch.alarms.values()):
+            if alarm.rule:
+                continue
+            try:
+                found = _values(cloudwatch, alarm, now)
+            except ExpressionError:
+                continue  # kept, and left in the state it has
+            rule = AlarmRule(
+                comparison=alarm.comparison_operator,
+                threshold=float(alarm.threshold),
+                evaluation_periods=int(alarm.evaluation_periods),
+                datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
+                treat_missing_data=alarm.treat_missing_data or "missing",
+            )
+            readings.append(
+                _Reading(
+                    scope,
+                    alarm.name,
+                    rule,
+                    alarm.state_value,
+                    {
+                        "ALARM": list(alarm.alarm_actions or []),
+                        "OK": list(alarm.ok_actions or []),
+                        "INSUFFICIENT_DATA": list(alarm.insufficient_data_actions or []),
+                    },
+                    bool(alarm.actions_enabled),
+                    found,
                 )
-                readings.append(
-                    _Reading(
-                        scope,
-                        alarm.name,
-                        rule,
-                        alarm.state_value,
-                        {
-                            "ALARM": list(alarm.alarm_actions or []),
-                            "OK": list(alarm.ok_actions or []),
-                            "INSUFFICIENT_DATA": list(alarm.insufficient_data_actions or []),
-                        },
-                        bool(alarm.actions_enabled),
-                        found,
-                    )
-                )
+            )
     return readings
 
 

@@ -11,6 +11,8 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
+_SHORTEST_ROUND_SECONDS = 0.1
+
 
 class Clock:
     """AWS time as a linear function of the wall's.
@@ -41,6 +43,10 @@ class Clock:
     async def sleep(self, clock_seconds: float) -> None:
         """Sleep for AWS seconds."""
         await asyncio.sleep(self.wall_seconds(clock_seconds))
+
+    async def pace(self, clock_seconds: float) -> None:
+        """Sleep between two rounds of a loop that runs for ever, however fast the clock is."""
+        await asyncio.sleep(max(self.wall_seconds(clock_seconds), _SHORTEST_ROUND_SECONDS))
 
 
 def monotonic() -> float:

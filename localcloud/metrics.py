@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.clock import Clock, wall_sleep
+from localcloud.clock import Clock
 from localcloud.datapoints import Distribution
 from localcloud.passive import Passive, backend
 from localcloud.routing import Scope, scope_of_arn
@@ -24,7 +24,6 @@ log = logging.getLogger("localcloud.metrics")
 
 NAMESPACE = "AWS/SageMaker"
 _FLUSH_CLOCK_SECONDS = 10.0
-_MINIMUM_FLUSH_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -95,10 +94,9 @@ class InvocationMeter:
 
     async def run(self, in_service: InService) -> None:
         """For ever: write what was counted, and zeros for what had no traffic."""
-        pause = max(self._clock.wall_seconds(_FLUSH_CLOCK_SECONDS), _MINIMUM_FLUSH_SECONDS)
         while True:
             began = self._clock.now()
-            await wall_sleep(pause)
+            await self._clock.pace(_FLUSH_CLOCK_SECONDS)
             windows, self._windows = self._windows, {}
             for key in in_service():
                 windows.setdefault(key, _Window())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -139,6 +139,16 @@ class Passive:
     def close(self) -> None:
         """Stop the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def backends(service: str) -> Iterator[tuple[Scope, Any]]:
+    """Yield every backend of a service that is by region (in moto's thread only)."""
+    from moto.backends import get_backend
+
+    by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]
+    for account, by_region in list(by_account.items()):
+        for region, found in list(by_region.items()):
+            yield Scope(account, region), found
 
 
 def backend(service: str, scope: Scope) -> Any:

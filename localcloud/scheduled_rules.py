@@ -11,16 +11,15 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.mends import EventListener
+from localcloud.passive import backends
 from localcloud.routing import scope_of_arn
 from localcloud.schedule import ScheduleError, next_due
 
 log = logging.getLogger("localcloud.events")
 
 _LOOK_CLOCK_SECONDS = 10.0
-_MINIMUM_PAUSE_SECONDS = 0.1
 
 
 class ScheduledRules:
@@ -39,9 +38,8 @@ class ScheduledRules:
     async def run(self) -> None:
         """Fire what is due, for ever."""
         clock = self._cloud.clock
-        pause = max(clock.wall_seconds(_LOOK_CLOCK_SECONDS), _MINIMUM_PAUSE_SECONDS)
         while True:
-            await wall_sleep(pause)
+            await clock.pace(_LOOK_CLOCK_SECONDS)
             try:
                 self._look(await self._cloud.passive.call(_read_rules), clock.now())
             except Exception:
@@ -82,14 +80,10 @@ def _event(rule_arn: str, when: datetime) -> dict[str, Any]:
 
 def _read_rules() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return the targets of every enabled rule with a schedule (in moto's thread)."""
-    from moto.backends import get_backend
-
-    found = {}
-    backends: Any = get_backend("events")
-    for by_region in list(backends.values()):
-        for events in list(by_region.values()):
-            for bus in list(events.event_buses.values()):
-                for rule in list(bus.rules.values()):
-                    if rule.scheduled_expression and rule.state == "ENABLED":
-                        found[rule.arn, rule.scheduled_expression] = list(rule.targets)
-    return found
+    return {
+        (rule.arn, rule.scheduled_expression): list(rule.targets)
+        for _, events in backends("events")
+        for bus in list(events.event_buses.values())
+        for rule in list(bus.rules.values())
+        if rule.scheduled_expression and rule.state == "ENABLED"
+    }

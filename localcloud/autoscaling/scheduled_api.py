@@ -12,7 +12,6 @@ from typing import Any
 
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.model import ScalableTarget, ScheduledAction
-from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.errors import AwsError, ValidationError
 from localcloud.protocol import operation
@@ -23,7 +22,6 @@ from localcloud.store import Collection
 log = logging.getLogger("localcloud.autoscaling")
 
 _LOOK_CLOCK_SECONDS = 10.0
-_MINIMUM_PAUSE_SECONDS = 0.1
 
 
 class ScheduledActionsApi:
@@ -122,9 +120,8 @@ class ScheduledActionsApi:
     async def run(self) -> None:
         """For ever: carry out what is due."""
         clock = self._cloud.clock
-        pause = max(clock.wall_seconds(_LOOK_CLOCK_SECONDS), _MINIMUM_PAUSE_SECONDS)
         while True:
-            await wall_sleep(pause)
+            await clock.pace(_LOOK_CLOCK_SECONDS)
             for action in list(self._actions.values()):
                 try:
                     self._look(action)

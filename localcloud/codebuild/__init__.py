@@ -4,5 +4,5 @@ buildspec.py  what a buildspec says (pure)
 shell.py      a phase as a bash script (pure)
 engine.py     a build: source, phases, artifacts
 api.py        the operations of builds
-docker.py, aws.py   what `docker` and `aws` are in a build on a machine without them
+docker.py, aws.py, tools.py   what `docker` and `aws` are in a build on a machine without them
 """

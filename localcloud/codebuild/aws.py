@@ -18,12 +18,10 @@ import jmespath
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
 
+from localcloud.codebuild.tools import Refused, command_line
+
 _GLOBAL = ("--query", "--output", "--region", "--endpoint-url")
 _IGNORED = ("--no-cli-pager", "--no-paginate")
-
-
-class Refused(Exception):
-    """What is asked for cannot be done here; the message says what."""
 
 
 def run(arguments: Sequence[str]) -> str:
@@ -155,14 +153,8 @@ def _printed(found: Any, output: str) -> str:
 
 def main() -> int:
     """Run the command line."""
-    try:
-        said = run(sys.argv[1:])
-    except (Refused, ClientError, BotoCoreError, ValueError, OSError) as error:
-        print(f"aws: {error}", file=sys.stderr)  # noqa: T201 - a command line's own
-        return 1
-    if said:
-        print(said)  # noqa: T201 - a command line's own
-    return 0
+    errors = (ClientError, BotoCoreError, ValueError, OSError)
+    return command_line("aws", lambda: run(sys.argv[1:]), errors)
 
 
 if __name__ == "__main__":

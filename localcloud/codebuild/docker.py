@@ -16,6 +16,7 @@ from typing import Any
 
 from localcloud.cli.console import CommandError, post
 from localcloud.cli.images import pack
+from localcloud.codebuild.tools import Refused, command_line
 
 _IMAGE = re.compile(
     r"(?:[^/]+\.dkr\.ecr\.[^/]+/)?(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
@@ -23,10 +24,6 @@ _IMAGE = re.compile(
 # `docker inspect --format`'s templates that builds use.
 _DIGEST = "{{index .RepoDigests 0}}"
 _ID = "{{.Id}}"
-
-
-class Refused(Exception):
-    """What is asked for cannot be done here; the message says what."""
 
 
 class Images:
@@ -174,14 +171,8 @@ def _split(word: str) -> list[str]:
 
 def main() -> int:
     """Run the command line."""
-    try:
-        said = run(sys.argv[1:], Path(os.environ["LOCALCLOUD_BUILD_STATE"]))
-    except (CommandError, Refused) as error:
-        print(f"docker: {error}", file=sys.stderr)  # noqa: T201 - a command line's own
-        return 1
-    if said:
-        print(said)  # noqa: T201 - a command line's own
-    return 0
+    state = Path(os.environ["LOCALCLOUD_BUILD_STATE"])
+    return command_line("docker", lambda: run(sys.argv[1:], state), (CommandError,))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Differs: a build is processes of this machine, not a container; `docker` and, wh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import logging
 import shlex
@@ -102,6 +101,7 @@ class BuildEngine:
                     phase.status, phase.ended = status, now
             if build.id in self._stopping:
                 status = BuildStatus.STOPPED
+                self._stopping.discard(build.id)
             build.begin("COMPLETED", now).status = BuildStatus.SUCCEEDED
             build.end(status, now)
             self._builds.put(build.id, build)
@@ -338,7 +338,7 @@ def _extract(archive: zipfile.ZipFile, target: Path) -> None:
 
 
 def _make_tools(directory: Path) -> str:
-    """Put `docker`, and `aws` and `python` where they are missing, on the path; return the path."""
+    """Put `docker`, this Python and, where it is missing, `aws` on the path; return the path."""
     modules = {"docker": "localcloud.codebuild.docker"}
     if shutil.which("aws", path=_PATH) is None:
         modules["aws"] = "localcloud.codebuild.aws"
@@ -352,8 +352,7 @@ def _make_tools(directory: Path) -> str:
         )
         tool.chmod(0o755)
     for name in ("python", "python3"):
-        with contextlib.suppress(FileExistsError):
-            (directory / name).symlink_to(sys.executable)
+        (directory / name).symlink_to(sys.executable)
     return f"{directory}:{_PATH}"
 
 

@@ -18,7 +18,7 @@ from localcloud.cloud import Cloud
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
 from localcloud.errors import AwsError
 from localcloud.passive import backend
-from localcloud.protocol import operation, operation_name
+from localcloud.protocol import implemented_by, operation, operation_name
 from localcloud.routing import Request, Response, Scope
 
 GIT_PREFIX = "/_localcloud/git/"
@@ -155,7 +155,7 @@ class CodeCommitApi:
 
 
 # What is answered here; the rest of the service is moto's.
-LIVE_OPERATIONS = frozenset({"DeleteRepository", "GetBranch", "GetCommit", "ListBranches"})
+LIVE_OPERATIONS = frozenset(implemented_by(CodeCommitApi).values())
 
 
 def _exists(scope: Scope, name: str) -> bool:

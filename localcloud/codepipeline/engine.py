@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions import PROVIDERS
@@ -184,8 +184,11 @@ class PipelineEngine:
         pipeline = self._pipelines.get(execution.pipeline_arn)
         if pipeline is None:
             return
-        made = notices(pipeline, execution, self._told.get(execution.id, {}))
-        self._told[execution.id] = statuses(execution)
+        before, after = self._told.get(execution.id, {}), statuses(execution)
+        if after == before:
+            return  # most savings change a summary, a token or a variable
+        made = notices(pipeline, execution, before)
+        self._told[execution.id] = after
         scope = scope_of_arn(pipeline.arn)
         for notice in made:
             self._cloud.publish(
@@ -218,7 +221,7 @@ class PipelineEngine:
     def _start_action(self, pipeline: Pipeline, execution: Execution, name: str) -> None:
         stage = execution.current_stage
         assert stage is not None  # noqa: S101 - the plan starts actions inside a stage only
-        declaration = _declaration(execution, name)
+        declaration = execution.action_declaration(stage.name, name)
         now = self._cloud.clock.now()
         run = ActionRun(
             id=str(uuid.uuid4()),
@@ -237,7 +240,8 @@ class PipelineEngine:
         )
 
     async def _run(self, pipeline: Pipeline, execution: Execution, run: ActionRun) -> None:
-        declaration = _declaration(execution, run.name)
+        stage_name = execution.stage_declaration["name"]
+        declaration = execution.action_declaration(stage_name, run.name)
         try:
             run.configuration = {
                 key: resolve(value, execution.variables)
@@ -292,8 +296,3 @@ class PipelineEngine:
 
 def _active(execution: Execution) -> bool:
     return execution.status in (ExecutionStatus.IN_PROGRESS, ExecutionStatus.STOPPING)
-
-
-def _declaration(execution: Execution, action_name: str) -> dict[str, Any]:
-    actions: list[dict[str, Any]] = execution.stage_declaration["actions"]
-    return next(action for action in actions if action["name"] == action_name)

@@ -162,6 +162,16 @@ class Execution:
         stage: dict[str, Any] = self.declaration["stages"][self.stage_index]
         return stage
 
+    def action_declaration(self, stage_name: str, action_name: str) -> dict[str, Any]:
+        """Return the declaration of an action."""
+        return next(
+            action
+            for stage in self.declaration["stages"]
+            if stage["name"] == stage_name
+            for action in stage["actions"]
+            if action["name"] == action_name
+        )
+
     @property
     def current_stage(self) -> StageRun | None:
         """Return the stage it has entered and not left, or None while it waits."""

@@ -67,15 +67,7 @@ def notices(pipeline: Pipeline, execution: Execution, before: Statuses) -> list[
 
 def _action(pipeline: Pipeline, execution: Execution, key: tuple[str, ...]) -> dict[str, Any]:
     stage, action, run_id = key
-    stages = execution.declaration["stages"]
-    declared = next(
-        one
-        for candidate in stages
-        if candidate["name"] == stage
-        for one in candidate["actions"]
-        if one["name"] == action
-    )
-    kind = declared["actionTypeId"]
+    kind = execution.action_declaration(stage, action)["actionTypeId"]
     run = execution.stages[stage].actions[action]
     detail: dict[str, Any] = {
         "action": action,

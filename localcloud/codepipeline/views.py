@@ -132,13 +132,7 @@ def action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict
     }
     if run.error_code is not None:
         result["errorDetails"] = {"code": run.error_code, "message": run.error_message}
-    declared = next(
-        action
-        for stage in execution.declaration["stages"]
-        if stage["name"] == stage_name
-        for action in stage["actions"]
-        if action["name"] == run.name
-    )
+    declared = execution.action_declaration(stage_name, run.name)
     return {
         "pipelineExecutionId": execution.id,
         "actionExecutionId": run.id,

@@ -19,14 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.routing import Scope
 
 log = logging.getLogger("localcloud.capture")
 
 _FLUSH_CLOCK_SECONDS = 10.0
-_MINIMUM_FLUSH_SECONDS = 0.1
 # What an endpoint may keep in memory between two flushes; more is dropped, and the log says so.
 _PENDING = 10_000
 
@@ -141,9 +139,8 @@ class Capturer:
     async def run(self) -> None:
         """Write what was taken, for ever."""
         clock = self._cloud.clock
-        pause = max(clock.wall_seconds(_FLUSH_CLOCK_SECONDS), _MINIMUM_FLUSH_SECONDS)
         while True:
-            await wall_sleep(pause)
+            await clock.pace(_FLUSH_CLOCK_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:

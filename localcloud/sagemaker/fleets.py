@@ -45,6 +45,11 @@ class Fleet:
     instances: list[Instance] = field(default_factory=list)
 
 
+def config_of(configs: Collection[SimpleRecord], scope: Scope, name: str) -> SimpleRecord | None:
+    """Return an endpoint configuration by its name, None when there is none."""
+    return configs.get(scope.arn("sagemaker", f"endpoint-config/{name}".lower()))
+
+
 class FleetBuilder:
     """Starts instances.
 
@@ -74,7 +79,7 @@ class FleetBuilder:
     ) -> None:
         """Fill `fleets` with healthy instances of every variant of a configuration."""
         scope = scope_of_arn(endpoint.arn)
-        config = self._configs.get(scope.arn("sagemaker", f"endpoint-config/{config_name}".lower()))
+        config = config_of(self._configs, scope, config_name)
         if config is None:
             raise HostingFailed(f"the endpoint configuration {config_name} no longer exists")
         for production in config.request["ProductionVariants"]:

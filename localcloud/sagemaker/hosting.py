@@ -25,7 +25,7 @@ from localcloud.cloud import Cloud
 from localcloud.passive import backend
 from localcloud.routing import Scope, scope_of_arn
 from localcloud.sagemaker.capture import Capture
-from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
+from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed, config_of
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
 from localcloud.sagemaker.shifting import Shifting, shifting_of
@@ -60,7 +60,6 @@ class HostingEngine:
         self._cloud = cloud
         self._endpoints = endpoints
         self._configs = configs
-        self._models = models
         self._fleets: dict[str, dict[str, Fleet]] = {}
         self._shifts: dict[str, Shift] = {}
         self._captures: dict[str, Capture | None] = {}
@@ -194,9 +193,7 @@ class HostingEngine:
         except HostingFailed as error:
             await self._retire_all(fleets)
             if endpoint.status is EndpointStatus.UPDATING:
-                endpoint.failure_reason = str(error)
-                endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-                self._endpoints.put(endpoint.arn, endpoint)
+                self._in_service(endpoint, str(error))
             return
         instances = sum(len(fleet.instances) for fleet in fleets.values())
         shifting = shifting_of(deployment, instances)
@@ -214,9 +211,7 @@ class HostingEngine:
         self._shifts.pop(endpoint.arn, None)
         endpoint.config_name = config_name
         endpoint.variants = variants
-        endpoint.failure_reason = None
-        endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-        self._endpoints.put(endpoint.arn, endpoint)
+        self._in_service(endpoint, None)
         await self._retire_all(old)
 
     async def _shift(
@@ -258,18 +253,23 @@ class HostingEngine:
         self._endpoints.put(endpoint.arn, endpoint)
         await self._retire_all(fleets)
         if endpoint.status is EndpointStatus.ROLLING_BACK:
-            endpoint.failure_reason = (
+            self._in_service(
+                endpoint,
                 f"Deployment was rolled back: the alarm(s) {', '.join(tripped)} went into ALARM "
-                "while traffic shifted."
+                "while traffic shifted.",
             )
-            endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-            self._endpoints.put(endpoint.arn, endpoint)
+
+    def _in_service(self, endpoint: Endpoint, failure_reason: str | None) -> None:
+        """End an update or a change of capacity; a reason says why it is not what was asked for."""
+        endpoint.failure_reason = failure_reason
+        endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
+        self._endpoints.put(endpoint.arn, endpoint)
 
     def _capture_of(
         self, endpoint: Endpoint, config_name: str, fleets: dict[str, Fleet]
     ) -> Capture | None:
         scope = scope_of_arn(endpoint.arn)
-        config = self._configs.get(scope.arn("sagemaker", f"endpoint-config/{config_name}".lower()))
+        config = config_of(self._configs, scope, config_name)
         role = next((fleet.role_arn for fleet in fleets.values()), "")
         return Capture.of(config.request.get("DataCaptureConfig"), role) if config else None
 
@@ -288,9 +288,7 @@ class HostingEngine:
             surplus += fleet.instances[variant.desired :]
             fleet.instances = fleet.instances[: variant.desired]
         if endpoint.status is EndpointStatus.UPDATING:
-            endpoint.failure_reason = reason
-            endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-            self._endpoints.put(endpoint.arn, endpoint)
+            self._in_service(endpoint, reason)
         await asyncio.gather(*(instance.retire() for instance in surplus))
 
     async def _delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:

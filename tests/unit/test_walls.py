@@ -43,9 +43,8 @@ TIME_ALLOWED = {
 PRINT_ALLOWED = (
     "localcloud/cli/",
     "localcloud/server.py",
-    # Command lines that a build runs.
-    "localcloud/codebuild/aws.py",
-    "localcloud/codebuild/docker.py",
+    # For the command lines that a build runs.
+    "localcloud/codebuild/tools.py",
 )
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 LINES = 450

@@ -68,6 +68,25 @@ def delete_nothing(aws: Aws, id_: str, outputs: Outputs) -> None:
     """Delete nothing: the resource goes with its parent."""
 
 
+def delete_by_id(
+    service: str, operation: str, parameter: str, *, several: bool = False
+) -> Callable[[Aws, str, Outputs], None]:
+    """Return a delete that an operation does by the resource's id alone.
+
+    Args:
+        service: whose operation.
+        operation: as boto3 names it.
+        parameter: that takes the id.
+        several: it takes a list of ids.
+    """
+
+    def remove(aws: Aws, id_: str, outputs: Outputs) -> None:
+        del outputs
+        aws.call(service, operation, **{parameter: [id_] if several else id_})
+
+    return remove
+
+
 def put(
     service: str,
     operation: str,

@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     retag,
     tag_list,
@@ -88,11 +89,6 @@ def _update_composite(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> O
     return {**inputs, "arn": arn}
 
 
-def _delete_alarm(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("cloudwatch", "delete_alarms", AlarmNames=[id_])
-
-
 def _put_dashboard(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     name = inputs["dashboardName"]
     aws.call(
@@ -106,10 +102,7 @@ def _update_dashboard(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> O
     return _put_dashboard(aws, inputs)[1]
 
 
-def _delete_dashboard(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("cloudwatch", "delete_dashboards", DashboardNames=[id_])
-
+_delete_alarm = delete_by_id("cloudwatch", "delete_alarms", "AlarmNames", several=True)
 
 TYPES: dict[str, ResourceType] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": ResourceType(
@@ -120,7 +113,7 @@ TYPES: dict[str, ResourceType] = {
     ),
     "aws:cloudwatch/dashboard:Dashboard": ResourceType(
         _put_dashboard,
-        _delete_dashboard,
+        delete_by_id("cloudwatch", "delete_dashboards", "DashboardNames", several=True),
         _update_dashboard,
         frozenset({"dashboardName"}),
         fields("dashboardName dashboardBody"),

@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     lower_tag_list,
     made,
@@ -70,11 +71,6 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
     return made(outputs, inputs, "arn", "repositoryId", "cloneUrlHttp", "cloneUrlSsh")
 
 
-def _delete_repository(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("codecommit", "delete_repository", repositoryName=id_)
-
-
 def _project(inputs: Inputs) -> dict[str, Any]:
     wanted = {_PROJECT_NAMES.get(key, key): value for key, value in inputs.items()}
     logs = {
@@ -96,21 +92,20 @@ def _update_project(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Out
     return {**inputs, "arn": id_}
 
 
-def _delete_project(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("codebuild", "delete_project", name=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:codecommit/repository:Repository": ResourceType(
         _create_repository,
-        _delete_repository,
+        delete_by_id("codecommit", "delete_repository", "repositoryName"),
         _update_repository,
         frozenset({"repositoryName"}),
         fields("repositoryName description kmsKeyId tags"),
         fields("repositoryName"),
     ),
     "aws:codebuild/project:Project": ResourceType(
-        _create_project, _delete_project, _update_project, NAME, named_by=NAME
+        _create_project,
+        delete_by_id("codebuild", "delete_project", "name"),
+        _update_project,
+        NAME,
+        named_by=NAME,
     ),
 }

@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     lower_tag_list,
     made,
@@ -73,15 +74,10 @@ def _update_pipeline(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Ou
     return made(outputs, inputs, "arn")
 
 
-def _delete_pipeline(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("codepipeline", "delete_pipeline", name=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:codepipeline/pipeline:Pipeline": ResourceType(
         _create_pipeline,
-        _delete_pipeline,
+        delete_by_id("codepipeline", "delete_pipeline", "name"),
         _update_pipeline,
         NAME,
         fields("name roleArn pipelineType executionMode stages artifactStores variables tags"),

@@ -8,6 +8,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     retag,
     tag_list,
@@ -32,11 +33,6 @@ def _update_rule(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Output
     arn = _put_rule(aws, inputs, [])
     retag(aws, "events", outputs, inputs, of={"ResourceARN": arn})
     return {**inputs, "arn": arn}
-
-
-def _delete_rule(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("events", "delete_rule", Name=id_)
 
 
 def _put_target(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -66,7 +62,7 @@ def _delete_target(aws: Aws, id_: str, outputs: Outputs) -> None:
 TYPES: dict[str, ResourceType] = {
     "aws:cloudwatch/eventRule:EventRule": ResourceType(
         _create_rule,
-        _delete_rule,
+        delete_by_id("events", "delete_rule", "Name"),
         _update_rule,
         NAME,
         fields("name eventPattern scheduleExpression description state roleArn tags"),

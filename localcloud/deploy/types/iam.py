@@ -7,6 +7,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     made,
     put,
@@ -54,15 +55,10 @@ def _update_role(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Output
     return made(outputs, inputs, "arn", "uniqueId")
 
 
-def _delete_role(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("iam", "delete_role", RoleName=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:iam/role:Role": ResourceType(
         _create_role,
-        _delete_role,
+        delete_by_id("iam", "delete_role", "RoleName"),
         _update_role,
         fields("name path"),
         fields("name assumeRolePolicy tags " + " ".join(_OPTIONAL)),

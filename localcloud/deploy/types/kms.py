@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     made,
     retag,
@@ -91,11 +92,6 @@ def _alias_outputs(aws: Aws, inputs: Inputs) -> Outputs:
     }
 
 
-def _delete_alias(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("kms", "delete_alias", AliasName=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:kms/key:Key": ResourceType(
         _create_key,
@@ -108,6 +104,11 @@ TYPES: dict[str, ResourceType] = {
         ),
     ),
     "aws:kms/alias:Alias": ResourceType(
-        _create_alias, _delete_alias, _update_alias, NAME, fields("name targetKeyId"), NAME
+        _create_alias,
+        delete_by_id("kms", "delete_alias", "AliasName"),
+        _update_alias,
+        NAME,
+        fields("name targetKeyId"),
+        NAME,
     ),
 }

@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     put,
     retag,
@@ -68,15 +69,10 @@ def _function_outputs(aws: Aws, inputs: Inputs, answer: dict[str, Any]) -> Outpu
     }
 
 
-def _delete_function(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("lambda", "delete_function", FunctionName=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:lambda/function:Function": ResourceType(
         _create_function,
-        _delete_function,
+        delete_by_id("lambda", "delete_function", "FunctionName"),
         _update_function,
         fields("name architectures"),
         fields(

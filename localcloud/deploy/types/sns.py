@@ -10,6 +10,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     retag,
     tag_list,
@@ -46,11 +47,6 @@ def _set(aws: Aws, topic: str, attribute: str, value: str) -> None:
         AttributeName=attribute,
         AttributeValue=value,
     )
-
-
-def _delete_topic(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("sns", "delete_topic", TopicArn=id_)
 
 
 def _put_policy(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -107,7 +103,7 @@ def _unsubscribe(aws: Aws, id_: str, outputs: Outputs) -> None:
 TYPES: dict[str, ResourceType] = {
     "aws:sns/topic:Topic": ResourceType(
         _create_topic,
-        _delete_topic,
+        delete_by_id("sns", "delete_topic", "TopicArn"),
         _update_topic,
         NAME,
         fields("name displayName kmsMasterKeyId tags"),

@@ -7,6 +7,7 @@ from localcloud.deploy.types.base import (
     Inputs,
     Outputs,
     ResourceType,
+    delete_by_id,
     fields,
     retag,
     tag_list,
@@ -65,15 +66,10 @@ def _outputs(aws: Aws, inputs: Inputs, version: int) -> Outputs:
     }
 
 
-def _delete_parameter(aws: Aws, id_: str, outputs: Outputs) -> None:
-    del outputs
-    aws.call("ssm", "delete_parameter", Name=id_)
-
-
 TYPES: dict[str, ResourceType] = {
     "aws:ssm/parameter:Parameter": ResourceType(
         _create_parameter,
-        _delete_parameter,
+        delete_by_id("ssm", "delete_parameter", "Name"),
         _update_parameter,
         frozenset({"name"}),
         fields("name value tags " + " ".join(_SETTINGS)),

@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 
 from localcloud.codebuild import aws, docker
+from localcloud.codebuild.tools import Refused
 
 NAME = "000000000000.dkr.ecr.us-east-1.amazonaws.com/iris:1"
 
@@ -62,13 +63,13 @@ def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
     ],
 )
 def test_docker_refuses_by_name(tmp_path: Path, arguments: list[str], said: str) -> None:
-    with pytest.raises(docker.Refused, match=said):
+    with pytest.raises(Refused, match=said):
         docker.run(arguments, tmp_path)
 
 
 def test_an_image_that_was_not_pushed_has_no_digest(tmp_path: Path, context: Path) -> None:
     docker.run(["build", "-t", "local", str(context)], tmp_path)
-    with pytest.raises(docker.Refused, match="was not pushed"):
+    with pytest.raises(Refused, match="was not pushed"):
         docker.run(["inspect", "--format={{index .RepoDigests 0}}", "local"], tmp_path)
 
 
@@ -101,7 +102,7 @@ def test_options_become_parameters_by_the_services_own_model() -> None:
     ],
 )
 def test_an_option_that_cannot_be_read_is_refused(words: tuple[str, ...], said: str) -> None:
-    with pytest.raises(aws.Refused, match=said):
+    with pytest.raises(Refused, match=said):
         parameters("ssm", "PutParameter", *words)
 
 
@@ -119,7 +120,7 @@ def test_aws_refuses_by_name(
     arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with pytest.raises(aws.Refused, match=said):
+    with pytest.raises(Refused, match=said):
         aws.run(arguments)
 
 

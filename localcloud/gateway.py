@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
-from localcloud.clock import Clock
+from localcloud.clock import Clock, wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
@@ -52,9 +51,13 @@ from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.scheduled_rules import ScheduledRules
-from localcloud.store import Database
+from localcloud.state_directory import StateDirectory
+from localcloud.store import Collection, Database
 
 log = logging.getLogger("localcloud")
+
+_NOW = "now"
+_KEEP_TIME_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -65,7 +68,7 @@ class Gateway:
     Args:
         clock: the one source of time.
         endpoint_url: where this gateway will listen.
-        state_dir: where state and images are kept; None for a temporary directory.
+        directory: where state and images are kept.
         shut_down: called by the shutdown route.
         iam: what is done about what roles call.
     """
@@ -74,27 +77,27 @@ class Gateway:
         self,
         clock: Clock,
         endpoint_url: str,
-        state_dir: Path | None,
+        directory: StateDirectory,
         shut_down: Callable[[], None],
         iam: Mode = Mode.LOG,
     ) -> None:
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="localcloud-") if not state_dir else None
-        )
-        directory = state_dir or Path(self._temporary.name if self._temporary else ".")
-        passive = Passive()
+        path = directory.path
+        passive = Passive(path / "passive.sqlite" if directory.kept else None)
         self._iam = Authoriser(passive, clock, iam)
         self._cloud = cloud = Cloud(
             clock=clock,
-            database=Database(directory / "state.sqlite"),
-            directory=directory,
+            database=Database(path / "state.sqlite"),
+            directory=path,
             endpoint_url=endpoint_url,
             passive=passive,
             runner=Runner(),
             logs=LogSink(passive, clock, self._iam),
-            images=ImageStore(directory / "images"),
+            images=ImageStore(path / "images"),
             iam=self._iam,
         )
+        self._shut_down = shut_down
+        self._time = Collection(cloud.database, "clock", datetime)
+        clock.catch_up(self._time.get(_NOW) or clock.now())
         self._functions = LambdaService(cloud)
         repositories = CodeCommitApi(cloud)
         self._builds = CodeBuildApi(cloud)
@@ -135,9 +138,9 @@ class Gateway:
         cloud = self._cloud
         events = EventDelivery(cloud, self._codepipeline, self._functions)
         # Not awaited: moto loads in its own thread, where every call to it waits for that.
-        cloud.spawn(
-            "passive services", cloud.passive.start(events.on_match, self._iam.keys.remember)
-        )
+        cloud.spawn("passive services", self._load_passive(events))
+        cloud.spawn("clock", self._keep_time())
+        cloud.spawn("passive state", cloud.passive.keep())
         alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
         cloud.spawn("schedules", ScheduledRules(cloud, events.deliver).run())
         cloud.spawn("logs", cloud.logs.run())
@@ -155,11 +158,28 @@ class Gateway:
 
     async def stop(self) -> None:
         """End everything that was started."""
+        await self._cloud.logs.flush()
         await self._functions.close()
         await self._sagemaker.hosting.close()
         await self._cloud.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+
+    async def _load_passive(self, events: EventDelivery) -> None:
+        try:
+            await self._cloud.passive.start(events.on_match, self._iam.keys.remember)
+        except Exception:
+            log.exception(
+                "The passive services could not be loaded from %s; nothing was written over. "
+                "Start anew with: localcloud reset --state-dir %s",
+                self._cloud.directory,
+                self._cloud.directory,
+            )
+            self._shut_down()
+
+    async def _keep_time(self) -> None:
+        """For ever: keep the time, from which a restart goes on."""
+        while True:
+            self._time.put(_NOW, self._cloud.clock.now())
+            await wall_sleep(_KEEP_TIME_SECONDS)
 
     async def handle(self, request: Request) -> Response:
         """Answer a request."""

@@ -2,6 +2,8 @@
 
     GET  /_localstack/health | info | init
     GET  /_localcloud/clock                      now (epoch seconds) and speed
+    POST /_localcloud/clock?advance_seconds=     put the clock on
+    POST /_localcloud/reset                      forget everything (the edge's own route)
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive
     GET  /_localcloud/operations                 what is implemented, by service
     *    /_localcloud/iam/calls                  what roles have called: GET it, DELETE it
@@ -70,9 +72,8 @@ class InternalRoutes:
         if key == ("GET", "/_localstack/init"):
             done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
             return _json({"completed": done, "scripts": []})
-        if key == ("GET", "/_localcloud/clock"):
-            clock = self._cloud.clock
-            return _json({"now": clock.now().timestamp(), "speed": clock.speed})
+        if request.path == "/_localcloud/clock" and request.method in ("GET", "POST"):
+            return await self._clock(request)
         if key == ("GET", "/_localcloud/operations"):
             return _json(self._operations)
         if key == ("GET", "/_localcloud/iam/calls"):
@@ -88,6 +89,16 @@ class InternalRoutes:
             self._shut_down()
             return _json({"status": "shutting down"}, 202)
         return _json({"message": f"There is no {request.method} {request.path}."}, 404)
+
+    async def _clock(self, request: Request) -> Response:
+        clock = self._cloud.clock
+        if request.method == "POST":
+            given = parse_qs(request.query).get("advance_seconds", [""])[0]
+            try:
+                await clock.advance(float(given))
+            except ValueError as error:
+                return _json({"message": f"advance_seconds is '{given}': {error}"}, 400)
+        return _json({"now": clock.now().timestamp(), "speed": clock.speed})
 
     def _stack(self, request: Request) -> Response:
         name = request.path.removeprefix(_STACKS).strip("/")

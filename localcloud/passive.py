@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
+from localcloud.clock import wall_sleep
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.mends import EventListener, RoleListener, apply
+from localcloud.passive_state import Recorder
 from localcloud.protocol import IMPORT_OF_MOTO, serialise_error
 from localcloud.routing import Request, Response, Scope
 
@@ -46,15 +50,24 @@ SERVICES = (
     "ssm",
     "sts",
 )
+_SWEEP_SECONDS = 1.0
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
 # Services whose host names no region.
 _GLOBAL = ("budgets",)
 
 
 class Passive:
-    """moto behind one thread: calls are in order and its dictionaries need no lock."""
+    """moto behind one thread: calls are in order and its dictionaries need no lock.
 
-    def __init__(self) -> None:
+    Args:
+        state: SQLite file that its state is kept in; None to keep it in memory only.
+
+    Raises:
+        StateDirectoryError: that file cannot be used.
+    """
+
+    def __init__(self, state: Path | None = None) -> None:
+        self._recorder = Recorder(state, SERVICES) if state else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passive")
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
@@ -77,6 +90,17 @@ class Passive:
 
             self._stubber = BotocoreStubber()
             apply(self._on_event, self._on_role)
+        if self._recorder is not None:
+            self._recorder.restore()
+
+    async def keep(self) -> None:
+        """Write, for ever, what changed without being asked for."""
+        while self._recorder is not None:
+            await wall_sleep(_SWEEP_SECONDS)
+            try:
+                await self.call(self._recorder.sweep)
+            except (sqlite3.Error, OSError):
+                log.exception("the passive services could not be kept")
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, where its backends may be touched."""
@@ -90,7 +114,13 @@ class Passive:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
-        return await self.call(self._dispatch, request)
+        return await self.call(self._answer, request)
+
+    def _answer(self, request: Request) -> Response:
+        response = self._dispatch(request)
+        if self._recorder is not None and response.status < 500:
+            self._recorder.after(request)
+        return response
 
     def _dispatch(self, request: Request) -> Response:
         from botocore.awsrequest import AWSPreparedRequest
@@ -137,8 +167,22 @@ class Passive:
         )
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Write the last changes, forget everything and stop the thread."""
+        self._thread.submit(self._end).result()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _end(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+        if self._stubber is None:
+            return
+        from moto.core.base_backend import BackendDict
+        from moto.s3.models import s3_backends
+
+        for by_account in list(BackendDict._instances):
+            by_account.clear()
+        BackendDict._instances.clear()
+        s3_backends.bucket_accounts.clear()
 
 
 def backends(service: str) -> Iterator[tuple[Scope, Any]]:

@@ -22,11 +22,14 @@ from localcloud.clock import Clock, wall_sleep
 from localcloud.gateway import Gateway
 from localcloud.iam.authoriser import Mode
 from localcloud.routing import Request, Response
+from localcloud.state_directory import StateDirectory
 
 log = logging.getLogger("localcloud")
 
 DEFAULT_PORT = 4566
 MAX_BODY_BYTES = 512 * 1024 * 1024
+# LocalStack's name of it, and ours.
+_RESETS = frozenset({"/_localstack/state/reset", "/_localcloud/reset"})
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
 # A bucket in the host name, as virtual-hosted S3 requests have it.
 _LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
@@ -37,10 +40,38 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Edge:
-    """The ASGI application."""
+    """The ASGI application.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    Args:
+        build: makes what answers, at the start and after a reset.
+        empty: deletes what is kept.
+    """
+
+    def __init__(self, build: Callable[[], Gateway], empty: Callable[[], None]) -> None:
+        self._build = build
+        self._empty = empty
+        self._gateway = build()
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start what answers."""
+        await self._gateway.start()
+        self._ready.set()
+
+    async def stop(self) -> None:
+        """End it."""
+        await self._gateway.stop()
+
+    async def reset(self) -> None:
+        """Put a new, empty local cloud in the place of this one; requests wait for it."""
+        if not self._ready.is_set():
+            await self._ready.wait()
+            return  # another reset was under way
+        self._ready.clear()
+        await self._gateway.stop()
+        self._empty()
+        self._gateway = self._build()
+        await self.start()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -74,6 +105,13 @@ class Edge:
             headers=headers,
             body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
         )
+        if request.method == "POST" and request.path in _RESETS:
+            await self.reset()
+            content_type = {"content-type": "application/json"}
+            await _reply(send, Response(200, content_type, b'{"status": "empty"}\n'))
+            return
+        if not self._ready.is_set():
+            await self._ready.wait()
         await _reply(send, await self._gateway.handle(request), request.method)
 
 
@@ -118,7 +156,9 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     Raises:
         OSError: the port is taken.
         ValueError: the speed is out of range.
+        StateDirectoryError: the state directory cannot be used.
     """
+    directory = StateDirectory(state_dir)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
@@ -126,9 +166,10 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     actual = listener.getsockname()[1]
     stopped = asyncio.Event()
     url = f"http://127.0.0.1:{actual}"
-    gateway = Gateway(Clock(speed), url, state_dir, stopped.set, iam)
+    clock = Clock(speed)
+    edge = Edge(lambda: Gateway(clock, url, directory, stopped.set, iam), directory.empty)
     config = uvicorn.Config(
-        Edge(gateway),
+        edge,
         loop="none",
         http="httptools",
         lifespan="off",
@@ -141,7 +182,7 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await gateway.start()
+    await edge.start()
     with contextlib.suppress(asyncio.CancelledError):
         # Not server.serve(): it would take the signals for itself.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
@@ -149,9 +190,10 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
             await wall_sleep(0.005)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
         await stopped.wait()
-        await gateway.stop()
+        await edge.stop()
         server.should_exit = True
         await serving
+    directory.close()
 
 
 def run(port: int, speed: float, state_dir: Path | None, iam: Mode = Mode.LOG) -> None:

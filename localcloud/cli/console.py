@@ -52,10 +52,11 @@ def errors_in_one_line() -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from localcloud.deploy.errors import DeployError
+    from localcloud.state_directory import StateDirectoryError
 
     try:
         yield
-    except (CommandError, DeployError) as error:
+    except (CommandError, DeployError, StateDirectoryError) as error:
         fail(str(error))
     except ClientError as error:
         detail = error.response.get("Error", {})

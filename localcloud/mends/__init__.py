@@ -7,6 +7,7 @@ one service's. They are applied once, in moto's thread. Nothing else of this pac
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 # (rule ARN, targets of the rule, event): an EventBridge rule has matched.
@@ -16,11 +17,27 @@ EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
 RoleListener = Callable[[str, str, str], None]
 
 
+@dataclass(slots=True)
+class _Applied:
+    """Whether moto is mended, and who listens now: a local cloud that is reset is another one."""
+
+    on_event: EventListener
+    on_role: RoleListener
+
+
+_applied: list[_Applied] = []
+
+
 def apply(on_event: EventListener, on_role: RoleListener) -> None:
-    """Mend moto; call it in moto's thread, once it is imported."""
+    """Mend moto, or tell the mends who listens; call it in moto's thread, once it is imported."""
     from localcloud.mends import budgets, cloudwatch, codebuild, codecommit, events, logs, s3, sts
 
-    events.mend(on_event)
-    sts.mend(on_role)
+    if _applied:
+        _applied[0].on_event, _applied[0].on_role = on_event, on_role
+        return
+    applied = _Applied(on_event, on_role)
+    _applied.append(applied)
+    events.mend(lambda *arguments: applied.on_event(*arguments))
+    sts.mend(lambda *arguments: applied.on_role(*arguments))
     for module in (s3, logs, cloudwatch, codecommit, codebuild, budgets):
         module.mend()

@@ -42,9 +42,7 @@ async def approve(context: ActionContext) -> ActionOutcome:
         deadline = run.started + timedelta(minutes=minutes)
         remaining = (deadline - context.cloud.clock.now()).total_seconds()
         try:
-            result = await asyncio.wait_for(
-                answer, max(context.cloud.clock.wall_seconds(remaining), 0)
-            )
+            result = await context.cloud.clock.wait_for(answer, remaining)
         except TimeoutError:
             raise ActionFailed(
                 "JobFailed", f"The approval was not given within {minutes} minutes."

@@ -81,9 +81,7 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
                 "JobFailed", f"The AWS Lambda function {name} failed before it answered: {reason}"
             )
         try:
-            return await asyncio.wait_for(
-                answer, context.cloud.clock.wall_seconds(_ANSWER_CLOCK_SECONDS)
-            )
+            return await context.cloud.clock.wait_for(answer, _ANSWER_CLOCK_SECONDS)
         except TimeoutError:
             raise ActionFailed(
                 "JobFailed",

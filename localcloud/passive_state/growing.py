@@ -1,0 +1,60 @@
+"""Lists that only grow: log lines and metric data are appended in chunks, never written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.passive_state.file import File
+from localcloud.passive_state.pickling import dump_values, load_values
+
+
+class Growing:
+    """How far each list is written."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._last: dict[str, Any] = {}
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the lists that are on disk."""
+        rows = self._file.connection.execute("SELECT DISTINCT list FROM chunk").fetchall()
+        return [name for (name,) in rows if name.startswith(prefix)]
+
+    def restore(self, name: str, find: Callable[..., Any]) -> list[Any]:
+        """Return a list as it was written."""
+        rows = self._file.connection.execute(
+            "SELECT body FROM chunk WHERE list = ? ORDER BY position", (name,)
+        )
+        entries = [entry for (body,) in rows for entry in load_values(body, find)]
+        if entries:
+            self._last[name] = entries[-1]
+        return entries
+
+    def write(self, name: str, entries: list[Any]) -> None:
+        """Append what came since the last time; what fell out at the front stays on disk."""
+        if not entries or self._last.get(name) is entries[-1]:
+            return
+        new = _after(entries, self._last.get(name))
+        self._file.connection.execute(
+            "INSERT INTO chunk (list, body) VALUES (?, ?)", (name, dump_values(new))
+        )
+        self._last[name] = entries[-1]
+
+    def forget(self, name: str) -> None:
+        """Drop a list."""
+        self._file.connection.execute("DELETE FROM chunk WHERE list = ?", (name,))
+        self._last.pop(name, None)
+
+    def forget_others(self, prefix: str, names: set[str]) -> None:
+        """Drop the lists of a prefix that are not among the names."""
+        for name in [n for n in self._last if n.startswith(prefix) and n not in names]:
+            self.forget(name)
+
+
+def _after(entries: list[Any], last: Any) -> list[Any]:
+    """Return the entries behind the last one that is written."""
+    for index in range(len(entries) - 1, -1, -1):
+        if entries[index] is last:
+            return entries[index + 1 :]
+    return entries

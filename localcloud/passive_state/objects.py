@@ -1,0 +1,99 @@
+"""S3's objects: a row a version, so that a put writes one object and not the bucket."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.passive_state.file import File
+from localcloud.passive_state.pickling import dump_values, load_values
+
+
+class Objects:
+    """Which versions are on disk, and how they get there."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        # Bucket → name → versions that are written.
+        self._written: dict[str, dict[str, list[str]]] = defaultdict(dict)
+
+    def restore(self, buckets: dict[str, Any], find: Callable[..., Any]) -> None:
+        """Put the objects into their (empty) buckets, oldest version first."""
+        rows = self._file.connection.execute(
+            "SELECT bucket, name, version, body FROM object ORDER BY position"
+        )
+        gone = set()
+        for bucket_name, name, version, body in rows:
+            bucket = buckets.get(bucket_name)
+            if bucket is None:
+                gone.add(bucket_name)
+                continue
+            versions = bucket.keys.getlist(name, [])
+            bucket.keys.setlist(name, [*versions, load_values(body, find)])
+            self._written[bucket_name].setdefault(name, []).append(version)
+        for bucket_name in gone:
+            self._file.connection.execute("DELETE FROM object WHERE bucket = ?", (bucket_name,))
+
+    def write(self, bucket: Any, name: str, rewritten: str | None = None) -> None:
+        """Write one object's new versions, drop those that are gone.
+
+        Args:
+            bucket: moto's.
+            name: of the object.
+            rewritten: a version that was changed; None for the newest.
+        """
+        versions = bucket.keys.getlist(name, [])
+        current = [_version(version) for version in versions]
+        written = self._written[bucket.name].get(name, [])
+        connection = self._file.connection
+        for version in set(written) - set(current):
+            connection.execute(
+                "DELETE FROM object WHERE bucket = ? AND name = ? AND version = ?",
+                (bucket.name, name, version),
+            )
+        for position, (version, entry) in enumerate(zip(current, versions, strict=True)):
+            newest = position == len(current) - 1
+            if version not in written or (newest and rewritten is None):
+                # A new position: the newest comes last, also when it takes an old version's name.
+                connection.execute(
+                    "INSERT OR REPLACE INTO object (bucket, name, version, body) "
+                    "VALUES (?, ?, ?, ?)",
+                    (bucket.name, name, version, dump_values(entry)),
+                )
+            elif version == rewritten:
+                connection.execute(
+                    "UPDATE object SET body = ? WHERE bucket = ? AND name = ? AND version = ?",
+                    (dump_values(entry), bucket.name, name, version),
+                )
+        if current:
+            self._written[bucket.name][name] = current
+        else:
+            self._written[bucket.name].pop(name, None)
+
+    def sweep(self, bucket: Any) -> None:
+        """Write what differs in a whole bucket."""
+        written = self._written[bucket.name]
+        current = {
+            name: [_version(version) for version in dict.__getitem__(bucket.keys, name)]
+            for name in list(dict.keys(bucket.keys))
+        }
+        if current == written:
+            return
+        for name in {*written, *current}:
+            if written.get(name) != current.get(name):
+                self.write(bucket, name)
+
+    def forget_others(self, buckets: set[str]) -> None:
+        """Drop the objects of buckets that are gone."""
+        for name in set(self._written) - buckets:
+            self._file.connection.execute("DELETE FROM object WHERE bucket = ?", (name,))
+            del self._written[name]
+
+    def holds(self, bucket: Any, name: str) -> bool:
+        """Return whether an object of that name is there or was."""
+        return name in self._written[bucket.name] or dict.__contains__(bucket.keys, name)
+
+
+def _version(entry: Any) -> str:
+    return str(entry.version_id)

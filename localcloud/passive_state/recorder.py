@@ -1,0 +1,225 @@
+"""When what is written: the guarantee is that an answered change is on disk.
+
+asked service            before the answer goes out
+object of a bucket       before the answer goes out
+log lines, metric data   within a second
+what one service does    within a second (SNS into a queue, an access log into a bucket)
+  to another
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from localcloud.passive_state.file import File
+from localcloud.passive_state.growing import Growing
+from localcloud.passive_state.objects import Objects
+from localcloud.passive_state.pickling import NotKept, dump, restore
+from localcloud.protocol import operation_name
+from localcloud.routing import Request
+from localcloud.state_directory import StateDirectoryError
+
+log = logging.getLogger("localcloud.passive")
+
+_READS = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup", "Validate", "Simulate", "Filter")
+_BY_METHOD = ("s3", "lambda")
+_LINES = "lines/"
+_DATA = "data/"
+
+
+class Recorder:
+    """Keeps moto's backends in a file. All but its making runs in moto's thread.
+
+    Args:
+        path: of the SQLite file; it is made when it is not there.
+        services: those that are kept.
+
+    Raises:
+        StateDirectoryError: the file is another version's, or no such file at all.
+    """
+
+    def __init__(self, path: Path, services: tuple[str, ...]) -> None:
+        self._services = services
+        try:
+            self._file = File(path)
+        except sqlite3.DatabaseError as error:
+            raise StateDirectoryError(
+                f"{path} cannot be read ({error}); start anew with "
+                f"'localcloud reset --state-dir {path.parent}'"
+            ) from None
+        self._objects = Objects(self._file)
+        self._growing = Growing(self._file)
+        # What was last written of a backend: an unchanged one is not written again.
+        self._digests: dict[tuple[str, str, str], bytes] = {}
+        self._refused: set[str] = set()
+        # Nothing is written over a state that has not been read.
+        self._restored = False
+        self._check_version(path)
+
+    def _check_version(self, path: Path) -> None:
+        ours, written = version("moto"), self._file.about("moto")
+        if written is not None and written != ours:
+            self._file.close()
+            raise StateDirectoryError(
+                f"{path.parent} was written with moto {written}, and this is moto {ours}: "
+                "install that version, or start anew with 'localcloud reset --state-dir "
+                f"{path.parent}'"
+            )
+        self._file.note("moto", ours)
+
+    def restore(self) -> None:
+        """Put everything back, before the first request."""
+        rows = self._file.connection.execute(
+            "SELECT service, account, region, body FROM backend ORDER BY service = 's3'"
+        ).fetchall()
+        for service, account, region, body in rows:
+            backend = _find(service, account, region)
+            restore(body, backend, _find)
+            self._digests[service, account, region] = hashlib.sha256(body).digest()
+        buckets = {bucket.name: bucket for bucket in _buckets()}
+        for bucket in buckets.values():
+            _accounts()[bucket.name] = (bucket.partition, bucket.account_id)
+        self._objects.restore(buckets, _find)
+        streams = {_name_of(stream): stream for stream in _streams()}
+        for name in self._growing.names(_LINES):
+            if name in streams:
+                streams[name].events = self._growing.restore(name, _find)
+            else:
+                self._growing.forget(name)
+        for name in self._growing.names(_DATA):
+            _, account, region = name.split("/")
+            cloudwatch = _find("cloudwatch", account, region)
+            cloudwatch.metric_data = self._growing.restore(name, _find)
+        self._restored = True
+
+    def after(self, request: Request) -> None:
+        """Write what a request has changed."""
+        if not self._restored or _reads(request):
+            return
+        with self._transaction():
+            if request.service == "s3" and self._object(request):
+                return
+            self._write_service(request.service, request.scope.account)
+
+    def sweep(self) -> None:
+        """Write whatever else has changed."""
+        with self._transaction():
+            for service, account, region, backend in _all(self._services):
+                self._write(service, account, region, backend)
+            buckets = list(_buckets())
+            for bucket in buckets:
+                self._objects.sweep(bucket)
+            self._objects.forget_others({bucket.name for bucket in buckets})
+            names = set()
+            for stream in _streams():
+                names.add(_name_of(stream))
+                self._growing.write(_name_of(stream), stream.events)
+            self._growing.forget_others(_LINES, names)
+            for _, account, region, cloudwatch in _all(("cloudwatch",)):
+                self._growing.write(f"{_DATA}{account}/{region}", cloudwatch.metric_data)
+
+    def close(self) -> None:
+        """Write the last changes and close the file."""
+        if self._restored:
+            self.sweep()
+        self._file.close()
+
+    def _object(self, request: Request) -> bool:
+        """Write the object that a request names; return whether nothing else can have changed."""
+        name, _, key = request.path.lstrip("/").partition("/")
+        bucket = next((b for b in _buckets() if b.name == name), None)
+        if bucket is None:
+            return False
+        if not key or not self._objects.holds(bucket, key):
+            self._objects.sweep(bucket)
+            return False
+        query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
+        self._objects.write(bucket, key, query.get("versionId"))
+        # Tags of an object are the service's own, by ARN.
+        return not (query.keys() - {"", "x-id", "versionId"}) and (
+            "x-amz-tagging" not in request.headers
+        )
+
+    def _write_service(self, service: str, account: str) -> None:
+        for found in _all((service,)):
+            if found[1] == account or service == "s3":
+                self._write(*found)
+
+    def _write(self, service: str, account: str, region: str, backend: Any) -> None:
+        try:
+            body = dump(service, backend)
+        except NotKept as error:
+            if service not in self._refused:
+                self._refused.add(service)
+                log.warning("a restart will not find this service as it is now: %s", error)
+            return
+        digest = hashlib.sha256(body).digest()
+        if self._digests.get((service, account, region)) != digest:
+            self._file.connection.execute(
+                "INSERT OR REPLACE INTO backend VALUES (?, ?, ?, ?)",
+                (service, account, region, body),
+            )
+            self._digests[service, account, region] = digest
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        connection = self._file.connection
+        connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _reads(request: Request) -> bool:
+    if request.service in _BY_METHOD:
+        return request.method in ("GET", "HEAD", "OPTIONS")
+    return operation_name(request).startswith(_READS)
+
+
+def _all(services: tuple[str, ...]) -> Iterator[tuple[str, str, str, Any]]:
+    from moto.backends import get_backend
+
+    for service in services:
+        by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]
+        for account, by_region in list(by_account.items()):
+            for region, backend in list(by_region.items()):
+                yield service, account, region, backend
+
+
+def _find(service: str, account: str, region: str) -> Any:
+    from moto.backends import get_backend
+
+    return get_backend(service)[account][region]  # type: ignore[call-overload, unused-ignore]
+
+
+def _buckets() -> Iterator[Any]:
+    for _, _, _, backend in _all(("s3",)):
+        yield from list(backend.buckets.values())
+
+
+def _accounts() -> dict[str, tuple[str, str]]:
+    from moto.s3.models import s3_backends
+
+    accounts: dict[str, tuple[str, str]] = s3_backends.bucket_accounts
+    return accounts
+
+
+def _streams() -> Iterator[Any]:
+    for _, _, _, backend in _all(("logs",)):
+        for group in list(backend.groups.values()):
+            yield from list(group.streams.values())
+
+
+def _name_of(stream: Any) -> str:
+    group = stream.log_group.name
+    return f"{_LINES}{stream.account_id}/{stream.region}/{group}//{stream.log_stream_name}"

@@ -159,7 +159,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         model = train(Path(directory))
     process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "start", "--port", "0"],
+        [sys.executable, "-m", "localcloud", "start", "--ephemeral", "--port", "0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

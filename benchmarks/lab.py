@@ -44,7 +44,17 @@ def one_run() -> dict[str, float]:
     figures: dict[str, float] = {}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", "60"],
+        [
+            sys.executable,
+            "-m",
+            "localcloud",
+            "start",
+            "--ephemeral",
+            "--port",
+            "0",
+            "--speed",
+            "60",
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -64,7 +64,9 @@ class Clock:
 
     async def sleep(self, clock_seconds: float) -> None:
         """Sleep for AWS seconds."""
-        end = self.now() + timedelta(seconds=clock_seconds)
+        await self._sleep_until(self.now() + timedelta(seconds=clock_seconds))
+
+    async def _sleep_until(self, end: datetime) -> None:
         while (left := (end - self.now()).total_seconds()) > 0:
             await self._sleep_or_jump(self.wall_seconds(left))
 
@@ -75,7 +77,8 @@ class Clock:
             TimeoutError: it took longer; the awaitable is cancelled.
         """
         waiting = asyncio.ensure_future(awaitable)
-        sleeping = asyncio.ensure_future(self.sleep(clock_seconds))
+        end = self.now() + timedelta(seconds=clock_seconds)
+        sleeping = asyncio.ensure_future(self._sleep_until(end))
         try:
             await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
@@ -115,8 +118,8 @@ class Clock:
         left = clock_seconds
         while left > 0:
             loops = self._pacing
-            far = left - _FINE_CLOCK_SECONDS
-            step = min(far, _LONG_STEP_CLOCK_SECONDS) if far > 0 else min(left, _STEP_CLOCK_SECONDS)
+            far = left > _FINE_CLOCK_SECONDS
+            step = min(left, _LONG_STEP_CLOCK_SECONDS if far else _STEP_CLOCK_SECONDS)
             left -= step
             self._start += timedelta(seconds=step)
             self._jumped.set()

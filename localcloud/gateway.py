@@ -51,7 +51,7 @@ from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.scheduled_rules import ScheduledRules
-from localcloud.state_directory import StateDirectory
+from localcloud.state_directory import STATE_FILE, StateDirectory
 from localcloud.store import Collection, Database
 
 log = logging.getLogger("localcloud")
@@ -86,7 +86,7 @@ class Gateway:
         self._iam = Authoriser(passive, clock, iam)
         self._cloud = cloud = Cloud(
             clock=clock,
-            database=Database(path / "state.sqlite"),
+            database=Database(path / STATE_FILE),
             directory=path,
             endpoint_url=endpoint_url,
             passive=passive,

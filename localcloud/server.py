@@ -189,6 +189,8 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
         while not server.started:
             await wall_sleep(0.005)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
+        if directory.kept:
+            print(f"state is kept in {directory.path}", flush=True)  # noqa: T201
         await stopped.wait()
         await edge.stop()
         server.should_exit = True

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 DEFAULT = Path(".localcloud")
+STATE_FILE = "state.sqlite"
 _LOCK = "lock"
 
 

@@ -108,8 +108,7 @@ def local_cloud(
     """Start a local cloud on a free port and end it afterwards."""
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
     command += ["--iam", iam]
-    if state_dir is not None:
-        command += ["--state-dir", str(state_dir)]
+    command += ["--ephemeral"] if state_dir is None else ["--state-dir", str(state_dir)]
     sink = log.open("ab") if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=sink, stdin=subprocess.DEVNULL

@@ -20,7 +20,9 @@ from localcloud.cli.console import (
 )
 from localcloud.cli.iam import iam_app
 from localcloud.cli.stacks import Url, stack_app
+from localcloud.cli.time import clock_app
 from localcloud.iam.authoriser import Mode
+from localcloud.state_directory import DEFAULT, STATE_FILE, StateDirectory
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
@@ -32,6 +34,7 @@ image_app = typer.Typer(help="Container images, without Docker.", no_args_is_hel
 app.add_typer(image_app, name="image")
 app.add_typer(stack_app)
 app.add_typer(iam_app)
+app.add_typer(clock_app, name="clock")
 
 Pipeline = Annotated[
     str | None, typer.Argument(help="Name of the pipeline. Default: the one that waits.")
@@ -53,9 +56,10 @@ def start(
         int | None, typer.Option(help="Port on 127.0.0.1. Default: 4566, or a free one.")
     ] = None,
     speed: Annotated[float, typer.Option(help="AWS seconds per wall second, 1 to 3600.")] = 1.0,
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Keep state here. Default: nothing is kept.")
-    ] = None,
+    state_dir: Annotated[Path, typer.Option(help="Directory that state is kept in.")] = DEFAULT,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Keep nothing: begin empty, leave nothing behind.")
+    ] = False,
     iam: Annotated[
         Mode, typer.Option(help="What roles may not do: deny it, only record it, or nothing.")
     ] = Mode.LOG,
@@ -79,7 +83,36 @@ def start(
         )
         for noisy in ("botocore", "urllib3", "uvicorn.error", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        run(port, speed, state_dir, iam)
+        run(port, speed, None if ephemeral else state_dir, iam)
+
+
+@app.command()
+def reset(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Of a local cloud that does not run. Default: the one that answers."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = None,
+) -> None:
+    """Forget everything: stacks, buckets, pipelines, endpoints. The clock goes on."""
+    from localcloud.cli.console import post
+
+    with errors_in_one_line():
+        target = f"in {state_dir}" if state_dir else f"at {endpoint_url(url)}"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise CommandError("there is no terminal to ask: add --yes")
+            typer.confirm(f"Forget everything that the local cloud keeps {target}?", abort=True)
+        if state_dir is None:
+            post(f"{endpoint_url(url)}/_localcloud/reset", b"")
+        else:
+            if not (state_dir / STATE_FILE).exists():
+                raise CommandError(f"{state_dir} is no state directory: it has no {STATE_FILE}")
+            directory = StateDirectory(state_dir)
+            directory.empty()
+            directory.close()
+        out.print(f"The local cloud {target} is empty.", highlight=False)
 
 
 @app.command()

@@ -108,15 +108,30 @@ def client(service: str, url: str) -> Any:
     )
 
 
-def post(url: str, body: bytes) -> bytes:
+def get(url: str) -> bytes:
+    """GET one of the local cloud's own routes.
+
+    Raises:
+        CommandError: nobody answers, or the answer is an error.
+    """
+    return _send(urllib.request.Request(url), 60)  # noqa: S310 - http by us
+
+
+def post(url: str, body: bytes, timeout_seconds: float = 60) -> bytes:
     """POST to one of the local cloud's own routes.
 
     Raises:
         CommandError: nobody answers, or the answer is an error.
     """
     request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - http by us
+    return _send(request, timeout_seconds)
+
+
+def _send(request: urllib.request.Request, timeout_seconds: float) -> bytes:
+    url = request.full_url.partition("/_local")[0]
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+        answer = urllib.request.urlopen(request, timeout=timeout_seconds)  # noqa: S310 - as above
+        with answer:
             content: bytes = answer.read()
             return content
     except urllib.error.HTTPError as error:

@@ -144,7 +144,7 @@ class Demo:
         with log_path.open("wb") as log_file, self._timed("start"):
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "localcloud", "start"),
+                    *(sys.executable, "-m", "localcloud", "start", "--ephemeral"),
                     *("--port", str(port), "--speed", f"{self._options.speed:g}"),
                 ],
                 stdout=log_file,

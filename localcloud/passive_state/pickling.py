@@ -15,11 +15,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 # Attributes that `growing` keeps, by service.
 LEFT_OUT = {"cloudwatch": frozenset({"metric_data", "paged_metric_data"})}
 
+# What pickle writes as a name.
+_NAMED = (type, FunctionType, BuiltinFunctionType)
 # What belongs to a running process: the way back makes a new one.
 _NEW: dict[Any, Any] = {
     type(threading.RLock()): threading.RLock,
@@ -136,7 +139,7 @@ class _Pickler(pickle.Pickler):
         Raises:
             pickle.PicklingError: of a type that could not come back.
         """
-        if isinstance(value, type) and not _allowed(value.__module__, value.__qualname__):
+        if isinstance(value, _NAMED) and not _allowed(str(value.__module__), value.__qualname__):
             raise pickle.PicklingError(f"{value.__module__}.{value.__qualname__}")
         if isinstance(value, self._types.bucket):
             # Uploads in parts that are not complete are lost; the objects have their own rows.

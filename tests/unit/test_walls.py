@@ -47,6 +47,8 @@ PRINT_ALLOWED = (
     "localcloud/codebuild/tools.py",
 )
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+# It reads the local cloud's own file by an allow-list of types; a test feeds it a hostile one.
+UNSAFE_ALLOWED = {"localcloud/passive_state/pickling.py": {"pickle"}}
 LINES = 450
 
 
@@ -150,7 +152,7 @@ def test_no_exception_for_time_outlives_its_use() -> None:
 
 def test_nothing_loads_what_can_run_code() -> None:
     found = {name_of(path): packages_of(path) & UNSAFE for path in everything()}
-    assert {} == {path: names for path, names in found.items() if names}
+    assert UNSAFE_ALLOWED == {path: names for path, names in found.items() if names}
 
 
 def test_the_local_cloud_prints_only_in_its_commands() -> None:

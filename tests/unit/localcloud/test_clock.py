@@ -1,6 +1,7 @@
 """AWS time, which passes N times faster than the wall."""
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,3 +49,78 @@ def test_a_speed_out_of_range_is_refused(speed: float) -> None:
 def test_the_walls_own_time_is_there_for_real_work() -> None:
     assert monotonic() <= monotonic()
     assert abs(wall_time() - datetime.now(UTC).timestamp()) < 60
+
+
+def test_a_clock_that_ran_ahead_goes_on_from_there() -> None:
+    clock = Clock()
+    ahead = clock.now() + timedelta(hours=3)
+    clock.catch_up(ahead)
+    assert ahead <= clock.now() < ahead + timedelta(minutes=1)
+    clock.catch_up(ahead - timedelta(days=1))
+    assert ahead <= clock.now()
+
+
+def test_putting_the_clock_on_wakes_what_waits_for_it() -> None:
+    clock = Clock()
+
+    async def run() -> list[str]:
+        woken: list[str] = []
+
+        async def sleeper(name: str, seconds: float) -> None:
+            await clock.sleep(seconds)
+            woken.append(name)
+
+        tasks = [asyncio.create_task(sleeper(f"{s} s", s)) for s in (600, 60, 3600)]
+        await asyncio.sleep(0)
+        before = clock.now()
+        after = await clock.advance(900)
+        assert timedelta(minutes=15) <= after - before < timedelta(minutes=16)
+        await asyncio.sleep(0.01)
+        tasks[-1].cancel()
+        return woken
+
+    assert ["60 s", "600 s"] == asyncio.run(run())
+
+
+def test_a_loop_lives_through_every_step_of_it() -> None:
+    clock = Clock()
+    rounds: list[datetime] = []
+
+    async def run() -> None:
+        async def loop() -> None:
+            while True:
+                await clock.pace(10)
+                await asyncio.sleep(0.005)  # what a round does
+                rounds.append(clock.now())
+
+        task = asyncio.create_task(loop())
+        await asyncio.sleep(0)
+        await clock.advance(300)
+        task.cancel()
+
+    asyncio.run(run())
+    assert 28 <= len(rounds) <= 31
+    assert all(b - a < timedelta(seconds=21) for a, b in itertools.pairwise(rounds))
+
+
+def test_waiting_for_something_ends_when_the_clock_says_so() -> None:
+    clock = Clock()
+
+    async def run() -> str:
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(clock.wait_for(never, 24 * 3600))
+        await asyncio.sleep(0)
+        await clock.advance(24 * 3600 + 1)
+        with pytest.raises(TimeoutError):
+            await waiting
+        soon = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, soon.set_result, "answer")
+        return await clock.wait_for(soon, 60)
+
+    assert asyncio.run(run()) == "answer"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), 400 * 24 * 3600])
+def test_the_clock_goes_forward_only_and_at_most_a_year(seconds: float) -> None:
+    with pytest.raises(ValueError, match="at most a year"):
+        asyncio.run(Clock().advance(seconds))

@@ -5,6 +5,7 @@
     ├── ResourceNotFound          ResourceNotFoundException
     ├── ResourceInUse             ResourceInUse / already exists
     ├── AccessDenied              a role's policies do not allow the call
+    ├── NoOperationNamed          neither X-Amz-Target nor Action says what is wanted
     └── NotImplementedByCloud     501, names the operation; never a silent success
 
 They are turned into HTTP once, in `gateway.py`, in the protocol of the service that was called.
@@ -56,6 +57,20 @@ class AccessDenied(AwsError):
 
     def __init__(self, message: str) -> None:
         super().__init__("AccessDeniedException", message)
+
+
+class NoOperationNamed(AwsError):
+    """A request that says no operation.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+    """
+
+    def __init__(self, service: str, protocol: str) -> None:
+        where = "the parameter Action" if protocol == "query" else "the header X-Amz-Target"
+        code = "MissingAction" if protocol == "query" else "UnknownOperationException"
+        super().__init__(
+            code, f"The request to {service} is missing {where}, which names its operation."
+        )
 
 
 class NotImplementedByCloud(AwsError):

@@ -25,7 +25,7 @@ from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
-from localcloud.errors import AwsError, NotImplementedByCloud
+from localcloud.errors import AwsError, NoOperationNamed, NotImplementedByCloud
 from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.images import ImageStore
@@ -40,6 +40,7 @@ from localcloud.protocol import (
     operation_name,
     operations_of,
     parse,
+    protocol_of,
     serialise,
     serialise_error,
 )
@@ -206,10 +207,12 @@ class Gateway:
         name = operation_name(request)
         try:
             implementation = table.get(name)
+            if not name:
+                raise NoOperationNamed(request.service, protocol_of(request.service))
             if implementation is None:
                 if request.service in PARTLY_LIVE:
                     return None
-                raise NotImplementedByCloud(request.service, name or request.path)
+                raise NotImplementedByCloud(request.service, name)
             result: Any = implementation(request.scope, parse(request, name))
             if inspect.isawaitable(result):
                 result = await result

@@ -139,7 +139,7 @@ def parse(request: Request, name: str) -> dict[str, Any]:
     if protocol_of(request.service) == "json":
         try:
             document = json.loads(body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise AwsError("SerializationException", "The body must be a JSON object.")
@@ -155,7 +155,7 @@ def parse(request: Request, name: str) -> dict[str, Any]:
                 "url_params": {},
             }
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise AwsError(
             "SerializationException", f"A member has the wrong type for {name}: {error}"
         ) from None

@@ -108,7 +108,13 @@ class CodeCommitApi:
 
     @operation("GetBranch")
     async def get_branch(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        name, branch = params["repositoryName"], params["branchName"]
+        name, branch = params.get("repositoryName"), params.get("branchName")
+        if name is None:
+            raise AwsError(
+                "RepositoryNameRequiredException", "A repository name is required: repositoryName."
+            )
+        if branch is None:
+            raise AwsError("BranchNameRequiredException", "A branch name is required: branchName.")
         found = await self.branches(scope, name)
         if branch not in found:
             raise AwsError("BranchDoesNotExistException", f"Branch {branch} does not exist")

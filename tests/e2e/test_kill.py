@@ -38,8 +38,9 @@ def _retried(lab: Lab, execution: str, stage: str) -> None:
         60,
     )
     if action["status"] == "Failed":
-        assert "restart" in action["errorDetails"]["message"] or "ended while" in (
-            action["errorDetails"]["message"]
+        assert (
+            "restart" in action["errorDetails"]["message"]
+            or "ended while" in (action["errorDetails"]["message"])
         )
         client.retry_stage_execution(
             pipelineName=lab.pipeline,

@@ -9,7 +9,7 @@ ARGS ?= $(shell test -t 0 || echo --approve)
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider check lint types unit e2e bench up down start lock docs policy-pack clean
+.PHONY: help demo test test-provider test-clients nightly check lint types unit e2e bench up down start lock docs policy-pack clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,6 +29,17 @@ test: $(VENV)/.done ## Run every test: unit, API and the whole lab
 
 test-provider: $(VENV)/.done ## Deploy by the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
 	@$(BIN)/python -m pytest tests/provider
+
+test-clients: $(VENV)/.done tests/clients/.venv/.done ## Run the AWS CLI, awslocal and the SageMaker SDK
+	@$(BIN)/python -m pytest tests/clients
+
+tests/clients/.venv/.done: tests/clients/requirements.in
+	$(PYTHON) -m venv tests/clients/.venv
+	tests/clients/.venv/bin/python -m pip install --quiet --requirement tests/clients/requirements.in
+	@touch $@
+
+nightly: $(VENV)/.done ## Try the operations and state machines with many more requests
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz
 
 unit: $(VENV)/.done ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit

@@ -19,7 +19,7 @@ from localcloud.operations import implemented
 from tests.cloud import configured_url, local_cloud
 from tests.fuzzing import Wire, breakable, invalid, model_of, valid
 
-pytestmark = pytest.mark.botocore_modelled
+pytestmark = [pytest.mark.botocore_modelled, pytest.mark.fuzz]
 
 # Whose wire is not one body to one path.
 _ELSEWHERE = {"lambda", "sagemaker-runtime"}

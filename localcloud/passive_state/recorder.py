@@ -187,13 +187,14 @@ def _reads(request: Request) -> bool:
 
 
 def _all(services: tuple[str, ...]) -> Iterator[tuple[str, str, str, Any]]:
-    from moto.backends import get_backend
+    """Yield what has been asked for since the start: looking must not load the other services."""
+    from moto.core.base_backend import BackendDict
 
-    for service in services:
-        by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]
-        for account, by_region in list(by_account.items()):
-            for region, backend in list(by_region.items()):
-                yield service, account, region, backend
+    for by_account in list(BackendDict._instances):
+        if by_account.service_name in services:
+            for account, by_region in list(by_account.items()):
+                for region, backend in list(by_region.items()):
+                    yield by_account.service_name, account, region, backend
 
 
 def _find(service: str, account: str, region: str) -> Any:

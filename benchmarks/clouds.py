@@ -1,0 +1,105 @@
+"""What the benchmarks share: a local cloud, moto's server, requests without a client's weight."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from localcloud.runner import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+ROLE = "arn:aws:iam::000000000000:role/service-role/benchmark"
+# Service → (name in a signature, prefix of X-Amz-Target; none for query requests).
+WIRE = {
+    "sagemaker": ("sagemaker", "SageMaker"),
+    "codepipeline": ("codepipeline", "CodePipeline_20150709"),
+    "cloudformation": ("cloudformation", ""),
+}
+
+
+@contextmanager
+def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Start a local cloud; yield its URL and process id, end it afterwards."""
+    command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
+    command += ["--ephemeral"] if state is None else ["--state-dir", str(state)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().decode().rsplit(" ", 1)[1].strip(), process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Start moto's own server; yield its URL, end it afterwards."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.perf_counter() + 60
+        while True:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+                connection.request("GET", "/moto-api/")
+                connection.getresponse().read()
+                break
+            except OSError:
+                assert time.perf_counter() < deadline, "moto's server did not start"
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class Api:
+    """One kept connection to a cloud."""
+
+    def __init__(self, url: str) -> None:
+        self._address = str(urlsplit(url).netloc)
+        self._connection = http.client.HTTPConnection(self._address, timeout=60)
+
+    def call(self, service: str, operation: str, **parameters: Any) -> str:
+        """Send a request; return the answer's body.
+
+        Raises:
+            RuntimeError: the answer is an error.
+        """
+        signing_name, target = WIRE[service]
+        credential = f"000000000000/20260101/us-east-1/{signing_name}/aws4_request"
+        headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, "
+            "Signature=0",
+            "Host": self._address,
+        }
+        if target:
+            headers["X-Amz-Target"] = f"{target}.{operation}"
+            headers["Content-Type"] = "application/x-amz-json-1.1"
+            body = json.dumps(parameters)
+        else:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode({"Action": operation, "Version": "2010-05-15", **parameters})
+        try:
+            self._connection.request("POST", "/", body, headers)
+            answer = self._connection.getresponse()
+        except ConnectionError:  # it was idle for too long
+            self._connection.close()
+            self._connection.request("POST", "/", body, headers)
+            answer = self._connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise RuntimeError(f"{operation}: {answer.status} {text[:500]}")
+        return text

@@ -12,13 +12,14 @@ from localcloud.errors import ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.sagemaker.hosting import HostingEngine
+from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import (
     Endpoint,
     EndpointStatus,
     SimpleRecord,
     Variant,
 )
-from localcloud.sagemaker.tags import Tags, page, without_tags
+from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.store import Collection
 
 
@@ -73,11 +74,12 @@ class HostingApi:
 
     @operation("ListModels")
     def list_models(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = page(self.models.values(), scope, params)
+        records, more = page(self.models.values(), scope, params)
         return {
             "Models": [
                 {"ModelName": r.name, "ModelArn": r.arn, "CreationTime": r.created} for r in records
-            ]
+            ],
+            **more,
         }
 
     @operation("CreateEndpointConfig")
@@ -112,7 +114,7 @@ class HostingApi:
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = page(self.configs.values(), scope, params)
+        records, more = page(self.configs.values(), scope, params)
         return {
             "EndpointConfigs": [
                 {
@@ -121,7 +123,8 @@ class HostingApi:
                     "CreationTime": r.created,
                 }
                 for r in records
-            ]
+            ],
+            **more,
         }
 
     # Endpoints.
@@ -242,12 +245,7 @@ class HostingApi:
 
     @operation("ListEndpoints")
     def list_endpoints(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("StatusEquals")
-        records = [
-            endpoint
-            for endpoint in page(self.endpoints.values(), scope, params)
-            if wanted in (None, endpoint.status)
-        ]
+        records, more = page(self.endpoints.values(), scope, params)
         return {
             "Endpoints": [
                 {
@@ -258,7 +256,8 @@ class HostingApi:
                     "EndpointStatus": r.status,
                 }
                 for r in records
-            ]
+            ],
+            **more,
         }
 
     def _create(

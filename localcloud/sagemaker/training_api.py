@@ -11,8 +11,9 @@ from localcloud.cloud import Cloud
 from localcloud.errors import ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
+from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
-from localcloud.sagemaker.tags import Tags, page, without_tags
+from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.store import Collection
 
@@ -100,10 +101,7 @@ class TrainingApi:
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("StatusEquals")
-        jobs = [
-            job for job in page(self.jobs.values(), scope, params) if wanted in (None, job.status)
-        ]
+        jobs, more = page(self.jobs.values(), scope, params, Order(descending=False))
         return {
             "TrainingJobSummaries": [
                 {
@@ -116,7 +114,8 @@ class TrainingApi:
                     "SecondaryStatus": job.transitions[-1].status,
                 }
                 for job in jobs
-            ]
+            ],
+            **more,
         }
 
     def _job(self, scope: Scope, name: str) -> TrainingJob:

@@ -48,6 +48,9 @@ from localcloud.routing import Request, Response, route
 from localcloud.runner import Runner
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.registry import Registry
+from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
@@ -99,7 +102,10 @@ class Gateway:
         repositories = CodeCommitApi(cloud)
         self._builds = CodeBuildApi(cloud)
         tags = Tags(cloud)
-        self._sagemaker = HostingApi(cloud, tags)
+        registry = Registry(cloud)
+        self._registry = RegistryApi(cloud, tags, registry)
+        models = ModelsApi(cloud, tags, registry)
+        self._sagemaker = HostingApi(cloud, tags, models)
         self._training = TrainingApi(cloud, tags)
         self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
         self._cloudformation = CloudFormationApi(cloud)
@@ -107,7 +113,9 @@ class Gateway:
         self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
-            "sagemaker": operations_of(self._sagemaker, self._training, tags),
+            "sagemaker": operations_of(
+                self._sagemaker, models, self._training, self._registry, tags
+            ),
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
             "codepipeline": operations_of(self._codepipeline),
@@ -150,6 +158,7 @@ class Gateway:
         self._training.engine.resume()
         self._builds.engine.resume()
         self._sagemaker.resume()
+        self._registry.resume()
         self._cloudformation.resume()
         self._codepipeline.engine.resume()
 

@@ -19,6 +19,8 @@ from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
 from localcloud.protocol import implemented_by, service_model
 from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 
@@ -28,7 +30,7 @@ LIVE: dict[str, tuple[type, ...]] = {
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
-    "sagemaker": (HostingApi, TrainingApi, Tags),
+    "sagemaker": (HostingApi, ModelsApi, TrainingApi, RegistryApi, Tags),
 }
 
 # Live for what is above; every other operation of theirs is moto's.

@@ -14,6 +14,7 @@ import logging
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,21 @@ class TrainingFailed(Exception):
 
 
 class TrainingEngine:
-    """Runs the jobs, one task each."""
+    """Runs the jobs, one task each.
 
-    def __init__(self, cloud: Cloud, jobs: Collection[TrainingJob]) -> None:
+    Args:
+        changed: hears of each change of a job.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        jobs: Collection[TrainingJob],
+        changed: Callable[[TrainingJob], None],
+    ) -> None:
         self._cloud = cloud
         self._jobs = jobs
+        self._changed = changed
         self._children: dict[str, Child] = {}
         self._stopping: set[str] = set()
 
@@ -55,7 +66,7 @@ class TrainingEngine:
     def start(self, job: TrainingJob) -> None:
         """Begin a job."""
         job.secondary("Starting", "Preparing the instances for training", self._cloud.clock.now())
-        self._jobs.put(job.arn, job)
+        self._put(job)
         self._cloud.spawn(f"training {job.name}", self._run(job))
 
     def stop(self, job: TrainingJob) -> None:
@@ -63,7 +74,7 @@ class TrainingEngine:
         now = self._cloud.clock.now()
         job.move(TrainingJobStatus.STOPPING, now)
         job.secondary("Stopping", "Stopping the training job", now)
-        self._jobs.put(job.arn, job)
+        self._put(job)
         self._stopping.add(job.arn)
         child = self._children.get(job.arn)
         if child is not None:
@@ -103,7 +114,7 @@ class TrainingEngine:
             job.training_end = now
             if job.transitions[-1].status != "MaxRuntimeExceeded":
                 job.secondary("Stopped", "Training job stopped", now)
-            self._jobs.put(job.arn, job)
+            self._put(job)
             return
         if job.metrics:
             await publish_metrics(self._cloud, role, LOG_GROUP)
@@ -115,7 +126,11 @@ class TrainingEngine:
         job.training_end = now
         job.secondary("Completed", "Training job completed", now)
         job.move(TrainingJobStatus.COMPLETED, now)
+        self._put(job)
+
+    def _put(self, job: TrainingJob) -> None:
         self._jobs.put(job.arn, job)
+        self._changed(job)
 
     def _is_stopping(self, job: TrainingJob) -> bool:
         return job.arn in self._stopping
@@ -123,7 +138,7 @@ class TrainingEngine:
     def _secondary(self, job: TrainingJob, status: str, message: str) -> None:
         if not self._is_stopping(job):
             job.secondary(status, message, self._cloud.clock.now())
-            self._jobs.put(job.arn, job)
+            self._put(job)
 
     def _fail(self, job: TrainingJob, reason: str) -> None:
         now = self._cloud.clock.now()
@@ -131,7 +146,7 @@ class TrainingEngine:
         job.training_end = now
         job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
         job.move(TrainingJobStatus.FAILED, now)
-        self._jobs.put(job.arn, job)
+        self._put(job)
 
     def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
         """Lay out /opt/ml: configuration and channels (blocking)."""

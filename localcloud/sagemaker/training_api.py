@@ -13,6 +13,7 @@ from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
+from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.store import Collection
@@ -25,7 +26,11 @@ class TrainingApi:
         self._cloud = cloud
         self._tags = tags
         self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
-        self.engine = TrainingEngine(cloud, self.jobs)
+        self._notices = Notices(cloud, tags)
+        self.engine = TrainingEngine(cloud, self.jobs, self._changed)
+
+    def _changed(self, job: TrainingJob) -> None:
+        self._notices.changed("Training Job", job.arn, describe(job))
 
     @operation("CreateTrainingJob")
     def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -55,39 +60,7 @@ class TrainingApi:
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(scope, params["TrainingJobName"])
-        end = job.training_end
-        result: dict[str, Any] = {
-            **without_tags(job.request),
-            "TrainingJobArn": job.arn,
-            "TrainingJobStatus": job.status,
-            "SecondaryStatus": job.transitions[-1].status,
-            "FailureReason": job.failure_reason,
-            "CreationTime": job.created,
-            "LastModifiedTime": job.modified,
-            "TrainingStartTime": job.training_start,
-            "TrainingEndTime": end,
-            "SecondaryStatusTransitions": [
-                {
-                    "Status": step.status,
-                    "StartTime": step.start,
-                    "EndTime": step.end,
-                    "StatusMessage": step.message,
-                }
-                for step in job.transitions
-            ],
-        }
-        if job.model_artifacts:
-            result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
-        if job.metrics:
-            result["FinalMetricDataList"] = [
-                {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
-                for m in job.metrics.values()
-            ]
-        if end is not None and job.training_start is not None:
-            seconds = max(int((end - job.training_start).total_seconds()), 1)
-            result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        return result
+        return describe(self._job(scope, params["TrainingJobName"]))
 
     @operation("StopTrainingJob")
     def stop_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -123,3 +96,40 @@ class TrainingApi:
         if job is None:
             raise ValidationError("Requested resource not found.", "ValidationException")
         return job
+
+
+def describe(job: TrainingJob) -> dict[str, Any]:
+    """Return a job as DescribeTrainingJob does."""
+    end = job.training_end
+    result: dict[str, Any] = {
+        **without_tags(job.request),
+        "TrainingJobArn": job.arn,
+        "TuningJobArn": job.tuning_job_arn,
+        "TrainingJobStatus": job.status,
+        "SecondaryStatus": job.transitions[-1].status,
+        "FailureReason": job.failure_reason,
+        "CreationTime": job.created,
+        "LastModifiedTime": job.modified,
+        "TrainingStartTime": job.training_start,
+        "TrainingEndTime": end,
+        "SecondaryStatusTransitions": [
+            {
+                "Status": step.status,
+                "StartTime": step.start,
+                "EndTime": step.end,
+                "StatusMessage": step.message,
+            }
+            for step in job.transitions
+        ],
+    }
+    if job.model_artifacts:
+        result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
+    if job.metrics:
+        result["FinalMetricDataList"] = [
+            {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
+            for m in job.metrics.values()
+        ]
+    if end is not None and job.training_start is not None:
+        seconds = max(int((end - job.training_start).total_seconds()), 1)
+        result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    return result

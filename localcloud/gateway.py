@@ -54,6 +54,7 @@ from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.scheduled_rules import ScheduledRules
 from localcloud.store import Database
 
@@ -107,6 +108,7 @@ class Gateway:
         models = ModelsApi(cloud, tags, registry)
         self._sagemaker = HostingApi(cloud, tags, models)
         self._training = TrainingApi(cloud, tags)
+        self._transform = TransformApi(cloud, tags, models, self._sagemaker.hosting)
         self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
@@ -114,7 +116,7 @@ class Gateway:
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
             "sagemaker": operations_of(
-                self._sagemaker, models, self._training, self._registry, tags
+                self._sagemaker, models, self._training, self._transform, self._registry, tags
             ),
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
@@ -156,6 +158,7 @@ class Gateway:
         cloud.spawn("data capture", self._capturer.run())
         cloud.spawn("idle functions", self._functions.reap())
         self._training.engine.resume()
+        self._transform.engine.resume()
         self._builds.engine.resume()
         self._sagemaker.resume()
         self._registry.resume()

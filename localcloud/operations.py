@@ -23,6 +23,7 @@ from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.sagemaker.transform_api import TransformApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
@@ -30,7 +31,7 @@ LIVE: dict[str, tuple[type, ...]] = {
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
-    "sagemaker": (HostingApi, ModelsApi, TrainingApi, RegistryApi, Tags),
+    "sagemaker": (HostingApi, ModelsApi, TrainingApi, TransformApi, RegistryApi, Tags),
 }
 
 # Live for what is above; every other operation of theirs is moto's.

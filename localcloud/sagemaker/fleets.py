@@ -223,5 +223,8 @@ class FleetBuilder:
             except InstanceFailed:
                 await instance.retire()
                 raise
+            except asyncio.CancelledError:
+                instance.child.kill()
+                raise
         await publish_metrics(self._cloud, fleet.role_arn, "/".join(group.split("/")[:4]))
         fleet.instances.append(instance)

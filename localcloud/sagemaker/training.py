@@ -25,6 +25,7 @@ from localcloud.images import Image, ImageError, parse_reference
 from localcloud.routing import Scope, scope_of_arn
 from localcloud.runner import Child
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
+from localcloud.sagemaker.s3_source import SourceError, objects_of
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -180,27 +181,22 @@ class TrainingEngine:
 
     def _download(self, s3: Any, channel: dict[str, Any], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
-        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        source = channel["DataSource"]["S3DataSource"]
+        uri = source["S3Uri"]
         found = False
         try:
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    key = entry["Key"]
-                    if key.endswith("/"):
-                        continue
-                    base_key = prefix if prefix.endswith("/") else prefix.rpartition("/")[0] + "/"
-                    relative = key[len(base_key) :] if key.startswith(base_key) else key
-                    path = (target / relative.lstrip("/")).resolve()
-                    if not path.is_relative_to(target.resolve()):
-                        raise TrainingFailed(f"ClientError: the key '{key}' leaves its channel")
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    # Not download_file: it asks by HEAD first, whose refusal has no text.
-                    body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-                    with path.open("wb") as file:
-                        shutil.copyfileobj(body, file)
-                    found = True
+            for entry in objects_of(s3, source):
+                path = (target / entry.relative).resolve()
+                if not path.is_relative_to(target.resolve()):
+                    raise TrainingFailed(f"ClientError: the key '{entry.key}' leaves its channel")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Not download_file: it asks by HEAD first, whose refusal has no text.
+                body = s3.get_object(Bucket=entry.bucket, Key=entry.key)["Body"]
+                with path.open("wb") as file:
+                    shutil.copyfileobj(body, file)
+                found = True
+        except SourceError as error:
+            raise TrainingFailed(f"ClientError: Data download failed: {error}") from None
         except s3.exceptions.ClientError as error:
             raise TrainingFailed(
                 f"ClientError: Data download failed: could not read {uri}: {error}"

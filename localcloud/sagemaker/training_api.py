@@ -5,15 +5,17 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTr
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.errors import ValidationError
+from localcloud.errors import ResourceInUse, ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.notices import Notices
+from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.store import Collection
@@ -37,21 +39,11 @@ class TrainingApi:
         name = params["TrainingJobName"]
         arn = scope.arn("sagemaker", f"training-job/{name}".lower())
         if arn in self.jobs:
-            raise ValidationError(
+            raise ResourceInUse(
                 "Training job names must be unique within an AWS account and "
-                f"region, and a job named {name} already exists.",
-                "ResourceInUse",
+                f"region, and a job named {name} already exists."
             )
-        if not params["AlgorithmSpecification"].get("TrainingImage"):
-            raise ValidationError(
-                "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
-                "AWS's built-in algorithms."
-            )
-        for channel in params.get("InputDataConfig", []):
-            if "S3DataSource" not in channel["DataSource"]:
-                raise ValidationError(
-                    f"Channel {channel['ChannelName']}: only an S3DataSource is supported."
-                )
+        check_definition(params)
         now = self._cloud.clock.now()
         job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
         self._tags.add(arn, params.get("Tags"))
@@ -94,8 +86,41 @@ class TrainingApi:
     def _job(self, scope: Scope, name: str) -> TrainingJob:
         job = self.jobs.get(scope.arn("sagemaker", f"training-job/{name}".lower()))
         if job is None:
-            raise ValidationError("Requested resource not found.", "ValidationException")
+            raise ValidationError("Requested resource not found.")
         return job
+
+
+def check_definition(params: dict[str, Any]) -> None:
+    """Refuse what a training job here cannot do.
+
+    Raises:
+        ValidationError: says what.
+    """
+    algorithm = params["AlgorithmSpecification"]
+    if not algorithm.get("TrainingImage"):
+        raise ValidationError(
+            "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
+            "AWS's built-in algorithms."
+        )
+    for definition in algorithm.get("MetricDefinitions", []):
+        try:
+            groups = re.compile(definition["Regex"]).groups
+        except re.error as error:
+            raise ValidationError(
+                f"The regex of metric {definition['Name']} is none: {error}."
+            ) from None
+        if not groups:
+            raise ValidationError(f"The regex of metric {definition['Name']} has no group.")
+    for channel in params.get("InputDataConfig", []):
+        name = channel["ChannelName"]
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise ValidationError(f"Channel {name}: only an S3DataSource is supported.")
+        if source["S3DataType"] not in SUPPORTED_TYPES:
+            raise ValidationError(
+                f"Channel {name}: S3DataType {source['S3DataType']} is not supported; "
+                f"use {' or '.join(SUPPORTED_TYPES)}."
+            )
 
 
 def describe(job: TrainingJob) -> dict[str, Any]:

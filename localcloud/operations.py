@@ -21,9 +21,11 @@ from localcloud.protocol import implemented_by, service_model
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry_api import RegistryApi
+from localcloud.sagemaker.search_api import SearchApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.transform_api import TransformApi
+from localcloud.sagemaker.tuning_api import TuningApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
@@ -31,7 +33,16 @@ LIVE: dict[str, tuple[type, ...]] = {
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
-    "sagemaker": (HostingApi, ModelsApi, TrainingApi, TransformApi, RegistryApi, Tags),
+    "sagemaker": (
+        HostingApi,
+        ModelsApi,
+        TrainingApi,
+        TransformApi,
+        TuningApi,
+        RegistryApi,
+        SearchApi,
+        Tags,
+    ),
 }
 
 # Live for what is above; every other operation of theirs is moto's.
@@ -39,7 +50,13 @@ PARTLY_LIVE = frozenset(LIVE) & frozenset(SERVICES)
 
 # Accepted and returned, but nothing happens: (service, what, in its stead).
 RECORDED = (
-    ("sagemaker", "RollbackMaximumBatchSize, ShadowProductionVariants", "a rollback is at once"),
+    ("sagemaker", "RollbackMaximumBatchSize", "a rollback is at once"),
+    (
+        "sagemaker",
+        "Strategy Bayesian, TrainingJobEarlyStoppingType",
+        "Random; each job runs to its end",
+    ),
+    ("sagemaker", "metrics, cards, life cycle of a model package", "kept"),
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("cloudformation", "Capabilities, notifications", "kept"),
@@ -73,6 +90,9 @@ LIFE = (
     ),
     ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
     ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),
+    ("sagemaker", "ShadowProductionVariants", "copies of requests, by weight; nobody sees answers"),
+    ("sagemaker", "jobs, endpoints and packages that change", "events on EventBridge"),
+    ("sagemaker", "ModelPackageName of a model", "runs the package, once it is approved"),
     ("iam", "policies of roles", "recorded against each role's calls; denied by `--iam enforce`"),
     ("sts", "AssumeRole", "its keys act as the role, in the role's account"),
     ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),

@@ -46,6 +46,15 @@ class ModelsApi:
         """
         return self._find(self.configs, scope, "endpoint-config", name)
 
+    def describe(self, record: SimpleRecord) -> dict[str, Any]:
+        """Return a model as DescribeModel does."""
+        return {
+            **without_tags(record.request),
+            "ModelArn": record.arn,
+            "CreationTime": record.created,
+            "EnableNetworkIsolation": record.request.get("EnableNetworkIsolation", False),
+        }
+
     @operation("CreateModel")
     def create_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         given = params.get("Containers") or [params.get("PrimaryContainer")]
@@ -67,13 +76,7 @@ class ModelsApi:
 
     @operation("DescribeModel")
     def describe_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        record = self.model(scope, params["ModelName"])
-        return {
-            **without_tags(record.request),
-            "ModelArn": record.arn,
-            "CreationTime": record.created,
-            "EnableNetworkIsolation": record.request.get("EnableNetworkIsolation", False),
-        }
+        return self.describe(self.model(scope, params["ModelName"]))
 
     @operation("DeleteModel")
     def delete_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

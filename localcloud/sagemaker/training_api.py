@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.cloud import Cloud
@@ -29,9 +30,12 @@ class TrainingApi:
         self._tags = tags
         self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
         self._notices = Notices(cloud, tags)
+        self.listeners: list[Callable[[TrainingJob], None]] = []
         self.engine = TrainingEngine(cloud, self.jobs, self._changed)
 
     def _changed(self, job: TrainingJob) -> None:
+        for listener in self.listeners:
+            listener(job)
         self._notices.changed("Training Job", job.arn, describe(job))
 
     @operation("CreateTrainingJob")

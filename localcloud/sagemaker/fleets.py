@@ -197,7 +197,7 @@ class FleetBuilder:
                     "The primary container for production variant "
                     f"{fleet.variant.name} did not pass the ping health check. "
                     f"Please check CloudWatch logs for this endpoint. ({outcome})"
-                )
+                ) from outcome
 
     async def _start_one(
         self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float

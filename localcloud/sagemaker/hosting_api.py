@@ -5,7 +5,10 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndp
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from localcloud.cloud import Cloud
 from localcloud.errors import ValidationError
@@ -17,8 +20,11 @@ from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.notices import Notices
+from localcloud.sagemaker.shifting import problems_of
 from localcloud.sagemaker.tags import Tags
 from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.sagemaker")
 
 
 class HostingApi:
@@ -59,6 +65,7 @@ class HostingApi:
         arn = scope.arn("sagemaker", f"endpoint/{params['EndpointName']}".lower())
         if arn in self.endpoints:
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
+        _check_deployment(params)
         config = self._models.config(scope, params["EndpointConfigName"])
         now = self._cloud.clock.now()
         endpoint = Endpoint(
@@ -79,6 +86,7 @@ class HostingApi:
     @operation("UpdateEndpoint")
     async def update_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["EndpointName"]
+        _check_deployment(params)
         self._require_in_service(self._endpoint(scope, name), "update")
         config = self._models.config(scope, params["EndpointConfigName"])
         await self._check_targets(scope, self._endpoint(scope, name), config)
@@ -136,15 +144,8 @@ class HostingApi:
         ]
         if not changed:
             return
-        prefix = f"endpoint/{endpoint.name}/variant/"
-        answer = await self._cloud.api(
-            scope,
-            "application-autoscaling",
-            "describe_scalable_targets",
-            ServiceNamespace="sagemaker",
-            ResourceIds=[prefix + name for name in changed],
-        )
-        scaled = [target["ResourceId"].removeprefix(prefix) for target in answer["ScalableTargets"]]
+        targets = await self._targets(scope, endpoint, changed)
+        scaled = [target["ResourceId"].rpartition("/")[2] for target in targets]
         if scaled:
             raise ValidationError(
                 f'Cannot update endpoint "{endpoint.arn}": variant(s) {", ".join(scaled)} are '
@@ -176,16 +177,47 @@ class HostingApi:
         return self.describe(self._endpoint(scope, params["EndpointName"]))
 
     @operation("DeleteEndpoint")
-    def delete_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def delete_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._endpoint(scope, params["EndpointName"])
-        if endpoint.status is not EndpointStatus.DELETING:
+        if not endpoint.deleting:
 
             def forget() -> None:
                 self.endpoints.delete(endpoint.arn)
                 self._tags.forget(endpoint.arn)
 
-            self.hosting.delete(endpoint, forget)
+            # Its targets first: an endpoint made anew under the name may register its own.
+            await self._deregister(scope, endpoint)
+            if self.endpoints.get(endpoint.arn) is endpoint and not endpoint.deleting:
+                self.hosting.delete(endpoint, forget)
         return {}
+
+    async def _deregister(self, scope: Scope, endpoint: Endpoint) -> None:
+        for target in await self._targets(scope, endpoint, [v.name for v in endpoint.variants]):
+            try:
+                await self._cloud.api(
+                    scope,
+                    "application-autoscaling",
+                    "deregister_scalable_target",
+                    ServiceNamespace="sagemaker",
+                    ResourceId=target["ResourceId"],
+                    ScalableDimension=target["ScalableDimension"],
+                )
+            except ClientError as error:  # somebody else was faster
+                log.info("%s: %s", target["ResourceId"], error)
+
+    async def _targets(
+        self, scope: Scope, endpoint: Endpoint, variants: list[str]
+    ) -> list[dict[str, Any]]:
+        """Return the scalable targets that are registered of variants."""
+        answer = await self._cloud.api(
+            scope,
+            "application-autoscaling",
+            "describe_scalable_targets",
+            ServiceNamespace="sagemaker",
+            ResourceIds=[f"endpoint/{endpoint.name}/variant/{name}" for name in variants],
+        )
+        found: list[dict[str, Any]] = answer["ScalableTargets"]
+        return found
 
     @operation("ListEndpoints")
     def list_endpoints(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -217,3 +249,9 @@ class HostingApi:
                 f'Cannot {verb} endpoint "{endpoint.arn}" while it is in status '
                 f"{endpoint.status}; it must be InService."
             )
+
+
+def _check_deployment(params: dict[str, Any]) -> None:
+    problems = problems_of(params.get("DeploymentConfig"))
+    if problems:
+        raise ValidationError(" ".join(problems))

@@ -169,6 +169,11 @@ class Endpoint:
     data_capture: dict[str, Any] | None = None
     shadows: list[Variant] = field(default_factory=list)
 
+    @property
+    def deleting(self) -> bool:
+        """Return whether it is on its way out."""
+        return self.status is EndpointStatus.DELETING
+
     def move(self, status: EndpointStatus, now: datetime) -> None:
         """Change the status.
 

@@ -82,7 +82,9 @@ class TrainingEngine:
             self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
 
     async def _run(self, job: TrainingJob) -> None:
-        base = self._cloud.directory / "training" / job.name
+        scope = scope_of_arn(job.arn)
+        name = f"{scope.account}-{scope.region}-{job.name}"
+        base = self._cloud.directory / "training" / name
         try:
             await self._steps(job, base)
         except TrainingFailed as error:

@@ -195,7 +195,10 @@ class TransformEngine:
             try:
                 await self._builder.grow(scope, LOG_GROUP, fleet)
             except HostingFailed as error:
-                raise TransformFailed(f"AlgorithmError: {error}") from None
+                raise TransformFailed(
+                    "AlgorithmError: The primary container did not pass the ping health check. "
+                    f"{_SEE_LOG}. ({error.__cause__})"
+                ) from None
             job.started = self._cloud.clock.now()
             self._put(job)
             await self._transform(scope, job, fleet)

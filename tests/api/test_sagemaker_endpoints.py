@@ -41,13 +41,13 @@ def sagemaker(cloud: TestCloud, image: str) -> Iterator[Any]:
 
 def model(sagemaker: Any, image: str, answer: str = "one") -> str:
     """Create a model, and a configuration of it, of one new name."""
-    name = f"model-{next(_numbers)}"
+    name = f"endpoint-model-{next(_numbers)}"
     make_config(sagemaker, name, image, f"s3://{BUCKET}/{answer}/model.tar.gz")
     return name
 
 
 def config(sagemaker: Any, *variants: dict[str, Any], **options: Any) -> str:
-    name = f"config-{next(_numbers)}"
+    name = f"endpoint-config-{next(_numbers)}"
     sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=list(variants), **options
     )
@@ -259,6 +259,28 @@ def test_a_variant_that_scales_keeps_its_instance_type(
     scaling.deregister_scalable_target(**target)
     sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
     assert in_service(sagemaker, name)["EndpointConfigName"] == other
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    sagemaker.delete_endpoint(EndpointName=name)
+    left = scaling.describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[target["ResourceId"]]
+    )
+    assert left["ScalableTargets"] == []
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html"
+)
+def test_a_deployment_whose_steps_are_too_large_is_refused(sagemaker: Any, image: str) -> None:
+    name = serving(sagemaker, model(sagemaker, image))
+    size = {"Type": "CAPACITY_PERCENT", "Value": 60}
+    routing = {"Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": size}
+    with pytest.raises(ClientError, match="CanarySize is 60 %; it must be from 1 to 50 %"):
+        sagemaker.update_endpoint(
+            EndpointName=name,
+            EndpointConfigName=model(sagemaker, image),
+            DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}},
+        )
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
 
 
 @pytest.mark.aws_documented(EVENTS)
@@ -309,7 +331,11 @@ def test_a_training_jobs_steps_are_told(cloud: TestCloud, sagemaker: Any, image:
 @pytest.mark.botocore_modelled
 def test_models_configurations_and_tags_are_paged(sagemaker: Any, image: str) -> None:
     names = [model(sagemaker, image) for _ in range(3)]
-    newest = {"NameContains": "model-", "SortBy": "CreationTime", "SortOrder": "Descending"}
+    newest = {
+        "NameContains": "endpoint-model-",
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+    }
 
     def paged(operation: str, member: str, name: str, **options: Any) -> list[str]:
         pages = sagemaker.get_paginator(operation).paginate(

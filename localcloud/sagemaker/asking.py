@@ -15,6 +15,7 @@ import aiohttp
 
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.instance import Instance
+from localcloud.sagemaker.model import Variant
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -72,6 +73,16 @@ def least_outstanding(fleet: Fleet) -> Instance | None:
     return min(alive, key=lambda instance: instance.in_flight) if alive else None
 
 
+def share_of(production: Variant, shadow: Variant) -> float:
+    """Return the share, 0 to 1, of the requests that a shadow gets copies of.
+
+    Differs: inferred: it is the shadow's weight as a part of the production variant's.
+    """
+    if not production.weight:
+        return 1.0 if shadow.weight else 0.0
+    return min(shadow.weight / production.weight, 1.0)
+
+
 class Mirror:
     """Sends a shadow its share of the requests and throws the answers away.
 
@@ -92,12 +103,8 @@ class Mirror:
         headers: dict[str, str],
         done: Callable[[Answer, float], None],
     ) -> None:
-        """Send a copy of a request, or, by chance, not; `done` gets its answer and its seconds.
-
-        The share is the shadow's weight as a part of the production variant's, at most all.
-        """
-        weight = production.variant.weight
-        share = shadow.variant.weight / weight if weight else 1.0
+        """Send a copy of a request, or, by chance, not; `done` gets its answer and its seconds."""
+        share = share_of(production.variant, shadow.variant)
         if self._chance() >= share or len(self._tasks) >= _COPIES:
             return
         instance = least_outstanding(shadow)

@@ -102,7 +102,9 @@ def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, wh
     assert lab.ended(execution) == "Failed"
     state = lab.state("Train", "Train")
     reason = state["errorDetails"]["message"]
-    jobs = lab.cloud.client("sagemaker").list_training_jobs(StatusEquals="Failed", MaxResults=1)
+    jobs = lab.cloud.client("sagemaker").list_training_jobs(
+        StatusEquals="Failed", SortOrder="Descending", MaxResults=1
+    )
     name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
     job = lab.cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert state["status"] == "Failed"

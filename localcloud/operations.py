@@ -70,6 +70,14 @@ RECORDED = (
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 
+# Refused by name, where an operation is served but not all that it can be asked for.
+REFUSED = (
+    ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
+    ("sagemaker", "transform: RecordIO, TFRecord, augmented manifests, DataCaptureConfig"),
+    ("sagemaker", "hosting: serverless, inference components, several containers, multi-model"),
+    ("sagemaker", "model packages: validation, algorithms as source, the marketplace"),
+)
+
 # What happens although moto only keeps it.
 LIFE = (
     (
@@ -136,6 +144,8 @@ def document() -> str:
     lines += ["| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in LIFE)]
     lines += ["", "## Recorded", "", "| service | what | in its stead |", "| --- | --- | --- |"]
     lines += [f"| {a} | {b} | {c} |" for a, b, c in RECORDED]
+    lines += ["", "## Refused by name", "", "| service | what |", "| --- | --- |"]
+    lines += [f"| {a} | {b} |" for a, b in REFUSED]
     lines += [
         "",
         "Every other operation of these services is moto's, which keeps what it is told: "

@@ -59,6 +59,7 @@ RECORDED = (
     ("sagemaker", "metrics, cards, life cycle of a model package", "kept"),
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
+    ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
     ("cloudformation", "Capabilities, notifications", "kept"),
     ("codepipeline", "triggers, conditions", "events start a pipeline"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
@@ -73,6 +74,7 @@ RECORDED = (
 # Refused by name, where an operation is served but not all that it can be asked for.
 REFUSED = (
     ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
+    ("sagemaker", "training: Pipe mode, file systems, augmented manifests, AWS's own algorithms"),
     ("sagemaker", "transform: RecordIO, TFRecord, augmented manifests, DataCaptureConfig"),
     ("sagemaker", "hosting: serverless, inference components, several containers, multi-model"),
     ("sagemaker", "model packages: validation, algorithms as source, the marketplace"),

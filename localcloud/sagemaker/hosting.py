@@ -210,7 +210,12 @@ class HostingEngine:
         try:
             await self._deploy(endpoint, deployment)
         finally:
-            self._deployments.pop(endpoint.arn, None)
+            self._end(endpoint, deployment)
+
+    def _end(self, endpoint: Endpoint, deployment: Deployment) -> None:
+        """Forget a deployment, unless another has begun since."""
+        if self._deployments.get(endpoint.arn) is deployment:
+            del self._deployments[endpoint.arn]
 
     async def _deploy(self, endpoint: Endpoint, deployment: Deployment) -> None:
         fleets = deployment.fleets
@@ -225,15 +230,15 @@ class HostingEngine:
         shifting = shifting_of(deployment.config, fleets.instances())
         tripped = await self._shift(endpoint, deployment, shifting)
         if tripped and endpoint.status is EndpointStatus.UPDATING:
-            await self._roll_back(endpoint, fleets, tripped)
+            await self._roll_back(endpoint, deployment, tripped)
             return
         if endpoint.status is not EndpointStatus.UPDATING:
-            self._deployments.pop(endpoint.arn, None)
+            self._end(endpoint, deployment)
             await fleets.retire()
             return
         old = self._fleets.get(endpoint.arn, _NONE)
         self._fleets[endpoint.arn] = fleets
-        self._deployments.pop(endpoint.arn, None)
+        self._end(endpoint, deployment)
         endpoint.config_name = deployment.config_name
         endpoint.variants, endpoint.shadows = deployment.variants, deployment.shadows
         endpoint.data_capture = deployment.capture
@@ -262,10 +267,12 @@ class HostingEngine:
         await watch_alarms(self._cloud, scope, (), shifting.termination_clock_seconds, wanted)
         return []
 
-    async def _roll_back(self, endpoint: Endpoint, fleets: FleetSet, tripped: list[str]) -> None:
-        self._deployments.pop(endpoint.arn, None)
+    async def _roll_back(
+        self, endpoint: Endpoint, deployment: Deployment, tripped: list[str]
+    ) -> None:
+        self._end(endpoint, deployment)
         self._move(endpoint, EndpointStatus.ROLLING_BACK)
-        await fleets.retire()
+        await deployment.fleets.retire()
         if endpoint.status is EndpointStatus.ROLLING_BACK:
             self._in_service(
                 endpoint,

@@ -69,7 +69,10 @@ class RegistryApi:
 
     @operation("ListModelPackageGroups")
     def list_groups(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        found, more = page(self._registry.groups.values(), scope, params, _OLDEST_FIRST)
+        # Nothing is shared between accounts here.
+        shared = params.get("CrossAccountFilterOption") == "CrossAccount"
+        groups = [] if shared else self._registry.groups.values()
+        found, more = page(groups, scope, params, _OLDEST_FIRST)
         return {"ModelPackageGroupSummaryList": [group_summary(g) for g in found], **more}
 
     @operation("DeleteModelPackageGroup")

@@ -247,10 +247,15 @@ class TrainingEngine:
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
         self._children[job.arn] = child
+        if self._is_stopping(job):  # asked to while it was being started
+            self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
         limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         try:
             await asyncio.wait_for(child.exited.wait(), limit)
         except TimeoutError:
+            if self._is_stopping(job):  # its grace is the stop's own
+                await child.exited.wait()
+                return
             await child.stop(_STOP_GRACE_SECONDS)
             now = self._cloud.clock.now()
             job.move(TrainingJobStatus.STOPPING, now)

@@ -70,7 +70,10 @@ class TrainingApi:
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        jobs, more = page(self.jobs.values(), scope, params, Order(descending=False))
+        # No job here has a warm pool or a training plan.
+        asked = [key for key in ("WarmPoolStatusEquals", "TrainingPlanArnEquals") if key in params]
+        records = [] if asked else self.jobs.values()
+        jobs, more = page(records, scope, params, Order(descending=False))
         return {
             "TrainingJobSummaries": [
                 {
@@ -106,6 +109,10 @@ def check_definition(params: dict[str, Any]) -> None:
             "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
             "AWS's built-in algorithms."
         )
+    modes = [algorithm["TrainingInputMode"]]
+    modes += [channel.get("InputMode") for channel in params.get("InputDataConfig", [])]
+    if "Pipe" in modes:
+        raise ValidationError("Input mode Pipe is not supported; use File or FastFile.")
     for definition in algorithm.get("MetricDefinitions", []):
         try:
             groups = re.compile(definition["Regex"]).groups

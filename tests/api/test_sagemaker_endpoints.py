@@ -354,3 +354,31 @@ def test_models_configurations_and_tags_are_paged(sagemaker: Any, image: str) ->
     with pytest.raises(ClientError, match="NextToken") as caught:
         sagemaker.list_models(NextToken="never-given")
     assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(
+    ("algorithm", "message"),
+    [
+        ({"TrainingInputMode": "Pipe"}, "Pipe is not supported"),
+        ({"MetricDefinitions": [{"Name": "a", "Regex": "("}]}, "regex of metric a is none"),
+        ({"MetricDefinitions": [{"Name": "a", "Regex": "a=.*"}]}, "has no group"),
+    ],
+)
+def test_a_training_job_that_cannot_do_what_it_says_is_refused(
+    sagemaker: Any, image: str, algorithm: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message) as caught:
+        sagemaker.create_training_job(
+            TrainingJobName="refused",
+            AlgorithmSpecification={
+                "TrainingImage": image,
+                "TrainingInputMode": "File",
+                **algorithm,
+            },
+            RoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
+            OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+        )
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -205,6 +205,16 @@ def test_a_stopped_job_ends_its_servers(cloud: TestCloud, sagemaker: Any) -> Non
 def test_a_job_that_cannot_work_is_failed_with_its_reason(cloud: TestCloud, sagemaker: Any) -> None:
     empty = start(sagemaker, "nothing/")
     broken = start(sagemaker, put(cloud, a="1"), Environment={"BROKEN": "1"})
+    failing = start(
+        sagemaker,
+        put(cloud, a="error"),
+        ModelClientConfig={"InvocationsMaxRetries": 1, "InvocationsTimeoutInSeconds": 5},
+    )
+    exiting = start(sagemaker, put(cloud, a="exit"))
+    for name in (failing, exiting):
+        reason = finished(sagemaker, name)["FailureReason"]
+        assert reason == "AlgorithmError: See job logs for more information"
+    assert log_of(cloud, f"{failing}/data-log")[0].endswith("AlgorithmError: 500: it broke")
     assert "No S3 objects found" in finished(sagemaker, empty)["FailureReason"]
     reason = finished(sagemaker, broken)["FailureReason"]
     assert reason.startswith("AlgorithmError: ")

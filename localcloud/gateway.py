@@ -48,9 +48,15 @@ from localcloud.routing import Request, Response, route
 from localcloud.runner import Runner
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.registry import Registry
+from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.runtime import Runtime
+from localcloud.sagemaker.search_api import SearchApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.sagemaker.transform_api import TransformApi
+from localcloud.sagemaker.tuning_api import TuningApi
 from localcloud.scheduled_rules import ScheduledRules
 from localcloud.state_directory import STATE_FILE, StateDirectory
 from localcloud.store import Collection, Database
@@ -103,15 +109,30 @@ class Gateway:
         repositories = CodeCommitApi(cloud)
         self._builds = CodeBuildApi(cloud)
         tags = Tags(cloud)
-        self._sagemaker = HostingApi(cloud, tags)
+        registry = Registry(cloud)
+        self._registry = RegistryApi(cloud, tags, registry)
+        models = ModelsApi(cloud, tags, registry)
+        self._sagemaker = HostingApi(cloud, tags, models)
         self._training = TrainingApi(cloud, tags)
+        self._tuning = TuningApi(cloud, tags, self._training)
+        search = SearchApi(tags, self._training, self._tuning, models, self._sagemaker, registry)
+        self._transform = TransformApi(cloud, tags, models, self._sagemaker.hosting)
         self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
         self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
         self._meter = InvocationMeter(passive, clock)
         self._live: dict[str, dict[str, Operation]] = {
-            "sagemaker": operations_of(self._sagemaker, self._training, tags),
+            "sagemaker": operations_of(
+                self._sagemaker,
+                models,
+                self._training,
+                self._tuning,
+                self._transform,
+                self._registry,
+                search,
+                tags,
+            ),
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
             "codepipeline": operations_of(self._codepipeline),
@@ -152,8 +173,11 @@ class Gateway:
         cloud.spawn("data capture", self._capturer.run())
         cloud.spawn("idle functions", self._functions.reap())
         self._training.engine.resume()
+        self._tuning.engine.resume()
+        self._transform.engine.resume()
         self._builds.engine.resume()
         self._sagemaker.resume()
+        self._registry.resume()
         self._cloudformation.resume()
         self._codepipeline.engine.resume()
 

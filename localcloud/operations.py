@@ -19,8 +19,13 @@ from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
 from localcloud.protocol import implemented_by, service_model
 from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.registry_api import RegistryApi
+from localcloud.sagemaker.search_api import SearchApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.sagemaker.transform_api import TransformApi
+from localcloud.sagemaker.tuning_api import TuningApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
@@ -28,7 +33,16 @@ LIVE: dict[str, tuple[type, ...]] = {
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi,),
-    "sagemaker": (HostingApi, TrainingApi, Tags),
+    "sagemaker": (
+        HostingApi,
+        ModelsApi,
+        TrainingApi,
+        TransformApi,
+        TuningApi,
+        RegistryApi,
+        SearchApi,
+        Tags,
+    ),
 }
 
 # Live for what is above; every other operation of theirs is moto's.
@@ -36,9 +50,16 @@ PARTLY_LIVE = frozenset(LIVE) & frozenset(SERVICES)
 
 # Accepted and returned, but nothing happens: (service, what, in its stead).
 RECORDED = (
-    ("sagemaker", "RollbackMaximumBatchSize, ShadowProductionVariants", "a rollback is at once"),
+    ("sagemaker", "RollbackMaximumBatchSize", "a rollback is at once"),
+    (
+        "sagemaker",
+        "Strategy Bayesian, TrainingJobEarlyStoppingType",
+        "Random; each job runs to its end",
+    ),
+    ("sagemaker", "metrics, cards, life cycle of a model package", "kept"),
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
+    ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
     ("cloudformation", "Capabilities, notifications", "kept"),
     ("codepipeline", "triggers, conditions", "events start a pipeline"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
@@ -48,6 +69,15 @@ RECORDED = (
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
     ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
+)
+
+# Refused by name, where an operation is served but not all that it can be asked for.
+REFUSED = (
+    ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
+    ("sagemaker", "training: Pipe mode, file systems, augmented manifests, AWS's own algorithms"),
+    ("sagemaker", "transform: RecordIO, TFRecord, augmented manifests, DataCaptureConfig"),
+    ("sagemaker", "hosting: serverless, inference components, several containers, multi-model"),
+    ("sagemaker", "model packages: validation, algorithms as source, the marketplace"),
 )
 
 # What happens although moto only keeps it.
@@ -70,6 +100,9 @@ LIFE = (
     ),
     ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
     ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),
+    ("sagemaker", "ShadowProductionVariants", "copies of requests, by weight; nobody sees answers"),
+    ("sagemaker", "jobs, endpoints and packages that change", "events on EventBridge"),
+    ("sagemaker", "ModelPackageName of a model", "runs the package, once it is approved"),
     ("iam", "policies of roles", "recorded against each role's calls; denied by `--iam enforce`"),
     ("sts", "AssumeRole", "its keys act as the role, in the role's account"),
     ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),
@@ -113,6 +146,8 @@ def document() -> str:
     lines += ["| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in LIFE)]
     lines += ["", "## Recorded", "", "| service | what | in its stead |", "| --- | --- | --- |"]
     lines += [f"| {a} | {b} | {c} |" for a, b, c in RECORDED]
+    lines += ["", "## Refused by name", "", "| service | what |", "| --- | --- |"]
+    lines += [f"| {a} | {b} |" for a, b in REFUSED]
     lines += [
         "",
         "Every other operation of these services is moto's, which keeps what it is told: "

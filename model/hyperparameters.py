@@ -14,8 +14,8 @@ from enum import StrEnum
 from model.cells import quote
 from model.errors import HyperparameterError
 
-# Added by the platform's own tools (sagemaker_program, sagemaker_region, …).
-_IGNORED_PREFIX = "sagemaker_"
+# Added by the platform's own tools (sagemaker_program, sagemaker_region, …) and by its tuning jobs.
+_IGNORED_PREFIX = ("sagemaker_", "_tuning_objective_metric")
 
 Value = int | float | str | None
 

@@ -158,6 +158,8 @@ def train():
         sys.exit(3)
     time.sleep(float(parameters.get("seconds", "0")))
     files = sorted(p.name for p in (BASE / "input" / "data").rglob("*") if p.is_file())
+    if parameters.get("x"):
+        print(f"score={-(float(parameters['x']) - 3) ** 2:.6f}")
     print("validation:accuracy=0.5")
     print("validation:accuracy=0.75", flush=True)
     (BASE / "model" / "answer.txt").write_text(parameters.get("answer", "none"))
@@ -187,7 +189,15 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(500, b"it broke")
         if body == b"pid":
             return self.reply(200, str(os.getpid()).encode())
+        if b"bad" in body:
+            return self.reply(400, b"a bad record")
+        if b"slow" in body:
+            time.sleep(30)
         answer = (BASE / "model" / "answer.txt").read_text()
+        if os.environ.get("PER_LINE"):
+            lines = body.decode().splitlines()
+            found = [f"{len(lines)}{answer}{line}" for line in lines]
+            return self.reply(200, "\\n".join(found).encode())
         self.reply(200, (answer + ":" + body.decode()).encode())
 
 def serve():

@@ -41,7 +41,9 @@ def show_status(url: str) -> None:
     if grid.row_count:
         out.print(grid)
     grid = Table("Training job", "Status", "Reason or metrics", box=None)
-    for summary in sagemaker.list_training_jobs(MaxResults=5)["TrainingJobSummaries"]:
+    for summary in sagemaker.list_training_jobs(MaxResults=5, SortOrder="Descending")[
+        "TrainingJobSummaries"
+    ]:
         job = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
         metrics = ", ".join(
             f"{m['MetricName']}={m['Value']:.4g}" for m in job.get("FinalMetricDataList", [])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
 from localcloud.routing import Scope
 
 
@@ -67,24 +68,7 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "logs:DescribeLogStreams": ("log-group:{logGroupName}",),
     "logs:PutLogEvents": ("log-group:{logGroupName}:log-stream:{logStreamName}",),
     "logs:PutRetentionPolicy": ("log-group:{logGroupName}",),
-    "sagemaker:AddTags": ("{ResourceArn}",),
-    "sagemaker:CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
-    "sagemaker:CreateEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
-    "sagemaker:CreateModel": ("model/{ModelName}",),
-    "sagemaker:CreateTrainingJob": ("training-job/{TrainingJobName}",),
-    "sagemaker:DeleteEndpoint": ("endpoint/{EndpointName}",),
-    "sagemaker:DeleteEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
-    "sagemaker:DeleteModel": ("model/{ModelName}",),
-    "sagemaker:DeleteTags": ("{ResourceArn}",),
-    "sagemaker:DescribeEndpoint": ("endpoint/{EndpointName}",),
-    "sagemaker:DescribeEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
-    "sagemaker:DescribeModel": ("model/{ModelName}",),
-    "sagemaker:DescribeTrainingJob": ("training-job/{TrainingJobName}",),
-    "sagemaker:InvokeEndpoint": ("endpoint/{EndpointName}",),
-    "sagemaker:ListTags": ("{ResourceArn}",),
-    "sagemaker:StopTrainingJob": ("training-job/{TrainingJobName}",),
-    "sagemaker:UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
-    "sagemaker:UpdateEndpointWeightsAndCapacities": ("endpoint/{EndpointName}",),
+    **SAGEMAKER_RESOURCES,
     "sns:CreateTopic": ("{Name}",),
     "sns:DeleteTopic": ("{TopicArn}",),
     "sns:Publish": ("{TopicArn}",),
@@ -108,9 +92,12 @@ def permissions(
     name = f"{prefix}:{operation}"
     if name in _RULES:
         return _RULES[name](scope, parameters)
+    if prefix == "sagemaker":
+        parameters = named(parameters)
     found = _plain(name, scope, parameters)
     if prefix == "sagemaker":
-        found += _handed_over(parameters, SAGEMAKER, "RoleArn", "ExecutionRoleArn")
+        for part in definitions(parameters):
+            found += _handed_over(part, SAGEMAKER, "RoleArn", "ExecutionRoleArn")
         if parameters.get("Tags") and operation.startswith("Create"):
             found.append(Permission("sagemaker:AddTags", found[0].resource))
         found += _rollback_alarms(scope, parameters)

@@ -9,12 +9,14 @@ import asyncio
 import io
 import shutil
 import tarfile
+import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.cloud import Cloud
 from localcloud.images import Image
@@ -25,6 +27,9 @@ from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resol
 from localcloud.store import Collection
 
 _HEALTH_SECONDS = 480.0
+# What reading an archive raises, whether it is none, cut short or beyond this machine.
+_BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
+_GROUP = "/aws/sagemaker/Endpoints"
 # How many servers may be starting at once: more only fight for the same cores.
 _STARTING_AT_ONCE = 2
 
@@ -42,7 +47,35 @@ class Fleet:
     base_dir: Path
     environment: dict[str, str]
     role_arn: str
+    image_uri: str
     instances: list[Instance] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FleetSet:
+    """The fleets of one configuration, by variant.
+
+    Attributes:
+        production: those that answer.
+        shadows: those that get copies of the requests, and whose answers nobody sees.
+    """
+
+    production: dict[str, Fleet] = field(default_factory=dict)
+    shadows: dict[str, Fleet] = field(default_factory=dict)
+
+    def all(self) -> list[Fleet]:
+        """Return every fleet."""
+        return [*self.production.values(), *self.shadows.values()]
+
+    def instances(self) -> int:
+        """Return how many instances answer."""
+        return sum(len(fleet.instances) for fleet in self.production.values())
+
+    async def retire(self) -> None:
+        """End every instance, once it has answered what it has."""
+        await asyncio.gather(
+            *(instance.retire() for fleet in self.all() for instance in fleet.instances)
+        )
 
 
 def config_of(configs: Collection[SimpleRecord], scope: Scope, name: str) -> SimpleRecord | None:
@@ -71,32 +104,43 @@ class FleetBuilder:
         self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
 
     async def build(
-        self,
-        endpoint: Endpoint,
-        config_name: str,
-        variants: list[Variant],
-        fleets: dict[str, Fleet],
+        self, endpoint: Endpoint, config_name: str, variants: list[Variant], fleets: FleetSet
     ) -> None:
         """Fill `fleets` with healthy instances of every variant of a configuration."""
         scope = scope_of_arn(endpoint.arn)
         config = config_of(self._configs, scope, config_name)
         if config is None:
             raise HostingFailed(f"the endpoint configuration {config_name} no longer exists")
-        for production in config.request["ProductionVariants"]:
-            variant = next(v for v in variants if v.name == production["VariantName"])
-            fleet = await self._fleet(scope, production, variant)
-            fleets[variant.name] = fleet
-            timeout = production.get("ContainerStartupHealthCheckTimeoutInSeconds", _HEALTH_SECONDS)
-            await self.grow(scope, endpoint, fleet, timeout)
+        known = {variant.name: variant for variant in variants}
+        for member, built in (
+            ("ProductionVariants", fleets.production),
+            ("ShadowProductionVariants", fleets.shadows),
+        ):
+            for production in config.request.get(member, []):
+                variant = known[production["VariantName"]]
+                fleet = built[variant.name] = await self.fleet(
+                    scope, production["ModelName"], variant
+                )
+                timeout = production.get(
+                    "ContainerStartupHealthCheckTimeoutInSeconds", _HEALTH_SECONDS
+                )
+                await self.grow(scope, f"{_GROUP}/{endpoint.name}", fleet, timeout)
 
-    async def _fleet(self, scope: Scope, production: dict[str, Any], variant: Variant) -> Fleet:
-        model_name = production["ModelName"]
+    async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
+        """Return a fleet of a model, without instances yet.
+
+        Raises:
+            HostingFailed: its model, image or data is not there.
+        """
         model = self._models.get(scope.arn("sagemaker", f"model/{model_name}".lower()))
         if model is None:
             raise HostingFailed(f"the model {model_name} no longer exists")
-        container = model.request.get("PrimaryContainer") or model.request["Containers"][0]
+        container = model.runs or model.request.get("PrimaryContainer", {})
         role = model.request.get("ExecutionRoleArn", "")
-        base_dir = self._cloud.directory / "models" / f"{scope.region}-{model_name}"
+        # Another model of the same name, made when this one is gone, has a directory of its own.
+        made = round(model.created.timestamp() * 1e6)
+        name = f"{scope.account}-{scope.region}-{model_name}-{made}"
+        base_dir = self._cloud.directory / "models" / name
         try:
             image = await resolve_image(self._cloud, container["Image"], role)
             await asyncio.to_thread(
@@ -104,15 +148,15 @@ class FleetBuilder:
             )
         except TrainingFailed as error:
             raise HostingFailed(str(error)) from None
-        return Fleet(variant, image, base_dir, dict(container.get("Environment", {})), role)
+        environment = dict(container.get("Environment", {}))
+        return Fleet(variant, image, base_dir, environment, role, container["Image"])
 
     def _extract(self, scope: Scope, role_arn: str, url: str | None, target: Path) -> None:
         """Download and unpack model.tar.gz once (blocking)."""
         if target.exists():
             return
-        staging = target.with_suffix(".partial")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix="partial-", dir=target.parent))
         if url:
             bucket, _, key = url.removeprefix("s3://").partition("/")
             s3 = self._cloud.client("s3", scope, role_arn)
@@ -120,17 +164,31 @@ class FleetBuilder:
                 body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
                 with tarfile.open(fileobj=io.BytesIO(body)) as archive:
                     archive.extractall(staging, filter="data")
-            except (s3.exceptions.ClientError, tarfile.TarError) as error:
+            except (ClientError, BotoCoreError, *_BAD_ARCHIVE) as error:
+                shutil.rmtree(staging, ignore_errors=True)
                 raise HostingFailed(f"Failed to download model data from {url}: {error}") from None
-        staging.rename(target)
+        try:
+            staging.rename(target)
+        except OSError:  # another fleet of the model was faster
+            shutil.rmtree(staging, ignore_errors=True)
 
     async def grow(
-        self, scope: Scope, endpoint: Endpoint, fleet: Fleet, limit_seconds: float = _HEALTH_SECONDS
+        self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float = _HEALTH_SECONDS
     ) -> None:
-        """Add healthy instances until the fleet has its desired count; each serves at once."""
+        """Add healthy instances until the fleet has its desired count; each serves at once.
+
+        Args:
+            scope: where their log is.
+            group: the log group that they write to.
+            fleet: to grow.
+            limit_seconds: of the wall, within which each must be healthy.
+
+        Raises:
+            HostingFailed: one was not.
+        """
         missing = fleet.variant.desired - len(fleet.instances)
         outcomes = await asyncio.gather(
-            *(self._start_one(scope, endpoint, fleet, limit_seconds) for _ in range(missing)),
+            *(self._start_one(scope, group, fleet, limit_seconds) for _ in range(missing)),
             return_exceptions=True,
         )
         for outcome in outcomes:
@@ -139,12 +197,11 @@ class FleetBuilder:
                     "The primary container for production variant "
                     f"{fleet.variant.name} did not pass the ping health check. "
                     f"Please check CloudWatch logs for this endpoint. ({outcome})"
-                )
+                ) from outcome
 
     async def _start_one(
-        self, scope: Scope, endpoint: Endpoint, fleet: Fleet, limit_seconds: float
+        self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float
     ) -> None:
-        group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
         async with self._starting:
             number = [0]
             instance = await launch(
@@ -166,5 +223,8 @@ class FleetBuilder:
             except InstanceFailed:
                 await instance.retire()
                 raise
-        await publish_metrics(self._cloud, fleet.role_arn, "/aws/sagemaker/Endpoints")
+            except asyncio.CancelledError:
+                instance.child.kill()
+                raise
+        await publish_metrics(self._cloud, fleet.role_arn, "/".join(group.split("/")[:4]))
         fleet.instances.append(instance)

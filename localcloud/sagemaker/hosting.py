@@ -14,20 +14,20 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
-from localcloud.passive import backend
-from localcloud.routing import Scope, scope_of_arn
+from localcloud.routing import scope_of_arn
 from localcloud.sagemaker.capture import Capture
-from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed, config_of
+from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet, HostingFailed
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
+from localcloud.sagemaker.rollback import watch_alarms
 from localcloud.sagemaker.shifting import Shifting, shifting_of
 from localcloud.store import Collection
 
@@ -36,19 +36,35 @@ log = logging.getLogger("localcloud.sagemaker")
 _WATCH_SECONDS = 0.5
 # Health checks that an instance may miss in a row before it is replaced.
 _MISSED_PINGS = 3
-_ALARM_CLOCK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Shift:
-    """An update under way: the new fleets, and the share of the traffic that they get."""
+class Deployment:
+    """An update under way: what it moves to, and the share of the traffic that the new fleets get.
 
-    fleets: dict[str, Fleet]
+    Attributes:
+        config: DeploymentConfig, None for at once.
+        capture: DataCaptureConfig that it ends with.
+        phase: `Creating`, `ActivatingTraffic` or `Baking`, as VariantStatus has it.
+    """
+
+    config_name: str
+    variants: list[Variant]
+    shadows: list[Variant]
+    config: dict[str, Any] | None
+    capture: dict[str, Any] | None
+    started: datetime
+    fleets: FleetSet = field(default_factory=FleetSet)
     share: float = 0.0
+    phase: str = "Creating"
 
 
 class HostingEngine:
-    """Owns the processes behind every endpoint."""
+    """Owns the processes behind every endpoint.
+
+    Args:
+        changed: hears of each change of an endpoint's status.
+    """
 
     def __init__(
         self,
@@ -56,14 +72,16 @@ class HostingEngine:
         endpoints: Collection[Endpoint],
         configs: Collection[SimpleRecord],
         models: Collection[SimpleRecord],
+        changed: Callable[[Endpoint], None],
     ) -> None:
         self._cloud = cloud
         self._endpoints = endpoints
         self._configs = configs
-        self._fleets: dict[str, dict[str, Fleet]] = {}
-        self._shifts: dict[str, Shift] = {}
+        self._changed = changed
+        self._fleets: dict[str, FleetSet] = {}
+        self._deployments: dict[str, Deployment] = {}
         self._captures: dict[str, Capture | None] = {}
-        self._builder = FleetBuilder(cloud, configs, models, lambda: self.http)
+        self.builder = FleetBuilder(cloud, configs, models, lambda: self.http)
         self._http: aiohttp.ClientSession | None = None
 
     @property
@@ -83,21 +101,25 @@ class HostingEngine:
         if self._http is not None:
             await self._http.close()
 
-    def fleets(self, endpoint_arn: str) -> dict[str, Fleet]:
-        """Return the fleets that take the next request, by variant: the new ones by their share."""
-        shift = self._shifts.get(endpoint_arn)
-        if shift is not None and random.random() < shift.share:  # noqa: S311 - no cryptography
-            return shift.fleets
-        return self._fleets.get(endpoint_arn, {})
+    def fleets(self, endpoint_arn: str) -> FleetSet:
+        """Return the fleets that take the next request: the new ones by their share."""
+        deployment = self._deployments.get(endpoint_arn)
+        if deployment is not None and random.random() < deployment.share:  # noqa: S311 - no cryptography
+            return deployment.fleets
+        return self._fleets.get(endpoint_arn, _NONE)
 
     def capture(self, endpoint_arn: str) -> Capture | None:
         """Return what is captured of an endpoint's requests, None for nothing."""
         return self._captures.get(endpoint_arn)
 
-    def current_count(self, endpoint_arn: str, variant: str) -> int:
-        """Return how many instances of a variant take traffic."""
-        fleet = self._fleets.get(endpoint_arn, {}).get(variant)
-        return len(fleet.instances) if fleet is not None else 0
+    def deployment(self, endpoint_arn: str) -> Deployment | None:
+        """Return the update that is under way, if any."""
+        return self._deployments.get(endpoint_arn)
+
+    def running(self, endpoint_arn: str, variant: str) -> Fleet | None:
+        """Return the fleet of a variant that takes traffic."""
+        fleets = self._fleets.get(endpoint_arn, _NONE)
+        return fleets.production.get(variant) or fleets.shadows.get(variant)
 
     def resume(self) -> None:
         """After a restart: bring every endpoint back on the configuration it had."""
@@ -111,26 +133,23 @@ class HostingEngine:
 
     def create(self, endpoint: Endpoint) -> None:
         """Begin to create an endpoint that is in Creating."""
+        self._put(endpoint)
         self._cloud.spawn(f"create {endpoint.name}", self._create(endpoint))
 
-    def update(
-        self,
-        endpoint: Endpoint,
-        config_name: str,
-        variants: list[Variant],
-        deployment: dict[str, Any] | None,
-    ) -> None:
-        """Begin to move an endpoint that is in Updating to another configuration."""
-        self._cloud.spawn(
-            f"update {endpoint.name}", self._update(endpoint, config_name, variants, deployment)
-        )
+    def update(self, endpoint: Endpoint, deployment: Deployment) -> None:
+        """Begin to move an endpoint that is in service to another configuration."""
+        self._move(endpoint, EndpointStatus.UPDATING)
+        self._deployments[endpoint.arn] = deployment
+        self._cloud.spawn(f"update {endpoint.name}", self._update(endpoint, deployment))
 
     def scale(self, endpoint: Endpoint) -> None:
-        """Begin to bring an endpoint that is in Updating to its variants' desired counts."""
+        """Begin to bring an endpoint that is in service to its variants' desired counts."""
+        self._move(endpoint, EndpointStatus.UPDATING)
         self._cloud.spawn(f"scale {endpoint.name}", self._scale(endpoint))
 
     def delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
         """Begin to delete an endpoint; `forget` is called when its instances are gone."""
+        self._move(endpoint, EndpointStatus.DELETING)
         self._cloud.spawn(f"delete {endpoint.name}", self._delete(endpoint, forget))
 
     async def watch(self) -> None:
@@ -140,7 +159,7 @@ class HostingEngine:
             for arn, fleets in list(self._fleets.items()):
                 endpoint = self._endpoints.get(arn)
                 if endpoint is not None and endpoint.status is EndpointStatus.IN_SERVICE:
-                    for fleet in fleets.values():
+                    for fleet in fleets.all():
                         await self._replace_unhealthy(endpoint, fleet)
 
     async def _replace_unhealthy(self, endpoint: Endpoint, fleet: Fleet) -> None:
@@ -157,101 +176,103 @@ class HostingEngine:
         for instance in bad:
             instance.child.kill()
         try:
-            await self._builder.grow(scope_of_arn(endpoint.arn), endpoint, fleet)
+            await self._grow(endpoint, fleet)
         except HostingFailed as error:
             log.error("%s: %s", endpoint.name, error)
 
-    async def _create(self, endpoint: Endpoint) -> None:
-        fleets: dict[str, Fleet] = {}
+    async def _grow(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        """Bring a running fleet to its desired count, unless it is deleted meanwhile."""
         try:
-            await self._builder.build(endpoint, endpoint.config_name, endpoint.variants, fleets)
+            await self.builder.grow(scope_of_arn(endpoint.arn), _log_group(endpoint), fleet)
+        finally:
+            if self.running(endpoint.arn, fleet.variant.name) is not fleet:
+                await asyncio.gather(*(instance.retire() for instance in fleet.instances))
+
+    async def _create(self, endpoint: Endpoint) -> None:
+        fleets = FleetSet()
+        variants = [*endpoint.variants, *endpoint.shadows]
+        try:
+            await self.builder.build(endpoint, endpoint.config_name, variants, fleets)
         except HostingFailed as error:
-            await self._retire_all(fleets)
+            await fleets.retire()
             if endpoint.status is EndpointStatus.CREATING:
                 endpoint.failure_reason = str(error)
-                endpoint.move(EndpointStatus.FAILED, self._cloud.clock.now())
-                self._endpoints.put(endpoint.arn, endpoint)
+                self._move(endpoint, EndpointStatus.FAILED)
             return
         if endpoint.status is not EndpointStatus.CREATING:  # deleted meanwhile
-            await self._retire_all(fleets)
+            await fleets.retire()
             return
         self._fleets[endpoint.arn] = fleets
-        self._captures[endpoint.arn] = self._capture_of(endpoint, endpoint.config_name, fleets)
-        endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-        self._endpoints.put(endpoint.arn, endpoint)
+        self._capture(endpoint, fleets)
+        self._move(endpoint, EndpointStatus.IN_SERVICE)
 
-    async def _update(
-        self,
-        endpoint: Endpoint,
-        config_name: str,
-        variants: list[Variant],
-        deployment: dict[str, Any] | None,
-    ) -> None:
-        fleets: dict[str, Fleet] = {}
+    async def _update(self, endpoint: Endpoint, deployment: Deployment) -> None:
         try:
-            await self._builder.build(endpoint, config_name, variants, fleets)
+            await self._deploy(endpoint, deployment)
+        finally:
+            self._end(endpoint, deployment)
+
+    def _end(self, endpoint: Endpoint, deployment: Deployment) -> None:
+        """Forget a deployment, unless another has begun since."""
+        if self._deployments.get(endpoint.arn) is deployment:
+            del self._deployments[endpoint.arn]
+
+    async def _deploy(self, endpoint: Endpoint, deployment: Deployment) -> None:
+        fleets = deployment.fleets
+        variants = [*deployment.variants, *deployment.shadows]
+        try:
+            await self.builder.build(endpoint, deployment.config_name, variants, fleets)
         except HostingFailed as error:
-            await self._retire_all(fleets)
+            await fleets.retire()
             if endpoint.status is EndpointStatus.UPDATING:
                 self._in_service(endpoint, str(error))
             return
-        instances = sum(len(fleet.instances) for fleet in fleets.values())
-        shifting = shifting_of(deployment, instances)
-        tripped = await self._shift(endpoint, fleets, shifting)
+        shifting = shifting_of(deployment.config, fleets.instances())
+        tripped = await self._shift(endpoint, deployment, shifting)
         if tripped and endpoint.status is EndpointStatus.UPDATING:
-            await self._roll_back(endpoint, fleets, tripped)
+            await self._roll_back(endpoint, deployment, tripped)
             return
         if endpoint.status is not EndpointStatus.UPDATING:
-            self._shifts.pop(endpoint.arn, None)
-            await self._retire_all(fleets)
+            self._end(endpoint, deployment)
+            await fleets.retire()
             return
-        old = self._fleets.get(endpoint.arn, {})
+        old = self._fleets.get(endpoint.arn, _NONE)
         self._fleets[endpoint.arn] = fleets
-        self._captures[endpoint.arn] = self._capture_of(endpoint, config_name, fleets)
-        self._shifts.pop(endpoint.arn, None)
-        endpoint.config_name = config_name
-        endpoint.variants = variants
+        self._end(endpoint, deployment)
+        endpoint.config_name = deployment.config_name
+        endpoint.variants, endpoint.shadows = deployment.variants, deployment.shadows
+        endpoint.data_capture = deployment.capture
+        self._capture(endpoint, fleets)
         self._in_service(endpoint, None)
-        await self._retire_all(old)
+        await old.retire()
 
     async def _shift(
-        self, endpoint: Endpoint, fleets: dict[str, Fleet], shifting: Shifting
+        self, endpoint: Endpoint, deployment: Deployment, shifting: Shifting
     ) -> list[str]:
         """Move the traffic step by step; return the alarms that tripped meanwhile."""
-        shift = self._shifts[endpoint.arn] = Shift(fleets)
-        for step in shifting.steps:
-            shift.share = step.share
-            tripped = await self._watch_alarms(endpoint, shifting.alarms, step.bake_clock_seconds)
-            if tripped or endpoint.status is not EndpointStatus.UPDATING:
-                return tripped
-        await self._watch_alarms(endpoint, (), shifting.termination_clock_seconds)
-        return []
+        scope = scope_of_arn(endpoint.arn)
 
-    async def _watch_alarms(
-        self, endpoint: Endpoint, alarms: tuple[str, ...], clock_seconds: float
-    ) -> list[str]:
-        """Wait, and look at alarms meanwhile; return those that are in ALARM, at once."""
-        clock = self._cloud.clock
-        until = clock.now() + timedelta(seconds=clock_seconds)
-        while endpoint.status is EndpointStatus.UPDATING:
-            if alarms:
-                scope = scope_of_arn(endpoint.arn)
-                tripped = await self._cloud.passive.call(_in_alarm, scope, alarms)
-                if tripped:
-                    return tripped
-            left = (until - clock.now()).total_seconds()
-            if left <= 0:
-                break
-            await clock.sleep(min(left, _ALARM_CLOCK_SECONDS))
+        def wanted() -> bool:
+            return endpoint.status is EndpointStatus.UPDATING
+
+        deployment.phase = "ActivatingTraffic"
+        for step in shifting.steps:
+            deployment.share = step.share
+            deployment.phase = "Baking"
+            tripped = await watch_alarms(
+                self._cloud, scope, shifting.alarms, step.bake_clock_seconds, wanted
+            )
+            if tripped or not wanted():
+                return tripped
+        await watch_alarms(self._cloud, scope, (), shifting.termination_clock_seconds, wanted)
         return []
 
     async def _roll_back(
-        self, endpoint: Endpoint, fleets: dict[str, Fleet], tripped: list[str]
+        self, endpoint: Endpoint, deployment: Deployment, tripped: list[str]
     ) -> None:
-        self._shifts.pop(endpoint.arn, None)
-        endpoint.move(EndpointStatus.ROLLING_BACK, self._cloud.clock.now())
-        self._endpoints.put(endpoint.arn, endpoint)
-        await self._retire_all(fleets)
+        self._end(endpoint, deployment)
+        self._move(endpoint, EndpointStatus.ROLLING_BACK)
+        await deployment.fleets.retire()
         if endpoint.status is EndpointStatus.ROLLING_BACK:
             self._in_service(
                 endpoint,
@@ -262,26 +283,30 @@ class HostingEngine:
     def _in_service(self, endpoint: Endpoint, failure_reason: str | None) -> None:
         """End an update or a change of capacity; a reason says why it is not what was asked for."""
         endpoint.failure_reason = failure_reason
-        endpoint.move(EndpointStatus.IN_SERVICE, self._cloud.clock.now())
-        self._endpoints.put(endpoint.arn, endpoint)
+        self._move(endpoint, EndpointStatus.IN_SERVICE)
 
-    def _capture_of(
-        self, endpoint: Endpoint, config_name: str, fleets: dict[str, Fleet]
-    ) -> Capture | None:
-        scope = scope_of_arn(endpoint.arn)
-        config = config_of(self._configs, scope, config_name)
-        role = next((fleet.role_arn for fleet in fleets.values()), "")
-        return Capture.of(config.request.get("DataCaptureConfig"), role) if config else None
+    def _move(self, endpoint: Endpoint, status: EndpointStatus) -> None:
+        endpoint.move(status, self._cloud.clock.now())
+        self._put(endpoint)
+
+    def _put(self, endpoint: Endpoint) -> None:
+        self._endpoints.put(endpoint.arn, endpoint)
+        self._changed(endpoint)
+
+    def _capture(self, endpoint: Endpoint, fleets: FleetSet) -> None:
+        role = next((fleet.role_arn for fleet in fleets.production.values()), "")
+        self._captures[endpoint.arn] = Capture.of(endpoint.data_capture, role)
 
     async def _scale(self, endpoint: Endpoint) -> None:
-        scope = scope_of_arn(endpoint.arn)
         surplus: list[Instance] = []
         reason: str | None = None
-        for variant in endpoint.variants:
-            fleet = self._fleets[endpoint.arn][variant.name]
+        for variant in [*endpoint.variants, *endpoint.shadows]:
+            fleet = self.running(endpoint.arn, variant.name)
+            if fleet is None:
+                continue
             fleet.variant = variant
             try:
-                await self._builder.grow(scope, endpoint, fleet)
+                await self._grow(endpoint, fleet)
             except HostingFailed as error:
                 reason = str(error)
                 variant.desired = len(fleet.instances)
@@ -293,15 +318,12 @@ class HostingEngine:
 
     async def _delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
         self._captures.pop(endpoint.arn, None)
-        await self._retire_all(self._fleets.pop(endpoint.arn, {}))
+        await self._fleets.pop(endpoint.arn, _NONE).retire()
         forget()
 
-    async def _retire_all(self, fleets: dict[str, Fleet]) -> None:
-        await asyncio.gather(
-            *(instance.retire() for fleet in fleets.values() for instance in fleet.instances)
-        )
+
+_NONE = FleetSet()
 
 
-def _in_alarm(scope: Scope, names: tuple[str, ...]) -> list[str]:
-    alarms = backend("cloudwatch", scope).alarms
-    return [n for n in names if n in alarms and alarms[n].state_value == "ALARM"]
+def _log_group(endpoint: Endpoint) -> str:
+    return f"/aws/sagemaker/Endpoints/{endpoint.name}"

@@ -1,37 +1,47 @@
-"""The operations of hosting. What AWS leaves out of a response is left out here.
+"""The operations of endpoints. What AWS leaves out of a response is left out here.
 
-Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations.html
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from localcloud.cloud import Cloud
 from localcloud.errors import ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
-from localcloud.sagemaker.hosting import HostingEngine
-from localcloud.sagemaker.model import (
-    Endpoint,
-    EndpointStatus,
-    SimpleRecord,
-    Variant,
-)
-from localcloud.sagemaker.tags import Tags, page, without_tags
+from localcloud.sagemaker.endpoint_views import describe, variants_of
+from localcloud.sagemaker.hosting import Deployment, HostingEngine
+from localcloud.sagemaker.listing import page
+from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.notices import Notices
+from localcloud.sagemaker.shifting import problems_of
+from localcloud.sagemaker.tags import Tags
 from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.sagemaker")
 
 
 class HostingApi:
-    """Models, endpoint configurations and endpoints."""
+    """Endpoints."""
 
-    def __init__(self, cloud: Cloud, tags: Tags) -> None:
+    def __init__(self, cloud: Cloud, tags: Tags, models: ModelsApi) -> None:
         self._cloud = cloud
-        self.models = Collection(cloud.database, "sagemaker-model", SimpleRecord)
-        self.configs = Collection(cloud.database, "sagemaker-endpoint-config", SimpleRecord)
-        self.endpoints = Collection(cloud.database, "sagemaker-endpoint", Endpoint)
+        self._models = models
         self._tags = tags
-        self.hosting = HostingEngine(cloud, self.endpoints, self.configs, self.models)
+        self._notices = Notices(cloud, tags)
+        self.endpoints = Collection(cloud.database, "sagemaker-endpoint", Endpoint)
+        self.hosting = HostingEngine(
+            cloud, self.endpoints, models.configs, models.models, self._changed
+        )
+
+    def _changed(self, endpoint: Endpoint) -> None:
+        self._notices.changed("Endpoint", endpoint.arn, self.describe(endpoint))
 
     def resume(self) -> None:
         """Take up what a restart interrupted."""
@@ -43,95 +53,20 @@ class HostingApi:
             (endpoint.arn, endpoint.name, variant.name)
             for endpoint in self.endpoints.values()
             if endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING)
-            for variant in endpoint.variants
+            for variant in [*endpoint.variants, *endpoint.shadows]
         ]
 
-    # Models and endpoint configurations.
-
-    @operation("CreateModel")
-    def create_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        if not params.get("PrimaryContainer") and not params.get("Containers"):
-            raise ValidationError("Either PrimaryContainer or Containers must be given.")
-        arn = scope.arn("sagemaker", f"model/{params['ModelName']}".lower())
-        self._create(self.models, arn, params["ModelName"], params, "model")
-        return {"ModelArn": arn}
-
-    @operation("DescribeModel")
-    def describe_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        record = self._find(self.models, scope, "model", params["ModelName"])
-        return {
-            **without_tags(record.request),
-            "ModelArn": record.arn,
-            "CreationTime": record.created,
-            "EnableNetworkIsolation": record.request.get("EnableNetworkIsolation", False),
-        }
-
-    @operation("DeleteModel")
-    def delete_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        self._drop(self.models, self._find(self.models, scope, "model", params["ModelName"]))
-        return {}
-
-    @operation("ListModels")
-    def list_models(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = page(self.models.values(), scope, params)
-        return {
-            "Models": [
-                {"ModelName": r.name, "ModelArn": r.arn, "CreationTime": r.created} for r in records
-            ]
-        }
-
-    @operation("CreateEndpointConfig")
-    def create_endpoint_config(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        names = [variant["VariantName"] for variant in params["ProductionVariants"]]
-        if len(set(names)) != len(names):
-            raise ValidationError(f"The variant names {names} are not unique.")
-        for variant in params["ProductionVariants"]:
-            if "ServerlessConfig" in variant:
-                raise ValidationError("The local cloud has no serverless inference.")
-            if "ModelName" in variant:
-                self._find(self.models, scope, "model", variant["ModelName"])
-        arn = scope.arn("sagemaker", f"endpoint-config/{params['EndpointConfigName']}".lower())
-        name = params["EndpointConfigName"]
-        self._create(self.configs, arn, name, params, "endpoint configuration")
-        return {"EndpointConfigArn": arn}
-
-    @operation("DescribeEndpointConfig")
-    def describe_endpoint_config(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        record = self._find(self.configs, scope, "endpoint-config", params["EndpointConfigName"])
-        return {
-            **without_tags(record.request),
-            "EndpointConfigArn": record.arn,
-            "CreationTime": record.created,
-        }
-
-    @operation("DeleteEndpointConfig")
-    def delete_endpoint_config(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        record = self._find(self.configs, scope, "endpoint-config", params["EndpointConfigName"])
-        self._drop(self.configs, record)
-        return {}
-
-    @operation("ListEndpointConfigs")
-    def list_endpoint_configs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records = page(self.configs.values(), scope, params)
-        return {
-            "EndpointConfigs": [
-                {
-                    "EndpointConfigName": r.name,
-                    "EndpointConfigArn": r.arn,
-                    "CreationTime": r.created,
-                }
-                for r in records
-            ]
-        }
-
-    # Endpoints.
+    def describe(self, endpoint: Endpoint) -> dict[str, Any]:
+        """Return an endpoint as DescribeEndpoint does."""
+        return describe(endpoint, self.hosting)
 
     @operation("CreateEndpoint")
     def create_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         arn = scope.arn("sagemaker", f"endpoint/{params['EndpointName']}".lower())
         if arn in self.endpoints:
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
-        config = self._find(self.configs, scope, "endpoint-config", params["EndpointConfigName"])
+        _check_deployment(params)
+        config = self._models.config(scope, params["EndpointConfigName"])
         now = self._cloud.clock.now()
         endpoint = Endpoint(
             arn=arn,
@@ -139,47 +74,90 @@ class HostingApi:
             config_name=config.name,
             created=now,
             modified=now,
-            variants=_variants_of(config),
+            variants=variants_of(config, "ProductionVariants"),
+            last_deployment_config=params.get("DeploymentConfig"),
+            data_capture=config.request.get("DataCaptureConfig"),
+            shadows=variants_of(config, "ShadowProductionVariants"),
         )
-        if params.get("DeploymentConfig") is not None:
-            endpoint.last_deployment_config = params["DeploymentConfig"]
-        self.endpoints.put(arn, endpoint)
         self._tags.add(arn, params.get("Tags"))
         self.hosting.create(endpoint)
         return {"EndpointArn": arn}
 
     @operation("UpdateEndpoint")
-    def update_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        endpoint = self._endpoint(scope, params["EndpointName"])
+    async def update_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["EndpointName"]
+        _check_deployment(params)
+        self._require_in_service(self._endpoint(scope, name), "update")
+        config = self._models.config(scope, params["EndpointConfigName"])
+        await self._check_targets(scope, self._endpoint(scope, name), config)
+        endpoint = self._endpoint(scope, name)
         self._require_in_service(endpoint, "update")
-        config = self._find(self.configs, scope, "endpoint-config", params["EndpointConfigName"])
-        variants = _variants_of(config)
-        if params.get("RetainAllVariantProperties"):
-            excluded = {
-                prop["VariantPropertyType"]
-                for prop in params.get("ExcludeRetainedVariantProperties", [])
-            }
-            before = {variant.name: variant for variant in endpoint.variants}
-            for variant in variants:
+        excluded = {
+            prop["VariantPropertyType"]
+            for prop in params.get("ExcludeRetainedVariantProperties", [])
+        }
+        retained = bool(params.get("RetainAllVariantProperties"))
+        if excluded and not retained:
+            raise ValidationError(
+                "ExcludeRetainedVariantProperties needs RetainAllVariantProperties: without it "
+                "no property is retained."
+            )
+        deployment = Deployment(
+            config_name=config.name,
+            variants=variants_of(config, "ProductionVariants"),
+            shadows=variants_of(config, "ShadowProductionVariants"),
+            config=params.get("DeploymentConfig"),
+            capture=config.request.get("DataCaptureConfig"),
+            started=self._cloud.clock.now(),
+        )
+        if retained:
+            before = {v.name: v for v in [*endpoint.variants, *endpoint.shadows]}
+            for variant in [*deployment.variants, *deployment.shadows]:
                 old = before.get(variant.name)
                 if old is not None and "DesiredInstanceCount" not in excluded:
                     variant.desired = old.desired
                 if old is not None and "DesiredWeight" not in excluded:
                     variant.weight = old.weight
-        deployment = params.get("DeploymentConfig")
-        if deployment is None and params.get("RetainDeploymentConfig"):
-            deployment = endpoint.last_deployment_config
-        endpoint.last_deployment_config = deployment
-        endpoint.move(EndpointStatus.UPDATING, self._cloud.clock.now())
-        self.endpoints.put(endpoint.arn, endpoint)
-        self.hosting.update(endpoint, config.name, variants, deployment)
+            if "DataCaptureConfig" not in excluded:
+                deployment.capture = endpoint.data_capture
+        if deployment.config is None and params.get("RetainDeploymentConfig"):
+            deployment.config = endpoint.last_deployment_config
+        endpoint.last_deployment_config = deployment.config
+        self.hosting.update(endpoint, deployment)
         return {"EndpointArn": endpoint.arn}
+
+    async def _check_targets(self, scope: Scope, endpoint: Endpoint, config: SimpleRecord) -> None:
+        """Refuse to take away a variant that scales, or its instance type.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-update.html
+        """
+        current = self._models.configs.get(
+            scope.arn("sagemaker", f"endpoint-config/{endpoint.config_name}".lower())
+        )
+        after = {v["VariantName"]: v for v in config.request["ProductionVariants"]}
+        before = current.request["ProductionVariants"] if current is not None else []
+        changed = [
+            variant["VariantName"]
+            for variant in before
+            if after.get(variant["VariantName"], {}).get("InstanceType")
+            != variant.get("InstanceType")
+        ]
+        if not changed:
+            return
+        targets = await self._targets(scope, endpoint, changed)
+        scaled = [target["ResourceId"].rpartition("/")[2] for target in targets]
+        if scaled:
+            raise ValidationError(
+                f'Cannot update endpoint "{endpoint.arn}": variant(s) {", ".join(scaled)} are '
+                "registered as scalable targets. Deregister them before you remove them or change "
+                "their instance type."
+            )
 
     @operation("UpdateEndpointWeightsAndCapacities")
     def update_weights(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._endpoint(scope, params["EndpointName"])
         self._require_in_service(endpoint, "update")
-        known = {variant.name: variant for variant in endpoint.variants}
+        known = {v.name: v for v in [*endpoint.variants, *endpoint.shadows]}
         wanted = params["DesiredWeightsAndCapacities"]
         for change in wanted:
             if change["VariantName"] not in known:
@@ -191,63 +169,59 @@ class HostingApi:
             variant = known[change["VariantName"]]
             variant.desired = change.get("DesiredInstanceCount", variant.desired)
             variant.weight = change.get("DesiredWeight", variant.weight)
-        endpoint.move(EndpointStatus.UPDATING, self._cloud.clock.now())
-        self.endpoints.put(endpoint.arn, endpoint)
         self.hosting.scale(endpoint)
         return {"EndpointArn": endpoint.arn}
 
     @operation("DescribeEndpoint")
     def describe_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        endpoint = self._endpoint(scope, params["EndpointName"])
-        result: dict[str, Any] = {
-            "EndpointName": endpoint.name,
-            "EndpointArn": endpoint.arn,
-            "EndpointConfigName": endpoint.config_name,
-            "EndpointStatus": endpoint.status,
-            "CreationTime": endpoint.created,
-            "LastModifiedTime": endpoint.modified,
-            "FailureReason": endpoint.failure_reason,
-            "LastDeploymentConfig": endpoint.last_deployment_config,
-        }
-        if endpoint.status in (
-            EndpointStatus.IN_SERVICE,
-            EndpointStatus.UPDATING,
-            EndpointStatus.ROLLING_BACK,
-        ):
-            result["ProductionVariants"] = [
-                {
-                    "VariantName": variant.name,
-                    "CurrentWeight": variant.weight,
-                    "DesiredWeight": variant.weight,
-                    "CurrentInstanceCount": self.hosting.current_count(endpoint.arn, variant.name),
-                    "DesiredInstanceCount": variant.desired,
-                }
-                for variant in endpoint.variants
-            ]
-        return result
+        return self.describe(self._endpoint(scope, params["EndpointName"]))
 
     @operation("DeleteEndpoint")
-    def delete_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def delete_endpoint(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._endpoint(scope, params["EndpointName"])
-        if endpoint.status is not EndpointStatus.DELETING:
-            endpoint.move(EndpointStatus.DELETING, self._cloud.clock.now())
-            self.endpoints.put(endpoint.arn, endpoint)
+        if not endpoint.deleting:
 
             def forget() -> None:
                 self.endpoints.delete(endpoint.arn)
                 self._tags.forget(endpoint.arn)
 
-            self.hosting.delete(endpoint, forget)
+            # Its targets first: an endpoint made anew under the name may register its own.
+            await self._deregister(scope, endpoint)
+            if self.endpoints.get(endpoint.arn) is endpoint and not endpoint.deleting:
+                self.hosting.delete(endpoint, forget)
         return {}
+
+    async def _deregister(self, scope: Scope, endpoint: Endpoint) -> None:
+        for target in await self._targets(scope, endpoint, [v.name for v in endpoint.variants]):
+            try:
+                await self._cloud.api(
+                    scope,
+                    "application-autoscaling",
+                    "deregister_scalable_target",
+                    ServiceNamespace="sagemaker",
+                    ResourceId=target["ResourceId"],
+                    ScalableDimension=target["ScalableDimension"],
+                )
+            except ClientError as error:  # somebody else was faster
+                log.info("%s: %s", target["ResourceId"], error)
+
+    async def _targets(
+        self, scope: Scope, endpoint: Endpoint, variants: list[str]
+    ) -> list[dict[str, Any]]:
+        """Return the scalable targets that are registered of variants."""
+        answer = await self._cloud.api(
+            scope,
+            "application-autoscaling",
+            "describe_scalable_targets",
+            ServiceNamespace="sagemaker",
+            ResourceIds=[f"endpoint/{endpoint.name}/variant/{name}" for name in variants],
+        )
+        found: list[dict[str, Any]] = answer["ScalableTargets"]
+        return found
 
     @operation("ListEndpoints")
     def list_endpoints(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("StatusEquals")
-        records = [
-            endpoint
-            for endpoint in page(self.endpoints.values(), scope, params)
-            if wanted in (None, endpoint.status)
-        ]
+        records, more = page(self.endpoints.values(), scope, params)
         return {
             "Endpoints": [
                 {
@@ -258,34 +232,9 @@ class HostingApi:
                     "EndpointStatus": r.status,
                 }
                 for r in records
-            ]
+            ],
+            **more,
         }
-
-    def _create(
-        self,
-        records: Collection[SimpleRecord],
-        arn: str,
-        name: str,
-        params: dict[str, Any],
-        kind: str,
-    ) -> None:
-        if arn in records:
-            raise ValidationError(f'Cannot create already existing {kind} "{arn}".')
-        records.put(arn, SimpleRecord(arn, name, params, self._cloud.clock.now()))
-        self._tags.add(arn, params.get("Tags"))
-
-    def _find(
-        self, records: Collection[SimpleRecord], scope: Scope, kind: str, name: str
-    ) -> SimpleRecord:
-        arn = scope.arn("sagemaker", f"{kind}/{name}".lower())
-        record = records.get(arn)
-        if record is None:
-            raise ValidationError(f'Could not find {kind.replace("-", " ")} "{arn}".')
-        return record
-
-    def _drop(self, records: Collection[SimpleRecord], record: SimpleRecord) -> None:
-        records.delete(record.arn)
-        self._tags.forget(record.arn)
 
     def _endpoint(self, scope: Scope, name: str) -> Endpoint:
         arn = scope.arn("sagemaker", f"endpoint/{name}".lower())
@@ -302,12 +251,7 @@ class HostingApi:
             )
 
 
-def _variants_of(config: SimpleRecord) -> list[Variant]:
-    return [
-        Variant(
-            name=variant["VariantName"],
-            desired=variant.get("InitialInstanceCount", 1),
-            weight=variant.get("InitialVariantWeight", 1.0),
-        )
-        for variant in config.request["ProductionVariants"]
-    ]
+def _check_deployment(params: dict[str, Any]) -> None:
+    problems = problems_of(params.get("DeploymentConfig"))
+    if problems:
+        raise ValidationError(" ".join(problems))

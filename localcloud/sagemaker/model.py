@@ -66,12 +66,17 @@ ENDPOINT_TRANSITIONS: dict[EndpointStatus, frozenset[EndpointStatus]] = {
 
 @dataclass(slots=True)
 class SimpleRecord:
-    """A Model or an EndpointConfig: the request as sent, with its ARN and time."""
+    """A Model or an EndpointConfig: the request as sent, with its ARN and time.
+
+    Attributes:
+        runs: of a model: Image, ModelDataUrl and Environment of what it runs.
+    """
 
     arn: str
     name: str
     request: dict[str, Any]
     created: datetime
+    runs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -95,7 +100,11 @@ class Metric:
 
 @dataclass(slots=True)
 class TrainingJob:
-    """One training job."""
+    """One training job.
+
+    Attributes:
+        tuning_job_arn: of the tuning job that it belongs to.
+    """
 
     arn: str
     name: str
@@ -109,6 +118,7 @@ class TrainingJob:
     training_end: datetime | None = None
     model_artifacts: str | None = None
     metrics: dict[str, Metric] = field(default_factory=dict)
+    tuning_job_arn: str | None = None
 
     def move(self, status: TrainingJobStatus, now: datetime) -> None:
         """Change the status.
@@ -140,7 +150,12 @@ class Variant:
 
 @dataclass(slots=True)
 class Endpoint:
-    """One endpoint."""
+    """One endpoint.
+
+    Attributes:
+        data_capture: DataCaptureConfig of now: an update may keep the one before.
+        shadows: variants whose answers nobody sees.
+    """
 
     arn: str
     name: str
@@ -151,6 +166,13 @@ class Endpoint:
     variants: list[Variant] = field(default_factory=list)
     failure_reason: str | None = None
     last_deployment_config: dict[str, Any] | None = None
+    data_capture: dict[str, Any] | None = None
+    shadows: list[Variant] = field(default_factory=list)
+
+    @property
+    def deleting(self) -> bool:
+        """Return whether it is on its way out."""
+        return self.status is EndpointStatus.DELETING
 
     def move(self, status: EndpointStatus, now: datetime) -> None:
         """Change the status.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from urllib.parse import unquote
 
 import aiohttp
@@ -16,15 +17,14 @@ from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
 from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
+from localcloud.sagemaker.asking import Answer, Mirror, ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
-from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 from localcloud.store import Collection
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
-_MODEL_TIMEOUT = aiohttp.ClientTimeout(total=60)
 _PASSED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
 
 
@@ -58,6 +58,7 @@ class Runtime:
         self._endpoints = endpoints
         self._meter = meter
         self._capturer = capturer
+        self._mirror = Mirror()
 
     async def handle(self, request: Request) -> Response | None:
         """Answer `POST /endpoints/{name}/invocations`; None for any other request."""
@@ -93,87 +94,100 @@ class Runtime:
                 f"The body has {len(request.body)} bytes; at most {MAX_BODY_BYTES} are allowed.",
                 "ValidationError",
             )
-        fleet = self._choose(endpoint, request.headers.get("x-amzn-sagemaker-target-variant"))
-        instance = _least_outstanding(fleet)
+        fleets = self._hosting.fleets(arn)
+        target = request.headers.get("x-amzn-sagemaker-target-variant")
+        fleet = _choose(endpoint, fleets.production, target)
+        instance = least_outstanding(fleet)
         if instance is None:
             raise AwsError("ServiceUnavailable", f"Endpoint {name} has no healthy instance.", 503)
         headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
-        instance.in_flight += 1
+        for shadow in fleets.shadows.values():
+            self._mirror.copy(
+                self._hosting.http,
+                fleet,
+                shadow,
+                request.body,
+                headers,
+                partial(self._shadowed, request, endpoint, shadow),
+            )
         sent = monotonic()
         try:
-            async with self._hosting.http.post(
-                f"{instance.url}/invocations",
-                data=request.body,
-                headers=headers,
-                timeout=_MODEL_TIMEOUT,
-            ) as answer:
-                body = await answer.read()
-                status, content_type = answer.status, answer.content_type
+            answer = await ask(self._hosting.http, instance, request.body, headers)
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._record(endpoint, fleet, 500, received, sent)
+            self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
             raise ModelError(
                 500, f"the container did not answer: {error!r}", self._log_arn(request, name)
             ) from None
-        finally:
-            instance.in_flight -= 1
-        self._record(endpoint, fleet, status, received, sent)
-        if status >= 400:
-            raise ModelError(
-                status, body[:1024].decode("utf-8", "replace"), self._log_arn(request, name)
-            )
-        capture = self._hosting.capture(arn)
+        self._record(endpoint, fleet, answer.status, monotonic() - sent, sent - received)
+        if answer.status >= 400:
+            message = answer.body[:1024].decode("utf-8", "replace")
+            raise ModelError(answer.status, message, self._log_arn(request, name))
+        self._capture(request, endpoint, fleet, answer)
+        return Response(
+            200,
+            {
+                **answer.headers,
+                "content-type": answer.content_type,
+                "x-amzn-invoked-production-variant": fleet.variant.name,
+            },
+            answer.body,
+        )
+
+    def _shadowed(
+        self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer, seconds: float
+    ) -> None:
+        self._record(endpoint, fleet, answer.status, seconds, 0.0)
+        if answer.status < 400:
+            self._capture(request, endpoint, fleet, answer)
+
+    def _capture(self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer) -> None:
+        capture = self._hosting.capture(endpoint.arn)
         if capture is not None:
             self._capturer.take(
                 capture,
                 (request.scope, endpoint.name, fleet.variant.name),
                 Payload(request.body, request.headers.get("content-type", "")),
-                Payload(body, content_type),
+                Payload(answer.body, answer.content_type),
             )
-        return Response(
-            200,
-            {"content-type": content_type, "x-amzn-invoked-production-variant": fleet.variant.name},
-            body,
-        )
 
     def _record(
-        self, endpoint: Endpoint, fleet: Fleet, status: int, received: float, sent: float
+        self,
+        endpoint: Endpoint,
+        fleet: Fleet,
+        status: int,
+        model_seconds: float,
+        overhead_seconds: float,
     ) -> None:
-        done = monotonic()
         self._meter.record(
             endpoint.arn,
             endpoint.name,
             fleet.variant.name,
             instances=max(len(fleet.instances), 1),
             status=status,
-            model_seconds=done - sent,
-            overhead_seconds=sent - received,
+            model_seconds=model_seconds,
+            overhead_seconds=overhead_seconds,
         )
 
     def _log_arn(self, request: Request, name: str) -> str:
         return request.scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{name}")
 
-    def _choose(self, endpoint: Endpoint, target: str | None) -> Fleet:
-        fleets = self._hosting.fleets(endpoint.arn)
-        if target is not None:
-            if target not in fleets:
-                raise ValidationError(
-                    f"Variant {target} not found on endpoint {endpoint.name}; "
-                    f"its variants are: {', '.join(fleets) or 'none yet'}.",
-                    "ValidationError",
-                )
-            return fleets[target]
-        if not fleets or endpoint.status is EndpointStatus.DELETING:
+
+def _choose(endpoint: Endpoint, fleets: dict[str, Fleet], target: str | None) -> Fleet:
+    if target is not None:
+        if target not in fleets:
             raise ValidationError(
-                f"Endpoint {endpoint.name} is not in service (its status is {endpoint.status}).",
+                f"Variant {target} not found on endpoint {endpoint.name}; "
+                f"its variants are: {', '.join(fleets) or 'none yet'}.",
                 "ValidationError",
             )
-        if len(fleets) == 1:
-            return next(iter(fleets.values()))
-        choices = list(fleets.values())
-        weights = [fleet.variant.weight for fleet in choices]
-        return random.choices(choices, weights=weights if any(weights) else None)[0]  # noqa: S311
-
-
-def _least_outstanding(fleet: Fleet) -> Instance | None:
-    alive = [instance for instance in fleet.instances if instance.alive]
-    return min(alive, key=lambda instance: instance.in_flight) if alive else None
+        return fleets[target]
+    if not fleets or endpoint.status is EndpointStatus.DELETING:
+        raise ValidationError(
+            f"Endpoint {endpoint.name} is not in service (its status is {endpoint.status}).",
+            "ValidationError",
+        )
+    if len(fleets) == 1:
+        return next(iter(fleets.values()))
+    choices = list(fleets.values())
+    weights = [fleet.variant.weight for fleet in choices]
+    return random.choices(choices, weights=weights if any(weights) else None)[0]  # noqa: S311

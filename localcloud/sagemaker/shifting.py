@@ -69,6 +69,39 @@ def shifting_of(config: dict[str, Any] | None, instances: int) -> Shifting:
     return Shifting(steps, alarms, float(policy.get("TerminationWaitInSeconds", 0)))
 
 
+# Per cent of the fleet that a step may be: least and most.
+_ALLOWED = {
+    "CanarySize": (1, 50),
+    "LinearStepSize": (10, 50),
+    "MaximumBatchSize": (5, 50),
+    "RollbackMaximumBatchSize": (5, 100),
+}
+_NEEDED = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}
+
+
+def problems_of(config: dict[str, Any] | None) -> list[str]:
+    """Return all that AWS would refuse in a DeploymentConfig.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
+    Differs: a size in instances is not held against the size of the fleet.
+    """
+    if config is None:
+        return []
+    rolling, blue_green = config.get("RollingUpdatePolicy"), config.get("BlueGreenUpdatePolicy")
+    found: list[str] = []
+    if rolling is not None and blue_green is not None:
+        found.append("Give BlueGreenUpdatePolicy or RollingUpdatePolicy, not both.")
+    routing = (blue_green or {}).get("TrafficRoutingConfiguration") or {}
+    needed = _NEEDED.get(routing.get("Type", ""))
+    if needed is not None and needed not in routing:
+        found.append(f"Traffic routing of type {routing['Type']} needs a {needed}.")
+    for name, size in {**routing, **(rolling or {})}.items():
+        low, high = _ALLOWED.get(name, (0, 0))
+        if high and size["Type"] == "CAPACITY_PERCENT" and not low <= size["Value"] <= high:
+            found.append(f"{name} is {size['Value']} %; it must be from {low} to {high} %.")
+    return found
+
+
 def _share(size: dict[str, Any] | None, instances: int) -> float:
     """Return a CapacitySize as a share of the fleet."""
     if size is None:

@@ -1,14 +1,17 @@
-"""What the operations of SageMaker share: tags by ARN, and listing."""
+"""Tags by ARN, and their operations."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.protocol import operation
 from localcloud.routing import Scope
+from localcloud.sagemaker.listing import Order, pages
 from localcloud.store import Collection
+
+# The most tags that a resource may have, so that a page is all of them unless it is asked for less.
+_PAGE = 50
 
 
 class Tags:
@@ -21,12 +24,18 @@ class Tags:
     def add_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
         self.add(params["ResourceArn"], params["Tags"])
-        return {"Tags": self._tag_list(params["ResourceArn"])}
+        return {"Tags": self.of(params["ResourceArn"])}
 
     @operation("ListTags")
     def list_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        return {"Tags": self._tag_list(params["ResourceArn"])}
+        shown, more = pages(
+            self.of(params["ResourceArn"]),
+            {"MaxResults": _PAGE, **params},
+            Order("Key", descending=False, keys={"Key": lambda tag: str(tag["Key"])}),
+            lambda tag: tag["Key"],
+        )
+        return {"Tags": shown, **more}
 
     @operation("DeleteTags")
     def delete_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +52,8 @@ class Tags:
             merged = dict(self._tags.get(arn) or {}) | {t["Key"]: t["Value"] for t in tags}
             self._tags.put(arn, merged)
 
-    def _tag_list(self, arn: str) -> list[dict[str, str]]:
+    def of(self, arn: str) -> list[dict[str, str]]:
+        """Return a resource's tags."""
         return [{"Key": k, "Value": v} for k, v in (self._tags.get(arn) or {}).items()]
 
     def forget(self, arn: str) -> None:
@@ -54,17 +64,3 @@ class Tags:
 def without_tags(request: dict[str, Any]) -> dict[str, Any]:
     """Return a request as the describe operations give it back."""
     return {key: value for key, value in request.items() if key != "Tags"}
-
-
-def page(records: list[Any], scope: Scope, params: dict[str, Any]) -> list[Any]:
-    """Return the scope's records that match NameContains, newest first, at most MaxResults."""
-
-    def created(record: Any) -> datetime:
-        value: datetime = record.created
-        return value
-
-    prefix = scope.arn("sagemaker", "")
-    wanted = params.get("NameContains", "")
-    found = [r for r in records if r.arn.startswith(prefix) and wanted in r.name]
-    found.sort(key=created, reverse=params.get("SortOrder", "Descending") == "Descending")
-    return found[: params.get("MaxResults", 100)]

@@ -14,6 +14,7 @@ import logging
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from localcloud.images import Image, ImageError, parse_reference
 from localcloud.routing import Scope, scope_of_arn
 from localcloud.runner import Child
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
+from localcloud.sagemaker.s3_source import SourceError, objects_of
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -38,11 +40,21 @@ class TrainingFailed(Exception):
 
 
 class TrainingEngine:
-    """Runs the jobs, one task each."""
+    """Runs the jobs, one task each.
 
-    def __init__(self, cloud: Cloud, jobs: Collection[TrainingJob]) -> None:
+    Args:
+        changed: hears of each change of a job.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        jobs: Collection[TrainingJob],
+        changed: Callable[[TrainingJob], None],
+    ) -> None:
         self._cloud = cloud
         self._jobs = jobs
+        self._changed = changed
         self._children: dict[str, Child] = {}
         self._stopping: set[str] = set()
 
@@ -55,7 +67,7 @@ class TrainingEngine:
     def start(self, job: TrainingJob) -> None:
         """Begin a job."""
         job.secondary("Starting", "Preparing the instances for training", self._cloud.clock.now())
-        self._jobs.put(job.arn, job)
+        self._put(job)
         self._cloud.spawn(f"training {job.name}", self._run(job))
 
     def stop(self, job: TrainingJob) -> None:
@@ -63,14 +75,16 @@ class TrainingEngine:
         now = self._cloud.clock.now()
         job.move(TrainingJobStatus.STOPPING, now)
         job.secondary("Stopping", "Stopping the training job", now)
-        self._jobs.put(job.arn, job)
+        self._put(job)
         self._stopping.add(job.arn)
         child = self._children.get(job.arn)
         if child is not None:
             self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
 
     async def _run(self, job: TrainingJob) -> None:
-        base = self._cloud.directory / "training" / job.name
+        scope = scope_of_arn(job.arn)
+        name = f"{scope.account}-{scope.region}-{job.name}"
+        base = self._cloud.directory / "training" / name
         try:
             await self._steps(job, base)
         except TrainingFailed as error:
@@ -103,7 +117,7 @@ class TrainingEngine:
             job.training_end = now
             if job.transitions[-1].status != "MaxRuntimeExceeded":
                 job.secondary("Stopped", "Training job stopped", now)
-            self._jobs.put(job.arn, job)
+            self._put(job)
             return
         if job.metrics:
             await publish_metrics(self._cloud, role, LOG_GROUP)
@@ -115,7 +129,11 @@ class TrainingEngine:
         job.training_end = now
         job.secondary("Completed", "Training job completed", now)
         job.move(TrainingJobStatus.COMPLETED, now)
+        self._put(job)
+
+    def _put(self, job: TrainingJob) -> None:
         self._jobs.put(job.arn, job)
+        self._changed(job)
 
     def _is_stopping(self, job: TrainingJob) -> bool:
         return job.arn in self._stopping
@@ -123,7 +141,7 @@ class TrainingEngine:
     def _secondary(self, job: TrainingJob, status: str, message: str) -> None:
         if not self._is_stopping(job):
             job.secondary(status, message, self._cloud.clock.now())
-            self._jobs.put(job.arn, job)
+            self._put(job)
 
     def _fail(self, job: TrainingJob, reason: str) -> None:
         now = self._cloud.clock.now()
@@ -131,7 +149,7 @@ class TrainingEngine:
         job.training_end = now
         job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
         job.move(TrainingJobStatus.FAILED, now)
-        self._jobs.put(job.arn, job)
+        self._put(job)
 
     def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
         """Lay out /opt/ml: configuration and channels (blocking)."""
@@ -165,27 +183,22 @@ class TrainingEngine:
 
     def _download(self, s3: Any, channel: dict[str, Any], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
-        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        source = channel["DataSource"]["S3DataSource"]
+        uri = source["S3Uri"]
         found = False
         try:
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    key = entry["Key"]
-                    if key.endswith("/"):
-                        continue
-                    base_key = prefix if prefix.endswith("/") else prefix.rpartition("/")[0] + "/"
-                    relative = key[len(base_key) :] if key.startswith(base_key) else key
-                    path = (target / relative.lstrip("/")).resolve()
-                    if not path.is_relative_to(target.resolve()):
-                        raise TrainingFailed(f"ClientError: the key '{key}' leaves its channel")
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    # Not download_file: it asks by HEAD first, whose refusal has no text.
-                    body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-                    with path.open("wb") as file:
-                        shutil.copyfileobj(body, file)
-                    found = True
+            for entry in objects_of(s3, source):
+                path = (target / entry.relative).resolve()
+                if not path.is_relative_to(target.resolve()):
+                    raise TrainingFailed(f"ClientError: the key '{entry.key}' leaves its channel")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Not download_file: it asks by HEAD first, whose refusal has no text.
+                body = s3.get_object(Bucket=entry.bucket, Key=entry.key)["Body"]
+                with path.open("wb") as file:
+                    shutil.copyfileobj(body, file)
+                found = True
+        except SourceError as error:
+            raise TrainingFailed(f"ClientError: Data download failed: {error}") from None
         except s3.exceptions.ClientError as error:
             raise TrainingFailed(
                 f"ClientError: Data download failed: could not read {uri}: {error}"
@@ -234,10 +247,15 @@ class TrainingEngine:
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
         self._children[job.arn] = child
+        if self._is_stopping(job):  # asked to while it was being started
+            self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
         limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         try:
             await asyncio.wait_for(child.exited.wait(), limit)
         except TimeoutError:
+            if self._is_stopping(job):  # its grace is the stop's own
+                await child.exited.wait()
+                return
             await child.stop(_STOP_GRACE_SECONDS)
             now = self._cloud.clock.now()
             job.move(TrainingJobStatus.STOPPING, now)

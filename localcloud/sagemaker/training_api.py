@@ -5,14 +5,19 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTr
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.errors import ValidationError
+from localcloud.errors import ResourceInUse, ValidationError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
+from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
-from localcloud.sagemaker.tags import Tags, page, without_tags
+from localcloud.sagemaker.notices import Notices
+from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
+from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.store import Collection
 
@@ -24,28 +29,25 @@ class TrainingApi:
         self._cloud = cloud
         self._tags = tags
         self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
-        self.engine = TrainingEngine(cloud, self.jobs)
+        self._notices = Notices(cloud, tags)
+        self.listeners: list[Callable[[TrainingJob], None]] = []
+        self.engine = TrainingEngine(cloud, self.jobs, self._changed)
+
+    def _changed(self, job: TrainingJob) -> None:
+        for listener in self.listeners:
+            listener(job)
+        self._notices.changed("Training Job", job.arn, describe(job))
 
     @operation("CreateTrainingJob")
     def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["TrainingJobName"]
         arn = scope.arn("sagemaker", f"training-job/{name}".lower())
         if arn in self.jobs:
-            raise ValidationError(
+            raise ResourceInUse(
                 "Training job names must be unique within an AWS account and "
-                f"region, and a job named {name} already exists.",
-                "ResourceInUse",
+                f"region, and a job named {name} already exists."
             )
-        if not params["AlgorithmSpecification"].get("TrainingImage"):
-            raise ValidationError(
-                "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
-                "AWS's built-in algorithms."
-            )
-        for channel in params.get("InputDataConfig", []):
-            if "S3DataSource" not in channel["DataSource"]:
-                raise ValidationError(
-                    f"Channel {channel['ChannelName']}: only an S3DataSource is supported."
-                )
+        check_definition(params)
         now = self._cloud.clock.now()
         job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
         self._tags.add(arn, params.get("Tags"))
@@ -54,39 +56,7 @@ class TrainingApi:
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(scope, params["TrainingJobName"])
-        end = job.training_end
-        result: dict[str, Any] = {
-            **without_tags(job.request),
-            "TrainingJobArn": job.arn,
-            "TrainingJobStatus": job.status,
-            "SecondaryStatus": job.transitions[-1].status,
-            "FailureReason": job.failure_reason,
-            "CreationTime": job.created,
-            "LastModifiedTime": job.modified,
-            "TrainingStartTime": job.training_start,
-            "TrainingEndTime": end,
-            "SecondaryStatusTransitions": [
-                {
-                    "Status": step.status,
-                    "StartTime": step.start,
-                    "EndTime": step.end,
-                    "StatusMessage": step.message,
-                }
-                for step in job.transitions
-            ],
-        }
-        if job.model_artifacts:
-            result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
-        if job.metrics:
-            result["FinalMetricDataList"] = [
-                {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
-                for m in job.metrics.values()
-            ]
-        if end is not None and job.training_start is not None:
-            seconds = max(int((end - job.training_start).total_seconds()), 1)
-            result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        return result
+        return describe(self._job(scope, params["TrainingJobName"]))
 
     @operation("StopTrainingJob")
     def stop_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -100,10 +70,10 @@ class TrainingApi:
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = params.get("StatusEquals")
-        jobs = [
-            job for job in page(self.jobs.values(), scope, params) if wanted in (None, job.status)
-        ]
+        # No job here has a warm pool or a training plan.
+        asked = [key for key in ("WarmPoolStatusEquals", "TrainingPlanArnEquals") if key in params]
+        records = [] if asked else self.jobs.values()
+        jobs, more = page(records, scope, params, Order(descending=False))
         return {
             "TrainingJobSummaries": [
                 {
@@ -116,11 +86,86 @@ class TrainingApi:
                     "SecondaryStatus": job.transitions[-1].status,
                 }
                 for job in jobs
-            ]
+            ],
+            **more,
         }
 
     def _job(self, scope: Scope, name: str) -> TrainingJob:
         job = self.jobs.get(scope.arn("sagemaker", f"training-job/{name}".lower()))
         if job is None:
-            raise ValidationError("Requested resource not found.", "ValidationException")
+            raise ValidationError("Requested resource not found.")
         return job
+
+
+def check_definition(params: dict[str, Any]) -> None:
+    """Refuse what a training job here cannot do.
+
+    Raises:
+        ValidationError: says what.
+    """
+    algorithm = params["AlgorithmSpecification"]
+    if not algorithm.get("TrainingImage"):
+        raise ValidationError(
+            "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
+            "AWS's built-in algorithms."
+        )
+    modes = [algorithm["TrainingInputMode"]]
+    modes += [channel.get("InputMode") for channel in params.get("InputDataConfig", [])]
+    if "Pipe" in modes:
+        raise ValidationError("Input mode Pipe is not supported; use File or FastFile.")
+    for definition in algorithm.get("MetricDefinitions", []):
+        try:
+            groups = re.compile(definition["Regex"]).groups
+        except re.error as error:
+            raise ValidationError(
+                f"The regex of metric {definition['Name']} is none: {error}."
+            ) from None
+        if not groups:
+            raise ValidationError(f"The regex of metric {definition['Name']} has no group.")
+    for channel in params.get("InputDataConfig", []):
+        name = channel["ChannelName"]
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise ValidationError(f"Channel {name}: only an S3DataSource is supported.")
+        if source["S3DataType"] not in SUPPORTED_TYPES:
+            raise ValidationError(
+                f"Channel {name}: S3DataType {source['S3DataType']} is not supported; "
+                f"use {' or '.join(SUPPORTED_TYPES)}."
+            )
+
+
+def describe(job: TrainingJob) -> dict[str, Any]:
+    """Return a job as DescribeTrainingJob does."""
+    end = job.training_end
+    result: dict[str, Any] = {
+        **without_tags(job.request),
+        "TrainingJobArn": job.arn,
+        "TuningJobArn": job.tuning_job_arn,
+        "TrainingJobStatus": job.status,
+        "SecondaryStatus": job.transitions[-1].status,
+        "FailureReason": job.failure_reason,
+        "CreationTime": job.created,
+        "LastModifiedTime": job.modified,
+        "TrainingStartTime": job.training_start,
+        "TrainingEndTime": end,
+        "SecondaryStatusTransitions": [
+            {
+                "Status": step.status,
+                "StartTime": step.start,
+                "EndTime": step.end,
+                "StatusMessage": step.message,
+            }
+            for step in job.transitions
+        ],
+    }
+    if job.model_artifacts:
+        result["ModelArtifacts"] = {"S3ModelArtifacts": job.model_artifacts}
+    if job.metrics:
+        result["FinalMetricDataList"] = [
+            {"MetricName": m.name, "Value": m.value, "Timestamp": m.timestamp}
+            for m in job.metrics.values()
+        ]
+    if end is not None and job.training_start is not None:
+        seconds = max(int((end - job.training_start).total_seconds()), 1)
+        result |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    return result

@@ -9,6 +9,7 @@ import re
 import signal
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
@@ -190,6 +191,17 @@ def test_a_stopped_job_is_stopped_and_not_failed(sagemaker: Any, image: str) -> 
     sagemaker.stop_training_job(TrainingJobName=name)
     job = finished(sagemaker, name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+
+
+@pytest.mark.aws_documented(TRAINING)
+def test_a_job_can_be_stopped_at_any_moment(sagemaker: Any, image: str) -> None:
+    for wall_seconds in (0.0, 0.01, 0.02, 0.04):
+        name = train(sagemaker, image, seconds="50")
+        time.sleep(wall_seconds)
+        sagemaker.stop_training_job(TrainingJobName=name)
+        started = time.monotonic()
+        assert finished(sagemaker, name)["TrainingJobStatus"] == "Stopped"
+        assert time.monotonic() - started < 20
 
 
 @pytest.mark.aws_documented(TRAINING)

@@ -15,11 +15,13 @@ from tests.archives import zip_of
 from tests.cloud import ROOT, wait_for
 from tests.e2e.conftest import Lab, build_image, localcloud, localcloud_answer, needs_git
 from tests.listing import resources
+from tests.sagemaker import ended
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
 DEV, PRD = "iris-model-development", "iris-model-production"
 FLOWER = b"5.1,3.5,1.4,0.2"
+FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n4.9,3.0,1.4,0.2\n"
 
 
 def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
@@ -67,6 +69,75 @@ def test_a_deployed_model_can_be_traced_to_its_dataset(lab: Lab, iris: bytes) ->
     assert tags["DatasetVersionId"] in [version["VersionId"] for version in versions]
 
 
+def test_the_labs_model_is_tuned_and_transforms_in_batches(lab: Lab, iris: bytes) -> None:
+    if lab.config_of(PRD) is None:
+        test_a_dataset_becomes_a_production_endpoint(lab, iris)
+    sagemaker, s3 = lab.cloud.client("sagemaker"), lab.cloud.client("s3")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=lab.config_of(PRD))
+    model = config["ProductionVariants"][0]["ModelName"]
+    tags = sagemaker.list_tags(ResourceArn=sagemaker.describe_model(ModelName=model)["ModelArn"])
+    name = next(tag["Value"] for tag in tags["Tags"] if tag["Key"] == "TrainingJobName")
+    trained = sagemaker.describe_training_job(TrainingJobName=name)
+    definition = {
+        key: trained[key]
+        for key in (
+            *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig"),
+            *("ResourceConfig", "StoppingCondition"),
+        )
+    }
+    metric = "validation:accuracy"
+    sagemaker.create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="lab",
+        HyperParameterTuningJobConfig={
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+            "ParameterRanges": {
+                "IntegerParameterRanges": [
+                    {"Name": "n_estimators", "MinValue": "5", "MaxValue": "20"}
+                ]
+            },
+        },
+        TrainingJobDefinition={
+            **definition,
+            "StaticHyperParameters": {"algorithm": "random-forest"},
+        },
+    )
+    bucket = trained["OutputDataConfig"]["S3OutputPath"].split("/")[2]
+    s3.put_object(Bucket=bucket, Key="batch/in/rows.csv", Body=FLOWERS.encode())
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/batch/in/"}
+    sagemaker.create_transform_job(
+        TransformJobName="lab",
+        ModelName=model,
+        TransformInput={
+            "DataSource": {"S3DataSource": source},
+            "ContentType": "text/csv",
+            "SplitType": "Line",
+        },
+        TransformOutput={
+            "S3OutputPath": f"s3://{bucket}/batch/out",
+            "Accept": "text/csv",
+            "AssembleWith": "Line",
+        },
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    transformed = ended(
+        lambda: sagemaker.describe_transform_job(TransformJobName="lab"), "TransformJobStatus"
+    )
+    tuned = ended(
+        lambda: sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="lab"),
+        "HyperParameterTuningJobStatus",
+    )
+    group = "/aws/sagemaker/TransformJobs"
+    log = lab.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+    assert transformed["TransformJobStatus"] == "Completed", [line["message"] for line in log]
+    body = s3.get_object(Bucket=bucket, Key="batch/out/rows.csv.out")["Body"].read().decode()
+    assert body.split() == ["setosa", "virginica", "setosa"]
+    best = tuned["BestTrainingJob"]
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] > 0.8
+    assert 5 <= int(best["TunedHyperParameters"]["n_estimators"]) <= 20
+
+
 def test_a_rejection_stops_the_pipeline_before_production(lab: Lab, iris: bytes) -> None:
     before = lab.config_of(PRD)
     execution = lab.upload(iris)
@@ -102,7 +173,9 @@ def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, wh
     assert lab.ended(execution) == "Failed"
     state = lab.state("Train", "Train")
     reason = state["errorDetails"]["message"]
-    jobs = lab.cloud.client("sagemaker").list_training_jobs(StatusEquals="Failed", MaxResults=1)
+    jobs = lab.cloud.client("sagemaker").list_training_jobs(
+        StatusEquals="Failed", SortOrder="Descending", MaxResults=1
+    )
     name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
     job = lab.cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert state["status"] == "Failed"

@@ -60,6 +60,7 @@ def test_no_hyperparameters_mean_a_random_forest_with_its_defaults() -> None:
 
 def test_values_wrapped_in_json_quotes_and_platform_keys_are_understood() -> None:
     raw = {"algorithm": '"logistic-regression"', "C": "0.5", "sagemaker_program": '"train.py"'}
+    raw["_tuning_objective_metric"] = "validation:accuracy"
     found = parse_hyperparameters(raw)
     assert (found.algorithm, found.values["C"]) == (Algorithm.LOGISTIC_REGRESSION, 0.5)
 

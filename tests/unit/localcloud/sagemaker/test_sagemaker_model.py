@@ -5,13 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localcloud.errors import IllegalTransition
+from localcloud.sagemaker.asking import share_of
+from localcloud.sagemaker.jobs import Job, JobStatus
 from localcloud.sagemaker.model import (
     Endpoint,
     EndpointStatus,
     SecondaryTransition,
     TrainingJob,
     TrainingJobStatus,
+    Variant,
 )
+from localcloud.sagemaker.notices import detail_of
+from localcloud.sagemaker.registry import ModelPackage, ModelPackageStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -86,3 +91,56 @@ def test_a_secondary_status_ends_when_the_next_begins() -> None:
         SecondaryTransition("Training", LATER, "b"),
     ]
     assert expected == job.transitions
+
+
+PACKAGE = {("Pending", "InProgress"), ("InProgress", "Completed"), ("InProgress", "Failed")}
+
+
+@pytest.mark.parametrize("before", list(JobStatus))
+@pytest.mark.parametrize("after", list(JobStatus))
+def test_transform_and_tuning_jobs_move_as_training_jobs_do(
+    before: JobStatus, after: JobStatus
+) -> None:
+    job = Job("arn", "job", {}, NOW, NOW, before)
+    if (before, after) in TRAINING:
+        job.move(after, LATER)
+        assert (after, LATER) == (job.status, job.modified)
+        assert (job.ended is None) == (after is JobStatus.STOPPING)
+    else:
+        with pytest.raises(IllegalTransition):
+            job.move(after, LATER)
+
+
+@pytest.mark.parametrize("before", list(ModelPackageStatus))
+@pytest.mark.parametrize("after", list(ModelPackageStatus))
+def test_a_package_is_completed_once(before: ModelPackageStatus, after: ModelPackageStatus) -> None:
+    package = ModelPackage("arn", "package", {}, NOW, NOW, status=before)
+    if (before, after) in PACKAGE:
+        package.move(after)
+        assert after == package.status
+    else:
+        with pytest.raises(IllegalTransition):
+            package.move(after)
+
+
+@pytest.mark.parametrize(
+    ("production", "shadow", "expected"),
+    [(1.0, 1.0, 1.0), (4.0, 1.0, 0.25), (1.0, 0.0, 0.0), (1.0, 5.0, 1.0), (0.0, 1.0, 1.0)],
+)
+def test_a_shadow_gets_the_share_that_its_weight_is_of_the_productions(
+    production: float, shadow: float, expected: float
+) -> None:
+    assert expected == share_of(Variant("p", 1, production), Variant("s", 1, shadow))
+
+
+def test_the_detail_of_an_event_has_its_times_and_its_status_in_eventbridges_form() -> None:
+    described = {"EndpointStatus": "InService", "CreationTime": NOW, "FailureReason": None}
+    milliseconds = round(NOW.timestamp() * 1000)
+    assert detail_of("Endpoint", described) == {
+        "EndpointStatus": "IN_SERVICE",
+        "CreationTime": milliseconds,
+    }
+    nested = {"TrainingJobStatus": "Completed", "Steps": [{"At": NOW}]}
+    assert detail_of("Training Job", nested) == {**nested, "Steps": [{"At": milliseconds}]}
+    package = detail_of("Model Package", {"CreationTime": NOW})
+    assert package == {"CreationTime": "2026-01-01T00:00:00Z"}

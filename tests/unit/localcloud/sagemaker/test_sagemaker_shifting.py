@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker.capture import Capture, Payload, record
-from localcloud.sagemaker.shifting import Shifting, Step, shifting_of
+from localcloud.sagemaker.shifting import Shifting, Step, problems_of, shifting_of
 
 
 def blue_green(kind: str, wait: int = 60, **more: Any) -> dict[str, Any]:
@@ -118,3 +118,40 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
     assert capture is not None
     made = record(capture, Payload(b"x", ""), Payload(b"y", ""), "id", datetime.now(UTC))
     assert list(made["captureData"]) == ["endpointOutput"]
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (blue_green("CANARY", CanarySize=percent(51)), "from 1 to 50 %"),
+        (blue_green("LINEAR", LinearStepSize=percent(9)), "from 10 to 50 %"),
+        (blue_green("LINEAR"), "needs a LinearStepSize"),
+        (
+            {"RollingUpdatePolicy": {"MaximumBatchSize": percent(4), "WaitIntervalInSeconds": 0}},
+            "from 5 to 50 %",
+        ),
+        (
+            {
+                **blue_green("ALL_AT_ONCE"),
+                "RollingUpdatePolicy": {
+                    "MaximumBatchSize": percent(5),
+                    "WaitIntervalInSeconds": 0,
+                },
+            },
+            "not both",
+        ),
+    ],
+)
+def test_steps_that_aws_does_not_take_are_told(config: dict[str, Any], problem: str) -> None:
+    (found,) = problems_of(config)
+    assert problem in found
+
+
+def test_what_aws_takes_is_taken() -> None:
+    for config in (
+        None,
+        {},
+        blue_green("ALL_AT_ONCE"),
+        blue_green("CANARY", CanarySize=percent(50)),
+    ):
+        assert [] == problems_of(config)

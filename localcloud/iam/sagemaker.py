@@ -1,0 +1,75 @@
+"""What SageMaker's operations are on, as `actions.py` reads it.
+
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
+    "sagemaker:AddTags": ("{ResourceArn}",),
+    "sagemaker:BatchDescribeModelPackage": ("model-package/*",),
+    "sagemaker:CreateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "sagemaker:CreateEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:CreateHyperParameterTuningJob": (
+        "hyper-parameter-tuning-job/{HyperParameterTuningJobName}",
+    ),
+    "sagemaker:CreateModel": ("model/{ModelName}",),
+    "sagemaker:CreateModelPackage": ("model-package/{ModelPackageName}",),
+    "sagemaker:CreateModelPackageGroup": ("model-package-group/{ModelPackageGroupName}",),
+    "sagemaker:CreateTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:CreateTransformJob": ("transform-job/{TransformJobName}", "model/{ModelName}"),
+    "sagemaker:DeleteEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:DeleteEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:DeleteModel": ("model/{ModelName}",),
+    "sagemaker:DeleteModelPackage": ("model-package/{ModelPackageName}",),
+    "sagemaker:DeleteModelPackageGroup": ("model-package-group/{ModelPackageGroupName}",),
+    "sagemaker:DeleteTags": ("{ResourceArn}",),
+    "sagemaker:DescribeEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:DescribeEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
+    "sagemaker:DescribeHyperParameterTuningJob": (
+        "hyper-parameter-tuning-job/{HyperParameterTuningJobName}",
+    ),
+    "sagemaker:DescribeModel": ("model/{ModelName}",),
+    "sagemaker:DescribeModelPackage": ("model-package/{ModelPackageName}",),
+    "sagemaker:DescribeModelPackageGroup": ("model-package-group/{ModelPackageGroupName}",),
+    "sagemaker:DescribeTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:DescribeTransformJob": ("transform-job/{TransformJobName}",),
+    "sagemaker:InvokeEndpoint": ("endpoint/{EndpointName}",),
+    "sagemaker:ListTags": ("{ResourceArn}",),
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob": (
+        "hyper-parameter-tuning-job/{HyperParameterTuningJobName}",
+    ),
+    "sagemaker:StopHyperParameterTuningJob": (
+        "hyper-parameter-tuning-job/{HyperParameterTuningJobName}",
+    ),
+    "sagemaker:StopTrainingJob": ("training-job/{TrainingJobName}",),
+    "sagemaker:StopTransformJob": ("transform-job/{TransformJobName}",),
+    "sagemaker:UpdateEndpoint": ("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "sagemaker:UpdateEndpointWeightsAndCapacities": ("endpoint/{EndpointName}",),
+    "sagemaker:UpdateModelPackage": ("{ModelPackageArn}",),
+}
+
+
+def named(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters with plain names where a caller may also give an ARN.
+
+    A version that is being created has no number yet, so it is any of its group's.
+    """
+    plain = {
+        key: parameters[key].partition("/")[2]
+        for key in ("ModelPackageName", "ModelPackageGroupName")
+        if str(parameters.get(key, "")).startswith("arn:")
+    }
+    found = {**parameters, **plain}
+    if "ModelPackageGroupName" in found and "ModelPackageName" not in found:
+        found["ModelPackageName"] = f"{found['ModelPackageGroupName']}/*"
+    return found
+
+
+def definitions(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return every part of the parameters that may hand over a role."""
+    one = parameters.get("TrainingJobDefinition")
+    return [parameters, *([one] if one else []), *parameters.get("TrainingJobDefinitions", [])]

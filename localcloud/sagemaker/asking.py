@@ -1,0 +1,129 @@
+"""One request to one instance, and copies of requests to a shadow.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from localcloud.sagemaker.fleets import Fleet
+from localcloud.sagemaker.instance import Instance
+from localcloud.sagemaker.model import Variant
+
+log = logging.getLogger("localcloud.sagemaker")
+
+_MODEL_TIMEOUT_SECONDS = 60.0
+_CUSTOM = "x-amzn-sagemaker-custom-attributes"
+# Copies under way at once; a shadow that is slower than what it shadows loses some.
+_COPIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a container answered."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+async def ask(
+    http: aiohttp.ClientSession,
+    instance: Instance,
+    body: bytes,
+    headers: dict[str, str],
+    timeout_seconds: float = _MODEL_TIMEOUT_SECONDS,
+) -> Answer:
+    """POST to an instance's /invocations.
+
+    Raises:
+        aiohttp.ClientError: it did not answer.
+        TimeoutError: it did not within the limit (wall seconds).
+    """
+    instance.in_flight += 1
+    try:
+        async with http.post(
+            f"{instance.url}/invocations",
+            data=body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        ) as answer:
+            custom = answer.headers.get(_CUSTOM)
+            return Answer(
+                answer.status,
+                await answer.read(),
+                answer.content_type,
+                {_CUSTOM: custom} if custom is not None else {},
+            )
+    finally:
+        instance.in_flight -= 1
+
+
+def least_outstanding(fleet: Fleet) -> Instance | None:
+    """Return the instance with the fewest requests under way, None when none is alive."""
+    alive = [instance for instance in fleet.instances if instance.alive]
+    return min(alive, key=lambda instance: instance.in_flight) if alive else None
+
+
+def share_of(production: Variant, shadow: Variant) -> float:
+    """Return the share, 0 to 1, of the requests that a shadow gets copies of.
+
+    Differs: inferred: it is the shadow's weight as a part of the production variant's.
+    """
+    if not production.weight:
+        return 1.0 if shadow.weight else 0.0
+    return min(shadow.weight / production.weight, 1.0)
+
+
+class Mirror:
+    """Sends a shadow its share of the requests and throws the answers away.
+
+    Args:
+        chance: gives a number from 0 to 1.
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def copy(
+        self,
+        http: aiohttp.ClientSession,
+        production: Fleet,
+        shadow: Fleet,
+        body: bytes,
+        headers: dict[str, str],
+        done: Callable[[Answer, float], None],
+    ) -> None:
+        """Send a copy of a request, or, by chance, not; `done` gets its answer and its seconds."""
+        share = share_of(production.variant, shadow.variant)
+        if self._chance() >= share or len(self._tasks) >= _COPIES:
+            return
+        instance = least_outstanding(shadow)
+        if instance is not None:
+            task = asyncio.create_task(_copy(http, instance, body, headers, done))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+
+async def _copy(
+    http: aiohttp.ClientSession,
+    instance: Instance,
+    body: bytes,
+    headers: dict[str, str],
+    done: Callable[[Answer, float], None],
+) -> None:
+    sent = asyncio.get_running_loop().time()
+    try:
+        answer = await ask(http, instance, body, headers)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        answer = Answer(500, repr(error).encode(), "text/plain")
+    done(answer, asyncio.get_running_loop().time() - sent)

@@ -1,0 +1,163 @@
+"""Listing: the filters, the order and the pages of every list operation. Pure.
+
+A page ends at a record, and the next one begins after it, so that records that come or go between
+two pages neither repeat nor hide others. A token says where that is, and for which request.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from localcloud.errors import ValidationError
+from localcloud.routing import Scope
+
+R = TypeVar("R")
+
+# What a record is sorted by: text and numbers, as JSON keeps their order.
+Key = str | float
+_DEFAULT_PAGE = 10
+# What does not change which records a request is about.
+_PAGING = ("NextToken", "MaxResults")
+_NOT_OURS = "The NextToken is not one that this request was answered with."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How an operation sorts when it is not told.
+
+    Attributes:
+        keys: further values of SortBy, with what they sort by; None sorts last.
+    """
+
+    by: str = "CreationTime"
+    descending: bool = True
+    keys: Mapping[str, Callable[[Any], Key | None]] = field(default_factory=dict)
+
+
+def page(
+    records: Iterable[R], scope: Scope, params: Mapping[str, Any], order: Order | None = None
+) -> tuple[list[R], dict[str, str]]:
+    """Return the records that a list request asks for, and its NextToken where more follow.
+
+    Args:
+        records: any with `arn`, `name` and `created`; those with `status` and `modified` can be
+            asked for by them.
+        scope: whose records are meant.
+        params: of the request, by their names in the model.
+        order: what the operation sorts by when it is not told.
+
+    Raises:
+        ValidationError: the token is not one of this request's.
+    """
+    order = order or Order()
+    prefix = scope.arn("sagemaker", "")
+    found = [r for r in records if getattr(r, "arn", "").startswith(prefix) and _fits(r, params)]
+    return pages(found, params, order)
+
+
+def pages(
+    found: list[R],
+    params: Mapping[str, Any],
+    order: Order,
+    identity: Callable[[R], str] = lambda record: str(getattr(record, "arn", "")),
+) -> tuple[list[R], dict[str, str]]:
+    """Return one page of records that were already chosen; as `page` otherwise."""
+    by = params.get("SortBy", order.by)
+    key = {**_KEYS, **order.keys}.get(by)
+    if key is None:
+        raise ValidationError(f"SortBy {by} is not a property that can be sorted by.")
+    descending = params.get("SortOrder", "Descending" if order.descending else "Ascending")
+    reverse = descending == "Descending"
+
+    def position(record: R) -> tuple[bool, Key, str]:
+        value = key(record)
+        missing = value is None
+        return (missing != reverse, "" if value is None else value, identity(record))
+
+    ordered = sorted(found, key=position, reverse=reverse)
+    fingerprint = _fingerprint(params)
+    token = params.get("NextToken")
+    if token:
+        last = _read(token, fingerprint)
+        try:
+            ordered = [
+                r for r in ordered if (position(r) < last) == reverse and position(r) != last
+            ]
+        except TypeError:  # a forged one: its value is of another kind
+            raise ValidationError(_NOT_OURS) from None
+    size = params.get("MaxResults") or _DEFAULT_PAGE
+    shown = ordered[:size]
+    if len(ordered) <= size:
+        return shown, {}
+    return shown, {"NextToken": _write(fingerprint, position(shown[-1]))}
+
+
+def utc(value: datetime) -> datetime:
+    """Return a parsed timestamp with its time zone, which the parser leaves out."""
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _time(name: str) -> Callable[[Any], Key | None]:
+    def key(record: Any) -> Key | None:
+        value: datetime | None = getattr(record, name, None)
+        # Microseconds always, or the text would not sort as the time does.
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    return key
+
+
+_KEYS: dict[str, Callable[[Any], Key | None]] = {
+    "Name": lambda record: str(record.name),
+    "CreationTime": _time("created"),
+    "Status": lambda record: str(record.status),
+}
+# Filter → the record's attribute, and whether it must be later.
+_TIMES = {
+    "CreationTimeAfter": ("created", True),
+    "CreationTimeBefore": ("created", False),
+    "LastModifiedTimeAfter": ("modified", True),
+    "LastModifiedTimeBefore": ("modified", False),
+}
+
+
+def _fits(record: Any, params: Mapping[str, Any]) -> bool:
+    if params.get("NameContains", "").lower() not in record.name.lower():
+        return False
+    wanted = params.get("StatusEquals")
+    if wanted is not None and record.status != wanted:
+        return False
+    for name, (attribute, later) in _TIMES.items():
+        if params.get(name) is not None:
+            bound, value = utc(params[name]), getattr(record, attribute)
+            if value <= bound if later else value >= bound:
+                return False
+    return True
+
+
+def _fingerprint(params: Mapping[str, Any]) -> str:
+    asked = {name: value for name, value in params.items() if name not in _PAGING}
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write(fingerprint: str, position: tuple[bool, Key, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([fingerprint, *position]).encode()).decode()
+
+
+def _read(token: str, fingerprint: str) -> tuple[bool, Key, str]:
+    try:
+        written, missing, value, identity = json.loads(base64.urlsafe_b64decode(token))
+    except (binascii.Error, ValueError, TypeError):
+        written = missing = value = identity = None
+    if written != fingerprint or not isinstance(missing, bool) or not isinstance(identity, str):
+        raise ValidationError(_NOT_OURS)
+    return missing, value, identity

@@ -1,0 +1,54 @@
+"""What SageMaker's jobs and registry need of a role."""
+
+from typing import Any
+
+import pytest
+
+from localcloud.iam.actions import permissions
+from localcloud.routing import Scope
+
+SCOPE = Scope()
+ROLE = "arn:aws:iam::000000000000:role/r"
+PASS_ROLE = ("iam:PassRole", ROLE)
+
+
+def needed(operation: str, **parameters: Any) -> list[tuple[str, str | None]]:
+    found = permissions("sagemaker", operation, parameters, SCOPE)
+    return [(permission.action, permission.resource) for permission in found]
+
+
+def arn(resource: str) -> str:
+    return SCOPE.arn("sagemaker", resource)
+
+
+@pytest.mark.parametrize("name", ["Group/2", arn("model-package/group/2")])
+def test_a_package_is_the_same_resource_by_its_name_and_by_its_arn(name: str) -> None:
+    expected = [("sagemaker:DescribeModelPackage", arn("model-package/group/2"))]
+    assert expected == needed("DescribeModelPackage", ModelPackageName=name)
+
+
+def test_a_new_version_is_any_of_its_group() -> None:
+    expected = [
+        ("sagemaker:CreateModelPackage", arn("model-package/group/*")),
+        ("sagemaker:AddTags", arn("model-package/group/*")),
+    ]
+    tags = [{"Key": "a", "Value": "b"}]
+    assert expected == needed("CreateModelPackage", ModelPackageGroupName="Group", Tags=tags)
+
+
+def test_a_tuning_job_hands_over_the_role_of_its_training_jobs() -> None:
+    found = needed(
+        "CreateHyperParameterTuningJob",
+        HyperParameterTuningJobName="Tune",
+        TrainingJobDefinition={"RoleArn": ROLE},
+    )
+    job = ("sagemaker:CreateHyperParameterTuningJob", arn("hyper-parameter-tuning-job/tune"))
+    assert [job, PASS_ROLE] == found
+
+
+def test_a_transform_job_is_on_its_model_too() -> None:
+    expected = [
+        ("sagemaker:CreateTransformJob", arn("transform-job/t")),
+        ("sagemaker:CreateTransformJob", arn("model/m")),
+    ]
+    assert expected == needed("CreateTransformJob", TransformJobName="t", ModelName="M")

@@ -1,0 +1,166 @@
+"""What a tuning job draws, and when it has had enough."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.sagemaker.tuning_plan import (
+    Choice,
+    Decision,
+    Goal,
+    Number,
+    Outcome,
+    Range,
+    best_of,
+    candidate,
+    combinations,
+    decide,
+    not_improving,
+    ranges_of,
+)
+
+values = st.one_of(st.none(), st.integers(-5, 5).map(float))
+outcomes = st.lists(st.tuples(st.booleans(), values).map(lambda pair: pair), max_size=12).map(
+    lambda pairs: [
+        Outcome(str(n), running, None if running else value)
+        for n, (running, value) in enumerate(pairs)
+    ]
+)
+goals = st.builds(
+    Goal,
+    maximize=st.booleans(),
+    most=st.integers(1, 12),
+    parallel=st.integers(1, 5),
+    target=st.one_of(st.none(), st.integers(-5, 5).map(float)),
+    patience=st.one_of(st.none(), st.integers(3, 6)),
+)
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> Number:
+    scaling = draw(st.sampled_from(["Linear", "Logarithmic", "ReverseLogarithmic"]))
+    whole = scaling != "ReverseLogarithmic" and draw(st.booleans())
+    low, high = {
+        "Linear": (-1e6, 1e6),
+        "Logarithmic": (1.0, 1e6),
+        "ReverseLogarithmic": (0.0, 0.999),
+    }[scaling]
+    ends = sorted(draw(st.lists(st.floats(low, high), min_size=2, max_size=2)))
+    if whole:
+        ends = [float(round(end)) for end in ends]
+    return Number("x", ends[0], ends[1], whole, scaling)
+
+
+@given(numbers(), st.floats(0, 1), st.floats(0, 1))
+def test_a_number_lies_in_its_range_and_grows_with_its_share(
+    number: Number, a: float, b: float
+) -> None:
+    low, high = (float(number.at(share)) for share in sorted((a, b)))
+    assert number.low <= low <= high <= number.high
+    assert not number.whole or low == int(low)
+
+
+def test_scaling_spreads_the_magnitudes() -> None:
+    assert "10.0" == repr(round(float(Number("x", 1, 100, False, "Logarithmic").at(0.5)), 9))
+    assert "0.9" == repr(round(float(Number("x", 0, 0.99, False, "ReverseLogarithmic").at(0.5)), 9))
+    assert "50" == Number("x", 0, 100, True).at(0.5)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 20))
+def test_a_candidate_is_drawn_by_its_seed_and_number_alone(seed: int, index: int) -> None:
+    ranges: list[Range] = [Number("x", 0, 1, False), Choice("c", ("a", "b"))]
+    first = candidate("Random", ranges, seed, index, [])
+    assert first == candidate("Random", ranges, seed, index, [])
+    assert first != candidate("Random", ranges, seed, index + 1, [])
+
+
+@given(st.integers(0, 2**31))
+def test_no_candidate_is_repeated_while_there_are_others(seed: int) -> None:
+    tried: list[dict[str, str]] = []
+    for index in range(3):
+        tried.append(candidate("Random", [Choice("c", ("a", "b", "c"))], seed, index, tried))
+    assert {"a", "b", "c"} == {each["c"] for each in tried}
+    assert candidate("Random", [Choice("c", ("a", "b", "c"))], seed, 3, tried) in tried
+
+
+def test_a_grid_holds_every_combination_once() -> None:
+    ranges = [Choice("a", ("1", "2")), Choice("b", ("x", "y", "z"))]
+    found = [candidate("Grid", ranges, 0, index, []) for index in range(combinations(ranges))]
+    assert 6 == len({tuple(each.items()) for each in found})
+
+
+@given(goals, outcomes)
+def test_a_decision_never_goes_beyond_the_limits(goal: Goal, found: list[Outcome]) -> None:
+    decision = decide(goal, found)
+    running = sum(outcome.running for outcome in found)
+    assert 0 <= decision.start
+    if decision.start:
+        assert len(found) + decision.start <= goal.most
+        assert running + decision.start <= goal.parallel
+        assert not decision.finished
+    if not decision.finished:
+        assert running or decision.start
+
+
+@given(goals, outcomes)
+def test_nothing_ended_is_better_than_the_best(goal: Goal, found: list[Outcome]) -> None:
+    best = best_of(goal, found)
+    ended = [o.value for o in found if not o.running and o.value is not None]
+    if best is None:
+        assert [] == ended
+    else:
+        assert best.value == (max(ended) if goal.maximize else min(ended))
+        assert 0 <= not_improving(goal, found) < len(found)
+
+
+def done(*found: float | None) -> list[Outcome]:
+    return [Outcome(str(n), False, value) for n, value in enumerate(found)]
+
+
+@pytest.mark.parametrize(
+    ("goal", "found", "expected"),
+    [
+        (Goal(True, 5, 2), [*done(1, 2, 3), Outcome("r", True, None)], Decision(start=1)),
+        (Goal(True, 5, 2), [], Decision(start=2)),
+        (Goal(True, 3, 2), done(1, None, 3), Decision(finished=True)),
+        (Goal(True, 5, 2, target=0.9), done(0.5, 0.9), Decision(finished=True)),
+        (Goal(False, 5, 2, target=0.1), done(0.5, 0.05), Decision(finished=True)),
+        (Goal(False, 5, 2, target=0.1), done(0.5, 0.2), Decision(start=2)),
+        (Goal(True, 9, 1, patience=3), done(5, 1, 2, None), Decision(finished=True)),
+        (Goal(True, 9, 1, patience=3), done(1, 1, 5, 2), Decision(start=1)),
+    ],
+)
+def test_what_is_next(goal: Goal, found: list[Outcome], expected: Decision) -> None:
+    assert expected == decide(goal, found)
+
+
+def test_a_job_without_any_success_is_failed() -> None:
+    decision = decide(Goal(True, 2, 2), done(None, None))
+    assert "No training job succeeded after 2 attempts" in decision.failure
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"IntegerParameterRanges": [("1.5", "2", "Auto")]}, "whole numbers"),
+        ({"ContinuousParameterRanges": [("a", "2", "Auto")]}, "must be numbers"),
+        ({"ContinuousParameterRanges": [("3", "2", "Auto")]}, "must not be above"),
+        ({"ContinuousParameterRanges": [("nan", "2", "Auto")]}, "must not be above"),
+        ({"ContinuousParameterRanges": [("0", "2", "Logarithmic")]}, "above 0"),
+        ({"ContinuousParameterRanges": [("0", "1", "ReverseLogarithmic")]}, "below 1"),
+    ],
+)
+def test_all_that_is_wrong_with_ranges_is_told(config: dict[str, Any], problem: str) -> None:
+    given_ = {
+        member: [
+            {"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": scaling}
+            for low, high, scaling in ranges
+        ]
+        for member, ranges in config.items()
+    }
+    found, problems = ranges_of(given_)
+    assert [] == found
+    assert len(problems) == 1
+    assert problem in problems[0]

@@ -26,6 +26,10 @@ from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.codepipeline.history_api import HistoryApi
+from localcloud.codepipeline.jobs_api import JobsApi
+from localcloud.codepipeline.polling import SourcePolling
+from localcloud.codepipeline.running_api import RunningApi
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
@@ -102,6 +106,9 @@ class Gateway:
         self._sagemaker = HostingApi(cloud, tags)
         self._training = TrainingApi(cloud, tags)
         self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
+        self._polling = SourcePolling(
+            cloud, self._codepipeline.pipelines, self._codepipeline.engine, repositories
+        )
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
         self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
@@ -110,7 +117,12 @@ class Gateway:
             "sagemaker": operations_of(self._sagemaker, self._training, tags),
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
-            "codepipeline": operations_of(self._codepipeline),
+            "codepipeline": operations_of(
+                self._codepipeline,
+                HistoryApi(self._codepipeline),
+                RunningApi(cloud, self._codepipeline),
+                JobsApi(cloud, self._codepipeline),
+            ),
             "cloudformation": operations_of(
                 self._cloudformation, ChangeSetsApi(cloud, self._cloudformation)
             ),
@@ -147,6 +159,7 @@ class Gateway:
         cloud.spawn("instances", self._sagemaker.hosting.watch())
         cloud.spawn("data capture", self._capturer.run())
         cloud.spawn("idle functions", self._functions.reap())
+        cloud.spawn("source polling", self._polling.run())
         self._training.engine.resume()
         self._builds.engine.resume()
         self._sagemaker.resume()

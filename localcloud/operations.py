@@ -15,6 +15,10 @@ from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.actions.cloudformation import MODES
 from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.codepipeline.history_api import HistoryApi
+from localcloud.codepipeline.jobs_api import JobsApi
+from localcloud.codepipeline.rules import RULES
+from localcloud.codepipeline.running_api import RunningApi
 from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
 from localcloud.protocol import implemented_by, service_model
@@ -27,7 +31,7 @@ LIVE: dict[str, tuple[type, ...]] = {
     "cloudformation": (CloudFormationApi, ChangeSetsApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
-    "codepipeline": (CodePipelineApi,),
+    "codepipeline": (CodePipelineApi, HistoryApi, RunningApi, JobsApi),
     "sagemaker": (HostingApi, TrainingApi, Tags),
 }
 
@@ -40,7 +44,7 @@ RECORDED = (
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("cloudformation", "Capabilities, notifications", "kept"),
-    ("codepipeline", "triggers, conditions", "events start a pipeline"),
+    ("codepipeline", "a rule's timeoutInMinutes", "a rule ends by itself"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("ecr", "scans, lifecycle policies", "kept"),
@@ -125,6 +129,8 @@ def document() -> str:
         "",
         "A pipeline with any other action is refused when it is made, by name. CloudFormation's",
         f"modes are {', '.join(MODES)}.",
+        f"Conditions of stages have the rules {', '.join(sorted(RULES))}; another is refused by",
+        "name, and so are triggers.",
         "",
         "## CloudFormation's resource types",
         "",

@@ -148,6 +148,15 @@ class Pipelines:
             wait_for("the approval's token", lambda: self.action(name, stage).get("token"), 30)
         )
 
+    def next_token(self, name: str, before: str) -> str:
+        """Return the token of the approval that asks after another."""
+
+        def asked() -> str | None:
+            token = self.action(name).get("token")
+            return str(token) if token and token != before else None
+
+        return wait_for("another token", asked, 30)
+
     def answer(self, name: str, token: str, verdict: str, stage: str = "Stage1") -> Any:
         return self.client.put_approval_result(
             pipelineName=name,

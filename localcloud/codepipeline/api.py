@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
+from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import (
@@ -35,13 +36,14 @@ class CodePipelineApi:
         functions: LambdaService,
         repositories: CodeCommitApi,
         builds: CodeBuildApi,
+        providers: Providers = PROVIDERS,
     ) -> None:
         self._cloud = cloud
         self.pipelines = Collection(cloud.database, "codepipeline", Pipeline)
         executions = Collection(cloud.database, "codepipeline-execution", Execution)
         self._tags = Collection(cloud.database, "codepipeline-tags", dict[str, str])
         self.engine = PipelineEngine(
-            cloud, functions, repositories, builds, self.pipelines, executions
+            cloud, functions, repositories, builds, self.pipelines, executions, providers
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
 from localcloud.codepipeline import conditions
-from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, Mailbox
 from localcloud.codepipeline.model import (
     ActionRun,
@@ -73,6 +73,7 @@ class PipelineEngine:
         builds: CodeBuildApi,
         pipelines: Collection[Pipeline],
         executions: Collection[Execution],
+        providers: Providers = PROVIDERS,
     ) -> None:
         self._cloud = cloud
         self._functions = functions
@@ -80,6 +81,7 @@ class PipelineEngine:
         self._builds = builds
         self._pipelines = pipelines
         self._executions = executions
+        self._providers = providers
         self._by_pipeline: dict[str, list[Execution]] = {}
         for execution in sorted(executions.values(), key=lambda e: e.number):
             self._by_pipeline.setdefault(execution.pipeline_arn, []).append(execution)
@@ -368,7 +370,7 @@ class PipelineEngine:
             kind = declaration["actionTypeId"]
             context = self._context(pipeline, execution, declaration, run)
             await context.assume_role()
-            outcome = await PROVIDERS[kind["category"], kind["provider"]](context)
+            outcome = await self._providers[kind["category"], kind["provider"]](context)
         except VariableError as error:
             self._failed(run, "InvalidVariable", str(error))
         except ActionFailed as error:

@@ -28,6 +28,14 @@ class JobsApi:
     def put_approval_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         pipeline = self._api.pipeline(scope, params["pipelineName"])
         self._api.require_stage(pipeline, params["stageName"])
+        stages = pipeline.declaration["stages"]
+        stage = next(stage for stage in stages if stage["name"] == params["stageName"])
+        if params["actionName"] not in [action["name"] for action in stage["actions"]]:
+            raise AwsError(
+                "ActionNotFoundException",
+                f"The stage {stage['name']} of {pipeline.name} has no action "
+                f"{params['actionName']}.",
+            )
         run = find_approval(
             self._api.engine.executions(pipeline),
             params["stageName"],

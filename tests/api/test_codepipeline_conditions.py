@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for
+from tests.cloud import TestCloud
 from tests.pipelines import Pipelines, approval_action, invoke_action, prepare
 
 CONDITIONS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-conditions.html"
@@ -123,11 +123,7 @@ def test_a_condition_on_success_rolls_a_stage_back(pipelines: Pipelines) -> None
         name=name, variables=[{"name": "Colour", "value": "red"}]
     )
     for _ in range(2):
-        before = token
-        token = wait_for(
-            "another token",
-            lambda before=before: (t := pipelines.action(name).get("token")) and t != before and t,
-        )
+        token = pipelines.next_token(name, token)
         pipelines.answer(name, token, "Approved")
     # The rollback's variables are the first execution's, so that its own condition is met.
     pipelines.until(name, "Succeeded", "Failed", "Succeeded")
@@ -158,11 +154,7 @@ def test_an_alarm_rule_on_failure_rolls_back_only_while_the_alarm_is_on(
 
     def reject() -> None:
         nonlocal token
-        before = token
-        token = wait_for(
-            "another token",
-            lambda: (t := pipelines.action(name).get("token")) and t != before and t,
-        )
+        token = pipelines.next_token(name, token)
         pipelines.answer(name, token, "Rejected")
 
     pipelines.client.start_pipeline_execution(name=name)

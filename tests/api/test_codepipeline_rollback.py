@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for
+from tests.cloud import TestCloud
 from tests.pipelines import Pipelines, approval_action, invoke_action, prepare
 
 ROLLBACK = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html"
@@ -31,12 +31,7 @@ def code(caught: pytest.ExceptionInfo[ClientError]) -> str:
 
 def approve_new(pipelines: Pipelines, name: str, verdict: str, after: str = "") -> str:
     """Answer the approval that asks now, which is not the one of the token `after`."""
-
-    def asked() -> str | None:
-        token = pipelines.action(name).get("token")
-        return token if token and token != after else None
-
-    token = wait_for("another token", asked, 30)
+    token = pipelines.next_token(name, after)
     pipelines.answer(name, token, verdict)
     return token
 

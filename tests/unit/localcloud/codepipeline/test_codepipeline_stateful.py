@@ -1,0 +1,463 @@
+"""CodePipeline's engine and operations against a small model, in whatever order things happen.
+
+The model says in a few lines what the engine does in many: who is in which stage, and how each
+execution ends. Every call goes to both, and then they must agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from localcloud.clock import Clock
+from localcloud.cloud import Cloud
+from localcloud.codepipeline.actions.approval import approve
+from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
+from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.codepipeline.history_api import HistoryApi
+from localcloud.codepipeline.jobs_api import JobsApi
+from localcloud.codepipeline.model import Execution
+from localcloud.codepipeline.running_api import RunningApi
+from localcloud.errors import AwsError
+from localcloud.routing import Scope
+from localcloud.store import Database
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+SETTINGS = settings(
+    max_examples=400 if NIGHTLY else 25,
+    stateful_step_count=100 if NIGHTLY else 25,
+    deadline=None,
+)
+SCOPE = Scope("000000000000", "us-east-1")
+NAME = "p"
+# Stage → action → run order. Those of the source end at once, the others when they are told to.
+STAGES = {
+    "Source": {"Object": 1},
+    "Review": {"Approve": 1},
+    "Work": {"Left": 1, "Right": 1, "Last": 2},
+    "Deploy": {"Approve": 1},
+}
+NAMES = list(STAGES)
+
+
+def declaration(mode: str) -> dict[str, Any]:
+    kinds = {"Object": ("Source", "S3"), "Approve": ("Approval", "Manual")}
+
+    def action(name: str, order: int) -> dict[str, Any]:
+        category, provider = kinds.get(name, ("Invoke", "Lambda"))
+        kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+        return {"name": name, "actionTypeId": kind, "runOrder": order}
+
+    return {
+        "name": NAME,
+        "roleArn": "arn:aws:iam::000000000000:role/p",
+        "artifactStore": {"type": "S3", "location": "b"},
+        "pipelineType": "V2",
+        "executionMode": mode,
+        "stages": [
+            {"name": stage, "actions": [action(n, order) for n, order in actions.items()]}
+            for stage, actions in STAGES.items()
+        ],
+    }
+
+
+class SmallCloud:
+    """What the engine asks of a cloud, on the loop of a test."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.clock = Clock()
+        self.database = Database(None)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.told: list[dict[str, Any]] = []
+        self._loop = loop
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work, name=name)
+        self.tasks.append(task)
+        return task
+
+    def publish(self, *event: Any) -> None:
+        self.told.append(event[-1])
+
+
+@dataclass
+class Modelled:
+    """An execution, as the model has it."""
+
+    id: str
+    index: int = 0
+    rollback: bool = False
+    version: int = 1
+    status: str = "InProgress"
+    inside: bool = False
+    failed: bool = False
+    running: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
+    passed: set[str] = field(default_factory=set)
+
+    @property
+    def active(self) -> bool:
+        return self.status in ("InProgress", "Stopping")
+
+    @property
+    def stage(self) -> str:
+        return NAMES[self.index]
+
+
+class Model:
+    """The rules of execution modes, written down once more and shortly."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.executions: list[Modelled] = []
+        self.disabled: set[str] = set()
+        self.entered: dict[str, Modelled] = {}
+
+    def settle(self) -> None:
+        while any([*map(self._advance, self.executions), *map(self._admit, NAMES)]):
+            pass
+
+    def _advance(self, one: Modelled) -> bool:
+        if not one.active or one.running:
+            return False
+        if one.status == "Stopping":
+            one.status = "Stopped"
+        elif not one.inside:
+            return False
+        elif one.failed:
+            one.status = "Failed"
+        else:
+            left = {n: o for n, o in STAGES[one.stage].items() if n not in one.done}
+            due = {name for name, order in left.items() if order == min(left.values())}
+            if one.stage == "Source":
+                one.done |= due
+            one.running |= due - one.done
+            if not left:
+                self._leave(one)
+        return True
+
+    def _leave(self, one: Modelled) -> None:
+        one.passed.add(one.stage)
+        one.inside, one.done = False, set()
+        if one.rollback or one.index + 1 == len(NAMES):
+            one.status = "Succeeded"
+        else:
+            one.index += 1
+
+    def _admit(self, stage: str) -> bool:
+        waiting = [
+            e
+            for e in self.executions
+            if e.status == "InProgress" and not e.inside and e.stage == stage
+        ]
+        back = [e for e in waiting if e.rollback]
+        queue = [e for e in waiting if not e.rollback]
+        older = queue[:-1] if self.mode == "SUPERSEDED" else []
+        for one in older:
+            one.status = "Superseded"
+            queue.remove(one)
+        ready = back + ([] if stage in self.disabled else queue)
+        if self.mode != "PARALLEL":
+            locked = any(e.active and e.inside and e.stage == stage for e in self.executions)
+            ready = [] if locked else ready[:1]
+        for one in ready:
+            one.inside = True
+            self.entered[stage] = one
+        return bool(older or ready)
+
+    def may_retry(self, one: Modelled) -> bool:
+        latest = self.entered.get(one.stage) is one or self.mode == "PARALLEL"
+        return one.status == "Failed" and latest
+
+    def refusal(self, target: Modelled, stage: str, version: int) -> str | None:
+        """Return the error that a rollback meets, None when there is none."""
+        if target.version != version:
+            return "PipelineExecutionOutdatedException"
+        busy = any(e.active and e.inside and e.stage == stage for e in self.executions)
+        wrong = self.mode == "PARALLEL" or stage == "Source" or target.rollback
+        if wrong or busy or stage not in target.passed:
+            return "UnableToRollbackStageException"
+        return None
+
+
+class PipelineMachine(RuleBasedStateMachine):
+    """Calls of the API and ends of actions."""
+
+    mode = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.cloud = SmallCloud(self.loop)
+        self.model = Model(self.mode)
+        self.tokens: dict[str, str] = {}
+        self.pending: dict[str, asyncio.Future[bool]] = {}
+        nothing = cast(Any, None)
+        cloud = cast(Cloud, self.cloud)
+        self.api = CodePipelineApi(
+            cloud,
+            nothing,
+            nothing,
+            nothing,
+            {
+                ("Source", "S3"): self._fetch,
+                ("Approval", "Manual"): approve,
+                ("Invoke", "Lambda"): self._wait_to_be_told,
+            },
+        )
+        self.running_api = RunningApi(cloud, self.api)
+        self.history = HistoryApi(self.api)
+        self.jobs = JobsApi(cloud, self.api)
+        self._do(self.api.create_pipeline, pipeline=declaration(self.mode))
+        self._adopt()
+
+    async def _fetch(self, context: ActionContext) -> ActionOutcome:
+        del context
+        return ActionOutcome()
+
+    async def _wait_to_be_told(self, context: ActionContext) -> ActionOutcome:
+        answer: asyncio.Future[bool] = self.loop.create_future()
+        self.pending[context.run.id] = answer
+        if not await answer:
+            raise ActionFailed("JobFailed", "told to")
+        return ActionOutcome()
+
+    def _do(self, call: Callable[[Scope, dict[str, Any]], Any], **parameters: Any) -> Any:
+        async def work() -> Any:
+            try:
+                return call(SCOPE, parameters)
+            finally:
+                for _ in range(40):
+                    await asyncio.sleep(0)
+
+        return self.loop.run_until_complete(work())
+
+    def _refused(self, call: Any, **parameters: Any) -> str:
+        with pytest.raises(AwsError) as caught:
+            self._do(call, **parameters)
+        return caught.value.code
+
+    def _real(self) -> list[Execution]:
+        return self.api.engine.executions(self.api.pipeline(SCOPE, NAME))
+
+    def _version(self) -> int:
+        return self.api.pipeline(SCOPE, NAME).version
+
+    def _adopt(self) -> Modelled:
+        """Take the newest execution into the model."""
+        one = Modelled(self._real()[-1].id, version=self._version())
+        self.model.executions.append(one)
+        self.model.settle()
+        return one
+
+    def _pick(self, pick: int, *statuses: str) -> Modelled | None:
+        found = [e for e in self.model.executions if e.status in statuses]
+        return found[pick % len(found)] if found else None
+
+    # What may happen.
+
+    @precondition(lambda self: len(self.model.executions) < 9)
+    @rule()
+    def start(self) -> None:
+        self._do(self.running_api.start_pipeline_execution, name=NAME)
+        self._adopt()
+
+    @rule(pick=st.integers(0, 50), well=st.sampled_from([True, True, True, False]))
+    def end_an_action(self, pick: int, well: bool) -> None:
+        busy = [(e, name) for e in self.model.executions for name in sorted(e.running)]
+        if not busy:
+            return
+        one, name = busy[pick % len(busy)]
+        real = next(e for e in self._real() if e.id == one.id)
+        run = real.stages[one.stage].actions[name]
+        if name == "Approve":
+            token = str(run.token)
+            assert self.tokens.setdefault(token, run.id) == run.id, "a token of two approvals"
+            verdict = "Approved" if well else "Rejected"
+            answer = {
+                "pipelineName": NAME,
+                "stageName": one.stage,
+                "actionName": name,
+                "token": token,
+                "result": {"status": verdict, "summary": ""},
+            }
+            self._do(self.jobs.put_approval_result, **answer)
+            code = self._refused(self.jobs.put_approval_result, **answer)
+            assert code in ("ApprovalAlreadyCompletedException", "InvalidApprovalTokenException")
+        else:
+            self._do(lambda *_: self.pending[run.id].set_result(well))
+        one.running.remove(name)
+        if well:
+            one.done.add(name)
+        else:
+            one.failed = True
+        self.model.settle()
+
+    @rule(pick=st.integers(0, 50), abandon=st.booleans())
+    def stop(self, pick: int, abandon: bool) -> None:
+        one = self._pick(pick, "InProgress", "Stopping", "Succeeded", "Failed", "Superseded")
+        if one is None:
+            return
+        call = {"pipelineName": NAME, "pipelineExecutionId": one.id, "abandon": abandon}
+        if not one.active:
+            code = self._refused(self.running_api.stop_pipeline_execution, **call)
+            assert code == "PipelineExecutionNotStoppableException"
+            return
+        if one.status == "Stopping" and not abandon:
+            code = self._refused(self.running_api.stop_pipeline_execution, **call)
+            assert code == "DuplicatedStopRequestException"
+            return
+        self._do(self.running_api.stop_pipeline_execution, **call)
+        one.status = "Stopping"
+        if abandon:
+            one.running.clear()
+        self.model.settle()
+
+    @rule(pick=st.integers(0, 50), all_actions=st.booleans())
+    def retry(self, pick: int, all_actions: bool) -> None:
+        one = self._pick(pick, "Failed", "Succeeded", "InProgress")
+        if one is None:
+            return
+        call = {
+            "pipelineName": NAME,
+            "stageName": one.stage,
+            "pipelineExecutionId": one.id,
+            "retryMode": "ALL_ACTIONS" if all_actions else "FAILED_ACTIONS",
+        }
+        if not self.model.may_retry(one):
+            code = self._refused(self.running_api.retry_stage_execution, **call)
+            failed = one.status == "Failed"
+            late = "NotLatestPipelineExecutionException"
+            assert code == (late if failed else "StageNotRetryableException")
+            return
+        self._do(self.running_api.retry_stage_execution, **call)
+        one.status, one.failed = "InProgress", False
+        if all_actions:
+            one.done.clear()
+        self.model.settle()
+
+    @precondition(lambda self: len(self.model.executions) < 9)
+    @rule(pick=st.integers(0, 50), stage=st.sampled_from(NAMES))
+    def roll_back(self, pick: int, stage: str) -> None:
+        target = self.model.executions[pick % len(self.model.executions)]
+        call = {
+            "pipelineName": NAME,
+            "stageName": stage,
+            "targetPipelineExecutionId": target.id,
+        }
+        refusal = self.model.refusal(target, stage, self._version())
+        if refusal is not None:
+            assert self._refused(self.running_api.rollback_stage, **call) == refusal
+            return
+        self._do(self.running_api.rollback_stage, **call)
+        back = Modelled(self._real()[-1].id, NAMES.index(stage), True, self._version())
+        self.model.executions.append(back)
+        self.model.settle()
+
+    @rule(stage=st.sampled_from(NAMES), disable=st.booleans())
+    def switch_a_transition(self, stage: str, disable: bool) -> None:
+        call = {"pipelineName": NAME, "stageName": stage, "transitionType": "Inbound"}
+        if disable:
+            self._do(self.running_api.disable_stage_transition, **call, reason="frozen")
+            self.model.disabled.add(stage)
+        else:
+            self._do(self.running_api.enable_stage_transition, **call)
+            self.model.disabled.discard(stage)
+        self.model.settle()
+
+    @rule()
+    def update(self) -> None:
+        self._do(self.api.update_pipeline, pipeline=declaration(self.mode))
+
+    # What must hold.
+
+    @invariant()
+    def the_engine_and_the_model_agree(self) -> None:
+        real = [
+            (e.id, e.status.value, e.stage_declaration["name"], e.current_stage is not None)
+            for e in self._real()
+        ]
+        wanted = [
+            (e.id, e.status, e.stage, e.inside or e.status == "Succeeded")
+            for e in self.model.executions
+        ]
+        assert wanted == real
+
+    @invariant()
+    def the_same_actions_run(self) -> None:
+        real = {
+            (e.id, run.name)
+            for e in self._real()
+            for stage in e.stages.values()
+            for run in stage.actions.values()
+            if run.status == "InProgress"
+        }
+        assert {(e.id, name) for e in self.model.executions for name in e.running} == real
+
+    @invariant()
+    def one_execution_is_in_a_stage_unless_parallel(self) -> None:
+        inside = [e.current_stage.name for e in self._real() if _is_inside(e) and e.current_stage]
+        if self.mode != "PARALLEL":
+            assert len(inside) == len(set(inside))
+
+    @invariant()
+    def the_state_shows_the_latest_execution_and_who_waits(self) -> None:
+        state = self.history.get_pipeline_state(SCOPE, {"name": NAME})
+        for stage in state["stageStates"]:
+            name = stage["stageName"]
+            latest = self.model.entered.get(name)
+            shown = stage.get("latestExecution", {}).get("pipelineExecutionId")
+            if self.mode != "PARALLEL":
+                assert shown == (latest.id if latest else None)
+            waiting = {
+                e.id
+                for e in self.model.executions
+                if e.status == "InProgress" and not e.inside and e.stage == name
+            }
+            given = {e["pipelineExecutionId"] for e in stage.get("inboundExecutions", [])}
+            assert given == waiting
+
+    @invariant()
+    def nothing_failed_in_the_background(self) -> None:
+        for task in self.cloud.tasks:
+            assert not task.done() or task.cancelled() or task.exception() is None
+
+    def teardown(self) -> None:
+        for task in self.cloud.tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*self.cloud.tasks, return_exceptions=True))
+        self.loop.close()
+        self.cloud.database.close()
+
+
+def _is_inside(execution: Execution) -> bool:
+    active = execution.status.value in ("InProgress", "Stopping")
+    return active and execution.current_stage is not None
+
+
+class SupersededMachine(PipelineMachine):
+    mode = "SUPERSEDED"
+
+
+class QueuedMachine(PipelineMachine):
+    mode = "QUEUED"
+
+
+class ParallelMachine(PipelineMachine):
+    mode = "PARALLEL"
+
+
+TestSuperseded = SupersededMachine.TestCase
+TestSuperseded.settings = SETTINGS
+TestQueued = QueuedMachine.TestCase
+TestQueued.settings = SETTINGS
+TestParallel = ParallelMachine.TestCase
+TestParallel.settings = SETTINGS

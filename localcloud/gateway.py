@@ -18,6 +18,7 @@ from typing import Any
 
 from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
@@ -126,7 +127,9 @@ class Gateway:
             "cloudformation": operations_of(
                 self._cloudformation, ChangeSetsApi(cloud, self._cloudformation)
             ),
-            "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
+            "application-autoscaling": operations_of(
+                self._autoscaling, PoliciesApi(cloud, self._autoscaling), self._scheduled
+            ),
         }
         self._capturer = Capturer(cloud)
         runtime = Runtime(

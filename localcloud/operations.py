@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
@@ -27,7 +28,7 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 
 LIVE: dict[str, tuple[type, ...]] = {
-    "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
+    "application-autoscaling": (AutoScalingApi, PoliciesApi, ScheduledActionsApi),
     "cloudformation": (CloudFormationApi, ChangeSetsApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
@@ -50,7 +51,7 @@ RECORDED = (
     ("ecr", "scans, lifecycle policies", "kept"),
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
-    ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
+    ("cloudwatch", "functions of metric math", "kept; such an alarm keeps its state"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 
@@ -69,8 +70,9 @@ LIFE = (
     ),
     (
         "cloudwatch",
-        "metric alarms",
-        "M of N, missing data, p99, arithmetic; actions to scaling policies and topics",
+        "metric and composite alarms",
+        "M of N, missing data, p99, arithmetic, rules, suppressors; history; actions to scaling "
+        "policies and topics, and each change to EventBridge",
     ),
     ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
     ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),

@@ -24,6 +24,7 @@ from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
+from localcloud.cloudformation.sharing_api import SharingApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
@@ -125,7 +126,9 @@ class Gateway:
                 JobsApi(cloud, self._codepipeline),
             ),
             "cloudformation": operations_of(
-                self._cloudformation, ChangeSetsApi(cloud, self._cloudformation)
+                self._cloudformation,
+                ChangeSetsApi(cloud, self._cloudformation),
+                SharingApi(cloud, self._cloudformation),
             ),
             "application-autoscaling": operations_of(
                 self._autoscaling, PoliciesApi(cloud, self._autoscaling), self._scheduled

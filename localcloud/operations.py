@@ -10,7 +10,8 @@ from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
-from localcloud.cloudformation.resources import HANDLERS
+from localcloud.cloudformation.handlers import HANDLERS
+from localcloud.cloudformation.sharing_api import SharingApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
@@ -29,7 +30,7 @@ from localcloud.sagemaker.training_api import TrainingApi
 
 LIVE: dict[str, tuple[type, ...]] = {
     "application-autoscaling": (AutoScalingApi, PoliciesApi, ScheduledActionsApi),
-    "cloudformation": (CloudFormationApi, ChangeSetsApi),
+    "cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
     "codepipeline": (CodePipelineApi, HistoryApi, RunningApi, JobsApi),
@@ -44,7 +45,7 @@ RECORDED = (
     ("sagemaker", "RollbackMaximumBatchSize, ShadowProductionVariants", "a rollback is at once"),
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
-    ("cloudformation", "Capabilities, notifications", "kept"),
+    ("cloudformation", "NotificationARNs, stack policies", "kept"),
     ("codepipeline", "a rule's timeoutInMinutes", "a rule ends by itself"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),

@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import StackResource
 from localcloud.cloudformation.template import (
-    Renderer,
     Template,
     TemplateError,
     creation_order,
@@ -58,11 +58,13 @@ class Wanted:
 
     Attributes:
         values: parameters and pseudo parameters, as a Renderer takes them.
+        imported: the value of an export by its name.
     """
 
     template: Template
     parameters: Mapping[str, str]
     values: Mapping[str, Any]
+    imported: Imported | None = None
 
 
 def changes(
@@ -88,7 +90,7 @@ class _Comparison:
         self._deployed = deployed
         self._template = wanted.template
         self._recreates = recreates
-        self._renderer = Renderer(wanted.template, wanted.values, self._lookup)
+        self._renderer = Renderer(wanted.template, wanted.values, self._lookup, wanted.imported)
         self._changed_parameters = {
             name
             for name, value in wanted.parameters.items()

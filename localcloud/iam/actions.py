@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
 from localcloud.routing import Scope
 
 
@@ -41,6 +42,7 @@ SAGEMAKER, CLOUDFORMATION = "sagemaker.amazonaws.com", "cloudformation.amazonaws
 
 # Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
 _RESOURCES: dict[str, tuple[str, ...]] = {
+    **DELIVERY,
     "application-autoscaling:DeleteScheduledAction": ("scalable-target/*",),
     "application-autoscaling:ListTagsForResource": ("{ResourceARN}",),
     "application-autoscaling:PutScheduledAction": ("scalable-target/*",),
@@ -48,20 +50,6 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "application-autoscaling:DescribeScalingActivities": ("*",),
     "application-autoscaling:DescribeScalingPolicies": ("*",),
     "application-autoscaling:DescribeScheduledActions": ("*",),
-    "cloudwatch:DescribeAlarms": ("alarm:*",),
-    "cloudwatch:PutMetricAlarm": ("alarm:{AlarmName}",),
-    "codepipeline:DisableStageTransition": ("{pipelineName}/{stageName}",),
-    "codepipeline:EnableStageTransition": ("{pipelineName}/{stageName}",),
-    "codepipeline:GetPipelineExecution": ("{pipelineName}",),
-    "codepipeline:GetPipelineState": ("{name}",),
-    "codepipeline:ListPipelineExecutions": ("{pipelineName}",),
-    "codepipeline:PutActionRevision": ("{pipelineName}/{stageName}/{actionName}",),
-    "codepipeline:PutApprovalResult": ("{pipelineName}/{stageName}/{actionName}",),
-    "codepipeline:RetryStageExecution": ("{pipelineName}/{stageName}",),
-    "codepipeline:PutJobFailureResult": ("*",),
-    "codepipeline:PutJobSuccessResult": ("*",),
-    "codepipeline:StartPipelineExecution": ("{name}",),
-    "codepipeline:StopPipelineExecution": ("{pipelineName}",),
     "ecr:DescribeImages": ("repository/{repositoryName}",),
     "ecr:GetAuthorizationToken": ("*",),
     "ecr:PutImage": ("repository/{repositoryName}",),
@@ -371,20 +359,7 @@ def _put_object(scope: Scope, parameters: Parameters) -> list[Permission]:
 
 
 _RULES: dict[str, _Rule] = {
-    **{
-        f"cloudformation:{name}": _stack(f"cloudformation:{name}")
-        for name in (
-            "CreateStack",
-            "DeleteStack",
-            "DescribeStackEvents",
-            "DescribeStackResources",
-            "DescribeStacks",
-            "GetTemplate",
-            "GetTemplateSummary",
-            "ListChangeSets",
-            "UpdateStack",
-        )
-    },
+    **{f"cloudformation:{name}": _stack(f"cloudformation:{name}") for name in STACK_OPERATIONS},
     **{
         f"cloudformation:{name}": _change_set(f"cloudformation:{name}")
         for name in (

@@ -461,3 +461,14 @@ TestQueued = QueuedMachine.TestCase
 TestQueued.settings = SETTINGS
 TestParallel = ParallelMachine.TestCase
 TestParallel.settings = SETTINGS
+
+
+@pytest.mark.aws_documented("https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html")
+@pytest.mark.parametrize("kind", [QueuedMachine, ParallelMachine])
+def test_fifty_executions_may_be_in_progress_and_not_one_more(kind: type[PipelineMachine]) -> None:
+    machine = kind()
+    for _ in range(49):
+        machine.start()
+    refused = machine._refused(machine.running_api.start_pipeline_execution, name=NAME)
+    assert refused == "ConcurrentPipelineExecutionsLimitExceededException"
+    machine.teardown()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,7 +17,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions.approval import approve
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
@@ -28,7 +27,7 @@ from localcloud.codepipeline.model import Execution
 from localcloud.codepipeline.running_api import RunningApi
 from localcloud.errors import AwsError
 from localcloud.routing import Scope
-from localcloud.store import Database
+from tests.small_cloud import SmallCloud
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SETTINGS = settings(
@@ -67,25 +66,6 @@ def declaration(mode: str) -> dict[str, Any]:
             for stage, actions in STAGES.items()
         ],
     }
-
-
-class SmallCloud:
-    """What the engine asks of a cloud, on the loop of a test."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.clock = Clock()
-        self.database = Database(None)
-        self.tasks: list[asyncio.Task[None]] = []
-        self.told: list[dict[str, Any]] = []
-        self._loop = loop
-
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work, name=name)
-        self.tasks.append(task)
-        return task
-
-    def publish(self, *event: Any) -> None:
-        self.told.append(event[-1])
 
 
 @dataclass
@@ -431,9 +411,7 @@ class PipelineMachine(RuleBasedStateMachine):
             assert not task.done() or task.cancelled() or task.exception() is None
 
     def teardown(self) -> None:
-        for task in self.cloud.tasks:
-            task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*self.cloud.tasks, return_exceptions=True))
+        self.cloud.end()
         self.loop.close()
         self.cloud.database.close()
 

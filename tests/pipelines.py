@@ -43,9 +43,9 @@ _numbers = count(1)
 def prepare(cloud: TestCloud) -> None:
     """Make the bucket, the role and the function of these tests, once a cloud."""
     s3 = cloud.client("s3")
-    if BUCKET in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        return
     s3.create_bucket(Bucket=BUCKET)
+    if s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]:
+        return
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="source.zip", Body=zip_of({"file.txt": "x"}))
     cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=TRUST)

@@ -31,8 +31,8 @@ from tests.small_cloud import SmallCloud
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SETTINGS = settings(
-    max_examples=400 if NIGHTLY else 25,
-    stateful_step_count=100 if NIGHTLY else 25,
+    max_examples=400 if NIGHTLY else 80,
+    stateful_step_count=100 if NIGHTLY else 40,
     deadline=None,
 )
 SCOPE = Scope("000000000000", "us-east-1")

@@ -53,6 +53,10 @@ class CloudFormationApi:
         check_stack_name(name)
         if params.get("OnFailure") and params.get("DisableRollback") is not None:
             raise invalid("You can specify either DisableRollback or OnFailure, but not both.")
+        if params.get("RetainExceptOnCreate"):
+            raise invalid(
+                "The local cloud takes RetainExceptOnCreate as a resource's DeletionPolicy only."
+            )
         body = await template_body(self._cloud, scope, params)
         capabilities = params.get("Capabilities") or []
         template, parameters = checked(scope, body, params.get("Parameters"), {}, capabilities)

@@ -23,6 +23,7 @@ from typing import Any
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import StackResource
 from localcloud.cloudformation.template import (
+    RETAINING,
     Template,
     TemplateError,
     creation_order,
@@ -120,7 +121,8 @@ class _Comparison:
         removed = [r for name, r in self._deployed.resources.items() if name not in kept]
         for resource in reversed(removed):
             change = _change("Remove", resource.logical_id, resource.type, resource.physical_id)
-            found.append(change | {"PolicyAction": "Delete"})
+            policy = "Retain" if resource.deletion_policy in RETAINING else "Delete"
+            found.append(change | {"PolicyAction": policy})
         return found
 
     def _modification(self, current: StackResource) -> Change | None:
@@ -143,7 +145,10 @@ class _Comparison:
             "Scope": sorted({detail["Target"]["Attribute"] for detail in details}),
             "Details": details,
         }
-        return change if replacement == "False" else change | {"PolicyAction": "ReplaceAndDelete"}
+        if replacement == "False":
+            return change
+        kept = declared.get("UpdateReplacePolicy") == "Retain"
+        return change | {"PolicyAction": "ReplaceAndRetain" if kept else "ReplaceAndDelete"}
 
     def _property_details(self, current: StackResource) -> list[_Detail]:
         after = self._template.resources[current.logical_id]

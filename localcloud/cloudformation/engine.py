@@ -18,6 +18,7 @@ from localcloud.cloudformation.ledger import Ledger
 from localcloud.cloudformation.model import Stack, StackResource
 from localcloud.cloudformation.resources import Call, Made, ResourceFailed
 from localcloud.cloudformation.template import (
+    RETAINING,
     Template,
     TemplateError,
     creation_order,
@@ -131,6 +132,7 @@ class StackEngine:
         declared = template.resources[logical_id]
         resource = StackResource(logical_id, declared["Type"], {})
         resource.depends_on = sorted(dependencies(declared, template.resources))
+        _take_policies(resource, declared)
         stack.resources[logical_id] = resource
         self._event(stack, resource, "CREATE_IN_PROGRESS")
         try:
@@ -187,7 +189,7 @@ class StackEngine:
         kept = {name for name in template.resources if renderer.included(name)}
         gone = [name for name in reversed(deletable_order(stack)) if name not in kept]
         for old in surplus:
-            await self._delete_one(stack, old)
+            await self._delete_one(stack, old, retained=old.replace_policy == "Retain")
         await self._delete_resources(stack, gone)
         stack.template_body, stack.parameters, stack.outputs = body, parameters, outputs
         stack.description = template.document.get("Description")
@@ -204,6 +206,7 @@ class StackEngine:
         except TemplateError as error:
             raise ResourceFailed(str(error)) from error
         resource.depends_on = sorted(dependencies(declared, template.resources))
+        _take_policies(resource, declared)
         if properties == resource.properties and declared["Type"] == resource.type:
             return None
         self._event(stack, resource, "UPDATE_IN_PROGRESS")
@@ -255,7 +258,8 @@ class StackEngine:
         for logical_id in reversed(deletable_order(stack)):
             if logical_id not in before or logical_id in replaced:
                 made = stack.resources[logical_id]
-                left = await self._delete_one(stack, made)
+                retained = logical_id not in before and made.deletion_policy == "Retain"
+                left = await self._delete_one(stack, made, retained=retained)
                 if left:
                     stack.leftovers.append(made)
                     failures.append(left)
@@ -325,15 +329,24 @@ class StackEngine:
         """Delete resources; return what could not be, as one text."""
         failures: list[str] = []
         for logical_id in list(names):
-            failure = await self._delete_one(stack, stack.resources[logical_id])
+            resource = stack.resources[logical_id]
+            # A policy of RetainExceptOnCreate does not hold while a creation is rolled back.
+            kept = ("Retain",) if stack.status == "ROLLBACK_IN_PROGRESS" else RETAINING
+            retained = resource.deletion_policy in kept
+            failure = await self._delete_one(stack, resource, retained=retained)
             if failure:
                 failures.append(failure)
             else:
                 del stack.resources[logical_id]
         return "; ".join(failures)
 
-    async def _delete_one(self, stack: Stack, resource: StackResource) -> str:
+    async def _delete_one(
+        self, stack: Stack, resource: StackResource, *, retained: bool = False
+    ) -> str:
         if not resource.physical_id:
+            return ""
+        if retained:
+            self._event(stack, resource, "DELETE_SKIPPED")
             return ""
         self._event(stack, resource, "DELETE_IN_PROGRESS")
         try:
@@ -404,6 +417,11 @@ def _handler(resource_type: str) -> Any:
             f"{', '.join(sorted(HANDLERS))}"
         )
     return handler
+
+
+def _take_policies(resource: StackResource, declared: dict[str, Any]) -> None:
+    resource.deletion_policy = declared.get("DeletionPolicy", "Delete")
+    resource.replace_policy = declared.get("UpdateReplacePolicy", "Delete")
 
 
 def _take(resource: StackResource, made: Made) -> None:

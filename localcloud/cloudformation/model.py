@@ -41,6 +41,8 @@ class StackResource:
     changed: datetime | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     depends_on: list[str] = field(default_factory=list)
+    deletion_policy: str = "Delete"
+    replace_policy: str = "Delete"
 
 
 @dataclass(slots=True)

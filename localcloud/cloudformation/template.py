@@ -17,6 +17,14 @@ import yaml
 SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
+# Deletion policies that keep a resource.
+RETAINING = ("Retain", "RetainExceptOnCreate")
+_POLICIES = {
+    "DeletionPolicy": ("Delete", *RETAINING),
+    "UpdateReplacePolicy": ("Delete", "Retain"),
+}
+
+
 class TemplateError(ValueError):
     """A template that CloudFormation would refuse; the message is AWS's, or as near as may be."""
 
@@ -92,7 +100,22 @@ def parse(body: str) -> Template:
                 f"Template format error: [/Resources/{logical_id}] Every Resources object must "
                 "contain a Type member."
             )
+        _check_policies(logical_id, resource)
     return Template(document)
+
+
+def _check_policies(logical_id: str, resource: dict[str, Any]) -> None:
+    for name, allowed in _POLICIES.items():
+        policy = resource.get(name, "Delete")
+        if policy == "Snapshot":
+            raise TemplateError(
+                f"Template error: resource type {resource['Type']} does not support "
+                f"{'deletion' if name == 'DeletionPolicy' else 'update replace'} policy Snapshot"
+            )
+        if policy not in allowed:
+            raise TemplateError(
+                f"Template error: {name} of {logical_id} must be one of {', '.join(allowed)}"
+            )
 
 
 def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, str]:

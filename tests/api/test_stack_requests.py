@@ -201,3 +201,63 @@ def test_what_would_be_ignored_is_refused(stacks: Stacks) -> None:
     with pytest.raises(ClientError) as caught:
         stacks.client.detect_stack_drift(StackName=name)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/aws-attribute-deletionpolicy.html")
+def test_a_resource_that_is_to_be_retained_outlives_its_stack_its_removal_and_its_replacement(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    logs = cloud.client("logs")
+
+    def found() -> list[str]:
+        groups = logs.describe_log_groups(logGroupNamePrefix="/stack/kept/")["logGroups"]
+        return [g["logGroupName"].rpartition("/")[2] for g in groups]
+
+    def kept(name: str, policy: str = "Retain") -> dict[str, Any]:
+        return group(f"/stack/kept/{name}", DeletionPolicy=policy, UpdateReplacePolicy="Retain")
+
+    name = stacks.create(
+        template(
+            Whole=kept("whole"),
+            Part=kept("part", "RetainExceptOnCreate"),
+            Old=kept("old"),
+            Gone=group("/stack/kept/gone"),
+        )
+    )
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
+    body = template(Whole=kept("whole"), Old=kept("new"))
+    client = stacks.client
+    client.create_change_set(StackName=name, ChangeSetName="less", TemplateBody=body)
+
+    def actions() -> dict[str, str] | None:
+        made = client.describe_change_set(StackName=name, ChangeSetName="less")
+        changes = [change["ResourceChange"] for change in made["Changes"]]
+        done = made["Status"] == "CREATE_COMPLETE"
+        return {c["LogicalResourceId"]: c["PolicyAction"] for c in changes} if done else None
+
+    assert wait_for("the change set", actions) == {
+        "Old": "ReplaceAndRetain",
+        "Part": "Retain",
+        "Gone": "Delete",
+    }
+    client.execute_change_set(StackName=name, ChangeSetName="less")
+    wait_for("the update", lambda: stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE" or None)
+    assert found() == ["new", "old", "part", "whole"]
+    stack_id = stacks.settled(name)["StackId"]
+    client.delete_stack(StackName=name)
+    assert stacks.settled(stack_id)["StackStatus"] == "DELETE_COMPLETE"
+    shown = client.describe_stack_events(StackName=stack_id)["StackEvents"]
+    skipped = [e for e in shown if e["ResourceStatus"] == "DELETE_SKIPPED"]
+    assert len(skipped) == 4
+    assert found() == ["new", "old", "part", "whole"]
+    broken = {"Type": "AWS::EC2::VPC", "DependsOn": ["Fresh", "Firm"]}
+    failed = stacks.create(
+        template(Fresh=kept("fresh", "RetainExceptOnCreate"), Firm=kept("firm"), Broken=broken)
+    )
+    assert stacks.settled(failed)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "firm" in found()
+    assert "fresh" not in found()
+    with pytest.raises(ClientError, match="does not support deletion policy Snapshot"):
+        stacks.create(template(G=group("/stack/kept/x", DeletionPolicy="Snapshot")))
+    for left in found():
+        logs.delete_log_group(logGroupName=f"/stack/kept/{left}")

@@ -203,6 +203,7 @@ class PipelineEngine:
             return
         while steps := plan(pipeline, self.executions(pipeline)):
             by_id = {execution.id: execution for execution in self.executions(pipeline)}
+            to_roll_back: list[Execution] = []
             for step in steps:
                 execution = by_id[step.execution_id]
                 match step:
@@ -221,26 +222,19 @@ class PipelineEngine:
                         self._leave(execution, StageStatus.SKIPPED)
                     case LeaveStage():
                         self._leave(execution, StageStatus.SUCCEEDED)
-                    case EndExecution(status=status):
+                    case EndExecution(status=status, roll_back=roll_back):
                         self._end(execution, status)
+                        to_roll_back += [execution] if roll_back else []
                 self._save(execution)
-                if isinstance(step, EndExecution) and step.roll_back:
-                    self._roll_back_automatically(pipeline, execution)
+            for failed in to_roll_back:
+                self._roll_back_automatically(pipeline, failed)
 
     def _roll_back_automatically(self, pipeline: Pipeline, failed: Execution) -> None:
         """Take a failed stage back, when an execution of this pipeline version succeeded in it."""
         name = failed.stage_declaration["name"]
         target = latest_success(pipeline, self.executions(pipeline), name)
         if target is not None:
-            # Not now: this is called in the middle of a list of steps.
-            work = self._rolled_back(pipeline, name, target, failed)
-            self._cloud.spawn(f"roll back {pipeline.name}/{name}", work)
-
-    async def _rolled_back(
-        self, pipeline: Pipeline, stage_name: str, target: Execution, failed: Execution
-    ) -> None:
-        if pipeline.arn in self._pipelines:
-            self.roll_back(pipeline, stage_name, target, "AutomatedRollback", failed.id)
+            self.roll_back(pipeline, name, target, "AutomatedRollback", failed.id)
 
     def _save(self, execution: Execution) -> None:
         self._executions.put(execution.id, execution)

@@ -55,16 +55,19 @@ def declaration(mode: str) -> dict[str, Any]:
         kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
         return {"name": name, "actionTypeId": kind, "runOrder": order}
 
+    stages: list[dict[str, Any]] = [
+        {"name": stage, "actions": [action(n, order) for n, order in actions.items()]}
+        for stage, actions in STAGES.items()
+    ]
+    if mode != "PARALLEL":
+        stages[-1]["onFailure"] = {"result": "ROLLBACK"}
     return {
         "name": NAME,
         "roleArn": "arn:aws:iam::000000000000:role/p",
         "artifactStore": {"type": "S3", "location": "b"},
         "pipelineType": "V2",
         "executionMode": mode,
-        "stages": [
-            {"name": stage, "actions": [action(n, order) for n, order in actions.items()]}
-            for stage, actions in STAGES.items()
-        ],
+        "stages": stages,
     }
 
 
@@ -100,9 +103,11 @@ class Model:
         self.executions: list[Modelled] = []
         self.disabled: set[str] = set()
         self.entered: dict[str, Modelled] = {}
+        self.entries: dict[str, list[Modelled]] = {name: [] for name in NAMES}
+        self.version = 1
 
     def settle(self) -> None:
-        while any([*map(self._advance, self.executions), *map(self._admit, NAMES)]):
+        while any([*map(self._advance, list(self.executions)), *map(self._admit, NAMES)]):
             pass
 
     def _advance(self, one: Modelled) -> bool:
@@ -114,6 +119,7 @@ class Model:
             return False
         elif one.failed:
             one.status = "Failed"
+            self._roll_back(one)
         else:
             left = {n: o for n, o in STAGES[one.stage].items() if n not in one.done}
             due = {name for name, order in left.items() if order == min(left.values())}
@@ -123,6 +129,16 @@ class Model:
             if not left:
                 self._leave(one)
         return True
+
+    def _roll_back(self, failed: Modelled) -> None:
+        """The last stage goes back to its latest success, but not from a rollback."""
+        if self.mode == "PARALLEL" or failed.rollback or failed.stage != NAMES[-1]:
+            return
+        if any(self._is_target(one) for one in self.entries[failed.stage]):
+            self.executions.append(Modelled("", failed.index, True, self.version))
+
+    def _is_target(self, one: Modelled) -> bool:
+        return NAMES[-1] in one.passed and one.version == self.version and not one.rollback
 
     def _leave(self, one: Modelled) -> None:
         one.passed.add(one.stage)
@@ -151,6 +167,7 @@ class Model:
         for one in ready:
             one.inside = True
             self.entered[stage] = one
+            self.entries[stage].append(one)
         return bool(older or ready)
 
     def may_retry(self, one: Modelled) -> bool:
@@ -233,10 +250,16 @@ class PipelineMachine(RuleBasedStateMachine):
 
     def _adopt(self) -> Modelled:
         """Take the newest execution into the model."""
-        one = Modelled(self._real()[-1].id, version=self._version())
+        one = Modelled("", version=self._version())
         self.model.executions.append(one)
-        self.model.settle()
+        self._settle()
         return one
+
+    def _settle(self) -> None:
+        """Settle the model, and let its new executions have the ids of the real ones."""
+        self.model.settle()
+        for one, real in zip(self.model.executions, self._real(), strict=False):
+            one.id = one.id or real.id
 
     def _pick(self, pick: int, *statuses: str) -> Modelled | None:
         found = [e for e in self.model.executions if e.status in statuses]
@@ -255,7 +278,18 @@ class PipelineMachine(RuleBasedStateMachine):
         busy = [(e, name) for e in self.model.executions for name in sorted(e.running)]
         if not busy:
             return
-        one, name = busy[pick % len(busy)]
+        self._end(*busy[pick % len(busy)], well)
+
+    @rule(pick=st.integers(0, 50), stages=st.integers(1, 3))
+    def let_stages_pass(self, pick: int, stages: int) -> None:
+        """Bring one execution far, which single actions seldom do."""
+        one = self._pick(pick, "InProgress")
+        while one is not None and one.status == "InProgress" and one.running and stages:
+            at = one.index
+            self._end(one, min(one.running), True)
+            stages -= one.index != at
+
+    def _end(self, one: Modelled, name: str, well: bool) -> None:
         real = next(e for e in self._real() if e.id == one.id)
         run = real.stages[one.stage].actions[name]
         if name == "Approve":
@@ -279,7 +313,7 @@ class PipelineMachine(RuleBasedStateMachine):
             one.done.add(name)
         else:
             one.failed = True
-        self.model.settle()
+        self._settle()
 
     @rule(pick=st.integers(0, 50), abandon=st.booleans())
     def stop(self, pick: int, abandon: bool) -> None:
@@ -299,7 +333,7 @@ class PipelineMachine(RuleBasedStateMachine):
         one.status = "Stopping"
         if abandon:
             one.running.clear()
-        self.model.settle()
+        self._settle()
 
     @rule(pick=st.integers(0, 50), all_actions=st.booleans())
     def retry(self, pick: int, all_actions: bool) -> None:
@@ -322,7 +356,7 @@ class PipelineMachine(RuleBasedStateMachine):
         one.status, one.failed = "InProgress", False
         if all_actions:
             one.done.clear()
-        self.model.settle()
+        self._settle()
 
     @precondition(lambda self: len(self.model.executions) < 9)
     @rule(pick=st.integers(0, 50), stage=st.sampled_from(NAMES))
@@ -338,9 +372,8 @@ class PipelineMachine(RuleBasedStateMachine):
             assert self._refused(self.running_api.rollback_stage, **call) == refusal
             return
         self._do(self.running_api.rollback_stage, **call)
-        back = Modelled(self._real()[-1].id, NAMES.index(stage), True, self._version())
-        self.model.executions.append(back)
-        self.model.settle()
+        self.model.executions.append(Modelled("", NAMES.index(stage), True, self._version()))
+        self._settle()
 
     @rule(stage=st.sampled_from(NAMES), disable=st.booleans())
     def switch_a_transition(self, stage: str, disable: bool) -> None:
@@ -351,11 +384,12 @@ class PipelineMachine(RuleBasedStateMachine):
         else:
             self._do(self.running_api.enable_stage_transition, **call)
             self.model.disabled.discard(stage)
-        self.model.settle()
+        self._settle()
 
     @rule()
     def update(self) -> None:
         self._do(self.api.update_pipeline, pipeline=declaration(self.mode))
+        self.model.version += 1
 
     # What must hold.
 
@@ -449,4 +483,25 @@ def test_fifty_executions_may_be_in_progress_and_not_one_more(kind: type[Pipelin
         machine.start()
     refused = machine._refused(machine.running_api.start_pipeline_execution, name=NAME)
     assert refused == "ConcurrentPipelineExecutionsLimitExceededException"
+    machine.teardown()
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("kind", [SupersededMachine, QueuedMachine])
+def test_a_rollback_goes_before_who_waits_and_supersedes_none(kind: type[PipelineMachine]) -> None:
+    machine = kind()
+    machine.let_stages_pass(0, 3)
+    machine.start()
+    machine.let_stages_pass(0, 2)
+    machine.start()
+    machine.let_stages_pass(1, 2)
+    _, second, third = machine.model.executions
+    assert (second.stage, second.inside) == (third.stage, not third.inside) == ("Deploy", True)
+    machine._end(second, "Approve", False)
+    back = machine.model.executions[3]
+    assert (back.inside, third.inside, third.status) == (True, False, "InProgress")
+    machine.the_engine_and_the_model_agree()
+    machine._end(back, "Approve", True)
+    assert third.inside
+    machine.the_engine_and_the_model_agree()
     machine.teardown()

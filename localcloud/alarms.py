@@ -2,9 +2,10 @@
 
 moto keeps alarms and metrics; this module reads both every ten clock seconds, decides (pure), and
 tells the actions: a scaling policy each minute that the alarm is in ALARM, a topic once a change.
+A change by SetAlarmState is one like any other, and EventBridge hears of each.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
-Differs: composite alarms are kept but not evaluated; metric math knows arithmetic only.
+Differs: metric math knows arithmetic only; actions are scaling policies and topics.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from localcloud.alarm_history import (
+    Change,
+    changes,
+    history_of,
+    note_action,
+    note_configurations,
+)
+from localcloud.alarm_rule import alarms_of, holds, parse, suppressed_by
+from localcloud.alarm_words import event, message
 from localcloud.cloud import Cloud
 from localcloud.datapoints import ExpressionError, values
 from localcloud.datapoints import evaluate as evaluate_math
@@ -28,6 +38,7 @@ _EVALUATE_CLOCK_SECONDS = 10.0
 _SCALING_POLICY = ":scalingPolicy:"
 # The page's examples read 5 datapoints for 3 evaluation periods.
 _RANGE_BEYOND_PERIODS = 2
+_DEEPEST_COMPOSITE = 10
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
@@ -36,8 +47,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
 
-# (policy ARN, alarm name, latest value): a policy's alarm is in ALARM.
-OnScalingAlarm = Callable[[str, str, float | None], None]
+# (policy ARN, alarm name, latest value, threshold): a policy's alarm is in ALARM.
+OnScalingAlarm = Callable[[str, str, float | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +94,35 @@ def evaluate(rule: AlarmRule, values: Sequence[float | None]) -> str | None:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """An alarm with its datapoints, read in moto's thread."""
+class _Scaling:
+    """A metric alarm whose actions, in the state it has, are scaling policies."""
+
+    name: str
+    policies: list[str]
+    latest: float | None
+    threshold: float
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one look at a backend found, in moto's thread."""
 
     scope: Scope
-    name: str
-    rule: AlarmRule
-    state: str
-    actions: dict[str, list[str]]
-    actions_enabled: bool
-    values: list[float | None]
+    changes: list[Change]
+    scaling: list[_Scaling]
+    states: dict[str, str]
 
 
 class AlarmEvaluator:
-    """Evaluates every metric alarm, for ever."""
+    """Evaluates every alarm, for ever."""
 
     def __init__(self, cloud: Cloud, on_scaling_alarm: OnScalingAlarm) -> None:
         self._cloud = cloud
         self._on_scaling_alarm = on_scaling_alarm
         self._last_scaling: dict[tuple[Scope, str], datetime] = {}
+        # Changes whose actions are held back by a suppressor, and when alarms last left ALARM.
+        self._held: dict[tuple[Scope, str], Change] = {}
+        self._left: dict[tuple[Scope, str], datetime] = {}
 
     async def run(self) -> None:
         """Evaluate for ever."""
@@ -109,86 +130,191 @@ class AlarmEvaluator:
         while True:
             await clock.pace(_EVALUATE_CLOCK_SECONDS)
             try:
-                readings = await self._cloud.passive.call(_read_alarms, clock.now())
-                for reading in readings:
-                    await self._apply(reading)
+                for look in await self._cloud.passive.call(_look, clock.now()):
+                    await self._apply(look)
             except Exception:
                 log.exception("alarm evaluation failed")
 
-    async def _apply(self, reading: _Reading) -> None:
-        state = evaluate(reading.rule, reading.values) or reading.state
-        changed = state != reading.state
-        if changed:
-            await self._cloud.passive.call(_set_state, reading, state)
-        if not reading.actions_enabled:
-            return
-        now = self._cloud.clock.now()
-        key = (reading.scope, reading.name)
-        latest = next((v for v in reversed(reading.values) if v is not None), None)
-        for action in reading.actions[state]:
-            if _SCALING_POLICY in action:
-                due = now - self._last_scaling.get(key, datetime.min.replace(tzinfo=UTC))
-                if changed or due >= timedelta(seconds=60):
-                    self._last_scaling[key] = now
-                    self._on_scaling_alarm(action, reading.name, latest)
-            elif changed and ":sns:" in action:
-                await self._publish(reading, action, state)
-
-    async def _publish(self, reading: _Reading, topic_arn: str, state: str) -> None:
-        message = {
-            "AlarmName": reading.name,
-            "NewStateValue": state,
-            "OldStateValue": reading.state,
-            "StateChangeTime": self._cloud.clock.now().isoformat(),
-            "Region": reading.scope.region,
-            "AWSAccountId": reading.scope.account,
-        }
-        try:
-            await self._cloud.api(
-                reading.scope,
-                "sns",
-                "publish",
-                TopicArn=topic_arn,
-                Subject=f'{state}: "{reading.name}"'[:100],
-                Message=json.dumps(message),
+    async def _apply(self, look: _Look) -> None:
+        changed = {change.alarm.name for change in look.changes}
+        for change in look.changes:
+            alarm = change.alarm
+            detail = event(change)
+            self._cloud.publish(
+                look.scope,
+                "aws.cloudwatch",
+                "CloudWatch Alarm State Change",
+                [alarm.alarm_arn],
+                detail,
             )
-        except Exception as error:
-            log.warning("alarm %s could not reach %s: %s", reading.name, topic_arn, error)
-
-
-def _read_alarms(now: datetime) -> list[_Reading]:
-    readings = []
-    for scope, cloudwatch in backends("cloudwatch"):
-        for alarm in list(cloudwatch.alarms.values()):
-            if alarm.rule:
+            if change.before == "ALARM":
+                self._left[look.scope, alarm.name] = change.at
+            if not alarm.actions_enabled:
                 continue
-            try:
-                found = _values(cloudwatch, alarm, now)
-            except ExpressionError:
-                continue  # kept, and left in the state it has
-            rule = AlarmRule(
-                comparison=alarm.comparison_operator,
-                threshold=float(alarm.threshold),
-                evaluation_periods=int(alarm.evaluation_periods),
-                datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
-                treat_missing_data=alarm.treat_missing_data or "missing",
+            if getattr(alarm, "actions_suppressor", None):
+                self._held[look.scope, alarm.name] = change
+            else:
+                await self._act(look.scope, change)
+        await self._release(look)
+        for scaling in look.scaling:
+            self._scale(look.scope, scaling, changed=scaling.name in changed)
+
+    async def _release(self, look: _Look) -> None:
+        """Carry out the actions that nothing holds back any more."""
+        now = self._cloud.clock.now()
+        for (scope, name), change in list(self._held.items()):
+            if scope != look.scope:
+                continue
+            alarm = change.alarm
+            suppressor = alarm.actions_suppressor.rpartition(":alarm:")[2]
+            cause = suppressed_by(
+                now,
+                change.at,
+                look.states.get(suppressor),
+                self._left.get((scope, suppressor)),
+                wait_seconds=float(alarm.actions_suppressor_wait_period or 0),
+                extension_seconds=float(alarm.actions_suppressor_extension_period or 0),
             )
-            readings.append(
-                _Reading(
-                    scope,
-                    alarm.name,
-                    rule,
-                    alarm.state_value,
-                    {
-                        "ALARM": list(alarm.alarm_actions or []),
-                        "OK": list(alarm.ok_actions or []),
-                        "INSUFFICIENT_DATA": list(alarm.insufficient_data_actions or []),
-                    },
-                    bool(alarm.actions_enabled),
-                    found,
-                )
-            )
-    return readings
+            await self._cloud.passive.call(_show_suppression, scope, name, cause, suppressor)
+            if name not in look.states:
+                del self._held[scope, name]
+            elif cause is None:
+                del self._held[scope, name]
+                await self._act(scope, change)
+
+    def _scale(self, scope: Scope, scaling: _Scaling, *, changed: bool) -> None:
+        now, key = self._cloud.clock.now(), (scope, scaling.name)
+        due = now - self._last_scaling.get(key, datetime.min.replace(tzinfo=UTC))
+        if not changed and due < timedelta(seconds=60):
+            return
+        self._last_scaling[key] = now
+        for policy in scaling.policies:
+            self._on_scaling_alarm(policy, scaling.name, scaling.latest, scaling.threshold)
+
+    async def _act(self, scope: Scope, change: Change) -> None:
+        """Carry out the actions of a change, but scaling, which is asked for every minute."""
+        alarm = change.alarm
+        for action in _actions(alarm, change.after):
+            if _SCALING_POLICY in action:
+                continue
+            problem = ""
+            if ":sns:" not in action:
+                problem = "The local cloud carries out scaling policies and topics only."
+            else:
+                try:
+                    await self._cloud.api(
+                        scope,
+                        "sns",
+                        "publish",
+                        TopicArn=action,
+                        Subject=f'{change.after}: "{alarm.name}"'[:100],
+                        Message=json.dumps(message(scope, change)),
+                    )
+                except Exception as error:
+                    problem = str(error)
+            if problem:
+                log.warning("alarm %s could not reach %s: %s", alarm.name, action, problem)
+            await self._cloud.passive.call(_note_action, scope, alarm, action, problem, change.at)
+
+
+def _look(now: datetime) -> list[_Look]:
+    """Evaluate the alarms of every backend and say what changed."""
+    found = []
+    for scope, cloudwatch in backends("cloudwatch"):
+        if not cloudwatch.alarms and not history_of(cloudwatch).seen:
+            continue
+        note_configurations(cloudwatch, now)
+        scaling = []
+        for alarm in list(cloudwatch.alarms.values()):
+            if not alarm.rule:
+                scaling += _evaluate_metric_alarm(cloudwatch, alarm, now)
+        # A composite alarm may hang on others: until nothing changes, or a circle would not end.
+        for _ in range(_DEEPEST_COMPOSITE):
+            composites = cloudwatch.alarms.values()
+            if not sum(_evaluate_composite(cloudwatch, alarm, now) for alarm in composites):
+                break
+        states = {name: alarm.state_value for name, alarm in cloudwatch.alarms.items()}
+        found.append(_Look(scope, changes(cloudwatch, now), scaling, states))
+    return found
+
+
+def _evaluate_metric_alarm(cloudwatch: Any, alarm: Any, now: datetime) -> list[_Scaling]:
+    try:
+        found = _values(cloudwatch, alarm, now)
+    except ExpressionError:
+        return []  # kept, and left in the state it has
+    rule = AlarmRule(
+        comparison=alarm.comparison_operator,
+        threshold=float(alarm.threshold),
+        evaluation_periods=int(alarm.evaluation_periods),
+        datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
+        treat_missing_data=alarm.treat_missing_data or "missing",
+    )
+    state = evaluate(rule, found) or alarm.state_value
+    if state != alarm.state_value:
+        shown = ", ".join("none" if v is None else f"{v:g}" for v in found)
+        reason = (
+            f"The last {len(found)} datapoints were [{shown}] against the threshold "
+            f"{rule.threshold:g} ({rule.comparison})."
+        )
+        data = {"version": "1.0", "recentDatapoints": found, "threshold": rule.threshold}
+        _update(alarm, state, reason, json.dumps(data), now)
+    policies = [action for action in _actions(alarm, state) if _SCALING_POLICY in action]
+    if not policies or not alarm.actions_enabled:
+        return []
+    latest = next((v for v in reversed(found) if v is not None), None)
+    return [_Scaling(alarm.name, policies, latest, rule.threshold)]
+
+
+def _evaluate_composite(cloudwatch: Any, alarm: Any, now: datetime) -> bool:
+    """Bring a composite alarm to what its rule says; return whether that changed it."""
+    if not alarm.rule:
+        return False
+
+    def state_of(name: str) -> str | None:
+        found = cloudwatch.alarms.get(name)
+        return found.state_value if found is not None else None
+
+    rule = parse(alarm.rule)
+    state = "ALARM" if holds(rule, state_of) else "OK"
+    if state == alarm.state_value:
+        return False
+    children = [(name, cloudwatch.alarms.get(name)) for name in sorted(alarms_of(rule))]
+    known = [child for _, child in children if child is not None]
+    shown = ", ".join(f"{child.alarm_arn} is {child.state_value}" for child in known)
+    reason = f"The rule is {'true' if state == 'ALARM' else 'false'}: {shown or 'no alarm'}."
+    triggering = [{"arn": c.alarm_arn, "state": {"value": c.state_value}} for c in known]
+    _update(alarm, state, reason[:1023], json.dumps({"triggeringAlarms": triggering}), now)
+    return True
+
+
+def _update(alarm: Any, state: str, reason: str, data: str, now: datetime) -> None:
+    alarm.update_state(reason, data, state)
+    # moto stamps it by the machine's clock, and without a zone.
+    alarm.state_updated_timestamp = now.replace(tzinfo=None)
+
+
+def _actions(alarm: Any, state: str) -> list[str]:
+    match state:
+        case "ALARM":
+            return list(alarm.alarm_actions or [])
+        case "OK":
+            return list(alarm.ok_actions or [])
+        case _:
+            return list(alarm.insufficient_data_actions or [])
+
+
+def _note_action(scope: Scope, alarm: Any, action: str, problem: str, at: datetime) -> None:
+    note_action(backend("cloudwatch", scope), alarm, action, problem, at)
+
+
+def _show_suppression(scope: Scope, name: str, cause: str | None, suppressor: str) -> None:
+    alarm = backend("cloudwatch", scope).alarms.get(name)
+    if alarm is not None:
+        alarm.actions_suppressed_by = cause
+        alarm.actions_suppressed_reason = (
+            f"Actions are held back by {cause} of {suppressor}." if cause else None
+        )
 
 
 def _values(cloudwatch: Any, alarm: Any, now: datetime) -> list[float | None]:
@@ -229,15 +355,3 @@ def _math(cloudwatch: Any, queries: Sequence[Any], count: int, now: datetime) ->
         evaluate_math(decisive.expression, {id_: found[index] for id_, found in series.items()})
         for index in range(count)
     ]
-
-
-def _set_state(reading: _Reading, state: str) -> None:
-    alarm = backend("cloudwatch", reading.scope).alarms.get(reading.name)
-    if alarm is not None:
-        shown = ", ".join("none" if v is None else f"{v:g}" for v in reading.values)
-        alarm.update_state(
-            f"The last {len(reading.values)} datapoints were [{shown}] against the threshold "
-            f"{reading.rule.threshold:g} ({reading.rule.comparison}).",
-            json.dumps({"recentDatapoints": reading.values, "threshold": reading.rule.threshold}),
-            state,
-        )

@@ -17,14 +17,20 @@ from typing import Any
 
 from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.clock import Clock, wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
+from localcloud.cloudformation.sharing_api import SharingApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.codepipeline.history_api import HistoryApi
+from localcloud.codepipeline.jobs_api import JobsApi
+from localcloud.codepipeline.polling import SourcePolling
+from localcloud.codepipeline.running_api import RunningApi
 from localcloud.errors import AwsError, NoOperationNamed, NotImplementedByCloud
 from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
@@ -118,6 +124,9 @@ class Gateway:
         search = SearchApi(tags, self._training, self._tuning, models, self._sagemaker, registry)
         self._transform = TransformApi(cloud, tags, models, self._sagemaker.hosting)
         self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
+        self._polling = SourcePolling(
+            cloud, self._codepipeline.pipelines, self._codepipeline.engine, repositories
+        )
         self._cloudformation = CloudFormationApi(cloud)
         self._autoscaling = AutoScalingApi(cloud)
         self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
@@ -135,11 +144,20 @@ class Gateway:
             ),
             "codebuild": operations_of(self._builds),
             "codecommit": operations_of(repositories),
-            "codepipeline": operations_of(self._codepipeline),
-            "cloudformation": operations_of(
-                self._cloudformation, ChangeSetsApi(cloud, self._cloudformation)
+            "codepipeline": operations_of(
+                self._codepipeline,
+                HistoryApi(self._codepipeline),
+                RunningApi(cloud, self._codepipeline),
+                JobsApi(cloud, self._codepipeline),
             ),
-            "application-autoscaling": operations_of(self._autoscaling, self._scheduled),
+            "cloudformation": operations_of(
+                self._cloudformation,
+                ChangeSetsApi(cloud, self._cloudformation),
+                SharingApi(cloud, self._cloudformation),
+            ),
+            "application-autoscaling": operations_of(
+                self._autoscaling, PoliciesApi(cloud, self._autoscaling), self._scheduled
+            ),
         }
         self._capturer = Capturer(cloud)
         runtime = Runtime(
@@ -172,6 +190,7 @@ class Gateway:
         cloud.spawn("instances", self._sagemaker.hosting.watch())
         cloud.spawn("data capture", self._capturer.run())
         cloud.spawn("idle functions", self._functions.reap())
+        cloud.spawn("source polling", self._polling.run())
         self._training.engine.resume()
         self._tuning.engine.resume()
         self._transform.engine.resume()

@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
-from localcloud.cloudformation.resources import HANDLERS
+from localcloud.cloudformation.handlers import HANDLERS
+from localcloud.cloudformation.sharing_api import SharingApi
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.actions.cloudformation import MODES
 from localcloud.codepipeline.api import CodePipelineApi
+from localcloud.codepipeline.history_api import HistoryApi
+from localcloud.codepipeline.jobs_api import JobsApi
+from localcloud.codepipeline.rules import RULES
+from localcloud.codepipeline.running_api import RunningApi
 from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
 from localcloud.protocol import implemented_by, service_model
@@ -28,11 +34,11 @@ from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.sagemaker.tuning_api import TuningApi
 
 LIVE: dict[str, tuple[type, ...]] = {
-    "application-autoscaling": (AutoScalingApi, ScheduledActionsApi),
-    "cloudformation": (CloudFormationApi, ChangeSetsApi),
+    "application-autoscaling": (AutoScalingApi, PoliciesApi, ScheduledActionsApi),
+    "cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi),
     "codebuild": (CodeBuildApi,),
     "codecommit": (CodeCommitApi,),
-    "codepipeline": (CodePipelineApi,),
+    "codepipeline": (CodePipelineApi, HistoryApi, RunningApi, JobsApi),
     "sagemaker": (
         HostingApi,
         ModelsApi,
@@ -60,14 +66,14 @@ RECORDED = (
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
-    ("cloudformation", "Capabilities, notifications", "kept"),
-    ("codepipeline", "triggers, conditions", "events start a pipeline"),
+    ("cloudformation", "NotificationARNs, stack policies", "kept"),
+    ("codepipeline", "a rule's timeoutInMinutes", "a rule ends by itself"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("ecr", "scans, lifecycle policies", "kept"),
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
     ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
-    ("cloudwatch", "composite alarms, functions of metric math", "kept; not evaluated"),
+    ("cloudwatch", "functions of metric math", "kept; such an alarm keeps its state"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 
@@ -95,8 +101,9 @@ LIFE = (
     ),
     (
         "cloudwatch",
-        "metric alarms",
-        "M of N, missing data, p99, arithmetic; actions to scaling policies and topics",
+        "metric and composite alarms",
+        "M of N, missing data, p99, arithmetic, rules, suppressors; history; actions to scaling "
+        "policies and topics, and each change to EventBridge",
     ),
     ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
     ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),
@@ -160,6 +167,8 @@ def document() -> str:
         "",
         "A pipeline with any other action is refused when it is made, by name. CloudFormation's",
         f"modes are {', '.join(MODES)}.",
+        f"Conditions of stages have the rules {', '.join(sorted(RULES))}; another is refused by",
+        "name, and so are triggers.",
         "",
         "## CloudFormation's resource types",
         "",

@@ -32,6 +32,7 @@ class NotScaled(StrEnum):
     DISABLED = "ScaleInDisabled"
     NO_DATA = "NoData"
     NOT_NEEDED = "AlreadyAtDesiredCapacity"
+    FLAPPING = "AutoScalingAnticipatedFlapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,10 @@ def _in(
         return Decision(capacity, NotScaled.COOLING_DOWN)
     step = max(1, capacity // 10)
     wanted = max(capacity - step, needed, policy.minimum)
-    return Decision(wanted) if wanted < capacity else Decision(capacity, NotScaled.NOT_NEEDED)
+    if wanted < capacity:
+        return Decision(wanted)
+    # One instance less would bring the metric over the target: 3 × 81 / 90 needs all three.
+    return Decision(capacity, NotScaled.FLAPPING)
 
 
 def _cooling(

@@ -15,6 +15,7 @@ from localcloud.autoscaling.decision import (
     decide,
 )
 from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
+from localcloud.autoscaling.steps import Step, StepScaling, decide_step
 from localcloud.cloud import Cloud
 from localcloud.routing import Scope
 from localcloud.store import Collection
@@ -22,7 +23,13 @@ from localcloud.store import Collection
 log = logging.getLogger("localcloud.autoscaling")
 
 _POLL_CLOCK_SECONDS = 3.0
-_NOT_SCALED_SHOWN = (NotScaled.AT_MAXIMUM, NotScaled.AT_MINIMUM)
+# The codes that AWS has; of the other reasons it tells nothing.
+_NOT_SCALED_SHOWN = (
+    NotScaled.AT_MAXIMUM,
+    NotScaled.AT_MINIMUM,
+    NotScaled.FLAPPING,
+    NotScaled.NOT_NEEDED,
+)
 
 
 class ScalingEngine:
@@ -41,7 +48,9 @@ class ScalingEngine:
         self._activities = activities
         self._busy: set[str] = set()
 
-    def on_alarm(self, policy_arn: str, alarm_name: str, metric: float | None) -> None:
+    def on_alarm(
+        self, policy_arn: str, alarm_name: str, metric: float | None, threshold: float
+    ) -> None:
         """React to an alarm of a policy that is in ALARM (called once a minute while it is)."""
         policy = self._policies.get(policy_arn)
         target = self._targets.get(policy.target) if policy is not None else None
@@ -49,7 +58,8 @@ class ScalingEngine:
             return
         self._busy.add(target.key)
         self._cloud.spawn(
-            f"scale {target.resource_id}", self._react(target, policy, alarm_name, metric)
+            f"scale {target.resource_id}",
+            self._react(target, policy, alarm_name, metric, threshold),
         )
 
     def enforce_limits(self, target: ScalableTarget, cause: str = "") -> None:
@@ -57,19 +67,16 @@ class ScalingEngine:
         self._cloud.spawn(f"limits {target.resource_id}", self._enforce(target, cause))
 
     async def _react(
-        self, target: ScalableTarget, policy: ScalingPolicy, alarm_name: str, metric: float | None
+        self,
+        target: ScalableTarget,
+        policy: ScalingPolicy,
+        alarm_name: str,
+        metric: float | None,
+        threshold: float,
     ) -> None:
         try:
             variant = await self._variant(target)
             if variant is None:
-                return
-            direction = Direction.OUT if "AlarmHigh" in alarm_name else Direction.IN
-            suspended = (
-                "DynamicScalingOutSuspended"
-                if direction is Direction.OUT
-                else "DynamicScalingInSuspended"
-            )
-            if target.suspended.get(suspended):
                 return
             now = self._cloud.clock.now()
             last = (
@@ -78,12 +85,25 @@ class ScalingEngine:
                 else None
             )
             capacity = variant["DesiredInstanceCount"]
-            decision = decide(tracking_of(policy, target), direction, capacity, metric, last, now)
+            if policy.type == "StepScaling":
+                distance = None if metric is None else metric - threshold
+                decision = decide_step(
+                    stepping_of(policy, target), capacity, distance, last, policy.last_base, now
+                )
+            else:
+                direction = Direction.OUT if "AlarmHigh" in alarm_name else Direction.IN
+                tracking = tracking_of(policy, target)
+                decision = decide(tracking, direction, capacity, metric, last, now)
             cause = f"monitor alarm {alarm_name} in state ALARM triggered policy {policy.name}"
             if decision.not_scaled is not None:
                 self._note_not_scaled(target, decision.not_scaled, capacity, cause)
                 return
+            direction = Direction.OUT if decision.capacity > capacity else Direction.IN
+            side = "Out" if direction is Direction.OUT else "In"
+            if target.suspended.get(f"DynamicScaling{side}Suspended"):
+                return
             policy.last_direction, policy.last_change = direction, now
+            policy.last_base = capacity
             self._policies.put(policy.arn, policy)
             await self._set_capacity(target, decision.capacity, cause)
         finally:
@@ -173,7 +193,6 @@ class ScalingEngine:
         latest = max(mine, key=lambda a: a.started, default=None)
         if latest is not None and [r["Code"] for r in latest.not_scaled] == [reason.value]:
             return
-        limit = "MaxCapacity" if reason is NotScaled.AT_MAXIMUM else "MinCapacity"
         now = self._cloud.clock.now()
         activity = Activity(
             id=str(uuid.uuid4()),
@@ -183,7 +202,14 @@ class ScalingEngine:
             started=now,
             ended=now,
             status="Unfulfilled",
-            not_scaled=[{"Code": reason.value, limit: capacity, "CurrentCapacity": capacity}],
+            not_scaled=[
+                {
+                    "Code": reason.value,
+                    "MaxCapacity": target.maximum,
+                    "MinCapacity": target.minimum,
+                    "CurrentCapacity": capacity,
+                }
+            ],
         )
         self._activities.put(activity.id, activity)
 
@@ -192,6 +218,31 @@ def names_of(resource_id: str) -> tuple[str, str]:
     """Return endpoint and variant of `endpoint/<name>/variant/<name>`."""
     _, endpoint, _, variant = resource_id.split("/")
     return endpoint, variant
+
+
+def steps_of(configuration: dict[str, Any]) -> tuple[Step, ...]:
+    """Return the steps of a step scaling configuration."""
+    return tuple(
+        Step(
+            step.get("MetricIntervalLowerBound"),
+            step.get("MetricIntervalUpperBound"),
+            step["ScalingAdjustment"],
+        )
+        for step in configuration.get("StepAdjustments") or []
+    )
+
+
+def stepping_of(policy: ScalingPolicy, target: ScalableTarget) -> StepScaling:
+    """Return the policy as the decision by steps takes it."""
+    configuration = policy.configuration
+    return StepScaling(
+        adjustment_type=configuration["AdjustmentType"],
+        steps=steps_of(configuration),
+        minimum=target.minimum,
+        maximum=target.maximum,
+        least_change=configuration.get("MinAdjustmentMagnitude", 1),
+        cooldown_seconds=configuration.get("Cooldown", 300),
+    )
 
 
 def tracking_of(policy: ScalingPolicy, target: ScalableTarget) -> TargetTracking:

@@ -45,7 +45,11 @@ def target_key(account: str, region: str, namespace: str, resource: str, dimensi
 
 @dataclass(slots=True)
 class ScalingPolicy:
-    """A target tracking policy and its two alarms."""
+    """A policy, with the two alarms of target tracking.
+
+    Attributes:
+        last_base: the capacity before the last change.
+    """
 
     arn: str
     name: str
@@ -55,6 +59,8 @@ class ScalingPolicy:
     created: datetime
     last_direction: Direction | None = None
     last_change: datetime | None = None
+    last_base: int | None = None
+    type: str = "TargetTrackingScaling"
 
 
 @dataclass(slots=True)

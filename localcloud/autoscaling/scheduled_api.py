@@ -10,10 +10,11 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.api import INVALID_TOKEN, AutoScalingApi
 from localcloud.autoscaling.model import ScalableTarget, ScheduledAction
 from localcloud.cloud import Cloud
 from localcloud.errors import AwsError, ValidationError
+from localcloud.paging import page
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.schedule import ScheduleError, next_due
@@ -22,6 +23,7 @@ from localcloud.store import Collection
 log = logging.getLogger("localcloud.autoscaling")
 
 _LOOK_CLOCK_SECONDS = 10.0
+_PAGE = 50
 
 
 class ScheduledActionsApi:
@@ -115,7 +117,14 @@ class ScheduledActionsApi:
                     "CreationTime": action.created,
                 }
             )
-        return {"ScheduledActions": found}
+        shown, token = page(
+            found,
+            lambda action: str(action["ScheduledActionARN"]),
+            params.get("NextToken"),
+            min(params.get("MaxResults") or _PAGE, _PAGE),
+            INVALID_TOKEN,
+        )
+        return {"ScheduledActions": shown, "NextToken": token}
 
     async def run(self) -> None:
         """For ever: carry out what is due."""
@@ -150,7 +159,7 @@ class ScheduledActionsApi:
             self._scaling.targets.put(target.key, target)
             self._scaling.engine.enforce_limits(target, f"scheduled action name {action.name}")
 
-    def _forget(self, target: ScalableTarget) -> None:
+    async def _forget(self, target: ScalableTarget) -> None:
         for action in list(self._actions.values()):
             if action.target == target.key:
                 self._actions.delete(_key(target, action.name))

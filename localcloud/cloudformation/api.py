@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
+from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack, StackResource
 from localcloud.cloudformation.requests import (
     check_stack_name,
@@ -19,9 +20,12 @@ from localcloud.cloudformation.requests import (
     declarations,
     invalid,
     is_same,
+    masked,
+    needed_capabilities,
+    paged,
     tags_of,
-    template_body,
 )
+from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
 from localcloud.errors import AwsError
 from localcloud.protocol import operation
@@ -44,13 +48,21 @@ class CloudFormationApi:
         self.change_sets.resume()
 
     @operation("CreateStack")
-    def create_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["StackName"]
         check_stack_name(name)
+        if params.get("OnFailure") and params.get("DisableRollback") is not None:
+            raise invalid("You can specify either DisableRollback or OnFailure, but not both.")
+        if params.get("RetainExceptOnCreate"):
+            raise invalid(
+                "The local cloud takes RetainExceptOnCreate as a resource's DeletionPolicy only."
+            )
+        body = await template_body(self._cloud, scope, params)
+        capabilities = params.get("Capabilities") or []
+        template, parameters = checked(scope, body, params.get("Parameters"), {}, capabilities)
+        policy = await stack_policy(self._cloud, scope, params)
         if self.live(scope, name) is not None:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
-        body = template_body(params)
-        template, parameters = checked(body, params.get("Parameters"), {})
         stack = Stack(
             id=scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
             name=name,
@@ -60,26 +72,38 @@ class CloudFormationApi:
             created=self._cloud.clock.now(),
             status="CREATE_IN_PROGRESS",
             role_arn=params.get("RoleARN"),
-            capabilities=params.get("Capabilities") or [],
+            capabilities=capabilities,
             description=template.document.get("Description"),
             disable_rollback=bool(params.get("DisableRollback"))
             or params.get("OnFailure") == "DO_NOTHING",
+            on_failure=params.get("OnFailure"),
+            timeout_minutes=params.get("TimeoutInMinutes"),
+            protected=bool(params.get("EnableTerminationProtection")),
+            policy=policy,
+            notification_arns=params.get("NotificationARNs") or [],
         )
         self.engine.create(stack)
         return {"StackId": stack.id}
 
     @operation("UpdateStack")
-    def update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._stack(scope, params["StackName"])
+    async def update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        stack = self.stack(scope, params["StackName"])
+        body = await template_body(self._cloud, scope, params, stack)
+        policy = await stack_policy(self._cloud, scope, params)
         check_updatable(stack)
-        body = template_body(params, stack)
-        _, parameters = checked(body, params.get("Parameters"), stack.parameters)
+        if params.get("DisableRollback"):
+            raise invalid("The local cloud rolls a failed update back always.")
+        capabilities = params.get("Capabilities") or []
+        given = params.get("Parameters")
+        _, parameters = checked(scope, body, given, stack.parameters, capabilities)
         tags = tags_of(params, stack)
         if is_same(stack, body, parameters, tags):
             raise invalid("No updates are to be performed.")
         self.change_sets.make_obsolete(stack)
-        stack.tags = tags
+        stack.tags, stack.capabilities = tags, capabilities
         stack.role_arn = params.get("RoleARN") or stack.role_arn
+        stack.policy = policy or stack.policy
+        stack.notification_arns = params.get("NotificationARNs") or stack.notification_arns
         self.engine.update(stack, body, parameters)
         return {"StackId": stack.id}
 
@@ -90,6 +114,16 @@ class CloudFormationApi:
             return {}
         if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
             raise invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+        if stack.protected:
+            raise invalid(
+                f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
+            )
+        if params.get("RetainResources"):
+            raise invalid("The local cloud does not retain resources of a stack that is deleted.")
+        try:
+            check_exports(stack, [], self.engine.of(scope))
+        except TemplateError as error:
+            raise invalid(str(error)) from None
         self.change_sets.forget(stack)
         self.engine.delete(stack)
         return {}
@@ -97,51 +131,52 @@ class CloudFormationApi:
     @operation("DescribeStacks")
     def describe_stacks(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("StackName"):
-            return {"Stacks": [_description(self._stack(scope, params["StackName"]))]}
-        return {"Stacks": [_description(s) for s in self._all(scope) if s.deleted is None]}
+            return {"Stacks": [_description(self.stack(scope, params["StackName"]))]}
+        shown, token = paged(self.engine.of(scope), lambda stack: stack.id, params)
+        return {"Stacks": [_description(stack) for stack in shown], "NextToken": token}
 
     @operation("ListStacks")
     def list_stacks(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         wanted = params.get("StackStatusFilter")
-        return {
-            "StackSummaries": [
-                {
-                    "StackId": s.id,
-                    "StackName": s.name,
-                    "CreationTime": s.created,
-                    "LastUpdatedTime": s.updated,
-                    "DeletionTime": s.deleted,
-                    "StackStatus": s.status,
-                    "StackStatusReason": s.status_reason,
-                }
-                for s in self._all(scope)
-                if not wanted or s.status in wanted
-            ]
-        }
+        found = [stack for stack in self._all(scope) if not wanted or stack.status in wanted]
+        shown, token = paged(found, lambda stack: stack.id, params)
+        summaries = [
+            {
+                "StackId": s.id,
+                "StackName": s.name,
+                "CreationTime": s.created,
+                "LastUpdatedTime": s.updated,
+                "DeletionTime": s.deleted,
+                "StackStatus": s.status,
+                "StackStatusReason": s.status_reason,
+            }
+            for s in shown
+        ]
+        return {"StackSummaries": summaries, "NextToken": token}
 
     @operation("DescribeStackEvents")
     def describe_stack_events(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._stack(scope, params["StackName"])
-        return {
-            "StackEvents": [
-                {
-                    "StackId": stack.id,
-                    "StackName": stack.name,
-                    "EventId": e.id,
-                    "LogicalResourceId": e.logical_id,
-                    "PhysicalResourceId": e.physical_id,
-                    "ResourceType": e.type,
-                    "ResourceStatus": e.status,
-                    "ResourceStatusReason": e.reason,
-                    "Timestamp": e.timestamp,
-                }
-                for e in reversed(stack.events)
-            ]
-        }
+        stack = self.stack(scope, params["StackName"])
+        shown, token = paged(stack.events[::-1], lambda event: event.id, params)
+        events = [
+            {
+                "StackId": stack.id,
+                "StackName": stack.name,
+                "EventId": e.id,
+                "LogicalResourceId": e.logical_id,
+                "PhysicalResourceId": e.physical_id,
+                "ResourceType": e.type,
+                "ResourceStatus": e.status,
+                "ResourceStatusReason": e.reason,
+                "Timestamp": e.timestamp,
+            }
+            for e in shown
+        ]
+        return {"StackEvents": events, "NextToken": token}
 
     @operation("DescribeStackResources")
     def describe_stack_resources(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._stack(scope, params["StackName"])
+        stack = self.stack(scope, params["StackName"])
         return {
             "StackResources": [
                 _resource(stack, r) | {"Timestamp": r.changed}
@@ -152,7 +187,7 @@ class CloudFormationApi:
 
     @operation("DescribeStackResource")
     def describe_stack_resource(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._stack(scope, params["StackName"])
+        stack = self.stack(scope, params["StackName"])
         resource = stack.resources.get(params["LogicalResourceId"])
         if resource is None:
             raise invalid(
@@ -163,13 +198,11 @@ class CloudFormationApi:
 
     @operation("ListStackResources")
     def list_stack_resources(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self._stack(scope, params["StackName"])
-        return {
-            "StackResourceSummaries": [
-                _resource(stack, r) | {"LastUpdatedTimestamp": r.changed}
-                for r in stack.resources.values()
-            ]
-        }
+        stack = self.stack(scope, params["StackName"])
+        found = list(stack.resources.values())
+        shown, token = paged(found, lambda resource: resource.logical_id, params)
+        summaries = [_resource(stack, r) | {"LastUpdatedTimestamp": r.changed} for r in shown]
+        return {"StackResourceSummaries": summaries, "NextToken": token}
 
     @operation("GetTemplate")
     def get_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -180,29 +213,30 @@ class CloudFormationApi:
             return {"TemplateBody": found.template_body, "StagesAvailable": stages}
         if not params.get("StackName"):
             raise invalid("StackName must be specified if ChangeSetName is not specified.")
-        stack = self._stack(scope, params["StackName"])
+        stack = self.stack(scope, params["StackName"])
         return {"TemplateBody": stack.template_body, "StagesAvailable": stages}
 
     @operation("GetTemplateSummary")
-    def get_template_summary(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def get_template_summary(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("StackName"):
-            template = _parsed(self._stack(scope, params["StackName"]).template_body)
+            template = _parsed(self.stack(scope, params["StackName"]).template_body)
         else:
-            template = _parsed(template_body(params))
+            template = _parsed(await template_body(self._cloud, scope, params))
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=True),
+            **_capabilities(template),
             "ResourceTypes": sorted({r["Type"] for r in template.resources.values()}),
             "Version": template.document.get("AWSTemplateFormatVersion"),
         }
 
     @operation("ValidateTemplate")
-    def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        template = _parsed(template_body(params))
+    async def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        template = _parsed(await template_body(self._cloud, scope, params))
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=False),
+            **_capabilities(template),
         }
 
     def _all(self, scope: Scope) -> list[Stack]:
@@ -216,7 +250,7 @@ class CloudFormationApi:
                 return stack
         return None
 
-    def _stack(self, scope: Scope, name: str) -> Stack:
+    def stack(self, scope: Scope, name: str) -> Stack:
         """Return a stack by name, or by id even when it is deleted."""
         stack = self.live(scope, name) or self.stacks.get(name)
         if stack is None:
@@ -241,6 +275,15 @@ class CloudFormationApi:
         return stack
 
 
+def _capabilities(template: Template) -> dict[str, Any]:
+    needed = needed_capabilities(template)
+    if not needed:
+        return {}
+    types = sorted({r["Type"] for r in template.resources.values() if "::IAM::" in r["Type"]})
+    reason = f"The following resource(s) require capabilities: [{', '.join(types)}]"
+    return {"Capabilities": needed, "CapabilitiesReason": reason}
+
+
 def _parsed(body: str) -> Template:
     try:
         template = parse(body)
@@ -257,7 +300,8 @@ def _description(stack: Stack) -> dict[str, Any]:
         "ChangeSetId": stack.change_set_id,
         "Description": stack.description,
         "Parameters": [
-            {"ParameterKey": k, "ParameterValue": v} for k, v in stack.parameters.items()
+            {"ParameterKey": k, "ParameterValue": v}
+            for k, v in masked(stack.template_body, stack.parameters).items()
         ],
         "CreationTime": stack.created,
         "LastUpdatedTime": stack.updated,
@@ -265,6 +309,9 @@ def _description(stack: Stack) -> dict[str, Any]:
         "StackStatus": stack.status,
         "StackStatusReason": stack.status_reason,
         "DisableRollback": stack.disable_rollback,
+        "TimeoutInMinutes": stack.timeout_minutes,
+        "EnableTerminationProtection": stack.protected,
+        "NotificationARNs": stack.notification_arns,
         "Capabilities": stack.capabilities,
         "Outputs": stack.outputs or None,
         "RoleARN": stack.role_arn,

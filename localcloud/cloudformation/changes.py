@@ -20,9 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import StackResource
 from localcloud.cloudformation.template import (
-    Renderer,
+    RETAINING,
     Template,
     TemplateError,
     creation_order,
@@ -58,11 +59,13 @@ class Wanted:
 
     Attributes:
         values: parameters and pseudo parameters, as a Renderer takes them.
+        imported: the value of an export by its name.
     """
 
     template: Template
     parameters: Mapping[str, str]
     values: Mapping[str, Any]
+    imported: Imported | None = None
 
 
 def changes(
@@ -88,7 +91,7 @@ class _Comparison:
         self._deployed = deployed
         self._template = wanted.template
         self._recreates = recreates
-        self._renderer = Renderer(wanted.template, wanted.values, self._lookup)
+        self._renderer = Renderer(wanted.template, wanted.values, self._lookup, wanted.imported)
         self._changed_parameters = {
             name
             for name, value in wanted.parameters.items()
@@ -118,7 +121,8 @@ class _Comparison:
         removed = [r for name, r in self._deployed.resources.items() if name not in kept]
         for resource in reversed(removed):
             change = _change("Remove", resource.logical_id, resource.type, resource.physical_id)
-            found.append(change | {"PolicyAction": "Delete"})
+            policy = "Retain" if resource.deletion_policy in RETAINING else "Delete"
+            found.append(change | {"PolicyAction": policy})
         return found
 
     def _modification(self, current: StackResource) -> Change | None:
@@ -141,7 +145,10 @@ class _Comparison:
             "Scope": sorted({detail["Target"]["Attribute"] for detail in details}),
             "Details": details,
         }
-        return change if replacement == "False" else change | {"PolicyAction": "ReplaceAndDelete"}
+        if replacement == "False":
+            return change
+        kept = declared.get("UpdateReplacePolicy") == "Retain"
+        return change | {"PolicyAction": "ReplaceAndRetain" if kept else "ReplaceAndDelete"}
 
     def _property_details(self, current: StackResource) -> list[_Detail]:
         after = self._template.resources[current.logical_id]

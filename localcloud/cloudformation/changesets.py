@@ -12,10 +12,12 @@ import logging
 
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.changes import Change, Deployed, Wanted, changes
-from localcloud.cloudformation.engine import StackEngine, values
+from localcloud.cloudformation.engine import StackEngine
+from localcloud.cloudformation.evaluation import values
+from localcloud.cloudformation.handlers import HANDLERS
+from localcloud.cloudformation.intrinsics import Imported
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
-from localcloud.cloudformation.resources import HANDLERS
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.errors import AwsError
 from localcloud.routing import Scope
@@ -163,7 +165,8 @@ class ChangeSets:
             self._fail(change_set, f"InternalFailure: {error}")
 
     def _complete(self, change_set: ChangeSet, stack: Stack) -> None:
-        change_set.changes = _changes(stack, change_set)
+        imported = self._engine.imported(stack, set())
+        change_set.changes = _changes(stack, change_set, imported)
         asked = (change_set.template_body, change_set.parameters, change_set.tags)
         if change_set.type == "UPDATE" and is_same(stack, *asked):
             self._fail(change_set, NO_CHANGES)
@@ -196,13 +199,13 @@ class ChangeSets:
         self._records.put(change_set.id, change_set)
 
 
-def _changes(stack: Stack, change_set: ChangeSet) -> list[Change]:
+def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Change]:
     template = parse(change_set.template_body)
     parameters = change_set.parameters
     deployed = Deployed()
     if change_set.type == "UPDATE":
         deployed = Deployed(parse(stack.template_body), stack.parameters, stack.resources)
-    wanted = Wanted(template, parameters, values(stack, template, parameters))
+    wanted = Wanted(template, parameters, values(stack, template, parameters), imported)
     return changes(deployed, wanted, _recreates)
 
 

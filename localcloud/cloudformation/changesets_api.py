@@ -1,7 +1,7 @@
 """The operations of CloudFormation on change sets.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
-Differs: IMPORT is refused; nested stacks, drift and hooks are not there; answers have one page.
+Differs: IMPORT is refused; the change sets of nested stacks, drift and hooks are not there.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from localcloud.cloudformation.requests import (
     check_updatable,
     checked,
     invalid,
+    masked,
+    paged,
+    secrets_of,
     tags_of,
-    template_body,
 )
+from localcloud.cloudformation.sources import template_body
 from localcloud.errors import AwsError
 from localcloud.protocol import operation
 from localcloud.routing import Scope
@@ -47,7 +50,7 @@ class ChangeSetsApi:
         self._change_sets = stacks.change_sets
 
     @operation("CreateChangeSet")
-    def create_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         kind, name = params.get("ChangeSetType") or "UPDATE", params["ChangeSetName"]
         if kind == "IMPORT" or params.get("ResourcesToImport"):
             raise invalid(
@@ -56,6 +59,12 @@ class ChangeSetsApi:
             )
         if kind == "UPDATE" and params.get("OnStackFailure") == "DELETE":
             raise invalid("OnStackFailure DELETE is only valid for ChangeSetType CREATE.")
+        stack = self._stacks.live(scope, params["StackName"])
+        if stack is None and kind == "UPDATE":
+            raise invalid(f"Stack [{params['StackName']}] does not exist")
+        previous = stack if kind == "UPDATE" else None
+        body = await template_body(self._cloud, scope, params, previous)
+        # Asked again, since reading a TemplateURL takes its time.
         stack = self._stacks.live(scope, params["StackName"])
         current = self._change_sets.get(scope, stack, name) if stack is not None else None
         if stack is None:
@@ -70,9 +79,12 @@ class ChangeSetsApi:
                 f"changeSet [{name}]."
             )
         previous = stack if kind == "UPDATE" else None
-        body = template_body(params, previous)
         _, parameters = checked(
-            body, params.get("Parameters"), previous.parameters if previous else {}
+            scope,
+            body,
+            params.get("Parameters"),
+            previous.parameters if previous else {},
+            params.get("Capabilities"),
         )
         made = ChangeSet(
             id=scope.arn("cloudformation", f"changeSet/{name}/{uuid.uuid4()}"),
@@ -102,18 +114,25 @@ class ChangeSetsApi:
     def describe_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         found = self._named(scope, params)
         with_values = bool(params.get("IncludePropertyValues"))
+        shown, token = paged(found.changes, lambda change: str(change["LogicalResourceId"]), params)
+        hidden = [found.parameters[name] for name in secrets_of(found.template_body)]
         return {
             **_summary(found),
+            "NextToken": token,
             "Parameters": [
-                {"ParameterKey": k, "ParameterValue": v} for k, v in found.parameters.items()
+                {"ParameterKey": k, "ParameterValue": v}
+                for k, v in masked(found.template_body, found.parameters).items()
             ],
             "NotificationARNs": [],
             "RollbackConfiguration": {},
             "Capabilities": found.capabilities,
             "Tags": [{"Key": k, "Value": v} for k, v in found.tags.items()],
             "Changes": [
-                {"Type": "Resource", "ResourceChange": change if with_values else _plain(change)}
-                for change in found.changes
+                {
+                    "Type": "Resource",
+                    "ResourceChange": _hidden(change, hidden) if with_values else _plain(change),
+                }
+                for change in shown
             ],
             "OnStackFailure": found.on_stack_failure,
         }
@@ -144,7 +163,8 @@ class ChangeSetsApi:
         stack = self._stacks.live(scope, params["StackName"])
         if stack is None:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
-        return {"Summaries": [_summary(found) for found in self._change_sets.pending(stack)]}
+        shown, token = paged(self._change_sets.pending(stack), lambda found: found.id, params)
+        return {"Summaries": [_summary(found) for found in shown], "NextToken": token}
 
     def _named(self, scope: Scope, params: dict[str, Any]) -> ChangeSet:
         name = params["ChangeSetName"]
@@ -197,6 +217,19 @@ def _summary(found: ChangeSet) -> dict[str, Any]:
         "ExecutionStatus": found.execution_status,
         "IncludeNestedStacks": False,
     }
+
+
+def _hidden(change: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    """Return a change in whose values no NoEcho parameter is to be read."""
+    details = []
+    for detail in change["Details"]:
+        target = dict(detail["Target"])
+        for name in ("BeforeValue", "AfterValue"):
+            for secret in secrets if isinstance(target.get(name), str) else ():
+                if secret:
+                    target[name] = target[name].replace(secret, "****")
+        details.append({**detail, "Target": target})
+    return {**change, "Details": details}
 
 
 def _plain(change: dict[str, Any]) -> dict[str, Any]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.cloudformation.model import Stack, StackEvent, StackResource
-from localcloud.cloudformation.resources import HANDLERS, Call, Made, ResourceFailed
+from localcloud.cloudformation.evaluation import deletable_order, outputs_of, values
+from localcloud.cloudformation.exports import check_exports, value_of
+from localcloud.cloudformation.handlers import HANDLERS
+from localcloud.cloudformation.intrinsics import Imported, Renderer
+from localcloud.cloudformation.ledger import Ledger
+from localcloud.cloudformation.model import Stack, StackResource
+from localcloud.cloudformation.resources import Call, Made, ResourceFailed
 from localcloud.cloudformation.template import (
-    Renderer,
+    RETAINING,
     Template,
     TemplateError,
     creation_order,
     dependencies,
     parse,
-    scalar_text,
 )
-from localcloud.routing import scope_of_arn
+from localcloud.routing import Scope, scope_of_arn
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.cloudformation")
@@ -33,6 +37,9 @@ class StackEngine:
     def __init__(self, cloud: Cloud, stacks: Collection[Stack]) -> None:
         self._cloud = cloud
         self._stacks = stacks
+        self._cancelled: set[str] = set()
+        ledger = Ledger(cloud, stacks)
+        self._event, self._set = ledger.event, ledger.set_status
 
     def resume(self) -> None:
         """After a restart: fail what was in progress, with the reason."""
@@ -49,6 +56,7 @@ class StackEngine:
 
     def create(self, stack: Stack, then: Callable[[], None] | None = None) -> None:
         """Begin to create a stack, and call `then` when that has ended, well or not."""
+        stack.begun = self._cloud.clock.now()
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._create(stack), then)
         self._cloud.spawn(f"create stack {stack.name}", work)
@@ -61,9 +69,26 @@ class StackEngine:
         then: Callable[[], None] | None = None,
     ) -> None:
         """Begin to update a stack, and call `then` when that has ended, well or not."""
+        self._cancelled.discard(stack.id)
+        stack.unrolled, stack.leftovers = {}, []
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._update(stack, body, parameters), then)
         self._cloud.spawn(f"update stack {stack.name}", work)
+
+    def cancel(self, stack: Stack) -> None:
+        """Let an update end after the resource in hand, and roll back."""
+        self._cancelled.add(stack.id)
+
+    def _check_cancelled(self, stack: Stack) -> None:
+        if stack.id in self._cancelled:
+            self._cancelled.discard(stack.id)
+            raise ResourceFailed("The update was cancelled: User Initiated")
+
+    def continue_rollback(self, stack: Stack, skipped: set[str]) -> None:
+        """Begin to roll back what a failed rollback left, but for the resources named."""
+        self._set(stack, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
+        work = self._guard(stack, self._continue_rollback(stack, skipped))
+        self._cloud.spawn(f"roll back stack {stack.name}", work)
 
     def delete(self, stack: Stack) -> None:
         """Begin to delete a stack."""
@@ -84,12 +109,18 @@ class StackEngine:
 
     async def _create(self, stack: Stack) -> None:
         template = parse(stack.template_body)
-        renderer = self.renderer(stack, template, stack.parameters)
+        used: set[str] = set()
+        renderer = self.renderer(stack, template, stack.parameters, used)
         try:
             for logical_id in creation_order(template):
                 if renderer.included(logical_id):
                     await self._create_resource(stack, template, renderer, logical_id)
-            stack.outputs = _outputs(template, renderer)
+                    stack.imports = sorted(used)
+                    self._call(stack, logical_id).check_time()
+            outputs = outputs_of(template, renderer)
+            stack.imports = sorted(used)
+            check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
+            stack.outputs = outputs
         except (ResourceFailed, TemplateError) as error:
             await self._roll_back_creation(stack, str(error))
             return
@@ -101,6 +132,7 @@ class StackEngine:
         declared = template.resources[logical_id]
         resource = StackResource(logical_id, declared["Type"], {})
         resource.depends_on = sorted(dependencies(declared, template.resources))
+        _take_policies(resource, declared)
         stack.resources[logical_id] = resource
         self._event(stack, resource, "CREATE_IN_PROGRESS")
         try:
@@ -108,6 +140,8 @@ class StackEngine:
             resource.properties = renderer.render(declared.get("Properties", {}))
             made = await handler.create(self._call(stack, logical_id), resource.properties)
         except (ResourceFailed, TemplateError) as error:
+            if isinstance(error, ResourceFailed) and error.made is not None:
+                _take(resource, error.made)  # it is there, if not well
             self._event(stack, resource, "CREATE_FAILED", str(error))
             raise ResourceFailed(
                 f"The following resource(s) failed to create: [{logical_id}]."
@@ -119,37 +153,47 @@ class StackEngine:
         if stack.disable_rollback:
             self._set(stack, "CREATE_FAILED", reason)
             return
+        stack.imports = []
+        if stack.on_failure == "DELETE":
+            self._set(stack, "DELETE_IN_PROGRESS", reason)
+            await self._delete(stack)
+            return
         self._set(stack, "ROLLBACK_IN_PROGRESS", f"{reason} Rollback requested by user.")
-        left = await self._delete_resources(stack, reversed(_order(stack)))
+        left = await self._delete_resources(stack, reversed(deletable_order(stack)))
         self._set(stack, "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE", left or None)
 
     async def _update(self, stack: Stack, body: str, parameters: dict[str, str]) -> None:
         template = parse(body)
         before = {name: replace(resource) for name, resource in stack.resources.items()}
-        renderer = self.renderer(stack, template, parameters)
+        used: set[str] = set()
+        renderer = self.renderer(stack, template, parameters, used)
         surplus: list[StackResource] = []
         try:
             for logical_id in creation_order(template):
                 if not renderer.included(logical_id):
                     continue
+                self._check_cancelled(stack)
                 current = stack.resources.get(logical_id)
                 if current is None or not current.physical_id:
                     await self._create_resource(stack, template, renderer, logical_id)
                 else:
                     old = await self._update_resource(stack, template, renderer, current)
                     surplus += [old] if old is not None else []
-            outputs = _outputs(template, renderer)
+            self._check_cancelled(stack)
+            outputs = outputs_of(template, renderer)
+            check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
         except (ResourceFailed, TemplateError) as error:
             await self._roll_back_update(stack, before, surplus, str(error))
             return
         self._set(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         kept = {name for name in template.resources if renderer.included(name)}
-        gone = [name for name in reversed(_order(stack)) if name not in kept]
+        gone = [name for name in reversed(deletable_order(stack)) if name not in kept]
         for old in surplus:
-            await self._delete_one(stack, old)
+            await self._delete_one(stack, old, retained=old.replace_policy == "Retain")
         await self._delete_resources(stack, gone)
         stack.template_body, stack.parameters, stack.outputs = body, parameters, outputs
         stack.description = template.document.get("Description")
+        stack.imports = sorted(used)
         self._set(stack, "UPDATE_COMPLETE")
 
     async def _update_resource(
@@ -162,6 +206,7 @@ class StackEngine:
         except TemplateError as error:
             raise ResourceFailed(str(error)) from error
         resource.depends_on = sorted(dependencies(declared, template.resources))
+        _take_policies(resource, declared)
         if properties == resource.properties and declared["Type"] == resource.type:
             return None
         self._event(stack, resource, "UPDATE_IN_PROGRESS")
@@ -203,38 +248,77 @@ class StackEngine:
         self._set(stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
         failures: list[str] = []
         replaced = {old.logical_id for old in surplus}
-        for logical_id in reversed(_order(stack)):
+        for logical_id in reversed(deletable_order(stack)):
             current, old = stack.resources[logical_id], before.get(logical_id)
             if old is not None and logical_id not in replaced:
-                handler = HANDLERS.get(old.type)
-                if current.properties != old.properties and handler and handler.update:
-                    try:
-                        made = Made(current.physical_id, current.attributes)
-                        await handler.update(
-                            self._call(stack, logical_id),
-                            made,
-                            current.properties,
-                            old.properties,
-                        )
-                    except ResourceFailed as error:
-                        failures.append(f"{logical_id}: {error}")
-                        continue
-                stack.resources[logical_id] = old
-                if current.status == "UPDATE_FAILED" or current.properties != old.properties:
-                    self._event(stack, old, "UPDATE_COMPLETE")
-        for logical_id in reversed(_order(stack)):
+                failure = await self._restore(stack, current, old)
+                if failure:
+                    stack.unrolled[logical_id] = old
+                    failures.append(failure)
+        for logical_id in reversed(deletable_order(stack)):
             if logical_id not in before or logical_id in replaced:
-                left = await self._delete_one(stack, stack.resources[logical_id])
-                failures += [left] if left else []
+                made = stack.resources[logical_id]
+                retained = logical_id not in before and made.deletion_policy == "Retain"
+                left = await self._delete_one(stack, made, retained=retained)
+                if left:
+                    stack.leftovers.append(made)
+                    failures.append(left)
                 if logical_id in before:
                     stack.resources[logical_id] = before[logical_id]
                 elif not left:
                     del stack.resources[logical_id]
+        self._rolled_back(stack, failures)
+
+    async def _restore(self, stack: Stack, current: StackResource, old: StackResource) -> str:
+        """Bring a resource back to what it was; return why it could not be."""
+        handler = HANDLERS.get(old.type)
+        if current.properties != old.properties and handler and handler.update:
+            try:
+                await handler.update(
+                    self._call(stack, old.logical_id),
+                    Made(current.physical_id, current.attributes),
+                    current.properties,
+                    old.properties,
+                )
+            except ResourceFailed as error:
+                self._event(stack, current, "UPDATE_FAILED", str(error))
+                return f"{old.logical_id}: {error}"
+        stack.resources[old.logical_id] = old
+        if current.status == "UPDATE_FAILED" or current.properties != old.properties:
+            self._event(stack, old, "UPDATE_COMPLETE")
+        return ""
+
+    def _rolled_back(self, stack: Stack, failures: list[str]) -> None:
         status = "UPDATE_ROLLBACK_FAILED" if failures else "UPDATE_ROLLBACK_COMPLETE"
         self._set(stack, status, "; ".join(failures) or None)
 
+    async def _continue_rollback(self, stack: Stack, skipped: set[str]) -> None:
+        failures: list[str] = []
+        for logical_id, old in list(stack.unrolled.items()):
+            current = stack.resources[logical_id]
+            failure = ""
+            if logical_id in skipped:
+                stack.resources[logical_id] = old
+                self._event(stack, old, "UPDATE_COMPLETE", "Resource skipped by the user")
+            else:
+                failure = await self._restore(stack, current, old)
+            if failure:
+                failures.append(failure)
+            else:
+                del stack.unrolled[logical_id]
+        for made in list(stack.leftovers):
+            left = "" if made.logical_id in skipped else await self._delete_one(stack, made)
+            if left:
+                failures.append(left)
+                continue
+            stack.leftovers.remove(made)
+            kept = stack.resources.get(made.logical_id)
+            if kept is not None and kept.physical_id == made.physical_id:
+                del stack.resources[made.logical_id]
+        self._rolled_back(stack, failures)
+
     async def _delete(self, stack: Stack) -> None:
-        left = await self._delete_resources(stack, list(reversed(_order(stack))))
+        left = await self._delete_resources(stack, list(reversed(deletable_order(stack))))
         if left:
             self._set(stack, "DELETE_FAILED", left)
             return
@@ -245,15 +329,24 @@ class StackEngine:
         """Delete resources; return what could not be, as one text."""
         failures: list[str] = []
         for logical_id in list(names):
-            failure = await self._delete_one(stack, stack.resources[logical_id])
+            resource = stack.resources[logical_id]
+            # A policy of RetainExceptOnCreate does not hold while a creation is rolled back.
+            kept = ("Retain",) if stack.status == "ROLLBACK_IN_PROGRESS" else RETAINING
+            retained = resource.deletion_policy in kept
+            failure = await self._delete_one(stack, resource, retained=retained)
             if failure:
                 failures.append(failure)
             else:
                 del stack.resources[logical_id]
         return "; ".join(failures)
 
-    async def _delete_one(self, stack: Stack, resource: StackResource) -> str:
+    async def _delete_one(
+        self, stack: Stack, resource: StackResource, *, retained: bool = False
+    ) -> str:
         if not resource.physical_id:
+            return ""
+        if retained:
+            self._event(stack, resource, "DELETE_SKIPPED")
             return ""
         self._event(stack, resource, "DELETE_IN_PROGRESS")
         try:
@@ -266,7 +359,25 @@ class StackEngine:
         self._event(stack, resource, "DELETE_COMPLETE")
         return ""
 
-    def renderer(self, stack: Stack, template: Template, parameters: dict[str, str]) -> Renderer:
+    def of(self, scope: Scope) -> list[Stack]:
+        """Return the stacks of an account and region, those that are deleted not."""
+        prefix = scope.arn("cloudformation", "stack/")
+        found = self._stacks.values()
+        return [stack for stack in found if stack.id.startswith(prefix) and stack.deleted is None]
+
+    def imported(self, stack: Stack, used: set[str]) -> Imported:
+        """Return what answers Fn::ImportValue for a stack, and notes in `used` what it did."""
+
+        def value(name: str) -> str:
+            found = value_of(self.of(scope_of_arn(stack.id)), name)
+            used.add(name)
+            return found
+
+        return value
+
+    def renderer(
+        self, stack: Stack, template: Template, parameters: dict[str, str], used: set[str]
+    ) -> Renderer:
         """Return a renderer whose Ref and GetAtt answer from the stack's resources."""
 
         def lookup(logical_id: str, attribute: str | None) -> str:
@@ -283,68 +394,19 @@ class StackEngine:
                 )
             return resource.attributes[attribute]
 
-        return Renderer(template, values(stack, template, parameters), lookup)
+        return Renderer(
+            template,
+            values(stack, template, parameters),
+            lookup,
+            self.imported(stack, used),
+        )
 
     def _call(self, stack: Stack, logical_id: str) -> Call:
         scope = scope_of_arn(stack.id)
-        return Call(self._cloud, scope, stack.name, logical_id, stack.role_arn or "")
-
-    def _event(
-        self, stack: Stack, resource: StackResource, status: str, reason: str | None = None
-    ) -> None:
-        now = self._cloud.clock.now()
-        resource.status, resource.reason, resource.changed = status, reason, now
-        stack.events.append(
-            StackEvent(
-                str(uuid.uuid4()),
-                resource.logical_id,
-                resource.physical_id,
-                resource.type,
-                status,
-                reason,
-                now,
-            )
-        )
-        self._stacks.put(stack.id, stack)
-
-    def _set(self, stack: Stack, status: str, reason: str | None = None) -> None:
-        stack.status, stack.status_reason = status, reason
-        now = self._cloud.clock.now()
-        stack.events.append(
-            StackEvent(
-                str(uuid.uuid4()),
-                stack.name,
-                stack.id,
-                "AWS::CloudFormation::Stack",
-                status,
-                reason,
-                now,
-            )
-        )
-        if status.startswith("UPDATE"):
-            stack.updated = now
-        self._stacks.put(stack.id, stack)
-
-
-def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
-    """Return what Ref answers for parameters, lists as lists, and pseudo parameters."""
-    scope = scope_of_arn(stack.id)
-    pseudo: dict[str, Any] = {
-        "AWS::AccountId": scope.account,
-        "AWS::Region": scope.region,
-        "AWS::Partition": "aws",
-        "AWS::URLSuffix": "amazonaws.com",
-        "AWS::StackName": stack.name,
-        "AWS::StackId": stack.id,
-        "AWS::NotificationARNs": [],
-    }
-    typed: dict[str, Any] = {
-        name: value.split(",")
-        if template.parameters[name].get("Type", "").startswith(("List", "CommaDelimited"))
-        else value
-        for name, value in parameters.items()
-    }
-    return pseudo | typed
+        deadline = None
+        if stack.status == "CREATE_IN_PROGRESS" and stack.timeout_minutes is not None:
+            deadline = (stack.begun or stack.created) + timedelta(minutes=stack.timeout_minutes)
+        return Call(self._cloud, scope, stack.name, logical_id, stack.role_arn or "", deadline)
 
 
 def _handler(resource_type: str) -> Any:
@@ -357,35 +419,13 @@ def _handler(resource_type: str) -> Any:
     return handler
 
 
+def _take_policies(resource: StackResource, declared: dict[str, Any]) -> None:
+    resource.deletion_policy = declared.get("DeletionPolicy", "Delete")
+    resource.replace_policy = declared.get("UpdateReplacePolicy", "Delete")
+
+
 def _take(resource: StackResource, made: Made) -> None:
     resource.physical_id, resource.attributes = made.physical_id, made.attributes
-
-
-def _order(stack: Stack) -> list[str]:
-    """Return the stack's resources, each after those it depends on."""
-    remaining = {
-        name: set(resource.depends_on) & stack.resources.keys()
-        for name, resource in stack.resources.items()
-    }
-    order: list[str] = []
-    while remaining:
-        ready = [name for name, needs in remaining.items() if not needs & remaining.keys()]
-        for name in ready or list(remaining):
-            order.append(name)
-            del remaining[name]
-    return order
-
-
-def _outputs(template: Template, renderer: Renderer) -> list[dict[str, str]]:
-    outputs = []
-    for name, declared in template.document.get("Outputs", {}).items():
-        if "Condition" in declared and not renderer.condition(declared["Condition"]):
-            continue
-        output = {"OutputKey": name, "OutputValue": scalar_text(renderer.render(declared["Value"]))}
-        if declared.get("Description"):
-            output["Description"] = declared["Description"]
-        outputs.append(output)
-    return outputs
 
 
 def _is_gone(message: str) -> bool:

@@ -41,6 +41,8 @@ class StackResource:
     changed: datetime | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     depends_on: list[str] = field(default_factory=list)
+    deletion_policy: str = "Delete"
+    replace_policy: str = "Delete"
 
 
 @dataclass(slots=True)
@@ -58,7 +60,14 @@ class StackEvent:
 
 @dataclass(slots=True)
 class Stack:
-    """One stack, deleted ones included (they are found by id)."""
+    """One stack, deleted ones included (they are found by id).
+
+    Attributes:
+        begun: when its creation began; TimeoutInMinutes counts from it.
+        imports: names of the exports that it uses.
+        unrolled: what a failed rollback has not brought back, as it was.
+        leftovers: what a failed rollback has not deleted.
+    """
 
     id: str
     name: str
@@ -78,6 +87,15 @@ class Stack:
     events: list[StackEvent] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)
     change_set_id: str | None = None
+    begun: datetime | None = None
+    on_failure: str | None = None
+    timeout_minutes: int | None = None
+    protected: bool = False
+    policy: str | None = None
+    notification_arns: list[str] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
+    unrolled: dict[str, StackResource] = field(default_factory=dict)
+    leftovers: list[StackResource] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from localcloud.cloudformation.evaluation import typed
+from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
+from localcloud.cloudformation.rules import check_rules
 from localcloud.cloudformation.template import (
     Template,
     TemplateError,
     creation_order,
     parameter_values,
     parse,
+    scalar_text,
 )
-from localcloud.errors import ValidationError
+from localcloud.errors import AwsError, ValidationError
+from localcloud.paging import page
+from localcloud.routing import Scope
 
+T = TypeVar("T")
+
+_PAGE = 100
 _UPDATABLE = re.compile(r"(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT)_COMPLETE")
+# What gives a resource of IAM a name of the template's.
+_NAMES = dict.fromkeys(
+    ("RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName")
+)
+_SUFFICIENT = {
+    "CAPABILITY_IAM": {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"},
+    "CAPABILITY_NAMED_IAM": {"CAPABILITY_NAMED_IAM"},
+}
 _STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
@@ -52,24 +70,6 @@ def check_updatable(stack: Stack) -> None:
         raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
 
 
-def template_body(params: dict[str, Any], stack: Stack | None = None) -> str:
-    """Return the template of a request, or the stack's own where it asks for that.
-
-    Raises:
-        ValidationError: there is none.
-    """
-    if stack is not None and params.get("UsePreviousTemplate"):
-        return stack.template_body
-    body = params.get("TemplateBody")
-    if not body:
-        raise invalid(
-            "The local cloud takes a template as TemplateBody; TemplateURL is not supported."
-            if params.get("TemplateURL")
-            else "Either Template URL or Template Body must be specified."
-        )
-    return str(body)
-
-
 def tags_of(params: dict[str, Any], stack: Stack | None = None) -> dict[str, str]:
     """Return the tags of a request, or the stack's own where it names none."""
     if stack is not None and params.get("Tags") is None:
@@ -78,25 +78,68 @@ def tags_of(params: dict[str, Any], stack: Stack | None = None) -> dict[str, str
 
 
 def checked(
-    body: str, given: list[dict[str, Any]] | None, previous: dict[str, str]
+    scope: Scope,
+    body: str,
+    given: list[dict[str, Any]] | None,
+    previous: dict[str, str],
+    capabilities: list[str] | None,
 ) -> tuple[Template, dict[str, str]]:
     """Parse a template and return it with every parameter's value.
 
     Args:
+        scope: account and region that it is for.
         body: JSON or YAML.
         given: the request's Parameters.
         previous: the values that UsePreviousValue means.
+        capabilities: what the request acknowledges.
 
     Raises:
         ValidationError: what is wrong with either.
+        AwsError: InsufficientCapabilitiesException.
     """
     values = {p["ParameterKey"]: _value(p, previous) for p in given or []}
     try:
         template = parse(body)
         creation_order(template)
-        return template, parameter_values(template, values)
+        parameters = parameter_values(template, values)
+        pseudo = {"AWS::Region": scope.region, "AWS::AccountId": scope.account}
+        check_rules(template, Renderer(template, pseudo | typed(template, parameters), _nothing))
     except TemplateError as error:
         raise invalid(str(error)) from None
+    needed = needed_capabilities(template)
+    if needed and not set(capabilities or []) & _SUFFICIENT[needed[0]]:
+        raise AwsError(
+            "InsufficientCapabilitiesException", f"Requires capabilities : [{needed[0]}]"
+        )
+    return template, parameters
+
+
+def needed_capabilities(template: Template) -> list[str]:
+    """Return the capability that a template's resources of IAM need to be acknowledged by."""
+    found = [r for r in template.resources.values() if str(r["Type"]).startswith("AWS::IAM::")]
+    if not found:
+        return []
+    named = any(_NAMES.keys() & (r.get("Properties") or {}).keys() for r in found)
+    return ["CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"]
+
+
+def masked(template_body: str, parameters: dict[str, str]) -> dict[str, str]:
+    """Return parameters with the values of those that are NoEcho masked."""
+    if not template_body:
+        return parameters
+    secret = secrets_of(template_body)
+    return {name: "****" if name in secret else value for name, value in parameters.items()}
+
+
+def secrets_of(template_body: str) -> set[str]:
+    """Return the names of a template's NoEcho parameters."""
+    declared = parse(template_body).parameters
+    return {n for n, d in declared.items() if scalar_text(d.get("NoEcho", False)) == "true"}
+
+
+def _nothing(logical_id: str, attribute: str | None) -> Any:
+    del attribute
+    raise TemplateError(f"Template error: a rule cannot refer to the resource {logical_id}")
 
 
 def _value(parameter: dict[str, Any], previous: dict[str, str]) -> str:
@@ -135,7 +178,7 @@ def declarations(template: Template, *, types: bool) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {
             "ParameterKey": name,
             "DefaultValue": None if default is None else str(default),
-            "NoEcho": bool(declared.get("NoEcho", False)),
+            "NoEcho": scalar_text(declared.get("NoEcho", False)) == "true",
             "Description": declared.get("Description"),
         }
         if types:
@@ -144,3 +187,14 @@ def declarations(template: Template, *, types: bool) -> list[dict[str, Any]]:
             entry["ParameterConstraints"] = {"AllowedValues": allowed} if allowed else None
         found.append(entry)
     return found
+
+
+def paged(
+    entries: Sequence[T], key: Callable[[T], str], params: dict[str, Any]
+) -> tuple[list[T], str | None]:
+    """Return a page of a hundred entries and the token of the next.
+
+    Raises:
+        AwsError: ValidationError, the request's NextToken is not one of this list's.
+    """
+    return page(entries, key, params.get("NextToken"), _PAGE, "ValidationError")

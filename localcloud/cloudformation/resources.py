@@ -1,8 +1,7 @@
 """Resource types: how each is created, updated and deleted by AWS's own APIs.
 
 A type's properties are mapped to an operation's parameters by their names, which CloudFormation
-and the APIs share; the few that differ are said in the table. A type that is not in the table
-fails its stack by name.
+and the APIs share; the few that differ are said in the table.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html
 """
@@ -13,6 +12,7 @@ import secrets
 import string
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from localcloud.clock import Clock
@@ -24,16 +24,24 @@ from localcloud.routing import Scope
 _POLL_CLOCK_SECONDS = 3.0
 
 
-class ResourceFailed(Exception):
-    """A resource could not be made; the message is its ResourceStatusReason."""
-
-
 @dataclass(slots=True)
 class Made:
     """A resource that is there."""
 
     physical_id: str
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+class ResourceFailed(Exception):
+    """A resource could not be made; the message is its ResourceStatusReason.
+
+    Attributes:
+        made: what is there nevertheless, and has to be deleted.
+    """
+
+    def __init__(self, message: str, made: Made | None = None) -> None:
+        super().__init__(message)
+        self.made = made
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,16 @@ class Call:
     stack_name: str
     logical_id: str
     role_arn: str = ""
+    deadline: datetime | None = None
+
+    def check_time(self) -> None:
+        """End a creation that takes longer than its TimeoutInMinutes.
+
+        Raises:
+            ResourceFailed: it does.
+        """
+        if self.deadline is not None and self.clock.now() > self.deadline:
+            raise ResourceFailed("Stack creation time exceeded the specified timeout.")
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an API as the stack's role, or the account where it has none.
@@ -160,7 +178,10 @@ async def _create_endpoint(call: Call, properties: Properties) -> Made:
             wanted[key] = properties[key]
     answer = await call.api("sagemaker", "create_endpoint", **wanted)
     made = Made(answer["EndpointArn"], {"EndpointName": name})
-    await _wait_in_service(call, made, properties["EndpointConfigName"])
+    try:
+        await _wait_in_service(call, made, properties["EndpointConfigName"])
+    except ResourceFailed as error:
+        raise ResourceFailed(str(error), made) from error
     return made
 
 
@@ -202,6 +223,7 @@ async def _wait_in_service(call: Call, made: Made, config_name: str) -> None:
             return
         if status in ("Failed", "InService"):
             raise ResourceFailed(answer.get("FailureReason") or f"endpoint {name} is {status}")
+        call.check_time()
         await call.clock.sleep(_POLL_CLOCK_SECONDS)
 
 

@@ -1,24 +1,28 @@
-"""Templates: parsing, parameters, conditions, intrinsic functions and the order of resources.
+"""Templates: parsing, parameters, and the order of resources. Pure.
 
-Pure: what a resource's Ref and attributes are is asked of the caller.
-
-Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
-Differs: Fn::ImportValue, Fn::Transform, Fn::Cidr and macros are refused by name.
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
+Differs: transforms, macros, Fn::ForEach and parameters of SSM types are refused by name.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-_SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
-_NO_VALUE = object()
+SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
+
+
+# Deletion policies that keep a resource.
+RETAINING = ("Retain", "RetainExceptOnCreate")
+_POLICIES = {
+    "DeletionPolicy": ("Delete", *RETAINING),
+    "UpdateReplacePolicy": ("Delete", "Retain"),
+}
 
 
 class TemplateError(ValueError):
@@ -88,12 +92,30 @@ def parse(body: str) -> Template:
         if section in document:
             raise TemplateError(f"Template error: the local cloud does not support {section}.")
     for logical_id, resource in resources.items():
+        if logical_id.startswith("Fn::"):
+            name = "::".join(logical_id.split("::")[:2])
+            raise TemplateError(f"Template error: the local cloud does not support {name}")
         if not isinstance(resource, dict) or "Type" not in resource:
             raise TemplateError(
                 f"Template format error: [/Resources/{logical_id}] Every Resources object must "
                 "contain a Type member."
             )
+        _check_policies(logical_id, resource)
     return Template(document)
+
+
+def _check_policies(logical_id: str, resource: dict[str, Any]) -> None:
+    for name, allowed in _POLICIES.items():
+        policy = resource.get(name, "Delete")
+        if policy == "Snapshot":
+            raise TemplateError(
+                f"Template error: resource type {resource['Type']} does not support "
+                f"{'deletion' if name == 'DeletionPolicy' else 'update replace'} policy Snapshot"
+            )
+        if policy not in allowed:
+            raise TemplateError(
+                f"Template error: {name} of {logical_id} must be one of {', '.join(allowed)}"
+            )
 
 
 def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, str]:
@@ -108,6 +130,10 @@ def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, 
     values: dict[str, str] = {}
     missing: list[str] = []
     for name, declared in template.parameters.items():
+        if str(declared.get("Type", "String")).startswith("AWS::SSM::"):
+            raise TemplateError(
+                f"Parameter '{name}': the local cloud does not support the type {declared['Type']}"
+            )
         if name in given:
             value = given[name]
         elif "Default" in declared:
@@ -160,156 +186,6 @@ def scalar_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-# (logical id, attribute or None for Ref) → value.
-Lookup = Callable[[str, str | None], Any]
-
-
-class Renderer:
-    """Evaluates intrinsic functions.
-
-    Args:
-        template: the template.
-        parameters: parameter and pseudo parameter values.
-        lookup: what resources answer to Ref and Fn::GetAtt.
-    """
-
-    def __init__(self, template: Template, parameters: Mapping[str, Any], lookup: Lookup) -> None:
-        self._document = template.document
-        self._resources = template.resources
-        self._parameters = parameters
-        self._lookup = lookup
-
-    def render(self, value: Any) -> Any:
-        """Return a value with its functions evaluated and AWS::NoValue members dropped.
-
-        Raises:
-            TemplateError: an unknown function, or a reference to nothing.
-        """
-        result = self._render(value)
-        return None if result is _NO_VALUE else result
-
-    def condition(self, name: str) -> bool:
-        """Return a named condition's value."""
-        conditions = self._document.get("Conditions", {})
-        if name not in conditions:
-            raise TemplateError(f"Template error: unresolved condition dependency {name}")
-        try:
-            return self._truth(conditions[name])
-        except RecursionError:
-            raise TemplateError(
-                f"Template error: circular dependency of the condition {name}"
-            ) from None
-
-    def included(self, logical_id: str) -> bool:
-        """Return whether a resource's or output's condition lets it exist."""
-        condition = self._resources[logical_id].get("Condition")
-        return condition is None or self.condition(condition)
-
-    def _render(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [v for v in (self._render(item) for item in value) if v is not _NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            (name, argument), *_ = value.items()
-            if name == "Ref":
-                return self._ref(str(argument))
-            if name.startswith("Fn::"):
-                try:
-                    return self._function(name, argument)
-                except TemplateError:
-                    raise
-                except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
-                    raise TemplateError(
-                        f"Template error: every {name} object requires arguments of its form; "
-                        f"it has {json.dumps(argument, default=str)}"
-                    ) from error
-        rendered = {key: self._render(item) for key, item in value.items()}
-        return {key: item for key, item in rendered.items() if item is not _NO_VALUE}
-
-    def _ref(self, name: str) -> Any:
-        if name == "AWS::NoValue":
-            return _NO_VALUE
-        if name in self._parameters:
-            return self._parameters[name]
-        if name in self._resources:
-            return self._lookup(name, None)
-        raise TemplateError(f"Template format error: Unresolved resource dependencies [{name}]")
-
-    def _function(self, name: str, argument: Any) -> Any:
-        match name:
-            case "Fn::GetAtt":
-                parts = argument.split(".", 1) if isinstance(argument, str) else argument
-                if parts[0] not in self._resources:
-                    raise TemplateError(
-                        f"Template error: instance of Fn::GetAtt references undefined resource "
-                        f"{parts[0]}"
-                    )
-                return self._lookup(parts[0], str(self._render(parts[1])))
-            case "Fn::Sub":
-                return self._sub(argument)
-            case "Fn::Join":
-                delimiter, items = argument
-                return str(delimiter).join(scalar_text(item) for item in self._render(items))
-            case "Fn::Select":
-                index, items = argument
-                return self._render(items)[int(self._render(index))]
-            case "Fn::Split":
-                delimiter, text = argument
-                return str(self._render(text)).split(delimiter)
-            case "Fn::If":
-                condition, yes, no = argument
-                return self._render(yes if self.condition(condition) else no)
-            case "Fn::FindInMap":
-                mapping, top, second = (self._render(part) for part in argument)
-                try:
-                    return self._document["Mappings"][mapping][top][second]
-                except KeyError as error:
-                    raise TemplateError(
-                        f"Template error: Unable to get mapping for {mapping}::{top}::{second}"
-                    ) from error
-            case "Fn::Base64":
-                return base64.b64encode(str(self._render(argument)).encode()).decode()
-            case "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not":
-                return self._truth({name: argument})
-            case _:
-                raise TemplateError(f"Template error: the local cloud does not support {name}")
-
-    def _sub(self, argument: Any) -> str:
-        text, extra = argument if isinstance(argument, list) else (argument, {})
-
-        def replace(match: re.Match[str]) -> str:
-            literal, name = match.groups()
-            if literal:
-                return f"${{{name}}}"
-            name = name.strip()
-            if name in extra:
-                return scalar_text(self._render(extra[name]))
-            if "." in name and name.split(".", 1)[0] in self._resources:
-                logical_id, attribute = name.split(".", 1)
-                return scalar_text(self._lookup(logical_id, attribute))
-            return scalar_text(self._ref(name))
-
-        return _SUB.sub(replace, str(text))
-
-    def _truth(self, condition: Any) -> bool:
-        if isinstance(condition, dict) and len(condition) == 1:
-            (name, argument), *_ = condition.items()
-            match name:
-                case "Condition":
-                    return self.condition(argument)
-                case "Fn::Equals":
-                    left, right = (self._render(side) for side in argument)
-                    return scalar_text(left) == scalar_text(right)
-                case "Fn::And":
-                    return all(self._truth(part) for part in argument)
-                case "Fn::Or":
-                    return any(self._truth(part) for part in argument)
-                case "Fn::Not":
-                    return not self._truth(argument[0])
-        raise TemplateError(f"Template error: invalid condition {json.dumps(condition)}")
-
-
 def references(value: Any) -> set[str]:
     """Return every name that a value refers to by Ref, Fn::GetAtt or Fn::Sub."""
     found: set[str] = set()
@@ -325,7 +201,7 @@ def references(value: Any) -> set[str]:
             elif key == "Fn::Sub":
                 text = item[0] if isinstance(item, list) else item
                 own = set(item[1]) if isinstance(item, list) and len(item) > 1 else set()
-                names = {name.strip() for literal, name in _SUB.findall(str(text)) if not literal}
+                names = {name.strip() for literal, name in SUB.findall(str(text)) if not literal}
                 found |= {name.split(".")[0] for name in names - own}
             found |= references(item)
     return found

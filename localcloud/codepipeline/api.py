@@ -1,6 +1,6 @@
-"""The operations of CodePipeline.
+"""The operations of CodePipeline on pipelines themselves.
 
-Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_Operations.html
+Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_CreatePipeline.html
 """
 
 from __future__ import annotations
@@ -8,25 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
-from localcloud.codepipeline.actions.base import ApprovalResult, JobResult
+from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import (
-    ActionStatus,
     Execution,
-    ExecutionStatus,
     Pipeline,
-    StageStatus,
 )
-from localcloud.codepipeline.views import (
-    action_detail,
-    find_approval,
-    latest_in_stage,
-    source_revisions,
-    stage_state,
-    trigger,
-)
-from localcloud.errors import AwsError, ResourceNotFound, ValidationError
+from localcloud.errors import AwsError, ResourceNotFound
+from localcloud.paging import page
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 from localcloud.store import Collection
@@ -38,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class CodePipelineApi:
-    """Pipelines, their state and history, approvals and jobs."""
+    """Pipelines and their tags; holds the engine that moves their executions."""
 
     def __init__(
         self,
@@ -46,13 +36,14 @@ class CodePipelineApi:
         functions: LambdaService,
         repositories: CodeCommitApi,
         builds: CodeBuildApi,
+        providers: Providers = PROVIDERS,
     ) -> None:
         self._cloud = cloud
         self.pipelines = Collection(cloud.database, "codepipeline", Pipeline)
         executions = Collection(cloud.database, "codepipeline-execution", Execution)
         self._tags = Collection(cloud.database, "codepipeline-tags", dict[str, str])
         self.engine = PipelineEngine(
-            cloud, functions, repositories, builds, self.pipelines, executions
+            cloud, functions, repositories, builds, self.pipelines, executions, providers
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:
@@ -87,7 +78,7 @@ class CodePipelineApi:
 
     @operation("GetPipeline")
     def get_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["name"])
+        pipeline = self.pipeline(scope, params["name"])
         return {
             "pipeline": pipeline.declaration,
             "metadata": {
@@ -100,7 +91,7 @@ class CodePipelineApi:
     @operation("UpdatePipeline")
     def update_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         declaration = params["pipeline"]
-        pipeline = self._pipeline(scope, declaration["name"])
+        pipeline = self.pipeline(scope, declaration["name"])
         check_declaration(declaration)
         pipeline.version += 1
         declaration["version"] = pipeline.version
@@ -120,253 +111,27 @@ class CodePipelineApi:
 
     @operation("ListPipelines")
     def list_pipelines(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del params
         prefix = scope.arn("codepipeline", "")
         found = [p for p in self.pipelines.values() if p.arn.startswith(prefix)]
-        return {
-            "pipelines": [
-                {
-                    "name": p.name,
-                    "version": p.version,
-                    "created": p.created,
-                    "updated": p.updated,
-                    "pipelineType": p.declaration.get("pipelineType", "V1"),
-                    "executionMode": p.mode,
-                }
-                for p in sorted(found, key=lambda p: p.name)
-            ]
-        }
-
-    # State and history.
-
-    @operation("GetPipelineState")
-    def get_pipeline_state(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["name"])
-        executions = self.engine.executions(pipeline)
-        return {
-            "pipelineName": pipeline.name,
-            "pipelineVersion": pipeline.version,
-            "created": pipeline.created,
-            "updated": pipeline.updated,
-            "stageStates": [
-                stage_state(pipeline, stage, executions) for stage in pipeline.declaration["stages"]
-            ],
-        }
-
-    @operation("GetPipelineExecution")
-    def get_pipeline_execution(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        execution = self._execution(pipeline, params["pipelineExecutionId"])
-        return {
-            "pipelineExecution": {
-                "pipelineName": pipeline.name,
-                "pipelineVersion": execution.pipeline_version,
-                "pipelineExecutionId": execution.id,
-                "status": execution.status,
-                "statusSummary": execution.status_summary,
-                "artifactRevisions": [
-                    {
-                        "name": name,
-                        "revisionId": artifact.revision,
-                        "revisionSummary": artifact.revision_summary,
-                    }
-                    for name, artifact in execution.artifacts.items()
-                    if artifact.revision
-                ],
-                "trigger": trigger(execution),
-                "executionMode": pipeline.mode,
+        shown, token = page(
+            sorted(found, key=lambda p: p.name),
+            lambda p: p.name,
+            params.get("nextToken"),
+            params.get("maxResults", 1000),
+            "InvalidNextTokenException",
+        )
+        summaries = [
+            {
+                "name": p.name,
+                "version": p.version,
+                "created": p.created,
+                "updated": p.updated,
+                "pipelineType": p.declaration.get("pipelineType", "V1"),
+                "executionMode": p.mode,
             }
-        }
-
-    @operation("ListPipelineExecutions")
-    def list_pipeline_executions(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        newest_first = self.engine.executions(pipeline)[::-1][: params.get("maxResults", 100)]
-        return {
-            "pipelineExecutionSummaries": [
-                {
-                    "pipelineExecutionId": e.id,
-                    "status": e.status,
-                    "statusSummary": e.status_summary,
-                    "startTime": e.started,
-                    "lastUpdateTime": e.updated,
-                    "sourceRevisions": source_revisions(e),
-                    "trigger": trigger(e),
-                    "executionMode": pipeline.mode,
-                }
-                for e in newest_first
-            ]
-        }
-
-    @operation("ListActionExecutions")
-    def list_action_executions(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        wanted = (params.get("filter") or {}).get("pipelineExecutionId")
-        details = [
-            action_detail(execution, stage_name, run)
-            for execution in self.engine.executions(pipeline)
-            if wanted in (None, execution.id)
-            for stage_name, stage in execution.stages.items()
-            for run in (*stage.history, *stage.actions.values())
+            for p in shown
         ]
-        details.sort(key=lambda detail: detail["startTime"], reverse=True)
-        return {"actionExecutionDetails": details[: params.get("maxResults", 100)]}
-
-    # Running.
-
-    @operation("StartPipelineExecution")
-    def start_pipeline_execution(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["name"])
-        declared = {v["name"]: v for v in pipeline.declaration.get("variables", [])}
-        values = {name: v["defaultValue"] for name, v in declared.items() if v.get("defaultValue")}
-        for given in params.get("variables") or []:
-            if given["name"] not in declared:
-                raise ValidationError(
-                    f"The pipeline has no variable {given['name']}; it has: "
-                    f"{', '.join(declared) or 'none'}."
-                )
-            values[given["name"]] = given["value"]
-        execution = self.engine.start(
-            pipeline,
-            "StartPipelineExecution",
-            scope.arn("iam", "root"),
-            variables=values,
-            source_revisions=params.get("sourceRevisions"),
-        )
-        return {"pipelineExecutionId": execution.id}
-
-    @operation("StopPipelineExecution")
-    def stop_pipeline_execution(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        execution = self._execution(pipeline, params["pipelineExecutionId"])
-        abandon = bool(params.get("abandon", False))
-        if execution.status is ExecutionStatus.STOPPING and not abandon:
-            raise AwsError(
-                "DuplicatedStopRequestException",
-                f"The execution {execution.id} is already stopping.",
-            )
-        if execution.status not in (ExecutionStatus.IN_PROGRESS, ExecutionStatus.STOPPING):
-            raise AwsError(
-                "PipelineExecutionNotStoppableException",
-                f"The execution {execution.id} is {execution.status}; only one in progress can "
-                "be stopped.",
-            )
-        self.engine.stop(pipeline, execution, params.get("reason", ""), abandon=abandon)
-        return {"pipelineExecutionId": execution.id}
-
-    @operation("RetryStageExecution")
-    def retry_stage_execution(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        execution = self._execution(pipeline, params["pipelineExecutionId"])
-        stage = execution.stages.get(params["stageName"])
-        if params["stageName"] not in {s["name"] for s in pipeline.declaration["stages"]}:
-            raise AwsError("StageNotFoundException", f"There is no stage {params['stageName']}.")
-        if stage is None or stage.status is not StageStatus.FAILED:
-            raise AwsError(
-                "StageNotRetryableException",
-                f"The stage {params['stageName']} of {execution.id} has not failed.",
-            )
-        latest = latest_in_stage(self.engine.executions(pipeline), stage.name)
-        if latest is not execution:
-            raise AwsError(
-                "NotLatestPipelineExecutionException",
-                f"A later execution has entered the stage {stage.name}.",
-            )
-        all_actions = params["retryMode"] == "ALL_ACTIONS"
-        self.engine.retry(pipeline, execution, all_actions=all_actions)
-        return {"pipelineExecutionId": execution.id}
-
-    @operation("DisableStageTransition")
-    def disable_stage_transition(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        self._require_stage(pipeline, params["stageName"])
-        pipeline.disabled_transitions[params["stageName"]] = {
-            "reason": params["reason"],
-            "at": self._cloud.clock.now().timestamp(),
-        }
-        self.pipelines.put(pipeline.arn, pipeline)
-        return {}
-
-    @operation("EnableStageTransition")
-    def enable_stage_transition(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        self._require_stage(pipeline, params["stageName"])
-        pipeline.disabled_transitions.pop(params["stageName"], None)
-        self.pipelines.put(pipeline.arn, pipeline)
-        self.engine.tick(pipeline)
-        return {}
-
-    # Approvals and jobs.
-
-    @operation("PutApprovalResult")
-    def put_approval_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        pipeline = self._pipeline(scope, params["pipelineName"])
-        self._require_stage(pipeline, params["stageName"])
-        run = find_approval(
-            self.engine.executions(pipeline),
-            params["stageName"],
-            params["actionName"],
-            params["token"],
-        )
-        if run is None:
-            raise AwsError(
-                "InvalidApprovalTokenException",
-                f"The token is not the one of the approval {params['stageName']}/"
-                f"{params['actionName']} of {pipeline.name}; get_pipeline_state gives it.",
-            )
-        answer = self.engine.mailbox.approvals.get(params["token"])
-        if run.status is not ActionStatus.IN_PROGRESS or answer is None or answer.done():
-            raise AwsError(
-                "ApprovalAlreadyCompletedException", "The approval action has already completed."
-            )
-        result = params["result"]
-        answer.set_result(
-            ApprovalResult(
-                approved=result["status"] == "Approved",
-                summary=result["summary"],
-                by=f"arn:aws:iam::{scope.account}:root",
-            )
-        )
-        return {"approvedAt": self._cloud.clock.now()}
-
-    @operation("PutJobSuccessResult")
-    def put_job_success_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        details = params.get("executionDetails") or {}
-        self._settle(
-            params["jobId"],
-            JobResult(
-                succeeded=True,
-                continuation=params.get("continuationToken"),
-                summary=details.get("summary"),
-                external_id=details.get("externalExecutionId"),
-                variables=params.get("outputVariables") or {},
-            ),
-        )
-        return {}
-
-    @operation("PutJobFailureResult")
-    def put_job_failure_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        failure = params["failureDetails"]
-        self._settle(
-            params["jobId"],
-            JobResult(
-                succeeded=False,
-                external_id=failure.get("externalExecutionId"),
-                failure_code=failure["type"],
-                failure_message=failure["message"],
-            ),
-        )
-        return {}
-
-    @operation("GetJobDetails")
-    def get_job_details(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        del scope
-        job = self.engine.mailbox.job_details.get(params["jobId"])
-        if job is None:
-            raise AwsError("JobNotFoundException", f"There is no job {params['jobId']}.")
-        return {"jobDetails": job}
+        return {"pipelines": summaries, "nextToken": token}
 
     # Tags.
 
@@ -394,17 +159,12 @@ class CodePipelineApi:
             raise ResourceNotFound(f"There is no resource {params['resourceArn']}.")
         return {"tags": [{"key": k, "value": v} for k, v in tags.items()]}
 
-    def _settle(self, job_id: str, result: JobResult) -> None:
-        answer = self.engine.mailbox.jobs.get(job_id)
-        if answer is None:
-            raise AwsError("JobNotFoundException", f"There is no job {job_id} waiting.")
-        if answer.done():
-            raise AwsError(
-                "InvalidJobStateException", f"The job {job_id} has already been answered."
-            )
-        answer.set_result(result)
+    def pipeline(self, scope: Scope, name: str) -> Pipeline:
+        """Return a pipeline by its name.
 
-    def _pipeline(self, scope: Scope, name: str) -> Pipeline:
+        Raises:
+            AwsError: PipelineNotFoundException.
+        """
         pipeline = self.pipelines.get(scope.arn("codepipeline", name))
         if pipeline is None:
             raise AwsError(
@@ -413,7 +173,12 @@ class CodePipelineApi:
             )
         return pipeline
 
-    def _execution(self, pipeline: Pipeline, execution_id: str) -> Execution:
+    def execution(self, pipeline: Pipeline, execution_id: str) -> Execution:
+        """Return an execution by its id.
+
+        Raises:
+            AwsError: PipelineExecutionNotFoundException.
+        """
         for execution in self.engine.executions(pipeline):
             if execution.id == execution_id:
                 return execution
@@ -422,7 +187,12 @@ class CodePipelineApi:
             f"The pipeline '{pipeline.name}' has no execution '{execution_id}'.",
         )
 
-    def _require_stage(self, pipeline: Pipeline, name: str) -> None:
+    def require_stage(self, pipeline: Pipeline, name: str) -> None:
+        """Refuse a stage that a pipeline does not have.
+
+        Raises:
+            AwsError: StageNotFoundException.
+        """
         names = [stage["name"] for stage in pipeline.declaration["stages"]]
         if name not in names:
             raise AwsError(

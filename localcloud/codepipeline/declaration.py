@@ -8,7 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.model import BEFORE_ENTRY, ON_FAILURE, ON_SUCCESS
+from localcloud.codepipeline.rules import CONFIGURATION, RULES
 from localcloud.errors import AwsError
+
+# What a condition that is not met may lead to, and what a failure may lead to without one.
+_RESULTS = {
+    BEFORE_ENTRY: ("FAIL", "SKIP"),
+    ON_SUCCESS: ("FAIL", "ROLLBACK"),
+    ON_FAILURE: ("FAIL", "ROLLBACK"),
+}
+_AFTER_FAILURE = ("FAIL", "RETRY", "ROLLBACK")
 
 
 def check_declaration(declaration: dict[str, Any]) -> None:
@@ -28,6 +38,7 @@ def check_declaration(declaration: dict[str, Any]) -> None:
             "InvalidStructureException",
             f"The pipeline has {len(stages)} stage(s); it must have at least 2.",
         )
+    _check_kind(declaration)
     names = [stage["name"] for stage in stages]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -35,6 +46,10 @@ def check_declaration(declaration: dict[str, Any]) -> None:
             "InvalidStageDeclarationException",
             f"Stage names must be unique; repeated: {', '.join(repeated)}.",
         )
+    mode = declaration.get("executionMode", "SUPERSEDED")
+    wrong = [p for i, stage in enumerate(stages) for p in _condition_problems(stage, i, mode)]
+    if wrong:
+        raise AwsError("InvalidStageDeclarationException", "; ".join(wrong) + ".")
     problems: list[str] = []
     made: set[str] = set()
     for index, stage in enumerate(stages):
@@ -51,6 +66,81 @@ def check_declaration(declaration: dict[str, Any]) -> None:
         raise AwsError("InvalidActionDeclarationException", "; ".join(problems) + ".")
 
 
+def _check_kind(declaration: dict[str, Any]) -> None:
+    """Refuse triggers that nothing here can pull, and what only a pipeline of type V2 has.
+
+    Raises:
+        AwsError: InvalidStructureException.
+    """
+    if declaration.get("triggers"):
+        # The model knows one provider, CodeStarSourceConnection, whose source action is not here.
+        raise AwsError(
+            "InvalidStructureException",
+            "The local cloud has no CodeStarSourceConnection, so a pipeline has no triggers; "
+            "a rule of EventBridge, or PollForSourceChanges, starts it when a source changes.",
+        )
+    if declaration.get("pipelineType", "V1") == "V2":
+        return
+    own = [name for name in ("variables", "triggers") if declaration.get(name)]
+    if declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
+        own.append(f"executionMode {declaration['executionMode']}")
+    for stage in declaration["stages"]:
+        own += [f"{stage['name']}: {name}" for name in _RESULTS if stage.get(name)]
+    if own:
+        raise AwsError(
+            "InvalidStructureException",
+            f"Only a pipeline of pipelineType V2 may have: {', '.join(own)}.",
+        )
+
+
+def _condition_problems(stage: dict[str, Any], index: int, mode: str) -> list[str]:
+    found = []
+    failure = stage.get(ON_FAILURE) or {}
+    result = failure.get("result", "FAIL")
+    if stage.get("blockers"):
+        found.append(f"{stage['name']}: blockers are not supported")
+    if result not in _AFTER_FAILURE:
+        known = ", ".join(_AFTER_FAILURE)
+        found.append(f"{stage['name']}: onFailure result {result} must be one of {known}")
+    if "retryConfiguration" in failure and result != "RETRY":
+        found.append(f"{stage['name']}: retryConfiguration goes with the result RETRY only")
+    results = {result}
+    for kind, allowed in _RESULTS.items():
+        for condition in (stage.get(kind) or {}).get("conditions", []):
+            where = f"{stage['name']}/{kind}"
+            engaged = condition.get("result", "FAIL")
+            results.add(engaged)
+            if engaged not in allowed:
+                found.append(f"{where}: result {engaged} must be one of {', '.join(allowed)}")
+            names = [rule["name"] for rule in condition.get("rules", [])]
+            if not names or len(set(names)) < len(names):
+                found.append(f"{where}: rules must be given, each with a name of its own")
+            for rule in condition.get("rules", []):
+                found += _rule_problems(f"{where}/{rule['name']}", rule)
+    if "ROLLBACK" in results and (mode == "PARALLEL" or index == 0):
+        what = "a source stage" if index == 0 else "a pipeline in PARALLEL execution mode"
+        found.append(f"{stage['name']}: {what} has no result ROLLBACK")
+    if index == 0 and stage.get(BEFORE_ENTRY):
+        found.append(f"{stage['name']}: a source stage has no entry condition")
+    return found
+
+
+def _rule_problems(where: str, rule: dict[str, Any]) -> list[str]:
+    provider = rule["ruleTypeId"]["provider"]
+    if provider not in RULES:
+        known = ", ".join(sorted(RULES))
+        return [f"{where}: the local cloud has no rule of provider {provider}; it has: {known}"]
+    given = rule.get("configuration", {})
+    known_keys = {key for key, _ in CONFIGURATION[provider]}
+    missing = [key for key, required in CONFIGURATION[provider] if required and key not in given]
+    found = [f"{where}: the configuration lacks {key}" for key in missing]
+    unknown = sorted(set(given) - known_keys)
+    found += [f"{where}: the configuration has no key {key}" for key in unknown]
+    if rule.get("commands"):
+        found.append(f"{where}: only a rule of provider Commands has commands")
+    return found
+
+
 def _action_problems(
     stage: str, index: int, action: dict[str, Any], earlier: frozenset[str], made: set[str]
 ) -> list[str]:
@@ -65,6 +155,9 @@ def _action_problems(
         )
     if (kind["category"] == "Source") != (index == 0):
         problems.append(f"{where}: the first stage, and no other, holds Source actions")
+    settings = action.get("configuration", {})
+    if settings.get("OutputFileName") and len(action.get("outputArtifacts", [])) != 1:
+        problems.append(f"{where}: OutputFileName needs one output artifact to be written to")
     for artifact in action.get("inputArtifacts", []):
         if artifact["name"] not in earlier:
             problems.append(f"{where}: no earlier action makes its input {artifact['name']}")

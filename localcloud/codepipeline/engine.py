@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localcloud.cloud import Cloud
-from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline import conditions
+from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, Mailbox
 from localcloud.codepipeline.model import (
     ActionRun,
     ActionStatus,
+    ConditionRun,
+    ConditionStatus,
     Execution,
     ExecutionStatus,
     Pipeline,
@@ -24,7 +27,24 @@ from localcloud.codepipeline.model import (
     StageStatus,
 )
 from localcloud.codepipeline.notices import notices, statuses
-from localcloud.codepipeline.plan import EndExecution, EnterStage, LeaveStage, StartAction, plan
+from localcloud.codepipeline.plan import (
+    EndExecution,
+    EnterStage,
+    EvaluateCondition,
+    LeaveStage,
+    RetryStage,
+    SkipStage,
+    StartAction,
+    plan,
+)
+from localcloud.codepipeline.rollback import latest_success
+from localcloud.codepipeline.starting import abandon as abandon_runs
+from localcloud.codepipeline.starting import (
+    aim_back,
+    begin_again,
+    give_variables,
+    new_execution,
+)
 from localcloud.codepipeline.variables import VariableError, resolve
 from localcloud.routing import scope_of_arn
 from localcloud.store import Collection
@@ -53,6 +73,7 @@ class PipelineEngine:
         builds: CodeBuildApi,
         pipelines: Collection[Pipeline],
         executions: Collection[Execution],
+        providers: Providers = PROVIDERS,
     ) -> None:
         self._cloud = cloud
         self._functions = functions
@@ -60,6 +81,7 @@ class PipelineEngine:
         self._builds = builds
         self._pipelines = pipelines
         self._executions = executions
+        self._providers = providers
         self._by_pipeline: dict[str, list[Execution]] = {}
         for execution in sorted(executions.values(), key=lambda e: e.number):
             self._by_pipeline.setdefault(execution.pipeline_arn, []).append(execution)
@@ -79,6 +101,9 @@ class PipelineEngine:
                 for run in list(stage.actions.values()) if stage else []:
                     if run.status is ActionStatus.IN_PROGRESS:
                         self._launch(pipeline, execution, run)
+                for condition in list(stage.conditions.values()) if stage else []:
+                    if condition.status is ConditionStatus.IN_PROGRESS:
+                        self._launch_condition(pipeline, execution, condition)
             self.tick(pipeline)
 
     def start(
@@ -89,26 +114,36 @@ class PipelineEngine:
         *,
         variables: dict[str, str] | None = None,
         source_revisions: list[dict[str, str]] | None = None,
+        client_token: str | None = None,
     ) -> Execution:
-        """Begin an execution."""
+        """Begin an execution; variables that are not given have their defaults."""
+        execution = self._new(pipeline, trigger_type, trigger_detail)
+        execution.source_revisions = source_revisions or []
+        execution.client_token = client_token
+        give_variables(execution, variables or {})
+        return self._begin(pipeline, execution)
+
+    def roll_back(
+        self,
+        pipeline: Pipeline,
+        stage_name: str,
+        target: Execution,
+        trigger_type: str,
+        trigger_detail: str,
+    ) -> Execution:
+        """Begin an execution that takes a stage back to what another brought it to."""
+        execution = self._new(pipeline, trigger_type, trigger_detail)
+        aim_back(execution, stage_name, target)
+        return self._begin(pipeline, execution)
+
+    def _new(self, pipeline: Pipeline, trigger_type: str, trigger_detail: str) -> Execution:
+        known = self.executions(pipeline)
+        number = known[-1].number + 1 if known else 1
         now = self._cloud.clock.now()
-        known = self._by_pipeline.setdefault(pipeline.arn, [])
-        execution = Execution(
-            id=str(uuid.uuid4()),
-            pipeline_arn=pipeline.arn,
-            number=known[-1].number + 1 if known else 1,
-            pipeline_version=pipeline.version,
-            declaration=pipeline.declaration,
-            trigger_type=trigger_type,
-            trigger_detail=trigger_detail,
-            started=now,
-            updated=now,
-            source_revisions=source_revisions or [],
-        )
-        execution.variables["codepipeline"] = {"PipelineExecutionId": execution.id}
-        if variables:
-            execution.variables["variables"] = variables
-        known.append(execution)
+        return new_execution(pipeline, number, trigger_type, trigger_detail, now)
+
+    def _begin(self, pipeline: Pipeline, execution: Execution) -> Execution:
+        self._by_pipeline.setdefault(pipeline.arn, []).append(execution)
         self._save(execution)
         self.tick(pipeline)
         return execution
@@ -122,26 +157,35 @@ class PipelineEngine:
         stage = execution.current_stage
         if stage is not None:
             stage.status = StageStatus.STOPPING
-            for run in stage.actions.values() if abandon else ():
-                if run.status is ActionStatus.IN_PROGRESS:
-                    task = self._tasks.get(run.id)
-                    if task is not None:
-                        task.cancel()
-                    run.status = ActionStatus.ABANDONED
-                    run.changed = now
+            if abandon:
+                self._cancel_within(execution, stage)
+                abandon_runs(stage, now)
         self._save(execution)
         self.tick(pipeline)
 
+    def _cancel_within(self, execution: Execution, stage: StageRun) -> None:
+        """End the tasks of a stage; none of them writes a status any more."""
+        keys = [run.id for run in stage.actions.values()]
+        keys += [_key(execution, condition) for condition in stage.conditions.values()]
+        for task in (self._tasks.get(key) for key in keys):
+            if task is not None:
+                task.cancel()
+
     def retry(self, pipeline: Pipeline, execution: Execution, *, all_actions: bool) -> None:
-        """Run a failed stage's failed actions again, or all of its actions."""
-        stage = execution.current_stage
-        assert stage is not None  # noqa: S101 - the API checked that the stage failed
-        for name, run in list(stage.actions.items()):
-            if all_actions or run.status is not ActionStatus.SUCCEEDED:
-                stage.history.append(run)
-                del stage.actions[name]
-        stage.status = StageStatus.IN_PROGRESS
+        """Run a failed stage's failed actions again, or all of its actions, as a person asks."""
+        stage = _entered(execution)
+        begin_again(stage, all_actions=all_actions)
+        stage.manual_retries, stage.last_retry = stage.manual_retries + 1, "ManualStageRetry"
         execution.move(ExecutionStatus.IN_PROGRESS, self._cloud.clock.now())
+        self._save(execution)
+        self.tick(pipeline)
+
+    def override(self, pipeline: Pipeline, execution: Execution, condition: ConditionRun) -> None:
+        """Let a failed execution go on, whatever the rules of a condition said."""
+        now = self._cloud.clock.now()
+        condition.status, condition.changed = ConditionStatus.OVERRIDDEN, now
+        _entered(execution).status = StageStatus.IN_PROGRESS
+        execution.move(ExecutionStatus.IN_PROGRESS, now)
         self._save(execution)
         self.tick(pipeline)
 
@@ -149,10 +193,7 @@ class PipelineEngine:
         """Drop a deleted pipeline's executions and their running actions."""
         for execution in self._by_pipeline.pop(pipeline.arn, []):
             for stage in execution.stages.values():
-                for run in stage.actions.values():
-                    task = self._tasks.get(run.id)
-                    if task is not None:
-                        task.cancel()
+                self._cancel_within(execution, stage)
             self._executions.delete(execution.id)
             self._told.pop(execution.id, None)
 
@@ -160,8 +201,9 @@ class PipelineEngine:
         """Take every step that is due."""
         if pipeline.arn not in self._pipelines:
             return
-        by_id = {execution.id: execution for execution in self.executions(pipeline)}
-        while steps := plan(pipeline, list(by_id.values())):
+        while steps := plan(pipeline, self.executions(pipeline)):
+            by_id = {execution.id: execution for execution in self.executions(pipeline)}
+            to_roll_back: list[Execution] = []
             for step in steps:
                 execution = by_id[step.execution_id]
                 match step:
@@ -169,11 +211,30 @@ class PipelineEngine:
                         self._enter(execution)
                     case StartAction(action_name=name):
                         self._start_action(pipeline, execution, name)
+                    case EvaluateCondition(kind=kind):
+                        self._start_condition(pipeline, execution, kind)
+                    case RetryStage(all_actions=all_actions):
+                        stage = _entered(execution)
+                        begin_again(stage, all_actions=all_actions)
+                        stage.automatic_retries += 1
+                        stage.last_retry = "AutomatedStageRetry"
+                    case SkipStage():
+                        self._leave(execution, StageStatus.SKIPPED)
                     case LeaveStage():
-                        self._leave(execution)
-                    case EndExecution(status=status):
+                        self._leave(execution, StageStatus.SUCCEEDED)
+                    case EndExecution(status=status, roll_back=roll_back):
                         self._end(execution, status)
+                        to_roll_back += [execution] if roll_back else []
                 self._save(execution)
+            for failed in to_roll_back:
+                self._roll_back_automatically(pipeline, failed)
+
+    def _roll_back_automatically(self, pipeline: Pipeline, failed: Execution) -> None:
+        """Take a failed stage back, when an execution of this pipeline version succeeded in it."""
+        name = failed.stage_declaration["name"]
+        target = latest_success(pipeline, self.executions(pipeline), name)
+        if target is not None:
+            self.roll_back(pipeline, name, target, "AutomatedRollback", failed.id)
 
     def _save(self, execution: Execution) -> None:
         self._executions.put(execution.id, execution)
@@ -201,13 +262,12 @@ class PipelineEngine:
         execution.stages[name] = StageRun(name, StageStatus.IN_PROGRESS, now)
         execution.updated = now
 
-    def _leave(self, execution: Execution) -> None:
-        stage = execution.current_stage
-        assert stage is not None  # noqa: S101 - the plan leaves only a stage that was entered
-        stage.status = StageStatus.SUCCEEDED
+    def _leave(self, execution: Execution, status: StageStatus) -> None:
+        stage = _entered(execution)
+        stage.status = status
         now = self._cloud.clock.now()
         execution.updated = now
-        if execution.stage_index + 1 == len(execution.declaration["stages"]):
+        if execution.is_in_last_stage:
             execution.move(ExecutionStatus.SUCCEEDED, now)
         else:
             execution.stage_index += 1
@@ -219,8 +279,7 @@ class PipelineEngine:
         execution.move(status, self._cloud.clock.now())
 
     def _start_action(self, pipeline: Pipeline, execution: Execution, name: str) -> None:
-        stage = execution.current_stage
-        assert stage is not None  # noqa: S101 - the plan starts actions inside a stage only
+        stage = _entered(execution)
         declaration = execution.action_declaration(stage.name, name)
         now = self._cloud.clock.now()
         run = ActionRun(
@@ -233,6 +292,61 @@ class PipelineEngine:
         )
         stage.actions[name] = run
         self._launch(pipeline, execution, run)
+
+    def _start_condition(self, pipeline: Pipeline, execution: Execution, kind: str) -> None:
+        stage = _entered(execution)
+        condition = conditions.begin(execution, kind, self._cloud.clock.now())
+        stage.conditions[kind] = condition
+        self._launch_condition(pipeline, execution, condition)
+
+    def _launch_condition(
+        self, pipeline: Pipeline, execution: Execution, condition: ConditionRun
+    ) -> None:
+        self._tasks[_key(execution, condition)] = self._cloud.spawn(
+            f"{condition.kind} of {pipeline.name}", self._evaluate(pipeline, execution, condition)
+        )
+
+    async def _evaluate(
+        self, pipeline: Pipeline, execution: Execution, condition: ConditionRun
+    ) -> None:
+        def context_of(declaration: dict[str, Any], run: ActionRun) -> ActionContext:
+            return self._context(pipeline, execution, declaration, run)
+
+        try:
+            await conditions.evaluate(
+                execution,
+                condition,
+                context_of,
+                lambda: self._save(execution),
+                self._cloud.clock.now,
+            )
+        finally:
+            self._tasks.pop(_key(execution, condition), None)
+        condition.changed = self._cloud.clock.now()
+        self._save(execution)
+        self.tick(pipeline)
+
+    def _context(
+        self,
+        pipeline: Pipeline,
+        execution: Execution,
+        declaration: dict[str, Any],
+        run: ActionRun,
+    ) -> ActionContext:
+        return ActionContext(
+            cloud=self._cloud,
+            functions=self._functions,
+            repositories=self._repositories,
+            builds=self._builds,
+            mailbox=self.mailbox,
+            scope=scope_of_arn(pipeline.arn),
+            pipeline=pipeline,
+            execution=execution,
+            declaration=declaration,
+            run=run,
+            configuration=run.configuration,
+            save=lambda: self._save(execution),
+        )
 
     def _launch(self, pipeline: Pipeline, execution: Execution, run: ActionRun) -> None:
         self._tasks[run.id] = self._cloud.spawn(
@@ -248,22 +362,9 @@ class PipelineEngine:
                 for key, value in declaration.get("configuration", {}).items()
             }
             kind = declaration["actionTypeId"]
-            context = ActionContext(
-                cloud=self._cloud,
-                functions=self._functions,
-                repositories=self._repositories,
-                builds=self._builds,
-                mailbox=self.mailbox,
-                scope=scope_of_arn(pipeline.arn),
-                pipeline=pipeline,
-                execution=execution,
-                declaration=declaration,
-                run=run,
-                configuration=run.configuration,
-                save=lambda: self._save(execution),
-            )
+            context = self._context(pipeline, execution, declaration, run)
             await context.assume_role()
-            outcome = await PROVIDERS[kind["category"], kind["provider"]](context)
+            outcome = await self._providers[kind["category"], kind["provider"]](context)
         except VariableError as error:
             self._failed(run, "InvalidVariable", str(error))
         except ActionFailed as error:
@@ -296,3 +397,14 @@ class PipelineEngine:
 
 def _active(execution: Execution) -> bool:
     return execution.status in (ExecutionStatus.IN_PROGRESS, ExecutionStatus.STOPPING)
+
+
+def _entered(execution: Execution) -> StageRun:
+    """Return the stage it is in, where the plan or the API knows that it is in one."""
+    stage = execution.current_stage
+    assert stage is not None  # noqa: S101 - a step within a stage follows EnterStage
+    return stage
+
+
+def _key(execution: Execution, condition: ConditionRun) -> str:
+    return f"{execution.id}/{execution.stage_index}/{condition.kind}"

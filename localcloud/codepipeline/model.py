@@ -4,7 +4,9 @@
                     │  ▲
                     │  └── retry ── Failed
                     └──► Stopping ──► Stopped | Failed
-    Action      InProgress ──► Succeeded | Failed | Abandoned
+    Action      InProgress ──► Succeeded | Failed | Abandoned (a rule's run too)
+    Condition   InProgress ──► Succeeded | Failed | Errored | Abandoned
+                                   Failed | Errored ── override ──► Overridden
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
 """
@@ -38,6 +40,7 @@ class StageStatus(StrEnum):
     STOPPED = "Stopped"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    SKIPPED = "Skipped"
 
 
 class ActionStatus(StrEnum):
@@ -47,6 +50,21 @@ class ActionStatus(StrEnum):
     ABANDONED = "Abandoned"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+
+
+class ConditionStatus(StrEnum):
+    """Status of a stage's condition."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ERRORED = "Errored"
+    OVERRIDDEN = "Overridden"
+    ABANDONED = "Abandoned"
+
+
+# Where a condition stands in a stage's declaration.
+BEFORE_ENTRY, ON_SUCCESS, ON_FAILURE = "beforeEntry", "onSuccess", "onFailure"
 
 
 EXECUTION_TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
@@ -119,14 +137,48 @@ class ActionRun:
 
 
 @dataclass(slots=True)
+class ConditionRun:
+    """One evaluation of a stage's condition.
+
+    Attributes:
+        kind: BEFORE_ENTRY, ON_SUCCESS or ON_FAILURE.
+        result: what a condition that is not met leads to.
+        rules: runs of its rules, in their order.
+    """
+
+    kind: str
+    status: ConditionStatus
+    changed: datetime
+    result: str
+    summary: str | None = None
+    rules: dict[str, ActionRun] = field(default_factory=dict)
+
+    @property
+    def is_met(self) -> bool:
+        """Return whether it lets the execution go on."""
+        return self.status in (ConditionStatus.SUCCEEDED, ConditionStatus.OVERRIDDEN)
+
+
+@dataclass(slots=True)
 class StageRun:
-    """One stage of an execution, from the moment it was entered."""
+    """One stage of an execution, from the moment it was entered.
+
+    Attributes:
+        history: runs of actions that a retry replaced.
+        conditions: the latest evaluation of each, by its kind.
+        rule_history: evaluations that a retry replaced.
+    """
 
     name: str
     status: StageStatus
     entered: datetime
     actions: dict[str, ActionRun] = field(default_factory=dict)
     history: list[ActionRun] = field(default_factory=list)
+    conditions: dict[str, ConditionRun] = field(default_factory=dict)
+    rule_history: list[ConditionRun] = field(default_factory=list)
+    automatic_retries: int = 0
+    manual_retries: int = 0
+    last_retry: str | None = None
 
 
 @dataclass(slots=True)
@@ -136,6 +188,9 @@ class Execution:
     Attributes:
         number: order of starting within the pipeline.
         stage_index: the stage it is in, or waits to enter.
+        rollback_target: the execution whose artifacts and variables it takes a stage back to; it
+            runs that stage alone. None for a standard execution.
+        client_token: of the request that started it, by which a repetition is known.
     """
 
     id: str
@@ -155,6 +210,19 @@ class Execution:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
     source_revisions: list[dict[str, str]] = field(default_factory=list)
+    rollback_target: str | None = None
+    client_token: str | None = None
+
+    @property
+    def type(self) -> str:
+        """Return STANDARD or ROLLBACK."""
+        return "ROLLBACK" if self.rollback_target else "STANDARD"
+
+    @property
+    def is_in_last_stage(self) -> bool:
+        """Return whether no stage comes after the one it is in."""
+        last = self.stage_index + 1 == len(self.declaration["stages"])
+        return last or self.rollback_target is not None
 
     @property
     def stage_declaration(self) -> dict[str, Any]:
@@ -171,6 +239,18 @@ class Execution:
             for action in stage["actions"]
             if action["name"] == action_name
         )
+
+    def revisions_of(self, action_name: str) -> set[str]:
+        """Return the revisions of a source action that it works on, or was asked to."""
+        asked = {
+            revision["revisionValue"]
+            for revision in self.source_revisions
+            if revision.get("actionName") == action_name
+        }
+        source = self.stages.get(self.declaration["stages"][0]["name"])
+        run = source.actions.get(action_name) if source is not None else None
+        outputs = run.outputs if run is not None else {}
+        return asked | {outputs[key] for key in ("VersionId", "CommitId") if key in outputs}
 
     @property
     def current_stage(self) -> StageRun | None:

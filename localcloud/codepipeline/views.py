@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.codepipeline.model import (
+    BEFORE_ENTRY,
+    ON_FAILURE,
+    ON_SUCCESS,
     ActionRun,
     ActionStatus,
+    ConditionRun,
     Execution,
     ExecutionStatus,
     Pipeline,
+    StageRun,
 )
 
 
@@ -49,7 +54,7 @@ def stage_state(
             "lastChangedAt": datetime.fromtimestamp(disabled["at"], UTC),
         }
     waiting = [
-        {"pipelineExecutionId": e.id, "status": e.status}
+        {"pipelineExecutionId": e.id, "status": e.status, "type": e.type}
         for e in executions
         if e.status is ExecutionStatus.IN_PROGRESS
         and e.current_stage is None
@@ -71,8 +76,58 @@ def stage_state(
         state["latestExecution"] = {
             "pipelineExecutionId": latest.id,
             "status": latest.stages[name].status,
+            "type": latest.type,
         }
+        state |= _retries(latest.stages[name])
+    for kind in (BEFORE_ENTRY, ON_SUCCESS, ON_FAILURE):
+        declared = (stage.get(kind) or {}).get("conditions")
+        if declared:
+            run = latest.stages[name].conditions.get(kind) if latest is not None else None
+            state[f"{kind}ConditionState"] = _condition_state(declared[0], run)
     return state
+
+
+def _retries(stage: StageRun) -> dict[str, Any]:
+    if stage.last_retry is None:
+        return {}
+    return {
+        "retryStageMetadata": {
+            "autoStageRetryAttempt": stage.automatic_retries or None,
+            "manualStageRetryAttempt": stage.manual_retries or None,
+            "latestRetryTrigger": stage.last_retry,
+        }
+    }
+
+
+def _condition_state(declared: dict[str, Any], run: ConditionRun | None) -> dict[str, Any]:
+    rules = []
+    for rule in declared["rules"]:
+        state: dict[str, Any] = {"ruleName": rule["name"]}
+        made = run.rules.get(rule["name"]) if run is not None else None
+        if made is not None:
+            state["latestExecution"] = {
+                "ruleExecutionId": made.id,
+                "status": made.status,
+                "summary": made.summary,
+                "lastStatusChange": made.changed,
+                "externalExecutionId": made.external_id,
+                "errorDetails": _error(made),
+            }
+        rules.append(state)
+    if run is None:
+        return {"conditionStates": [{"ruleStates": rules}]}
+    whole = {"status": run.status, "summary": run.summary}
+    latest = {**whole, "lastStatusChange": run.changed}
+    return {
+        "latestExecution": whole,
+        "conditionStates": [{"latestExecution": latest, "ruleStates": rules}],
+    }
+
+
+def _error(run: ActionRun) -> dict[str, Any] | None:
+    if run.error_code is None:
+        return None
+    return {"code": run.error_code, "message": run.error_message or run.error_code}
 
 
 def action_state(action: dict[str, Any], run: ActionRun | None) -> dict[str, Any]:
@@ -121,6 +176,93 @@ def source_revisions(execution: Execution) -> list[dict[str, Any]]:
         for run in (stage.actions.values() if stage is not None else ())
         if run.outputs.get("VersionId")
     ]
+
+
+def execution_summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """Return an execution as ListPipelineExecutions has it."""
+    stopped = execution.stop_reason
+    return {
+        "pipelineExecutionId": execution.id,
+        "status": execution.status,
+        "statusSummary": execution.status_summary,
+        "startTime": execution.started,
+        "lastUpdateTime": execution.updated,
+        "sourceRevisions": source_revisions(execution),
+        "trigger": trigger(execution),
+        "stopTrigger": {"reason": stopped} if stopped else None,
+        "executionMode": pipeline.mode,
+        **_rollback(execution),
+    }
+
+
+def execution_detail(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
+    """Return an execution as GetPipelineExecution has it."""
+    return {
+        "pipelineName": pipeline.name,
+        "pipelineVersion": execution.pipeline_version,
+        "pipelineExecutionId": execution.id,
+        "status": execution.status,
+        "statusSummary": execution.status_summary,
+        "artifactRevisions": [
+            {
+                "name": name,
+                "revisionId": artifact.revision,
+                "revisionSummary": artifact.revision_summary,
+            }
+            for name, artifact in execution.artifacts.items()
+            if artifact.revision
+        ],
+        "variables": [
+            {"name": name, "resolvedValue": value}
+            for name, value in execution.variables.get("variables", {}).items()
+        ],
+        "trigger": trigger(execution),
+        "executionMode": pipeline.mode,
+        **_rollback(execution),
+    }
+
+
+def _rollback(execution: Execution) -> dict[str, Any]:
+    if execution.rollback_target is None:
+        return {"executionType": execution.type}
+    return {
+        "executionType": execution.type,
+        "rollbackMetadata": {"rollbackTargetPipelineExecutionId": execution.rollback_target},
+    }
+
+
+def rule_detail(
+    execution: Execution, stage_name: str, condition: ConditionRun, run: ActionRun
+) -> dict[str, Any]:
+    """Return one run of a rule as ListRuleExecutions has it."""
+    stage = next(s for s in execution.declaration["stages"] if s["name"] == stage_name)
+    rules = stage[condition.kind]["conditions"][0]["rules"]
+    declared = next(rule for rule in rules if rule["name"] == run.name)
+    return {
+        "pipelineExecutionId": execution.id,
+        "ruleExecutionId": run.id,
+        "pipelineVersion": execution.pipeline_version,
+        "stageName": stage_name,
+        "ruleName": run.name,
+        "startTime": run.started,
+        "lastUpdateTime": run.changed,
+        "status": run.status,
+        "input": {
+            "ruleTypeId": declared["ruleTypeId"],
+            "configuration": declared.get("configuration", {}),
+            "resolvedConfiguration": run.configuration,
+            "roleArn": declared.get("roleArn"),
+            "region": declared.get("region"),
+            "inputArtifacts": _artifacts(execution, declared.get("inputArtifacts", [])),
+        },
+        "output": {
+            "executionResult": {
+                "externalExecutionId": run.external_id,
+                "externalExecutionSummary": run.summary,
+                "errorDetails": _error(run),
+            }
+        },
+    }
 
 
 def action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict[str, Any]:

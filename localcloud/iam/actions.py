@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
 from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
 from localcloud.routing import Scope
 
@@ -42,6 +43,7 @@ SAGEMAKER, CLOUDFORMATION = "sagemaker.amazonaws.com", "cloudformation.amazonaws
 
 # Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
 _RESOURCES: dict[str, tuple[str, ...]] = {
+    **DELIVERY,
     "application-autoscaling:DeleteScheduledAction": ("scalable-target/*",),
     "application-autoscaling:ListTagsForResource": ("{ResourceARN}",),
     "application-autoscaling:PutScheduledAction": ("scalable-target/*",),
@@ -49,13 +51,6 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "application-autoscaling:DescribeScalingActivities": ("*",),
     "application-autoscaling:DescribeScalingPolicies": ("*",),
     "application-autoscaling:DescribeScheduledActions": ("*",),
-    "cloudwatch:DescribeAlarms": ("alarm:*",),
-    "cloudwatch:PutMetricAlarm": ("alarm:{AlarmName}",),
-    "codepipeline:GetPipelineExecution": ("{pipelineName}",),
-    "codepipeline:GetPipelineState": ("{name}",),
-    "codepipeline:PutJobFailureResult": ("*",),
-    "codepipeline:PutJobSuccessResult": ("*",),
-    "codepipeline:StartPipelineExecution": ("{name}",),
     "ecr:DescribeImages": ("repository/{repositoryName}",),
     "ecr:GetAuthorizationToken": ("*",),
     "ecr:PutImage": ("repository/{repositoryName}",),
@@ -351,20 +346,7 @@ def _put_object(scope: Scope, parameters: Parameters) -> list[Permission]:
 
 
 _RULES: dict[str, _Rule] = {
-    **{
-        f"cloudformation:{name}": _stack(f"cloudformation:{name}")
-        for name in (
-            "CreateStack",
-            "DeleteStack",
-            "DescribeStackEvents",
-            "DescribeStackResources",
-            "DescribeStacks",
-            "GetTemplate",
-            "GetTemplateSummary",
-            "ListChangeSets",
-            "UpdateStack",
-        )
-    },
+    **{f"cloudformation:{name}": _stack(f"cloudformation:{name}") for name in STACK_OPERATIONS},
     **{
         f"cloudformation:{name}": _change_set(f"cloudformation:{name}")
         for name in (

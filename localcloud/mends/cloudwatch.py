@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+
+from localcloud.alarm_history import history_of, kind_of
+from localcloud.alarm_rule import AlarmRuleError, alarms_of, parse
+from localcloud.errors import AwsError
+from localcloud.paging import page
 
 
 def mend() -> None:
     """Apply them."""
     _mend_alarms()
     _mend_composite_alarms()
+    _mend_descriptions()
 
 
 def _mend_alarms() -> None:
@@ -28,6 +35,7 @@ def _mend_alarms() -> None:
 
 def _mend_composite_alarms() -> None:
     """CloudWatch: PutCompositeAlarm, which moto can keep (an alarm with a rule) but not take."""
+    from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.responses import CloudWatchResponse
 
     suppressors = (
@@ -37,14 +45,100 @@ def _mend_composite_alarms() -> None:
     )
 
     def put_composite_alarm(self: Any) -> Any:
+        name = self._get_param("AlarmName")
+        try:
+            children = alarms_of(parse(self._get_param("AlarmRule")))
+        except AlarmRuleError as error:
+            raise ValidationError(f"AlarmRule: {error}.") from None
+        if name in children:
+            raise ValidationError(f"AlarmRule: the alarm {name} cannot hang on itself.")
+        given = [self._get_param(suppressor) is not None for suppressor in suppressors]
+        if any(given) and not all(given):
+            raise ValidationError(f"{', '.join(suppressors)} must be given together.")
         answer = self.put_metric_alarm()
-        alarm = self.cloudwatch_backend.alarms[self._get_param("AlarmName")]
+        alarm = self.cloudwatch_backend.alarms[name]
         for name in suppressors:
             # moto's serialiser finds an attribute by its name in snake case.
             setattr(alarm, _snake(name), self._get_param(name))
         return answer
 
     CloudWatchResponse.put_composite_alarm = put_composite_alarm
+
+
+def _mend_descriptions() -> None:
+    """CloudWatch: the filters and pages of DescribeAlarms, and DescribeAlarmHistory."""
+    from moto.cloudwatch.responses import CloudWatchResponse
+    from moto.core.responses import ActionResult
+
+    def describe_alarms(self: Any) -> Any:
+        alarms = self.cloudwatch_backend.alarms
+        kinds = self._get_param("AlarmTypes") or ["MetricAlarm"]
+        names, prefix = self._get_param("AlarmNames"), self._get_param("AlarmNamePrefix")
+        action, state = self._get_param("ActionPrefix"), self._get_param("StateValue")
+        children = self._get_param("ChildrenOfAlarmName")
+        parents = self._get_param("ParentsOfAlarmName")
+        found = [
+            alarm
+            for alarm in alarms.values()
+            if kind_of(alarm) in kinds
+            and (not names or alarm.name in names)
+            and (not prefix or alarm.name.startswith(prefix))
+            and (not action or any(a.startswith(action) for a in alarm.alarm_actions))
+            and (not state or alarm.state_value == state)
+        ]
+        if children:
+            wanted = _children(alarms.get(children))
+            found = [alarm for alarm in alarms.values() if alarm.name in wanted]
+        if parents:
+            found = [alarm for alarm in alarms.values() if parents in _children(alarm)]
+        shown, token = _paged(self, found, lambda alarm: alarm.name)
+        answer = {
+            "MetricAlarms": [alarm for alarm in shown if not alarm.rule],
+            "CompositeAlarms": [alarm for alarm in shown if alarm.rule],
+        }
+        return ActionResult(answer | {"NextToken": token})
+
+    def describe_alarm_history(self: Any) -> Any:
+        items = history_of(self.cloudwatch_backend).items
+        kinds = self._get_param("AlarmTypes") or ["MetricAlarm"]
+        name, item = self._get_param("AlarmName"), self._get_param("HistoryItemType")
+        start, end = self._get_param("StartDate"), self._get_param("EndDate")
+        numbered = [
+            (number, entry)
+            for number, entry in enumerate(items)
+            if entry["AlarmType"] in kinds
+            and name in (None, entry["AlarmName"])
+            and item in (None, entry["HistoryItemType"])
+            and (start is None or _utc(start) <= entry["Timestamp"])
+            and (end is None or entry["Timestamp"] <= _utc(end))
+        ]
+        if self._get_param("ScanBy") != "TimestampAscending":
+            numbered.reverse()
+        shown, token = _paged(self, numbered, lambda pair: str(pair[0]))
+        return ActionResult(
+            {"AlarmHistoryItems": [entry for _, entry in shown], "NextToken": token}
+        )
+
+    CloudWatchResponse.describe_alarms = describe_alarms
+    CloudWatchResponse.describe_alarm_history = describe_alarm_history
+
+
+def _children(alarm: Any) -> set[str]:
+    return alarms_of(parse(alarm.rule)) if alarm is not None and alarm.rule else set()
+
+
+def _paged(response: Any, entries: list[Any], key: Any) -> tuple[list[Any], str | None]:
+    from moto.cloudwatch.exceptions import CloudWatchException
+
+    limit = int(response._get_param("MaxRecords") or 100)
+    try:
+        return page(entries, key, response._get_param("NextToken"), limit, "InvalidNextToken")
+    except AwsError as error:
+        raise CloudWatchException(error.code, error.message) from None
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _snake(name: str) -> str:

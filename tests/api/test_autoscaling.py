@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,10 @@ from tests.cloud import TestCloud, make_config, push_container, wait_for
 TRACKING = (
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
     "target-tracking-scaling-policy-overview.html"
+)
+STEPS = (
+    "https://docs.aws.amazon.com/autoscaling/application/userguide/"
+    "step-scaling-policy-overview.html"
 )
 SCHEDULED = (
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
@@ -213,3 +219,194 @@ def test_what_cannot_be_scaled_is_refused(endpoint: TestCloud) -> None:
     with pytest.raises(ClientError) as caught:
         scaling.deregister_scalable_target(**gone)
     assert caught.value.response["Error"]["Code"] == "ObjectNotFoundException"
+
+
+def idle_alarm(cloud: TestCloud, name: str, **more: Any) -> None:
+    """Make an alarm at a threshold of 10 on a metric of its own, a minute of which suffices."""
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="Scaling",
+        MetricName=name,
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=10,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        **more,
+    )
+
+
+def feed(cloud: TestCloud, metric: str, value: float) -> None:
+    """Put a value for each of the minutes around now."""
+    now = json.loads(cloud.get("/_localcloud/clock")[1])["now"]
+    data = [
+        {"MetricName": metric, "Value": value, "Timestamp": now + 30 * offset}
+        for offset in range(-4, 60)
+    ]
+    cloud.client("cloudwatch").put_metric_data(Namespace="Scaling", MetricData=data)
+
+
+def reasons(cloud: TestCloud) -> list[str]:
+    found = cloud.client("application-autoscaling").describe_scaling_activities(
+        ServiceNamespace="sagemaker", IncludeNotScaledActivities=True
+    )["ScalingActivities"]
+    return [reason["Code"] for a in found for reason in a.get("NotScaledReasons", [])]
+
+
+@pytest.mark.aws_documented(STEPS)
+def test_a_step_scaling_policy_follows_the_alarm_that_names_it(endpoint: TestCloud) -> None:
+    scaling, cloudwatch = endpoint.client("application-autoscaling"), endpoint.client("cloudwatch")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=1)
+    wait_for("one instance", lambda: count_of(endpoint) == 1, 30)
+    suspended = {"DynamicScalingOutSuspended": True}
+    scaling.register_scalable_target(**TARGET, MaxCapacity=3, SuspendedState=suspended)
+    exact = scaling.put_scaling_policy(
+        **TARGET,
+        PolicyName="steps",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ExactCapacity",
+            "Cooldown": 0,
+            "StepAdjustments": [
+                {
+                    "MetricIntervalLowerBound": 0,
+                    "MetricIntervalUpperBound": 5,
+                    "ScalingAdjustment": 2,
+                },
+                {"MetricIntervalLowerBound": 5, "ScalingAdjustment": 3},
+            ],
+        },
+    )
+    assert exact["Alarms"] == []
+    (kept,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert kept["PolicyType"] == "StepScaling"
+    assert kept["StepScalingPolicyConfiguration"]["AdjustmentType"] == "ExactCapacity"
+    idle_alarm(endpoint, "steps", AlarmActions=[exact["PolicyARN"]])
+    feed(endpoint, "steps", 16)
+
+    def state() -> str:
+        return str(
+            cloudwatch.describe_alarms(AlarmNames=["steps"])["MetricAlarms"][0]["StateValue"]
+        )
+
+    wait_for("ALARM", lambda: state() == "ALARM", 15)
+    # Suspended, it stays as it is: a minute is a quarter of a second.
+    time.sleep(0.6)
+    assert count_of(endpoint) == 1
+    scaling.register_scalable_target(**TARGET, SuspendedState={"DynamicScalingOutSuspended": False})
+    wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
+    wait_for("the reason", lambda: "AlreadyAtMaxCapacity" in reasons(endpoint), 20)
+    shown = scaling.describe_scaling_activities(ServiceNamespace="sagemaker", MaxResults=1)
+    assert "NotScaledReasons" not in shown["ScalingActivities"][0]
+    rest = scaling.describe_scaling_activities(
+        ServiceNamespace="sagemaker", MaxResults=1, NextToken=shown["NextToken"]
+    )
+    ids = [page["ScalingActivities"][0]["ActivityId"] for page in (shown, rest)]
+    assert ids[0] != ids[1]
+    with pytest.raises(ClientError) as caught:
+        scaling.describe_scaling_activities(ServiceNamespace="sagemaker", NextToken="no")
+    assert caught.value.response["Error"]["Code"] == "InvalidNextTokenException"
+    cloudwatch.delete_alarms(AlarmNames=["steps"])
+    scaling.deregister_scalable_target(**TARGET)
+
+
+@pytest.mark.aws_documented(TRACKING)
+def test_target_tracking_by_metric_math_scales_in_but_not_where_that_is_disabled(
+    endpoint: TestCloud,
+) -> None:
+    scaling, cloudwatch = endpoint.client("application-autoscaling"), endpoint.client("cloudwatch")
+    scaling.register_scalable_target(**TARGET, MinCapacity=3, MaxCapacity=3)
+    wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
+    scaling.register_scalable_target(**TARGET, MinCapacity=1)
+    stat = {"Metric": {"Namespace": "Scaling", "MetricName": "load"}, "Stat": "Maximum"}
+    configuration = {
+        "TargetValue": 10.0,
+        "CustomizedMetricSpecification": {
+            "Metrics": [
+                {
+                    "Id": "load",
+                    "MetricStat": stat,
+                    "ReturnData": False,
+                },
+                {"Id": "half", "Expression": "load / 2", "ReturnData": True},
+            ]
+        },
+        "ScaleInCooldown": 0,
+        "DisableScaleIn": True,
+    }
+    put = {**TARGET, "PolicyName": "math", "PolicyType": "TargetTrackingScaling"}
+    policy = scaling.put_scaling_policy(
+        **put, TargetTrackingScalingPolicyConfiguration=configuration
+    )
+    feed(endpoint, "load", 2)
+
+    def low() -> dict[str, Any]:
+        names = [alarm["AlarmName"] for alarm in policy["Alarms"]]
+        found = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return next(dict(a) for a in found if "AlarmLow" in a["AlarmName"])
+
+    assert {q["Id"] for q in low()["Metrics"]} == {"load", "half"}
+    wait_for("ALARM", lambda: low()["StateValue"] == "ALARM", 20)
+    time.sleep(0.6)
+    assert count_of(endpoint) == 3
+    configuration["DisableScaleIn"] = False
+    policy = scaling.put_scaling_policy(
+        **put, TargetTrackingScalingPolicyConfiguration=configuration
+    )
+    feed(endpoint, "load", 2)
+    wait_for("one instance", lambda: count_of(endpoint) == 1, 30)
+    wait_for("the reason", lambda: "AlreadyAtMinCapacity" in reasons(endpoint), 20)
+    scaling.deregister_scalable_target(**TARGET)
+
+
+@pytest.mark.botocore_modelled
+def test_a_policy_that_cannot_scale_is_refused(endpoint: TestCloud) -> None:
+    scaling = endpoint.client("application-autoscaling")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=3)
+    tracking = "TargetTrackingScalingPolicyConfiguration"
+    predefined = {
+        "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    }
+    function = {"Id": "m", "Expression": "FILL(x, 0)"}
+    for wrong, reason in (
+        ({"PolicyType": "PredictiveScaling"}, "PredictiveScaling is not supported"),
+        ({"PolicyType": "StepScaling"}, "StepScalingPolicyConfiguration"),
+        (
+            {
+                "PolicyType": "StepScaling",
+                "StepScalingPolicyConfiguration": {
+                    "AdjustmentType": "ChangeInCapacity",
+                    "StepAdjustments": [
+                        {
+                            "MetricIntervalLowerBound": 0,
+                            "MetricIntervalUpperBound": 5,
+                            "ScalingAdjustment": 1,
+                        }
+                    ],
+                },
+            },
+            "no upper bound",
+        ),
+        (
+            {
+                "PolicyType": "TargetTrackingScaling",
+                tracking: {"TargetValue": 1, "PredefinedMetricSpecification": predefined},
+            },
+            "is not supported for SageMaker variants",
+        ),
+        (
+            {
+                "PolicyType": "TargetTrackingScaling",
+                tracking: {
+                    "TargetValue": 1,
+                    "CustomizedMetricSpecification": {"Metrics": [function]},
+                },
+            },
+            "not supported in metric math",
+        ),
+    ):
+        with pytest.raises(ClientError, match=reason) as caught:
+            scaling.put_scaling_policy(**TARGET, PolicyName="wrong", **wrong)
+        assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+    scaling.deregister_scalable_target(**TARGET)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.archives import zip_of
-from tests.cloud import TRUST, TestCloud, wait_for
+from tests.cloud import TestCloud, wait_for
+from tests.pipelines import (
+    Pipelines,
+    approval_action,
+    invoke_action,
+    kind,
+    prepare,
+    source_action,
+)
 
-BUCKET = "pipeline-tests"
-ROLE = "arn:aws:iam::000000000000:role/pipeline"
 HOW = "https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html"
 MODES = "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"
 APPROVALS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html"
@@ -23,141 +27,6 @@ EVENTS = (
     "detect-state-changes-cloudwatch-events.html"
 )
 LAMBDA = "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html"
-
-HANDLERS = """
-import boto3, json
-
-def handler(event, context):
-    job = event["CodePipeline.job"]
-    data = job["data"]
-    what = data["actionConfiguration"]["configuration"]["UserParameters"]
-    pipeline = boto3.client("codepipeline")
-    if what == "silent":
-        return
-    if what == "raise":
-        raise RuntimeError("the function broke")
-    if what == "fail":
-        pipeline.put_job_failure_result(
-            jobId=job["id"], failureDetails={"type": "JobFailed", "message": "no good"})
-        return
-    if what == "continue" and "continuationToken" not in data:
-        pipeline.put_job_success_result(jobId=job["id"], continuationToken="1")
-        return
-    location = data["inputArtifacts"][0]["location"]["s3Location"]
-    boto3.client("s3").head_object(Bucket=location["bucketName"], Key=location["objectKey"])
-    pipeline.put_job_success_result(
-        jobId=job["id"],
-        outputVariables={"Said": what, "Token": data.get("continuationToken", "-")})
-"""
-
-_numbers = count(1)
-
-
-def prepare(cloud: TestCloud) -> None:
-    s3 = cloud.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_object(Bucket=BUCKET, Key="source.zip", Body=zip_of({"file.txt": "x"}))
-    cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=TRUST)
-    cloud.client("lambda").create_function(
-        FunctionName="pipeline-job",
-        Role=ROLE,
-        Runtime="python3.12",
-        Handler="handlers.handler",
-        Timeout=20,
-        Code={"ZipFile": zip_of({"handlers.py": HANDLERS})},
-    )
-
-
-def kind(category: str, provider: str) -> dict[str, str]:
-    return {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
-
-
-def source_action(key: str = "source.zip") -> dict[str, Any]:
-    return {
-        "name": "Object",
-        "actionTypeId": kind("Source", "S3"),
-        "configuration": {
-            "S3Bucket": BUCKET,
-            "S3ObjectKey": key,
-            "PollForSourceChanges": "false",
-        },
-        "outputArtifacts": [{"name": "Source"}],
-        "namespace": "Source",
-    }
-
-
-def approval_action(**more: Any) -> dict[str, Any]:
-    return {"name": "Approve", "actionTypeId": kind("Approval", "Manual"), **more}
-
-
-def invoke_action(parameters: str, name: str = "Invoke", **more: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "actionTypeId": kind("Invoke", "Lambda"),
-        "configuration": {"FunctionName": "pipeline-job", "UserParameters": parameters},
-        "inputArtifacts": [{"name": "Source"}],
-        **more,
-    }
-
-
-class Pipelines:
-    """Makes pipelines and asks about them."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.names: list[str] = []
-
-    def make(self, *stages: list[dict[str, Any]], **more: Any) -> str:
-        name = f"pipeline-{next(_numbers)}"
-        declared = [
-            {"name": f"Stage{i}", "actions": actions}
-            for i, actions in enumerate([[source_action()], *stages])
-        ]
-        self.client.create_pipeline(
-            pipeline={
-                "name": name,
-                "roleArn": ROLE,
-                "artifactStore": {"type": "S3", "location": BUCKET},
-                "stages": declared,
-                "pipelineType": "V2",
-                **more,
-            }
-        )
-        self.names.append(name)
-        return name
-
-    def executions(self, name: str) -> list[dict[str, Any]]:
-        found = self.client.list_pipeline_executions(pipelineName=name)
-        return list(reversed(found["pipelineExecutionSummaries"]))
-
-    def statuses(self, name: str) -> list[str]:
-        return [execution["status"] for execution in self.executions(name)]
-
-    def until(self, name: str, *wanted: str) -> None:
-        wait_for(f"{name} {wanted}", lambda: self.statuses(name) == list(wanted), 60)
-
-    def action(self, name: str, stage: str = "Stage1", action: str | None = None) -> dict[str, Any]:
-        for state in self.client.get_pipeline_state(name=name)["stageStates"]:
-            if state["stageName"] == stage:
-                for entry in state["actionStates"]:
-                    if action in (None, entry["actionName"]):
-                        return dict(entry.get("latestExecution", {}))
-        return {}
-
-    def token(self, name: str, stage: str = "Stage1") -> str:
-        return str(
-            wait_for("the approval's token", lambda: self.action(name, stage).get("token"), 30)
-        )
-
-    def answer(self, name: str, token: str, verdict: str, stage: str = "Stage1") -> Any:
-        return self.client.put_approval_result(
-            pipelineName=name,
-            stageName=stage,
-            actionName="Approve",
-            token=token,
-            result={"status": verdict, "summary": f"{verdict} by a test"},
-        )
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from localcloud.codepipeline.actions.approval import approve
 from localcloud.codepipeline.actions.base import Provider
 from localcloud.codepipeline.actions.cloudformation import deploy_stack
@@ -10,7 +12,9 @@ from localcloud.codepipeline.actions.invoke import invoke_function
 from localcloud.codepipeline.actions.s3_source import fetch_object
 
 # (category, provider) → what it does.
-PROVIDERS: dict[tuple[str, str], Provider] = {
+Providers = Mapping[tuple[str, str], Provider]
+
+PROVIDERS: Providers = {
     ("Source", "S3"): fetch_object,
     ("Source", "CodeCommit"): fetch_branch,
     ("Build", "CodeBuild"): run_build,

@@ -185,6 +185,14 @@ def file_in_zip(content: bytes, artifact: str, file_name: str) -> bytes:
         raise VariableError(f"the artifact {artifact} has no file {file_name}") from None
 
 
+def zipped(file_name: str, content: bytes) -> bytes:
+    """Return a zip archive of one file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(file_name, content)
+    return buffer.getvalue()
+
+
 @dataclass(slots=True)
 class ActionOutcome:
     """What a succeeded action leaves."""

@@ -7,7 +7,6 @@
 A change set without changes is no failure: both of its actions succeed, and nothing is done.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html
-Differs: OutputFileName writes no file.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from localcloud.codepipeline.actions.base import (
     ActionFailed,
     ActionOutcome,
     file_in_zip,
+    zipped,
 )
 from localcloud.codepipeline.variables import VariableError, parameter_overrides
 
@@ -37,9 +37,32 @@ _POLL_CLOCK_SECONDS = 6.0
 async def deploy_stack(context: ActionContext) -> ActionOutcome:
     """Bring a stack to the template and parameters of the artifacts.
 
+    With an OutputFileName, the stack's outputs become a JSON file in the output artifact.
+
     Raises:
         ActionFailed: the configuration is wrong, or the stack did not get there.
     """
+    outcome = await _deploy(context)
+    file_name = context.configuration.get("OutputFileName")
+    for output in context.declaration.get("outputArtifacts", []) if file_name else ():
+        location = context.output_location(output["name"])
+        content = zipped(str(file_name), json.dumps(outcome.variables).encode())
+        try:
+            await context.api(
+                "s3",
+                "put_object",
+                Bucket=location.bucket,
+                Key=location.key,
+                Body=content,
+                ContentType="application/zip",
+            )
+        except Exception as error:
+            raise ActionFailed("PermissionError", f"Amazon S3 refused: {error}") from error
+        outcome.artifacts[output["name"]] = location
+    return outcome
+
+
+async def _deploy(context: ActionContext) -> ActionOutcome:
     mode, name = context.require("ActionMode"), context.require("StackName")
     if mode not in MODES:
         raise ActionFailed(
@@ -115,7 +138,9 @@ async def _execute_change_set(context: ActionContext, name: str) -> ActionOutcom
         wanted = {"StackName": name, "ChangeSetName": context.require("ChangeSetName")}
         made = await _call(context, "describe_change_set", **wanted)
         if _is_empty(made):
-            return ActionOutcome(f"Change set {made['ChangeSetName']}: {made['StatusReason']}")
+            summary = f"Change set {made['ChangeSetName']}: {made['StatusReason']}"
+            stack = await _describe(context, name)
+            return ActionOutcome(summary, _outcome(stack).variables if stack else {})
         await _call(context, "execute_change_set", **wanted)
         context.run.external_id = made["StackId"]
         context.save()

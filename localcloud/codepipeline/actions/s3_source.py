@@ -17,10 +17,16 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
         ActionFailed: the bucket is not versioned, or there is no such object.
     """
     bucket, key = context.require("S3Bucket"), context.require("S3ObjectKey")
-    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    version_id = None
     for revision in context.execution.source_revisions:
         if revision.get("actionName") == context.run.name:
-            wanted["VersionId"] = revision["revisionValue"]
+            if revision.get("revisionType") == "S3_OBJECT_KEY":
+                key = revision["revisionValue"]
+            else:
+                version_id = revision["revisionValue"]
+    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    if version_id is not None:
+        wanted["VersionId"] = version_id
     if (await _call(context, "get_bucket_versioning", Bucket=bucket)).get("Status") != "Enabled":
         raise ActionFailed(
             "ConfigurationError",

@@ -97,7 +97,7 @@ def test_scale_in_takes_a_tenth_of_a_large_fleet() -> None:
 
 @pytest.mark.emulator_only
 def test_scale_in_stays_when_one_less_would_be_too_few() -> None:
-    assert Decision(3, NotScaled.NOT_NEEDED) == decide(POLICY, Direction.IN, 3, 81.0, None, NOW)
+    assert Decision(3, NotScaled.FLAPPING) == decide(POLICY, Direction.IN, 3, 81.0, None, NOW)
 
 
 @pytest.mark.emulator_only

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.template import (
-    Renderer,
     Template,
     TemplateError,
     creation_order,
@@ -146,7 +146,7 @@ def test_conditions_are_evaluated(condition: Any, expected: bool) -> None:
         ({"Fn::Sub": "${Nope}"}, "Nope"),
         ({"Fn::If": ["Nope", 1, 2]}, "Nope"),
         ({"Fn::FindInMap": ["A", "B", "C"]}, "A::B::C"),
-        ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
+        ({"Fn::ImportValue": "x"}, "No export named x"),
         ({"Fn::Cidr": []}, "Fn::Cidr"),
         ({"Fn::Equals": ["a"]}, "Fn::Equals"),
         ({"Fn::Select": [5, ["a"]]}, "Fn::Select"),

@@ -1,0 +1,69 @@
+"""What a template comes to: values, outputs and the order of resources. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.cloudformation.intrinsics import Renderer
+from localcloud.cloudformation.model import Stack
+from localcloud.cloudformation.template import Template, scalar_text
+from localcloud.routing import scope_of_arn
+
+
+def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
+    """Return what Ref answers for parameters, lists as lists, and pseudo parameters."""
+    scope = scope_of_arn(stack.id)
+    pseudo: dict[str, Any] = {
+        "AWS::AccountId": scope.account,
+        "AWS::Region": scope.region,
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackName": stack.name,
+        "AWS::StackId": stack.id,
+        "AWS::NotificationARNs": [],
+    }
+    return pseudo | typed(template, parameters)
+
+
+def typed(template: Template, parameters: dict[str, str]) -> dict[str, Any]:
+    """Return parameters as Ref answers them: those of list types as lists."""
+    return {
+        name: value.split(",")
+        if template.parameters[name].get("Type", "").startswith(("List", "CommaDelimited"))
+        else value
+        for name, value in parameters.items()
+    }
+
+
+def deletable_order(stack: Stack) -> list[str]:
+    """Return the stack's resources, each after those it depends on."""
+    remaining = {
+        name: set(resource.depends_on) & stack.resources.keys()
+        for name, resource in stack.resources.items()
+    }
+    order: list[str] = []
+    while remaining:
+        ready = [name for name, needs in remaining.items() if not needs & remaining.keys()]
+        for name in ready or list(remaining):
+            order.append(name)
+            del remaining[name]
+    return order
+
+
+def outputs_of(template: Template, renderer: Renderer) -> list[dict[str, str]]:
+    """Return the outputs whose conditions hold, with the names that they are exported by.
+
+    Raises:
+        TemplateError: one cannot be evaluated.
+    """
+    outputs = []
+    for name, declared in template.document.get("Outputs", {}).items():
+        if "Condition" in declared and not renderer.condition(declared["Condition"]):
+            continue
+        output = {"OutputKey": name, "OutputValue": scalar_text(renderer.render(declared["Value"]))}
+        if declared.get("Description"):
+            output["Description"] = declared["Description"]
+        if "Export" in declared:
+            output["ExportName"] = scalar_text(renderer.render(declared["Export"]["Name"]))
+        outputs.append(output)
+    return outputs

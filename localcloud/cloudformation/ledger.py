@@ -1,0 +1,55 @@
+"""Statuses and events of stacks: what happens to one is said here, and kept."""
+
+from __future__ import annotations
+
+import uuid
+
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.model import Stack, StackEvent, StackResource
+from localcloud.store import Collection
+
+
+class Ledger:
+    """Writes down every step of every stack."""
+
+    def __init__(self, cloud: Cloud, stacks: Collection[Stack]) -> None:
+        self._cloud = cloud
+        self._stacks = stacks
+
+    def event(
+        self, stack: Stack, resource: StackResource, status: str, reason: str | None = None
+    ) -> None:
+        """Give a resource a status, and its stack an event of it."""
+        now = self._cloud.clock.now()
+        resource.status, resource.reason, resource.changed = status, reason, now
+        stack.events.append(
+            StackEvent(
+                str(uuid.uuid4()),
+                resource.logical_id,
+                resource.physical_id,
+                resource.type,
+                status,
+                reason,
+                now,
+            )
+        )
+        self._stacks.put(stack.id, stack)
+
+    def set_status(self, stack: Stack, status: str, reason: str | None = None) -> None:
+        """Give a stack a status and an event of it."""
+        stack.status, stack.status_reason = status, reason
+        now = self._cloud.clock.now()
+        stack.events.append(
+            StackEvent(
+                str(uuid.uuid4()),
+                stack.name,
+                stack.id,
+                "AWS::CloudFormation::Stack",
+                status,
+                reason,
+                now,
+            )
+        )
+        if status.startswith("UPDATE"):
+            stack.updated = now
+        self._stacks.put(stack.id, stack)

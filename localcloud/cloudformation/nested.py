@@ -1,0 +1,100 @@
+"""A stack within a stack: AWS::CloudFormation::Stack, made by the API like any other.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
+Differs: DescribeStacks tells neither ParentId nor RootId; a nested stack that fails rolls itself
+back, and then is deleted by the one it is in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.cloudformation.resources import (
+    Call,
+    Handler,
+    Made,
+    Properties,
+    ResourceFailed,
+)
+from localcloud.cloudformation.template import scalar_text
+
+_POLL_CLOCK_SECONDS = 3.0
+_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
+
+
+async def _create(call: Call, properties: Properties) -> Made:
+    # A stack's name has at most 128 characters.
+    name = call.generated_name(128)
+    wanted = _request(call, properties)
+    minutes = properties.get("TimeoutInMinutes")
+    if minutes is not None:
+        wanted["TimeoutInMinutes"] = minutes
+    answer = await call.api("cloudformation", "create_stack", StackName=name, **wanted)
+    made = Made(answer["StackId"])
+    try:
+        return await _settled(call, made)
+    except ResourceFailed as error:
+        raise ResourceFailed(str(error), made) from error
+
+
+async def _update(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+    del before
+    wanted = _request(call, after)
+    try:
+        await call.api("cloudformation", "update_stack", StackName=made.physical_id, **wanted)
+    except ResourceFailed as error:
+        if "No updates are to be performed" not in str(error):
+            raise
+    return await _settled(call, made)
+
+
+async def _delete(call: Call, made: Made) -> None:
+    await call.api("cloudformation", "delete_stack", StackName=made.physical_id)
+    await _settled(call, made)
+
+
+def _request(call: Call, properties: Properties) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "TemplateURL": properties["TemplateURL"],
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": _text(value)}
+            for name, value in (properties.get("Parameters") or {}).items()
+        ],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+    for name in ("NotificationARNs", "Tags"):
+        if name in properties:
+            wanted[name] = properties[name]
+    if call.role_arn:
+        wanted["RoleARN"] = call.role_arn
+    return wanted
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
+
+
+async def _settled(call: Call, made: Made) -> Made:
+    """Wait until the stack is where it was to go.
+
+    Raises:
+        ResourceFailed: it went elsewhere, with its reason.
+    """
+    while True:
+        answer = await call.api("cloudformation", "describe_stacks", StackName=made.physical_id)
+        stack = answer["Stacks"][0]
+        status = stack["StackStatus"]
+        if status in _DONE:
+            outputs = stack.get("Outputs", [])
+            found = {f"Outputs.{o['OutputKey']}": o["OutputValue"] for o in outputs}
+            return Made(made.physical_id, found)
+        if not status.endswith("IN_PROGRESS"):
+            raise ResourceFailed(
+                f"Embedded stack {made.physical_id} was not successfully made: it is {status}. "
+                f"{stack.get('StackStatusReason', '')}".strip()
+            )
+        call.check_time()
+        await call.clock.sleep(_POLL_CLOCK_SECONDS)
+
+
+NESTED_STACK = Handler(_create, _delete, _update)

@@ -1,0 +1,98 @@
+"""The operations of CloudFormation on what surrounds a stack: exports, protection, rollbacks.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListExports.html
+Differs: an update that is cancelled ends after the resource in hand; a stack policy is kept, and
+forbids nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.exports import exports_of, importers
+from localcloud.cloudformation.requests import invalid, paged
+from localcloud.cloudformation.sources import stack_policy
+from localcloud.protocol import operation
+from localcloud.routing import Scope
+
+
+class SharingApi:
+    """Exports and imports, termination protection, stack policies, updates cut short."""
+
+    def __init__(self, cloud: Cloud, stacks: CloudFormationApi) -> None:
+        self._cloud = cloud
+        self._stacks = stacks
+
+    @operation("ListExports")
+    def list_exports(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = [
+            {"ExportingStackId": stack.id, "Name": name, "Value": value}
+            for stack in self._stacks.engine.of(scope)
+            for name, value in exports_of(stack.outputs).items()
+        ]
+        found.sort(key=lambda export: export["Name"])
+        shown, token = paged(found, lambda export: export["Name"], params)
+        return {"Exports": shown, "NextToken": token}
+
+    @operation("ListImports")
+    def list_imports(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        name, stacks = params["ExportName"], self._stacks.engine.of(scope)
+        users = importers(stacks, name)
+        if not users:
+            known = any(name in exports_of(stack.outputs) for stack in stacks)
+            raise invalid(
+                f"Export '{name}' is not imported by any stack."
+                if known
+                else f"Export '{name}' does not exist."
+            )
+        shown, token = paged(users, lambda user: user, params)
+        return {"Imports": shown, "NextToken": token}
+
+    @operation("UpdateTerminationProtection")
+    def update_termination_protection(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        stack = self._stacks.stack(scope, params["StackName"])
+        stack.protected = params["EnableTerminationProtection"]
+        self._stacks.stacks.put(stack.id, stack)
+        return {"StackId": stack.id}
+
+    @operation("SetStackPolicy")
+    async def set_stack_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        policy = await stack_policy(self._cloud, scope, params)
+        if policy is None:
+            raise invalid("Either StackPolicyBody or StackPolicyURL must be given.")
+        stack = self._stacks.stack(scope, params["StackName"])
+        stack.policy = policy
+        self._stacks.stacks.put(stack.id, stack)
+        return {}
+
+    @operation("GetStackPolicy")
+    def get_stack_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        return {"StackPolicyBody": self._stacks.stack(scope, params["StackName"]).policy}
+
+    @operation("CancelUpdateStack")
+    def cancel_update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        stack = self._stacks.stack(scope, params["StackName"])
+        if stack.status != "UPDATE_IN_PROGRESS":
+            raise invalid(
+                f"CancelUpdateStack cannot be called from current stack status {stack.status}"
+            )
+        self._stacks.engine.cancel(stack)
+        return {}
+
+    @operation("ContinueUpdateRollback")
+    def continue_update_rollback(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        stack = self._stacks.stack(scope, params["StackName"])
+        if stack.status != "UPDATE_ROLLBACK_FAILED":
+            raise invalid(
+                f"Stack:{stack.id} is in {stack.status} state and its rollback cannot be continued."
+            )
+        skipped = set(params.get("ResourcesToSkip") or [])
+        unknown = sorted(skipped - stack.unrolled.keys() - {r.logical_id for r in stack.leftovers})
+        if unknown:
+            raise invalid(
+                f"ResourcesToSkip: [{', '.join(unknown)}] did not fail to be rolled back."
+            )
+        self._stacks.engine.continue_rollback(stack, skipped)
+        return {}

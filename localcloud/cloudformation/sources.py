@@ -1,0 +1,87 @@
+"""Where a template comes from: the request itself, the stack, or an object of this cloud's S3.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.model import Stack
+from localcloud.cloudformation.requests import invalid
+from localcloud.routing import Scope
+
+_BODY_BYTES = 51_200
+_OBJECT_BYTES = 1_000_000
+# bucket.s3.region.amazonaws.com, bucket.s3-region.amazonaws.com and bucket.s3.amazonaws.com
+_BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com")
+
+
+def place_of(url: str) -> tuple[str, str] | None:
+    """Return bucket and key of an S3 URL, by path or by host; None when it has none. Pure."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    path = unquote(parts.path.lstrip("/"))
+    match = _BUCKET_HOST.fullmatch(parts.hostname)
+    if match is not None:
+        return (match["bucket"], path) if path else None
+    bucket, _, key = path.partition("/")
+    return (bucket, key) if bucket and key else None
+
+
+async def template_body(
+    cloud: Cloud, scope: Scope, params: dict[str, Any], stack: Stack | None = None
+) -> str:
+    """Return the template of a request, or the stack's own where it asks for that.
+
+    Raises:
+        ValidationError: there is none, or two, or it is too long.
+    """
+    body, url = params.get("TemplateBody"), params.get("TemplateURL")
+    previous = stack is not None and params.get("UsePreviousTemplate")
+    if (body is not None) + (url is not None) + bool(previous) > 1:
+        raise invalid("Only one of TemplateBody, TemplateURL and UsePreviousTemplate may be given.")
+    if stack is not None and previous:
+        return stack.template_body
+    if url:
+        return await _text_at(cloud, scope, str(url), "TemplateURL")
+    if not body:
+        raise invalid("Either Template URL or Template Body must be specified.")
+    if len(str(body).encode()) > _BODY_BYTES:
+        raise invalid(
+            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_BODY_BYTES}"
+        )
+    return str(body)
+
+
+async def stack_policy(cloud: Cloud, scope: Scope, params: dict[str, Any]) -> str | None:
+    """Return the stack policy of a request, None when it has none.
+
+    Raises:
+        ValidationError: two are given, or it cannot be read.
+    """
+    body, url = params.get("StackPolicyBody"), params.get("StackPolicyURL")
+    if body is not None and url is not None:
+        raise invalid("Only one of StackPolicyBody and StackPolicyURL may be given.")
+    return await _text_at(cloud, scope, url, "StackPolicyURL") if url else body
+
+
+async def _text_at(cloud: Cloud, scope: Scope, url: str, name: str) -> str:
+    place = place_of(url)
+    if place is None:
+        raise invalid(f"{name} must reference a valid S3 object to which you have access.")
+    bucket, key = place
+    try:
+        answer = await cloud.api(scope, "s3", "get_object", Bucket=bucket, Key=key)
+        content: bytes = await asyncio.to_thread(answer["Body"].read)
+    except Exception as error:
+        raise invalid(f"S3 error: {error}") from None
+    if len(content) > _OBJECT_BYTES:
+        raise invalid(f"{name}: the object has {len(content)} bytes; at most {_OBJECT_BYTES}.")
+    return content.decode("utf-8", "replace")

@@ -1,0 +1,115 @@
+"""Looks once a minute for a change of the sources that a pipeline polls.
+
+An S3 or CodeCommit source polls unless its PollForSourceChanges is false. A revision that no
+execution works on yet starts one; while an execution is still to read the source, it waits.
+
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/triggers-polling-pipelines.html
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.codecommit.api import CodeCommitApi
+from localcloud.codepipeline.engine import PipelineEngine
+from localcloud.codepipeline.model import Pipeline
+from localcloud.codepipeline.plan import ACTIVE
+from localcloud.errors import AwsError
+from localcloud.routing import scope_of_arn
+from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.codepipeline")
+
+_LOOK_CLOCK_SECONDS = 60.0
+
+
+def polls(action: dict[str, Any]) -> bool:
+    """Return whether a source action is polled: omitting PollForSourceChanges means it is."""
+    setting = action.get("configuration", {}).get("PollForSourceChanges", "true")
+    return str(setting).lower() != "false"
+
+
+class SourcePolling:
+    """Starts pipelines whose polled sources have changed."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        pipelines: Collection[Pipeline],
+        engine: PipelineEngine,
+        repositories: CodeCommitApi,
+    ) -> None:
+        self._cloud = cloud
+        self._pipelines = pipelines
+        self._engine = engine
+        self._repositories = repositories
+
+    async def run(self) -> None:
+        """For ever: look."""
+        while True:
+            await self._cloud.clock.pace(_LOOK_CLOCK_SECONDS)
+            for pipeline in self._pipelines.values():
+                try:
+                    await self._look(pipeline)
+                except Exception:
+                    log.exception("polling the sources of %s", pipeline.name)
+
+    async def _look(self, pipeline: Pipeline) -> None:
+        source = pipeline.declaration["stages"][0]
+        for action in source["actions"]:
+            if not polls(action) or self._is_unread(pipeline):
+                continue
+            revision = await self._revision(pipeline, action)
+            known = self._engine.executions(pipeline)
+            if (
+                revision is not None
+                and pipeline.arn in self._pipelines
+                and not self._is_unread(pipeline)
+                and not any(revision in e.revisions_of(action["name"]) for e in known)
+            ):
+                log.info("%s: %s has the revision %s", pipeline.name, action["name"], revision)
+                s3 = action["actionTypeId"]["provider"] == "S3"
+                # Named, so that one that cannot be read is tried once and not each minute.
+                asked = {
+                    "actionName": action["name"],
+                    "revisionType": "S3_OBJECT_VERSION_ID" if s3 else "COMMIT_ID",
+                    "revisionValue": revision,
+                }
+                self._engine.start(
+                    pipeline, "PollForSourceChanges", action["name"], source_revisions=[asked]
+                )
+                return
+
+    def _is_unread(self, pipeline: Pipeline) -> bool:
+        """Return whether an execution is still to read the sources, or does so now."""
+        return any(
+            execution.status in ACTIVE and execution.stage_index == 0
+            for execution in self._engine.executions(pipeline)
+        )
+
+    async def _revision(self, pipeline: Pipeline, action: dict[str, Any]) -> str | None:
+        """Return the newest revision of a source; None when it cannot be read."""
+        scope = scope_of_arn(pipeline.arn)
+        settings = action.get("configuration", {})
+        role = action.get("roleArn") or pipeline.declaration["roleArn"]
+        try:
+            if action["actionTypeId"]["provider"] == "S3":
+                head = await self._cloud.api(
+                    scope,
+                    "s3",
+                    "head_object",
+                    principal=role,
+                    Bucket=settings["S3Bucket"],
+                    Key=settings["S3ObjectKey"],
+                )
+                return str(head["VersionId"]) if "VersionId" in head else None
+            branches = await self._repositories.branches(scope, settings["RepositoryName"])
+            return branches.get(settings["BranchName"])
+        except AwsError:
+            return None
+        except Exception as error:
+            # No object, no permission: what the source action would say, on each look.
+            log.debug("%s: %s cannot be polled: %s", pipeline.name, action["name"], error)
+            return None

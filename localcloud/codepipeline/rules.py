@@ -1,0 +1,109 @@
+"""What each rule of a stage's condition checks. A rule succeeds, or raises ActionFailed.
+
+A rule is given what an action is given: its configuration with the variables resolved, its role and
+the input artifacts. RULE_FAILED says that the check was made and is not met; any other code that it
+could not be made.
+
+Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference.html
+Differs: CodeBuild, Commands and DeploymentWindow are refused by name; regular expressions are
+Python's; a CloudWatchAlarm rule looks once, at the end of its WaitTime.
+"""
+
+from __future__ import annotations
+
+import re
+
+from localcloud.codepipeline.actions.base import (
+    ActionContext,
+    ActionFailed,
+    ActionOutcome,
+    Provider,
+)
+from localcloud.codepipeline.actions.invoke import invoke_function
+
+RULE_FAILED = "RuleFailed"
+OPERATORS = ("EQ", "NE", "CONTAINS", "MATCHES")
+_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
+
+
+async def check_variable(context: ActionContext) -> ActionOutcome:
+    """Compare a variable's value with the one expected.
+
+    Raises:
+        ActionFailed: it does not compare so, or the configuration is wrong.
+    """
+    operator = context.require("Operator")
+    for name in ("Variable", "Value"):
+        if name not in context.configuration:
+            raise ActionFailed("ConfigurationError", f"the rule's configuration lacks {name}")
+    found, expected = context.configuration["Variable"], context.configuration["Value"]
+    match operator:
+        case "EQ":
+            holds = found == expected
+        case "NE":
+            holds = found != expected
+        case "CONTAINS":
+            holds = expected in found
+        case "MATCHES":
+            try:
+                holds = re.fullmatch(expected, found) is not None
+            except re.error as error:
+                raise ActionFailed("ConfigurationError", f"Value: {error}") from None
+        case _:
+            raise ActionFailed(
+                "ConfigurationError",
+                f"Operator is {operator}; it must be one of: {', '.join(OPERATORS)}",
+            )
+    if not holds:
+        raise ActionFailed(RULE_FAILED, f"'{found}' {operator} '{expected}' does not hold")
+    return ActionOutcome(summary=f"'{found}' {operator} '{expected}'")
+
+
+async def watch_alarm(context: ActionContext) -> ActionOutcome:
+    """See that an alarm is in none of the states given, ALARM by default, after the WaitTime.
+
+    Raises:
+        ActionFailed: it is in one of them, or there is no such alarm.
+    """
+    name = context.require("AlarmName")
+    given = context.configuration.get("AlarmStates") or "ALARM"
+    states = [state.strip() for state in given.split(",")]
+    try:
+        minutes = int(context.configuration.get("WaitTime") or 0)
+    except ValueError:
+        minutes = -1
+    if minutes < 0 or not set(states) <= set(_STATES):
+        raise ActionFailed(
+            "ConfigurationError",
+            f"WaitTime must be minutes, AlarmStates of: {', '.join(_STATES)}",
+        )
+    await context.cloud.clock.sleep(minutes * 60.0)
+    try:
+        answer = await context.api(
+            "cloudwatch",
+            "describe_alarms",
+            AlarmNames=[name],
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        )
+    except Exception as error:
+        raise ActionFailed("PermissionError", str(error)) from error
+    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    if not found:
+        raise ActionFailed("ConfigurationError", f"there is no alarm {name}")
+    state = found[0]["StateValue"]
+    if state in states:
+        raise ActionFailed(RULE_FAILED, f"the alarm {name} is in the state {state}")
+    return ActionOutcome(summary=f"the alarm {name} is in the state {state}")
+
+
+# Provider → what it does, and its configuration: (key, whether it is required).
+RULES: dict[str, Provider] = {
+    "CloudWatchAlarm": watch_alarm,
+    "LambdaInvoke": invoke_function,
+    "VariableCheck": check_variable,
+}
+CONFIGURATION: dict[str, tuple[tuple[str, bool], ...]] = {
+    "CloudWatchAlarm": (("AlarmName", True), ("AlarmStates", False), ("WaitTime", False)),
+    "LambdaInvoke": (("FunctionName", True), ("UserParameters", False)),
+    "VariableCheck": (("Operator", True), ("Variable", True), ("Value", True)),
+}

@@ -1,0 +1,45 @@
+"""Stacks for the tests of CloudFormation: templates of log groups, and waiting for stacks."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import Any
+
+from tests.cloud import wait_for
+
+_numbers = count(1)
+
+
+def template(**resources: Any) -> str:
+    return json.dumps({"Resources": resources})
+
+
+def group(name: str, days: int = 7, **more: Any) -> dict[str, Any]:
+    properties = {"LogGroupName": name, "RetentionInDays": days}
+    return {"Type": "AWS::Logs::LogGroup", "Properties": properties, **more}
+
+
+class Stacks:
+    """Makes stacks and waits for them."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.names: list[str] = []
+
+    def create(self, body: str, **more: Any) -> str:
+        name = f"stack-{next(_numbers)}"
+        self.client.create_stack(StackName=name, TemplateBody=body, **more)
+        self.names.append(name)
+        return name
+
+    def settled(self, name: str) -> dict[str, Any]:
+        def probe() -> dict[str, Any] | None:
+            stack = self.client.describe_stacks(StackName=name)["Stacks"][0]
+            return stack if not stack["StackStatus"].endswith("IN_PROGRESS") else None
+
+        return wait_for(f"{name} to settle", probe, 30)
+
+    def reasons(self, name: str) -> str:
+        events = self.client.describe_stack_events(StackName=name)["StackEvents"]
+        return " ".join(event.get("ResourceStatusReason", "") for event in events)

@@ -176,7 +176,7 @@ class CloudFormationApi:
 
     @operation("DescribeStackResources")
     def describe_stack_resources(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self.stack(scope, params["StackName"])
+        stack = self._stack_with(scope, params.get("StackName"), params.get("PhysicalResourceId"))
         return {
             "StackResources": [
                 _resource(stack, r) | {"Timestamp": r.changed}
@@ -256,6 +256,23 @@ class CloudFormationApi:
         if stack is None:
             raise invalid(f"Stack with id {name} does not exist")
         return stack
+
+    def _stack_with(self, scope: Scope, name: str | None, physical_id: str | None) -> Stack:
+        """Return a stack by name, or that which a resource belongs to.
+
+        Raises:
+            ValidationError: neither is named, both are, or there is none.
+        """
+        if bool(name) == bool(physical_id):
+            raise invalid("Either StackName or PhysicalResourceId must be given, and not both")
+        if name:
+            return self.stack(scope, name)
+        for stack in self.stacks.values():
+            if stack.id.startswith(scope.arn("cloudformation", "stack/")) and any(
+                r.physical_id == physical_id for r in stack.resources.values()
+            ):
+                return stack
+        raise invalid(f"Stack for {physical_id} does not exist")
 
     def named_stack(self, scope: Scope, name: str | None, change_set: str) -> Stack | None:
         """Return the stack that a request about a change set names; its ARN needs none.

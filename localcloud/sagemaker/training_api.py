@@ -103,6 +103,12 @@ def check_definition(params: dict[str, Any]) -> None:
     Raises:
         ValidationError: says what.
     """
+    needed = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
+    missing = [name for name in needed if not params.get(name)]
+    if missing:
+        raise ValidationError(
+            f"{', '.join(missing)} must be given: a training job here brings its own container."
+        )
     algorithm = params["AlgorithmSpecification"]
     if not algorithm.get("TrainingImage"):
         raise ValidationError(

@@ -39,7 +39,7 @@ tests/clients/.venv/.done: tests/clients/requirements.in
 	@touch $@
 
 nightly: $(VENV)/.done ## Try the operations and state machines with many more requests
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz --override-ini timeout=1800
 
 unit: $(VENV)/.done ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit

@@ -204,7 +204,6 @@ class Gateway:
         """End everything that was started."""
         await self._cloud.logs.flush()
         await self._functions.close()
-        await self._sagemaker.hosting.close()
         await self._cloud.close()
 
     async def _load_passive(self, events: EventDelivery) -> None:

@@ -10,8 +10,6 @@ import random
 from functools import partial
 from urllib.parse import unquote
 
-import aiohttp
-
 from localcloud.clock import monotonic
 from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
@@ -19,6 +17,7 @@ from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
 from localcloud.sagemaker.asking import Answer, Mirror, ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
+from localcloud.sagemaker.connection import NoAnswer
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
@@ -103,7 +102,6 @@ class Runtime:
         headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
         for shadow in fleets.shadows.values():
             self._mirror.copy(
-                self._hosting.http,
                 fleet,
                 shadow,
                 request.body,
@@ -112,11 +110,11 @@ class Runtime:
             )
         sent = monotonic()
         try:
-            answer = await ask(self._hosting.http, instance, request.body, headers)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = await ask(instance, request.body, headers)
+        except NoAnswer as error:
             self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
             raise ModelError(
-                500, f"the container did not answer: {error!r}", self._log_arn(request, name)
+                500, f"the container did not answer: {error}", self._log_arn(request, name)
             ) from None
         self._record(endpoint, fleet, answer.status, monotonic() - sent, sent - received)
         if answer.status >= 400:
@@ -147,7 +145,7 @@ class Runtime:
                 capture,
                 (request.scope, endpoint.name, fleet.variant.name),
                 Payload(request.body, request.headers.get("content-type", "")),
-                Payload(answer.body, answer.content_type),
+                Payload(answer.body, answer.content_type.partition(";")[0].strip()),
             )
 
     def _record(

@@ -236,6 +236,18 @@ def operations(
 
 
 @app.command()
+def simulate() -> None:
+    """Run a day's traffic against scaling settings: JSON from standard input to standard output.
+
+    `python -m loadtest size` is the command for people.
+    """
+    from localcloud.cli.simulate import command
+
+    with errors_in_one_line():
+        command()
+
+
+@app.command()
 def demo(
     table: Annotated[
         str, typer.Option(help="Dataset: iris, wine, breast_cancer or digits.")

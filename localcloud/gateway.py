@@ -9,6 +9,7 @@ A handler returns a response, or None to pass the request on. Errors become HTTP
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -96,10 +97,11 @@ class Gateway:
     ) -> None:
         path = directory.path
         passive = Passive(path / "passive.sqlite" if directory.kept else None)
-        self._iam = Authoriser(passive, clock, iam)
+        database = Database(path / STATE_FILE)
+        self._iam = Authoriser(passive, clock, iam, database)
         self._cloud = cloud = Cloud(
             clock=clock,
-            database=Database(path / STATE_FILE),
+            database=database,
             directory=path,
             endpoint_url=endpoint_url,
             passive=passive,
@@ -208,7 +210,13 @@ class Gateway:
 
     async def _load_passive(self, events: EventDelivery) -> None:
         try:
-            await self._cloud.passive.start(events.on_match, self._iam.keys.remember)
+            loop, keys = asyncio.get_running_loop(), self._iam.keys
+
+            def on_role(access_key: str, role_arn: str, session: str) -> None:
+                # Heard in moto's thread, kept in the loop's, before the answer goes out.
+                loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
+
+            await self._cloud.passive.start(events.on_match, on_role)
         except Exception:
             log.exception(
                 "The passive services could not be loaded from %s; nothing was written over. "

@@ -72,7 +72,7 @@ RECORDED = (
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("ecr", "scans, lifecycle policies", "kept"),
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
-    ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
+    ("s3", "lifecycle, encryption, replication", "kept; nothing expires by itself"),
     ("cloudwatch", "functions of metric math", "kept; such an alarm keeps its state"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )

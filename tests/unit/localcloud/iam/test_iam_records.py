@@ -13,6 +13,8 @@ from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import Verdict
 from localcloud.iam.report import report
 
+pytestmark = pytest.mark.emulator_only
+
 ROLE = "arn:aws:iam::111111111111:role/path/x"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -157,8 +157,10 @@ def test_a_container_may_be_given_a_minute_to_an_hour_to_start(
     del endpoint
     sagemaker = cloud.client("sagemaker")
     name, member = f"rules-{seconds}", "ContainerStartupHealthCheckTimeoutInSeconds"
-    body = {"EndpointConfigName": name, "ProductionVariants": [variant("one")]}
-    body["ProductionVariants"][0][member] = seconds
+    body = {
+        "EndpointConfigName": name,
+        "ProductionVariants": [{**variant("one"), member: seconds}],
+    }
     request = urllib.request.Request(
         cloud.url,
         data=json.dumps(body).encode(),

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "semantics.md"
 ROW = re.compile(
-    r"\| (?P<rule>[^|]+) \| `(?P<file>test_\w+\.py)::(?P<test>\w+)` \| (?P<from>\w+) \|"
+    r"\| (?P<rule>[^|]+) \| `(?P<file>test_\w+\.py)::(?P<test>test_\w+)` \| (?P<from>\w+) \|"
 )
 ORIGINS = {
     "aws_documented": "documented",

@@ -108,7 +108,7 @@ class Waiting(FleetBuilder):
 
 @pytest.mark.aws_documented(f"{API}/API_ProductionVariant.html")
 def test_a_container_is_healthy_within_eight_minutes_unless_it_is_given_others() -> None:
-    variants = [
+    variants: list[dict[str, Any]] = [
         {"VariantName": "A", "ModelName": "m"},
         {"VariantName": "B", "ModelName": "m", "ContainerStartupHealthCheckTimeoutInSeconds": 60},
     ]

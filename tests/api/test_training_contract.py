@@ -144,3 +144,17 @@ def test_what_just_keeps_the_limits_is_taken(cloud: TestCloud, image: str) -> No
     done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
     assert done["TrainingJobStatus"] == "Completed"
     assert done["HyperParameters"] == parameters
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(
+    "member", ["AlgorithmSpecification", "ResourceConfig", "StoppingCondition"]
+)
+def test_a_job_without_what_each_job_here_needs_is_refused(
+    cloud: TestCloud, image: str, member: str
+) -> None:
+    request = training(image, BUCKET, "lacks")
+    del request[member]
+    with pytest.raises(ClientError, match=f"{member} must be given") as caught:
+        cloud.client("sagemaker").create_training_job(**request)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import TestCloud, configured_url, local_cloud, wait_for
+from tests.cloud import TestCloud, wait_for
 from tests.pipelines import ROLE, Pipelines, approval_action, invoke_action, prepare
 
 GUIDE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
@@ -23,21 +22,17 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[TestCloud]:
-    """A local cloud whose clock goes as the wall's, until it is put on."""
-    if configured_url() is not None:
-        pytest.skip("another endpoint's clock is not ours")
-    with local_cloud(speed=1.0) as cloud:
-        prepare(cloud)
-        cloud.client("lambda").create_function(
-            FunctionName="forever",
-            Role=ROLE,
-            Runtime="python3.12",
-            Handler="handlers.handler",
-            Timeout=20,
-            Code={"ZipFile": zip_of({"handlers.py": FOREVER})},
-        )
-        yield cloud
+def slow(slow_cloud: TestCloud) -> TestCloud:
+    prepare(slow_cloud)
+    slow_cloud.client("lambda").create_function(
+        FunctionName="forever",
+        Role=ROLE,
+        Runtime="python3.12",
+        Handler="handlers.handler",
+        Timeout=20,
+        Code={"ZipFile": zip_of({"handlers.py": FOREVER})},
+    )
+    return slow_cloud
 
 
 @pytest.fixture

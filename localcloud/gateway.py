@@ -58,7 +58,7 @@ from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.registry_api import RegistryApi
-from localcloud.sagemaker.runtime import Runtime
+from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES, Runtime
 from localcloud.sagemaker.search_api import SearchApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
@@ -85,6 +85,7 @@ class Gateway:
         directory: where state and images are kept.
         shut_down: called by the shutdown route.
         iam: what is done about what roles call.
+        invocation_limit_bytes: of the body of a request to an endpoint.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Gateway:
         directory: StateDirectory,
         shut_down: Callable[[], None],
         iam: Mode = Mode.LOG,
+        invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         path = directory.path
         passive = Passive(path / "passive.sqlite" if directory.kept else None)
@@ -163,7 +165,11 @@ class Gateway:
         }
         self._capturer = Capturer(cloud)
         runtime = Runtime(
-            self._sagemaker.hosting, self._sagemaker.endpoints, self._meter, self._capturer
+            self._sagemaker.hosting,
+            self._sagemaker.endpoints,
+            self._meter,
+            self._capturer,
+            invocation_limit_bytes,
         )
         self._chain: list[Handler] = [
             InternalRoutes(cloud, implemented(), shut_down).handle,

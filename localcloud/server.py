@@ -150,7 +150,9 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> None:
+async def serve(
+    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+) -> None:
     """Run the local cloud until it is told to stop (SIGTERM, SIGINT or the shutdown route).
 
     Raises:
@@ -167,7 +169,11 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     stopped = asyncio.Event()
     url = f"http://127.0.0.1:{actual}"
     clock = Clock(speed)
-    edge = Edge(lambda: Gateway(clock, url, directory, stopped.set, iam), directory.empty)
+
+    def build() -> Gateway:
+        return Gateway(clock, url, directory, stopped.set, iam, invocation_limit_bytes)
+
+    edge = Edge(build, directory.empty)
     config = uvicorn.Config(
         edge,
         loop="none",
@@ -198,8 +204,10 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     directory.close()
 
 
-def run(port: int, speed: float, state_dir: Path | None, iam: Mode = Mode.LOG) -> None:
+def run(
+    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
-    uvloop.run(serve(port, speed, state_dir, iam))
+    uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes))

@@ -19,6 +19,10 @@ class NoAnswer(Exception):
     """An instance did not answer: it is gone, broke the connection or took too long."""
 
 
+class TimedOut(NoAnswer):
+    """It took too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What an instance answered; header names are in lower case."""
@@ -156,7 +160,7 @@ class Connections:
                 reply = await answer
             except NoAnswer as error:
                 if loop.time() >= deadline:
-                    raise NoAnswer(f"it took more than {timeout_seconds:g} s") from None
+                    raise TimedOut(f"it took more than {timeout_seconds:g} s") from None
                 # A kept connection may end while nobody looks: then nothing has been read of this.
                 if kept and not connection.begun:
                     continue

@@ -15,6 +15,8 @@ from localcloud.iam.policy import Verdict
 from localcloud.iam.report import report
 from localcloud.store import Database
 
+pytestmark = pytest.mark.emulator_only
+
 ROLE = "arn:aws:iam::111111111111:role/path/x"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from localcloud.routing import Request, Response, Scope
 from localcloud.sagemaker.asking import ask
+from localcloud.sagemaker.connection import TimedOut
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, TrainingJob, Variant
@@ -38,35 +39,33 @@ class Child:
 
 
 class Silent:
-    """A client whose servers never answer: it notes for how long it would have waited."""
+    """Connections that nobody answers: they note for how long they would have waited."""
 
     def __init__(self) -> None:
         self.timeouts: list[float] = []
 
-    def get(self, url: str, timeout: Any, **_: Any) -> Self:
-        del url
-        self.timeouts.append(timeout.total)
-        return self
+    async def request(self, method: str, path: str, timeout_seconds: float, *_: Any) -> Any:
+        del method, path
+        self.timeouts.append(timeout_seconds)
+        raise TimedOut("it took too long")
 
-    post = get
-
-    async def __aenter__(self) -> Any:
-        raise TimeoutError
-
-    async def __aexit__(self, *_: object) -> None:
-        raise AssertionError("it was never entered")
+    def close(self) -> None:
+        pass
 
 
-def instance(child: Child) -> Instance:
+def instance(child: Child, silent: Silent | None = None) -> Instance:
     made: Any = child
-    return Instance(made, 1, deque())
+    found = Instance(made, 1, deque())
+    connections: Any = silent or found.connections
+    found.connections = connections
+    return found
 
 
 @hosting
 def test_a_ping_is_answered_within_two_seconds() -> None:
-    http: Any = Silent()
-    assert asyncio.run(instance(Child()).ping(http)) is False
-    assert http.timeouts == [2.0]
+    silent = Silent()
+    assert asyncio.run(instance(Child(), silent).ping()) is False
+    assert silent.timeouts == [2.0]
 
 
 @hosting
@@ -78,11 +77,11 @@ def test_a_server_that_is_stopped_has_thirty_seconds() -> None:
 
 @hosting
 def test_a_model_answers_within_sixty_seconds() -> None:
-    http: Any = Silent()
-    server = instance(Child())
-    with pytest.raises(TimeoutError):
-        asyncio.run(ask(http, server, b"x", {}))
-    assert http.timeouts == [60.0]
+    silent = Silent()
+    server = instance(Child(), silent)
+    with pytest.raises(TimedOut):
+        asyncio.run(ask(server, b"x", {}))
+    assert silent.timeouts == [60.0]
     assert server.in_flight == 0
 
 
@@ -137,15 +136,18 @@ def test_a_training_job_that_is_stopped_has_two_minutes() -> None:
 
 
 def answer(
-    body: bytes, http: Any = None, limit_bytes: int = DEFAULT_LIMIT_BYTES, alive: bool = True
+    body: bytes,
+    silent: Silent | None = None,
+    limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    alive: bool = True,
 ) -> tuple[int, dict[str, Any]]:
     """Send a request to an endpoint of one instance; return status and document."""
     variant = Variant("AllTraffic", 1, 1.0)
     child = Child(None if alive else 1)
-    fleet: Any = SimpleNamespace(variant=variant, instances=[instance(child)])
+    fleet: Any = SimpleNamespace(variant=variant, instances=[instance(child, silent)])
     fleets = FleetSet({"AllTraffic": fleet})
     endpoint = Endpoint("arn", "e", "c", NOW, NOW, EndpointStatus.IN_SERVICE, [variant])
-    engine: Any = SimpleNamespace(fleets=lambda arn: fleets, http=http)
+    engine: Any = SimpleNamespace(fleets=lambda arn: fleets)
     endpoints: Any = SimpleNamespace(get=lambda arn: endpoint)
     meter: Any = SimpleNamespace(record=lambda *_, **__: None)
     capturer: Any = None

@@ -1,7 +1,7 @@
 """The stress test's command: `python -m loadtest run | report | size`.
 
-Exit code 0 when it passed, 1 when more than 1 % failed or nothing was sent, 2 when what was asked
-for cannot be done.
+Exit code 0 when it passed, 1 when an objective was missed (by default: more than 1 % failed, or
+nothing was sent), 2 when what was asked for cannot be done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
 from loadtest.shapes import SHAPES, Load, parse_duration
 
 
@@ -58,6 +59,12 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             think_seconds=options.think,
             watch_seconds=parse_duration(options.watch),
             out=options.out,
+            objectives=Objectives(
+                max_failure_share=options.max_failures,
+                max_p99_ms=options.max_p99,
+                min_accuracy=options.min_accuracy,
+                max_scale_out_seconds=options.max_scale_out,
+            ),
         ),
         console,
     )
@@ -147,6 +154,16 @@ def _parser() -> argparse.ArgumentParser:
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )
     run.add_argument("--out", type=Path, help="default build/loadtest/ENDPOINT")
+    held = run.add_argument_group("objectives", "the exit code is 1 when one is missed")
+    held.add_argument(
+        "--max-failures",
+        type=float,
+        default=MAX_FAILURE_SHARE,
+        help="share of the requests, default 0.01",
+    )
+    held.add_argument("--max-p99", type=float, help="ms")
+    held.add_argument("--min-accuracy", type=float, help="share of right answers, as 0.9")
+    held.add_argument("--max-scale-out", type=float, help="s until more instances serve")
     size = commands.add_parser(
         "size",
         help="find the cheapest scaling settings for a day's traffic",

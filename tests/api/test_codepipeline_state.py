@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,24 +12,17 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.cloud import REGION, TestCloud, wait_for
-from tests.pipelines import Pipelines, approval_action, invoke_action, prepare, source_action
+from tests.pipelines import (
+    Pipelines,
+    approval_action,
+    error_code,
+    invoke_action,
+    source_action,
+)
 
 GUIDE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 API = "https://docs.aws.amazon.com/codepipeline/latest/APIReference"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-@pytest.fixture
-def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
-    prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
-
-
-def code(caught: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(caught.value.response["Error"]["Code"])
 
 
 @pytest.mark.aws_documented(f"{API}/API_GetPipelineState.html")
@@ -85,7 +77,7 @@ def test_an_approval_waits_five_minutes_to_sixty_days(
     )
     with pytest.raises(ClientError, match="timeoutInMinutes") as caught:
         Pipelines(unchecked).make([approval_action(timeoutInMinutes=minutes)])
-    assert code(caught) == "ValidationException"
+    assert error_code(caught) == "ValidationException"
     allowed = min(max(minutes, 5), 86400)
     name = pipelines.make([approval_action(timeoutInMinutes=allowed)])
     declared = pipelines.client.get_pipeline(name=name)["pipeline"]["stages"][1]["actions"][0]
@@ -125,7 +117,7 @@ def test_a_retry_runs_what_failed_or_everything(pipelines: Pipelines, mode: str)
     wait_for("a token", lambda: pipelines.action(name, action="Approve").get("token"))
     with pytest.raises(ClientError) as caught:
         client.retry_stage_execution(**retry, retryMode=mode)
-    assert code(caught) == "NotLatestPipelineExecutionException"
+    assert error_code(caught) == "NotLatestPipelineExecutionException"
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/action-reference-S3.html")

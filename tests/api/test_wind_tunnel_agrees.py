@@ -64,8 +64,8 @@ def test_a_recorded_run_and_its_simulation_scale_alike(cloud: TestCloud) -> None
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration={
             "TargetValue": 10.0,
-            "ScaleInCooldown": 60,
-            "ScaleOutCooldown": 60,
+            "ScaleInCooldown": 30,
+            "ScaleOutCooldown": 30,
             "PredefinedMetricSpecification": {
                 "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
             },
@@ -78,13 +78,14 @@ def test_a_recorded_run_and_its_simulation_scale_alike(cloud: TestCloud) -> None
         for _ in range(requests):
             runtime.invoke_endpoint(EndpointName="tunnel", Body=b"1", ContentType="text/csv")
         _to_a_minutes_beginning(cloud)
-    policy = TargetTracking(10.0, 1, 6, scale_out_cooldown_seconds=60, scale_in_cooldown_seconds=60)
+    policy = TargetTracking(10.0, 1, 6, scale_out_cooldown_seconds=30, scale_in_cooldown_seconds=30)
     simulated = simulate(World([float(r) for r in TRAFFIC], 1.0, startup_minutes=0), policy)
     counts = [minute.instances for minute in simulated.minutes]
     assert _changes(live) == _changes(counts)
-    # An alarm sees a minute once it has ended: the live cloud may be a minute later, never more.
-    late = [abs(a - b) for a, b in zip(_moments(live), _moments(counts), strict=True)]
-    assert max(late) <= 1, (live, counts)
+    # The live alarms look every ten seconds and ask once a minute, so that a look that comes a
+    # moment early costs ten more: over a run of changes the live cloud may fall behind a little.
+    late = [a - b for a, b in zip(_moments(live), _moments(counts), strict=True)]
+    assert -1 <= min(late) <= max(late) <= 2, (live, counts)
 
 
 def _to_a_minutes_beginning(cloud: TestCloud) -> None:

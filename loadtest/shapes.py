@@ -32,7 +32,7 @@ SHAPES: Mapping[str, Points] = {
         (0.75, 1.0),
         (1.0, 1.0),
     ),
-    "soak": ((0.0, 0.0), (0.05, 0.7), (0.95, 0.7), (1.0, 0.0)),
+    "soak": ((0.0, 0.0), (0.05, 1.0), (0.95, 1.0), (1.0, 0.0)),
     "wave": tuple(
         (step / 24, round(0.525 - 0.475 * math.cos(2 * math.pi * step / 24), 4))
         for step in range(25)

@@ -40,8 +40,8 @@ def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tupl
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """Start moto's own server; yield its URL, end it afterwards."""
+def moto_server() -> Iterator[tuple[str, int]]:
+    """Start moto's own server; yield its URL and process id, end it afterwards."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -59,7 +59,7 @@ def moto_server() -> Iterator[str]:
             except OSError:
                 assert time.perf_counter() < deadline, "moto's server did not start"
                 time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(30)

@@ -127,7 +127,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"milliseconds, p50 / p99 of {options.calls} calls on one connection")
     print(f"{'':42} {'there':>6} {'localcloud':>16} {'moto server':>16}")
-    with local_cloud() as (url, _), moto_server() as moto_url:
+    with local_cloud() as (url, _), moto_server() as (moto_url, _):
         clouds = {"localcloud": Api(url), "moto": Api(moto_url)}
         for name, address in (("localcloud", url), ("moto", moto_url)):
             made = client("iam", address).create_role(  # moto's pipelines ask for it

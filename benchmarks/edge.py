@@ -1,16 +1,15 @@
-"""What the edge costs: one model server asked directly and through the local cloud, in turns.
+"""What the edge costs: one model server asked directly, through the local cloud, and moto's server.
 
-    python benchmarks/edge.py [--seconds 5] [--repeats 3] [--connections 16]
+    python -m benchmarks.edge [--seconds 3] [--repeats 3]
 
-The same server process answers both ways; each repeat measures direct, edge, edge, direct. The
-client is aiohttp in a process of its own, so both ways pay the same for it. The processor time that
-the local cloud's process spends an invocation depends least on what else the machine does.
+The local cloud (or moto) has the first core; the model server and the client share the second.
+Each repeat asks all of them in turns. moto's server has no model and answers a constant. The
+processor time that the local cloud's process spends an invocation depends least on other work.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
@@ -22,55 +21,16 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-import aiohttp
-
+from benchmarks.clouds import ROOT, local_cloud, moto_server
+from benchmarks.load import CORES, measure
 from localcloud.cli.console import client
 
-ROOT = Path(__file__).resolve().parent.parent
 ROW = b"5.1,3.5,1.4,0.2"
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/sagemaker/aws4_request, "
     "SignedHeaders=host, Signature=0"
 )
-
-
-async def load(url: str, seconds: float, connections: int) -> dict[str, float]:
-    """Send rows for a while; return requests/s and latencies in milliseconds."""
-    latencies: list[float] = []
-    connector = aiohttp.TCPConnector(limit=connections)
-    headers = {"Content-Type": "text/csv", "Accept": "text/csv", "Authorization": AUTHORIZATION}
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        end = time.perf_counter() + seconds
-
-        async def user() -> None:
-            while (began := time.perf_counter()) < end:
-                async with session.post(url, data=ROW) as answer:
-                    await answer.read()
-                    assert answer.status == 200, answer.status
-                latencies.append((time.perf_counter() - began) * 1000)
-
-        started = time.perf_counter()
-        await asyncio.gather(*(user() for _ in range(connections)))
-        elapsed = time.perf_counter() - started
-    latencies.sort()
-    return {
-        "requests": len(latencies),
-        "requests/s": len(latencies) / elapsed,
-        "p50 ms": latencies[len(latencies) // 2],
-        "p99 ms": latencies[int(len(latencies) * 0.99)],
-    }
-
-
-def measure(url: str, seconds: float, connections: int) -> dict[str, float]:
-    """Run `load` in a fresh process."""
-    answer = subprocess.run(
-        [sys.executable, __file__, "--load", url, str(seconds), str(connections)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    figures: dict[str, float] = json.loads(answer.stdout)
-    return figures
+HEADERS = {"Content-Type": "text/csv", "Accept": "text/csv", "Authorization": AUTHORIZATION}
 
 
 def train(directory: Path) -> bytes:
@@ -142,59 +102,68 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def instance_port(cloud_pid: int) -> int:
-    """Return the port of the one model server, from its environment."""
-    children = Path(f"/proc/{cloud_pid}/task/{cloud_pid}/children").read_text().split()
-    for child in children:
-        environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-        for entry in environment:
-            if entry.startswith(b"SAGEMAKER_BIND_TO_PORT="):
-                return int(entry.split(b"=")[1])
+def port_of(pid: int) -> int:
+    """Return the port of a model server, from its environment."""
+    for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+        if entry.startswith(b"SAGEMAKER_BIND_TO_PORT="):
+            return int(entry.split(b"=")[1])
     raise LookupError("no model server runs")
 
 
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core: 0 the first of ours, -1 the last."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {CORES[core]})
+
+
+def child_with_port(pid: int) -> int:
+    """Return the process id of the one model server."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(
+        int(child)
+        for child in children
+        if b"SAGEMAKER_BIND_TO_PORT=" in Path(f"/proc/{child}/environ").read_bytes()
+    )
+
+
 def main() -> None:
-    """Measure both ways in turns and print the medians and their ratio."""
-    if sys.argv[1:2] == ["--load"]:
-        url, seconds, connections = sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-        print(json.dumps(asyncio.run(load(url, seconds, connections))))
-        return
+    """Measure all of them in turns and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         model = train(Path(directory))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "start", "--ephemeral", "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        cloud = process.stdout.readline().decode().rsplit(" ", 1)[1].strip()
+    runs: dict[tuple[str, int], list[dict[str, float]]] = {}
+    with local_cloud() as (cloud, pid), moto_server() as (moto, moto_pid):
         deploy(cloud, model)
-        direct = f"http://127.0.0.1:{instance_port(process.pid)}/invocations"
-        urls = {"direct": direct, "edge": f"{cloud}/endpoints/iris/invocations"}
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in urls}
-        for _ in range(options.repeats):
-            for name in ("direct", "edge", "edge", "direct"):
-                before = processor_seconds(process.pid)
-                run = measure(urls[name], options.seconds, options.connections)
-                used = processor_seconds(process.pid) - before
-                runs[name].append(run | {"cloud us": used / run.pop("requests") * 1e6})
-    finally:
-        process.terminate()
-        process.wait(20)
-    print(f"{options.connections} connections, medians of {2 * options.repeats} runs each")
-    print(f"{'':12} {'direct':>10} {'edge':>10} {'ratio':>7}")
-    for figure in ("requests/s", "p50 ms", "p99 ms"):
-        a, b = (statistics.median(r[figure] for r in runs[n]) for n in ("direct", "edge"))
-        print(f"{figure:12} {a:10.2f} {b:10.2f} {b / a:7.2f}")
-    spent = statistics.median(run["cloud us"] for run in runs["edge"])
-    print(f"the local cloud's processor time an invocation: {spent:.0f} microseconds")
+        server = child_with_port(pid)
+        pin(pid, 0)
+        pin(moto_pid, 0)
+        pin(server, -1)
+        path = "/endpoints/iris/invocations"
+        urls = {
+            "direct": f"http://127.0.0.1:{port_of(server)}/invocations",
+            "edge": cloud + path,
+            "moto": moto + path,
+        }
+        for repeat in range(options.repeats):
+            for connections in (1, 16):
+                for name in list(urls)[:: 1 if repeat % 2 else -1]:
+                    before = processor_seconds(pid)
+                    run = measure(urls[name], ROW, HEADERS, connections, options.seconds)
+                    used = processor_seconds(pid) - before
+                    run["cloud us"] = used / run["requests"] * 1e6
+                    runs.setdefault((name, connections), []).append(run)
+    print(f"medians of {options.repeats} runs; p50 and p99 in ms, us: the cloud's processor time")
+    print(f"{'':16}{'requests/s':>12}{'p50':>8}{'p99':>8}{'us':>8}")
+    for (name, connections), found in sorted(runs.items(), key=lambda item: item[0][1]):
+        median = {key: statistics.median(run[key] for run in found) for key in found[0]}
+        spent = f"{median['cloud us']:8.0f}" if name == "edge" else ""
+        print(
+            f"{name:8}{connections:4} at once{median['requests/s']:12,.0f}{median['p50 ms']:8.2f}"
+            f"{median['p99 ms']:8.2f}{spent}"
+        )
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ class Application:
                 accept = value
             elif name == b"x-request-id":
                 request_id = value
+        plan: _Plan | None = None
         rows = 0
         code = message = ""
         status = 200

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.answers import Encoder
+from model.coalescing import Coalescer
 from model.columns import Columns
 from model.counters import Counters
 from model.errors import OverloadedError, PayloadTooLargeError, RequestError
@@ -72,8 +73,10 @@ class Application:
         columns: of a row.
         counters: what /metrics tells.
         output: labels or probabilities, when a client does not say.
-        max_waiting: invocations that may be under way before others are answered 503.
+        max_waiting: bodies that may wait, to come in or for their turn, before others are
+            answered 503.
         log_all: log every invocation and not only those that were refused.
+        under_way: tells how many requests the server has begun and not ended.
     """
 
     def __init__(
@@ -85,9 +88,11 @@ class Application:
         output: str = LABELS,
         max_waiting: int = 64,
         log_all: bool = False,
+        under_way: Callable[[], int] = lambda: 1,
     ) -> None:
         self._predictor = predictor
         self._columns = columns
+        self._coalescer = Coalescer(predictor, under_way)
         self._encoder = Encoder(predictor.classes)
         self._counters = counters or Counters()
         self._output = output
@@ -138,12 +143,6 @@ class Application:
         code = message = ""
         status = 200
         try:
-            # It stands for a body that is not here yet, or waits for its turn to be answered.
-            self._waiting += 1
-            if self._waiting > self._max_waiting:
-                raise OverloadedError(
-                    f"{self._max_waiting} requests are under way and wait; try again soon"
-                )
             first = await receive()
             # The short way.
             plan = self._plans.get((content_type, accept))
@@ -155,7 +154,7 @@ class Application:
                 and (row := csv_row(first["body"])) is not None
             ):
                 try:
-                    start, body = self._short_answers[self._predictor.run_one(row)]
+                    start, body = self._short_answers[await self._coalescer.class_number(row)]
                 except (StructError, OverflowError):
                     pass
                 else:
@@ -166,13 +165,7 @@ class Application:
                     if self._log_all:
                         self._log(request_id, 200, took, 1)
                     return
-            data = await _read_body(first, receive)
-            plan = plan or self._plan(content_type, accept)
-            if len(data) > _THREAD_BYTES:
-                async with self._turn:
-                    answer, rows = await asyncio.to_thread(self._predict, data, plan)
-            else:
-                answer, rows = self._predict(data, plan)
+            answer, rows, plan = await self._answer(first, receive, content_type, accept)
         except RequestError as error:
             status = error.status
             code, message = type(error).__name__.removesuffix("Error"), str(error)
@@ -181,8 +174,6 @@ class Application:
         except Exception:
             log.exception("an invocation failed")
             status, code, message = 500, "InternalFailure", "the traceback is in the log"
-        finally:
-            self._waiting -= 1
         if plan is None or status != 200:
             # The headers of a refused request may be anything; so an id is not taken from them.
             self._counters.refused(status)
@@ -199,7 +190,32 @@ class Application:
         if self._log_all:
             self._log(request_id, 200, took, rows)
 
+    async def _answer(
+        self, first: Message, receive: Receive, content_type: bytes, accept: bytes
+    ) -> tuple[bytes, int, _Plan]:
+        """Return the response body, the number of rows and the plan of any request.
+
+        Raises:
+            RequestError: it is refused; for load, when too many bodies wait here already, to come
+                in or for their turn.
+        """
+        if self._waiting >= self._max_waiting:
+            raise OverloadedError(f"{self._waiting} requests wait already; try again soon")
+        self._waiting += 1
+        try:
+            data = await _read_body(first, receive)
+            plan = self._plan(content_type, accept)
+            if len(data) <= _THREAD_BYTES:
+                return *self._predict(data, plan), plan
+            async with self._turn:
+                return *await asyncio.to_thread(self._predict, data, plan), plan
+        finally:
+            self._waiting -= 1
+
     def _plan(self, content_type: bytes, accept: bytes) -> _Plan:
+        known = self._plans.get((content_type, accept))
+        if known is not None:
+            return known
         media_type = content_media_type(content_type.decode("latin-1"))
         answer = accepted(accept.decode("latin-1"), media_type, self._output)
         text = answer.media_type == CSV

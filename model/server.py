@@ -5,7 +5,8 @@
                                     many instances share a laptop; on AWS, one for each core
     SAGEMAKER_INFERENCE_OUTPUT      labels (default) or probabilities, when a client does not say
     MODEL_HOST                      default 127.0.0.1
-    MODEL_MAX_WAITING               invocations under way in a worker before 503; default 64
+    MODEL_MAX_WAITING               bodies that wait in a worker, to come in or for their turn,
+                                    before others are answered 503; default 64
     MODEL_LOG                       errors (default): what was refused; all: every invocation
 
 The port opens once the model has answered a first row, so /ping has no state to be wrong about.
@@ -15,6 +16,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inferenc
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -184,6 +186,9 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
             perf_counter() - began,
         )
 
+    def under_way() -> int:
+        return len(server.server_state.tasks)
+
     application = Application(
         predictor,
         columns,
@@ -191,6 +196,7 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
         output=settings.output,
         max_waiting=settings.max_waiting,
         log_all=settings.log_all,
+        under_way=under_way,
     )
     config = uvicorn.Config(
         application,
@@ -214,7 +220,10 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
         except OSError as error:
             log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
             return 1
-    _Server(config, started).run(sockets)
+    server = _Server(config, started)
+    # What was loaded stays: the collector need not walk it again and again.
+    gc.freeze()
+    server.run(sockets)
     return 0
 
 

@@ -155,6 +155,49 @@ def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> No
     assert "model_latency_seconds_count 3\n" in text
 
 
+def test_rows_that_are_there_together_are_answered_each_with_its_own(
+    iris: TrainingResult,
+) -> None:
+    waiting: list[int] = []
+    client = Client(iris, under_way=lambda: len(waiting))
+    sizes: list[int] = []
+    predictor = client.application._predictor
+    run_put = predictor.run_put
+    predictor.run_put = lambda rows: sizes.append(rows) or run_put(rows)  # type: ignore
+    rows = [SETOSA, VIRGINICA, "1,2", "5.1,1e39,1.4,0.2", VIRGINICA, SETOSA, "+5.1,3.5,1.4,.2"]
+    expected = [b"setosa\n", b"virginica\n", b"", b"", b"virginica\n", b"setosa\n", b"setosa\n"]
+
+    async def one(row: str) -> bytes:
+        sent: list[Any] = []
+        waiting.append(1)
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": row.encode(), "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "path": "/invocations",
+            "method": "POST",
+            "headers": [(b"content-type", b"text/csv"), (b"accept", b"")],
+        }
+        await client.application(scope, receive, send)
+        waiting.pop()
+        return b"" if sent[0]["status"] == 400 else bytes(sent[1]["body"])
+
+    async def together(count: int) -> list[bytes]:
+        waiting.extend([1] * 500)  # more are begun than come
+        return await asyncio.gather(*(one(rows[at % len(rows)]) for at in range(count)))
+
+    client.invoke(SETOSA)
+    assert asyncio.run(together(7)) == expected
+    assert sizes == [4]
+    assert asyncio.run(together(140)) == expected * 20
+    assert max(sizes) == 64
+
+
 def test_workers_count_together(iris: TrainingResult) -> None:
     counters = Counters(2)
     for worker in (0, 1):
@@ -177,7 +220,7 @@ def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(iris: TrainingR
 
 def test_a_refusal_for_load_says_when_to_come_back(iris: TrainingResult) -> None:
     client = Client(iris, max_waiting=0)
-    assert client.invoke(SETOSA).status == 503
+    assert client.invoke(f"{SETOSA}\n{SETOSA}").status == 503
     assert client.headers["retry-after"] == "1"
     assert asyncio.run(client.ask(b"", {}, "/ping")) == 200
 

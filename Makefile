@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Unattended (no terminal to ask), the demo's approval is given by --approve.
 ARGS ?= $(shell test -t 0 || echo --approve)
+# Files of tests side by side, the long ones first; each worker has local clouds of its own.
+WORKERS ?= 2
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 # The local cloud's clock: AWS seconds per wall second.
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -25,7 +28,7 @@ demo: $(VENV)/.done ## Run the whole lab on the local cloud (asks for the approv
 	@$(BIN)/localcloud demo $(ARGS)
 
 test: $(VENV)/.done ## Run every test: unit, API and the whole lab
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL) tests/e2e tests/api tests/unit
 
 test-provider: $(VENV)/.done ## Deploy by the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
 	@$(BIN)/python -m pytest tests/provider
@@ -39,10 +42,10 @@ tests/clients/.venv/.done: tests/clients/requirements.in
 	@touch $@
 
 nightly: $(VENV)/.done ## Try the operations and state machines with many more requests
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz --override-ini timeout=1800
 
 unit: $(VENV)/.done ## Run the unit tests only
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit $(PARALLEL)
 
 check: lint types unit ## What each commit passes: lint, types and unit tests
 

@@ -69,6 +69,7 @@ class Api:
     """One kept connection to a cloud."""
 
     def __init__(self, url: str) -> None:
+        self.role = ROLE
         self._address = str(urlsplit(url).netloc)
         self._connection = http.client.HTTPConnection(self._address, timeout=60)
 

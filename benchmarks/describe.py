@@ -17,6 +17,17 @@ from benchmarks.clouds import ROLE, Api, local_cloud, moto_server
 from localcloud.cli.console import client
 
 SIZES = (10, 100, 1000)
+TRUST = json.dumps(
+    {
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "codepipeline.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ]
+    }
+)
 # (service, operation, parameters)
 Call = tuple[str, str, dict[str, Any]]
 
@@ -32,7 +43,7 @@ def _template(number: int) -> str:
     )
 
 
-def pipeline(name: str) -> dict[str, Any]:
+def pipeline(name: str, role: str = ROLE) -> dict[str, Any]:
     """Return a pipeline's declaration: a source that fails, an approval."""
     kind = {"owner": "AWS", "version": "1"}
     source = {
@@ -51,7 +62,7 @@ def pipeline(name: str) -> dict[str, Any]:
     }
     return {
         "name": name,
-        "roleArn": ROLE,
+        "roleArn": role,
         "artifactStore": {"type": "S3", "location": "none"},
         "stages": [
             {"name": "Source", "actions": [source]},
@@ -74,7 +85,7 @@ MEASURED: dict[str, tuple[Call, Make]] = {
     "GetPipeline, pipelines": (
         ("codepipeline", "GetPipeline", {"name": "p0"}),
         lambda api, i: _drop(
-            api.call("codepipeline", "CreatePipeline", pipeline=pipeline(f"p{i}"))
+            api.call("codepipeline", "CreatePipeline", pipeline=pipeline(f"p{i}", api.role))
         ),
     ),
     "GetPipelineState, executions": (
@@ -117,22 +128,23 @@ def main() -> None:
     print(f"milliseconds, p50 / p99 of {options.calls} calls on one connection")
     print(f"{'':42} {'there':>6} {'localcloud':>16} {'moto server':>16}")
     with local_cloud() as (url, _), moto_server() as moto_url:
-        for address in (url, moto_url):  # moto's pipelines ask for their role
-            client("iam", address).create_role(
-                RoleName="benchmark", Path="/service-role/", AssumeRolePolicyDocument="{}"
-            )
         clouds = {"localcloud": Api(url), "moto": Api(moto_url)}
+        for name, address in (("localcloud", url), ("moto", moto_url)):
+            made = client("iam", address).create_role(  # moto's pipelines ask for it
+                RoleName="benchmark", Path="/service-role/", AssumeRolePolicyDocument=TRUST
+            )
+            clouds[name].role = made["Role"]["Arn"]
         missing: set[tuple[str, str]] = set()
-        made = dict.fromkeys(MEASURED, 0)
+        there = dict.fromkeys(MEASURED, 0)
         for size in SIZES:
             for what, (_, make) in MEASURED.items():
                 for name, api in clouds.items():
                     try:
-                        for i in range(made[what], size):
+                        for i in range(there[what], size):
                             make(api, i)
                     except RuntimeError:
                         missing.add((name, what))
-                made[what] = size
+                there[what] = size
             time.sleep(5)  # what was started comes to rest
             for what, (call, _) in MEASURED.items():
                 cells = {}

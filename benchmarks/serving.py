@@ -4,7 +4,8 @@
 
 Every server runs on the first core alone and the client on the second, so the figures are per core.
 All servers of a model are up at once and idle but for the one that is asked; each repeat asks all
-of them. The table has medians. The client is wrk where it is installed, else a small one in Python
+of them. Start-up and memory are of a server alone, after a second of requests. The table has
+medians. The client is wrk where it is installed, else a small one in Python
 in a process of its own (whose own limit then shows in the HTTP floor).
 Left under build/: serving.json, serving.md, serving.png.
 """
@@ -227,6 +228,13 @@ async def client(port: int, path: str, content_type: str, connections: int, seco
     print("JSON" + json.dumps(figures))
 
 
+def alone_figures(name: str, peer: Peer) -> dict[str, float]:
+    """Start a server with no other beside it; return its start-up time and its memory in use."""
+    with all_started({name: peer}) as servers:
+        measure(servers[name], 1, 16, 1.0)
+        return {"start s": servers[name].start_seconds, **servers[name].memory()}
+
+
 def train(model: str) -> Path:
     """Train a model in our container; return its SAGEMAKER_BASE_DIR."""
     base = BUILD / model
@@ -281,14 +289,15 @@ def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -
                     case = f"{rows} rows, {connections} connections"
                     runs.setdefault(name, {}).setdefault(case, []).append(figures)
                     print(f"{model} {repeat} {case} {name}: {figures['requests/s']:.0f}/s")
-        for name, server in servers.items():
-            static[name] = {"start s": server.start_seconds, **server.memory()}
-    two = peers_of(model, base, pythons[0], "", _PORT, workers=2)
-    for name in ("ours", "official structure"):
-        with all_started({n: p for n, p in two.items() if n == name}) as servers_of_two:
-            server = servers_of_two[name]
-            measure(server, 1, 16, 1.0)
-            static[name] |= {f"{k}, 2 workers": v for k, v in server.memory().items()}
+    for workers in (1, 2):
+        alone = peers_of(model, base, *pythons, _PORT, workers=workers)
+        compared = ("ours", "official structure")
+        for name in alone if workers == 1 else compared:
+            suffix = "" if workers == 1 else ", 2 workers"
+            found = [alone_figures(name, alone[name]) for _ in range(options.repeats)]
+            static.setdefault(name, {}).update(
+                {f"{k}{suffix}": statistics.median(run[k] for run in found) for k in found[0]}
+            )
     medians = {
         name: {
             case: {figure: statistics.median(run[figure] for run in of) for figure in of[0]}

@@ -1,7 +1,7 @@
-"""The stress test's command: `python -m loadtest run | report`.
+"""The stress test's command: `python -m loadtest run | report | size`.
 
-Exit code 0 when it passed, 1 when more than 1 % failed or nothing was sent, 2 when what was asked
-for cannot be done.
+Exit code 0 when it passed, 1 when an objective was missed (by default: more than 1 % failed, or
+nothing was sent), 2 when what was asked for cannot be done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
 from loadtest.shapes import SHAPES, Load, parse_duration
 
 
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     try:
+        if options.command == "size":
+            return _size(options, console)
         if options.command == "run":
             _run(options, console)
         return _report(options.directory if options.command == "report" else options.out, console)
@@ -56,9 +59,63 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             think_seconds=options.think,
             watch_seconds=parse_duration(options.watch),
             out=options.out,
+            objectives=Objectives(
+                max_failure_share=options.max_failures,
+                max_p99_ms=options.max_p99,
+                min_accuracy=options.min_accuracy,
+                max_scale_out_seconds=options.max_scale_out,
+            ),
         ),
         console,
     )
+
+
+def _size(options: argparse.Namespace, console: Console) -> int:
+    from loadtest.capacity import Step
+    from loadtest.size import SizeSettings, check, measured, size
+    from loadtest.traffic import read_csv, wave
+
+    check(options.p99, options.objective, options.startup_minutes)
+    if options.traffic is not None and not options.traffic.is_file():
+        raise UsageError(f"there is no file {options.traffic} with requests a minute")
+    requests = (
+        read_csv(options.traffic.read_text("utf-8"), options.traffic.name)
+        if options.traffic is not None
+        else wave(options.wave)
+    )
+    capacity: float | None = options.capacity
+    steps: list[Step] = []
+    if capacity is None:
+        if not options.endpoint or not options.dataset:
+            raise UsageError("--endpoint and --dataset are needed to measure; or give --capacity")
+        if not options.dataset.is_file():
+            raise UsageError(f"there is no file {options.dataset}")
+        from loadtest.run import RunSettings
+
+        base = RunSettings(
+            endpoint=options.endpoint,
+            dataset=options.dataset,
+            load=Load("constant", 1, 1, 1),
+            region=options.region,
+            endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
+            think_seconds=0.0,
+            watch_seconds=0.0,
+            out=options.out,
+        )
+        capacity, steps = measured(base, options.p99, console)
+    elif not capacity > 0:
+        raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
+    settings = SizeSettings(
+        requests_per_minute=requests,
+        p99_ms=options.p99,
+        objective=options.objective,
+        startup_minutes=options.startup_minutes,
+        capacity_rps=capacity,
+        price=options.price,
+        out=options.out,
+    )
+    size(settings, steps, console)
+    return 0
 
 
 def _report(directory: Path, console: Console) -> int:
@@ -97,6 +154,42 @@ def _parser() -> argparse.ArgumentParser:
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )
     run.add_argument("--out", type=Path, help="default build/loadtest/ENDPOINT")
+    held = run.add_argument_group("objectives", "the exit code is 1 when one is missed")
+    held.add_argument(
+        "--max-failures",
+        type=float,
+        default=MAX_FAILURE_SHARE,
+        help="share of the requests, default 0.01",
+    )
+    held.add_argument("--max-p99", type=float, help="ms")
+    held.add_argument("--min-accuracy", type=float, help="share of right answers, as 0.9")
+    held.add_argument("--max-scale-out", type=float, help="s until more instances serve")
+    size = commands.add_parser(
+        "size",
+        help="find the cheapest scaling settings for a day's traffic",
+        description="Measures one instance, then runs a day against AWS's scaling rules.",
+    )
+    size.add_argument("--endpoint", help="to measure; best with one instance and without scaling")
+    size.add_argument("--dataset", type=Path, help="a dataset zip: rows to send")
+    size.add_argument("--capacity", type=float, help="requests/s of one instance, not measured")
+    size.add_argument("--p99", type=float, default=100.0, help="objective in ms, default 100")
+    traffic = size.add_mutually_exclusive_group(required=True)
+    traffic.add_argument("--traffic", type=Path, help="a CSV of requests a minute")
+    traffic.add_argument("--wave", help="a day from TROUGH:PEAK requests/s, as 5:100")
+    size.add_argument(
+        "--objective",
+        type=float,
+        default=0.001,
+        help="the greatest share of requests beyond the capacity, default 0.001",
+    )
+    size.add_argument(
+        "--startup-minutes", type=int, default=4, help="until an instance serves, default 4"
+    )
+    size.add_argument("--price", type=float, help="US dollars an instance hour")
+    size.add_argument(
+        "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
+    )
+    size.add_argument("--out", type=Path, default=Path("build") / "size")
     report = commands.add_parser("report", help="write the report of a run's directory again")
     report.add_argument("directory", type=Path)
     return parser

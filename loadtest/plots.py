@@ -16,16 +16,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtest.samples import RunRecord, Sample
 
-_BLUE, _TEAL, _AMBER, _RED, _VIOLET = "#2563eb", "#0d9488", "#d97706", "#dc2626", "#7c3aed"
-_INK, _MUTED, _GRID = "#1f2937", "#6b7280", "#e5e7eb"
+BLUE, TEAL, AMBER, RED, VIOLET = "#2563eb", "#0d9488", "#d97706", "#dc2626", "#7c3aed"
+INK, MUTED, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 _WIDTH_INCHES = 10.0
 _DPI = 130
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
-    "text.color": _INK,
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _MUTED,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -33,10 +33,10 @@ _STYLE = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
@@ -53,7 +53,7 @@ def draw(record: RunRecord, samples: Sequence[Sample], directory: Path) -> list[
         "scaling.png": ((_instances, _invocations), (1.2, 1)),
     }
     paths = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for name, (parts, ratios) in panels.items():
             path = directory / name
             figure = _figure(record, samples, parts, ratios)
@@ -99,26 +99,26 @@ def _figure(
 def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> None:
     times = [sample.t for sample in samples]
     rates = [sample.rps for sample in samples]
-    axis.fill_between(times, rates, color=_BLUE, alpha=0.12, linewidth=0)
-    axis.plot(times, rates, color=_BLUE, linewidth=1.8, label="requests/s")
+    axis.fill_between(times, rates, color=BLUE, alpha=0.12, linewidth=0)
+    axis.plot(times, rates, color=BLUE, linewidth=1.8, label="requests/s")
     axis.set_title("Requests per second")
     axis.set_ylim(0, max(rates, default=0) * 1.15 or 1)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     users = axis.twinx()
     users.step(
-        times, [s.users for s in samples], where="post", color=_MUTED, linewidth=1.1, linestyle=":"
+        times, [s.users for s in samples], where="post", color=MUTED, linewidth=1.1, linestyle=":"
     )
     users.set_ylim(0, max([s.users for s in samples] + [1]) * 1.6)
     users.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     users.grid(visible=False)
     users.set_ylabel("users")
-    axis.plot([], [], color=_MUTED, linewidth=1.1, linestyle=":", label="users")
+    axis.plot([], [], color=MUTED, linewidth=1.1, linestyle=":", label="users")
     failed = _failure_moments(samples)
     if failed:
         axis.scatter(
             failed,
             [0] * len(failed),
-            color=_RED,
+            color=RED,
             marker="x",
             clip_on=False,
             zorder=5,
@@ -129,7 +129,7 @@ def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> None:
 def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> None:
     axis.set_title("Latency")
     top = 0.0
-    for name, color in (("p50", _TEAL), ("p95", _AMBER), ("p99", _RED)):
+    for name, color in (("p50", TEAL), ("p95", AMBER), ("p99", RED)):
         points = [(s.t, v) for s in samples if (v := getattr(s, f"{name}_ms")) is not None]
         if points:
             times, values = zip(*points, strict=True)
@@ -151,21 +151,21 @@ def _instances(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> None:
         s.desired_instances if s.desired_instances is not None else (s.current_instances or 0)
         for s in known
     ]
-    axis.fill_between(times, current, step="post", color=_VIOLET, alpha=0.14, linewidth=0)
-    axis.step(times, current, where="post", color=_VIOLET, linewidth=2, label="current")
+    axis.fill_between(times, current, step="post", color=VIOLET, alpha=0.14, linewidth=0)
+    axis.step(times, current, where="post", color=VIOLET, linewidth=2, label="current")
     axis.step(
-        times, desired, where="post", color=_VIOLET, linewidth=1.2, linestyle="--", label="desired"
+        times, desired, where="post", color=VIOLET, linewidth=1.2, linestyle="--", label="desired"
     )
     top = max(current + desired)
     if record.max_instances is not None and record.max_instances <= 2 * top:
-        axis.axhline(record.max_instances, color=_MUTED, linewidth=1, linestyle=":", label="limit")
+        axis.axhline(record.max_instances, color=MUTED, linewidth=1, linestyle=":", label="limit")
         top = max(top, record.max_instances)
     axis.set_ylim(0, top * 1.25)
     axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     for number, activity in enumerate(record.activities):
         axis.axvline(
             activity.start,
-            color=_AMBER,
+            color=AMBER,
             linewidth=1.1,
             alpha=0.8,
             label="scaling activity" if number == 0 else None,
@@ -177,7 +177,7 @@ def _instances(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> None:
             xytext=(4, -11),
             textcoords="offset points",
             fontsize=8,
-            color=_AMBER,
+            color=AMBER,
             fontweight="bold",
         )
 
@@ -190,7 +190,7 @@ def _invocations(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> Non
             [p.start + p.seconds / 2 for p in points],
             [p.value for p in points],
             width=[p.seconds * 0.86 for p in points],
-            color=_BLUE,
+            color=BLUE,
             alpha=0.55,
             label="CloudWatch, sum of each minute",
         )
@@ -200,7 +200,7 @@ def _invocations(axis: Any, record: RunRecord, samples: Sequence[Sample]) -> Non
     if record.target_value is not None:
         axis.axhline(
             record.target_value,
-            color=_RED,
+            color=RED,
             linewidth=1.4,
             linestyle="--",
             label=f"target {record.target_value:,g}",
@@ -218,7 +218,7 @@ def _nothing(axis: Any, why: str) -> None:
         transform=axis.transAxes,
         ha="center",
         va="center",
-        color=_MUTED,
+        color=MUTED,
         style="italic",
     )
     axis.set_yticks([])

@@ -17,6 +17,7 @@ from loadtest.errors import UsageError
 from loadtest.plots import draw
 from loadtest.samples import RunRecord, read_samples
 from loadtest.summary import Summary, milliseconds, summarise
+from loadtest.why import explain
 
 _SAMPLES_FILE = "samples.jsonl"
 _RECORD_FILE = "run.json"
@@ -58,6 +59,7 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
         record=record,
         summary=summary,
         figures=figures(summary, record),
+        why=explain(record, samples),
         plot=base64.b64encode(overview.read_bytes()).decode(),
     )
     path = directory / "report.html"
@@ -104,6 +106,8 @@ def summary_table(summary: Summary, record: RunRecord) -> Table:
         table.add_row(figure.name, figure.value, figure.remark)
     for text, count in record.errors.items():
         table.add_row("failure", f"{count:,}", text)
+    for broken in (verdict for verdict in summary.verdicts if not verdict.held):
+        table.add_row(f"[red]{broken.name}[/red]", broken.actual, f"wanted: {broken.wanted}")
     return table
 
 

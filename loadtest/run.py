@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ from rich.console import Console
 from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import GeneratorError
 from loadtest.live import Display, display
+from loadtest.objectives import Objectives
 from loadtest.observer import EndpointState, Observer, StateWatcher
 from loadtest.payloads import read_payloads
 from loadtest.samples import RunRecord, Sample, sample_to_line
@@ -50,6 +51,7 @@ class RunSettings:
         think_seconds: a user's pause between an answer and its next request.
         watch_seconds: how long the endpoint is watched after the load, to see it scale in.
         out: the directory of the files.
+        objectives: what the run is held to.
     """
 
     endpoint: str
@@ -60,6 +62,7 @@ class RunSettings:
     think_seconds: float
     watch_seconds: float
     out: Path
+    objectives: Objectives = field(default_factory=Objectives)
 
     @property
     def url(self) -> str:
@@ -115,6 +118,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         max_instances=facts.max_instances,
         activities=observer.activities(clock),
         invocations_per_instance=observer.invocations_per_instance(clock, recording.seconds),
+        objectives=asdict(settings.objectives),
         **final,
     )
     record = replace(record, notes=[*notes, *observer.notes])

@@ -75,6 +75,7 @@ class RunRecord:
         target_value: of the target-tracking policy, invocations per instance and minute.
         min_instances, max_instances: of the scalable target.
         notes: what could not be read, and why.
+        objectives: what the run is held to, as Objectives has it.
     """
 
     endpoint: str
@@ -102,6 +103,7 @@ class RunRecord:
     activities: list[ScalingActivity] = field(default_factory=list)
     invocations_per_instance: list[MetricPoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    objectives: dict[str, float | None] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the JSON text."""

@@ -4,10 +4,12 @@ A shape is a list of points (share of the duration, share of the users); between
 number of users follows the line, and two points at one moment are a jump.
 
     constant  ────────      ramp  ╱▔▔      step  ▁▃▅▇      spike  ▁▁▇▇▁▁
+    soak      ╱▔▔▔▔▔▔╲      wave  ▁▃▅▇▅▃▁, a day in small
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +31,11 @@ SHAPES: Mapping[str, Points] = {
         (0.75, 0.75),
         (0.75, 1.0),
         (1.0, 1.0),
+    ),
+    "soak": ((0.0, 0.0), (0.05, 1.0), (0.95, 1.0), (1.0, 0.0)),
+    "wave": tuple(
+        (step / 24, round(0.525 - 0.475 * math.cos(2 * math.pi * step / 24), 4))
+        for step in range(25)
     ),
     "spike": ((0.0, 0.1), (0.3, 0.1), (0.3, 1.0), (0.7, 1.0), (0.7, 0.1), (1.0, 0.1)),
 }

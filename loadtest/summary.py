@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from loadtest.objectives import Objectives, Verdict, judge
 from loadtest.samples import RunRecord, Sample
-
-# More failures than this, and the run has failed.
-MAX_FAILURE_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,12 @@ class Summary:
     instances_max: int | None
     first_scale_out_seconds: float | None
     scaling_activities: int
+    verdicts: list[Verdict]
 
     @property
     def passed(self) -> bool:
-        """Return whether something was sent and at most one request in a hundred failed."""
-        return self.requests > 0 and self.failure_share <= MAX_FAILURE_SHARE
+        """Return whether every objective was held."""
+        return all(verdict.held for verdict in self.verdicts)
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures and the verdict."""
@@ -48,26 +47,44 @@ class Summary:
 def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
     """Return the figures of a run."""
     instances = [s.current_instances for s in samples if s.current_instances is not None]
+    failure_share = record.failures / record.requests if record.requests else 0.0
+    accuracy = record.correct / record.answers if record.answers else None
+    scaled = first_scale_out(samples)
+    verdicts = judge(
+        Objectives(**_known(record.objectives)),
+        requests=record.requests,
+        failure_share=failure_share,
+        p99_ms=record.p99_ms,
+        accuracy=accuracy,
+        scale_out_seconds=scaled,
+    )
     return Summary(
         endpoint=record.endpoint,
         started=record.started,
         seconds=record.load_seconds,
         requests=record.requests,
         failures=record.failures,
-        failure_share=record.failures / record.requests if record.requests else 0.0,
+        failure_share=failure_share,
         rps=round(record.requests / record.load_seconds, 1) if record.load_seconds else 0.0,
         peak_rps=max((sample.rps for sample in samples), default=0.0),
         p50_ms=record.p50_ms,
         p95_ms=record.p95_ms,
         p99_ms=record.p99_ms,
         max_ms=record.max_ms,
-        accuracy=record.correct / record.answers if record.answers else None,
+        accuracy=accuracy,
         instances_first=instances[0] if instances else None,
         instances_min=min(instances, default=None),
         instances_max=max(instances, default=None),
-        first_scale_out_seconds=first_scale_out(samples),
+        first_scale_out_seconds=scaled,
         scaling_activities=len(record.activities),
+        verdicts=verdicts,
     )
+
+
+def _known(objectives: dict[str, float | None]) -> dict[str, Any]:
+    """Return the objectives that this version knows: a run may be of a later one."""
+    names = {field.name for field in fields(Objectives)}
+    return {name: value for name, value in objectives.items() if name in names}
 
 
 def first_scale_out(samples: Sequence[Sample]) -> float | None:

@@ -9,6 +9,7 @@ A handler returns a response, or None to pass the request on. Errors become HTTP
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -57,7 +58,7 @@ from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.registry_api import RegistryApi
-from localcloud.sagemaker.runtime import Runtime
+from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES, Runtime
 from localcloud.sagemaker.search_api import SearchApi
 from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
@@ -84,6 +85,7 @@ class Gateway:
         directory: where state and images are kept.
         shut_down: called by the shutdown route.
         iam: what is done about what roles call.
+        invocation_limit_bytes: of the body of a request to an endpoint.
     """
 
     def __init__(
@@ -93,13 +95,15 @@ class Gateway:
         directory: StateDirectory,
         shut_down: Callable[[], None],
         iam: Mode = Mode.LOG,
+        invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         path = directory.path
         passive = Passive(path / "passive.sqlite" if directory.kept else None)
-        self._iam = Authoriser(passive, clock, iam)
+        database = Database(path / STATE_FILE)
+        self._iam = Authoriser(passive, clock, iam, database)
         self._cloud = cloud = Cloud(
             clock=clock,
-            database=Database(path / STATE_FILE),
+            database=database,
             directory=path,
             endpoint_url=endpoint_url,
             passive=passive,
@@ -161,7 +165,11 @@ class Gateway:
         }
         self._capturer = Capturer(cloud)
         runtime = Runtime(
-            self._sagemaker.hosting, self._sagemaker.endpoints, self._meter, self._capturer
+            self._sagemaker.hosting,
+            self._sagemaker.endpoints,
+            self._meter,
+            self._capturer,
+            invocation_limit_bytes,
         )
         self._chain: list[Handler] = [
             InternalRoutes(cloud, implemented(), shut_down).handle,
@@ -204,12 +212,17 @@ class Gateway:
         """End everything that was started."""
         await self._cloud.logs.flush()
         await self._functions.close()
-        await self._sagemaker.hosting.close()
         await self._cloud.close()
 
     async def _load_passive(self, events: EventDelivery) -> None:
         try:
-            await self._cloud.passive.start(events.on_match, self._iam.keys.remember)
+            loop, keys = asyncio.get_running_loop(), self._iam.keys
+
+            def on_role(access_key: str, role_arn: str, session: str) -> None:
+                # Heard in moto's thread, kept in the loop's, before the answer goes out.
+                loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
+
+            await self._cloud.passive.start(events.on_match, on_role)
         except Exception:
             log.exception(
                 "The passive services could not be loaded from %s; nothing was written over. "

@@ -66,14 +66,36 @@ RECORDED = (
     ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
+    (
+        "sagemaker",
+        "the seconds of MaxRuntimeInSeconds, of health checks and of an invocation",
+        "counted on the wall, as processes really compute",
+    ),
+    (
+        "sagemaker",
+        "OutOfService, SystemUpdating, UpdateRollbackFailed, ModelNotReadyException",
+        "never: nothing here leads there",
+    ),
     ("cloudformation", "NotificationARNs, stack policies", "kept"),
+    (
+        "codepipeline",
+        "Cancelled, when a pipeline is updated",
+        "never: an execution ends on the declaration that it started with",
+    ),
+    ("codepipeline", "entityUrl, revisionUrl, externalExecutionUrl", "absent: there is no console"),
     ("codepipeline", "a rule's timeoutInMinutes", "a rule ends by itself"),
     ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
+    ("lambda", "LoggingConfig, TracingConfig", "kept; lines go to /aws/lambda/NAME as they are"),
     ("ecr", "scans, lifecycle policies", "kept"),
     ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
-    ("s3", "lifecycle, encryption, replication", "kept; objects are in memory"),
-    ("cloudwatch", "functions of metric math", "kept; such an alarm keeps its state"),
+    ("s3", "lifecycle, encryption, replication", "kept; nothing expires by itself"),
+    (
+        "cloudwatch",
+        "functions of metric math",
+        "kept in an alarm, which keeps its state; refused by name in GetMetricData",
+    ),
+    ("cloudwatch", "percentiles", "within 2.5 percent; none of statistic sets"),
     ("sns", "e-mail subscriptions", "kept; no mail is sent"),
 )
 

@@ -20,7 +20,7 @@ from localcloud.clock import wall_sleep
 from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.mends import EventListener, RoleListener, apply
 from localcloud.passive_state import Recorder
-from localcloud.protocol import IMPORT_OF_MOTO, serialise_error
+from localcloud.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
 from localcloud.routing import Request, Response, Scope
 
 # Before moto is imported: AWS-managed policies exist, as a provider expects.
@@ -51,6 +51,8 @@ SERVICES = (
     "sts",
 )
 _SWEEP_SECONDS = 1.0
+# moto's answer to a request that none of its routes takes.
+_NOT_IN_MOTO = "Not yet implemented"
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
 # Services whose host names no region.
 _GLOBAL = ("budgets",)
@@ -139,7 +141,7 @@ class Passive:
         try:
             answer = self._stubber.process_request(prepared)
         except NotImplementedError as error:
-            name = str(error) or request.headers.get("x-amz-target", request.path)
+            name = operation_name(request) or str(error) or request.path
             return serialise_error(request.service, NotImplementedByCloud(request.service, name))
         except ServiceException as error:
             code = getattr(error, "code", "") or type(error).__name__
@@ -160,6 +162,9 @@ class Passive:
                 request.service, NotImplementedByCloud(request.service, request.path)
             )
         status, answer_headers, body = answer
+        if status == 404 and body == _NOT_IN_MOTO:
+            what = f"{request.method} {request.path}"
+            return serialise_error(request.service, NotImplementedByCloud(request.service, what))
         return Response(
             int(status),
             {str(k).lower(): str(v) for k, v in answer_headers.items()},

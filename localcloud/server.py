@@ -12,9 +12,10 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -78,7 +79,9 @@ class Edge:
         if scope["type"] != "http":
             return
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        if not _is_local(headers):
+        if not _is_local(
+            headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
+        ):
             body = b"This address answers local programs only.\n"
             await _reply(send, Response(403, {"content-type": "text/plain"}, body))
             return
@@ -99,7 +102,7 @@ class Edge:
                 break
         request = Request(
             method=scope["method"],
-            path=unquote(scope["path"]),
+            path=scope["path"],  # unquoted by the server already
             raw_path=scope["raw_path"].decode("latin-1").partition("?")[0],
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
@@ -115,16 +118,24 @@ class Edge:
         await _reply(send, await self._gateway.handle(request), request.method)
 
 
-def _is_local(headers: dict[str, str]) -> bool:
+@lru_cache(maxsize=256)
+def _is_local(given_host: str, origin: str | None, site: str | None) -> bool:
     # A foreign name that resolves to this address (DNS rebinding) is still in the Host header.
-    host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname or ""
+    host = _host_of(f"//{given_host}")
     if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
         return False
-    origin = headers.get("origin")
     if origin is None:
         # An image or a link of a foreign page sends no Origin, but its browser says where it is.
-        return headers.get("sec-fetch-site") != "cross-site"
-    return urlsplit(origin).hostname in _LOCAL_HOSTS
+        return site != "cross-site"
+    return _host_of(origin) in _LOCAL_HOSTS
+
+
+def _host_of(url: str) -> str:
+    """Return the host of a URL; nothing for what is none, such as an IPv6 address cut short."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 async def _reply(send: Send, response: Response, method: str = "") -> None:
@@ -150,7 +161,9 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> None:
+async def serve(
+    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+) -> None:
     """Run the local cloud until it is told to stop (SIGTERM, SIGINT or the shutdown route).
 
     Raises:
@@ -167,7 +180,11 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     stopped = asyncio.Event()
     url = f"http://127.0.0.1:{actual}"
     clock = Clock(speed)
-    edge = Edge(lambda: Gateway(clock, url, directory, stopped.set, iam), directory.empty)
+
+    def build() -> Gateway:
+        return Gateway(clock, url, directory, stopped.set, iam, invocation_limit_bytes)
+
+    edge = Edge(build, directory.empty)
     config = uvicorn.Config(
         edge,
         loop="none",
@@ -198,8 +215,10 @@ async def serve(port: int, speed: float, state_dir: Path | None, iam: Mode) -> N
     directory.close()
 
 
-def run(port: int, speed: float, state_dir: Path | None, iam: Mode = Mode.LOG) -> None:
+def run(
+    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
-    uvloop.run(serve(port, speed, state_dir, iam))
+    uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes))

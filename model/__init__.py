@@ -14,6 +14,7 @@ and calls no AWS service. The directory works as a package wherever it is copied
     metrics, importances, plots   the figures of output data
     fitting, train       the training job
     predictor            the ONNX model
+    counters, invocation_log   what happened: for /metrics, and in the log
     application, server  the endpoint instance: HTTP; processes and the port
     dataset              the command that makes a dataset zip
 """

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from itertools import count
 from struct import error as StructError  # noqa: N812 - a class under a function's name
 from time import perf_counter_ns
 from typing import Any
@@ -26,6 +24,7 @@ from model.coalescing import Coalescer
 from model.columns import Columns
 from model.counters import Counters
 from model.errors import OverloadedError, PayloadTooLargeError, RequestError
+from model.invocation_log import InvocationLog
 from model.media import CSV, JSON, LABELS, NPY, Answer, accepted, content_media_type
 from model.payload import decode
 from model.predictor import Predictor
@@ -97,12 +96,11 @@ class Application:
         self._counters = counters or Counters()
         self._output = output
         self._max_waiting = max_waiting
-        self._log_all = log_all
+        self._log = InvocationLog(answered=log_all)
         self._waiting = 0
         # One body at a time a worker: more threads would only take turns.
         self._turn = asyncio.Semaphore(1)
         self._plans: dict[tuple[bytes, bytes], _Plan] = {}
-        self._numbers = count(1)
         self._short_answers = [
             _messages(200, b"text/csv; charset=utf-8", self._encode_label(number))
             for number in range(len(predictor.classes))
@@ -162,8 +160,8 @@ class Application:
                     await send(body)
                     took = perf_counter_ns() - began
                     self._counters.answered(took, 1)
-                    if self._log_all:
-                        self._log(request_id, 200, took, 1)
+                    if self._log.writes_answered:
+                        self._log.answered(b"", took, 1)
                     return
             answer, rows, plan = await self._answer(first, receive, content_type, accept)
         except RequestError as error:
@@ -177,7 +175,8 @@ class Application:
         if plan is None or status != 200:
             # The headers of a refused request may be anything; so an id is not taken from them.
             self._counters.refused(status)
-            named = self._log(request_id, status, perf_counter_ns() - began, 0, code, message)
+            took = perf_counter_ns() - began
+            named = self._log.refused(request_id, status, took, code, message)
             extra = [(b"x-request-id", named.encode())]
             if status == OverloadedError.status:
                 extra.append((b"retry-after", b"1"))
@@ -187,8 +186,12 @@ class Application:
         await _send(send, 200, plan.header.decode(), answer, extra)
         took = perf_counter_ns() - began
         self._counters.answered(took, rows)
-        if self._log_all:
-            self._log(request_id, 200, took, rows)
+        if self._log.writes_answered:
+            self._log.answered(request_id, took, rows)
+
+    def flush(self) -> None:
+        """Write the invocations that wait to be logged; for the end of serving."""
+        self._log.flush()
 
     async def _answer(
         self, first: Message, receive: Receive, content_type: bytes, accept: bytes
@@ -248,29 +251,6 @@ class Application:
     def _encode_label(self, number: int) -> bytes:
         numbers = np.array([number], np.int64)
         return self._encoder.encode(Answer(CSV), numbers, np.zeros((1, 1), np.float32))
-
-    def _log(
-        self,
-        request_id: bytes,
-        status: int,
-        nanoseconds: int,
-        rows: int,
-        code: str = "",
-        message: str = "",
-    ) -> str:
-        """Log an invocation as one JSON line; return its id, the client's or one of our own."""
-        named = request_id.decode("latin-1")[:128]
-        if not named.isascii() or not named.isprintable() or not named:
-            named = f"{os.getpid():x}-{next(self._numbers):x}"
-        entry: dict[str, object] = {
-            "event": "invocation",
-            "request_id": named,
-            "status": status,
-            "milliseconds": round(nanoseconds / 1e6, 3),
-        }
-        entry |= {"error": code, "message": message} if code else {"rows": rows}
-        log.log(logging.WARNING if code else logging.INFO, json.dumps(entry, ensure_ascii=False))
-        return named
 
 
 async def _read_body(message: Mapping[str, Any], receive: Receive) -> bytes:

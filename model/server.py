@@ -1,8 +1,8 @@
 """The endpoint instance: settings from the environment, processes, the port, SIGTERM.
 
     SAGEMAKER_BIND_TO_PORT          default 8080
-    SAGEMAKER_MODEL_SERVER_WORKERS  processes that share the port (SO_REUSEPORT); default 1, since
-                                    many instances share a laptop; on AWS, one for each core
+    SAGEMAKER_MODEL_SERVER_WORKERS  processes that share the port (SO_REUSEPORT); default one for
+                                    each core
     SAGEMAKER_INFERENCE_OUTPUT      labels (default) or probabilities, when a client does not say
     MODEL_HOST                      default 127.0.0.1
     MODEL_MAX_WAITING               bodies that wait in a worker, to come in or for their turn,
@@ -80,7 +80,7 @@ class Settings:
             paths=MlPaths.from_environment(environment),
             host=environment.get("MODEL_HOST") or "127.0.0.1",
             port=number("SAGEMAKER_BIND_TO_PORT", 8080, 65535),
-            workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", 1, _MAX_WORKERS),
+            workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", _cores(), _MAX_WORKERS),
             output=choice("SAGEMAKER_INFERENCE_OUTPUT", OUTPUTS),
             max_waiting=number("MODEL_MAX_WAITING", 64, 100_000),
             log_all=choice("MODEL_LOG", ("errors", "all")) == "all",
@@ -223,7 +223,10 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
     server = _Server(config, started)
     # What was loaded stays: the collector need not walk it again and again.
     gc.freeze()
-    server.run(sockets)
+    try:
+        server.run(sockets)
+    finally:  # uvicorn ends by a signal
+        application.flush()
     return 0
 
 
@@ -235,6 +238,12 @@ def _shared_socket(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((host, port))
     return listener
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # there is none on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _exit(*_: object) -> NoReturn:

@@ -152,6 +152,12 @@ BASE = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
 def train():
     config = BASE / "input" / "config"
     parameters = json.loads((config / "hyperparameters.json").read_text())
+    def save(*arguments):
+        time.sleep(1)
+        (BASE / "model" / "answer.txt").write_text(parameters["save"])
+        sys.exit(0)
+    if parameters.get("save"):
+        signal.signal(signal.SIGTERM, save)
     print("training", os.environ["TRAINING_JOB_NAME"], flush=True)
     if parameters.get("fail"):
         (BASE / "output" / "failure").write_text(parameters["fail"])
@@ -164,6 +170,9 @@ def train():
     print("validation:accuracy=0.75", flush=True)
     (BASE / "model" / "answer.txt").write_text(parameters.get("answer", "none"))
     (BASE / "output" / "data" / "files.json").write_text(json.dumps(files))
+    contract = {path.stem: json.loads(path.read_text()) for path in config.glob("*.json")}
+    contract["environment"] = {k: v for k, v in os.environ.items() if k.startswith("TRAINING_")}
+    (BASE / "output" / "data" / "contract.json").write_text(json.dumps(contract))
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -189,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(500, b"it broke")
         if body == b"pid":
             return self.reply(200, str(os.getpid()).encode())
+        if body == b"workers":
+            return self.reply(200, os.environ["SAGEMAKER_MODEL_SERVER_WORKERS"].encode())
         if b"bad" in body:
             return self.reply(400, b"a bad record")
         if b"slow" in body:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from tests.archives import zip_of
 from tests.cloud import TRUST, TestCloud, wait_for
 
@@ -165,3 +168,8 @@ class Pipelines:
             token=token,
             result={"status": verdict, "summary": f"{verdict} by a test"},
         )
+
+
+def error_code(caught: pytest.ExceptionInfo[ClientError]) -> str:
+    """Return the code of an error that AWS answered."""
+    return str(caught.value.response["Error"]["Code"])

@@ -37,6 +37,23 @@ def ended(describe: Callable[[], dict[str, Any]], member: str, seconds: float = 
     return wait_for(f"{member} to be final", probe, seconds)
 
 
+def training(image: str, bucket: str, name: str, **more: Any) -> dict[str, Any]:
+    """Return a request of CreateTrainingJob, without channels unless they are given."""
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "RoleArn": ROLE,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/out"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 1,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **more,
+    }
+
+
 @contextmanager
 def heard(cloud: TestCloud, name: str, detail_type: str) -> Iterator[Callable[[], list[Any]]]:
     """Listen on EventBridge; what is given returns the details heard so far."""

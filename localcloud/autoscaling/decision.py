@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+# The two alarms of a policy: 3 of 3 minutes above the target, 15 of 15 below nine tenths of it.
+HIGH_PERIODS = 3
+LOW_PERIODS = 15
+LOW_FRACTION = 0.9
+
 
 class Direction(StrEnum):
     """Which of the two alarms asks."""

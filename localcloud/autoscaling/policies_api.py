@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from localcloud.autoscaling.api import INVALID_TOKEN, AutoScalingApi
+from localcloud.autoscaling.decision import HIGH_PERIODS, LOW_FRACTION, LOW_PERIODS
 from localcloud.autoscaling.engine import names_of, steps_of
 from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import check_steps
@@ -20,9 +21,6 @@ from localcloud.paging import page
 from localcloud.protocol import operation
 from localcloud.routing import Scope
 
-_HIGH_PERIODS = 3
-_LOW_PERIODS = 15
-_LOW_FRACTION = 0.9
 _PAGE = 10
 _CONFIGURATIONS = {
     "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
@@ -144,8 +142,8 @@ class PoliciesApi:
         alarms = []
         value = policy.configuration["TargetValue"]
         sides = [
-            ("AlarmHigh", "GreaterThanThreshold", value, _HIGH_PERIODS),
-            ("AlarmLow", "LessThanThreshold", value * _LOW_FRACTION, _LOW_PERIODS),
+            ("AlarmHigh", "GreaterThanThreshold", value, HIGH_PERIODS),
+            ("AlarmLow", "LessThanThreshold", value * LOW_FRACTION, LOW_PERIODS),
         ]
         for side, operator, threshold, periods in sides:
             name = f"TargetTracking-{target.resource_id}-{side}-{uuid.uuid4()}"

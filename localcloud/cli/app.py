@@ -63,6 +63,9 @@ def start(
     iam: Annotated[
         Mode, typer.Option(help="What roles may not do: deny it, only record it, or nothing.")
     ] = Mode.LOG,
+    payload_mib: Annotated[
+        float, typer.Option(help="MiB that a request to an endpoint may have, up to 512.")
+    ] = 6.0,
 ) -> None:
     """Run the local cloud in this terminal until Ctrl-C."""
     import logging
@@ -78,12 +81,15 @@ def start(
             raise CommandError(f"port {port} on 127.0.0.1 is taken; choose another with --port")
         if not 1 <= speed <= 3600:
             raise CommandError(f"--speed is {speed:g}; it must be from 1 to 3600")
+        if not 0 < payload_mib <= 512:
+            raise CommandError(f"--payload-mib is {payload_mib:g}; it must be above 0, up to 512")
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
         )
         for noisy in ("botocore", "urllib3", "uvicorn.error", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        run(port, speed, None if ephemeral else state_dir, iam)
+        limit_bytes = int(payload_mib * 1024 * 1024)
+        run(port, speed, None if ephemeral else state_dir, iam, limit_bytes)
 
 
 @app.command()
@@ -233,6 +239,18 @@ def operations(
     for service, names in table.items():
         grid.add_row(service, ", ".join(names))
     out.print(grid)
+
+
+@app.command()
+def simulate() -> None:
+    """Run a day's traffic against scaling settings: JSON from standard input to standard output.
+
+    `python -m loadtest size` is the command for people.
+    """
+    from localcloud.cli.simulate import command
+
+    with errors_in_one_line():
+        command()
 
 
 @app.command()

@@ -176,10 +176,17 @@ class CloudFormationApi:
 
     @operation("DescribeStackResources")
     def describe_stack_resources(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        stack = self.stack(scope, params["StackName"])
+        name, physical = params.get("StackName"), params.get("PhysicalResourceId")
+        if (name is None) == (physical is None):
+            raise invalid("You must specify either StackName or PhysicalResourceId, but not both.")
+        if name is not None:
+            stack = self.stack(scope, name)
+        else:
+            stack = self._stack_of(scope, str(physical))
+        of_stack = {"StackId": stack.id, "StackName": stack.name}
         return {
             "StackResources": [
-                _resource(stack, r) | {"Timestamp": r.changed}
+                _resource(stack, r) | of_stack | {"Timestamp": r.changed}
                 for r in stack.resources.values()
                 if params.get("LogicalResourceId") in (None, r.logical_id)
             ]
@@ -194,7 +201,8 @@ class CloudFormationApi:
                 f"Resource {params['LogicalResourceId']} does not exist for stack {stack.name}"
             )
         detail = _resource(stack, resource) | {"LastUpdatedTimestamp": resource.changed}
-        return {"StackResourceDetail": detail}
+        of_stack = {"StackId": stack.id, "StackName": stack.name}
+        return {"StackResourceDetail": detail | of_stack}
 
     @operation("ListStackResources")
     def list_stack_resources(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -256,6 +264,13 @@ class CloudFormationApi:
         if stack is None:
             raise invalid(f"Stack with id {name} does not exist")
         return stack
+
+    def _stack_of(self, scope: Scope, physical_id: str) -> Stack:
+        """Return the stack that a resource is of."""
+        for stack in self._all(scope):
+            if any(r.physical_id == physical_id for r in stack.resources.values()):
+                return stack
+        raise invalid(f"Stack for {physical_id} does not exist")
 
     def named_stack(self, scope: Scope, name: str | None, change_set: str) -> Stack | None:
         """Return the stack that a request about a change set names; its ARN needs none.

@@ -74,6 +74,7 @@ class JobsApi:
                 continuation=params.get("continuationToken"),
                 summary=details.get("summary"),
                 external_id=details.get("externalExecutionId"),
+                percent_complete=details.get("percentComplete"),
                 variables=params.get("outputVariables") or {},
             ),
         )

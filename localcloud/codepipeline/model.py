@@ -9,6 +9,7 @@
                                    Failed | Errored ── override ──► Overridden
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
+Differs: nothing is Cancelled: an execution ends on the declaration that it started with.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ class ActionRun:
     error_message: str | None = None
     job_id: str | None = None
     continuation: str | None = None
+    percent_complete: int | None = None
     configuration: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 

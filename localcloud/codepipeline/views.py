@@ -143,19 +143,26 @@ def action_state(action: dict[str, Any], run: ActionRun | None) -> dict[str, Any
         "lastUpdatedBy": run.updated_by or None,
         "externalExecutionId": run.external_id,
         "externalExecutionUrl": run.external_url,
+        "percentComplete": run.percent_complete,
     }
     if run.status is ActionStatus.IN_PROGRESS:
         latest["token"] = run.token
     if run.error_code is not None:
         latest["errorDetails"] = {"code": run.error_code, "message": run.error_message}
     state["latestExecution"] = latest
-    if action["actionTypeId"]["provider"] == "S3" and run.outputs.get("VersionId"):
+    revision = _revision(run)
+    if action["actionTypeId"]["category"] == "Source" and revision:
         state["currentRevision"] = {
-            "revisionId": run.outputs["VersionId"],
-            "revisionChangeId": run.outputs["VersionId"],
+            "revisionId": revision,
+            "revisionChangeId": revision,
             "created": run.changed,
         }
     return state
+
+
+def _revision(run: ActionRun) -> str | None:
+    """Return the revision that a source action took: an object's version, or a commit."""
+    return run.outputs.get("VersionId") or run.outputs.get("CommitId")
 
 
 def trigger(execution: Execution) -> dict[str, str]:
@@ -170,11 +177,11 @@ def source_revisions(execution: Execution) -> list[dict[str, Any]]:
     return [
         {
             "actionName": run.name,
-            "revisionId": run.outputs["VersionId"],
+            "revisionId": _revision(run),
             "revisionSummary": run.summary,
         }
         for run in (stage.actions.values() if stage is not None else ())
-        if run.outputs.get("VersionId")
+        if _revision(run)
     ]
 
 

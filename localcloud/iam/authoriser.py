@@ -25,6 +25,7 @@ from localcloud.iam.requests import operation_of
 from localcloud.passive import Passive, backend
 from localcloud.protocol import protocol_of, serialise_error
 from localcloud.routing import Request, Response, Scope, scope_of_arn
+from localcloud.store import Database
 
 log = logging.getLogger("localcloud.iam")
 
@@ -50,12 +51,18 @@ class Authoriser:
         calls: what roles have done.
     """
 
-    def __init__(self, passive: Passive, clock: Clock, mode: Mode = Mode.LOG) -> None:
+    def __init__(
+        self,
+        passive: Passive,
+        clock: Clock,
+        mode: Mode = Mode.LOG,
+        database: Database | None = None,
+    ) -> None:
         self._passive = passive
         self._clock = clock
         self._mode = mode
         self._statements: dict[str, tuple[Statement, ...]] = {}
-        self.keys = Keys()
+        self.keys = Keys(database)
         self.calls = CallLog()
 
     async def handle(self, request: Request) -> Response | None:

@@ -1,7 +1,8 @@
 """Temporary access keys of roles: how a request of a role is told from one of its account.
 
-Owns which access key stands for which role, in memory: a child gets keys when it starts, so none
-outlives the local cloud. A key that is not known here is its account's and may do everything.
+Owns which access key stands for which role. A child gets its keys when it starts and ends with the
+local cloud; those that AssumeRole gave out are kept, or a restart would make them their account's.
+A key that is not known here is its account's and may do everything.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html
 Differs: keys do not expire; a service's sessions have this program's name.
@@ -14,6 +15,7 @@ import string
 from dataclasses import dataclass
 
 from localcloud.routing import scope_of_arn
+from localcloud.store import Collection, Database
 
 SERVICE_SESSION = "localcloud"
 _ALPHABET = string.ascii_uppercase + "234567"
@@ -41,10 +43,15 @@ class RoleSession:
 
 
 class Keys:
-    """The keys that were given out."""
+    """The keys that were given out.
 
-    def __init__(self) -> None:
-        self._sessions: dict[str, RoleSession] = {}
+    Args:
+        database: where those that AssumeRole gave out are kept; None to keep none.
+    """
+
+    def __init__(self, database: Database | None = None) -> None:
+        self._kept = Collection(database, "assumed-role", RoleSession) if database else None
+        self._sessions: dict[str, RoleSession] = dict(self._kept.items()) if self._kept else {}
         self._issued: dict[RoleSession, str] = {}
 
     def issue(self, role_arn: str, name: str = SERVICE_SESSION) -> str:
@@ -54,14 +61,23 @@ class Keys:
         if key is None or key not in self._sessions:
             key = "ASIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
             self._issued[session] = key
-            self.remember(key, role_arn, name)
+            self._add(key, session)
         return key
 
     def remember(self, access_key: str, role_arn: str, name: str) -> None:
         """Let a key that another made (AssumeRole) act as a role."""
-        self._sessions[access_key] = RoleSession(role_arn, name)
+        session = RoleSession(role_arn, name)
+        self._add(access_key, session)
+        if self._kept is not None:
+            self._kept.put(access_key, session)
+
+    def _add(self, access_key: str, session: RoleSession) -> None:
+        self._sessions[access_key] = session
         while len(self._sessions) > _KEPT:
-            self._sessions.pop(next(iter(self._sessions)))
+            oldest = next(iter(self._sessions))
+            del self._sessions[oldest]
+            if self._kept is not None:
+                self._kept.delete(oldest)
 
     def get(self, access_key: str) -> RoleSession | None:
         """Return what a key acts as; None for a key of an account."""

@@ -30,7 +30,18 @@ _applied: list[_Applied] = []
 
 def apply(on_event: EventListener, on_role: RoleListener) -> None:
     """Mend moto, or tell the mends who listens; call it in moto's thread, once it is imported."""
-    from localcloud.mends import budgets, cloudwatch, codebuild, codecommit, events, logs, s3, sts
+    from localcloud.mends import (
+        budgets,
+        cloudwatch,
+        codebuild,
+        codecommit,
+        events,
+        functions,
+        logs,
+        metric_data,
+        s3,
+        sts,
+    )
 
     if _applied:
         _applied[0].on_event, _applied[0].on_role = on_event, on_role
@@ -39,5 +50,5 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
     _applied.append(applied)
     events.mend(lambda *arguments: applied.on_event(*arguments))
     sts.mend(lambda *arguments: applied.on_role(*arguments))
-    for module in (s3, logs, cloudwatch, codecommit, codebuild, budgets):
+    for module in (s3, logs, cloudwatch, metric_data, codecommit, codebuild, budgets, functions):
         module.mend()

@@ -11,8 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import aiohttp
-
+from localcloud.sagemaker.connection import NoAnswer
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Variant
@@ -36,7 +35,6 @@ class Answer:
 
 
 async def ask(
-    http: aiohttp.ClientSession,
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
@@ -45,26 +43,22 @@ async def ask(
     """POST to an instance's /invocations.
 
     Raises:
-        aiohttp.ClientError: it did not answer.
-        TimeoutError: it did not within the limit (wall seconds).
+        NoAnswer: it did not answer, or not within the limit (wall seconds).
     """
     instance.in_flight += 1
     try:
-        async with http.post(
-            f"{instance.url}/invocations",
-            data=body,
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-        ) as answer:
-            custom = answer.headers.get(_CUSTOM)
-            return Answer(
-                answer.status,
-                await answer.read(),
-                answer.content_type,
-                {_CUSTOM: custom} if custom is not None else {},
-            )
+        reply = await instance.connections.request(
+            "POST", "/invocations", timeout_seconds, body, headers
+        )
     finally:
         instance.in_flight -= 1
+    custom = reply.headers.get(_CUSTOM)
+    return Answer(
+        reply.status,
+        reply.body,
+        reply.headers.get("content-type", "application/octet-stream"),
+        {_CUSTOM: custom} if custom is not None else {},
+    )
 
 
 def least_outstanding(fleet: Fleet) -> Instance | None:
@@ -96,7 +90,6 @@ class Mirror:
 
     def copy(
         self,
-        http: aiohttp.ClientSession,
         production: Fleet,
         shadow: Fleet,
         body: bytes,
@@ -109,13 +102,12 @@ class Mirror:
             return
         instance = least_outstanding(shadow)
         if instance is not None:
-            task = asyncio.create_task(_copy(http, instance, body, headers, done))
+            task = asyncio.create_task(_copy(instance, body, headers, done))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
 
 async def _copy(
-    http: aiohttp.ClientSession,
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
@@ -123,7 +115,7 @@ async def _copy(
 ) -> None:
     sent = asyncio.get_running_loop().time()
     try:
-        answer = await ask(http, instance, body, headers)
-    except (aiohttp.ClientError, TimeoutError) as error:
+        answer = await ask(instance, body, headers)
+    except NoAnswer as error:
         answer = Answer(500, repr(error).encode(), "text/plain")
     done(answer, asyncio.get_running_loop().time() - sent)

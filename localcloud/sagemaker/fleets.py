@@ -11,11 +11,9 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.cloud import Cloud
@@ -84,23 +82,17 @@ def config_of(configs: Collection[SimpleRecord], scope: Scope, name: str) -> Sim
 
 
 class FleetBuilder:
-    """Starts instances.
-
-    Args:
-        http: gives the client that health checks go by.
-    """
+    """Starts instances."""
 
     def __init__(
         self,
         cloud: Cloud,
         configs: Collection[SimpleRecord],
         models: Collection[SimpleRecord],
-        http: Callable[[], aiohttp.ClientSession],
     ) -> None:
         self._cloud = cloud
         self._configs = configs
         self._models = models
-        self._http = http
         self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
 
     async def build(
@@ -219,7 +211,7 @@ class FleetBuilder:
             )
             number[0] = instance.number
             try:
-                await instance.wait_healthy(self._http(), limit_seconds)
+                await instance.wait_healthy(limit_seconds)
             except InstanceFailed:
                 await instance.retire()
                 raise

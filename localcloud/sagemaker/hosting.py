@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import aiohttp
-
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.routing import scope_of_arn
@@ -81,25 +79,7 @@ class HostingEngine:
         self._fleets: dict[str, FleetSet] = {}
         self._deployments: dict[str, Deployment] = {}
         self._captures: dict[str, Capture | None] = {}
-        self.builder = FleetBuilder(cloud, configs, models, lambda: self.http)
-        self._http: aiohttp.ClientSession | None = None
-
-    @property
-    def http(self) -> aiohttp.ClientSession:
-        """Return the pooled client to the instances."""
-        if self._http is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-            self._http = aiohttp.ClientSession(
-                connector=connector,
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            )
-        return self._http
-
-    async def close(self) -> None:
-        """Close the client."""
-        if self._http is not None:
-            await self._http.close()
+        self.builder = FleetBuilder(cloud, configs, models)
 
     def fleets(self, endpoint_arn: str) -> FleetSet:
         """Return the fleets that take the next request: the new ones by their share."""
@@ -164,7 +144,7 @@ class HostingEngine:
 
     async def _replace_unhealthy(self, endpoint: Endpoint, fleet: Fleet) -> None:
         async def check(instance: Instance) -> None:
-            healthy = instance.alive and await instance.ping(self.http)
+            healthy = instance.alive and await instance.ping()
             instance.missed_pings = 0 if healthy else instance.missed_pings + 1
 
         await asyncio.gather(*(check(instance) for instance in fleet.instances))

@@ -6,11 +6,10 @@ import itertools
 from collections import deque
 from pathlib import Path
 
-import aiohttp
-
 from localcloud.clock import monotonic, wall_sleep
 from localcloud.images import Image
 from localcloud.runner import Child, LineSink, Runner, free_port
+from localcloud.sagemaker.connection import Connections, NoAnswer
 
 _PING_SECONDS = 2.0
 _STOP_GRACE_SECONDS = 30.0
@@ -38,7 +37,7 @@ class Instance:
         self.in_flight = 0
         self.missed_pings = 0
         self.number = next(_numbers)
-        self.url = f"http://127.0.0.1:{port}"
+        self.connections = Connections(port)
         self._last_lines = last_lines
 
     @property
@@ -46,16 +45,14 @@ class Instance:
         """Return whether its process still runs."""
         return self.child.returncode is None
 
-    async def ping(self, http: aiohttp.ClientSession) -> bool:
+    async def ping(self) -> bool:
         """Return whether /ping answers 200 within two wall seconds."""
         try:
-            timeout = aiohttp.ClientTimeout(total=_PING_SECONDS)
-            async with http.get(f"{self.url}/ping", timeout=timeout) as answer:
-                return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
+            return (await self.connections.request("GET", "/ping", _PING_SECONDS)).status == 200
+        except NoAnswer:
             return False
 
-    async def wait_healthy(self, http: aiohttp.ClientSession, timeout_seconds: float) -> None:
+    async def wait_healthy(self, timeout_seconds: float) -> None:
         """Wait until it is healthy.
 
         Raises:
@@ -68,7 +65,7 @@ class Instance:
                 raise InstanceFailed(
                     f"the container exited with status {self.child.returncode}: {said}"
                 )
-            if await self.ping(http):
+            if await self.ping():
                 return
             await wall_sleep(_POLL_SECONDS)
         raise InstanceFailed(f"/ping did not answer 200 within {timeout_seconds:g} s")
@@ -78,6 +75,7 @@ class Instance:
         deadline = monotonic() + _DRAIN_SECONDS
         while self.in_flight and self.alive and monotonic() < deadline:
             await wall_sleep(_POLL_SECONDS)
+        self.connections.close()
         await self.child.stop(_STOP_GRACE_SECONDS)
 
 
@@ -99,6 +97,8 @@ async def launch(
     child = await runner.spawn(
         image.command("serve"),
         {
+            # Many instances share the cores of this machine.
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
             **image.environment(),
             **environment,
             "SAGEMAKER_BASE_DIR": str(base_dir),

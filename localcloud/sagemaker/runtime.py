@@ -10,8 +10,6 @@ import random
 from functools import partial
 from urllib.parse import unquote
 
-import aiohttp
-
 from localcloud.clock import monotonic
 from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
@@ -19,24 +17,31 @@ from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
 from localcloud.sagemaker.asking import Answer, Mirror, ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
+from localcloud.sagemaker.connection import NoAnswer, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 from localcloud.store import Collection
 
-MAX_BODY_BYTES = 6 * 1024 * 1024
+# botocore's BodyBlob; newer pages of AWS say 25 MB.
+DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the "
+    "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
 _PASSED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
 
 
 class ModelError(AwsError):
-    """The container answered an error; 424 with what it said."""
+    """The container answered an error, or (status 0) not in time; 424 with what it said."""
 
     status = 424
 
     def __init__(self, status: int, message: str, log_stream_arn: str) -> None:
+        side = "client" if 400 <= status < 500 else "server"
         super().__init__(
             "ModelError",
-            f"Received {'server' if status >= 500 else 'client'} error ({status}) from primary "
+            f"Received {side} error ({status}) from primary "
             f'with message "{message}". See {log_stream_arn} for more information.',
         )
         self.original_status = status
@@ -45,7 +50,11 @@ class ModelError(AwsError):
 
 
 class Runtime:
-    """Answers InvokeEndpoint."""
+    """Answers InvokeEndpoint.
+
+    Args:
+        limit_bytes: of a request's body.
+    """
 
     def __init__(
         self,
@@ -53,11 +62,13 @@ class Runtime:
         endpoints: Collection[Endpoint],
         meter: InvocationMeter,
         capturer: Capturer,
+        limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         self._hosting = hosting
         self._endpoints = endpoints
         self._meter = meter
         self._capturer = capturer
+        self._limit_bytes = limit_bytes
         self._mirror = Mirror()
 
     async def handle(self, request: Request) -> Response | None:
@@ -89,9 +100,10 @@ class Runtime:
             raise ValidationError(
                 f"Endpoint {name} of account {request.scope.account} not found.", "ValidationError"
             )
-        if len(request.body) > MAX_BODY_BYTES:
+        if len(request.body) > self._limit_bytes:
             raise ValidationError(
-                f"The body has {len(request.body)} bytes; at most {MAX_BODY_BYTES} are allowed.",
+                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member "
+                f"must have length less than or equal to {self._limit_bytes}",
                 "ValidationError",
             )
         fleets = self._hosting.fleets(arn)
@@ -103,7 +115,6 @@ class Runtime:
         headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
         for shadow in fleets.shadows.values():
             self._mirror.copy(
-                self._hosting.http,
                 fleet,
                 shadow,
                 request.body,
@@ -112,11 +123,14 @@ class Runtime:
             )
         sent = monotonic()
         try:
-            answer = await ask(self._hosting.http, instance, request.body, headers)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = await ask(instance, request.body, headers)
+        except TimedOut:
+            self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
+            raise ModelError(0, _TIMED_OUT, self._log_arn(request, name)) from None
+        except NoAnswer as error:
             self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
             raise ModelError(
-                500, f"the container did not answer: {error!r}", self._log_arn(request, name)
+                500, f"the container did not answer: {error}", self._log_arn(request, name)
             ) from None
         self._record(endpoint, fleet, answer.status, monotonic() - sent, sent - received)
         if answer.status >= 400:
@@ -147,7 +161,7 @@ class Runtime:
                 capture,
                 (request.scope, endpoint.name, fleet.variant.name),
                 Payload(request.body, request.headers.get("content-type", "")),
-                Payload(answer.body, answer.content_type),
+                Payload(answer.body, answer.content_type.partition(";")[0].strip()),
             )
 
     def _record(

@@ -112,6 +112,7 @@ class TrainingEngine:
             )
             await self._train(scope, job, base, image)
         if self._is_stopping(job):
+            await self._save(scope, job, base)
             now = self._cloud.clock.now()
             job.move(TrainingJobStatus.STOPPED, now)
             job.training_end = now
@@ -130,6 +131,15 @@ class TrainingEngine:
         job.secondary("Completed", "Training job completed", now)
         job.move(TrainingJobStatus.COMPLETED, now)
         self._put(job)
+
+    async def _save(self, scope: Scope, job: TrainingJob, base: Path) -> None:
+        """Upload what a container that was asked to end has saved as its model, if anything."""
+        if not any((base / "model").iterdir()):
+            return
+        try:
+            job.model_artifacts = await asyncio.to_thread(self._upload, scope, job, base)
+        except TrainingFailed as error:
+            log.warning("%s: what it saved is lost: %s", job.name, error)
 
     def _put(self, job: TrainingJob) -> None:
         self._jobs.put(job.arn, job)

@@ -21,6 +21,9 @@ from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.store import Collection
 
+# Members that the model leaves open, for jobs of kinds that are not here.
+_REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
+
 
 class TrainingApi:
     """Training jobs."""
@@ -47,6 +50,9 @@ class TrainingApi:
                 "Training job names must be unique within an AWS account and "
                 f"region, and a job named {name} already exists."
             )
+        missing = [member for member in _REQUIRED if member not in params]
+        if missing:
+            raise ValidationError(f"{', '.join(missing)} must be given.")
         check_definition(params)
         now = self._cloud.clock.now()
         job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
@@ -103,6 +109,12 @@ def check_definition(params: dict[str, Any]) -> None:
     Raises:
         ValidationError: says what.
     """
+    needed = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
+    missing = [name for name in needed if not params.get(name)]
+    if missing:
+        raise ValidationError(
+            f"{', '.join(missing)} must be given: a training job here brings its own container."
+        )
     algorithm = params["AlgorithmSpecification"]
     if not algorithm.get("TrainingImage"):
         raise ValidationError(

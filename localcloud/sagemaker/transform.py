@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.cloud import Cloud
@@ -33,6 +32,7 @@ from localcloud.sagemaker.batches import (
     joined,
     split,
 )
+from localcloud.sagemaker.connection import NoAnswer
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.model import Variant
@@ -117,13 +117,11 @@ class TransformEngine:
         cloud: Cloud,
         jobs: Collection[TransformJob],
         builder: FleetBuilder,
-        http: Callable[[], aiohttp.ClientSession],
         changed: Callable[[TransformJob], None],
     ) -> None:
         self._cloud = cloud
         self._jobs = jobs
         self._builder = builder
-        self._http = http
         self._changed = changed
         self._work: dict[str, asyncio.Task[str]] = {}
 
@@ -246,12 +244,11 @@ class TransformEngine:
 
     async def _offered(self, fleet: Fleet) -> dict[str, Any]:
         """Return what the container answers to /execution-parameters, if it does."""
-        timeout = aiohttp.ClientTimeout(total=_PARAMETERS_SECONDS)
+        connections = fleet.instances[0].connections
         try:
-            url = f"{fleet.instances[0].url}/execution-parameters"
-            async with self._http().get(url, timeout=timeout) as answer:
-                document = json.loads(await answer.read()) if answer.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+            reply = await connections.request("GET", "/execution-parameters", _PARAMETERS_SECONDS)
+            document = json.loads(reply.body) if reply.status == 200 else None
+        except (NoAnswer, ValueError):
             return {}
         return document if isinstance(document, dict) else {}
 
@@ -303,11 +300,9 @@ class TransformEngine:
             if instance is None:
                 raise TransformFailed("AlgorithmError: every container has exited")
             try:
-                answer = await ask(
-                    self._http(), instance, payload, plan.headers, plan.timeout_seconds
-                )
-            except (aiohttp.ClientError, TimeoutError) as error:
-                problem = f"AlgorithmError: the container did not answer: {error!r}"
+                answer = await ask(instance, payload, plan.headers, plan.timeout_seconds)
+            except NoAnswer as error:
+                problem = f"AlgorithmError: the container did not answer: {error}"
                 continue
             if answer.status < 400:
                 return answer.body

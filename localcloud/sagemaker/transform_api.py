@@ -34,9 +34,7 @@ class TransformApi:
         self._models = models
         self._notices = Notices(cloud, tags)
         self.jobs = Collection(cloud.database, "sagemaker-transform-job", TransformJob)
-        self.engine = TransformEngine(
-            cloud, self.jobs, hosting.builder, lambda: hosting.http, self._changed
-        )
+        self.engine = TransformEngine(cloud, self.jobs, hosting.builder, self._changed)
 
     def _changed(self, job: TransformJob) -> None:
         self._notices.changed("Transform Job", job.arn, describe(job))

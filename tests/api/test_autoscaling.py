@@ -85,6 +85,14 @@ def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
     assert low["AlarmName"].startswith(f"{stem}Low-")
     assert (high["Threshold"], high["EvaluationPeriods"]) == (5.0, 3)
     assert (low["Threshold"], low["EvaluationPeriods"]) == (4.5, 15)
+    for alarm in (high, low):
+        assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 60)
+        assert alarm["MetricName"] == "InvocationsPerInstance"
+        # As many datapoints as periods: 3 of 3, 15 of 15.
+        assert (
+            alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+            == (alarm["EvaluationPeriods"])
+        )
 
     done = threading.Event()
 

@@ -171,3 +171,21 @@ def test_a_missing_stack_is_a_validation_error(stacks: Stacks) -> None:
         "Code": "ValidationError",
         "Message": "Stack with id no-such-stack does not exist",
     }
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/"
+    "API_DescribeStackResources.html"
+)
+def test_the_resources_of_a_stack_are_found_by_one_of_them(stacks: Stacks) -> None:
+    name = stacks.create(template(A=group("/stack/found"), B=group("/stack/beside")))
+    stacks.settled(name)
+    describe = stacks.client.describe_stack_resources
+    found = describe(PhysicalResourceId="/stack/found")["StackResources"]
+    assert {r["StackName"] for r in found} == {name}
+    assert sorted(r["LogicalResourceId"] for r in found) == ["A", "B"]
+    with pytest.raises(ClientError, match="does not exist"):
+        describe(PhysicalResourceId="/stack/nowhere")
+    for request in ({}, {"StackName": name, "PhysicalResourceId": "/stack/found"}):
+        with pytest.raises(ClientError, match="either StackName or PhysicalResourceId"):
+            describe(**request)

@@ -401,6 +401,12 @@ def test_a_push_starts_the_pipeline_and_its_build_makes_the_artifact(
     until(prepared, name, "Failed", "Succeeded")
     actions = prepared.client("codepipeline").list_action_executions(pipelineName=name)
     build = next(a for a in actions["actionExecutionDetails"] if a["actionName"] == "Build")
+    newest = prepared.client("codepipeline").list_pipeline_executions(pipelineName=name)
+    summary = newest["pipelineExecutionSummaries"][0]
+    assert summary["trigger"]["triggerType"] == "CloudWatchEvent"
+    assert summary["sourceRevisions"] == [
+        {"actionName": "Source", "revisionId": commit, "revisionSummary": "well done"}
+    ]
     words = f"hello well done {commit}"
     assert build["output"]["outputVariables"] == {"WORDS": words}
     (artifact,) = build["output"]["outputArtifacts"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.cloud import TestCloud
-from tests.pipelines import Pipelines, approval_action, invoke_action, prepare
+from tests.pipelines import Pipelines, approval_action, invoke_action
 
 CONDITIONS = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-conditions.html"
 ALARM = (
@@ -18,15 +17,6 @@ ALARM = (
 FUNCTION = (
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-LambdaInvoke.html"
 )
-
-
-@pytest.fixture
-def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
-    prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
 
 
 def rule(provider: str, name: str = "Rule", **configuration: str) -> dict[str, Any]:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud
-from tests.pipelines import Pipelines, approval_action, invoke_action, prepare
+from tests.pipelines import Pipelines, approval_action, error_code, invoke_action
 
 ROLLBACK = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html"
 AUTOMATIC = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback-auto.html"
 RETRY = "https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-retry.html"
-
-
-@pytest.fixture
-def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
-    prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
-
-
-def code(caught: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(caught.value.response["Error"]["Code"])
 
 
 def approve_new(pipelines: Pipelines, name: str, verdict: str, after: str = "") -> str:
@@ -84,7 +69,7 @@ def test_what_cannot_be_rolled_back_is_refused(pipelines: Pipelines) -> None:
     def roll_back(stage: str = "Stage1", to: str = target) -> str:
         with pytest.raises(ClientError) as caught:
             client.rollback_stage(pipelineName=name, stageName=stage, targetPipelineExecutionId=to)
-        return code(caught)
+        return error_code(caught)
 
     assert roll_back("Stage0") == "UnableToRollbackStageException"
     assert roll_back("Nowhere") == "StageNotFoundException"
@@ -177,7 +162,7 @@ def test_a_declaration_whose_failure_cannot_lead_there_is_refused(
 ) -> None:
     with pytest.raises(ClientError, match=reason) as caught:
         pipelines.make([approval_action()], stage_more=stage, **more)
-    assert code(caught) == "InvalidStageDeclarationException"
+    assert error_code(caught) == "InvalidStageDeclarationException"
 
 
 @pytest.mark.aws_documented(
@@ -192,7 +177,7 @@ def test_what_only_the_type_v2_has_is_refused_of_v1(pipelines: Pipelines) -> Non
     for more in wrong:
         with pytest.raises(ClientError, match="pipelineType V2") as caught:
             pipelines.make([approval_action()], pipelineType="V1", **more)
-        assert code(caught) == "InvalidStructureException"
+        assert error_code(caught) == "InvalidStructureException"
 
 
 @pytest.mark.emulator_only
@@ -206,4 +191,4 @@ def test_a_trigger_is_refused_since_nothing_here_could_pull_it(pipelines: Pipeli
     }
     with pytest.raises(ClientError, match="CodeStarSourceConnection") as caught:
         pipelines.make([approval_action()], triggers=[trigger])
-    assert code(caught) == "InvalidStructureException"
+    assert error_code(caught) == "InvalidStructureException"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,14 @@ from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
 from tests.cloud import TestCloud, wait_for
-from tests.pipelines import BUCKET, Pipelines, approval_action, invoke_action, kind, prepare
+from tests.pipelines import (
+    BUCKET,
+    Pipelines,
+    approval_action,
+    error_code,
+    invoke_action,
+    kind,
+)
 from tests.pipelines import source_action as source
 
 GUIDE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
@@ -22,19 +28,6 @@ STACK_TEMPLATE = {
     "Resources": {"Group": {"Type": "AWS::Logs::LogGroup"}},
     "Outputs": {"Colour": {"Value": "blue"}, "Group": {"Value": {"Ref": "Group"}}},
 }
-
-
-@pytest.fixture
-def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
-    prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
-
-
-def code(caught: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(caught.value.response["Error"]["Code"])
 
 
 def outputs(pipelines: Pipelines, name: str, execution: str, action: str) -> dict[str, str]:
@@ -69,7 +62,7 @@ def test_variables_have_their_defaults_unless_a_start_gives_others(pipelines: Pi
     ]
     with pytest.raises(ClientError, match="has no variable Size") as caught:
         client.start_pipeline_execution(name=name, variables=[{"name": "Size", "value": "1"}])
-    assert code(caught) == "ValidationException"
+    assert error_code(caught) == "ValidationException"
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/execution-modes.html")
@@ -134,7 +127,7 @@ def test_a_start_can_name_the_version_or_the_key_of_its_source(
     ):
         with pytest.raises(ClientError, match=reason) as caught:
             client.start_pipeline_execution(name=name, sourceRevisions=[wrong])
-        assert code(caught) == "ValidationException"
+        assert error_code(caught) == "ValidationException"
     action["configuration"]["AllowOverrideForS3ObjectKey"] = "true"
     free = pipelines.make([approval_action()], source=action)
     execution = client.start_pipeline_execution(name=free, sourceRevisions=[by_key])
@@ -165,7 +158,7 @@ def test_a_new_revision_of_a_source_starts_the_pipeline_once(
     assert pipelines.executions(name)[1]["trigger"]["triggerType"] == "PutActionRevision"
     with pytest.raises(ClientError) as caught:
         pipelines.client.put_action_revision(**told, actionName="Nothing")
-    assert code(caught) == "ActionNotFoundException"
+    assert error_code(caught) == "ActionNotFoundException"
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/pipelines-stop.html")
@@ -178,14 +171,14 @@ def test_a_stop_waits_for_the_running_action_and_is_asked_for_once(pipelines: Pi
     pipelines.until(name, "Stopping")
     with pytest.raises(ClientError) as caught:
         pipelines.client.stop_pipeline_execution(**stop)
-    assert code(caught) == "DuplicatedStopRequestException"
+    assert error_code(caught) == "DuplicatedStopRequestException"
     pipelines.answer(name, token, "Approved")
     pipelines.until(name, "Stopped")
     (summary,) = pipelines.executions(name)
     assert summary["stopTrigger"] == {"reason": "enough"}
     with pytest.raises(ClientError) as caught:
         pipelines.client.stop_pipeline_execution(**stop)
-    assert code(caught) == "PipelineExecutionNotStoppableException"
+    assert error_code(caught) == "PipelineExecutionNotStoppableException"
 
 
 @pytest.mark.botocore_modelled
@@ -214,7 +207,7 @@ def test_pipelines_executions_and_actions_are_listed_in_pages(pipelines: Pipelin
         assert [entry for page in pages for entry in page] == everything
         with pytest.raises(ClientError) as caught:
             getattr(client, operation)(**wanted, nextToken="of another list")
-        assert code(caught) == "InvalidNextTokenException"
+        assert error_code(caught) == "InvalidNextTokenException"
     succeeded = client.list_pipeline_executions(
         pipelineName=name, filter={"succeededInStage": {"stageName": "Stage1"}}
     )["pipelineExecutionSummaries"]
@@ -283,12 +276,12 @@ def test_an_approval_tells_its_topic_and_takes_a_short_summary(
         pipelines.client.put_approval_result(
             **answer, result={"status": "Approved", "summary": "x" * 513}
         )
-    assert code(caught) == "ValidationException"
+    assert error_code(caught) == "ValidationException"
     with pytest.raises(ClientError) as caught:
         pipelines.client.put_approval_result(
             **(answer | {"actionName": "Nothing"}), result={"status": "Approved", "summary": ""}
         )
-    assert code(caught) == "ActionNotFoundException"
+    assert error_code(caught) == "ActionNotFoundException"
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/action-reference-CloudFormation.html")

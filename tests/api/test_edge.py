@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud
+from tests.cloud import REGION, TestCloud
 
 pytestmark = pytest.mark.emulator_only
 
@@ -20,11 +22,45 @@ def test_health_lists_the_services_as_localstack_does(cloud: TestCloud) -> None:
     assert status == 200
     assert {"s3", "lambda"} <= set(services)
     assert set(services.values()) <= {"available", "running", "disabled", "error"}
+    assert {"edition", "version"} <= set(json.loads(body))
+
+
+def test_info_says_what_answers(cloud: TestCloud) -> None:
+    status, body = cloud.get("/_localstack/info")
+    assert status == 200
+    assert {"edition", "version"} <= set(json.loads(body))
 
 
 def test_init_says_that_the_cloud_is_ready(cloud: TestCloud) -> None:
     _, body = cloud.get("/_localstack/init")
-    assert json.loads(body)["completed"]["READY"] is True
+    document = json.loads(body)
+    assert document["completed"]["READY"] is True
+    assert set(document["completed"]) == {"BOOT", "START", "READY", "SHUTDOWN"}
+    assert document["scripts"] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "account"), [("test", "000000000000"), ("123456789012", "123456789012")]
+)
+def test_an_access_key_of_twelve_digits_is_the_account(
+    cloud: TestCloud, key: str, account: str
+) -> None:
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=cloud.url,
+            region_name=REGION,
+            aws_access_key_id=key,
+            aws_secret_access_key="test",
+        )
+
+    assert client("sts").get_caller_identity()["Account"] == account
+    topic = client("sns").create_topic(Name="of-an-account")["TopicArn"]
+    assert topic == f"arn:aws:sns:us-east-1:{account}:of-an-account"
+    group = client("sagemaker").create_model_package_group(ModelPackageGroupName=f"of-{account}")
+    assert group["ModelPackageGroupArn"].split(":")[4] == account
+    client("sagemaker").delete_model_package_group(ModelPackageGroupName=f"of-{account}")
+    client("sns").delete_topic(TopicArn=topic)
 
 
 def test_an_operation_that_is_not_there_is_a_501_that_names_it(cloud: TestCloud) -> None:

@@ -261,6 +261,7 @@ def processes(cloud: TestCloud) -> list[str]:
     return found if cloud.pid is not None else []
 
 
+@pytest.mark.fuzz
 @pytest.mark.aws_documented(UPDATE)
 @pytest.mark.timeout(1800)
 def test_endpoints_do_what_a_small_model_of_them_does(cloud: TestCloud) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
-from tests.cloud import ROOT, TestCloud, configured_url, local_cloud, wait_for
+from tests.cloud import ROOT, TestCloud, local_cloud, wait_for
 
 pytestmark = pytest.mark.emulator_only
 
 _KIND = {"owner": "AWS", "version": "1"}
 
 
-@pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
-    """A local cloud whose clock is the wall's, with a state directory."""
-    if configured_url() is not None:
-        pytest.skip("another endpoint's clock is not ours")
-    with local_cloud(speed=1.0, state_dir=tmp_path_factory.mktemp("state")) as cloud:
-        yield cloud
+@pytest.fixture
+def slow(slow_cloud: TestCloud) -> TestCloud:
+    return slow_cloud
 
 
 def _localcloud(cloud: TestCloud, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -39,6 +39,7 @@ class JobResult:
     continuation: str | None = None
     summary: str | None = None
     external_id: str | None = None
+    percent_complete: int | None = None
     variables: dict[str, str] = field(default_factory=dict)
     failure_code: str = "JobFailed"
     failure_message: str = ""

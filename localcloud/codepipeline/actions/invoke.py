@@ -46,6 +46,8 @@ async def invoke_function(context: ActionContext) -> ActionOutcome:
             raise ActionFailed(result.failure_code, result.failure_message)
         context.run.external_id = result.external_id or context.run.external_id
         context.run.summary = result.summary or context.run.summary
+        if result.percent_complete is not None:
+            context.run.percent_complete = result.percent_complete
         if result.continuation is None:
             return ActionOutcome(result.summary, dict(result.variables), outputs)
         context.run.continuation = result.continuation

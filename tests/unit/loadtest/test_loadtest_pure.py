@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import UsageError
 from loadtest.histogram import Histogram
 from loadtest.live import bars, line
+from loadtest.objectives import Objectives
 from loadtest.payloads import Payload, read_answer, read_payloads
 from loadtest.samples import (
     MetricPoint,
@@ -25,6 +27,7 @@ from loadtest.samples import (
 from loadtest.shapes import SHAPES, Load, parse_duration
 from loadtest.signing import Signer, invocations_path
 from loadtest.summary import first_scale_out, instances_text, summarise
+from loadtest.why import explain
 
 RECORD = RunRecord("e", "us-east-1", "http://x", "constant", 4, 10, "d.zip", "2026-01-01T00:00:00Z")
 LATENCIES = st.floats(0.001, 100_000)
@@ -72,8 +75,8 @@ def test_a_spike_is_high_in_the_middle_alone() -> None:
 
 
 def test_a_load_out_of_bounds_is_refused_with_every_problem() -> None:
-    with pytest.raises(UsageError, match=r"--shape is 'wave'.*--users is 0.*--spawn.*--duration"):
-        Load("wave", 0, 0, 0.5)
+    with pytest.raises(UsageError, match=r"--shape is 'tide'.*--users is 0.*--spawn.*--duration"):
+        Load("tide", 0, 0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -224,3 +227,75 @@ def test_a_signature_covers_the_body_and_is_used_again() -> None:
     assert signer.headers(one) is headers
     assert signer.headers(two)["Authorization"] != headers["Authorization"]
     assert url.endswith("/endpoints/iris%20model/invocations")
+
+
+def _minutes(*values: float) -> list[MetricPoint]:
+    return [MetricPoint(float(i), 1.0, value) for i, value in enumerate(values)]
+
+
+def test_each_minute_says_why_the_endpoint_did_or_did_not_scale() -> None:
+    activity = ScalingActivity(2.5, 3.0, "Successful", "Setting desired instance count to 3.", "")
+    record = replace(
+        RECORD,
+        target_value=100.0,
+        min_instances=1,
+        max_instances=3,
+        invocations_per_instance=_minutes(150, 150, 150, 150, 95, 50),
+        activities=[activity],
+    )
+    samples = [
+        Sample(t, 1, 1, 0, 1.0, current_instances=count)
+        for t, count in ((0.0, 1), (2.9, 1), (3.5, 3))
+    ]
+    lines = explain(record, samples)
+    assert [line.text for line in lines] == [
+        "above 100 for 1 of 3 minutes: not long enough",
+        "above 100 for 2 of 3 minutes: not long enough",
+        "Setting desired instance count to 3.",
+        "above 100, but already at the maximum of 3",
+        "between 90 and 100: as it should be",
+        "below 90 for 1 of 15 minutes: not long enough",
+    ]
+    assert [line.instances for line in lines] == [1, 1, 1, 3, 3, 3]
+    quiet = replace(record, invocations_per_instance=_minutes(*[0.0] * 16), activities=[])
+    assert explain(quiet, samples[:1])[-1].text == "below 90, but already at the minimum of 1"
+    assert explain(replace(record, target_value=None), samples) == []
+
+
+def test_a_run_is_judged_by_what_it_is_held_to() -> None:
+    record = replace(
+        RECORD,
+        requests=1000,
+        failures=5,
+        answers=995,
+        correct=900,
+        p99_ms=80.0,
+        load_seconds=10.0,
+        objectives={"max_p99_ms": 50.0, "min_accuracy": 0.9, "max_scale_out_seconds": 5.0},
+    )
+    summary = summarise(record, [])
+    held = {verdict.name: verdict.held for verdict in summary.verdicts}
+    assert held == {
+        "requests": True,
+        "failures": True,
+        "p99": False,
+        "accuracy under load": True,
+        "first scale-out": False,  # what was asked for and never came
+    }
+    assert not summary.passed
+    later = replace(record, objectives={"max_p99_ms": 100.0, "of_a_later_version": 1.0})
+    assert summarise(later, []).passed
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"max_failure_share": 1.0}, "--max-failures is 1"),
+        ({"min_accuracy": 1.5}, r"--min-accuracy is 1\.5"),
+        ({"max_p99_ms": 0.0}, "--max-p99 is 0"),
+        ({"max_scale_out_seconds": -1.0}, "--max-scale-out is -1"),
+    ],
+)
+def test_an_objective_out_of_bounds_is_refused(given: dict[str, float], word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        Objectives(**given)

@@ -19,6 +19,10 @@ from localcloud.datapoints import (
     values,
 )
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"
+)
+
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 
 

@@ -73,6 +73,8 @@ def test_a_policys_condition_is_every_one_of_its_keys(
         ({"origin": "https://localhost.evil.example"}, False),
         ({"origin": "http://localhost@evil.example"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
+        ({"host": "["}, False),
         ({"origin": ""}, False),
         ({"sec-fetch-site": "cross-site"}, False),
         ({"sec-fetch-site": "none"}, True),
@@ -81,4 +83,5 @@ def test_a_policys_condition_is_every_one_of_its_keys(
     ],
 )
 def test_only_local_pages_are_answered(headers: dict[str, str], expected: bool) -> None:
-    assert expected is _is_local(headers)
+    host = headers.get("host", "localhost")
+    assert expected is _is_local(host, headers.get("origin"), headers.get("sec-fetch-site"))

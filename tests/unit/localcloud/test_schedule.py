@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 
 from localcloud.schedule import ScheduleError, next_due
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html"
+)
+
 # A Tuesday.
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 

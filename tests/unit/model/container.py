@@ -109,7 +109,7 @@ class Server:
             env=child_environment(
                 SAGEMAKER_BASE_DIR=str(self.base),
                 SAGEMAKER_BIND_TO_PORT=str(self.port),
-                **self.environment,
+                **({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"} | self.environment),
             ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

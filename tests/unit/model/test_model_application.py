@@ -122,7 +122,7 @@ def test_a_client_finds_its_request_id_in_the_answer_and_in_the_log(
 ) -> None:
     assert client.invoke(SETOSA, x_request_id="mine-1").status == 200
     assert client.headers["x-request-id"] == "mine-1"
-    with caplog.at_level(logging.INFO, "model.application"):
+    with caplog.at_level(logging.INFO, "model.invocations"):
         assert client.invoke("x", x_request_id="mine-2").status == 400
         assert client.invoke("x", x_request_id="né\r\nsty").status == 400
     assert client.headers["x-request-id"].isascii()
@@ -135,10 +135,15 @@ def test_every_invocation_is_logged_where_that_is_asked_for(
     iris: TrainingResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(iris, log_all=True)
-    with caplog.at_level(logging.INFO, "model.application"):
+    with caplog.at_level(logging.INFO, "model.invocations"):
         for body in (SETOSA, SETOSA, f"{SETOSA}\n{SETOSA}"):
             client.invoke(body)
-    assert [json.loads(record.message)["rows"] for record in caplog.records] == [1, 1, 2]
+        client.invoke("x")
+        client.invoke(SETOSA)
+        client.application.flush()
+    lines = [json.loads(line) for record in caplog.records for line in record.message.splitlines()]
+    assert [line.get("rows", line.get("error")) for line in lines] == [1, 1, 2, "BadPayload", 1]
+    assert len({line["request_id"] for line in lines}) == 5
 
 
 def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> None:

@@ -64,5 +64,6 @@ def test_all_wrong_settings_are_reported_together() -> None:
     ]
 
 
-def test_an_instance_is_one_process_unless_it_is_told_otherwise() -> None:
-    assert Settings.from_environment({}).workers == 1
+def test_there_is_a_worker_for_each_core_unless_it_is_told_otherwise() -> None:
+    assert Settings.from_environment({}).workers == len(os.sched_getaffinity(0))
+    assert Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}).workers == 3

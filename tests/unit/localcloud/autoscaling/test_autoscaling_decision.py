@@ -18,6 +18,8 @@ from localcloud.autoscaling.decision import (
     TargetTracking,
     decide,
 )
+from localcloud.autoscaling.engine import stepping_of, tracking_of
+from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
 
 documented = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
@@ -54,6 +56,35 @@ def changes(draw: st.DrawFn) -> LastChange | None:
 
 def changed(direction: Direction, seconds_ago: float) -> LastChange:
     return LastChange(direction, NOW - timedelta(seconds=seconds_ago))
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/autoscaling/application/APIReference/"
+    "API_TargetTrackingScalingPolicyConfiguration.html"
+)
+def test_a_cooldown_that_is_not_given_is_five_minutes() -> None:
+    target = ScalableTarget(
+        arn="arn",
+        account="000000000000",
+        region="us-east-1",
+        service_namespace="sagemaker",
+        resource_id="endpoint/e/variant/v",
+        scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+        minimum=1,
+        maximum=3,
+        role_arn="arn",
+        created=NOW,
+    )
+
+    def policy(**configuration: object) -> ScalingPolicy:
+        return ScalingPolicy("arn", "p", target.key, configuration, [], NOW)
+
+    plain = tracking_of(policy(TargetValue=10.0), target)
+    assert (plain.scale_out_cooldown_seconds, plain.scale_in_cooldown_seconds) == (300, 300)
+    given = tracking_of(policy(TargetValue=10.0, ScaleOutCooldown=0, ScaleInCooldown=60), target)
+    assert (given.scale_out_cooldown_seconds, given.scale_in_cooldown_seconds) == (0, 60)
+    steps = stepping_of(policy(AdjustmentType="ChangeInCapacity"), target)
+    assert steps.cooldown_seconds == 300
 
 
 @pytest.mark.emulator_only

@@ -9,6 +9,10 @@ from localcloud.codebuild.buildspec import BuildspecError, Phase, parse
 from localcloud.codebuild.shell import read_variables, script
 from tests.unit.components.recording import ROOT
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html"
+)
+
 FULL = """
 version: 0.2
 env:

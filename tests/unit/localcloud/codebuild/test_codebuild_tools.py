@@ -10,6 +10,8 @@ import pytest
 from localcloud.codebuild import aws, docker
 from localcloud.codebuild.tools import Refused
 
+pytestmark = pytest.mark.emulator_only
+
 NAME = "000000000000.dkr.ecr.us-east-1.amazonaws.com/iris:1"
 
 

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from localcloud.codepipeline.model import (
     ActionRun,
     ActionStatus,
@@ -13,6 +15,10 @@ from localcloud.codepipeline.model import (
     StageStatus,
 )
 from localcloud.codepipeline.notices import notices, statuses
+
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html"
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ARN = "arn:aws:codepipeline:eu-central-1:000000000000:lab"

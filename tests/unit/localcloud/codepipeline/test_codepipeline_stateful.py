@@ -29,6 +29,8 @@ from localcloud.errors import AwsError
 from localcloud.routing import Scope
 from tests.small_cloud import SmallCloud
 
+pytestmark = pytest.mark.fuzz
+
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SETTINGS = settings(
     max_examples=400 if NIGHTLY else 80,

@@ -18,6 +18,10 @@ from localcloud.iam.policy import (
     wildcard_matches,
 )
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html"
+)
+
 ARN = "arn:aws:s3:::bucket/key"
 ALLOWED, IMPLICIT, EXPLICIT = Verdict.ALLOWED, Verdict.IMPLICIT_DENY, Verdict.EXPLICIT_DENY
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from localcloud.iam.calls import CallLog
 from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import Verdict
 from localcloud.iam.report import report
+from localcloud.store import Database
+
+pytestmark = pytest.mark.emulator_only
 
 ROLE = "arn:aws:iam::111111111111:role/path/x"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,3 +111,15 @@ def test_a_grant_is_used_by_a_call_on_its_own_resources() -> None:
 def test_a_role_that_never_acted_is_told_apart() -> None:
     (found,) = report([], {ROLE: [{"Statement": allow("s3:GetObject")}]})
     assert (found.acted, found.unused) == (False, ["s3:GetObject"])
+
+
+def test_an_assumed_role_is_still_one_after_a_restart(tmp_path: Path) -> None:
+    role = "arn:aws:iam::000000000000:role/kept"
+    database = Database(tmp_path / "state.sqlite")
+    keys = Keys(database)
+    keys.remember("ASIAKEPT", role, "session")
+    ours = keys.issue(role)
+    database.close()
+    again = Keys(Database(tmp_path / "state.sqlite"))
+    assert again.get("ASIAKEPT") == RoleSession(role, "session")
+    assert again.get(ours) is None  # its child ended with the cloud

@@ -7,6 +7,10 @@ import pytest
 from localcloud.iam.actions import permissions
 from localcloud.routing import Scope
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html"
+)
+
 SCOPE = Scope()
 ROLE = "arn:aws:iam::000000000000:role/r"
 PASS_ROLE = ("iam:PassRole", ROLE)

@@ -20,6 +20,10 @@ from localcloud.sagemaker.batches import (
     split,
 )
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html"
+)
+
 lines = st.lists(st.binary(min_size=1, max_size=20).filter(lambda b: b.split() == [b]), max_size=20)
 
 

@@ -12,6 +12,10 @@ from localcloud.errors import ValidationError
 from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html"
+)
+
 SCOPE = Scope()
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

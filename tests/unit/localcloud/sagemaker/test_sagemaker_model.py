@@ -96,6 +96,7 @@ def test_a_secondary_status_ends_when_the_next_begins() -> None:
 PACKAGE = {("Pending", "InProgress"), ("InProgress", "Completed"), ("InProgress", "Failed")}
 
 
+@pytest.mark.botocore_modelled
 @pytest.mark.parametrize("before", list(JobStatus))
 @pytest.mark.parametrize("after", list(JobStatus))
 def test_transform_and_tuning_jobs_move_as_training_jobs_do(
@@ -111,6 +112,7 @@ def test_transform_and_tuning_jobs_move_as_training_jobs_do(
             job.move(after, LATER)
 
 
+@pytest.mark.botocore_modelled
 @pytest.mark.parametrize("before", list(ModelPackageStatus))
 @pytest.mark.parametrize("after", list(ModelPackageStatus))
 def test_a_package_is_completed_once(before: ModelPackageStatus, after: ModelPackageStatus) -> None:
@@ -123,6 +125,7 @@ def test_a_package_is_completed_once(before: ModelPackageStatus, after: ModelPac
             package.move(after)
 
 
+@pytest.mark.emulator_only
 @pytest.mark.parametrize(
     ("production", "shadow", "expected"),
     [(1.0, 1.0, 1.0), (4.0, 1.0, 0.25), (1.0, 0.0, 0.0), (1.0, 5.0, 1.0), (0.0, 1.0, 1.0)],
@@ -133,6 +136,9 @@ def test_a_shadow_gets_the_share_that_its_weight_is_of_the_productions(
     assert expected == share_of(Variant("p", 1, production), Variant("s", 1, shadow))
 
 
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html"
+)
 def test_the_detail_of_an_event_has_its_times_and_its_status_in_eventbridges_form() -> None:
     described = {"EndpointStatus": "InService", "CreationTime": NOW, "FailureReason": None}
     milliseconds = round(NOW.timestamp() * 1000)

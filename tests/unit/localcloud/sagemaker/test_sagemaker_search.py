@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 from localcloud.errors import ValidationError
 from localcloud.sagemaker.search import fits, sort_key, values_of
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SearchExpression.html"
+)
+
 JOB: dict[str, Any] = {
     "TrainingJobName": "a-job",
     "TrainingJobStatus": "Completed",

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from localcloud.sagemaker.capture import Capture, Payload, record
 from localcloud.sagemaker.shifting import Shifting, Step, problems_of, shifting_of
 
+GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
+shifts = pytest.mark.aws_documented(f"{GUIDE}/deployment-guardrails-blue-green.html")
+capturing = pytest.mark.aws_documented(f"{GUIDE}/model-monitor-data-capture-endpoint.html")
+
 
 def blue_green(kind: str, wait: int = 60, **more: Any) -> dict[str, Any]:
     routing = {"Type": kind, "WaitIntervalInSeconds": wait, **more}
@@ -21,6 +25,7 @@ def percent(value: int) -> dict[str, Any]:
     return {"Type": "CAPACITY_PERCENT", "Value": value}
 
 
+@shifts
 @pytest.mark.parametrize(
     ("config", "shares"),
     [
@@ -43,6 +48,7 @@ def test_traffic_shifts_in_the_steps_that_are_asked_for(
     assert [step.share for step in shifting_of(config, 4).steps] == shares
 
 
+@shifts
 def test_every_step_bakes_and_the_old_fleet_stays_a_while() -> None:
     config = blue_green("CANARY", 300, CanarySize=percent(10))
     config["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] = 120
@@ -52,6 +58,7 @@ def test_every_step_bakes_and_the_old_fleet_stays_a_while() -> None:
     )
 
 
+@shifts
 @given(st.integers(1, 100), st.integers(0, 3600), st.integers(1, 20))
 def test_linear_steps_rise_to_all_of_the_traffic_and_end_there(
     step: int, wait: int, instances: int
@@ -73,6 +80,7 @@ CONFIG = {
 }
 
 
+@capturing
 def test_a_capture_is_read_from_its_configuration() -> None:
     capture = Capture.of(CONFIG, "arn:role")
     assert capture == Capture(
@@ -87,6 +95,7 @@ def test_a_capture_is_read_from_its_configuration() -> None:
     )
 
 
+@capturing
 @pytest.mark.parametrize(
     "config", [None, {**CONFIG, "EnableCapture": False}, {**CONFIG, "InitialSamplingPercentage": 0}]
 )
@@ -94,6 +103,7 @@ def test_nothing_is_captured_where_nothing_is_asked_for(config: dict[str, Any] |
     assert Capture.of(config, "arn:role") is None
 
 
+@capturing
 def test_listed_content_types_are_text_and_others_base64() -> None:
     capture = Capture.of(CONFIG, "")
     assert capture is not None
@@ -113,6 +123,7 @@ def test_listed_content_types_are_text_and_others_base64() -> None:
     assert line["eventMetadata"] == {"eventId": "id", "inferenceTime": "2026-01-02T03:04:05Z"}
 
 
+@capturing
 def test_only_the_side_that_is_asked_for_is_captured() -> None:
     capture = Capture.of({**CONFIG, "CaptureOptions": [{"CaptureMode": "Output"}]}, "")
     assert capture is not None
@@ -120,6 +131,7 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
     assert list(made["captureData"]) == ["endpointOutput"]
 
 
+@shifts
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
@@ -147,6 +159,7 @@ def test_steps_that_aws_does_not_take_are_told(config: dict[str, Any], problem: 
     assert problem in found
 
 
+@shifts
 def test_what_aws_takes_is_taken() -> None:
     for config in (
         None,

@@ -21,6 +21,10 @@ from localcloud.sagemaker.tuning_plan import (
     ranges_of,
 )
 
+pytestmark = pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html"
+)
+
 values = st.one_of(st.none(), st.integers(-5, 5).map(float))
 outcomes = st.lists(st.tuples(st.booleans(), values).map(lambda pair: pair), max_size=12).map(
     lambda pairs: [

@@ -1,0 +1,200 @@
+"""The wind tunnel's command: how to scale an endpoint for a day's traffic, and what that costs.
+
+one instance ──stepped load──► capacity ─┐
+a day's requests a minute ───────────────┴─► localcloud simulate (child) ─► settings, plot, cost
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.capacity import Step, capacity, measure
+from loadtest.errors import LoadTestError, UsageError
+from loadtest.shapes import Load
+
+HOURS_A_MONTH = 730
+_STEP_SECONDS = 6.0
+_FILE = "size.json"
+_PLOT = "size.png"
+_SIMULATE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class SizeSettings:
+    """What to size.
+
+    Attributes:
+        requests_per_minute: the traffic.
+        p99_ms: the latency objective.
+        objective: the greatest share of requests beyond an instance's capacity, 0 to 1.
+        startup_minutes: until a new instance serves.
+        capacity_rps: of one instance; None to measure it.
+        price: US dollars an instance hour; None where it is not known.
+        out: the directory of the files.
+    """
+
+    requests_per_minute: list[float]
+    p99_ms: float
+    objective: float
+    startup_minutes: int
+    capacity_rps: float | None
+    price: float | None
+    out: Path
+
+
+def measured(base: Any, p99_ms: float, console: Console) -> tuple[float, list[Step]]:
+    """Measure one instance's capacity by loading an endpoint step by step.
+
+    Args:
+        base: RunSettings of the endpoint; its load is replaced.
+        p99_ms: the objective.
+        console: gets a line a step.
+
+    Raises:
+        LoadTestError: not even one user's p99 held the objective.
+    """
+    from loadtest.run import run
+
+    quiet = Console(quiet=True)
+
+    def load(users: int) -> Step:
+        shape = Load("constant", users, float(users), _STEP_SECONDS)
+        record = run(replace(base, load=shape, out=base.out / f"{users}-users"), quiet)
+        instances = record_instances(base.out / f"{users}-users" / "samples.jsonl")
+        rate = record.requests / record.load_seconds if record.load_seconds else 0.0
+        share = record.failures / record.requests if record.requests else 1.0
+        step = Step(users, rate / instances, record.p99_ms, share)
+        console.print(
+            f"  {users:3} users: {step.rps:8.1f} requests/s an instance, p99 "
+            f"{step.p99_ms or 0:.1f} ms, {share:.1%} failed",
+            highlight=False,
+        )
+        return step
+
+    console.print(f"Measuring one instance of {base.endpoint}: p99 within {p99_ms:g} ms")
+    steps = measure(load, p99_ms)
+    found = capacity(steps, p99_ms)
+    if found is None:
+        raise LoadTestError(
+            f"one user alone has a p99 of {steps[0].p99_ms or 0:.1f} ms, over the objective of "
+            f"{p99_ms:g} ms: allow more with --p99, or choose a larger instance"
+        )
+    return found, steps
+
+
+def record_instances(samples: Path) -> float:
+    """Return how many instances served on average during a run."""
+    counts = [
+        count
+        for line in samples.read_text("utf-8").splitlines()
+        if (count := json.loads(line).get("current_instances"))
+    ]
+    return sum(counts) / len(counts) if counts else 1.0
+
+
+def size(settings: SizeSettings, steps: list[Step], console: Console) -> dict[str, Any]:
+    """Find the cheapest settings, print them and write the files.
+
+    Raises:
+        LoadTestError: no settings hold the objective.
+    """
+    result = simulated(
+        {
+            "requests_per_minute": settings.requests_per_minute,
+            "capacity_rps": settings.capacity_rps,
+            "startup_minutes": settings.startup_minutes,
+            "objective": settings.objective,
+        }
+    )
+    result["capacity_rps"] = settings.capacity_rps
+    result["steps"] = [asdict(step) for step in steps]
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / _FILE).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    from loadtest.size_plot import draw
+
+    draw(result, settings.out / _PLOT)
+    _print(settings, result, console)
+    return result
+
+
+def simulated(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what the local cloud's own scaling rules make of a day.
+
+    Raises:
+        LoadTestError: it says why not.
+    """
+    answer = subprocess.run(
+        [sys.executable, "-m", "localcloud", "simulate"],
+        input=json.dumps(document),
+        capture_output=True,
+        text=True,
+        timeout=_SIMULATE_SECONDS,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise LoadTestError(" ".join(answer.stderr.split()).removeprefix("error: "))
+    result: dict[str, Any] = json.loads(answer.stdout)
+    return result
+
+
+def _print(settings: SizeSettings, result: dict[str, Any], console: Console) -> None:
+    found = result["settings"]
+    days = len(settings.requests_per_minute) / 1440
+    table = Table("", "scaled", "fixed at the most", title="A day of this traffic")
+    hours = (result["instance_hours"] / days, result["fixed_instance_hours"] / days)
+    table.add_row("instance hours a day", *(f"{h:.1f}" for h in hours))
+    if settings.price is not None:
+        monthly = [h * settings.price * HOURS_A_MONTH / 24 for h in hours]
+        table.add_row("US dollars a month", *(f"{m:,.0f}" for m in monthly))
+    table.add_row("requests beyond the capacity", f"{result['over_share']:.4%}", "0.0000%")
+    console.print(table)
+    speed = result["simulated_minutes"] / max(result["seconds"], 1e-9)
+    console.print(
+        f"{result['holding']} of {result['tried']} settings hold the objective; "
+        f"{speed:,.0f} simulated minutes a second",
+        highlight=False,
+    )
+    console.print("\nFor Pulumi.prd.yaml:\n", highlight=False)
+    for line in pulumi_lines(settings.capacity_rps or 0.0, found):
+        console.print(f"  {line}", highlight=False)
+    console.print(f"\nplot: {settings.out / _PLOT}", highlight=False, soft_wrap=True)
+
+
+def pulumi_lines(capacity_rps: float, found: dict[str, Any]) -> list[str]:
+    """Return the stack's settings as its file has them."""
+    factor = found["target_value"] / 60 / capacity_rps
+    values = {
+        "scaling": "true",
+        "minInstanceCount": found["minimum"],
+        "maxInstanceCount": found["maximum"],
+        "maxRequestsPerSecond": f'"{capacity_rps:.4g}"',
+        "safetyFactor": f'"{factor:.2g}"',
+        "scaleInCooldownSeconds": f"{found['scale_in_cooldown_seconds']:g}",
+        "scaleOutCooldownSeconds": f"{found['scale_out_cooldown_seconds']:g}",
+    }
+    return [f"mlops-lab:{key}: {value}" for key, value in values.items()]
+
+
+def check(p99_ms: float, objective: float, startup_minutes: int) -> None:
+    """Refuse what cannot be sized, all together.
+
+    Raises:
+        UsageError: says what and what is allowed.
+    """
+    problems = []
+    if not 0 < p99_ms <= 60_000:
+        problems.append(f"--p99 is {p99_ms:g}; it must be over 0 and at most 60000 ms")
+    if not 0 <= objective < 1:
+        problems.append(f"--objective is {objective:g}; it must be a share from 0 to 1, as 0.001")
+    if not 0 <= startup_minutes <= 60:
+        problems.append(f"--startup-minutes is {startup_minutes}; it must be 0 to 60")
+    if problems:
+        raise UsageError("; ".join(problems))

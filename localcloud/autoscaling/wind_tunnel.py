@@ -1,0 +1,186 @@
+"""A day's traffic against target tracking, minute by minute, without a cloud. Pure.
+
+The alarms and the decision are those that the live services use: `alarms.evaluate` and
+`decision.decide`. What is left out of the world: a minute's traffic is even, capacity changes at a
+minute's edge, and every instance serves alike.
+
+    requests of a minute ÷ instances ─► metric ─► two alarms ─► decision ─► instances, a while later
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+from localcloud.alarms import AlarmRule, evaluate
+from localcloud.autoscaling.decision import (
+    HIGH_PERIODS,
+    LOW_FRACTION,
+    LOW_PERIODS,
+    Direction,
+    LastChange,
+    NotScaled,
+    TargetTracking,
+    decide,
+)
+
+_RANGE_BEYOND_PERIODS = 2
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+# What a search tries. AWS proposes a safety factor of 0.5 to begin with.
+_SAFETY_FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_OUT_COOLDOWNS = (60, 300)
+_IN_COOLDOWNS = (60, 300, 900)
+_MOST_MINIMA = 12
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What does not depend on the settings.
+
+    Attributes:
+        requests_per_minute: the traffic, one number a minute.
+        capacity_rps: requests/s that one instance serves within the latency objective.
+        startup_minutes: from a decision until the new instances serve.
+    """
+
+    requests_per_minute: Sequence[float]
+    capacity_rps: float
+    startup_minutes: int = 4
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.requests_per_minute or min(self.requests_per_minute, default=0) < 0:
+            problems.append("the traffic must have a minute at least, and none below zero")
+        if not self.capacity_rps > 0:
+            problems.append(f"the capacity is {self.capacity_rps:g} requests/s; it must be over 0")
+        if not 0 <= self.startup_minutes <= 60:
+            problems.append(f"an instance takes {self.startup_minutes} minutes; it must be 0 to 60")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute: what came, what served it, what was decided at its end.
+
+    Attributes:
+        per_instance: the metric, requests per instance.
+        over: requests beyond what the instances serve within the objective.
+        why: what scaling did at its end, or why not; empty where no alarm asked.
+    """
+
+    requests: float
+    instances: int
+    per_instance: float
+    over: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a day was like under some settings."""
+
+    settings: TargetTracking
+    minutes: tuple[Minute, ...]
+
+    @property
+    def instance_hours(self) -> float:
+        """Return what is paid for."""
+        return sum(minute.instances for minute in self.minutes) / 60
+
+    @property
+    def over_share(self) -> float:
+        """Return the share of the requests that came beyond the objective."""
+        requests = sum(minute.requests for minute in self.minutes)
+        return sum(minute.over for minute in self.minutes) / requests if requests else 0.0
+
+
+def simulate(world: World, settings: TargetTracking) -> Outcome:
+    """Return the day under these settings; it begins with the minimum of instances."""
+    high = AlarmRule("GreaterThanThreshold", settings.target_value, HIGH_PERIODS, HIGH_PERIODS)
+    low_threshold = settings.target_value * LOW_FRACTION
+    low = AlarmRule("LessThanThreshold", low_threshold, LOW_PERIODS, LOW_PERIODS)
+    instances = settings.minimum
+    arrives: tuple[int, int] | None = None  # (minute, instances)
+    last: LastChange | None = None
+    values: list[float | None] = []
+    minutes = []
+    for number, requests in enumerate(world.requests_per_minute):
+        if arrives is not None and number >= arrives[0]:
+            instances, arrives = arrives[1], None
+        metric = requests / instances
+        values.append(metric)
+        over = max(requests - instances * world.capacity_rps * 60, 0.0)
+        why = ""
+        now = _EPOCH + timedelta(minutes=number + 1)
+        for direction, rule in ((Direction.OUT, high), (Direction.IN, low)):
+            seen = values[-(rule.evaluation_periods + _RANGE_BEYOND_PERIODS) :]
+            if len(values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
+                continue
+            if arrives is not None:
+                why = "the last change is under way"
+                continue
+            decision = decide(settings, direction, instances, metric, last, now)
+            if decision.not_scaled is not None:
+                why = _why_not(decision.not_scaled)
+                continue
+            last = LastChange(direction, now)
+            arrives = (number + 1 + world.startup_minutes, decision.capacity)
+            sign = "above" if direction is Direction.OUT else "below"
+            threshold = rule.threshold
+            why = f"{metric:.0f} a minute is {sign} {threshold:.0f}: to {decision.capacity}"
+        minutes.append(Minute(requests, instances, metric, over, why))
+    return Outcome(settings, tuple(minutes))
+
+
+def _why_not(reason: NotScaled) -> str:
+    return {
+        NotScaled.AT_MAXIMUM: "at the maximum",
+        NotScaled.AT_MINIMUM: "at the minimum",
+        NotScaled.COOLING_DOWN: "a cooldown is in effect",
+        NotScaled.FLAPPING: "one instance less would be too few",
+    }.get(reason, str(reason))
+
+
+def candidates(world: World) -> Iterator[TargetTracking]:
+    """Yield the settings that a search tries."""
+    peak = max(world.requests_per_minute) / 60
+    most = max(math.ceil(peak / world.capacity_rps), 1)
+    minima = sorted({*range(1, min(most, _MOST_MINIMA) + 1), most})
+    for minimum, factor, out, back in product(
+        minima, _SAFETY_FACTORS, _OUT_COOLDOWNS, _IN_COOLDOWNS
+    ):
+        yield TargetTracking(
+            target_value=world.capacity_rps * factor * 60,
+            minimum=minimum,
+            # Room for what the safety factor asks for at the peak.
+            maximum=max(math.ceil(most / factor), minimum),
+            scale_out_cooldown_seconds=out,
+            scale_in_cooldown_seconds=back,
+        )
+
+
+def cheapest(outcomes: Iterable[Outcome], objective: float) -> Outcome | None:
+    """Return the outcome with the fewest instance hours that holds the objective, or None.
+
+    Args:
+        outcomes: to choose from.
+        objective: the greatest share of requests beyond the latency objective, 0 to 1.
+    """
+    holding = [outcome for outcome in outcomes if outcome.over_share <= objective]
+    # Of two that cost alike, the one with more in reserve.
+    return min(
+        holding, key=lambda o: (round(o.instance_hours, 6), o.settings.target_value), default=None
+    )
+
+
+def trimmed(world: World, outcome: Outcome) -> Outcome:
+    """Return the outcome with a maximum that its day needs, and one in reserve."""
+    used = max(minute.instances for minute in outcome.minutes)
+    settings = replace(outcome.settings, maximum=min(used + 1, outcome.settings.maximum))
+    return simulate(world, settings)

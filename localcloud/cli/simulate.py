@@ -1,0 +1,88 @@
+"""`localcloud simulate`: a day's traffic against scaling settings, JSON in and JSON out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from localcloud.autoscaling.decision import TargetTracking
+from localcloud.autoscaling.wind_tunnel import (
+    Outcome,
+    World,
+    candidates,
+    cheapest,
+    simulate,
+    trimmed,
+)
+from localcloud.cli.console import CommandError
+from localcloud.clock import monotonic
+
+
+def run(text: str) -> dict[str, Any]:
+    """Return what a document asks for.
+
+    Args:
+        text: JSON: `requests_per_minute`, `capacity_rps`, `startup_minutes`, and either `settings`
+            (of TargetTracking) or an `objective`, the greatest share of requests beyond the
+            capacity, for which the cheapest settings are looked for.
+
+    Raises:
+        CommandError: the document is none of that, or no settings hold the objective.
+    """
+    try:
+        document = json.loads(text)
+        world = World(
+            [float(requests) for requests in document["requests_per_minute"]],
+            float(document["capacity_rps"]),
+            int(document.get("startup_minutes", 4)),
+        )
+        given = document.get("settings")
+        settings = [TargetTracking(**given)] if given else list(candidates(world))
+        objective = 1.0 if given else float(document["objective"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"the document to simulate is wrong: {error!r}") from None
+    began = monotonic()
+    outcomes = [simulate(world, one) for one in settings]
+    seconds = monotonic() - began
+    best = cheapest(outcomes, objective)
+    if best is None:
+        least = min(outcome.over_share for outcome in outcomes)
+        raise CommandError(
+            f"no settings hold {objective:.3%} of the requests beyond the capacity; the best of "
+            f"{len(outcomes)} leave {least:.3%}. Allow more, or make instances start sooner"
+        )
+    if not given:
+        best = trimmed(world, best)
+    fixed = simulate(world, _fixed(max(minute.instances for minute in best.minutes)))
+    return {
+        "settings": asdict(best.settings),
+        "instance_hours": best.instance_hours,
+        "over_share": best.over_share,
+        "fixed_instance_hours": fixed.instance_hours,
+        "minutes": [asdict(minute) for minute in best.minutes],
+        "tried": len(outcomes),
+        "holding": sum(outcome.over_share <= objective for outcome in outcomes),
+        "all": [_brief(outcome) for outcome in outcomes],
+        "simulated_minutes": len(outcomes) * len(world.requests_per_minute),
+        "seconds": seconds,
+    }
+
+
+def _fixed(instances: int) -> TargetTracking:
+    return TargetTracking(target_value=1e12, minimum=instances, maximum=instances)
+
+
+def _brief(outcome: Outcome) -> list[float]:
+    return [
+        outcome.settings.minimum,
+        outcome.settings.target_value,
+        outcome.instance_hours,
+        outcome.over_share,
+    ]
+
+
+def command() -> None:
+    """Read standard input, write standard output."""
+    sys.stdout.write(json.dumps(run(sys.stdin.read())) + "\n")

@@ -1,0 +1,44 @@
+"""Mends to Lambda."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def mend() -> None:
+    """Apply them."""
+    _mend_logging_and_tracing()
+
+
+def _mend_logging_and_tracing() -> None:
+    """Keep LoggingConfig and return it (moto: dropped), and change TracingConfig with an update."""
+    from moto.awslambda.models import LambdaFunction
+
+    make = LambdaFunction.__init__
+    update = LambdaFunction.update_configuration
+    describe = LambdaFunction.get_configuration
+
+    def initialise(
+        self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **named: Any
+    ) -> None:
+        make(self, account_id, spec, *rest, **named)
+        self.logging_config = spec.get("LoggingConfig") or {}
+
+    def update_configuration(self: Any, config_updates: dict[str, Any]) -> Any:
+        self.logging_config = config_updates.get("LoggingConfig") or _logging(self)
+        self.tracing_config = config_updates.get("TracingConfig") or self.tracing_config
+        return update(self, config_updates)
+
+    def get_configuration(self: Any, *arguments: Any, **named: Any) -> Any:
+        default = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.function_name}"}
+        answer = describe(self, *arguments, **named)
+        return {**answer, "LoggingConfig": default | _logging(self)}
+
+    LambdaFunction.__init__ = initialise
+    LambdaFunction.update_configuration = update_configuration
+    LambdaFunction.get_configuration = get_configuration
+
+
+def _logging(function: Any) -> dict[str, Any]:
+    # A function that was kept by an older local cloud has none.
+    return dict(getattr(function, "logging_config", {}))

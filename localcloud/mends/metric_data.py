@@ -1,0 +1,123 @@
+"""Mends to what CloudWatch reads: percentiles, and arithmetic of metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from localcloud.datapoints import ExpressionError, evaluate, statistic
+
+_PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
+
+
+def mend() -> None:
+    """Apply them."""
+    _mend_percentiles()
+    _mend_arithmetic()
+
+
+def _mend_percentiles() -> None:
+    """GetMetricStatistics has ExtendedStatistics, and GetMetricData p90 (moto: neither)."""
+    from moto.cloudwatch.models import Statistics
+    from moto.cloudwatch.responses import CloudWatchResponse
+
+    original = Statistics.get_statistics_for_type
+    read = CloudWatchResponse.get_metric_statistics
+
+    def get_statistics_for_type(self: Any, stat: str) -> Any:
+        if _PERCENTILE.fullmatch(stat):
+            return statistic(self.metric_data, stat)
+        return original(self, stat)
+
+    def get_metric_statistics(self: Any) -> Any:
+        from moto.cloudwatch.exceptions import InvalidParameterValue
+
+        wanted = self._get_param("ExtendedStatistics") or []
+        unknown = [name for name in wanted if not _PERCENTILE.fullmatch(name)]
+        if unknown:
+            raise InvalidParameterValue(
+                f"ExtendedStatistics {', '.join(unknown)} is not supported; use percentiles, "
+                "for example p99."
+            )
+        answer = read(self)
+        for point in answer.result["Datapoints"] if wanted else ():
+            found = {name: statistic(point.metric_data, name) for name in wanted}
+            # moto's serialiser finds an attribute by its name in snake case.
+            point.extended_statistics = {k: v for k, v in found.items() if v is not None}
+        return answer
+
+    Statistics.get_statistics_for_type = get_statistics_for_type
+    CloudWatchResponse.get_metric_statistics = get_metric_statistics
+
+
+def _mend_arithmetic() -> None:
+    """GetMetricData evaluates + - * / over other queries (moto: an empty series)."""
+    from moto.cloudwatch.exceptions import ValidationError
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    original = CloudWatchBackend.get_metric_data
+
+    def get_metric_data(
+        self: Any,
+        queries: list[dict[str, Any]],
+        start_time: datetime,
+        end_time: datetime,
+        scan_by: str = "TimestampAscending",
+    ) -> Any:
+        plain = [{**q, "ReturnData": True} for q in queries if "MetricStat" in q]
+        found = original(self, plain, start_time, end_time, scan_by)
+        for result in found:  # what has no percentile has no value
+            pairs = zip(result["timestamps"], result["values"], strict=True)
+            known = [(at, value) for at, value in pairs if value is not None]
+            result["timestamps"] = [at for at, _ in known]
+            result["values"] = [value for _, value in known]
+        series = {r["id"]: dict(zip(r["timestamps"], r["values"], strict=True)) for r in found}
+        by_id = {result["id"]: result for result in found}
+        for query in queries:
+            if "MetricStat" in query:
+                continue
+            try:
+                values = series[query["Id"]] = _computed(query["Expression"], queries, series)
+            except ExpressionError as error:
+                raise ValidationError(f"Error in expression '{query['Id']}': {error}.") from None
+            at = sorted(values, reverse=scan_by == "TimestampDescending")
+            by_id[query["Id"]] = {
+                "id": query["Id"],
+                "label": query.get("Label") or query["Id"],
+                "values": [values[time] for time in at],
+                "timestamps": at,
+                "status_code": "Complete",
+            }
+        return [
+            by_id[query["Id"]]
+            for query in queries
+            if str(query.get("ReturnData", True)).lower() != "false"
+        ]
+
+    CloudWatchBackend.get_metric_data = get_metric_data
+
+
+def _computed(
+    expression: str,
+    queries: list[dict[str, Any]],
+    series: Mapping[str, Mapping[datetime, float]],
+    depth: int = 0,
+) -> dict[datetime, float]:
+    """Return an expression's values, by time; another expression that it names comes first."""
+    if depth > len(queries):
+        raise ExpressionError("it depends on itself")
+    known = dict(series)
+    for query in queries:
+        names = re.findall(r"[A-Za-z_]\w*", expression)
+        if "Expression" in query and query["Id"] in names and query["Id"] not in known:
+            known[query["Id"]] = _computed(query["Expression"], queries, known, depth + 1)
+    times = {time for values in known.values() for time in values}
+    found = {
+        time: evaluate(expression, {id_: values.get(time) for id_, values in known.items()})
+        for time in times
+    }
+    if not times:
+        evaluate(expression, dict.fromkeys(known))  # what cannot be read is told all the same
+    return {time: value for time, value in found.items() if value is not None}

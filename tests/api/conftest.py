@@ -1,0 +1,20 @@
+"""What several tests of the API share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cloud import TestCloud
+from tests.pipelines import Pipelines, prepare
+
+
+@pytest.fixture
+def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
+    """A maker of pipelines, which are deleted afterwards."""
+    prepare(cloud)
+    made = Pipelines(cloud.client("codepipeline"))
+    yield made
+    for name in made.names:
+        made.client.delete_pipeline(name=name)

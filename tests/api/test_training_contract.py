@@ -1,0 +1,160 @@
+"""Training jobs: what a container finds, what becomes of what it leaves, and how it is ended."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from io import BytesIO
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.cloud import TestCloud, wait_for
+from tests.sagemaker import ended, prepare, training
+
+BUCKET = "contract-tests"
+GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
+API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
+
+
+@pytest.fixture(scope="module")
+def image(cloud: TestCloud) -> str:
+    made = prepare(cloud, BUCKET)
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="data/a/train.csv", Body=b"a,1\n")
+    return made
+
+
+def archived(cloud: TestCloud, uri: str, name: str) -> bytes:
+    """Return a file of a tar archive in S3."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body = cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=BytesIO(body)) as archive:
+        member = archive.extractfile(name)
+        assert member is not None
+        return member.read()
+
+
+def job(sagemaker: Any, name: str) -> dict[str, Any]:
+    return dict(sagemaker.describe_training_job(TrainingJobName=name))
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-running-container.html")
+def test_a_container_finds_its_configuration_channels_and_names(
+    cloud: TestCloud, image: str
+) -> None:
+    sagemaker = cloud.client("sagemaker")
+    channel = {
+        "ChannelName": "train",
+        "ContentType": "text/csv",
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data/"}},
+    }
+    request = training(image, BUCKET, "contract", InputDataConfig=[channel])
+    made = sagemaker.create_training_job(**request, HyperParameters={"depth": "3"})
+    done = ended(lambda: job(sagemaker, "contract"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    output = f"s3://{BUCKET}/out/contract/output/output.tar.gz"
+    found = json.loads(archived(cloud, output, "contract.json"))
+    assert found == {
+        "hyperparameters": {"depth": "3"},
+        "inputdataconfig": {
+            "train": {
+                "ContentType": "text/csv",
+                "TrainingInputMode": "File",
+                "S3DistributionType": "FullyReplicated",
+                "RecordWrapperType": "None",
+            }
+        },
+        "resourceconfig": {
+            "current_host": "algo-1",
+            "current_instance_type": "ml.m5.large",
+            "hosts": ["algo-1"],
+            "network_interface_name": "lo",
+        },
+        "environment": {
+            "TRAINING_JOB_NAME": "contract",
+            "TRAINING_JOB_ARN": made["TrainingJobArn"],
+        },
+    }
+    assert json.loads(archived(cloud, output, "files.json")) == ["train.csv"]
+
+
+@pytest.mark.aws_documented(f"{API}/API_StoppingCondition.html")
+def test_a_job_that_takes_too_long_is_stopped_and_says_so(cloud: TestCloud, image: str) -> None:
+    sagemaker = cloud.client("sagemaker")
+    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    request = training(image, BUCKET, "too-long", HyperParameters={"seconds": "50"}, **limit)
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "too-long"), "TrainingJobStatus")
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == (
+        "Stopped",
+        "MaxRuntimeExceeded",
+    )
+    assert "ModelArtifacts" not in done
+
+
+@pytest.mark.aws_documented(f"{API}/API_StopTrainingJob.html")
+def test_a_job_that_is_stopped_may_save_its_model_before_it_ends(
+    cloud: TestCloud, image: str
+) -> None:
+    sagemaker, logs = cloud.client("sagemaker"), cloud.client("logs")
+    parameters = {"seconds": "50", "save": "so far"}
+    sagemaker.create_training_job(**training(image, BUCKET, "saves", HyperParameters=parameters))
+
+    def begun() -> bool:
+        try:
+            found = logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs")
+        except logs.exceptions.ResourceNotFoundException:
+            return False
+        return "training saves" in [event["message"] for event in found["events"]]
+
+    wait_for("the container's first line", begun, 20)
+    sagemaker.stop_training_job(TrainingJobName="saves")
+    done = ended(lambda: job(sagemaker, "saves"), "TrainingJobStatus")
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "Stopped")
+    uri = done["ModelArtifacts"]["S3ModelArtifacts"]
+    assert archived(cloud, uri, "answer.txt") == b"so far"
+
+
+@pytest.mark.botocore_modelled
+@pytest.mark.parametrize(
+    ("more", "member"),
+    [
+        ({"HyperParameters": {str(n): "" for n in range(101)}}, "hyperParameters"),
+        ({"HyperParameters": {"k" * 257: ""}}, "hyperParameters"),
+        ({"HyperParameters": {"k": "v" * 2501}}, "hyperParameters"),
+        ({"TrainingJobName": "n" * 64}, "trainingJobName"),
+        ({"TrainingJobName": "name-"}, "trainingJobName"),
+    ],
+)
+def test_names_and_hyperparameters_have_their_limits(
+    cloud: TestCloud, image: str, more: dict[str, Any], member: str
+) -> None:
+    with pytest.raises(ClientError, match=f"at '{member}") as caught:
+        cloud.client("sagemaker").create_training_job(**training(image, BUCKET, "limits") | more)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+@pytest.mark.botocore_modelled
+def test_what_just_keeps_the_limits_is_taken(cloud: TestCloud, image: str) -> None:
+    sagemaker = cloud.client("sagemaker")
+    parameters = {f"{n:02d}".ljust(256, "k"): "v" * 2500 for n in range(100)}
+    name = "n" * 63
+    sagemaker.create_training_job(**training(image, BUCKET, name, HyperParameters=parameters))
+    done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed"
+    assert done["HyperParameters"] == parameters
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(
+    "member", ["AlgorithmSpecification", "ResourceConfig", "StoppingCondition"]
+)
+def test_a_job_without_what_each_job_here_needs_is_refused(
+    cloud: TestCloud, image: str, member: str
+) -> None:
+    request = training(image, BUCKET, "lacks")
+    del request[member]
+    with pytest.raises(ClientError, match=f"{member} must be given") as caught:
+        cloud.client("sagemaker").create_training_job(**request)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -1,0 +1,156 @@
+"""Sizing an endpoint: traffic, capacity, and the settings that come out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from loadtest.__main__ import main
+from loadtest.capacity import Step, capacity, measure
+from loadtest.errors import LoadTestError, UsageError
+from loadtest.size import pulumi_lines, record_instances, simulated
+from loadtest.traffic import read_csv, wave
+
+
+def _step(users: int, rps: float, p99: float | None = 10.0, failed: float = 0.0) -> Step:
+    return Step(users, rps, p99, failed)
+
+
+def test_the_steps_end_where_the_objective_does() -> None:
+    p99 = {1: 5.0, 2: 6.0, 4: 9.0, 8: 60.0}
+    steps = measure(lambda users: _step(users, 100.0 * users, p99[users]), 50.0)
+    assert [1, 2, 4, 8] == [step.users for step in steps]
+    assert capacity(steps, 50.0) == 400.0
+
+
+def test_the_steps_end_where_more_users_bring_nothing() -> None:
+    steps = measure(lambda users: _step(users, min(100.0 * users, 210.0)), 50.0)
+    assert [1, 2, 4, 8] == [step.users for step in steps]
+    assert capacity(steps, 50.0) == 210.0
+
+
+def test_failures_and_silence_hold_no_objective() -> None:
+    assert capacity([_step(1, 100.0, failed=0.01), _step(2, 100.0, None)], 50.0) is None
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50))
+def test_a_csv_gives_its_numbers_with_and_without_a_header(minutes: list[float]) -> None:
+    lines = [f"{number},{value!r}" for number, value in enumerate(minutes)]
+    assert minutes == read_csv("\n".join(lines), "t.csv")
+    assert minutes == read_csv("minute,requests\n" + "\n".join(lines) + "\n", "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "has 0 minutes"),
+        ("requests\n", "has 0 minutes"),
+        ("1\nmany\n", "row 2: 'many'"),
+        ("1\n-3\n", "row 2: -3"),
+        ("1\nnan\n", "row 2: nan"),
+    ],
+)
+def test_a_csv_that_is_none_names_its_row(text: str, word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        read_csv(text, "t.csv")
+
+
+def test_a_wave_has_its_peak_at_its_hour_and_is_the_same_again() -> None:
+    minutes = wave("5:100")
+    assert len(minutes) == 1440
+    assert minutes == wave("5:100")
+    afternoon, night = sum(minutes[810:870]) / 3600, sum(minutes[90:150]) / 3600
+    assert 90 < afternoon < 115
+    assert 4 < night < 8
+
+
+@pytest.mark.parametrize("text", ["", "5", "100:5", "a:b", "0:0", "-1:5"])
+def test_a_wave_that_is_none_says_how_it_is_written(text: str) -> None:
+    with pytest.raises(UsageError, match="TROUGH:PEAK"):
+        wave(text)
+
+
+def test_the_instances_of_a_run_are_its_samples_mean(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    counts = (None, 1, 3)
+    path.write_text("".join(json.dumps({"current_instances": c}) + "\n" for c in counts))
+    assert record_instances(path) == 2.0
+
+
+def test_the_lines_for_the_stack_are_its_settings() -> None:
+    found = {
+        "target_value": 960.0,
+        "minimum": 2,
+        "maximum": 8,
+        "scale_out_cooldown_seconds": 60.0,
+        "scale_in_cooldown_seconds": 300.0,
+    }
+    assert pulumi_lines(20.0, found) == [
+        "mlops-lab:scaling: true",
+        "mlops-lab:minInstanceCount: 2",
+        "mlops-lab:maxInstanceCount: 8",
+        'mlops-lab:maxRequestsPerSecond: "20"',
+        'mlops-lab:safetyFactor: "0.8"',
+        "mlops-lab:scaleInCooldownSeconds: 300",
+        "mlops-lab:scaleOutCooldownSeconds: 60",
+    ]
+
+
+def test_a_day_is_sized_with_a_plot_and_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traffic = tmp_path / "traffic.csv"
+    traffic.write_text("".join(f"{600 + 10 * minute}\n" for minute in range(120)))
+    out = tmp_path / "out"
+    code = main(
+        [
+            *("size", "--capacity", "10", "--traffic", str(traffic)),
+            *("--price", "0.115", "--out", str(out)),
+        ]
+    )
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert "mlops-lab:minInstanceCount:" in shown
+    assert "US dollars a month" in shown
+    assert (out / "size.png").read_bytes().startswith(b"\x89PNG")
+    kept = json.loads((out / "size.json").read_text())
+    assert len(kept["minutes"]) == 120
+
+
+def test_what_cannot_be_sized_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, word in (
+        (["--wave", "1:2"], "--endpoint and --dataset are needed"),
+        (["--wave", "1:2", "--capacity", "0"], "--capacity is 0"),
+        (["--wave", "1:2", "--capacity", "1", "--p99", "0"], "--p99 is 0"),
+        (["--wave", "1:2", "--capacity", "1", "--objective", "2"], "--objective is 2"),
+        (["--traffic", str(tmp_path / "none.csv"), "--capacity", "1"], "there is no file"),
+    ):
+        assert main(["size", *arguments, "--out", str(tmp_path)]) == 2
+        assert word in capsys.readouterr().err
+
+
+def test_the_simulations_own_error_is_passed_on() -> None:
+    with pytest.raises(LoadTestError, match="the capacity is -1"):
+        simulated({"requests_per_minute": [1.0], "capacity_rps": -1, "objective": 0.1})
+
+
+def test_a_capacity_that_even_one_user_exceeds_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from loadtest import size
+
+    monkeypatch.setattr(size, "measure", lambda load, p99: [_step(1, 10.0, 500.0)])
+
+    class Base:
+        endpoint = "slow"
+        out = tmp_path
+
+    with pytest.raises(LoadTestError, match=r"p99 of 500\.0 ms, over the objective of 100 ms"):
+        size.measured(Base(), 100.0, Console(quiet=True))

@@ -316,7 +316,7 @@ def main() -> None:
         asyncio.run(client(int(port), path, content_type, int(connections), float(seconds)))
         return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--without-mlserver", action="store_true")
     options = parser.parse_args()

@@ -101,7 +101,7 @@ from pathlib import Path
 from model.application import Application
 from model.predictor import load
 predictor, columns, _ = load(Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model")
-app = Application(predictor, columns)
+app = Application(predictor, columns, log_all=True)
 """
 PROGRAMS = {
     "fit.py": FIT,
@@ -182,8 +182,8 @@ def peers_of(
 
     uvicorn = (*(python, "-m", "uvicorn", "--port", "{port}"), *_UVICORN)
     serve = (sys.executable, "-m", "model", "serve")
-    add("ours", *serve, **ours)
-    add("ours, all logged", *serve, MODEL_LOG="all", **ours)
+    add("ours", *serve, MODEL_LOG="all", **ours)
+    add("ours, each row alone", *uvicorn, "ours_asgi:app", **loaded, **ours)
     add("HTTP floor", *uvicorn, "floor:app", **loaded)
     granian = ("--interface", "asgi", "--port", "{port}", "--loop", "uvloop", "--no-ws")
     add("ours under granian", python, "-m", "granian", *granian, "ours_asgi:app", **loaded, **ours)

@@ -39,7 +39,7 @@ class InvocationLog:
             asyncio.get_running_loop().call_later(_EVERY_SECONDS, self.flush)
         lines.append(
             f'{{"event":"invocation","request_id":"{named}","status":200,'
-            f'"milliseconds":{nanoseconds / 1e6:.3f},"rows":{rows}}}'
+            f'"microseconds":{nanoseconds // 1000},"rows":{rows}}}'
         )
         if len(lines) >= _MOST_LINES:
             self.flush()
@@ -53,7 +53,7 @@ class InvocationLog:
             "event": "invocation",
             "request_id": named,
             "status": status,
-            "milliseconds": round(nanoseconds / 1e6, 3),
+            "microseconds": nanoseconds // 1000,
             "error": error,
             "message": message,
         }

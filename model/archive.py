@@ -21,7 +21,7 @@ from typing import Any
 
 from model.cells import quote
 from model.errors import DatasetError
-from model.table import Table, check_classes, csv_line, decode_text, parse_table
+from model.table import Reading, Table, check_tables, csv_line, decode_text, parse_table
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_ENTRIES = 1000
@@ -37,6 +37,7 @@ _UNREADABLE = (
     NotImplementedError,
     OSError,
 )
+_PLAIN = Reading()
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,7 +51,7 @@ class Dataset:
         name: for people.
         label: the label column's name.
         features: the feature columns' names, in order.
-        classes: the classes, in the order of the model's outputs.
+        classes: the classes, in the order of the model's outputs; none for a regression.
         source: where the table comes from.
         sha256: of the file or files it was read from, empty if it was not read.
     """
@@ -75,7 +76,12 @@ class _Description:
 
 
 def read_archive(
-    data: bytes, where: str, *, sha256: str = "", max_bytes: int = MAX_UNPACKED_BYTES
+    data: bytes,
+    where: str,
+    *,
+    sha256: str = "",
+    max_bytes: int = MAX_UNPACKED_BYTES,
+    reading: Reading = _PLAIN,
 ) -> Dataset:
     """Read a dataset zip.
 
@@ -84,6 +90,7 @@ def read_archive(
         where: the file's name, for messages.
         sha256: digest of the bytes, kept in the dataset.
         max_bytes: the most that may be unpacked.
+        reading: what the tables may hold.
 
     Raises:
         DatasetError: not a zip, an unsafe one, or a dataset that cannot be trained on.
@@ -92,19 +99,19 @@ def read_archive(
     description = _describe(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
     train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
     features = description.features
-    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features)
+    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features, reading)
     validation = None
     if _VALIDATION in files:
         text = decode_text(files[_VALIDATION], validation_file)
-        validation = parse_table(text, validation_file, features)
-    check_classes(train, validation, train_file, validation_file)
+        validation = parse_table(text, validation_file, features, reading, like=train)
+    check_tables(train, validation, (train_file, validation_file), regression=reading.regression)
     return Dataset(
         train,
         validation,
         name=description.name,
         label=description.label,
-        features=features or numbered_features(train.width),
-        classes=_order(description.classes, train, train_file),
+        features=features or train.names or numbered_features(train.width),
+        classes=() if reading.regression else _order(description.classes, train, train_file),
         source=description.source,
         sha256=sha256,
     )

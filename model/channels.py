@@ -15,7 +15,7 @@ from model.archive import Dataset, numbered_features, read_archive
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
 from model.split import stratified
-from model.table import Table, check_classes, decode_text, parse_table
+from model.table import Reading, Table, check_tables, decode_text, parse_table
 
 _DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
 _ALLOWED = (
@@ -82,8 +82,12 @@ def read_json_object(path: Path) -> dict[str, object]:
     return document
 
 
-def read_channels(paths: MlPaths) -> Dataset:
+def read_channels(paths: MlPaths, reading: Reading) -> Dataset:
     """Read the dataset from the channels that the job was given.
+
+    Args:
+        paths: of the job.
+        reading: what the tables may hold.
 
     Raises:
         DatasetError: wrong channels, or a dataset that cannot be trained on.
@@ -100,11 +104,11 @@ def read_channels(paths: MlPaths) -> Dataset:
     if _DATASET in names and len(names) > 1:
         raise DatasetError(f"channels {', '.join(sorted(names))} are too many; give {_ALLOWED}")
     if _DATASET in names:
-        return _read_zip(paths.data / _DATASET)
+        return _read_zip(paths.data / _DATASET, reading)
     if _TRAIN not in names:
         given = ", ".join(sorted(names)) or "none"
         raise DatasetError(f"no channel to train on (given: {given}); give {_ALLOWED}")
-    return _read_csv(paths.data, names)
+    return _read_csv(paths.data, names, reading)
 
 
 def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
@@ -116,18 +120,13 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     if dataset.validation is not None:
         return dataset
     table = dataset.train
-    kept, held = stratified(table.labels, fraction, seed, "the training data")
-    return replace(dataset, train=_select(table, kept), validation=_select(table, held))
+    # The values of a regression are no classes to be divided each.
+    labels = table.labels if dataset.classes else ("any",) * len(table.labels)
+    kept, held = stratified(labels, fraction, seed, "the training data")
+    return replace(dataset, train=table.select(kept), validation=table.select(held))
 
 
-def _select(table: Table, numbers: list[int]) -> Table:
-    return Table(
-        tuple(table.labels[number] for number in numbers),
-        tuple(table.rows[number] for number in numbers),
-    )
-
-
-def _read_zip(directory: Path) -> Dataset:
+def _read_zip(directory: Path, reading: Reading) -> Dataset:
     files = _files(directory)
     if len(files) != 1:
         found = ", ".join(path.name for path in files[:5]) or "none"
@@ -136,10 +135,11 @@ def _read_zip(directory: Path) -> Dataset:
             "the dataset zip: give its whole S3 key as the prefix"
         )
     data = files[0].read_bytes()
-    return read_archive(data, files[0].name, sha256=hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    return read_archive(data, files[0].name, sha256=digest, reading=reading)
 
 
-def _read_csv(data: Path, names: set[str]) -> Dataset:
+def _read_csv(data: Path, names: set[str], reading: Reading) -> Dataset:
     digest = hashlib.sha256()
     tables: dict[str, Table] = {}
     for name in (_TRAIN, _VALIDATION):
@@ -153,7 +153,8 @@ def _read_csv(data: Path, names: set[str]) -> Dataset:
             content = path.read_bytes()
             digest.update(content)
             where = f"{name}/{path.name}"
-            part = parse_table(decode_text(content, where), where)
+            like = table or tables.get(_TRAIN)
+            part = parse_table(decode_text(content, where), where, None, reading, like)
             if table is not None and part.width != table.width:
                 raise DatasetError(
                     f"{where} has {part.width} numbers a row where the files before it have "
@@ -163,12 +164,13 @@ def _read_csv(data: Path, names: set[str]) -> Dataset:
         if table is not None:
             tables[name] = table
     train, validation = tables[_TRAIN], tables.get(_VALIDATION)
-    check_classes(train, validation, f"channel '{_TRAIN}'", f"channel '{_VALIDATION}'")
+    channels = (f"channel '{_TRAIN}'", f"channel '{_VALIDATION}'")
+    check_tables(train, validation, channels, regression=reading.regression)
     return Dataset(
         train,
         validation,
-        features=numbered_features(train.width),
-        classes=tuple(sorted(train.counts())),
+        features=train.names or numbered_features(train.width),
+        classes=() if reading.regression else tuple(sorted(train.counts())),
         sha256=digest.hexdigest(),
     )
 

@@ -9,7 +9,8 @@ ContainerError                  one sentence for a person; never a traceback
     ├── BadPayloadError              400
     ├── NotAcceptableError           406
     ├── PayloadTooLargeError         413
-    └── UnsupportedMediaTypeError    415
+    ├── UnsupportedMediaTypeError    415
+    └── OverloadedError              503
 
 Anything else that is raised is a bug: its traceback goes to the log.
 """
@@ -63,3 +64,9 @@ class UnsupportedMediaTypeError(RequestError):
     """The body is of a type that is not read here."""
 
     status = 415
+
+
+class OverloadedError(RequestError):
+    """More requests wait than may wait."""
+
+    status = 503

@@ -13,11 +13,12 @@ from enum import StrEnum
 
 from model.cells import quote
 from model.errors import HyperparameterError
+from model.table import Reading
 
 # Added by the platform's own tools (sagemaker_program, sagemaker_region, …) and by its tuning jobs.
 _IGNORED_PREFIX = ("sagemaker_", "_tuning_objective_metric")
 
-Value = int | float | str | None
+Value = int | float | str | Mapping[str, float] | None
 
 
 class Algorithm(StrEnum):
@@ -26,9 +27,11 @@ class Algorithm(StrEnum):
     RANDOM_FOREST = "random-forest"
     GRADIENT_BOOSTING = "gradient-boosting"
     LOGISTIC_REGRESSION = "logistic-regression"
+    HIST_GRADIENT_BOOSTING = "hist-gradient-boosting"
+    LINEAR_REGRESSION = "linear-regression"
 
 
-_FOREST, _BOOSTING, _LOGISTIC = Algorithm
+_FOREST, _BOOSTING, _LOGISTIC, _HIST, _LINEAR = Algorithm
 _TREES = (_FOREST, _BOOSTING)
 
 
@@ -40,7 +43,8 @@ class Specification:
         kind: int, float or str.
         low: smallest number allowed; not itself allowed when `open_low`.
         high: largest number allowed.
-        choices: the texts allowed, for str.
+        choices: the texts allowed, for str; empty means any.
+        weights: a JSON object of positive numbers is allowed too.
         none: "none" is allowed too and means no limit.
         defaults: by algorithm; the algorithms it applies to.
     """
@@ -52,12 +56,14 @@ class Specification:
     open_low: bool = False
     choices: tuple[str, ...] = ()
     none: bool = False
+    weights: bool = False
 
     @property
     def allowed(self) -> str:
         """Return what is allowed, in words."""
         if self.kind is str:
-            return " or ".join(self.choices)
+            text = " or ".join(self.choices)
+            return text + (' or a JSON object, as {"yes": 2, "no": 1}' if self.weights else "")
         noun = "a whole number" if self.kind is int else "a number"
         low = f"above {self.low:g}" if self.open_low else f"from {self.low:g}"
         return f"{noun} {low} to {self.high:.10g}" + (" or none" if self.none else "")
@@ -71,7 +77,9 @@ class Specification:
         if self.none and text.lower() == "none":
             return None
         if self.kind is str:
-            if text not in self.choices:
+            if self.weights and text.startswith("{"):
+                return _weights(text)
+            if text not in self.choices and self.choices:
                 raise ValueError
             return None if text == "none" else text
         if not text.isascii() or "_" in text:
@@ -90,18 +98,34 @@ def _every(value: Value) -> dict[Algorithm, Value]:
 
 SPECIFICATIONS: Mapping[str, Specification] = {
     "n_estimators": Specification(int, dict.fromkeys(_TREES, 100), 1, 2000),
-    "max_depth": Specification(int, {_FOREST: None, _BOOSTING: 3}, 1, 64, none=True),
-    "min_samples_leaf": Specification(int, dict.fromkeys(_TREES, 1), 1, 10_000),
-    "learning_rate": Specification(float, {_BOOSTING: 0.1}, 0, 1, open_low=True),
+    "max_depth": Specification(int, {_FOREST: None, _BOOSTING: 3, _HIST: None}, 1, 64, none=True),
+    "min_samples_leaf": Specification(int, {_FOREST: 1, _BOOSTING: 1, _HIST: 20}, 1, 10_000),
+    "max_leaf_nodes": Specification(int, {_HIST: 31}, 2, 10_000, none=True),
+    "l2_regularization": Specification(float, {_HIST: 0.0}, 0, 1_000_000),
+    "learning_rate": Specification(float, {_BOOSTING: 0.1, _HIST: 0.1}, 0, 1, open_low=True),
     "subsample": Specification(float, {_BOOSTING: 1.0}, 0, 1, open_low=True),
     "C": Specification(float, {_LOGISTIC: 1.0}, 0, 1_000_000, open_low=True),
-    "max_iter": Specification(int, {_LOGISTIC: 1000}, 1, 100_000),
+    "max_iter": Specification(int, {_LOGISTIC: 1000, _HIST: 100}, 1, 100_000),
     "class_weight": Specification(
-        str, dict.fromkeys((_FOREST, _LOGISTIC)), choices=("none", "balanced")
+        str, dict.fromkeys((_FOREST, _LOGISTIC, _HIST)), choices=("none", "balanced"), weights=True
     ),
+    "header": Specification(str, _every("no"), choices=("no", "yes")),
+    "categorical_columns": Specification(str, _every(None)),
+    "missing_values": Specification(str, _every("refuse"), choices=("refuse", "accept")),
     "validation_fraction": Specification(float, _every(0.2), 0.05, 0.5),
     "seed": Specification(int, _every(0), 0, 2**32 - 1),
 }
+# Those that scikit-learn does not know by these names.
+_OWN = frozenset(
+    {
+        "validation_fraction",
+        "seed",
+        "class_weight",
+        "header",
+        "categorical_columns",
+        "missing_values",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +143,33 @@ class Hyperparameters:
     @property
     def seed(self) -> int:
         """Return the seed of everything random."""
-        return int(self.values["seed"] or 0)
+        return int(str(self.values["seed"]))
 
     @property
     def validation_fraction(self) -> float:
         """Return the share of the rows held out when the dataset brings no validation rows."""
-        return float(self.values["validation_fraction"] or 0)
+        return float(str(self.values["validation_fraction"]))
+
+    @property
+    def regression(self) -> bool:
+        """Return whether a number is predicted and not a class."""
+        return self.algorithm is Algorithm.LINEAR_REGRESSION
+
+    @property
+    def reading(self) -> Reading:
+        """Return what the dataset's tables may hold."""
+        named = str(self.values["categorical_columns"] or "")
+        return Reading(
+            header=self.values["header"] == "yes",
+            categorical=tuple(name.strip() for name in named.split(",") if name.strip()),
+            accept_missing=self.values["missing_values"] == "accept",
+            regression=self.regression,
+        )
+
+    @property
+    def of_estimator(self) -> dict[str, Value]:
+        """Return those that are scikit-learn's own arguments."""
+        return {name: value for name, value in self.values.items() if name not in _OWN}
 
     def as_json(self) -> dict[str, Value]:
         """Return all of them as one JSON object."""
@@ -172,6 +217,23 @@ def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
     if problems:
         raise HyperparameterError("hyperparameters: " + "; ".join(problems))
     return Hyperparameters(algorithm, values)
+
+
+def _weights(text: str) -> dict[str, float]:
+    """Return a JSON object of positive numbers.
+
+    Raises:
+        ValueError: it is none.
+    """
+    document = json.loads(text)
+    for weight in document.values():
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise ValueError
+        if not 0 < weight < math.inf:
+            raise ValueError
+    if not document:
+        raise ValueError
+    return {name: float(weight) for name, weight in document.items()}
 
 
 def _text(value: object) -> str:

@@ -72,6 +72,47 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class RegressionEvaluation:
+    """The figures of one set of rows of a regression.
+
+    Attributes:
+        rows: their number.
+        rmse: root of the mean squared error, in the label's unit.
+        mae: mean absolute error, in the label's unit.
+        r2: 1 - squared errors / squared distances from the mean; 0 where all values are equal.
+    """
+
+    rows: int
+    rmse: float
+    mae: float
+    r2: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures."""
+        return {"rows": self.rows, "rmse": self.rmse, "mae": self.mae, "r2": self.r2}
+
+
+def evaluate_regression(
+    truth: NDArray[np.float64], predicted: NDArray[np.float32]
+) -> RegressionEvaluation:
+    """Compare values with the truth.
+
+    Args:
+        truth: shape (rows,), at least one.
+        predicted: shape (rows,).
+    """
+    error = predicted.astype(np.float64) - truth
+    squares = float(np.square(error).sum())
+    spread = float(np.square(truth - truth.mean()).sum())
+    return RegressionEvaluation(
+        rows=len(truth),
+        rmse=float(np.sqrt(squares / len(truth))),
+        mae=float(np.abs(error).mean()),
+        r2=1 - squares / spread if spread else 0.0,
+    )
+
+
 def evaluate(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> Evaluation:

@@ -1,7 +1,13 @@
-"""Pure: request bodies to rows of numbers, predictions to response bodies.
+"""Pure: request bodies to rows, strictly: what is wrong is named by row and column.
 
-    text/csv           rows without the label, one a line       → one label a line
-    application/json   {"instances": [[…], …]}, [[…], …] or […] → {"predictions": [{…}, …]}
+    text/csv               rows without the label, one a line
+    application/json       {"instances": [[…], …]}, [[…], …] or […]
+                           {"columns": {"name": [cell, …], …}}
+                           {"columns": ["name", …], "data": [[…], …]}
+    application/jsonlines  […] or {"features": […]}, one a line
+    application/x-npy      an array of numbers, (rows, columns) or (columns,)
+
+`quick` reads the same bodies faster and hands over here what it cannot read.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html
 """
@@ -11,107 +17,66 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from tokenize import TokenError
+from typing import Any
 
-from model.cells import NotANumberError, check_number, parse_number
-from model.errors import BadPayloadError, NotAcceptableError, UnsupportedMediaTypeError
-from model.table import csv_line
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from model.predictor import Prediction
+from model.cells import FLOAT32_MAX, NotANumberError, quote
+from model.columns import Columns
+from model.errors import BadPayloadError
+from model.media import CSV, JSON_LINES, NPY
+from model.table import Cell
 
-CSV = "text/csv"
-JSON = "application/json"
-_MEDIA_TYPES = (CSV, JSON)
+Rows = list[list[Cell]]
+# An npy header is a Python literal, so what its parser raises comes through.
+_UNREADABLE = (
+    ValueError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    TokenError,
+)
 
-Rows = list[list[float]]
 
-
-def content_media_type(header: str) -> str:
-    """Return the media type of a Content-Type header.
+def decode(body: bytes, media_type: str, columns: Columns) -> NDArray[np.float32]:
+    """Return the model's input of a request body, at least one row.
 
     Raises:
-        UnsupportedMediaTypeError: it is not one of those read here.
+        BadPayloadError: empty, not of the type it says, of another width, or of other cells.
     """
-    media_type = header.partition(";")[0].strip().lower()
-    if media_type not in _MEDIA_TYPES:
-        given = f"Content-Type '{media_type}'" if media_type else "no Content-Type"
-        raise UnsupportedMediaTypeError(f"{given}: send {CSV} or {JSON}")
-    return media_type
+    if media_type == NPY:
+        return _decode_npy(body, columns)
+    return columns.encode(decode_rows(body, media_type, columns))
 
 
-def accepted_media_type(header: str, content_type: str) -> str:
-    """Return the media type to answer with.
-
-    Args:
-        header: the Accept header; empty means any.
-        content_type: the request's media type, preferred among equals.
+def decode_rows(body: bytes, media_type: str, columns: Columns) -> Rows:
+    """Return the cells of a text body, each row as long as `columns`.
 
     Raises:
-        NotAcceptableError: the client accepts none that can be given.
-    """
-    best, best_quality = "", 0.0
-    for candidate in (content_type, *(t for t in _MEDIA_TYPES if t != content_type)):
-        quality = _quality(header, candidate)
-        if quality > best_quality:
-            best, best_quality = candidate, quality
-    if not best:
-        raise NotAcceptableError(f"Accept '{header}': this model answers {CSV} or {JSON}")
-    return best
-
-
-def decode_rows(body: bytes, media_type: str, features: Sequence[str]) -> Rows:
-    """Return the rows of a request body, each as wide as `features`.
-
-    Raises:
-        BadPayloadError: empty, not of the type it says, of another width, or not numbers.
+        BadPayloadError: as above.
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadPayloadError(f"the body is not UTF-8 text (byte {error.start})") from None
-    rows = _decode_csv(text, features) if media_type == CSV else _decode_json(text, features)
+    if media_type == CSV:
+        rows = _decode_csv(text, columns)
+    elif media_type == JSON_LINES:
+        rows = _decode_lines(text, columns)
+    else:
+        rows = _decode_json(text, columns)
     if not rows:
-        raise BadPayloadError(
-            f"the body has no rows; send at least one row of {len(features)} numbers"
-        )
+        raise _no_rows(columns)
     return rows
 
 
-def encode_predictions(predictions: Sequence[Prediction], media_type: str) -> bytes:
-    """Return the response body."""
-    if media_type == CSV:
-        return "".join(csv_line([prediction.label]) for prediction in predictions).encode()
-    document = {
-        "predictions": [
-            {"label": prediction.label, "probabilities": prediction.probabilities}
-            for prediction in predictions
-        ]
-    }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _quality(header: str, media_type: str) -> float:
-    """Return how much a media type is wanted, 0 to 1, by the most specific range that matches."""
-    best = (-1, 0.0)
-    for part in (header or "*/*").split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if name not in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
-            continue
-        quality = 1.0
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
-        best = max(best, (2 - name.count("*"), quality))
-    return best[1]
-
-
-def _decode_csv(text: str, features: Sequence[str]) -> Rows:
+def _decode_csv(text: str, columns: Columns) -> Rows:
     rows: Rows = []
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -119,64 +84,184 @@ def _decode_csv(text: str, features: Sequence[str]) -> Rows:
             if not cells:
                 continue
             number = len(rows) + 1
-            if len(cells) != len(features):
-                raise BadPayloadError(_width(number, len(cells), features))
-            try:
-                rows.append([parse_number(cell) for cell in cells])
-            except NotANumberError:
-                raise _cell_error(number, cells, features) from None
+            if len(cells) != len(columns.columns):
+                raise BadPayloadError(_width(number, len(cells), columns))
+            row: list[Cell] = []
+            for at, cell in enumerate(cells):
+                try:
+                    row.append(columns.read_text(cell, at))
+                except NotANumberError as reason:
+                    raise BadPayloadError(f"{_place(number, at, columns)} {reason}") from None
+            rows.append(row)
     except csv.Error as error:
         raise BadPayloadError(f"row {len(rows) + 1}: not CSV text ({error})") from None
     return rows
 
 
-def _cell_error(row: int, cells: Sequence[str], features: Sequence[str]) -> BadPayloadError:
-    for column, cell in enumerate(cells, 1):
-        try:
-            parse_number(cell)
-        except NotANumberError as reason:
-            return BadPayloadError(f"row {row}, column {column} ({features[column - 1]}) {reason}")
-    raise AssertionError("every cell is a number")
+def _decode_lines(text: str, columns: Columns) -> Rows:
+    rows: Rows = []
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        number = len(rows) + 1
+        document = _parse(line, f"row {number}")
+        if isinstance(document, dict):
+            document = document.get("features", document)
+        rows.append(_json_row(document, number, columns))
+    return rows
 
 
-def _decode_json(text: str, features: Sequence[str]) -> Rows:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadPayloadError(f"the body is not JSON: {error}") from None
-    shape = f'send {{"instances": [[{len(features)} numbers], …]}}'
+def _decode_json(text: str, columns: Columns) -> Rows:
+    document = _parse(text, "the body")
+    shape = f'send {{"instances": [[{len(columns.columns)} numbers], …]}}'
     if isinstance(document, dict):
-        if "instances" not in document:
-            raise BadPayloadError(f"the JSON object has no 'instances'; {shape}")
-        document = document["instances"]
+        if "columns" in document:
+            document = _by_name(document, columns)
+        elif "instances" in document:
+            document = document["instances"]
+        else:
+            raise BadPayloadError(f"the JSON object has no 'instances' and no 'columns'; {shape}")
     if not isinstance(document, list):
         raise BadPayloadError(f"the instances are not a list; {shape}")
     if document and not any(isinstance(item, list) for item in document):
         document = [document]
-    rows: Rows = []
-    for number, cells in enumerate(document, 1):
-        if not isinstance(cells, list):
-            raise BadPayloadError(f"row {number} is not a list of numbers; {shape}")
-        if len(cells) != len(features):
-            raise BadPayloadError(_width(number, len(cells), features))
-        rows.append([_json_number(cell, number, i, features) for i, cell in enumerate(cells, 1)])
-    return rows
+    return [_json_row(cells, number, columns) for number, cells in enumerate(document, 1)]
 
 
-def _json_number(cell: object, row: int, column: int, features: Sequence[str]) -> float:
-    where = f"row {row}, column {column} ({features[column - 1]})"
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
-        shown = json.dumps(cell)[:40]
-        raise BadPayloadError(f"{where} holds {shown}, which is not a number")
+def _by_name(document: dict[str, Any], columns: Columns) -> list[list[object]]:
+    """Return the rows of a columns form, in the model's order.
+
+    Raises:
+        BadPayloadError: a column is missing, unknown or named twice, or they differ in length.
+    """
+    given, data = document["columns"], document.get("data")
+    if isinstance(given, dict):
+        names, values = list(given), list(given.values())
+        for name, cells in given.items():
+            if not isinstance(cells, list):
+                raise BadPayloadError(f"column {quote(name)} is not a list of cells")
+            if len(cells) != len(values[0]):
+                raise BadPayloadError(
+                    f"column {quote(name)} has {len(cells)} cells where column {quote(names[0])} "
+                    f"has {len(values[0])}"
+                )
+        rows = [list(row) for row in zip(*values, strict=True)]
+    elif isinstance(given, list) and all(isinstance(name, str) for name in given):
+        names = given
+        if not isinstance(data, list):
+            raise BadPayloadError("beside a list of columns, 'data' must be a list of rows")
+        for number, row in enumerate(data, 1):
+            if not isinstance(row, list) or len(row) != len(names):
+                raise BadPayloadError(f"row {number} is not a list of {len(names)} cells")
+        rows = data
+    else:
+        raise BadPayloadError("'columns' must be an object of lists, or a list of names")
+    for name in columns.names:
+        if names.count(name) != 1:
+            how = "named twice" if name in names else "missing"
+            raise BadPayloadError(f"column {quote(name)} is {how}")
+    for name in names:
+        if name not in columns.names:
+            raise BadPayloadError(f"column {quote(name)} is not one of this model")
+    order = [names.index(name) for name in columns.names]
+    return [[row[at] for at in order] for row in rows]
+
+
+def _json_row(cells: object, number: int, columns: Columns) -> list[Cell]:
+    if not isinstance(cells, list):
+        raise BadPayloadError(f"row {number} is not a list of {len(columns.columns)} cells")
+    if len(cells) != len(columns.columns):
+        raise BadPayloadError(_width(number, len(cells), columns))
+    row: list[Cell] = []
+    for at, cell in enumerate(cells):
+        try:
+            row.append(columns.read_json(cell, at, _shown(cell)))
+        except NotANumberError as reason:
+            raise BadPayloadError(f"{_place(number, at, columns)} {reason}") from None
+    return row
+
+
+def _shown(cell: object) -> str:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return str(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool) and cell.bit_length() > 128:
+        return "a number of many digits"
+    text = json.dumps(cell, ensure_ascii=False)[:40]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _parse(text: str, what: str) -> object:
     try:
-        return check_number(float(cell), str(cell)[:40])
-    except OverflowError:
-        raise BadPayloadError(f"{where} is too large for a 32-bit float") from None
-    except NotANumberError as reason:
-        raise BadPayloadError(f"{where} {reason}") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadPayloadError(f"{what} is not JSON: {error}") from None
 
 
-def _width(row: int, found: int, features: Sequence[str]) -> str:
+def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
+    if not columns.plain and any(column.categories is not None for column in columns.columns):
+        raise BadPayloadError("this model has category columns, which an array cannot hold")
+    array = _npy_array(body)
+    if array.ndim == 1:
+        array = array.reshape(1, -1)
+    if array.ndim != 2:
+        raise BadPayloadError(f"the array has {array.ndim} dimensions; send (rows, columns)")
+    if not len(array):
+        raise _no_rows(columns)
+    if array.shape[1] != len(columns.columns):
+        raise BadPayloadError(_width(1, array.shape[1], columns))
+    usable = np.abs(array) <= FLOAT32_MAX
+    if columns.accept_missing:
+        usable |= np.isnan(array)
+    if not usable.all():
+        row, at = (int(index) for index in np.argwhere(~usable)[0])
+        raise BadPayloadError(
+            f"{_place(row + 1, at, columns)} holds {array[row, at]}, "
+            "which is not a finite 32-bit number"
+        )
+    numbers = np.ascontiguousarray(array, dtype=np.float32)
+    if columns.plain:
+        return numbers
+    return columns.encode(numbers.tolist())
+
+
+def _npy_array(body: bytes) -> NDArray[Any]:
+    """Return the array, without a copy; nothing is unpickled and no size is believed."""
+    stream = io.BytesIO(body)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+        else:
+            raise BadPayloadError(f"npy format {version[0]}.{version[1]} is not read here")
+        if dtype.kind not in "biuf":
+            raise BadPayloadError(f"the array holds {dtype}; send numbers")
+        rest = memoryview(body)[stream.tell() :]
+        if math.prod(shape) * dtype.itemsize != len(rest) or min(shape, default=0) < 0:
+            raise BadPayloadError(f"the array says shape {shape} and holds {len(rest)} bytes")
+        array = np.frombuffer(rest, dtype=dtype)
+        if dtype.kind != "f" or dtype.itemsize not in (4, 8):
+            array = array.astype(np.float64)
+        return array.reshape(shape, order="F" if fortran else "C")
+    except BadPayloadError:
+        raise
+    except _UNREADABLE as error:
+        raise BadPayloadError(f"the body is not an npy array: {str(error)[:100]}") from None
+
+
+def _no_rows(columns: Columns) -> BadPayloadError:
+    return BadPayloadError(
+        f"the body has no rows; send at least one row of {len(columns.columns)} numbers"
+    )
+
+
+def _place(row: int, at: int, columns: Columns) -> str:
+    return f"row {row}, column {at + 1} ({columns.names[at]})"
+
+
+def _width(row: int, found: int, columns: Columns) -> str:
+    features: Sequence[str] = columns.names
     names = ", ".join(features[:8]) + (", …" if len(features) > 8 else "")
     hint = "; leave the label out" if found == len(features) + 1 else ""
     return f"row {row} has {found} columns; this model takes {len(features)} ({names}){hint}"

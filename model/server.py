@@ -1,141 +1,93 @@
-"""The endpoint instance: /ping and /invocations over HTTP.
+"""The endpoint instance: settings from the environment, processes, the port, SIGTERM.
 
-A bare ASGI application: two routes need no framework, and an instance should start quickly. The
-HTTP layer only does HTTP; what a request means is in `payload`, the answer is `predictor`'s.
+    SAGEMAKER_BIND_TO_PORT          default 8080
+    SAGEMAKER_MODEL_SERVER_WORKERS  processes that share the port (SO_REUSEPORT); default one for
+                                    each core
+    SAGEMAKER_INFERENCE_OUTPUT      labels (default) or probabilities, when a client does not say
+    MODEL_HOST                      default 127.0.0.1
+    MODEL_MAX_WAITING               bodies that wait in a worker, to come in or for their turn,
+                                    before others are answered 503; default 64
+    MODEL_LOG                       errors (default): what was refused; all: every invocation
+
+The port opens once the model has answered a first row, so /ping has no state to be wrong about.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import gc
 import logging
+import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import uvicorn
 
+from model.application import Application
 from model.channels import MlPaths
-from model.errors import ContainerError, PayloadTooLargeError, RequestError
-from model.payload import (
-    JSON,
-    accepted_media_type,
-    content_media_type,
-    decode_rows,
-    encode_predictions,
-)
-from model.predictor import Predictor, load
+from model.counters import Counters
+from model.errors import ContainerError
+from model.media import OUTPUTS
+from model.predictor import load, read_card
 
 log = logging.getLogger("model.server")
 
-MAX_BODY_BYTES = 6 * 1024 * 1024
 # SageMaker kills the container 30 s after SIGTERM.
 _GRACEFUL_SECONDS = 25
-# A body above this is answered in a thread, so that /ping stays prompt.
-_THREAD_BYTES = 64 * 1024
-# A client reads no answer before it has sent its body; a body far over the limit is cut off.
-_DRAIN_BYTES = 8 * MAX_BODY_BYTES
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_MAX_WORKERS = 256
 
 
-class Application:
-    """The ASGI application of one model."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    paths: MlPaths
+    host: str
+    port: int
+    workers: int
+    output: str
+    max_waiting: int
+    log_all: bool
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        if scope["type"] != "http":
-            raise NotImplementedError(f"{scope['type']} is not served")
-        allowed = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",)}.get(scope["path"])
-        if allowed is None:
-            await _answer_error(send, 404, "NotFound", "the routes are /ping and /invocations")
-        elif scope["method"] not in allowed:
-            message = f"{scope['path']} takes {' or '.join(allowed)}"
-            await _answer_error(send, 405, "MethodNotAllowed", message)
-        elif scope["path"] == "/ping":
-            await _answer(send, 200, JSON, b"{}")
-        else:
-            await self._invoke(scope, receive, send)
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the environment.
 
-    async def _invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        try:
-            body = await _read_body(receive)
-            content_type = content_media_type(headers.get(b"content-type", b"").decode("latin-1"))
-            accept = accepted_media_type(
-                headers.get(b"accept", b"").decode("latin-1"), content_type
-            )
-            if len(body) > _THREAD_BYTES:
-                answer = await asyncio.to_thread(self._predict, body, content_type, accept)
-            else:
-                answer = self._predict(body, content_type, accept)
-        except RequestError as error:
-            await _answer_error(
-                send, error.status, type(error).__name__.removesuffix("Error"), str(error)
-            )
-        except ConnectionResetError:
-            return
-        except Exception:
-            log.exception("an invocation failed")
-            await _answer_error(send, 500, "InternalFailure", "the traceback is in the log")
-        else:
-            suffix = "" if accept == JSON else "; charset=utf-8"
-            await _answer(send, 200, accept + suffix, answer)
+        Raises:
+            ContainerError: one or several settings are wrong; the message lists all of them.
+        """
+        problems: list[str] = []
 
-    def _predict(self, body: bytes, content_type: str, accept: str) -> bytes:
-        rows = decode_rows(body, content_type, self._predictor.features)
-        return encode_predictions(self._predictor.predict(rows), accept)
+        def number(name: str, default: int, high: int) -> int:
+            text = environment.get(name) or str(default)
+            if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= high:
+                problems.append(f"{name} is '{text}'; it must be from 1 to {high}")
+                return default
+            return int(text)
 
+        def choice(name: str, choices: tuple[str, ...]) -> str:
+            text = environment.get(name) or choices[0]
+            if text not in choices:
+                problems.append(f"{name} is '{text}'; it must be {' or '.join(choices)}")
+            return text
 
-async def _read_body(receive: Receive) -> bytes:
-    """Return the body.
-
-    Raises:
-        PayloadTooLargeError: over MAX_BODY_BYTES; it was read to its end, or to _DRAIN_BYTES.
-        ConnectionResetError: the client went away.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more and size <= _DRAIN_BYTES:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        more = message.get("more_body", False)
-    if size > MAX_BODY_BYTES:
-        raise PayloadTooLargeError(
-            f"the body has more than {MAX_BODY_BYTES} bytes; send fewer rows at a time"
+        settings = cls(
+            paths=MlPaths.from_environment(environment),
+            host=environment.get("MODEL_HOST") or "127.0.0.1",
+            port=number("SAGEMAKER_BIND_TO_PORT", 8080, 65535),
+            workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", _cores(), _MAX_WORKERS),
+            output=choice("SAGEMAKER_INFERENCE_OUTPUT", OUTPUTS),
+            max_waiting=number("MODEL_MAX_WAITING", 64, 100_000),
+            log_all=choice("MODEL_LOG", ("errors", "all")) == "all",
         )
-    return b"".join(chunks)
-
-
-async def _answer_error(send: Send, status: int, code: str, message: str) -> None:
-    document = {"error": {"code": code, "message": message}}
-    await _answer(send, status, JSON, json.dumps(document, ensure_ascii=False).encode())
-
-
-async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        if problems:
+            raise ContainerError("; ".join(problems))
+        return settings
 
 
 class _Server(uvicorn.Server):
@@ -153,19 +105,70 @@ class _Server(uvicorn.Server):
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Serve the model of an environment until SIGTERM; return the exit code.
-
-    The port is opened once the model has answered a first row, so /ping needs no state.
-    """
+    """Serve the model of an environment until SIGTERM; return the exit code."""
     began = perf_counter()
     # uvicorn raises the signal again after its graceful end: this makes that an ordinary exit.
     signal.signal(signal.SIGTERM, _exit)
-    paths = MlPaths.from_environment(environment)
-    host = environment.get("MODEL_HOST") or "127.0.0.1"
-    port_text = environment.get("SAGEMAKER_BIND_TO_PORT") or "8080"
     try:
-        port = _port(port_text)
-        predictor, card = load(paths.model)
+        settings = Settings.from_environment(environment)
+        read_card(settings.paths.model)
+    except ContainerError as error:
+        log.error("cannot serve: %s", error)
+        return 1
+    counters = Counters(settings.workers)
+    try:
+        if settings.workers == 1:
+            return _serve(settings, counters, began)
+        return _supervise(settings, counters, began)
+    finally:
+        log.info("stopped serving")
+
+
+def _supervise(settings: Settings, counters: Counters, began: float) -> int:
+    """Run the workers; when one ends, end the others too, for the platform replaces the container.
+
+    They are forked before a model is loaded: what was imported is shared, and no session is.
+    """
+    children: dict[int, int] = {}
+    for worker in range(settings.workers):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_work(settings, counters, began, worker))
+        children[pid] = worker
+
+    def forward(*_: object) -> None:
+        for pid in children:
+            os.kill(pid, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, forward)
+    signal.signal(signal.SIGINT, forward)
+    worst = 0
+    while children:
+        pid, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        worker = children.pop(pid)
+        if code:
+            log.error("worker %d ended with %d", worker, code)
+        worst = max(worst, 1 if code else 0)
+        forward()
+    return worst
+
+
+def _work(settings: Settings, counters: Counters, began: float, worker: int) -> int:
+    signal.signal(signal.SIGTERM, _exit)
+    counters.become(worker)
+    try:
+        return _serve(settings, counters, began)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 1
+    except BaseException:
+        log.exception("worker %d failed", worker)
+        return 1
+
+
+def _serve(settings: Settings, counters: Counters, began: float) -> int:
+    try:
+        predictor, columns, card = load(settings.paths.model)
     except ContainerError as error:
         log.error("cannot serve: %s", error)
         return 1
@@ -176,19 +179,32 @@ def run(environment: Mapping[str, str]) -> int:
             "ready in %.2f s",
             card.get("algorithm"),
             card.get("lineage", {}).get("training_job_name", ""),
-            len(predictor.features),
-            ", ".join(predictor.classes),
-            host,
-            port,
+            len(columns.columns),
+            ", ".join(predictor.classes) or "none",
+            settings.host,
+            settings.port,
             perf_counter() - began,
         )
 
+    def under_way() -> int:
+        return len(server.server_state.tasks)
+
+    application = Application(
+        predictor,
+        columns,
+        counters,
+        output=settings.output,
+        max_waiting=settings.max_waiting,
+        log_all=settings.log_all,
+        under_way=under_way,
+    )
     config = uvicorn.Config(
-        Application(predictor),
-        host=host,
-        port=port,
+        application,
+        host=settings.host,
+        port=settings.port,
         lifespan="off",
         ws="none",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -197,18 +213,38 @@ def run(environment: Mapping[str, str]) -> int:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
+    sockets = None
+    if settings.workers > 1:
+        try:
+            sockets = [_shared_socket(settings.host, settings.port)]
+        except OSError as error:
+            log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
+            return 1
+    server = _Server(config, started)
+    # What was loaded stays: the collector need not walk it again and again.
+    gc.freeze()
     try:
-        _Server(config, started).run()
-    finally:
-        log.info("stopped serving")
+        server.run(sockets)
+    finally:  # uvicorn ends by a signal
+        application.flush()
     return 0
+
+
+def _shared_socket(host: str, port: int) -> socket.socket:
+    """Return a socket of this worker's own on the port that all of them share."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # there is none on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ContainerError(f"SAGEMAKER_BIND_TO_PORT is '{text}'; it must be from 1 to 65535")
-    return int(text)

@@ -1,6 +1,7 @@
 """Pure: CSV text to a table of labels and numbers, by SageMaker's convention.
 
-No header, the label in the first column, numbers in the others. Labels are kept verbatim as text.
+The label in the first column, numbers in the others, and no header; `Reading` says what else a job
+allows. Labels are kept verbatim as text.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -9,15 +10,40 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model.cells import NotANumberError, parse_number, quote
 from model.errors import DatasetError
 
+Cell = float | str
+AUTO = "auto"
+_MISSING = ("", "nan")
 # More distinct decimal numbers than this in the label column are a measurement, not classes.
 _DECIMAL_CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a table may hold beside labels and numbers.
+
+    Attributes:
+        header: the first line names the columns.
+        categorical: names of the columns that hold categories; ("auto",) are those in which any
+            cell is not a number.
+        accept_missing: a cell may be empty or `nan`.
+        regression: the label is a number to predict.
+    """
+
+    header: bool = False
+    categorical: tuple[str, ...] = ()
+    accept_missing: bool = False
+    regression: bool = False
+
+
+_PLAIN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +52,16 @@ class Table:
 
     Attributes:
         labels: one text a row.
-        rows: one tuple of numbers a row, all of the same length.
+        rows: one tuple of cells a row, all of the same length: numbers (NaN where one is missing),
+            and texts in the text columns ("" where one is missing).
+        names: of the columns after the label, where a header names them.
+        text_columns: the columns (from 0, without the label) of categories.
     """
 
     labels: tuple[str, ...]
-    rows: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    names: tuple[str, ...] = ()
+    text_columns: frozenset[int] = frozenset()
 
     @property
     def width(self) -> int:
@@ -42,7 +73,15 @@ class Table:
         return dict(Counter(self.labels))
 
     def __add__(self, other: Table) -> Table:
-        return Table(self.labels + other.labels, self.rows + other.rows)
+        return replace(self, labels=self.labels + other.labels, rows=self.rows + other.rows)
+
+    def select(self, numbers: Sequence[int]) -> Table:
+        """Return the rows of these numbers, from 0."""
+        return replace(
+            self,
+            labels=tuple(self.labels[number] for number in numbers),
+            rows=tuple(self.rows[number] for number in numbers),
+        )
 
 
 def decode_text(data: bytes, where: str) -> str:
@@ -74,21 +113,41 @@ def read_records(text: str, where: str, delimiter: str = ",") -> Iterator[tuple[
         raise DatasetError(f"{where}, row {reader.line_num}: not CSV text ({error})") from None
 
 
-def parse_table(text: str, where: str, features: Sequence[str] | None = None) -> Table:
+def parse_table(
+    text: str,
+    where: str,
+    features: Sequence[str] | None = None,
+    reading: Reading = _PLAIN,
+    like: Table | None = None,
+) -> Table:
     """Read a labelled table.
 
     Args:
-        text: CSV without a header, the label first.
+        text: CSV, the label first.
         where: the file's name, for messages.
         features: names of the feature columns, for messages; their number is then required.
+        reading: what it may hold.
+        like: a table read before it, whose names and text columns it must have.
 
     Raises:
         DatasetError: no rows, no label, rows of different lengths, or a cell that is not a number.
     """
+    records = list(read_records(text, where))
+    names: tuple[str, ...] = ()
+    if reading.header:
+        names = _header(records, where)
+        for known in (features, like.names if like else None):
+            if known and tuple(known) != names:
+                raise DatasetError(
+                    f"{where}: the header names {', '.join(names)} where {', '.join(known)} "
+                    "are expected"
+                )
+        features, records = names, records[1:]
+    text_columns = like.text_columns if like else _text_columns(records, features, reading, where)
     labels: list[str] = []
-    rows: list[tuple[float, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     expected = None if features is None else len(features) + 1
-    for line, cells in read_records(text, where):
+    for line, cells in records:
         if len(cells) == 1:
             raise DatasetError(_one_column(where, line, cells[0]))
         if expected is None:
@@ -103,24 +162,32 @@ def parse_table(text: str, where: str, features: Sequence[str] | None = None) ->
                 f"{where}, row {line}: the label (first column) is empty; "
                 "every row needs its class there"
             )
+        if reading.regression:
+            _check_measurement(cells[0], where, line)
         labels.append(cells[0])
-        rows.append(_numbers(cells, where, line, features, first=not rows))
+        rows.append(_cells(cells, where, line, features, text_columns, reading, first=not rows))
     if not rows:
         raise DatasetError(
             f"{where} has 0 rows; it needs one line for each example: label, number, number, …"
         )
-    table = Table(tuple(labels), tuple(rows))
-    _refuse_measurements(table, where)
+    table = Table(tuple(labels), tuple(rows), names, text_columns)
+    if not reading.regression:
+        _refuse_measurements(table, where)
     return table
 
 
-def check_classes(train: Table, validation: Table | None, train_file: str, other_file: str) -> None:
+def check_tables(
+    train: Table, validation: Table | None, files: tuple[str, str], *, regression: bool = False
+) -> None:
     """Check that there is something to tell apart, and nothing that was never seen.
 
     Raises:
         DatasetError: one class only, or a validation class (or width) that training has not.
     """
+    train_file, other_file = files
     classes = train.counts()
+    if len(classes) < 2 and regression:
+        raise DatasetError(f"{train_file}: every row has the same value, so nothing is to predict")
     if len(classes) < 2:
         only = quote(next(iter(classes)))
         raise DatasetError(
@@ -134,6 +201,8 @@ def check_classes(train: Table, validation: Table | None, train_file: str, other
             f"{other_file} has {validation.width} numbers a row where {train_file} has "
             f"{train.width}; both must have the same columns"
         )
+    if regression:
+        return
     for number, label in enumerate(validation.labels, 1):
         if label not in classes:
             known = ", ".join(quote(name) for name in list(classes)[:10])
@@ -150,24 +219,89 @@ def csv_line(cells: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def _numbers(
-    cells: list[str], where: str, line: int, features: Sequence[str] | None, *, first: bool
-) -> tuple[float, ...]:
-    numbers = []
-    for column, cell in enumerate(cells[1:], 2):
+def _header(records: Sequence[tuple[int, list[str]]], where: str) -> tuple[str, ...]:
+    if not records:
+        raise DatasetError(f"{where} is empty; it needs a header line and rows")
+    names = tuple(cell.strip() for cell in records[0][1][1:])
+    for column, name in enumerate(names, 2):
+        if not name:
+            raise DatasetError(f"{where}: column {column} of the header has no name")
+        if names.count(name) > 1:
+            raise DatasetError(f"{where}: the header names the column {quote(name)} twice")
+    return names
+
+
+def _text_columns(
+    records: Sequence[tuple[int, list[str]]],
+    features: Sequence[str] | None,
+    reading: Reading,
+    where: str,
+) -> frozenset[int]:
+    if not reading.categorical or not records:
+        return frozenset()
+    width = len(records[0][1]) - 1
+    if reading.categorical == (AUTO,):
+        return frozenset(
+            at
+            for at in range(width)
+            if any(len(cells) > at + 1 and _is_text(cells[at + 1]) for _, cells in records)
+        )
+    names = list(features or (f"feature_{number}" for number in range(1, width + 1)))
+    for name in reading.categorical:
+        if name not in names:
+            raise DatasetError(
+                f"{where} has no column {quote(name)}, which categorical_columns names; "
+                f"its columns are {', '.join(names[:20])}"
+            )
+    return frozenset(names.index(name) for name in reading.categorical)
+
+
+def _cells(
+    cells: list[str],
+    where: str,
+    line: int,
+    features: Sequence[str] | None,
+    text_columns: frozenset[int],
+    reading: Reading,
+    *,
+    first: bool,
+) -> tuple[Cell, ...]:
+    found: list[Cell] = []
+    for at, cell in enumerate(cells[1:]):
+        missing = cell.strip().lower() in _MISSING
+        if missing and reading.accept_missing:
+            found.append("" if at in text_columns else math.nan)
+            continue
         try:
-            numbers.append(parse_number(cell))
-        except NotANumberError as reason:
-            name = f" ({features[column - 2]})" if features else ""
-            message = f"{where}, row {line}, column {column}{name} {reason}"
-            if first and all(_is_text(other) for other in cells[1:]):
-                message += "; the row looks like a header: leave it out"
-            elif not cell.strip():
-                message += "; fill the missing value or drop the row"
+            if at not in text_columns:
+                found.append(parse_number(cell))
+            elif missing:
+                raise NotANumberError("is empty")
             else:
-                message += "; every column after the label must hold numbers"
+                found.append(cell.strip())
+        except NotANumberError as reason:
+            name = f" ({features[at]})" if features else ""
+            message = f"{where}, row {line}, column {at + 2}{name} {reason}"
+            if first and all(_is_text(other) for other in cells[1:]):
+                message += "; the row looks like a header: leave it out, or set header to yes"
+            elif missing:
+                message += "; fill the missing value, drop the row, or set missing_values to accept"
+            else:
+                message += (
+                    "; every column after the label must hold numbers, except those that "
+                    "categorical_columns names"
+                )
             raise DatasetError(message) from None
-    return tuple(numbers)
+    return tuple(found)
+
+
+def _check_measurement(label: str, where: str, line: int) -> None:
+    try:
+        parse_number(label)
+    except NotANumberError as reason:
+        raise DatasetError(
+            f"{where}, row {line}: the value to predict (first column) {reason}"
+        ) from None
 
 
 def _is_text(cell: str) -> bool:

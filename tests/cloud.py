@@ -198,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(500, b"it broke")
         if body == b"pid":
             return self.reply(200, str(os.getpid()).encode())
+        if body == b"workers":
+            return self.reply(200, os.environ["SAGEMAKER_MODEL_SERVER_WORKERS"].encode())
         if b"bad" in body:
             return self.reply(400, b"a bad record")
         if b"slow" in body:

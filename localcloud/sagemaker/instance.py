@@ -97,6 +97,8 @@ async def launch(
     child = await runner.spawn(
         image.command("serve"),
         {
+            # Many instances share the cores of this machine.
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
             **image.environment(),
             **environment,
             "SAGEMAKER_BASE_DIR": str(base_dir),

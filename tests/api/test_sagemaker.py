@@ -351,6 +351,15 @@ def test_instances_come_and_go_with_the_desired_count_and_survive_an_update_if_r
 
 
 @pytest.mark.emulator_only
+def test_an_instance_has_one_worker_unless_its_model_asks_for_more(
+    sagemaker: Any, image: str, ask: Callable[..., str]
+) -> None:
+    serving(sagemaker, "modest", config(sagemaker, image))
+    serving(sagemaker, "wide", config(sagemaker, image, SAGEMAKER_MODEL_SERVER_WORKERS="2"))
+    assert (ask("modest", "workers"), ask("wide", "workers")) == ("1", "2")
+
+
+@pytest.mark.emulator_only
 def test_an_instance_that_dies_is_replaced(
     sagemaker: Any, image: str, ask: Callable[..., str]
 ) -> None:

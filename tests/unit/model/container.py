@@ -100,13 +100,16 @@ class Server:
     base: Path
     port: int = field(default_factory=lambda: free_port())
     log: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "model", "serve"],
             cwd=self.program,
             env=child_environment(
-                SAGEMAKER_BASE_DIR=str(self.base), SAGEMAKER_BIND_TO_PORT=str(self.port)
+                SAGEMAKER_BASE_DIR=str(self.base),
+                SAGEMAKER_BIND_TO_PORT=str(self.port),
+                **({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"} | self.environment),
             ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.cells import FLOAT32_MAX, NotANumberError, parse_number
+from model.columns import Columns
 from model.errors import BadPayloadError, DatasetError, HyperparameterError, NotAcceptableError
 from model.hyperparameters import SPECIFICATIONS, Algorithm, parse_hyperparameters
+from model.media import CSV, JSON, MEDIA_TYPES, accepted
 from model.metrics import evaluate
-from model.payload import CSV, JSON, accepted_media_type, decode_rows
+from model.payload import decode_rows
 from model.split import stratified
 
-FEATURES = ("a", "b", "c")
+COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
@@ -53,6 +55,9 @@ def test_no_hyperparameters_mean_a_random_forest_with_its_defaults() -> None:
         "max_depth": None,
         "min_samples_leaf": 1,
         "class_weight": None,
+        "header": "no",
+        "categorical_columns": None,
+        "missing_values": "refuse",
         "validation_fraction": 0.2,
         "seed": 0,
     }
@@ -162,8 +167,8 @@ ROWS = st.lists(st.lists(FINITE, min_size=3, max_size=3), min_size=1, max_size=5
 def test_rows_are_read_as_they_were_written(rows: list[list[float]], wrapped: bool) -> None:
     csv_body = "\n".join(",".join(map(repr, row)) for row in rows)
     document: Any = {"instances": rows} if wrapped else rows
-    assert decode_rows(csv_body.encode(), CSV, FEATURES) == rows
-    assert decode_rows(json.dumps(document).encode(), JSON, FEATURES) == rows
+    assert decode_rows(csv_body.encode(), CSV, COLUMNS) == rows
+    assert decode_rows(json.dumps(document).encode(), JSON, COLUMNS) == rows
 
 
 JSON_VALUES = st.recursive(
@@ -177,16 +182,18 @@ JSON_VALUES = st.recursive(
 def test_any_json_is_rows_of_the_right_width_or_a_client_error(document: object) -> None:
     for body in (document, {"instances": document}):
         try:
-            rows = decode_rows(json.dumps(body).encode(), JSON, FEATURES)
+            rows = decode_rows(json.dumps(body).encode(), JSON, COLUMNS)
         except BadPayloadError:
             continue
-        assert all(len(row) == 3 and all(map(math.isfinite, row)) for row in rows)
+        assert all(
+            len(row) == 3 and all(math.isfinite(float(cell)) for cell in row) for row in rows
+        )
 
 
 @given(st.text("*/, ;=q01.abcdefghijklmnopqrstuvwxyz", max_size=40))
 def test_any_accept_header_chooses_a_type_or_is_not_acceptable(header: str) -> None:
     with suppress(NotAcceptableError):
-        assert accepted_media_type(header, CSV) in (CSV, JSON)
+        assert accepted(header, CSV).media_type in MEDIA_TYPES
 
 
 @pytest.mark.parametrize(
@@ -203,4 +210,4 @@ def test_any_accept_header_chooses_a_type_or_is_not_acceptable(header: str) -> N
 def test_the_most_wanted_type_is_chosen_and_the_requests_own_among_equals(
     header: str, chosen: str
 ) -> None:
-    assert accepted_media_type(header, JSON) == chosen
+    assert accepted(header, JSON).media_type == chosen

@@ -118,7 +118,7 @@ def test_a_bad_json_body_is_answered_400_with_the_place(
 def test_another_content_type_is_answered_415(server: Server, content_type: str) -> None:
     answer = server.invoke(SETOSA, content_type)
     assert answer.status == 415
-    assert "text/csv or application/json" in answer.message
+    assert "text/csv or application/json, application/jsonlines" in answer.message
 
 
 def test_an_accept_that_cannot_be_met_is_answered_406(server: Server) -> None:

@@ -1,0 +1,250 @@
+"""The servers that `serving.py` compares: what they are made of, and how they are started.
+
+The peers' programs are texts, written under build/ and run in an environment of their own: they
+load a model by joblib, which nothing else in this project may do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "serving"
+
+FIT = """
+import sys, joblib, numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+data = load_breast_cancer()
+forest = RandomForestClassifier(120, max_depth=10, random_state=0, n_jobs=1)
+model = forest if sys.argv[1] == "random-forest" else HistGradientBoostingClassifier(random_state=0)
+joblib.dump(model.fit(data.data.astype(np.float32), data.target_names[data.target]), sys.argv[2])
+"""
+# As sagemaker-scikit-learn-container does it: numpy's decoders and encoders between Flask and the
+# model. One row is made two-dimensional, without which scikit-learn refuses it.
+OFFICIAL = """
+import os
+from io import StringIO
+import flask, joblib, numpy as np
+model = joblib.load(os.environ["BENCH_MODEL"])
+app = flask.Flask(__name__)
+
+@app.route("/ping")
+def ping():
+    return "", 200
+
+@app.route("/invocations", methods=["POST"])
+def invocations():
+    text = flask.request.get_data().decode("utf-8")
+    array = np.genfromtxt(StringIO(text), delimiter=",").astype(np.float32)
+    prediction = model.predict(array.reshape(1, -1) if array.ndim == 1 else array)
+    out = StringIO()
+    np.savetxt(out, prediction, delimiter=",", fmt="%s")
+    return flask.Response(out.getvalue(), mimetype="text/csv")
+"""
+NGINX = """
+worker_processes {workers}; daemon off; pid {build}/nginx.pid; error_log {build}/nginx.error.log;
+events {{ worker_connections 2048; }}
+http {{
+  access_log {build}/nginx.access.log combined;
+  client_body_temp_path {build}/body; proxy_temp_path {build}/proxy;
+  fastcgi_temp_path {build}/fastcgi; uwsgi_temp_path {build}/uwsgi; scgi_temp_path {build}/scgi;
+  upstream gunicorn {{ server unix:{build}/gunicorn.sock; }}
+  server {{
+    listen 127.0.0.1:{port} deferred; client_max_body_size 20m; keepalive_timeout 3;
+    keepalive_requests 1000000;
+    location ~ ^/(ping|invocations) {{
+      proxy_set_header Host $http_host; proxy_redirect off; proxy_read_timeout 60s;
+      proxy_pass http://gunicorn;
+    }}
+  }}
+}}
+"""
+FASTAPI = """
+import os
+import joblib, numpy as np
+from fastapi import FastAPI
+from pydantic import BaseModel
+model = joblib.load(os.environ["BENCH_MODEL"])
+app = FastAPI()
+
+class Instances(BaseModel):
+    instances: list[list[float]]
+
+@app.post("/invocations")
+def invocations(body: Instances):
+    return {"predictions": model.predict(np.array(body.instances, dtype=np.float32)).tolist()}
+"""
+FLOOR = """
+START = {"type": "http.response.start", "status": 200,
+         "headers": [(b"content-type", b"text/csv"), (b"content-length", b"7")]}
+BODY = {"type": "http.response.body", "body": b"benign\\n"}
+
+async def app(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    await send(START)
+    await send(BODY)
+"""
+OURS_ASGI = """
+import os
+from pathlib import Path
+from model.application import Application
+from model.predictor import load
+predictor, columns, _ = load(Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model")
+app = Application(predictor, columns, log_all=True)
+"""
+PROGRAMS = {
+    "fit.py": FIT,
+    "official.py": OFFICIAL,
+    "fastapi_app.py": FASTAPI,
+    "floor.py": FLOOR,
+    "ours_asgi.py": OURS_ASGI,
+}
+# The settings of our own server.
+_UVICORN = (
+    *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--ws", "none"),
+    *("--no-access-log", "--no-server-header", "--no-date-header", "--no-proxy-headers"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server, as it is started and asked.
+
+    Attributes:
+        commands: its processes.
+        port: it listens on.
+        path: to post to.
+        kind: of the body: csv, instances or v2.
+        environment: added to its processes.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    port: int
+    path: str = "/invocations"
+    kind: str = "csv"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(*, with_mlserver: bool) -> tuple[str, str]:
+    """Write the peers' programs and make their environments; return their Pythons.
+
+    Without MLServer, or when it cannot be installed, the second is empty.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name, text in PROGRAMS.items():
+        (BUILD / name).write_text(text)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    # The same versions as ours, of what both have.
+    pinned = [f"{name}=={version(name)}" for name in ("numpy", "scikit-learn", "onnxruntime")]
+    peers = _environment("peers", [*extras["bench"], *extras["model"], *pinned])
+    assert peers, "the peers' packages cannot be installed"
+    if not with_mlserver:
+        return peers, ""
+    return peers, _environment("mlserver", ["mlserver", "mlserver-sklearn", pinned[1]])
+
+
+def peers_of(
+    model: str, base: Path, python: str, mlserver: str, port: int, workers: int = 1
+) -> dict[str, Peer]:
+    """Return the servers of a model, the n-th on the n-th port from `port`.
+
+    Args:
+        model: random-forest or hist-gradient-boosting.
+        base: the SAGEMAKER_BASE_DIR of our own training.
+        python: of the peers.
+        mlserver: its Python, empty to leave it out.
+        port: the first.
+        workers: of ours and the official structure.
+    """
+    pickled = BUILD / f"{model}.joblib"
+    subprocess.run([python, str(BUILD / "fit.py"), model, str(pickled)], check=True)
+    ours = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_MODEL_SERVER_WORKERS": str(workers)}
+    loaded = {"BENCH_MODEL": str(pickled), "PYTHONPATH": f"{BUILD}:{ROOT}"}
+    found: dict[str, Peer] = {}
+
+    def add(name: str, *command: str, kind: str = "csv", **environment: str) -> None:
+        at = port + len(found)
+        filled = tuple(part.format(port=at) for part in command)
+        environment |= {"SAGEMAKER_BIND_TO_PORT": str(at)}
+        found[name] = Peer((filled,), at, kind=kind, environment=environment)
+
+    uvicorn = (*(python, "-m", "uvicorn", "--port", "{port}"), *_UVICORN)
+    serve = (sys.executable, "-m", "model", "serve")
+    add("ours", *serve, MODEL_LOG="all", **ours)
+    add("ours, each row alone", *uvicorn, "ours_asgi:app", **loaded, **ours)
+    add("HTTP floor", *uvicorn, "floor:app", **loaded)
+    granian = ("--interface", "asgi", "--port", "{port}", "--loop", "uvloop", "--no-ws")
+    add("ours under granian", python, "-m", "granian", *granian, "ours_asgi:app", **loaded, **ours)
+    at = port + len(found)
+    found["official structure"] = Peer(_official(python, at, workers), at, environment=loaded)
+    add("FastAPI + joblib", *uvicorn, "fastapi_app:app", kind="instances", **loaded)
+    if mlserver:
+        found["MLServer"] = _mlserver(mlserver, port + len(found), pickled, model)
+    return found
+
+
+def _official(python: str, port: int, workers: int) -> tuple[tuple[str, ...], ...]:
+    gunicorn = (
+        *(python, "-m", "gunicorn", "official:app", "-k", "gevent", "--timeout", "60"),
+        *("--worker-connections", str(1000 * workers), "-w", str(workers)),
+    )
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        return ((*gunicorn, "-b", f"127.0.0.1:{port}"),)
+    place = BUILD / f"nginx-{port}"
+    place.mkdir(exist_ok=True)
+    (place / "nginx.conf").write_text(NGINX.format(workers=workers, build=place, port=port))
+    return (
+        (*gunicorn, "-b", f"unix:{place}/gunicorn.sock"),
+        (nginx, "-e", f"{place}/nginx.error.log", "-c", str(place / "nginx.conf")),
+    )
+
+
+def _mlserver(python: str, port: int, pickled: Path, model: str) -> Peer:
+    place = BUILD / f"mlserver-{model}"
+    place.mkdir(exist_ok=True)
+    settings = {
+        "http_port": port,
+        "grpc_port": port + 100,
+        "metrics_port": port + 200,
+        "parallel_workers": 0,
+        "host": "127.0.0.1",
+        "debug": False,
+    }
+    parameters = {"uri": str(pickled), "version": "1"}
+    document = {
+        "name": "bench",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": parameters,
+    }
+    (place / "settings.json").write_text(json.dumps(settings))
+    (place / "model-settings.json").write_text(json.dumps(document))
+    command = (str(Path(python).parent / "mlserver"), "start", str(place))
+    return Peer((command,), port, path="/v2/models/bench/infer", kind="v2")
+
+
+def _environment(name: str, packages: list[str]) -> str:
+    place = BUILD / name
+    python = place / "bin" / "python"
+    try:
+        if not (place / ".done").exists():
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=120)
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *packages], check=True, timeout=600, env=dict(os.environ))
+            (place / ".done").touch()
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"left out: {name}, whose packages cannot be installed ({type(error).__name__})")
+        return ""
+    return str(python)

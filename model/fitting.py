@@ -1,0 +1,158 @@
+"""From a dataset to an ONNX model, its card and its figures.
+
+The metrics are those of the ONNX model, which is what will be served. They are printed one a line,
+`validation:accuracy=0.966667`, for the regular expressions of MetricDefinitions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.archive import Dataset
+from model.columns import Columns, check_known, learn_columns
+from model.estimator import fit, learns_from_missing
+from model.export import check_same_answers, to_onnx_bytes, tolerance_of
+from model.hyperparameters import Hyperparameters
+from model.importances import permutation_importances
+from model.metrics import evaluate, evaluate_regression
+from model.plots import draw_confusion, draw_importances
+from model.predictor import CARD_FORMAT, Predictor
+from model.progress import Progress
+
+log = logging.getLogger("model.fitting")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What training leaves.
+
+    Attributes:
+        card: without lineage.
+        onnx_bytes: the model.
+        output: file name → bytes, or a document for JSON.
+    """
+
+    card: dict[str, Any]
+    onnx_bytes: bytes
+    output: Mapping[str, object]
+
+
+def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outcome:
+    """Fit, export, compare and measure.
+
+    Raises:
+        DatasetError: a column cannot be learnt from.
+        ExportError: the ONNX model does not answer as the estimator.
+    """
+    assert dataset.validation is not None  # noqa: S101 - the caller held rows out
+    algorithm = hyperparameters.algorithm
+    columns = learn_columns(
+        dataset.train,
+        dataset.features,
+        accept_missing=hyperparameters.reading.accept_missing,
+        fill=not learns_from_missing(algorithm),
+    )
+    check_known(columns, dataset.validation, "the validation rows")
+    tables = {"train": dataset.train, "validation": dataset.validation}
+    rows = {name: columns.encode(table.rows) for name, table in tables.items()}
+    truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}
+    started = perf_counter()
+    with Progress(f"fitting {algorithm}") as progress:
+        estimator = fit(hyperparameters, rows["train"], truth["train"], dataset.classes, progress)
+    fit_seconds = perf_counter() - started
+    log.info("fitted %s in %.2f s", algorithm, fit_seconds)
+    onnx_bytes = to_onnx_bytes(estimator, columns.width)
+    predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
+    compared = check_same_answers(estimator, predictor, rows["validation"], tolerance_of(algorithm))
+    log.info(
+        "the ONNX model (%d bytes) answers as scikit-learn: largest difference of a %s %.1g "
+        "(at most %.1g), ties %d",
+        len(onnx_bytes),
+        "probability" if dataset.classes else "value",
+        compared.worst,
+        compared.tolerance,
+        compared.ties,
+    )
+    metrics, output = _measure(predictor, rows, truth)
+    importances = _importances(
+        predictor, columns, rows["validation"], truth["validation"], hyperparameters.seed
+    )
+    loss_of = "accuracy" if dataset.classes else "r2"
+    output |= {
+        "metrics.json": metrics,
+        "feature_importances.json": {"loss_of": loss_of, "importances": importances},
+        "feature_importances.png": draw_importances(importances, loss_of),
+    }
+    card: dict[str, Any] = {
+        "format": CARD_FORMAT,
+        "label": dataset.label,
+        "features": list(dataset.features),
+        "classes": list(dataset.classes),
+        "columns": columns.as_json(),
+        "algorithm": str(algorithm),
+        "hyperparameters": hyperparameters.as_json(),
+        "metrics": metrics,
+        "same_as_scikit_learn": {"worst": compared.worst, "tolerance": compared.tolerance},
+        "fit_seconds": round(fit_seconds, 3),
+    }
+    return Outcome(card, onnx_bytes, output)
+
+
+def _truth(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[Any]:
+    if not classes:
+        return np.array([float(label) for label in labels], dtype=np.float64)
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[label] for label in labels], dtype=np.int64)
+
+
+def _measure(
+    predictor: Predictor, rows: Mapping[str, NDArray[np.float32]], truth: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, object]]:
+    """Return the metrics of each set of rows, and the files of the validation rows' confusion."""
+    metrics: dict[str, Any] = {}
+    output: dict[str, object] = {}
+    for name in rows:
+        numbers, values = predictor.run(rows[name])
+        if predictor.classes:
+            found = evaluate(truth[name], numbers, values)
+            metrics[name] = found.as_json(predictor.classes)
+            printed = ("accuracy", "f1_macro", "log_loss")
+            matrix = found.confusion.tolist()
+            # The last is of the validation rows.
+            output = {
+                "confusion_matrix.json": {
+                    "classes": list(predictor.classes),
+                    "rows_are": "true class",
+                    "matrix": matrix,
+                },
+                "confusion_matrix.png": draw_confusion(predictor.classes, matrix),
+            }
+        else:
+            metrics[name] = evaluate_regression(truth[name], values[:, 0]).as_json()
+            printed = ("rmse", "mae", "r2")
+        for metric in printed:
+            log.info("%s:%s=%.6f", name, metric, metrics[name][metric])
+    return metrics, output
+
+
+def _importances(
+    predictor: Predictor,
+    columns: Columns,
+    rows: NDArray[np.float32],
+    truth: NDArray[Any],
+    seed: int,
+) -> dict[str, float]:
+    def score(some: NDArray[np.float32], of: NDArray[Any]) -> float:
+        numbers, values = predictor.run(some)
+        if predictor.classes:
+            return float((numbers == of).mean())
+        return evaluate_regression(of, values[:, 0]).r2
+
+    return permutation_importances(columns, rows, truth, score, seed)

@@ -1,0 +1,93 @@
+"""Pure: which media type comes in, and which goes out.
+
+Content-Type   text/csv, application/json, application/jsonlines, application/x-npy
+Accept         the same; a parameter `output=labels` or `output=probabilities` says of what
+               text/csv and application/x-npy consist (JSON always holds both)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.errors import NotAcceptableError, UnsupportedMediaTypeError
+
+CSV = "text/csv"
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+NPY = "application/x-npy"
+MEDIA_TYPES = (CSV, JSON, JSON_LINES, NPY)
+_ALL = f"{CSV} or {JSON}, {JSON_LINES} or {NPY}"
+LABELS, PROBABILITIES = "labels", "probabilities"
+OUTPUTS = (LABELS, PROBABILITIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client wants back.
+
+    Attributes:
+        media_type: one of MEDIA_TYPES.
+        output: labels or probabilities.
+    """
+
+    media_type: str
+    output: str = LABELS
+
+
+def content_media_type(header: str) -> str:
+    """Return the media type of a Content-Type header.
+
+    Raises:
+        UnsupportedMediaTypeError: it is not one of those read here.
+    """
+    media_type = header.partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        given = f"Content-Type '{media_type}'" if media_type else "no Content-Type"
+        raise UnsupportedMediaTypeError(f"{given}: send {_ALL}")
+    return media_type
+
+
+def accepted(header: str, content_type: str, output: str = LABELS) -> Answer:
+    """Return what to answer with.
+
+    Args:
+        header: the Accept header; empty means any.
+        content_type: the request's media type, preferred among equals.
+        output: when the header does not say.
+
+    Raises:
+        NotAcceptableError: the client accepts nothing that can be given.
+    """
+    best, best_quality = Answer("", output), 0.0
+    for candidate in (content_type, *(t for t in MEDIA_TYPES if t != content_type)):
+        quality, wanted = _quality(header, candidate)
+        if quality > best_quality:
+            best, best_quality = Answer(candidate, wanted or output), quality
+    if not best.media_type:
+        raise NotAcceptableError(f"Accept '{header}': this model answers {_ALL}")
+    if best.output not in OUTPUTS:
+        raise NotAcceptableError(
+            f"Accept '{header}': output is '{best.output}'; it must be {' or '.join(OUTPUTS)}"
+        )
+    return best
+
+
+def _quality(header: str, media_type: str) -> tuple[float, str]:
+    """Return how much a media type is wanted, 0 to 1, by the most specific range that matches."""
+    best = (-1, 0.0, "")
+    for part in (header or "*/*").split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if name not in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+            continue
+        quality, output = 1.0, ""
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+            elif key.strip() == "output":
+                output = value.strip()
+        best = max(best, (2 - name.count("*"), quality, output))
+    return best[1], best[2]

@@ -1,0 +1,253 @@
+"""The ASGI application itself: every type, every refusal, counters, ids and the bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.application import Application
+from model.counters import Counters
+from model.predictor import load
+from tests.unit.model.container import Answer, TrainingResult
+
+SETOSA, VIRGINICA = "5.1,3.5,1.4,0.2", "6.3,3.3,6.0,2.5"
+
+
+class Client:
+    """Asks an application without a socket."""
+
+    def __init__(self, iris: TrainingResult, **settings: Any) -> None:
+        predictor, columns, _ = load(iris.base / "model")
+        self.counters = Counters()
+        self.application = Application(predictor, columns, self.counters, **settings)
+        self.headers: dict[str, str] = {}
+        self.content = b""
+
+    async def ask(
+        self, body: bytes, headers: Mapping[str, bytes], path: str = "/invocations"
+    ) -> int:
+        sent: list[Any] = []
+        half = len(body) // 2
+        parts = [body[:half], body[half:]] if half > 5000 else [body]
+        messages = [
+            {"type": "http.request", "body": part, "more_body": number < len(parts)}
+            for number, part in enumerate(parts, 1)
+        ]
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "path": path,
+            "method": "POST" if path == "/invocations" else "GET",
+            "headers": [(name.encode(), value) for name, value in headers.items()],
+        }
+        await self.application(scope, receive, send)
+        start, end = sent
+        self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        self.content = end["body"]
+        assert self.headers["content-length"] == str(len(self.content))
+        status: int = start["status"]
+        return status
+
+    def invoke(
+        self, body: str | bytes, content_type: str = "text/csv", accept: str = "", **extra: str
+    ) -> Answer:
+        data = body.encode() if isinstance(body, str) else body
+        headers = {"content-type": content_type.encode(), "accept": accept.encode()}
+        headers |= {
+            name.replace("_", "-"): value.encode("latin-1") for name, value in extra.items()
+        }
+        status = asyncio.run(self.ask(data, headers))
+        text = self.content.decode("latin-1" if "npy" in self.headers["content-type"] else "utf-8")
+        return Answer(status, self.headers["content-type"], text)
+
+
+@pytest.fixture(scope="module")
+def client(iris: TrainingResult) -> Client:
+    return Client(iris)
+
+
+def array_of(content: bytes) -> list[Any]:
+    found: list[Any] = np.load(io.BytesIO(content), allow_pickle=False).tolist()
+    return found
+
+
+def test_the_second_row_of_a_kind_takes_the_short_way_to_the_same_answer(client: Client) -> None:
+    first, second = client.invoke(SETOSA), client.invoke(SETOSA)
+    assert first == second == Answer(200, "text/csv; charset=utf-8", "setosa\n")
+    assert client.invoke("1,2,3").status == 400
+
+
+def test_probabilities_are_given_where_they_are_asked_for(
+    client: Client, iris: TrainingResult
+) -> None:
+    wanted = client.invoke(SETOSA, accept="text/csv;output=probabilities")
+    shares = [float(share) for share in wanted.body.split(",")]
+    assert sum(shares) == pytest.approx(1, abs=1e-4)
+    assert Client(iris, output="probabilities").invoke(SETOSA).body == wanted.body
+    assert client.invoke(SETOSA, accept="text/csv;output=shares").status == 406
+
+
+def test_arrays_and_json_lines_come_in_and_go_out(client: Client) -> None:
+    out = io.BytesIO()
+    rows = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
+    np.lib.format.write_array(out, rows)
+    assert client.invoke(out.getvalue(), "application/x-npy").status == 200
+    assert array_of(client.content) == ["setosa", "virginica"]
+    client.invoke(out.getvalue(), "application/x-npy", "application/x-npy;output=probabilities")
+    assert np.shape(array_of(client.content)) == (2, 3)
+    lines = client.invoke(f"[{SETOSA}]\n[{VIRGINICA}]\n", "application/jsonlines")
+    assert [json.loads(line)["label"] for line in lines.body.splitlines()] == [
+        "setosa",
+        "virginica",
+    ]
+
+
+def test_a_client_finds_its_request_id_in_the_answer_and_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.invoke(SETOSA, x_request_id="mine-1").status == 200
+    assert client.headers["x-request-id"] == "mine-1"
+    with caplog.at_level(logging.INFO, "model.invocations"):
+        assert client.invoke("x", x_request_id="mine-2").status == 400
+        assert client.invoke("x", x_request_id="né\r\nsty").status == 400
+    assert client.headers["x-request-id"].isascii()
+    entries = [json.loads(record.message) for record in caplog.records]
+    assert entries[0]["request_id"] == "mine-2"
+    assert (entries[0]["status"], entries[0]["error"]) == (400, "BadPayload")
+
+
+def test_every_invocation_is_logged_where_that_is_asked_for(
+    iris: TrainingResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(iris, log_all=True)
+    with caplog.at_level(logging.INFO, "model.invocations"):
+        for body in (SETOSA, SETOSA, f"{SETOSA}\n{SETOSA}"):
+            client.invoke(body)
+        client.invoke("x")
+        client.invoke(SETOSA)
+        client.application.flush()
+    lines = [json.loads(line) for record in caplog.records for line in record.message.splitlines()]
+    assert [line.get("rows", line.get("error")) for line in lines] == [1, 1, 2, "BadPayload", 1]
+    assert len({line["request_id"] for line in lines}) == 5
+
+
+def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> None:
+    client = Client(iris)
+    for body in (SETOSA, SETOSA, f"{SETOSA}\n{SETOSA}\n{SETOSA}", "x"):
+        client.invoke(body)
+    assert asyncio.run(client.ask(b"", {}, "/metrics")) == 200
+    text = client.content.decode()
+    assert 'model_requests_total{status="200"} 3\n' in text
+    assert 'model_requests_total{status="400"} 1\n' in text
+    assert 'model_batch_rows_bucket{le="1"} 2\n' in text
+    assert 'model_batch_rows_bucket{le="+Inf"} 3\n' in text
+    assert "model_batch_rows_sum 5\n" in text
+    assert "model_latency_seconds_count 3\n" in text
+
+
+def test_rows_that_are_there_together_are_answered_each_with_its_own(
+    iris: TrainingResult,
+) -> None:
+    waiting: list[int] = []
+    client = Client(iris, under_way=lambda: len(waiting))
+    sizes: list[int] = []
+    predictor = client.application._predictor
+    run_put = predictor.run_put
+    predictor.run_put = lambda rows: sizes.append(rows) or run_put(rows)  # type: ignore
+    rows = [SETOSA, VIRGINICA, "1,2", "5.1,1e39,1.4,0.2", VIRGINICA, SETOSA, "+5.1,3.5,1.4,.2"]
+    expected = [b"setosa\n", b"virginica\n", b"", b"", b"virginica\n", b"setosa\n", b"setosa\n"]
+
+    async def one(row: str) -> bytes:
+        sent: list[Any] = []
+        waiting.append(1)
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": row.encode(), "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "path": "/invocations",
+            "method": "POST",
+            "headers": [(b"content-type", b"text/csv"), (b"accept", b"")],
+        }
+        await client.application(scope, receive, send)
+        waiting.pop()
+        return b"" if sent[0]["status"] == 400 else bytes(sent[1]["body"])
+
+    async def together(count: int) -> list[bytes]:
+        waiting.extend([1] * 500)  # more are begun than come
+        return await asyncio.gather(*(one(rows[at % len(rows)]) for at in range(count)))
+
+    client.invoke(SETOSA)
+    assert asyncio.run(together(7)) == expected
+    assert sizes == [4]
+    assert asyncio.run(together(140)) == expected * 20
+    assert max(sizes) == 64
+
+
+def test_workers_count_together(iris: TrainingResult) -> None:
+    counters = Counters(2)
+    for worker in (0, 1):
+        counters.become(worker)
+        counters.answered(1_000, 4)
+    assert b"model_batch_rows_sum 8\n" in counters.render()
+
+
+def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(iris: TrainingResult) -> None:
+    client = Client(iris, max_waiting=3)
+    large = (SETOSA + "\n").encode() * 6000  # read in a thread, in turn
+    headers = {"content-type": b"text/csv"}
+
+    async def together() -> list[int]:
+        return await asyncio.gather(*(client.ask(large, headers) for _ in range(5)))
+
+    assert sorted(asyncio.run(together())) == [200, 200, 200, 503, 503]
+    assert client.invoke(SETOSA).status == 200
+
+
+def test_a_refusal_for_load_says_when_to_come_back(iris: TrainingResult) -> None:
+    client = Client(iris, max_waiting=0)
+    assert client.invoke(f"{SETOSA}\n{SETOSA}").status == 503
+    assert client.headers["retry-after"] == "1"
+    assert asyncio.run(client.ask(b"", {}, "/ping")) == 200
+
+
+BODIES = (
+    st.binary(max_size=120)
+    | st.text('0123456789.,-+e\n[]{}"naif :', max_size=60).map(str.encode)
+    | st.lists(st.floats() | st.integers() | st.none() | st.text(max_size=3), max_size=6).map(
+        lambda cells: json.dumps({"instances": [cells]}).encode()
+    )
+    | st.dictionaries(st.sampled_from(["columns", "data", "features", "instances"]), st.text()).map(
+        lambda document: json.dumps(document).encode()
+    )
+)
+TYPES = st.sampled_from(
+    ["text/csv", "application/json", "application/jsonlines", "application/x-npy", "x", ""]
+)
+
+
+@given(BODIES, TYPES, st.sampled_from(["", "text/csv", "*/*;q=0", "application/x-npy", ";=,"]))
+@settings(max_examples=300, deadline=None)
+def test_no_request_is_answered_500(
+    client: Client, body: bytes, content_type: str, accept: str
+) -> None:
+    assert client.invoke(body, content_type, accept).status in (200, 400, 406, 415)

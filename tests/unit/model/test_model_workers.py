@@ -1,0 +1,69 @@
+"""Several workers on one port, as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from model.errors import ContainerError
+from model.server import Settings
+from tests.unit.model.container import Server, TrainingResult
+
+SETOSA = "5.1,3.5,1.4,0.2"
+
+
+def children(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_workers_share_the_port_and_the_counters_and_end_together(
+    program: Path, iris: TrainingResult
+) -> None:
+    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    with server:
+        assert len(children(server)) == 2
+        for _ in range(40):
+            assert server.invoke(SETOSA).body == "setosa\n"
+        told = {server.request("GET", "/metrics").body for _ in range(10)}
+        assert len(told) == 1
+        assert "model_batch_rows_sum 40\n" in told.pop()
+    assert server.process.returncode == 0
+    assert server.log.count("serving random-forest") == 2
+    assert server.log.rstrip().endswith("stopped serving")
+
+
+def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
+    program: Path, iris: TrainingResult
+) -> None:
+    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    with server:
+        os.kill(children(server)[0], signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while server.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert server.process.returncode == 1
+    assert "ended with -9" in server.log
+
+
+def test_all_wrong_settings_are_reported_together() -> None:
+    wrong = {
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "many",
+        "SAGEMAKER_INFERENCE_OUTPUT": "shares",
+        "MODEL_LOG": "none",
+    }
+    with pytest.raises(ContainerError) as raised:
+        Settings.from_environment(wrong)
+    assert [part.split(" is ")[0] for part in str(raised.value).split("; ") if " is '" in part] == [
+        *wrong
+    ]
+
+
+def test_there_is_a_worker_for_each_core_unless_it_is_told_otherwise() -> None:
+    assert Settings.from_environment({}).workers == len(os.sched_getaffinity(0))
+    assert Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}).workers == 3

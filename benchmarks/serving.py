@@ -5,19 +5,16 @@
 Every server runs on the first core alone and the client on the second, so the figures are per core.
 All servers of a model are up at once and idle but for the one that is asked; each repeat asks all
 of them. Start-up and memory are of a server alone, after a second of requests. The table has
-medians. The client is wrk where it is installed, else a small one in Python
-in a process of its own (whose own limit then shows in the HTTP floor).
-Left under build/: serving.json, serving.md, serving.png.
+medians. The client is wrk where it is installed, else a small one in Python (whose own limit then
+shows in the HTTP floor). Left under build/: serving.json, serving.md, serving.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import http.client
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -32,6 +29,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
+from benchmarks.load import measure, pinned
 from benchmarks.serving_peers import BUILD, ROOT, Peer, peers_of, prepare
 from benchmarks.serving_report import report
 
@@ -42,18 +40,6 @@ MODELS: dict[str, dict[str, str]] = {
 # Rows a request, connections.
 CASES = ((1, 1), (1, 16), (1, 64), (1000, 1), (1000, 16))
 _PORT = 18100
-_CORES = sorted(os.sched_getaffinity(0))
-_LUA = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "{content_type}"
-wrk.body = io.open("{body}", "rb"):read("*a")
-done = function(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format('JSON{{"requests": %d, "us": %d, "p50": %f, "p99": %f, "bad": %d}}\\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    e.status + e.connect + e.read + e.write + e.timeout))
-end
-"""
 
 
 @dataclass
@@ -129,7 +115,7 @@ def start(peer: Peer) -> Running:
     began = time.perf_counter()
     processes = [
         subprocess.Popen(
-            ["taskset", "-c", str(_CORES[0]), *command],
+            pinned(0, *command),
             cwd=ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
@@ -166,72 +152,18 @@ def all_started(peers: dict[str, Peer]) -> Iterator[dict[str, Running]]:
             server.stop()
 
 
-def measure(server: Running, rows: int, connections: int, seconds: float) -> dict[str, float]:
-    """Ask a server for a while, from the second core."""
+def ask(server: Running, rows: int, connections: int, seconds: int) -> dict[str, float]:
+    """Ask a server for a while, from the last core."""
     body, content_type = body_of(server.peer.kind, rows)
-    (BUILD / "body").write_bytes(body)
     url = f"http://127.0.0.1:{server.peer.port}{server.peer.path}"
-    prefix = ["taskset", "-c", str(_CORES[-1])]
-    if shutil.which("wrk"):
-        script = BUILD / "post.lua"
-        script.write_text(_LUA.format(content_type=content_type, body=BUILD / "body"))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script)]
-        command += ["--timeout", "30s", url]
-    else:
-        arguments = [str(server.peer.port), server.peer.path, content_type]
-        command = [sys.executable, "-m", "benchmarks.serving", "--client", *arguments]
-        command += [str(connections), str(seconds)]
-    done = subprocess.run([*prefix, *command], cwd=ROOT, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.split("JSON", 1)[1])
-    assert not found["bad"], f"{found['bad']} requests failed: {server.peer.commands}"
-    requests = found["requests"] / (found["us"] / 1e6)
-    return {
-        "requests/s": requests,
-        "predictions/s": requests * rows,
-        "p50 ms": found["p50"] / 1000,
-        "p99 ms": found["p99"] / 1000,
-    }
-
-
-async def client(port: int, path: str, content_type: str, connections: int, seconds: float) -> None:
-    """Send the body over raw sockets for a while; print what `measure` reads."""
-    body = (BUILD / "body").read_bytes()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
-    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    latencies: list[float] = []
-    bad = 0
-    end = time.perf_counter() + seconds
-
-    async def user() -> None:
-        nonlocal bad
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (began := time.perf_counter()) < end:
-            writer.write(request)
-            headers = await reader.readuntil(b"\r\n\r\n")
-            length = int(headers.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
-            bad += not headers.startswith(b"HTTP/1.1 200")
-            latencies.append((time.perf_counter() - began) * 1e6)
-        writer.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(user() for _ in range(connections)))
-    microseconds = (time.perf_counter() - began) * 1e6
-    latencies.sort()
-    figures = {
-        "requests": len(latencies),
-        "us": microseconds,
-        "p50": latencies[len(latencies) // 2],
-        "p99": latencies[int(len(latencies) * 0.99)],
-        "bad": bad,
-    }
-    print("JSON" + json.dumps(figures))
+    found = measure(url, body, {"Content-Type": content_type}, connections, seconds)
+    return found | {"predictions/s": found["requests/s"] * rows}
 
 
 def alone_figures(name: str, peer: Peer) -> dict[str, float]:
     """Start a server with no other beside it; return its start-up time and its memory in use."""
     with all_started({name: peer}) as servers:
-        measure(servers[name], 1, 16, 1.0)
+        ask(servers[name], 1, 16, 1)
         return {"start s": servers[name].start_seconds, **servers[name].memory()}
 
 
@@ -269,8 +201,9 @@ def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
     found = {}
     for name, text in programs.items():
         command = [sys.executable if name == "ONNX Runtime" else python, "-c", text + count]
-        pinned = ["taskset", "-c", str(_CORES[0]), *command]
-        done = subprocess.run(pinned, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            pinned(0, *command), cwd=ROOT, capture_output=True, text=True, check=True
+        )
         found[name] = float(done.stdout)
     return found
 
@@ -285,7 +218,7 @@ def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -
         for repeat in range(options.repeats):
             for rows, connections in CASES:
                 for name in list(servers)[:: 1 if repeat % 2 else -1]:
-                    figures = measure(servers[name], rows, connections, options.seconds)
+                    figures = ask(servers[name], rows, connections, options.seconds)
                     case = f"{rows} rows, {connections} connections"
                     runs.setdefault(name, {}).setdefault(case, []).append(figures)
                     print(f"{model} {repeat} {case} {name}: {figures['requests/s']:.0f}/s")
@@ -311,10 +244,6 @@ def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -
 
 def main() -> None:
     """Measure both models and write the report."""
-    if sys.argv[1:2] == ["--client"]:
-        port, path, content_type, connections, seconds = sys.argv[2:]
-        asyncio.run(client(int(port), path, content_type, int(connections), float(seconds)))
-        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)

@@ -2,7 +2,8 @@
 
     train.csv        required: no header, the label first
     validation.csv   optional
-    dataset.json     optional: name, label, features, classes, source, rows
+    dataset.json     optional: name, label, features, classes, source, rows; and what the columns
+                     may hold: categorical (names), missing_values ("accept")
 
 Nothing is ever extracted to disk, and no more than a limit is read, whatever the zip's own headers
 say. Bytes written are the same for the same dataset: entries carry a fixed time.
@@ -16,12 +17,21 @@ import stat
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model.cells import quote
 from model.errors import DatasetError
-from model.table import Reading, Table, check_tables, csv_line, decode_text, parse_table
+from model.table import (
+    ACCEPT,
+    REFUSE,
+    Reading,
+    Table,
+    check_tables,
+    csv_line,
+    decode_text,
+    parse_table,
+)
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_ENTRIES = 1000
@@ -38,6 +48,8 @@ _UNREADABLE = (
     OSError,
 )
 _PLAIN = Reading()
+# Of the label, where nothing names it.
+DEFAULT_LABEL = "label"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -54,25 +66,29 @@ class Dataset:
         classes: the classes, in the order of the model's outputs; none for a regression.
         source: where the table comes from.
         sha256: of the file or files it was read from, empty if it was not read.
+        accept_missing: a cell may be missing.
     """
 
     train: Table
     validation: Table | None
     name: str = "dataset"
-    label: str = "label"
+    label: str = DEFAULT_LABEL
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     source: str = ""
     sha256: str = ""
+    accept_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Description:
     name: str = "dataset"
-    label: str = "label"
+    label: str = ""
     features: tuple[str, ...] | None = None
     classes: tuple[str, ...] | None = None
     source: str = ""
+    categorical: tuple[str, ...] = ()
+    accept_missing: bool = False
 
 
 def read_archive(
@@ -90,7 +106,7 @@ def read_archive(
         where: the file's name, for messages.
         sha256: digest of the bytes, kept in the dataset.
         max_bytes: the most that may be unpacked.
-        reading: what the tables may hold.
+        reading: what the tables may hold, beside what dataset.json says of them.
 
     Raises:
         DatasetError: not a zip, an unsafe one, or a dataset that cannot be trained on.
@@ -99,6 +115,11 @@ def read_archive(
     description = _describe(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
     train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
     features = description.features
+    reading = replace(
+        reading,
+        categorical=reading.categorical or description.categorical,
+        accept_missing=reading.accept_missing or description.accept_missing,
+    )
     train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features, reading)
     validation = None
     if _VALIDATION in files:
@@ -109,11 +130,12 @@ def read_archive(
         train,
         validation,
         name=description.name,
-        label=description.label,
+        label=description.label or train.label or DEFAULT_LABEL,
         features=features or train.names or numbered_features(train.width),
         classes=() if reading.regression else _order(description.classes, train, train_file),
         source=description.source,
         sha256=sha256,
+        accept_missing=reading.accept_missing,
     )
 
 
@@ -222,12 +244,19 @@ def _describe(data: bytes | None, where: str) -> _Description:
         raise DatasetError(f"{where} is not JSON ({error}); mend it or leave it out") from None
     if not isinstance(document, dict):
         raise DatasetError(f"{where} must hold a JSON object with name, label, features, classes")
+    missing = _text(document, "missing_values", REFUSE, where)
+    if missing not in (REFUSE, ACCEPT):
+        raise DatasetError(
+            f"{where}: missing_values is {quote(missing)}; it must be {REFUSE} or {ACCEPT}"
+        )
     return _Description(
         name=_text(document, "name", "dataset", where),
-        label=_text(document, "label", "label", where),
+        label=_text(document, "label", "", where),
         features=_texts(document, "features", where),
         classes=_texts(document, "classes", where),
         source=_text(document, "source", "", where),
+        categorical=_texts(document, "categorical", where) or (),
+        accept_missing=missing == ACCEPT,
     )
 
 

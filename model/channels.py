@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.archive import Dataset, numbered_features, read_archive
+from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archive
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
 from model.split import stratified
@@ -169,9 +169,11 @@ def _read_csv(data: Path, names: set[str], reading: Reading) -> Dataset:
     return Dataset(
         train,
         validation,
+        label=train.label or DEFAULT_LABEL,
         features=train.names or numbered_features(train.width),
         classes=() if reading.regression else tuple(sorted(train.counts())),
         sha256=digest.hexdigest(),
+        accept_missing=reading.accept_missing,
     )
 
 

@@ -1,7 +1,8 @@
 """The command that makes a dataset zip: `python -m model.dataset`.
 
-    --table iris|wine|breast_cancer|digits --out FILE.zip
+    --table iris|wine|breast_cancer|digits|diabetes --out FILE.zip
     --csv FILE --label COLUMN --out FILE.zip
+          [--categorical auto|NAME,NAME] [--missing-values accept] [--regression]
 
 Exit code 0 with one line on what was written, or 2 with one line on what is wrong.
 """
@@ -14,16 +15,28 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.archive import write_archive
 from model.cells import NotANumberError, parse_number, quote
 from model.errors import DatasetError
 from model.split import stratified
-from model.table import decode_text, read_records
+from model.table import (
+    ACCEPT,
+    AUTO,
+    REFUSE,
+    Reading,
+    decode_text,
+    is_missing,
+    is_text,
+    read_records,
+)
 
-TABLES = ("iris", "wine", "breast_cancer", "digits")
+TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
+# Its label is a measurement, so it is for a regression.
+_MEASURED = "diabetes"
+_PLAIN = Reading()
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
@@ -32,9 +45,10 @@ class NamedTable:
     """A table of text with a header.
 
     Attributes:
-        features: names of the number columns.
+        features: names of the columns beside the label.
         labels: one a row, verbatim.
-        rows: the number columns' text.
+        rows: the other columns' text.
+        reading: what they may hold; no "auto" any more.
     """
 
     name: str
@@ -43,6 +57,7 @@ class NamedTable:
     features: tuple[str, ...]
     labels: list[str]
     rows: list[list[str]]
+    reading: Reading = _PLAIN
 
 
 def shipped_table(name: str) -> NamedTable:
@@ -50,19 +65,29 @@ def shipped_table(name: str) -> NamedTable:
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")()
-    names = tuple(str(feature) for feature in bunch.feature_names)
+    measured = name == _MEASURED
     return NamedTable(
         name,
         f"sklearn.datasets.load_{name}",
-        "class",
-        names,
-        [str(bunch.target_names[number]) for number in bunch.target],
-        [[repr(number).removesuffix(".0") for number in row] for row in bunch.data.tolist()],
+        "progression" if measured else "class",
+        tuple(str(feature) for feature in bunch.feature_names),
+        [
+            _short(number) if measured else str(bunch.target_names[number])
+            for number in bunch.target.tolist()
+        ],
+        [[_short(number) for number in row] for row in bunch.data.tolist()],
+        Reading(regression=measured),
     )
 
 
 def table_from_csv(
-    text: str, where: str, label: str, *, drop: Sequence[str] = (), delimiter: str = ","
+    text: str,
+    where: str,
+    label: str,
+    *,
+    drop: Sequence[str] = (),
+    delimiter: str = ",",
+    reading: Reading = _PLAIN,
 ) -> NamedTable:
     """Read a CSV text with a header.
 
@@ -72,9 +97,10 @@ def table_from_csv(
         label: the column that holds the class.
         drop: columns to leave out.
         delimiter: between the cells.
+        reading: what the columns may hold; the header is there in any case.
 
     Raises:
-        DatasetError: no such column, a column twice, a cell that is not a number, or no rows.
+        DatasetError: no such column, a column twice, a cell that may not be there, or no rows.
     """
     records = read_records(text, where, delimiter)
     first = next(records, None)
@@ -84,7 +110,7 @@ def table_from_csv(
     _check_header(header, where, label, drop)
     label_at = header.index(label)
     feature_at = [i for i, name in enumerate(header) if i != label_at and name not in drop]
-    labels, rows = [], []
+    found: list[tuple[int, list[str]]] = []
     for line, cells in records:
         if len(cells) != len(header):
             raise DatasetError(
@@ -92,12 +118,28 @@ def table_from_csv(
             )
         if not cells[label_at].strip():
             raise DatasetError(f"{where}, row {line}: the label column {quote(label)} is empty")
-        labels.append(cells[label_at])
-        rows.append([_number(cells[i], where, line, header[i]) for i in feature_at])
-    if not rows:
+        if reading.regression:
+            _number(cells[label_at], where, line, label, "the label of a regression must be")
+        found.append((line, cells))
+    if not found:
         raise DatasetError(f"{where} has a header and 0 rows")
     features = tuple(header[i] for i in feature_at)
-    return NamedTable(Path(where).stem, Path(where).name, label, features, labels, rows)
+    if reading.categorical == (AUTO,):
+        columns = {header[i] for i in feature_at if any(is_text(cells[i]) for _, cells in found)}
+        reading = replace(reading, categorical=tuple(n for n in features if n in columns))
+    for name in reading.categorical:
+        if name not in features:
+            known = ", ".join(map(quote, features))
+            raise DatasetError(
+                f"--categorical names {quote(name)}, which is no feature column of {where}; "
+                f"they are {known}"
+            )
+    rows = [
+        [_cell(cells[i], where, line, header[i], reading) for i in feature_at]
+        for line, cells in found
+    ]
+    labels = [cells[label_at] for _, cells in found]
+    return NamedTable(Path(where).stem, Path(where).name, label, features, labels, rows, reading)
 
 
 def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[bytes, str]:
@@ -107,26 +149,38 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
         DatasetError: one class only, or a class with a single row.
     """
     classes = Counter(table.labels)
+    regression = table.reading.regression
     if len(classes) < 2:
         raise DatasetError(
             f"{table.source}: every row of the label column {quote(table.label)} is "
             f"{quote(table.labels[0])}; a classifier needs at least two classes"
         )
-    kept, held = stratified(table.labels, validation_fraction, seed, table.source)
+    # The values of a regression are no classes to be divided each.
+    strata = ["any"] * len(table.labels) if regression else table.labels
+    kept, held = stratified(strata, validation_fraction, seed, table.source)
     parts = [[[table.labels[i], *table.rows[i]] for i in numbers] for numbers in (kept, held)]
-    description = {
+    description: dict[str, object] = {
         "name": table.name,
         "label": table.label,
         "features": list(table.features),
-        "classes": sorted(classes),
-        "source": table.source,
     }
+    if not regression:
+        description["classes"] = sorted(classes)
+    if table.reading.categorical:
+        description["categorical"] = list(table.reading.categorical)
+    if table.reading.accept_missing:
+        description["missing_values"] = ACCEPT
+    description["source"] = table.source
     content = write_archive(parts[0], parts[1], description)
     shown = ", ".join(f"{name} {classes[name]}" for name in sorted(classes)[:10])
+    shown = f"{len(classes)} classes ({shown}{', …' if len(classes) > 10 else ''})"
+    categorical = len(table.reading.categorical)
+    features = f"{len(table.features)} features"
+    if categorical:
+        features += f" ({categorical} of categories)"
     summary = (
         f"{len(table.rows)} rows ({len(kept)} to train on, {len(held)} to validate with), "
-        f"{len(table.features)} features, {len(classes)} classes "
-        f"({shown}{', …' if len(classes) > 10 else ''}), "
+        f"{features}, {'a value to predict' if regression else shown}, "
         f"sha256 {hashlib.sha256(content).hexdigest()[:12]}"
     )
     return content, summary
@@ -164,6 +218,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--drop", action="append", default=[], help="a CSV column to leave out, as an id"
     )
+    parser.add_argument(
+        "--categorical",
+        metavar="NAMES",
+        help="CSV columns of categories, separated by commas; auto: those that hold texts",
+    )
+    parser.add_argument(
+        "--missing-values",
+        choices=(REFUSE, ACCEPT),
+        default=REFUSE,
+        help="whether a CSV cell may be empty or nan, default refuse",
+    )
+    parser.add_argument(
+        "--regression", action="store_true", help="the CSV label is a number to predict"
+    )
     parser.add_argument("--delimiter", choices=tuple(_DELIMITERS), default="comma")
     parser.add_argument("--out", type=Path, required=True, help="the zip to write")
     parser.add_argument("--validation-fraction", type=float, default=0.2, help="default 0.2")
@@ -178,7 +246,15 @@ def _read(options: argparse.Namespace) -> NamedTable:
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from None
     delimiter = _DELIMITERS[options.delimiter]
-    return table_from_csv(text, str(path), options.label, drop=options.drop, delimiter=delimiter)
+    named = options.categorical or ""
+    reading = Reading(
+        categorical=tuple(name.strip() for name in named.split(",") if name.strip()),
+        accept_missing=options.missing_values == ACCEPT,
+        regression=options.regression,
+    )
+    return table_from_csv(
+        text, str(path), options.label, drop=options.drop, delimiter=delimiter, reading=reading
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -207,18 +283,35 @@ def _check_header(header: list[str], where: str, label: str, drop: Sequence[str]
     if label in drop:
         raise DatasetError(f"the label column {quote(label)} cannot be dropped")
     if len(header) - len(set(drop)) < 2:
-        raise DatasetError(f"{where} has no column of numbers beside the label ({columns})")
+        raise DatasetError(f"{where} has no column beside the label ({columns})")
 
 
-def _number(cell: str, where: str, line: int, column: str) -> str:
+def _cell(cell: str, where: str, line: int, column: str, reading: Reading) -> str:
+    if is_missing(cell):
+        if reading.accept_missing:
+            return ""
+        raise DatasetError(
+            f"{where}, row {line}, column {quote(column)} is empty; fill it, drop the row, or use "
+            "--missing-values accept"
+        )
+    if column in reading.categorical:
+        return cell.strip()
+    advice = "mend the cell, --drop the column, or use --categorical auto; features must be"
+    return _number(cell, where, line, column, advice)
+
+
+def _number(cell: str, where: str, line: int, column: str, advice: str) -> str:
     try:
         parse_number(cell)
     except NotANumberError as reason:
         raise DatasetError(
-            f"{where}, row {line}, column {quote(column)} {reason}; "
-            "features must be numbers: mend the cell, encode the column, or --drop it"
+            f"{where}, row {line}, column {quote(column)} {reason}; {advice} numbers"
         ) from None
     return cell.strip()
+
+
+def _short(number: float) -> str:
+    return repr(number).removesuffix(".0")
 
 
 if __name__ == "__main__":

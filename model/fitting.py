@@ -56,7 +56,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outco
     columns = learn_columns(
         dataset.train,
         dataset.features,
-        accept_missing=hyperparameters.reading.accept_missing,
+        accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
     )
     check_known(columns, dataset.validation, "the validation rows")

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from model.cells import quote
 from model.errors import HyperparameterError
-from model.table import Reading
+from model.table import ACCEPT, REFUSE, Reading
 
 # Added by the platform's own tools (sagemaker_program, sagemaker_region, …) and by its tuning jobs.
 _IGNORED_PREFIX = ("sagemaker_", "_tuning_objective_metric")
@@ -111,7 +111,7 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     ),
     "header": Specification(str, _every("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _every(None)),
-    "missing_values": Specification(str, _every("refuse"), choices=("refuse", "accept")),
+    "missing_values": Specification(str, _every(REFUSE), choices=(REFUSE, ACCEPT)),
     "validation_fraction": Specification(float, _every(0.2), 0.05, 0.5),
     "seed": Specification(int, _every(0), 0, 2**32 - 1),
 }
@@ -162,7 +162,7 @@ class Hyperparameters:
         return Reading(
             header=self.values["header"] == "yes",
             categorical=tuple(name.strip() for name in named.split(",") if name.strip()),
-            accept_missing=self.values["missing_values"] == "accept",
+            accept_missing=self.values["missing_values"] == ACCEPT,
             regression=self.regression,
         )
 

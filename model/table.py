@@ -20,6 +20,7 @@ from model.errors import DatasetError
 
 Cell = float | str
 AUTO = "auto"
+REFUSE, ACCEPT = "refuse", "accept"
 _MISSING = ("", "nan")
 # More distinct decimal numbers than this in the label column are a measurement, not classes.
 _DECIMAL_CLASSES = 10
@@ -55,6 +56,7 @@ class Table:
         rows: one tuple of cells a row, all of the same length: numbers (NaN where one is missing),
             and texts in the text columns ("" where one is missing).
         names: of the columns after the label, where a header names them.
+        label: the name of the label, where a header names it.
         text_columns: the columns (from 0, without the label) of categories.
     """
 
@@ -62,6 +64,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     names: tuple[str, ...] = ()
     text_columns: frozenset[int] = frozenset()
+    label: str = ""
 
     @property
     def width(self) -> int:
@@ -134,8 +137,10 @@ def parse_table(
     """
     records = list(read_records(text, where))
     names: tuple[str, ...] = ()
+    label = ""
     if reading.header:
-        names = _header(records, where)
+        label, *rest = _header(records, where)
+        names = tuple(rest)
         for known in (features, like.names if like else None):
             if known and tuple(known) != names:
                 raise DatasetError(
@@ -170,7 +175,7 @@ def parse_table(
         raise DatasetError(
             f"{where} has 0 rows; it needs one line for each example: label, number, number, …"
         )
-    table = Table(tuple(labels), tuple(rows), names, text_columns)
+    table = Table(tuple(labels), tuple(rows), names, text_columns, label)
     if not reading.regression:
         _refuse_measurements(table, where)
     return table
@@ -222,8 +227,8 @@ def csv_line(cells: Sequence[str]) -> str:
 def _header(records: Sequence[tuple[int, list[str]]], where: str) -> tuple[str, ...]:
     if not records:
         raise DatasetError(f"{where} is empty; it needs a header line and rows")
-    names = tuple(cell.strip() for cell in records[0][1][1:])
-    for column, name in enumerate(names, 2):
+    names = tuple(cell.strip() for cell in records[0][1])
+    for column, name in enumerate(names, 1):
         if not name:
             raise DatasetError(f"{where}: column {column} of the header has no name")
         if names.count(name) > 1:
@@ -244,7 +249,7 @@ def _text_columns(
         return frozenset(
             at
             for at in range(width)
-            if any(len(cells) > at + 1 and _is_text(cells[at + 1]) for _, cells in records)
+            if any(len(cells) > at + 1 and is_text(cells[at + 1]) for _, cells in records)
         )
     names = list(features or (f"feature_{number}" for number in range(1, width + 1)))
     for name in reading.categorical:
@@ -268,7 +273,7 @@ def _cells(
 ) -> tuple[Cell, ...]:
     found: list[Cell] = []
     for at, cell in enumerate(cells[1:]):
-        missing = cell.strip().lower() in _MISSING
+        missing = is_missing(cell)
         if missing and reading.accept_missing:
             found.append("" if at in text_columns else math.nan)
             continue
@@ -282,7 +287,7 @@ def _cells(
         except NotANumberError as reason:
             name = f" ({features[at]})" if features else ""
             message = f"{where}, row {line}, column {at + 2}{name} {reason}"
-            if first and all(_is_text(other) for other in cells[1:]):
+            if first and all(is_text(other) for other in cells[1:]):
                 message += "; the row looks like a header: leave it out, or set header to yes"
             elif missing:
                 message += "; fill the missing value, drop the row, or set missing_values to accept"
@@ -304,11 +309,19 @@ def _check_measurement(label: str, where: str, line: int) -> None:
         ) from None
 
 
-def _is_text(cell: str) -> bool:
+def is_missing(cell: str) -> bool:
+    """Return whether a cell holds nothing."""
+    return cell.strip().lower() in _MISSING
+
+
+def is_text(cell: str) -> bool:
+    """Return whether a cell holds something that is no number."""
+    if is_missing(cell):
+        return False
     try:
         parse_number(cell)
     except NotANumberError:
-        return bool(cell.strip())
+        return True
     return False
 
 

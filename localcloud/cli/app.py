@@ -260,6 +260,12 @@ def demo(
     ] = "iris",
     csv: Annotated[Path | None, typer.Option(help="A CSV file of yours instead.")] = None,
     label: Annotated[str | None, typer.Option(help="The CSV's label column.")] = None,
+    categorical: Annotated[
+        str | None, typer.Option(help="The CSV's columns of categories: auto, or names.")
+    ] = None,
+    missing_values: Annotated[
+        str, typer.Option(help="Whether the CSV's cells may be empty: refuse or accept.")
+    ] = "refuse",
     approve_all: Annotated[
         bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
     ] = False,
@@ -275,6 +281,8 @@ def demo(
     with errors_in_one_line():
         if (csv is None) != (label is None):
             raise CommandError("--csv and --label go together: a file and its label column")
+        if csv is None and (categorical or missing_values != "refuse"):
+            raise CommandError("--categorical and --missing-values are for a --csv of yours")
         if not approve_all and not sys.stdin.isatty():
             raise CommandError("there is no terminal to ask for the approval: add --approve")
         Demo(
@@ -282,6 +290,8 @@ def demo(
                 table=table,
                 csv=csv,
                 label=label,
+                categorical=categorical,
+                missing_values=missing_values,
                 approve=approve_all,
                 keep=keep,
                 speed=speed,

@@ -45,6 +45,8 @@ class DemoOptions:
     table: str
     csv: Path | None
     label: str | None
+    categorical: str | None
+    missing_values: str
     approve: bool
     keep: bool
     speed: float
@@ -235,11 +237,12 @@ class Demo:
     def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
         options = self._options
         path = options.report_dir / "dataset.zip"
-        source = (
-            ("--csv", str(options.csv), "--label", str(options.label))
-            if options.csv
-            else ("--table", options.table)
-        )
+        source: tuple[str, ...] = ("--table", options.table)
+        if options.csv:
+            source = ("--csv", str(options.csv), "--label", str(options.label))
+            source += ("--missing-values", options.missing_values)
+            if options.categorical:
+                source += ("--categorical", options.categorical)
         self._child("-m", "model.dataset", *source, "--out", str(path))
         answer = client("s3", self._url).put_object(
             Bucket=outputs["dataBucket"], Key=outputs["datasetKey"], Body=path.read_bytes()

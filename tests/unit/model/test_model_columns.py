@@ -17,7 +17,7 @@ TEXT = "label,size,colour\nyes,1,red\nno,,blue\nyes,4,\nno,3,red\n"
 
 def test_a_header_names_the_columns_and_categories_stay_text() -> None:
     table = parse_table(TEXT, "t.csv", reading=OPEN)
-    assert table.names == ("size", "colour")
+    assert (table.label, table.names) == ("label", ("size", "colour"))
     assert table.text_columns == {1}
     assert [row[1] for row in table.rows] == ["red", "blue", "", "red"]
     assert math.isnan(float(table.rows[1][0]))
@@ -26,6 +26,8 @@ def test_a_header_names_the_columns_and_categories_stay_text() -> None:
 def test_auto_finds_the_columns_that_are_no_numbers() -> None:
     reading = Reading(categorical=("auto",))
     assert parse_table("yes,1,red\nno,2,3\n", "t", reading=reading).text_columns == {1}
+    missing = Reading(categorical=("auto",), accept_missing=True)
+    assert parse_table("yes,nan,red\nno,2,\n", "t", reading=missing).text_columns == {1}
 
 
 def test_a_category_becomes_a_number_each_and_a_missing_number_the_median() -> None:

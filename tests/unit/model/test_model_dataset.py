@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from model import dataset
-from model.archive import read_archive
+from model.archive import read_archive, write_archive
+from model.errors import DatasetError
+from model.table import Reading
 from tests.unit.model.container import child_environment
 
 WILD = '"rose, wild"'
@@ -75,7 +78,7 @@ def test_semicolons_are_read_when_asked_for(tmp_path: Path) -> None:
         ("a,kind\n", ("--label", "kind"), "has a header and 0 rows"),
         ("a,a,kind\n1,2,x\n", ("--label", "kind"), "names the column 'a' twice"),
         ("a,,kind\n1,2,x\n", ("--label", "kind"), "column 2 of the header has no name"),
-        ("kind\nx\n", ("--label", "kind"), "no column of numbers beside the label"),
+        ("kind\nx\n", ("--label", "kind"), "has no column beside the label"),
         ("a,kind\n1,x\n2,x\n", ("--label", "kind"), "at least two classes"),
         ("a,kind\n1,x\n2,x\n3,y\n", ("--label", "kind"), "single row of 'y'"),
         ("a,kind\n1,x\n2\n", ("--label", "kind"), "row 3: 1 columns where the header has 2"),
@@ -142,3 +145,75 @@ def test_the_shipped_tables_are_real_and_whole(
     assert found.validation is not None
     assert len(found.train.labels) + len(found.validation.labels) == rows
     assert (len(found.features), len(found.classes)) == (features, classes)
+
+
+PEOPLE = "outcome,age,colour\n" + "".join(
+    f"{'yes' if n % 3 else 'no'},{'' if n % 5 == 0 else n},{'nan' if n % 7 == 0 else 'red'}\n"
+    for n in range(1, 41)
+)
+ACCEPTED = ("--label", "outcome", "--categorical", "auto", "--missing-values", "accept")
+
+
+def test_categories_and_missing_cells_are_kept_and_described_for_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, path = run(tmp_path, PEOPLE, *ACCEPTED)
+    assert code == 0
+    assert "2 features (1 of categories), 2 classes" in capsys.readouterr().out
+    found = read_archive(path.read_bytes(), path.name)
+    assert (found.accept_missing, found.train.text_columns) == (True, frozenset({1}))
+    assert {row[1] for row in found.train.rows} == {"red", ""}
+    assert found.label == "outcome"
+
+
+def test_a_regression_has_no_classes(tmp_path: Path) -> None:
+    text = "price,size\n" + "".join(f"{n * 1.5},{n}\n" for n in range(1, 30))
+    code, path = run(tmp_path, text, "--label", "price", "--regression")
+    assert code == 0
+    with zipfile.ZipFile(path) as archive:
+        assert "classes" not in json.loads(archive.read("dataset.json"))
+    found = read_archive(path.read_bytes(), path.name, reading=Reading(regression=True))
+    assert found.classes == ()
+    assert found.validation is not None
+    assert len(found.validation.labels) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--label", "outcome"), "column 'colour' is empty|column 'colour' holds 'red'"),
+        (("--label", "outcome", "--categorical", "auto"), "is empty; fill it, drop the row, or"),
+        (("--label", "outcome", "--categorical", "size"), "names 'size', which is no feature"),
+        (("--label", "outcome", "--missing-values", "accept"), "or use --categorical auto"),
+        (("--label", "outcome", "--regression"), "the label of a regression must be numbers"),
+    ],
+)
+def test_a_column_that_may_not_be_so_is_refused_with_the_option_that_allows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    code, path = run(tmp_path, PEOPLE, *options)
+    assert (code, path.exists()) == (2, False)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_the_shipped_measurements_train_a_regression(tmp_path: Path) -> None:
+    target = tmp_path / "d.zip"
+    assert dataset.main(["--table", "diabetes", "--out", str(target)]) == 0
+    found = read_archive(target.read_bytes(), "d.zip", reading=Reading(regression=True))
+    assert (found.label, len(found.features), found.classes) == ("progression", 10, ())
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"missing_values": "maybe"}, "missing_values is 'maybe'; it must be refuse or accept"),
+        ({"categorical": "all"}, "categorical must be a list of texts"),
+        ({"categorical": ["size"]}, "has no column 'size'"),
+    ],
+)
+def test_what_dataset_json_says_of_the_columns_is_checked(
+    described: dict[str, object], message: str
+) -> None:
+    rows = [["yes", "1"], ["no", "2"]]
+    with pytest.raises(DatasetError, match=message):
+        read_archive(write_archive(rows, rows, described), "d.zip")

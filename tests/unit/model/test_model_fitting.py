@@ -46,7 +46,9 @@ def outcome_of(algorithm: Algorithm, rows: int = 200) -> Outcome:
     classes = () if regression else ("no", "yes")
     raw = {"algorithm": algorithm, "missing_values": "accept", **SMALL.get(algorithm, {})}
     hyperparameters = parse_hyperparameters(raw)
-    dataset = Dataset(table, None, features=table.names, classes=classes)
+    dataset = Dataset(
+        table, None, features=table.names, classes=classes, accept_missing=reading.accept_missing
+    )
     return fit_and_measure(hold_out(dataset, 0.25, 0), hyperparameters)
 
 

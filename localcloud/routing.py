@@ -9,7 +9,8 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 DEFAULT_ACCOUNT = "000000000000"
@@ -55,6 +56,9 @@ def scope_of_arn(arn: str) -> Scope:
     return Scope(account=parts[4] or DEFAULT_ACCOUNT, region=parts[3] or DEFAULT_REGION)
 
 
+_DEFAULT_SCOPE = Scope()
+
+
 @dataclass(slots=True)
 class Request:
     """One HTTP request, with header names in lower case.
@@ -70,7 +74,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     service: str = ""
-    scope: Scope = field(default_factory=Scope)
+    scope: Scope = _DEFAULT_SCOPE
     access_key: str = ""
     principal: str = ""
 
@@ -87,6 +91,11 @@ class Response:
 def account_of_access_key(access_key: str) -> str:
     """Return the account of an access key: itself when it is 12 digits, as in LocalStack."""
     return access_key if _ACCOUNT.fullmatch(access_key) else DEFAULT_ACCOUNT
+
+
+@lru_cache(maxsize=1024)
+def _scope(access_key: str, region: str) -> Scope:
+    return Scope(account_of_access_key(access_key), region)
 
 
 def route(request: Request) -> None:
@@ -109,4 +118,4 @@ def route(request: Request) -> None:
     if service == "sagemaker" and request.path.startswith("/endpoints/"):
         service = "sagemaker-runtime"
     request.service = service
-    request.scope = Scope(account_of_access_key(request.access_key), region)
+    request.scope = _scope(request.access_key, region)

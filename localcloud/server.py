@@ -78,7 +78,8 @@ class Edge:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        # The names are in lower case, by ASGI.
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         if not _is_local(
             headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
         ):

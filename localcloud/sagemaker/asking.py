@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from localcloud.sagemaker.connection import NoAnswer
 from localcloud.sagemaker.fleets import Fleet
@@ -19,19 +20,19 @@ from localcloud.sagemaker.model import Variant
 log = logging.getLogger("localcloud.sagemaker")
 
 _MODEL_TIMEOUT_SECONDS = 60.0
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
 # Copies under way at once; a shadow that is slower than what it shadows loses some.
 _COPIES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a container answered."""
 
     status: int
     body: bytes
     content_type: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
 
 
 async def ask(
@@ -57,7 +58,7 @@ async def ask(
         reply.status,
         reply.body,
         reply.headers.get("content-type", "application/octet-stream"),
-        {_CUSTOM: custom} if custom is not None else {},
+        {_CUSTOM: custom} if custom is not None else _NO_HEADERS,
     )
 
 

@@ -76,6 +76,9 @@ class RunRecord:
         min_instances, max_instances: of the scalable target.
         notes: what could not be read, and why.
         objectives: what the run is held to, as Objectives has it.
+        requests_wanted: how many were to end the load; None is without end.
+        workers: processes that sent it.
+        cut_short: why the load ended before its end; empty if it did not.
     """
 
     endpoint: str
@@ -104,6 +107,9 @@ class RunRecord:
     invocations_per_instance: list[MetricPoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     objectives: dict[str, float | None] = field(default_factory=dict)
+    requests_wanted: int | None = None
+    workers: int = 1
+    cut_short: str = ""
 
     def to_json(self) -> str:
         """Return the JSON text."""

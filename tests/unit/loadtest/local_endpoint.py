@@ -51,6 +51,10 @@ class LocalEndpoint:
         self._server.shutdown()
         self._server.server_close()
 
+    @property
+    def invocations(self) -> int:
+        return self._count
+
     def now(self) -> float:
         return self._began + (time.time() - self._began) * (self.speed or 1)
 

@@ -38,9 +38,7 @@ def right(body: str, _: int) -> tuple[int, str]:
     return 200, out.getvalue()
 
 
-def command(
-    *options: str, url: str | None = None, **extra: str
-) -> subprocess.CompletedProcess[str]:
+def environment(url: str | None = None, **extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     # Nothing of this machine's AWS settings, and no question to its metadata service.
@@ -50,10 +48,16 @@ def command(
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     address = {"AWS_ENDPOINT_URL": url} if url is not None else {}
+    return kept | credentials | nowhere | address | extra
+
+
+def command(
+    *options: str, url: str | None = None, **extra: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "loadtest", *options],
         cwd=ROOT,
-        env=kept | credentials | nowhere | address | extra,
+        env=environment(url, **extra),
         capture_output=True,
         text=True,
         timeout=90,
@@ -62,10 +66,10 @@ def command(
 
 
 def load(
-    endpoint: LocalEndpoint, dataset: Path, out: Path, *options: str
+    endpoint: LocalEndpoint, dataset: Path, out: Path, *options: str, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     named = ("--endpoint", "iris", "--dataset", str(dataset), "--out", str(out))
-    return command("run", *named, *options, url=endpoint.url)
+    return command("run", *named, *options, url=endpoint.url, **extra)
 
 
 @pytest.fixture(scope="module")

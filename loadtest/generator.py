@@ -182,8 +182,10 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
 
     teller = gevent.spawn(tell)
     finished.wait(timeout=load.duration_seconds)
+    ended = time.monotonic()
     generator.stop()
-    load_seconds = time.monotonic() - began
+    # The last requests are answered while the users stop, which may take longer than they do.
+    load_seconds = max(ended, recorder.counted) - began
     teller.kill()
     _write(
         "final",

@@ -18,7 +18,11 @@ _MAX_ERRORS = 20
 
 
 class Recorder:
-    """Counts answers: totals, and the last two seconds."""
+    """Counts answers: totals, and the last two seconds.
+
+    Attributes:
+        counted: when the last of them was, on the monotonic clock.
+    """
 
     def __init__(self) -> None:
         self.failures = 0
@@ -28,10 +32,11 @@ class Recorder:
         self.total = Histogram()
         self._tick = Histogram()
         self._window: deque[tuple[float, Histogram]] = deque(maxlen=_WINDOW_TICKS)
-        self._last = time.monotonic()
+        self._last = self.counted = time.monotonic()
 
     def record(self, response_time: float, exception: object = None, **_: object) -> None:
         """Count one request; locust's `request` event."""
+        self.counted = time.monotonic()
         self._tick.add(response_time)
         self.total.add(response_time)
         if exception is not None:
@@ -75,6 +80,8 @@ class Recorder:
     def merge(self, taken: dict[str, Any]) -> None:
         """Count what a worker has taken."""
         latencies = Histogram.from_json(taken["latencies"])
+        if latencies.count:
+            self.counted = time.monotonic()
         self._tick.merge(latencies)
         self.total.merge(latencies)
         self.failures += taken["failures"]

@@ -124,6 +124,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         objectives=asdict(settings.objectives),
         requests_wanted=settings.load.requests,
         workers=settings.load.workers,
+        alarms=observer.alarms(facts.alarm_names, clock, recording.seconds),
         **final,
     )
     record = replace(record, notes=[*notes, *observer.notes])

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TARGET_VALUE = 500.0
+HIGH = "TargetTracking-endpoint/iris/variant/AllTraffic-AlarmHigh-1"
+LOW = "TargetTracking-endpoint/iris/variant/AllTraffic-AlarmLow-2"
 
 
 @dataclass
@@ -93,16 +95,19 @@ class LocalEndpoint:
             return 200, {"Endpoints": [{"EndpointName": "iris"}]}
         if not self.scaling:
             return 501, {"__type": "NotImplemented", "message": f"{operation} is not here"}
-        return 200, self._scaling(operation)
+        return 200, self._scaling(operation, body)
 
-    def _scaling(self, operation: str) -> dict[str, Any]:
+    def _scaling(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         first = (self._first or self._began) - self._began
         start = self._began + (first + 1) * (self.speed or 1)
         answers: dict[str, dict[str, Any]] = {
             "DescribeScalableTargets": {"ScalableTargets": [{"MinCapacity": 2, "MaxCapacity": 10}]},
             "DescribeScalingPolicies": {
                 "ScalingPolicies": [
-                    {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": TARGET_VALUE}}
+                    {
+                        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": TARGET_VALUE},
+                        "Alarms": [{"AlarmName": LOW}, {"AlarmName": HIGH}],
+                    }
                 ]
             },
             "DescribeScalingActivities": {
@@ -123,6 +128,21 @@ class LocalEndpoint:
                     {"Timestamp": start + 60 * minute, "Sum": 400.0 + 100 * minute}
                     for minute in (1, 0, 50)
                 ],
+            },
+            "DescribeAlarms": {"MetricAlarms": [_alarm(HIGH, "ALARM"), _alarm(LOW, "OK")]},
+            "DescribeAlarmHistory": {
+                "AlarmHistoryItems": [
+                    {
+                        "Timestamp": start,
+                        "HistoryData": json.dumps(
+                            {
+                                "oldState": {"stateValue": "OK"},
+                                "newState": {"stateValue": "ALARM", "stateReason": "3 datapoints"},
+                            }
+                        ),
+                    }
+                ]
+                * (body.get("AlarmName") == HIGH)
             },
         }
         return answers[operation]
@@ -167,3 +187,14 @@ class LocalEndpoint:
                 self.wfile.flush()
 
         return Handler
+
+
+def _alarm(name: str, state: str) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "StateValue": state,
+        "ComparisonOperator": "GreaterThanThreshold" if name == HIGH else "LessThanThreshold",
+        "Threshold": TARGET_VALUE,
+        "EvaluationPeriods": 3,
+        "Period": 60,
+    }

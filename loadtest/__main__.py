@@ -92,10 +92,12 @@ def _load(options: argparse.Namespace) -> Load:
 
 def _size(options: argparse.Namespace, console: Console) -> int:
     from loadtest.capacity import Step
-    from loadtest.size import SizeSettings, check, measured, size
+    from loadtest.price import find
+    from loadtest.size import SizeSettings, check, measured, price_of, size
     from loadtest.traffic import read_csv, wave
 
     check(options.p99, options.objective, options.startup_minutes)
+    price = find(options.price, options.instance_type)
     if options.traffic is not None and not options.traffic.is_file():
         raise UsageError(f"there is no file {options.traffic} with requests a minute")
     requests = (
@@ -123,6 +125,7 @@ def _size(options: argparse.Namespace, console: Console) -> int:
             out=options.out,
         )
         capacity, steps = measured(base, options.p99, console)
+        price = price or price_of(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
     settings = SizeSettings(
@@ -131,7 +134,7 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         objective=options.objective,
         startup_minutes=options.startup_minutes,
         capacity_rps=capacity,
-        price=options.price,
+        price=price,
         out=options.out,
     )
     size(settings, steps, console)
@@ -164,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--test",
         choices=tuple(LAB_TESTS),
-        help=f"one of the lab's ({tests}); what is given beside it goes before it",
+        help=f"one of the lab's ({tests}); what is given beside it wins",
     )
     run.add_argument("--users", type=int, help=f"at the peak, default {PLAIN.users}")
     run.add_argument(
@@ -229,7 +232,14 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument(
         "--startup-minutes", type=int, default=4, help="until an instance serves, default 4"
     )
-    size.add_argument("--price", type=float, help="US dollars an instance hour")
+    size.add_argument(
+        "--instance-type",
+        help="whose price the cost is by, from the program's dated table of us-east-1; default: "
+        "that of the measured endpoint",
+    )
+    size.add_argument(
+        "--price", type=float, help="US dollars an instance hour, in place of the table's"
+    )
     size.add_argument(
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )

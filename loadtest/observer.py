@@ -93,6 +93,10 @@ class Observer:
         """Return the endpoint's state now."""
         return self._read("DescribeEndpoint", self._state, EndpointState())
 
+    def instance_type(self) -> str | None:
+        """Return the type of the variant's instances; None where it says nothing."""
+        return self._read("DescribeEndpointConfig", self._instance_type, None)
+
     def scaling(self) -> ScalingFacts:
         """Return the scalable target and its policy."""
         return self._read("DescribeScalingPolicies", self._facts, ScalingFacts())
@@ -141,6 +145,15 @@ class Observer:
                     variant.get("DesiredInstanceCount"),
                 )
         return EndpointState(answer.get("EndpointStatus"))
+
+    def _instance_type(self) -> str | None:
+        endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint)
+        config = self._sagemaker.describe_endpoint_config(
+            EndpointConfigName=endpoint["EndpointConfigName"]
+        )
+        types = {v["VariantName"]: v.get("InstanceType") for v in config["ProductionVariants"]}
+        found: str | None = types.get(VARIANT)
+        return found
 
     def _facts(self) -> ScalingFacts:
         where = {"ServiceNamespace": "sagemaker"}

@@ -24,12 +24,14 @@ class LocalEndpoint:
         answer: request body (text) and number → status and body.
         scaling: whether application-autoscaling and CloudWatch are there.
         speed: of its clock; None: it has no clock.
+        instance_type: in its configuration.
         bad_signatures: Authorization headers that were not SigV4 for the service sagemaker.
     """
 
     answer: Callable[[str, int], tuple[int, str]]
     scaling: bool = True
     speed: float | None = 60.0
+    instance_type: str = "ml.m5.large"
     bad_signatures: list[str] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
 
@@ -82,6 +84,7 @@ class LocalEndpoint:
             scaled = self._first is not None and time.time() - self._first > 1.5
             return 200, {
                 "EndpointName": "iris",
+                "EndpointConfigName": "iris-config",
                 "EndpointStatus": "InService",
                 "ProductionVariants": [
                     {
@@ -91,6 +94,9 @@ class LocalEndpoint:
                     }
                 ],
             }
+        if operation == "DescribeEndpointConfig":
+            variant = {"VariantName": "AllTraffic", "InstanceType": self.instance_type}
+            return 200, {"ProductionVariants": [variant]}
         if operation == "ListEndpoints":
             return 200, {"Endpoints": [{"EndpointName": "iris"}]}
         if not self.scaling:

@@ -170,15 +170,17 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
     generator.start()
     _write("started")
 
+    def stats(*, rest: bool = False) -> None:
+        t = round(time.monotonic() - began, 3)
+        _write("stats", t=t, users=generator.users, **recorder.tick(rest=rest))
+
     def tell() -> None:
-        while True:
-            gevent.sleep(_TICK_SECONDS)
-            t = round(time.monotonic() - began, 3)
-            try:
-                _write("stats", t=t, users=generator.users, **recorder.tick())
-            except BrokenPipeError:  # the parent is gone
-                finished.set()
-                return
+        try:
+            while True:
+                gevent.sleep(_TICK_SECONDS)
+                stats()
+        except BrokenPipeError:  # the parent is gone
+            finished.set()
 
     teller = gevent.spawn(tell)
     finished.wait(timeout=load.duration_seconds)
@@ -187,6 +189,7 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
     # The last requests are answered while the users stop, which may take longer than they do.
     load_seconds = max(ended, recorder.counted) - began
     teller.kill()
+    stats(rest=True)
     _write(
         "final",
         load_seconds=round(load_seconds, 3),

@@ -114,6 +114,8 @@ def instances(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
     axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     _lines(axis, record, label="scaling activity")
     for number, (activity, height) in enumerate(zip(record.activities, heights, strict=True), 1):
+        if activity.start > end:  # between the last sample and the question for activities
+            continue
         axis.annotate(
             str(number),
             (activity.start, 1.0),
@@ -127,7 +129,6 @@ def instances(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
             fontweight="bold",
             bbox={"boxstyle": "circle,pad=0.25", "facecolor": AMBER, "edgecolor": "white"},
             zorder=6,
-            annotation_clip=False,
         )
 
 

@@ -67,7 +67,7 @@ def _figure(
     figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
     grid = figure.subplots(len(ratios), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})
     axes = list(grid[:, 0])[: len(parts)]
-    end = max([sample.t for sample in samples] + [record.load_seconds, 1.0])
+    end = max([sample.t for sample in samples] + [record.load_seconds]) or 1.0
     for axis, (panel, _) in zip(axes, parts, strict=True):
         panel(axis, record, samples, end)
         axis.set_xlim(0, end)

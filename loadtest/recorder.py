@@ -48,10 +48,19 @@ class Recorder:
         self.answers += 1
         self.correct += correct
 
-    def tick(self) -> dict[str, Any]:
-        """Close a half second; return the figures of the last four."""
+    def tick(self, *, rest: bool = False) -> dict[str, Any]:
+        """Close a half second; return the figures of the last four.
+
+        Args:
+            rest: it is the rest of a load, which may be a moment only: part of the one before.
+        """
         now = time.monotonic()
-        self._window.append((now - self._last, self._tick))
+        length = now - self._last
+        if rest and self._window:
+            before, histogram = self._window.pop()
+            length += before
+            self._tick.merge(histogram)
+        self._window.append((length, self._tick))
         self._last, self._tick = now, Histogram()
         recent = Histogram()
         for _, histogram in self._window:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from loadtest.alarms import HIGH, LOW, condition, spans, state_at, states, title
 from loadtest.cloud_clock import CloudClock
 from loadtest.plot_scaling import levels, reason, reason_lines
-from loadtest.plots import draw
+from loadtest.plots import _figure, _scaling, draw
 from loadtest.samples import (
     AlarmState,
     MetricPoint,
@@ -155,6 +155,13 @@ def test_numbers_that_are_near_stand_at_different_heights(places: list[float]) -
     for i, (place, height) in enumerate(zip(places, heights, strict=True)):
         near = [h for p, h in zip(places[:i], heights[:i], strict=True) if place - p < 0.022]
         assert height not in near
+
+
+def test_an_activity_after_the_last_sample_takes_no_room_of_the_plot() -> None:
+    late = replace(RECORD, activities=[replace(RECORD.activities[0], start=60.0)])
+    figure = _figure(late, SAMPLES, _scaling(late), reasons=True)
+    figure.draw_without_rendering()
+    assert min(axis.get_position().x1 for axis in figure.axes) > 0.9
 
 
 def test_a_run_without_alarms_is_read_and_drawn_as_before(tmp_path: Path) -> None:

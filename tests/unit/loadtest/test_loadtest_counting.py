@@ -52,6 +52,19 @@ def test_what_workers_counted_is_as_if_one_had_counted_all(
     assert ticks[0] == ticks[1]
 
 
+def test_the_rest_of_a_load_is_no_moment_of_its_own() -> None:
+    recorder = Recorder()
+    for milliseconds in (10.0, 20.0, 30.0, 40.0):
+        _count(recorder, (milliseconds, "right"))
+        recorder.tick()
+    _count(recorder, (50.0, "right"))
+    rest = recorder.tick(rest=True)
+    assert (5, 30.0, 50.0) == (rest["requests"], rest["p50_ms"], rest["p99_ms"])
+    _count(recorder, (60.0, "right"))
+    # A moment of its own puts the oldest out of the window, which is 10 ms here.
+    assert 40.0 == recorder.tick()["p50_ms"]
+
+
 def test_a_worker_tells_nothing_twice() -> None:
     worker, master = Recorder(), Recorder()
     _count(worker, (10.0, "HTTP 503"))

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Ala
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ _OPERATORS = {
     "LessThanThreshold": "<",
     "LessThanOrEqualToThreshold": "≤",
 }
+_SUMMARY = re.compile(r"from (\w+) to (\w+)")
 _TITLE_CHARACTERS = 24
 
 
@@ -44,15 +46,27 @@ def states(
     """
     found: list[AlarmState] = []
     for item in sorted(changes, key=lambda item: item["Timestamp"]):
-        data = json.loads(item["HistoryData"])
+        before, after, reason = _change(item)
         if not found:
-            found.append(AlarmState(0.0, data["oldState"]["stateValue"], ""))
-        after = data["newState"]
+            found.append(AlarmState(0.0, before, ""))
         start = max(0.0, round(clock.offset(item["Timestamp"]), 2))
-        found.append(AlarmState(start, after["stateValue"], after.get("stateReason") or ""))
+        found.append(AlarmState(start, after, reason))
     if not found and now is not None:
         found.append(AlarmState(0.0, now, ""))
     return found
+
+
+def _change(item: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the state before, the state after and the reason of a StateUpdate item."""
+    try:
+        data = json.loads(item["HistoryData"])
+        before, after = data["oldState"], data["newState"]
+        return before["stateValue"], after["stateValue"], after.get("stateReason") or ""
+    except (ValueError, KeyError):
+        # CloudWatch cuts the data off at 4,095 characters; the summary is whole.
+        said = _SUMMARY.search(item.get("HistorySummary", ""))
+        before_state, after_state = said.groups() if said else (INSUFFICIENT_DATA,) * 2
+        return before_state, after_state, ""
 
 
 def condition(alarm: dict[str, Any]) -> str:

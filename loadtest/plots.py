@@ -7,6 +7,7 @@ requests.png, latency.png, scaling.png   the same panels apart
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from loadtest.samples import RunRecord, Sample
 _WIDTH_INCHES = 10.0
 _DPI = 130
 _INCHES = 2.15
+# The rest of a load comes a moment after the sample before; a line to it would look like a jump.
+_APART_SECONDS = 0.1
+_FEW_SAMPLES = 8
 
 # What draws a panel: axis, record, samples, and the last moment of the time axis.
 Draw = Callable[[Any, RunRecord, Sequence[Sample], float], None]
@@ -114,8 +118,9 @@ def _legend(axis: Any) -> None:
 
 
 def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
-    times = [sample.t for sample in samples]
-    rates = [sample.rps for sample in samples]
+    shown = _apart(samples)
+    times = [sample.t for sample in shown]
+    rates = [sample.rps for sample in shown]
     axis.fill_between(times, rates, color=BLUE, alpha=0.12, linewidth=0)
     axis.plot(times, rates, color=BLUE, linewidth=1.8, label="requests/s")
     axis.set_title("Requests per second")
@@ -123,7 +128,7 @@ def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     users = axis.twinx()
     users.step(
-        times, [s.users for s in samples], where="post", color=MUTED, linewidth=1.1, linestyle=":"
+        times, [s.users for s in shown], where="post", color=MUTED, linewidth=1.1, linestyle=":"
     )
     users.set_ylim(0, max([s.users for s in samples] + [1]) * 1.6)
     users.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -147,13 +152,20 @@ def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float
     axis.set_title("Latency")
     top = 0.0
     for name, color in (("p50", TEAL), ("p95", AMBER), ("p99", RED)):
-        points = [(s.t, v) for s in samples if (v := getattr(s, f"{name}_ms")) is not None]
+        points = [(s.t, v) for s in _apart(samples) if (v := getattr(s, f"{name}_ms")) is not None]
         if points:
             times, values = zip(*points, strict=True)
             axis.plot(times, values, color=color, linewidth=1.6, label=name)
             top = max(top, *values) if len(values) > 1 else max(top, values[0])
     axis.set_ylim(0, top * 1.15 or 1)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ms"))
+
+
+def _apart(samples: Sequence[Sample]) -> Sequence[Sample]:
+    if len(samples) < _FEW_SAMPLES:
+        return samples
+    near = {id(two) for one, two in pairwise(samples) if two.t - one.t < _APART_SECONDS}
+    return [sample for sample in samples if id(sample) not in near]
 
 
 def _failure_moments(samples: Sequence[Sample]) -> list[float]:

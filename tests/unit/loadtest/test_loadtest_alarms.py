@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from loadtest.alarms import HIGH, LOW, condition, spans, state_at, states, title
 from loadtest.cloud_clock import CloudClock
 from loadtest.plot_scaling import levels, reason, reason_lines
-from loadtest.plots import _figure, _scaling, draw
+from loadtest.plots import _apart, _figure, _scaling, draw
 from loadtest.samples import (
     AlarmState,
     MetricPoint,
@@ -71,6 +71,15 @@ def test_an_alarms_states_begin_with_the_one_before_its_first_change() -> None:
         AlarmState(2.0, "ALARM", "now ALARM"),
         AlarmState(5.0, "OK", "now OK"),
     ] == states("OK", changes, CLOCK)
+
+
+def test_a_change_whose_data_is_cut_off_is_read_from_its_summary() -> None:
+    change = _change(2, "OK", "ALARM")
+    cut = change["HistoryData"][:40]
+    summary = "Alarm updated from OK to ALARM"
+    assert [AlarmState(0.0, "OK", ""), AlarmState(2.0, "ALARM", "")] == states(
+        "ALARM", [change | {"HistoryData": cut, "HistorySummary": summary}], CLOCK
+    )
 
 
 def test_an_alarm_that_did_not_change_was_what_it_is() -> None:
@@ -162,6 +171,13 @@ def test_an_activity_after_the_last_sample_takes_no_room_of_the_plot() -> None:
     figure = _figure(late, SAMPLES, _scaling(late), reasons=True)
     figure.draw_without_rendering()
     assert min(axis.get_position().x1 for axis in figure.axes) > 0.9
+
+
+def test_the_rest_of_a_load_is_drawn_only_where_there_is_little_else() -> None:
+    rest = Sample(6.05, 0, 70, 0, 10.0)
+    assert [*SAMPLES[3:], rest] == _apart([*SAMPLES[3:], rest])
+    later = Sample(6.6, 0, 70, 0, 0.0)
+    assert [*SAMPLES, later] == _apart([*SAMPLES, rest, later])
 
 
 def test_a_run_without_alarms_is_read_and_drawn_as_before(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_workers_together_count_what_the_server_saw(dataset: Path, tmp_path: Pat
     assert (mixed.failed, mixed.right) == (record.failures, record.correct)
     assert record.requests - record.failures == record.answers
     assert {"HTTP 503: busy": mixed.failed} == record.errors
-    assert ("", 2, []) == (record.cut_short, record.workers, record.notes[2:])
+    assert ("", 2) == (record.cut_short, record.workers)
     with (tmp_path / "samples.jsonl").open() as lines:
         samples = read_samples(lines)
     assert {1, 4} <= {sample.users for sample in samples}
@@ -145,6 +145,24 @@ def test_however_a_load_ends_no_process_stays_behind(
     assert 0 == run.returncode, stderr
     assert summary["passed"]
     assert seen == summary["requests"]
+
+
+def test_workers_whose_processors_were_busy_are_in_the_notes(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'loadtest.worker' in sys.orig_argv:\n"
+        "    from locust import runners\n"
+        "    runners.CPU_MONITOR_INTERVAL, runners.CPU_WARNING_THRESHOLD = 0.2, -1\n"
+    )
+    with LocalEndpoint(right) as endpoint:
+        options = ("--users", "2", "--duration", "2s", "--think", "0.1", "--workers", "2")
+        out = tmp_path / "out"
+        done = load(endpoint, dataset, out, *options, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [
+        "the processor of worker 1 of 2 was over 90 % busy",
+        "the processor of worker 2 of 2 was over 90 % busy",
+    ] == _record(out).notes
 
 
 def test_a_worker_that_does_not_come_is_one_error(dataset: Path, tmp_path: Path) -> None:

@@ -1,41 +1,25 @@
-"""What a stack costs a month, from a small table of list prices with a date.
+"""What a stack costs a month, from the list prices of `components.prices`.
 
 Pure: settings in, estimate out. An estimate, not a bill: on-demand prices in US dollars, without
 free tiers, data transfer, requests and taxes; what it leaves out it says.
-Source: https://aws.amazon.com/sagemaker/ai/pricing/ and the price pages of each service.
 """
 
 from typing import Any
 
 from components import endpoint_alarms
+from components.prices import (
+    ALARM_METRIC_MONTH,
+    BUILD_MINUTE,
+    DASHBOARD_MONTH,
+    HOURS_A_MONTH,
+    INSTANCE_HOUR,
+    KEY_MONTH,
+    PIPELINE_ACTION_MINUTE,
+    PRICE_DATE,
+    PRICE_REGION,
+    STORAGE_GB_MONTH,
+)
 from components.settings import Encryption, EndpointSettings, Environment, StackSettings
-
-# What the list prices are taken to have been then. They were not read from AWS's price list when
-# this was written, and they change: look them up before you decide on them.
-PRICE_DATE = "2024-10-01"
-PRICE_REGION = "us-east-1"
-HOURS_A_MONTH = 730
-
-# US dollars an hour of real-time hosting, and, alike, of training.
-INSTANCE_HOUR = {
-    "ml.t2.medium": 0.056,
-    "ml.t2.large": 0.111,
-    "ml.t2.xlarge": 0.223,
-    "ml.m5.large": 0.115,
-    "ml.m5.xlarge": 0.23,
-    "ml.m5.2xlarge": 0.461,
-    "ml.m5.4xlarge": 0.922,
-    "ml.c5.large": 0.102,
-    "ml.c5.xlarge": 0.204,
-    "ml.c5.2xlarge": 0.408,
-    "ml.r5.large": 0.151,
-}
-KEY_MONTH = 1.00
-ALARM_METRIC_MONTH = 0.10
-DASHBOARD_MONTH = 3.00
-PIPELINE_ACTION_MINUTE = 0.002
-BUILD_MINUTE = 0.005
-STORAGE_GB_MONTH = 0.023
 
 # What a month of the lab's dev stack is taken to be.
 TRAININGS_A_MONTH, TRAINING_MINUTES = 30, 10

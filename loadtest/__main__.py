@@ -15,8 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.lab import LAB_TESTS, PLAIN, REQUESTS_SECONDS
 from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
-from loadtest.shapes import SHAPES, Load, parse_duration
+from loadtest.shapes import MAX_WORKERS, SHAPES, Load, parse_duration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
-    load = Load(options.shape, options.users, options.spawn_rate, parse_duration(options.duration))
+    load = _load(options)
     if not options.dataset.is_file():
         raise UsageError(
             f"there is no file {options.dataset}; make a dataset with python -m model.dataset"
@@ -70,12 +71,33 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     )
 
 
+def _load(options: argparse.Namespace) -> Load:
+    """Return the load that was named, with what was given beside it."""
+    named = LAB_TESTS.get(options.test, PLAIN)
+    requests = named.requests if options.requests is None else options.requests
+    seconds = named.duration_seconds
+    if named is PLAIN and requests is not None:
+        seconds = REQUESTS_SECONDS
+    if options.duration is not None:
+        seconds = parse_duration(options.duration)
+    return Load(
+        shape=options.shape or named.shape,
+        users=named.users if options.users is None else options.users,
+        spawn_rate=named.spawn_rate if options.spawn_rate is None else options.spawn_rate,
+        duration_seconds=seconds,
+        requests=requests,
+        workers=options.workers,
+    )
+
+
 def _size(options: argparse.Namespace, console: Console) -> int:
     from loadtest.capacity import Step
-    from loadtest.size import SizeSettings, check, measured, size
+    from loadtest.price import find
+    from loadtest.size import SizeSettings, check, measured, price_of, size
     from loadtest.traffic import read_csv, wave
 
     check(options.p99, options.objective, options.startup_minutes)
+    price = find(options.price, options.instance_type)
     if options.traffic is not None and not options.traffic.is_file():
         raise UsageError(f"there is no file {options.traffic} with requests a minute")
     requests = (
@@ -103,6 +125,7 @@ def _size(options: argparse.Namespace, console: Console) -> int:
             out=options.out,
         )
         capacity, steps = measured(base, options.p99, console)
+        price = price or price_of(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
     settings = SizeSettings(
@@ -111,7 +134,7 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         objective=options.objective,
         startup_minutes=options.startup_minutes,
         capacity_rps=capacity,
-        price=options.price,
+        price=price,
         out=options.out,
     )
     size(settings, steps, console)
@@ -140,10 +163,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--endpoint", required=True, help="the endpoint's name")
     run.add_argument("--dataset", required=True, type=Path, help="a dataset zip: rows to send")
-    run.add_argument("--users", type=int, default=16, help="at the peak, default 16")
-    run.add_argument("--spawn-rate", type=float, default=8, help="users a second, default 8")
-    run.add_argument("--duration", default="30s", help="as 30s or 1m30s, default 30s, at most 1 h")
-    run.add_argument("--shape", choices=tuple(SHAPES), default="constant")
+    tests = "; ".join(f"{name}: {test.said}" for name, test in LAB_TESTS.items())
+    run.add_argument(
+        "--test",
+        choices=tuple(LAB_TESTS),
+        help=f"one of the lab's ({tests}); what is given beside it wins",
+    )
+    run.add_argument("--users", type=int, help=f"at the peak, default {PLAIN.users}")
+    run.add_argument(
+        "--spawn-rate", type=float, help=f"users a second, default {PLAIN.spawn_rate:g}"
+    )
+    run.add_argument(
+        "--requests",
+        type=int,
+        help="end after exactly so many, of all users together; default: the duration ends it",
+    )
+    run.add_argument(
+        "--duration",
+        help="as 30s or 1m30s, at most 1 h; default 30s, and 10m with --requests. Ctrl-C ends the "
+        "load early and still reports",
+    )
+    run.add_argument("--shape", choices=tuple(SHAPES), help=f"default {PLAIN.shape}")
+    run.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help=f"processes that send, default 1, at most {MAX_WORKERS}: one for each processor core "
+        "that is to send",
+    )
     run.add_argument(
         "--think", type=float, default=0.0, help="a user's pause between requests, s, default 0"
     )
@@ -185,7 +232,14 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument(
         "--startup-minutes", type=int, default=4, help="until an instance serves, default 4"
     )
-    size.add_argument("--price", type=float, help="US dollars an instance hour")
+    size.add_argument(
+        "--instance-type",
+        help="whose price the cost is by, from the program's dated table of us-east-1; default: "
+        "that of the measured endpoint",
+    )
+    size.add_argument(
+        "--price", type=float, help="US dollars an instance hour, in place of the table's"
+    )
     size.add_argument(
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )

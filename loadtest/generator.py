@@ -4,138 +4,157 @@ It reads its settings as one JSON object from standard input and writes JSON lin
 output: `{"kind": "started"}`, then `{"kind": "stats", …}` every half second, then
 `{"kind": "final", …}`. SIGTERM ends the load early; the last line still comes.
 
+One worker is this process itself. Of several each has a process (`loadtest.crew`), and this one
+counts together what they tell.
+
 locust patches the standard library for gevent when it is imported. Whatever opens sockets
 (boto3 in `loadtest.signing`) must come after it, as it does in this order.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import signal
 import sys
 import time
-from collections import Counter, deque
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
-from locust import FastHttpUser, LoadTestShape, constant
+from locust import LoadTestShape
 from locust.env import Environment
 
-from loadtest.histogram import Histogram
-from loadtest.payloads import Payload, read_answer, read_payloads
+from loadtest.crew import Crew
+from loadtest.errors import LoadTestError
+from loadtest.payloads import read_payloads
+from loadtest.recorder import Recorder
 from loadtest.shapes import Load
-from loadtest.signing import Signer, find_credentials, invocations_path
+from loadtest.tickets import Purse
+from loadtest.user import Turnstile, user_class
 
 _TICK_SECONDS = 0.5
-_WINDOW_TICKS = 4
 _STOP_SECONDS = 5
-_GRACE_SECONDS = 60
-_ERROR_CHARACTERS = 300
-# A test against a broken endpoint could meet a new text with every request.
-_MAX_ERRORS = 20
 
 
-class Recorder:
-    """Counts answers: totals, and the last two seconds."""
+class Generator(Protocol):
+    """Sends a load, from one process or several."""
 
-    def __init__(self) -> None:
-        self.failures = 0
-        self.answers = 0
-        self.correct = 0
-        self.errors: Counter[str] = Counter()
-        self.total = Histogram()
-        self._tick = Histogram()
-        self._window: deque[tuple[float, Histogram]] = deque(maxlen=_WINDOW_TICKS)
-        self._last = time.monotonic()
+    @property
+    def cut_short(self) -> str:
+        """Return why the load ended before its end; empty if it did not."""
 
-    def record(self, response_time: float, exception: object = None, **_: object) -> None:
-        """Count one request; locust's `request` event."""
-        self._tick.add(response_time)
-        self.total.add(response_time)
-        if exception is not None:
-            self.failures += 1
-            text = str(exception)[:_ERROR_CHARACTERS]
-            known = text in self.errors or len(self.errors) < _MAX_ERRORS
-            self.errors[text if known else "other errors"] += 1
+    @property
+    def users(self) -> int:
+        """Return how many there are now."""
 
-    def answer(self, *, correct: bool) -> None:
-        """Count one well-formed answer."""
-        self.answers += 1
-        self.correct += correct
+    @property
+    def notes(self) -> list[str]:
+        """Return what a reader should know."""
 
-    def tick(self) -> dict[str, Any]:
-        """Close a half second; return the figures of the last four."""
-        now = time.monotonic()
-        self._window.append((now - self._last, self._tick))
-        self._last, self._tick = now, Histogram()
-        recent = Histogram()
-        for _, histogram in self._window:
-            recent.merge(histogram)
-        seconds = sum(length for length, _ in self._window)
-        return {
-            "requests": self.total.count,
-            "failures": self.failures,
-            "rps": round(recent.count / seconds, 1) if seconds else 0.0,
-            **_percentiles(recent),
-        }
+    def start(self) -> None:
+        """Begin; it sets its `finished` event when all requests are answered."""
+
+    def stop(self) -> None:
+        """End the load; all is counted when it returns."""
 
 
-def _percentiles(histogram: Histogram) -> dict[str, float | None]:
-    return {
-        "p50_ms": histogram.percentile(0.50),
-        "p95_ms": histogram.percentile(0.95),
-        "p99_ms": histogram.percentile(0.99),
-    }
+class Alone:
+    """The load from this process."""
+
+    def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
+        load = Load(**settings["load"])
+        turnstile = Turnstile(Purse(load.requests), settled=finished.set)
+        environment = _environment(settings, recorder, turnstile, load)
+        environment.events.request.add_listener(recorder.record)
+        environment.events.request.add_listener(turnstile.answered)
+        self._runner: Any = environment.create_local_runner()
+
+    @property
+    def cut_short(self) -> str:
+        """Return nothing: what ends this process is not for it to tell."""
+        return ""
+
+    @property
+    def users(self) -> int:
+        """Return how many there are now."""
+        return int(self._runner.user_count)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return whether the processor was too busy."""
+        busy = self._runner.cpu_warning_emitted
+        return ["the load generator's processor was over 90 % busy"] if busy else []
+
+    def start(self) -> None:
+        """Begin."""
+        self._runner.start_shape()
+
+    def stop(self) -> None:
+        """End the users."""
+        self._runner.quit()
 
 
-def _user_class(settings: dict[str, Any], payloads: tuple[Payload, ...], recorder: Recorder) -> Any:
-    """Return the locust user that sends the payloads in turn, all users together."""
-    parts = urlsplit(settings["url"])
-    path = invocations_path(settings["endpoint"])
-    base = f"{parts.scheme}://{parts.netloc}"
-    signer = Signer(find_credentials(), settings["region"], base + path)
-    turn = itertools.cycle(payloads)
+class Together:
+    """The load from several workers."""
 
-    def invoke(user: Any) -> None:
-        payload = next(turn)
-        with user.client.post(
-            path,
-            data=payload.body,
-            headers=dict(signer.headers(payload)),
-            name="InvokeEndpoint",
-            catch_response=True,
-        ) as response:
-            if response.status_code == 0:
-                response.failure(f"no answer: {response.error}")
-            elif response.status_code != 200:
-                response.failure(f"HTTP {response.status_code}: {response.text}")
-            elif (label := read_answer(response.text)) is None:
-                response.failure(f"not one label: {response.text}")
-            else:
-                recorder.answer(correct=label == payload.label)
+    def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
+        load = Load(**settings["load"])
+        # locust asks the master for the class; its users are in the workers.
+        unused = Turnstile(Purse(0), settled=finished.set)
+        self._crew = Crew(settings, recorder)
 
-    class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
-        host = base
-        tasks = [invoke]  # noqa: RUF012 - locust reads it from the class
-        wait_time = constant(settings["think_seconds"])
-        insecure = False
-        connection_timeout = 10.0
-        network_timeout = 60.0
-        max_retries = 0
+        def counted() -> None:
+            if load.requests is not None and recorder.total.count >= load.requests:
+                finished.set()
 
-    return EndpointUser
+        self._runner = self._crew.start(_environment(settings, recorder, unused, load), counted)
+        self._finished = finished
+
+    @property
+    def cut_short(self) -> str:
+        """Return why the load ended before its end; empty if it did not."""
+        return self._crew.cut_short
+
+    @property
+    def users(self) -> int:
+        """Return how many the workers told of."""
+        return int(self._runner.user_count)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return which workers' processors were too busy."""
+        return self._crew.notes
+
+    def start(self) -> None:
+        """Begin."""
+        self._crew.watch(self._runner, self._finished.set)
+        self._runner.start_shape()
+
+    def stop(self) -> None:
+        """End the workers."""
+        self._crew.stop(self._runner)
+
+
+def _environment(
+    settings: dict[str, Any], recorder: Recorder, turnstile: Turnstile, load: Load
+) -> Environment:
+    dataset = Path(settings["dataset"])
+    payloads = read_payloads(dataset.read_bytes(), dataset.name)
+    return Environment(
+        user_classes=[user_class(settings, payloads, recorder, turnstile)],
+        shape_class=_shape(load),
+        stop_timeout=_STOP_SECONDS,
+    )
 
 
 def _shape(load: Load) -> Any:
     class Shape(LoadTestShape):  # type: ignore[misc]  # locust ships no types
-        def tick(self) -> tuple[int, float] | None:
-            users = load.users_at(self.get_run_time())
-            return None if users is None else (users, load.spawn_rate)
+        def tick(self) -> tuple[int, float]:
+            # The end is not the shape's to tell: locust looks once a second only.
+            at = min(self.get_run_time(), load.duration_seconds * (1 - 1e-9))
+            return load.users_at(at) or 1, load.spawn_rate
 
     return Shape()
 
@@ -145,59 +164,56 @@ def _write(kind: str, **values: object) -> None:
     sys.stdout.flush()
 
 
+def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) -> None:
+    """Send the load to its end, telling of it."""
+    began = time.monotonic()
+    generator.start()
+    _write("started")
+
+    def stats(*, rest: bool = False) -> None:
+        t = round(time.monotonic() - began, 3)
+        _write("stats", t=t, users=generator.users, **recorder.tick(rest=rest))
+
+    def tell() -> None:
+        try:
+            while True:
+                gevent.sleep(_TICK_SECONDS)
+                stats()
+        except BrokenPipeError:  # the parent is gone
+            finished.set()
+
+    teller = gevent.spawn(tell)
+    finished.wait(timeout=load.duration_seconds)
+    ended = time.monotonic()
+    generator.stop()
+    # The last requests are answered while the users stop, which may take longer than they do.
+    load_seconds = max(ended, recorder.counted) - began
+    teller.kill()
+    stats(rest=True)
+    _write(
+        "final",
+        load_seconds=round(load_seconds, 3),
+        notes=generator.notes,
+        cut_short=generator.cut_short,
+        **recorder.final(),
+    )
+
+
 def main() -> int:
     """Run the load of the settings on standard input; return the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     settings = json.loads(sys.stdin.readline())
-    dataset = Path(settings["dataset"])
-    payloads = read_payloads(dataset.read_bytes(), dataset.name)
     load = Load(**settings["load"])
-    recorder = Recorder()
-    environment = Environment(
-        user_classes=[_user_class(settings, payloads, recorder)],
-        shape_class=_shape(load),
-        stop_timeout=_STOP_SECONDS,
-    )
-    environment.events.request.add_listener(recorder.record)
-    runner = environment.create_local_runner()
-    finished = Event()
+    recorder, finished = Recorder(), Event()
     # Ctrl-C reaches the whole terminal group: the parent decides, and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gevent.signal_handler(signal.SIGTERM, finished.set)
-
-    began = time.monotonic()
-    runner.start_shape()
-    runner.shape_greenlet.link(lambda _: finished.set())
-    _write("started")
-
-    def tell() -> None:
-        while True:
-            gevent.sleep(_TICK_SECONDS)
-            t = round(time.monotonic() - began, 3)
-            try:
-                _write("stats", t=t, users=runner.user_count, **recorder.tick())
-            except BrokenPipeError:  # the parent is gone
-                finished.set()
-                return
-
-    teller = gevent.spawn(tell)
-    finished.wait(timeout=load.duration_seconds + _GRACE_SECONDS)
-    load_seconds = time.monotonic() - began
-    runner.quit()
-    teller.kill()
+    kind = Alone if load.workers == 1 else Together
     try:
-        _write(
-            "final",
-            requests=recorder.total.count,
-            failures=recorder.failures,
-            answers=recorder.answers,
-            correct=recorder.correct,
-            load_seconds=round(load_seconds, 3),
-            max_ms=round(recorder.total.max_ms, 2) if recorder.total.count else None,
-            errors=dict(recorder.errors),
-            busy=bool(runner.cpu_warning_emitted),
-            **_percentiles(recorder.total),
-        )
+        _run(kind(settings, recorder, finished), recorder, load, finished)
+    except LoadTestError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except BrokenPipeError:
         return 1
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any, Self
 
 
 class Histogram:
@@ -32,6 +33,19 @@ class Histogram:
         self._counts.update(other._counts)
         self.count += other.count
         self.max_ms = max(self.max_ms, other.max_ms)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts, from which `from_json` makes the same histogram."""
+        return {"counts": [list(pair) for pair in self._counts.items()], "max_ms": self.max_ms}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Return the histogram of such counts."""
+        histogram = cls()
+        histogram._counts.update(dict(document["counts"]))
+        histogram.count = histogram._counts.total()
+        histogram.max_ms = document["max_ms"]
+        return histogram
 
     def percentile(self, share: float) -> float | None:
         """Return the smallest latency that `share` (0 to 1) of the requests do not exceed."""

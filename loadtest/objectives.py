@@ -56,14 +56,18 @@ def judge(
     objectives: Objectives,
     *,
     requests: int,
+    requests_wanted: int | None = None,
+    cut_short: str = "",
     failure_share: float,
     p99_ms: float | None,
     accuracy: float | None,
     scale_out_seconds: float | None,
 ) -> list[Verdict]:
     """Return a verdict for each objective; what was not measured does not hold."""
+    wanted = "some" if requests_wanted is None else f"{requests_wanted:,}"
+    enough = requests > 0 if requests_wanted is None else requests == requests_wanted
     verdicts = [
-        Verdict("requests", "some", f"{requests:,}", requests > 0),
+        Verdict("requests", wanted, f"{requests:,}", enough),
         Verdict(
             "failures",
             f"at most {objectives.max_failure_share:.2%}",
@@ -71,15 +75,17 @@ def judge(
             failure_share <= objectives.max_failure_share,
         ),
     ]
-    for name, wanted, actual, unit, most in (
+    if cut_short:
+        verdicts.append(Verdict("load", "to its end", cut_short, held=False))
+    for name, bound, actual, unit, most in (
         ("p99", objectives.max_p99_ms, p99_ms, "ms", True),
         ("accuracy under load", objectives.min_accuracy, accuracy, "", False),
         ("first scale-out", objectives.max_scale_out_seconds, scale_out_seconds, "s", True),
     ):
-        if wanted is None:
+        if bound is None:
             continue
-        held = actual is not None and (actual <= wanted if most else actual >= wanted)
-        bound = "at most" if most else "at least"
+        held = actual is not None and (actual <= bound if most else actual >= bound)
+        wanted = f"{'at most' if most else 'at least'} {bound:g} {unit}".rstrip()
         shown = "none" if actual is None else f"{actual:.4g} {unit}".rstrip()
-        verdicts.append(Verdict(name, f"{bound} {wanted:g} {unit}".rstrip(), shown, held))
+        verdicts.append(Verdict(name, wanted, shown, held))
     return verdicts

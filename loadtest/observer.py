@@ -15,9 +15,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from loadtest.alarms import condition, states, title
 from loadtest.cloud_clock import CloudClock
 from loadtest.errors import UsageError
-from loadtest.samples import MetricPoint, ScalingActivity
+from loadtest.samples import MetricPoint, ScalingActivity, ScalingAlarm
 
 VARIANT = "AllTraffic"
 _PERIOD_SECONDS = 60
@@ -38,11 +39,12 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class ScalingFacts:
-    """The scalable target and its target-tracking policy."""
+    """The scalable target, its target-tracking policy, and the alarms of all its policies."""
 
     target_value: float | None = None
     min_instances: int | None = None
     max_instances: int | None = None
+    alarm_names: tuple[str, ...] = ()
 
 
 class Observer:
@@ -91,6 +93,10 @@ class Observer:
         """Return the endpoint's state now."""
         return self._read("DescribeEndpoint", self._state, EndpointState())
 
+    def instance_type(self) -> str | None:
+        """Return the type of the variant's instances; None where it says nothing."""
+        return self._read("DescribeEndpointConfig", self._instance_type, None)
+
     def scaling(self) -> ScalingFacts:
         """Return the scalable target and its policy."""
         return self._read("DescribeScalingPolicies", self._facts, ScalingFacts())
@@ -105,6 +111,18 @@ class Observer:
         """Return the whole minutes of InvocationsPerInstance from the start to `seconds` later."""
         return self._read(
             "GetMetricStatistics", lambda: self._metric(clock, seconds), list[MetricPoint]()
+        )
+
+    def alarms(
+        self, names: tuple[str, ...], clock: CloudClock, seconds: float
+    ) -> list[ScalingAlarm]:
+        """Return alarms and their states from the start to `seconds` later, the high ones first."""
+        if not names:
+            return []
+        return self._read(
+            "DescribeAlarmHistory",
+            lambda: self._alarms(names, clock, seconds),
+            list[ScalingAlarm](),
         )
 
     def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
@@ -128,6 +146,15 @@ class Observer:
                 )
         return EndpointState(answer.get("EndpointStatus"))
 
+    def _instance_type(self) -> str | None:
+        endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint)
+        config = self._sagemaker.describe_endpoint_config(
+            EndpointConfigName=endpoint["EndpointConfigName"]
+        )
+        types = {v["VariantName"]: v.get("InstanceType") for v in config["ProductionVariants"]}
+        found: str | None = types.get(VARIANT)
+        return found
+
     def _facts(self) -> ScalingFacts:
         where = {"ServiceNamespace": "sagemaker"}
         targets = self._scaling.describe_scalable_targets(
@@ -147,7 +174,28 @@ class Observer:
             float(tracking[0]["TargetValue"]) if tracking else None,
             targets[0].get("MinCapacity") if targets else None,
             targets[0].get("MaxCapacity") if targets else None,
+            tuple(alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", [])),
         )
+
+    def _alarms(
+        self, names: tuple[str, ...], clock: CloudClock, seconds: float
+    ) -> list[ScalingAlarm]:
+        answer = self._cloudwatch.describe_alarms(AlarmNames=list(names))
+        present = {alarm["AlarmName"]: alarm for alarm in answer.get("MetricAlarms", [])}
+        history = self._cloudwatch.get_paginator("describe_alarm_history")
+        found = []
+        for name in names:
+            pages = history.paginate(
+                AlarmName=name,
+                HistoryItemType="StateUpdate",
+                StartDate=clock.at(0),
+                EndDate=clock.at(seconds),
+            )
+            changes = [item for page in pages for item in page.get("AlarmHistoryItems", [])]
+            alarm = present.get(name, {})
+            over_time = states(alarm.get("StateValue"), changes, clock)
+            found.append(ScalingAlarm(name, condition(alarm), over_time))
+        return sorted(found, key=lambda alarm: title(alarm.name))
 
     def _activities(self, clock: CloudClock) -> list[ScalingActivity]:
         pages = self._scaling.get_paginator("describe_scaling_activities").paginate(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtest.errors import UsageError
@@ -55,6 +57,12 @@ def read_payloads(archive: bytes, where: str) -> tuple[Payload, ...]:
     if not payloads:
         raise UsageError(f"{where}: {_VALIDATION} has no rows (label first, then numbers)")
     return tuple(payloads)
+
+
+def rows_from(payloads: Sequence[Payload], worker: int, workers: int) -> Iterator[Payload]:
+    """Return the payloads in turn without end; each of several workers begins at another row."""
+    start = worker * len(payloads) // workers
+    return itertools.cycle([*payloads[start:], *payloads[:start]])
 
 
 def read_answer(body: str) -> str | None:

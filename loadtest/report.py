@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 
+from loadtest.alarms import title
 from loadtest.errors import UsageError
 from loadtest.plots import draw
 from loadtest.samples import RunRecord, read_samples
@@ -60,6 +61,7 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
         summary=summary,
         figures=figures(summary, record),
         why=explain(record, samples),
+        title=title,
         plot=base64.b64encode(overview.read_bytes()).decode(),
     )
     path = directory / "report.html"

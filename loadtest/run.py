@@ -83,9 +83,8 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     observer.check()
     settings.out.mkdir(parents=True, exist_ok=True)
     console.print(
-        f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: up to "
-        f"{settings.load.users} users for {settings.load.duration_seconds:g} s, "
-        f"{rows} rows of {settings.dataset.name}",
+        f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: "
+        f"{settings.load.said}, {rows} rows of {settings.dataset.name}",
         highlight=False,
         soft_wrap=True,
     )
@@ -101,8 +100,12 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         if final is None:
             raise GeneratorError(_why(child, settings.out / _GENERATOR_LOG))
         recording.watch(settings.watch_seconds)
+    if final["cut_short"]:
+        console.print(
+            f"the load was cut short: {final['cut_short']}", highlight=False, soft_wrap=True
+        )
     facts = observer.scaling()
-    notes = ["the load generator's processor was over 90 % busy"] if final.pop("busy") else []
+    notes = final.pop("notes")
     record = RunRecord(
         endpoint=settings.endpoint,
         region=settings.region,
@@ -119,6 +122,9 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         activities=observer.activities(clock),
         invocations_per_instance=observer.invocations_per_instance(clock, recording.seconds),
         objectives=asdict(settings.objectives),
+        requests_wanted=settings.load.requests,
+        workers=settings.load.workers,
+        alarms=observer.alarms(facts.alarm_names, clock, recording.seconds),
         **final,
     )
     record = replace(record, notes=[*notes, *observer.notes])

@@ -61,6 +61,24 @@ class MetricPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmState:
+    """A state of an alarm from `start` on, in seconds since the load began, and its reason."""
+
+    start: float
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingAlarm:
+    """An alarm of a scaling policy: its name, when it goes off, its states, the first at 0."""
+
+    name: str
+    condition: str
+    states: list[AlarmState]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A whole run, without its samples.
 
@@ -76,6 +94,10 @@ class RunRecord:
         min_instances, max_instances: of the scalable target.
         notes: what could not be read, and why.
         objectives: what the run is held to, as Objectives has it.
+        requests_wanted: how many were to end the load; None is without end.
+        workers: processes that sent it.
+        cut_short: why the load ended before its end; empty if it did not.
+        alarms: those of the scaling policies; empty in runs of before they were recorded.
     """
 
     endpoint: str
@@ -104,6 +126,10 @@ class RunRecord:
     invocations_per_instance: list[MetricPoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     objectives: dict[str, float | None] = field(default_factory=dict)
+    requests_wanted: int | None = None
+    workers: int = 1
+    cut_short: str = ""
+    alarms: list[ScalingAlarm] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the JSON text."""
@@ -124,9 +150,15 @@ class RunRecord:
             document["invocations_per_instance"] = [
                 MetricPoint(**item) for item in document.get("invocations_per_instance", [])
             ]
+            document["alarms"] = [_alarm(item) for item in document.get("alarms", [])]
             return cls(**document)
         except TypeError as error:
             raise ValueError(str(error)) from None
+
+
+def _alarm(document: dict[str, Any]) -> ScalingAlarm:
+    states = [AlarmState(**state) for state in document.pop("states", [])]
+    return ScalingAlarm(**document, states=states)
 
 
 def sample_to_line(sample: Sample) -> str:

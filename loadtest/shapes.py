@@ -42,6 +42,8 @@ SHAPES: Mapping[str, Points] = {
 
 MAX_USERS = 1000
 MAX_DURATION_SECONDS = 3600.0
+MAX_REQUESTS = 10_000_000
+MAX_WORKERS = 16
 _DURATION = re.compile(r"(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -54,12 +56,17 @@ class Load:
         users: at the peak, 1 to MAX_USERS.
         spawn_rate: users started a second, at most.
         duration_seconds: 1 to MAX_DURATION_SECONDS.
+        requests: all users' together, which end the load when they are answered, if the duration
+            has not; 1 to MAX_REQUESTS, None is without end.
+        workers: processes that send it, 1 to MAX_WORKERS and not more than users.
     """
 
     shape: str
     users: int
     spawn_rate: float
     duration_seconds: float
+    requests: int | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         problems = []
@@ -76,8 +83,24 @@ class Load:
                 f"--duration is {self.duration_seconds:g} s; it must be from 1 s to "
                 f"{MAX_DURATION_SECONDS:g} s"
             )
+        if self.requests is not None and not 1 <= self.requests <= MAX_REQUESTS:
+            problems.append(f"--requests is {self.requests}; it must be from 1 to {MAX_REQUESTS}")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            problems.append(f"--workers is {self.workers}; it must be from 1 to {MAX_WORKERS}")
+        elif self.workers > max(self.users, 1):
+            problems.append(
+                f"--workers is {self.workers} for {self.users} users; each needs a user: use fewer "
+                "workers or more --users"
+            )
         if problems:
             raise UsageError("; ".join(problems))
+
+    @property
+    def said(self) -> str:
+        """Return the bounds in words."""
+        workers = "" if self.workers == 1 else f" from {self.workers} workers"
+        requests = "" if self.requests is None else f"{self.requests:,} requests, at most "
+        return f"up to {self.users} users{workers} for {requests}{self.duration_seconds:g} s"
 
     def users_at(self, seconds: float) -> int | None:
         """Return the users wanted at a moment, at least one; None once the load is over."""

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from loadtest.capacity import Step, capacity, measure
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.price import Price, read_table
 from loadtest.shapes import Load
 
 HOURS_A_MONTH = 730
@@ -37,7 +38,7 @@ class SizeSettings:
         objective: the greatest share of requests beyond an instance's capacity, 0 to 1.
         startup_minutes: until a new instance serves.
         capacity_rps: of one instance; None to measure it.
-        price: US dollars an instance hour; None where it is not known.
+        price: of an instance hour; None where it is not known.
         out: the directory of the files.
     """
 
@@ -46,7 +47,7 @@ class SizeSettings:
     objective: float
     startup_minutes: int
     capacity_rps: float | None
-    price: float | None
+    price: Price | None
     out: Path
 
 
@@ -90,6 +91,19 @@ def measured(base: Any, p99_ms: float, console: Console) -> tuple[float, list[St
     return found, steps
 
 
+def price_of(endpoint: str, region: str, console: Console) -> Price | None:
+    """Return the price of an endpoint's instances; None, with a line why, where there is none."""
+    from loadtest.observer import Observer
+
+    instance_type = Observer(endpoint, region).instance_type()
+    try:
+        price = read_table().priced(instance_type) if instance_type is not None else None
+    except UsageError as error:
+        console.print(f"no cost: {error}", highlight=False, soft_wrap=True)
+        return None
+    return price
+
+
 def record_instances(samples: Path) -> float:
     """Return how many instances served on average during a run."""
     counts = [
@@ -115,6 +129,7 @@ def size(settings: SizeSettings, steps: list[Step], console: Console) -> dict[st
         }
     )
     result["capacity_rps"] = settings.capacity_rps
+    result["price"] = None if settings.price is None else asdict(settings.price)
     result["steps"] = [asdict(step) for step in steps]
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / _FILE).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
@@ -152,10 +167,12 @@ def _print(settings: SizeSettings, result: dict[str, Any], console: Console) -> 
     hours = (result["instance_hours"] / days, result["fixed_instance_hours"] / days)
     table.add_row("instance hours a day", *(f"{h:.1f}" for h in hours))
     if settings.price is not None:
-        monthly = [h * settings.price * HOURS_A_MONTH / 24 for h in hours]
+        monthly = [h * settings.price.hourly * HOURS_A_MONTH / 24 for h in hours]
         table.add_row("US dollars a month", *(f"{m:,.0f}" for m in monthly))
     table.add_row("requests beyond the capacity", f"{result['over_share']:.4%}", "0.0000%")
     console.print(table)
+    if settings.price is not None:
+        console.print(f"cost: {settings.price.source}", highlight=False, soft_wrap=True)
     speed = result["simulated_minutes"] / max(result["seconds"], 1e-9)
     console.print(
         f"{result['holding']} of {result['tried']} settings hold the objective; "

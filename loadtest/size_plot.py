@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from loadtest.plots import AMBER, BLUE, MUTED, RED, STYLE, TEAL
+from loadtest.plot_style import AMBER, BLUE, MUTED, RED, STYLE, TEAL
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

@@ -53,6 +53,8 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
     verdicts = judge(
         Objectives(**_known(record.objectives)),
         requests=record.requests,
+        requests_wanted=record.requests_wanted,
+        cut_short=record.cut_short,
         failure_share=failure_share,
         p99_ms=record.p99_ms,
         accuracy=accuracy,

@@ -3,6 +3,8 @@
 Target tracking has two alarms: three minutes above the target ask for more instances, fifteen
 below nine tenths of it for fewer. What AWS then did is in the activities.
 
+Beside it stands what CloudWatch said of the alarm, where that is known.
+
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtest.alarms import ALARM, HIGH, LOW, state_at
 from loadtest.samples import RunRecord, Sample
 
 _HIGH_MINUTES, _LOW_MINUTES, _LOW = 3, 15, 0.9
@@ -39,6 +42,8 @@ def explain(record: RunRecord, samples: Sequence[Sample]) -> list[Why]:
         instances = _instances_at(samples, end)
         began = [a.description for a in record.activities if point.start <= a.start - 1e-6 < end]
         text = began[-1] if began else _state(record, above, below, instances)
+        if above or below:
+            text += _said(record, HIGH if above else LOW, end)
         lines.append(Why(point.start, point.value, instances, text))
     return lines
 
@@ -59,6 +64,14 @@ def _state(record: RunRecord, above: int, below: int, instances: int | None) -> 
             return f"below {target * _LOW:g}, but already at the minimum of {instances}"
         return f"below {target * _LOW:g} for {below} minutes: a cooldown or a change is under way"
     return f"between {target * _LOW:g} and {target:g}: as it should be"
+
+
+def _said(record: RunRecord, alarm: str, moment: float) -> str:
+    state = state_at(record.alarms, alarm, moment)
+    if state is None:
+        return ""
+    since = f" since {state.start:.1f} s" if state.state == ALARM else ""
+    return f" ({alarm}: {state.state}{since})"
 
 
 def _instances_at(samples: Sequence[Sample], moment: float) -> int | None:

@@ -288,3 +288,7 @@ def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:
     assert (tmp_path / "stress" / "report.html").stat().st_size > 10_000
     assert stress["requests"] > 100
     assert stress["failures"] == 0
+    run = json.loads((tmp_path / "stress" / "run.json").read_text())
+    names = [alarm["name"] for alarm in run["alarms"]]
+    assert ["-AlarmHigh-" in name for name in names] == [True, False], run["notes"]
+    assert all(alarm["states"][0]["start"] == 0 for alarm in run["alarms"])

@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from components import costs, endpoint_alarms, endpoint_dashboard
+from components import costs, endpoint_alarms, endpoint_dashboard, prices
 from components.settings import AlarmSettings, EndpointSettings, ScalingSettings
 from tests.unit.components.recording import ACCOUNT, REGION, record, recorded
 from tests.unit.components.values import MINIMAL, parse
@@ -179,7 +179,7 @@ def test_a_budget_warns_before_and_at_its_end() -> None:
 
 def test_an_estimate_is_the_sum_of_its_items_and_says_its_date() -> None:
     estimate = recorded("prd").exports["monthlyCostEstimate"]
-    assert estimate["priceDate"] == costs.PRICE_DATE
+    assert estimate["priceDate"] == prices.PRICE_DATE
     assert estimate["total"] == pytest.approx(sum(i["monthly"] for i in estimate["items"]))
     endpoint = estimate["items"][0]
     # Two ml.m5.large all month: 2 × 730 h × 0.115 $/h.

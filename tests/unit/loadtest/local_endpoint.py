@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TARGET_VALUE = 500.0
+HIGH = "TargetTracking-endpoint/iris/variant/AllTraffic-AlarmHigh-1"
+LOW = "TargetTracking-endpoint/iris/variant/AllTraffic-AlarmLow-2"
 
 
 @dataclass
@@ -22,12 +24,14 @@ class LocalEndpoint:
         answer: request body (text) and number → status and body.
         scaling: whether application-autoscaling and CloudWatch are there.
         speed: of its clock; None: it has no clock.
+        instance_type: in its configuration.
         bad_signatures: Authorization headers that were not SigV4 for the service sagemaker.
     """
 
     answer: Callable[[str, int], tuple[int, str]]
     scaling: bool = True
     speed: float | None = 60.0
+    instance_type: str = "ml.m5.large"
     bad_signatures: list[str] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
 
@@ -50,6 +54,10 @@ class LocalEndpoint:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    @property
+    def invocations(self) -> int:
+        return self._count
 
     def now(self) -> float:
         return self._began + (time.time() - self._began) * (self.speed or 1)
@@ -76,6 +84,7 @@ class LocalEndpoint:
             scaled = self._first is not None and time.time() - self._first > 1.5
             return 200, {
                 "EndpointName": "iris",
+                "EndpointConfigName": "iris-config",
                 "EndpointStatus": "InService",
                 "ProductionVariants": [
                     {
@@ -85,20 +94,26 @@ class LocalEndpoint:
                     }
                 ],
             }
+        if operation == "DescribeEndpointConfig":
+            variant = {"VariantName": "AllTraffic", "InstanceType": self.instance_type}
+            return 200, {"ProductionVariants": [variant]}
         if operation == "ListEndpoints":
             return 200, {"Endpoints": [{"EndpointName": "iris"}]}
         if not self.scaling:
             return 501, {"__type": "NotImplemented", "message": f"{operation} is not here"}
-        return 200, self._scaling(operation)
+        return 200, self._scaling(operation, body)
 
-    def _scaling(self, operation: str) -> dict[str, Any]:
+    def _scaling(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         first = (self._first or self._began) - self._began
         start = self._began + (first + 1) * (self.speed or 1)
         answers: dict[str, dict[str, Any]] = {
             "DescribeScalableTargets": {"ScalableTargets": [{"MinCapacity": 2, "MaxCapacity": 10}]},
             "DescribeScalingPolicies": {
                 "ScalingPolicies": [
-                    {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": TARGET_VALUE}}
+                    {
+                        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": TARGET_VALUE},
+                        "Alarms": [{"AlarmName": LOW}, {"AlarmName": HIGH}],
+                    }
                 ]
             },
             "DescribeScalingActivities": {
@@ -119,6 +134,21 @@ class LocalEndpoint:
                     {"Timestamp": start + 60 * minute, "Sum": 400.0 + 100 * minute}
                     for minute in (1, 0, 50)
                 ],
+            },
+            "DescribeAlarms": {"MetricAlarms": [_alarm(HIGH, "ALARM"), _alarm(LOW, "OK")]},
+            "DescribeAlarmHistory": {
+                "AlarmHistoryItems": [
+                    {
+                        "Timestamp": start,
+                        "HistoryData": json.dumps(
+                            {
+                                "oldState": {"stateValue": "OK"},
+                                "newState": {"stateValue": "ALARM", "stateReason": "3 datapoints"},
+                            }
+                        ),
+                    }
+                ]
+                * (body.get("AlarmName") == HIGH)
             },
         }
         return answers[operation]
@@ -163,3 +193,14 @@ class LocalEndpoint:
                 self.wfile.flush()
 
         return Handler
+
+
+def _alarm(name: str, state: str) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "StateValue": state,
+        "ComparisonOperator": "GreaterThanThreshold" if name == HIGH else "LessThanThreshold",
+        "Threshold": TARGET_VALUE,
+        "EvaluationPeriods": 3,
+        "Period": 60,
+    }

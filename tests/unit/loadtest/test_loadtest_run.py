@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.samples import RunRecord, read_samples
-from tests.unit.loadtest.local_endpoint import TARGET_VALUE, LocalEndpoint
+from loadtest.samples import AlarmState, RunRecord, read_samples
+from tests.unit.loadtest.local_endpoint import HIGH, LOW, TARGET_VALUE, LocalEndpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = {"1,2": "small", "8,9": "big", "9,9": "big, really"}
@@ -38,9 +38,7 @@ def right(body: str, _: int) -> tuple[int, str]:
     return 200, out.getvalue()
 
 
-def command(
-    *options: str, url: str | None = None, **extra: str
-) -> subprocess.CompletedProcess[str]:
+def environment(url: str | None = None, **extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     # Nothing of this machine's AWS settings, and no question to its metadata service.
@@ -50,10 +48,16 @@ def command(
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     address = {"AWS_ENDPOINT_URL": url} if url is not None else {}
+    return kept | credentials | nowhere | address | extra
+
+
+def command(
+    *options: str, url: str | None = None, **extra: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "loadtest", *options],
         cwd=ROOT,
-        env=kept | credentials | nowhere | address | extra,
+        env=environment(url, **extra),
         capture_output=True,
         text=True,
         timeout=90,
@@ -62,10 +66,10 @@ def command(
 
 
 def load(
-    endpoint: LocalEndpoint, dataset: Path, out: Path, *options: str
+    endpoint: LocalEndpoint, dataset: Path, out: Path, *options: str, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     named = ("--endpoint", "iris", "--dataset", str(dataset), "--out", str(out))
-    return command("run", *named, *options, url=endpoint.url)
+    return command("run", *named, *options, url=endpoint.url, **extra)
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +113,22 @@ def test_what_was_watched_is_on_one_time_axis(finished: Finished) -> None:
     assert activity.end is not None
     assert activity.end - activity.start == pytest.approx(0.5, abs=0.05)
     assert [point.value for point in record.invocations_per_instance] == [400.0, 500.0]
+    high, low = record.alarms
+    assert (high.name, high.condition) == (HIGH, "> 500 for 3 min")
+    assert [(state.state, state.reason) for state in high.states] == [
+        ("OK", ""),
+        ("ALARM", "3 datapoints"),
+    ]
+    assert high.states[1].start == pytest.approx(activity.start, abs=0.05)
+    assert (low.name, low.states) == (LOW, [AlarmState(0.0, "OK", "")])
 
 
 def test_the_report_is_one_file_with_the_figures_the_plot_and_the_cause(finished: Finished) -> None:
     done, out, _ = finished
     html = (out / "report.html").read_text()
     assert "AlarmHigh in state ALARM" in html
+    assert re.search(r"high alarm</span> &gt; 500 for 3 min", html)
+    assert "3 datapoints" in html
     assert 'src="data:image/png;base64,' in html
     assert not re.search(r'(?:src|href)="(?!data:)', html)
     for name in ("overview.png", "requests.png", "latency.png", "scaling.png"):

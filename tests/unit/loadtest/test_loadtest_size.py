@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,11 @@ from rich.console import Console
 from loadtest.__main__ import main
 from loadtest.capacity import Step, capacity, measure
 from loadtest.errors import LoadTestError, UsageError
-from loadtest.size import pulumi_lines, record_instances, simulated
+from loadtest.price import Price, find, read_table
+from loadtest.size import price_of, pulumi_lines, record_instances, simulated
 from loadtest.traffic import read_csv, wave
+from tests.unit.loadtest.local_endpoint import LocalEndpoint
+from tests.unit.loadtest.test_loadtest_run import environment
 
 
 def _step(users: int, rps: float, p99: float | None = 10.0, failed: float = 0.0) -> Step:
@@ -120,6 +126,66 @@ def test_a_day_is_sized_with_a_plot_and_files(
     assert (out / "size.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((out / "size.json").read_text())
     assert len(kept["minutes"]) == 120
+
+
+def _sized(out: Path, *options: str) -> int:
+    return main(["size", "--capacity", "10", "--wave", "1:20", "--out", str(out), *options])
+
+
+def test_the_cost_is_by_the_programs_dated_prices_or_the_one_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_table()
+    assert date.fromisoformat(table.date) < date.today()
+    assert 0 == _sized(tmp_path, "--instance-type", "ml.t2.medium")
+    shown = capsys.readouterr().out
+    hourly = table.instance_hour["ml.t2.medium"]
+    said = f"ml.t2.medium at {hourly:g} US dollars an hour, prices of {table.date}, {table.region}"
+    assert f"cost: {said}\n" in shown
+    kept = json.loads((tmp_path / "size.json").read_text())
+    assert {"hourly": hourly, "source": said} == kept["price"]
+    monthly = round(kept["instance_hours"] * hourly * 730 / 24)
+    assert re.search(rf"US dollars a month +│ +{monthly:,} ", shown)
+    assert Price(0.2, "0.2 US dollars an hour, as given") == find(0.2, "ml.t2.medium")
+    assert find(None, None) is None
+
+
+def test_the_price_of_a_measured_endpoint_is_that_of_its_instances() -> None:
+    said = io.StringIO()
+    with LocalEndpoint(lambda body, number: (200, ""), instance_type="ml.m5.large") as endpoint:
+        price = _price_of(endpoint, said)
+    assert price is not None
+    assert read_table().priced("ml.m5.large") == price
+    with LocalEndpoint(lambda body, number: (200, ""), instance_type="ml.big") as endpoint:
+        assert _price_of(endpoint, said) is None
+    assert "no cost: the prices of" in said.getvalue()
+    assert "have no instance type 'ml.big'" in said.getvalue()
+
+
+def _price_of(endpoint: LocalEndpoint, said: io.StringIO) -> Price | None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(endpoint.url).items():
+            patch.setenv(name, value)
+        return price_of("iris", "us-east-1", Console(file=said, width=500))
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--instance-type", "ml.t3.medium"), "have no instance type 'ml.t3.medium'; they have ml"),
+        (("--instance-type", ""), "have no instance type ''"),
+        (("--price", "0"), "--price is 0; it must be over 0 US dollars an hour"),
+        (("--price", "nan"), "--price is nan"),
+    ],
+)
+def test_a_price_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], word: str
+) -> None:
+    assert 2 == _sized(tmp_path, *options)
+    error = capsys.readouterr().err
+    assert word in error
+    assert 1 == len(error.splitlines())
+    assert "price" in error
 
 
 def test_what_cannot_be_sized_is_refused_in_one_line(

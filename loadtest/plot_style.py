@@ -1,0 +1,44 @@
+"""What the plots look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BLUE, TEAL, AMBER, RED, VIOLET = "#2563eb", "#0d9488", "#d97706", "#dc2626", "#7c3aed"
+INK, MUTED, GRID, PALE = "#1f2937", "#6b7280", "#e5e7eb", "#d1d5db"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+def nothing(axis: Any, why: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axis.text(
+        0.5,
+        0.5,
+        why,
+        transform=axis.transAxes,
+        ha="center",
+        va="center",
+        color=MUTED,
+        style="italic",
+    )
+    axis.set_yticks([])

@@ -1,0 +1,176 @@
+"""Several workers against a small server: the figures are exact, and no process stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from loadtest.samples import RunRecord, read_samples
+from tests.unit.loadtest.local_endpoint import LocalEndpoint
+from tests.unit.loadtest.test_loadtest_run import dataset, environment, load, right
+
+__all__ = ["dataset"]  # a fixture
+
+WAIT_SECONDS = 20.0
+
+
+class Mixed:
+    """Answers rightly, wrongly and not at all, and knows how often."""
+
+    def __init__(self) -> None:
+        self.right = self.failed = 0
+
+    def __call__(self, body: str, number: int) -> tuple[int, str]:
+        if number % 5 == 0:
+            self.failed += 1
+            return 503, "busy"
+        if number % 4 == 0:
+            return 200, "none\n"
+        self.right += 1
+        return right(body, number)
+
+
+def _record(out: Path) -> RunRecord:
+    return RunRecord.from_json((out / "run.json").read_text())
+
+
+def test_workers_together_count_what_the_server_saw(dataset: Path, tmp_path: Path) -> None:
+    mixed = Mixed()
+    with LocalEndpoint(mixed) as endpoint:
+        options = ("--users", "4", "--shape", "spike", "--duration", "3s", "--think", "0.01")
+        done = load(endpoint, dataset, tmp_path, *options, "--workers", "2", "--max-failures", ".5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = _record(tmp_path)
+    assert endpoint.invocations == record.requests > 50
+    assert (mixed.failed, mixed.right) == (record.failures, record.correct)
+    assert record.requests - record.failures == record.answers
+    assert {"HTTP 503: busy": mixed.failed} == record.errors
+    assert ("", 2) == (record.cut_short, record.workers)
+    with (tmp_path / "samples.jsonl").open() as lines:
+        samples = read_samples(lines)
+    assert {1, 4} <= {sample.users for sample in samples}
+    assert (record.requests, record.failures) == (samples[-1].requests, samples[-1].failures)
+    assert max(sample.rps for sample in samples) > 10
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_load_ends_at_exactly_its_requests(dataset: Path, tmp_path: Path, workers: int) -> None:
+    with LocalEndpoint(right) as endpoint:
+        options = ("--users", "7", "--spawn-rate", "100", "--requests", "501")
+        done = load(endpoint, dataset, tmp_path, *options, "--workers", str(workers))
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = _record(tmp_path)
+    assert (501, 501) == (record.requests, endpoint.invocations)
+    assert (501, 501) == (record.answers, record.correct)
+    assert record.load_seconds < 20
+
+
+def _start(endpoint: LocalEndpoint, dataset: Path, out: Path) -> subprocess.Popen[str]:
+    named = ("--endpoint", "iris", "--dataset", str(dataset), "--out", str(out))
+    options = ("--users", "4", "--duration", "5m", "--think", "0.02", "--workers", "2")
+    return subprocess.Popen(
+        [sys.executable, "-m", "loadtest", "run", *named, *options],
+        env=environment(endpoint.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _until(what: Callable[[], Any]) -> Any:
+    until = time.monotonic() + WAIT_SECONDS
+    while not (found := what()):
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.05)
+    return found
+
+
+def _tree(run: int) -> dict[str, list[psutil.Process]]:
+    """Return the processes below a run by their module."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in psutil.Process(run).children(recursive=True):
+        found.setdefault(process.cmdline()[-1], []).append(process)
+    return found
+
+
+ENDS: dict[str, tuple[str, signal.Signals]] = {
+    "Ctrl-C": ("run", signal.SIGINT),
+    "the command is killed": ("run", signal.SIGKILL),
+    "the generator is killed": ("loadtest.generator", signal.SIGKILL),
+    "the generator is told to end": ("loadtest.generator", signal.SIGTERM),
+    "a worker is killed": ("loadtest.worker", signal.SIGKILL),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_however_a_load_ends_no_process_stays_behind(
+    dataset: Path, tmp_path: Path, case: str
+) -> None:
+    victim, number = ENDS[case]
+    with LocalEndpoint(right) as endpoint:
+        run = _start(endpoint, dataset, tmp_path)
+        _until(lambda: endpoint.invocations > 20)
+        tree = _tree(run.pid)
+        assert (1, 2) == (len(tree["loadtest.generator"]), len(tree["loadtest.worker"]))
+        os.kill(run.pid if victim == "run" else tree[victim][0].pid, number)
+        stdout, stderr = run.communicate(timeout=60)
+        processes = [process for some in tree.values() for process in some]
+        _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
+        assert [] == alive
+        seen = endpoint.invocations
+    if case == "the command is killed":
+        return
+    if case == "the generator is killed":
+        assert 1 == run.returncode
+        assert "error: the load generator ended with status -9" in stderr
+        return
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    if case == "a worker is killed":
+        assert 1 == run.returncode
+        ended = "of 2 ended with status -9 before the load did"
+        assert ended in _record(tmp_path).cut_short
+        assert f"{ended}\n" in stdout
+        assert not summary["passed"]
+        return
+    assert 0 == run.returncode, stderr
+    assert summary["passed"]
+    assert seen == summary["requests"]
+
+
+def test_workers_whose_processors_were_busy_are_in_the_notes(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'loadtest.worker' in sys.orig_argv:\n"
+        "    from locust import runners\n"
+        "    runners.CPU_MONITOR_INTERVAL, runners.CPU_WARNING_THRESHOLD = 0.2, -1\n"
+    )
+    with LocalEndpoint(right) as endpoint:
+        options = ("--users", "2", "--duration", "2s", "--think", "0.1", "--workers", "2")
+        out = tmp_path / "out"
+        done = load(endpoint, dataset, out, *options, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [
+        "the processor of worker 1 of 2 was over 90 % busy",
+        "the processor of worker 2 of 2 was over 90 % busy",
+    ] == _record(out).notes
+
+
+def test_a_worker_that_does_not_come_is_one_error(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'loadtest.worker' in sys.orig_argv: os._exit(7)\n"
+    )
+    with LocalEndpoint(right) as endpoint:
+        done = load(endpoint, dataset, tmp_path / "out", "--workers", "2", PYTHONPATH=str(tmp_path))
+    assert 1 == done.returncode
+    assert "of 2 ended with status 7 before the load began" in done.stderr
+    assert 1 == len(done.stderr.splitlines())

@@ -135,7 +135,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         model = train(Path(directory))
     runs: dict[tuple[str, int], list[dict[str, float]]] = {}
-    with local_cloud() as (cloud, pid), moto_server() as (moto, moto_pid):
+    with local_cloud(speed=1.0) as (cloud, pid), moto_server() as (moto, moto_pid):
         deploy(cloud, model)
         server = child_with_port(pid)
         pin(pid, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Users at once, each asking again as soon as it has its answer.
+# Users at once an instance, each asking again as soon as it has its answer.
 USERS = (1, 2, 4, 8, 16, 32, 64)
 # A rate that grows by less than this has reached its ceiling.
 _GROWTH = 1.05
@@ -16,7 +16,7 @@ class Step:
     """What one load was like.
 
     Attributes:
-        users: at once.
+        users: at once, for each instance.
         rps: requests/s that one instance answered.
         p99_ms: of all its requests; None when none was answered.
         failure_share: 0 to 1.
@@ -37,7 +37,7 @@ def measure(load: Callable[[int], Step], p99_objective_ms: float) -> list[Step]:
     """Return the steps up to the first that does not hold, or brings nothing more.
 
     Args:
-        load: applies so many users and says what happened.
+        load: applies so many users an instance and says what happened.
         p99_objective_ms: the greatest p99 that is well.
     """
     steps: list[Step] = []

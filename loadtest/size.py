@@ -19,7 +19,7 @@ from rich.table import Table
 from loadtest.capacity import Step, capacity, measure
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.price import Price, read_table
-from loadtest.shapes import Load
+from loadtest.shapes import MAX_USERS, Load
 
 HOURS_A_MONTH = 730
 _STEP_SECONDS = 6.0
@@ -62,25 +62,40 @@ def measured(base: Any, p99_ms: float, console: Console) -> tuple[float, list[St
     Raises:
         LoadTestError: not even one user's p99 held the objective.
     """
+    from loadtest.observer import Observer
     from loadtest.run import run
 
+    serving = Observer(base.endpoint, base.region).state().current_instances or 1
     quiet = Console(quiet=True)
 
     def load(users: int) -> Step:
-        shape = Load("constant", users, float(users), _STEP_SECONDS)
+        # As many users for each instance: fewer users than instances would leave some idle.
+        together = min(users * serving, MAX_USERS)
+        shape = Load("constant", together, float(together), _STEP_SECONDS)
         record = run(replace(base, load=shape, out=base.out / f"{users}-users"), quiet)
         instances = record_instances(base.out / f"{users}-users" / "samples.jsonl")
         rate = record.requests / record.load_seconds if record.load_seconds else 0.0
         share = record.failures / record.requests if record.requests else 1.0
         step = Step(users, rate / instances, record.p99_ms, share)
         console.print(
-            f"  {users:3} users: {step.rps:8.1f} requests/s an instance, p99 "
+            f"  {users:3} users an instance: {step.rps:8.1f} requests/s, p99 "
             f"{step.p99_ms or 0:.1f} ms, {share:.1%} failed",
             highlight=False,
         )
         return step
 
-    console.print(f"Measuring one instance of {base.endpoint}: p99 within {p99_ms:g} ms")
+    console.print(
+        f"Measuring one instance of {base.endpoint} (in service: {serving}): p99 within "
+        f"{p99_ms:g} ms",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if serving > 1 and base.endpoint_url:
+        console.print(
+            "  On a local cloud they share this machine, so that each does less than it could: "
+            "an endpoint of one instance shows what one can",
+            soft_wrap=True,
+        )
     steps = measure(load, p99_ms)
     found = capacity(steps, p99_ms)
     if found is None:

@@ -60,6 +60,7 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         accuracy=accuracy,
         scale_out_seconds=scaled,
     )
+    rps = round(record.requests / record.load_seconds, 1) if record.load_seconds else 0.0
     return Summary(
         endpoint=record.endpoint,
         started=record.started,
@@ -67,8 +68,9 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         requests=record.requests,
         failures=record.failures,
         failure_share=failure_share,
-        rps=round(record.requests / record.load_seconds, 1) if record.load_seconds else 0.0,
-        peak_rps=max((sample.rps for sample in samples), default=0.0),
+        rps=rps,
+        # A sample's rate is of two seconds, which a short load does not fill.
+        peak_rps=max(rps, *(sample.rps for sample in samples), 0.0),
         p50_ms=record.p50_ms,
         p95_ms=record.p95_ms,
         p99_ms=record.p99_ms,

@@ -7,6 +7,8 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,8 +18,11 @@ from rich.console import Console
 from loadtest.__main__ import main
 from loadtest.capacity import Step, capacity, measure
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.observer import EndpointState
 from loadtest.price import Price, find, read_table
-from loadtest.size import price_of, pulumi_lines, record_instances, simulated
+from loadtest.run import RunSettings
+from loadtest.shapes import Load
+from loadtest.size import measured, price_of, pulumi_lines, record_instances, simulated
 from loadtest.traffic import read_csv, wave
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
 from tests.unit.loadtest.test_loadtest_run import environment
@@ -105,6 +110,31 @@ def test_the_lines_for_the_stack_are_its_settings() -> None:
         "mlops-lab:scaleInCooldownSeconds: 300",
         "mlops-lab:scaleOutCooldownSeconds: 60",
     ]
+
+
+def test_every_instance_gets_its_users_and_the_rate_is_one_instances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[int] = []
+
+    def fake_run(settings: Any, console: Console) -> Any:
+        loads.append(settings.load.users)
+        settings.out.mkdir(parents=True)
+        (settings.out / "samples.jsonl").write_text('{"current_instances": 3}\n')
+        p99 = 10.0 if settings.load.users <= 6 else 90.0
+        requests = 600 * settings.load.users
+        return SimpleNamespace(requests=requests, load_seconds=6.0, failures=0, p99_ms=p99)
+
+    monkeypatch.setattr("loadtest.run.run", fake_run)
+    monkeypatch.setattr("loadtest.observer.Observer.state", lambda _: EndpointState("ok", 3, 3))
+    load = Load("constant", 1, 1.0, 1.0)
+    base = RunSettings("iris", tmp_path, load, "us-east-1", "http://local", 0, 0, tmp_path)
+    said = io.StringIO()
+    rate, steps = measured(base, 50.0, Console(file=said, width=200))
+    assert loads == [3, 6, 12]
+    assert [step.users for step in steps] == [1, 2, 4]
+    assert rate == 200.0
+    assert "they share this machine" in said.getvalue()
 
 
 def test_a_day_is_sized_with_a_plot_and_files(
@@ -212,10 +242,11 @@ def test_a_capacity_that_even_one_user_exceeds_says_what_to_do(
 ) -> None:
     from loadtest import size
 
+    monkeypatch.setattr("loadtest.observer.Observer.state", lambda _: EndpointState())
     monkeypatch.setattr(size, "measure", lambda load, p99: [_step(1, 10.0, 500.0)])
 
     class Base:
-        endpoint = "slow"
+        endpoint, region, endpoint_url = "slow", "us-east-1", None
         out = tmp_path
 
     with pytest.raises(LoadTestError, match=r"p99 of 500\.0 ms, over the objective of 100 ms"):

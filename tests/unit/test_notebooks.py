@@ -1,0 +1,96 @@
+"""The notebooks as they are in git: whole, without outputs, and on their side of the wall."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# Beside the standard library: what notebooks/requirements.in brings.
+IMPORTED = {"boto3", "botocore", "IPython", "lab", "matplotlib", "numpy"}
+OURS = {"components", "lambda_src", "loadtest", "localcloud", "model", "policy", "tests"}
+
+every_notebook = pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[dict[str, Any]]:
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+def text(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def test_the_course_is_numbered_from_one() -> None:
+    assert COURSE
+    numbers = [int(path.stem.partition("-")[0]) for path in COURSE]
+    assert list(range(1, len(COURSE) + 1)) == numbers
+
+
+@every_notebook
+def test_a_notebook_has_the_format_of_jupyter(path: Path) -> None:
+    book = json.loads(path.read_text())
+    assert (4, 5) == (book["nbformat"], book["nbformat_minor"])
+    assert {"cells", "metadata", "nbformat", "nbformat_minor"} == set(book)
+    for cell in book["cells"]:
+        fields = {"cell_type", "id", "metadata", "source"}
+        code = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
+        assert fields | code == set(cell)
+        assert cell["cell_type"] in {"code", "markdown"}
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell["id"])
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+
+
+@every_notebook
+def test_a_notebook_is_kept_without_what_a_run_adds(path: Path) -> None:
+    book = json.loads(path.read_text())
+    assert [] == [text(c) for c in cells(path, "code") if c["outputs"] or c["execution_count"]]
+    assert {} == {c["id"]: c["metadata"] for c in book["cells"] if c["metadata"]}
+    assert book["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+
+
+@every_notebook
+def test_a_notebook_knows_no_path_of_a_machine(path: Path) -> None:
+    known = r"(?:/home|/Users|/root|/work|/tmp|[A-Z]:\\\\)/?\S*"
+    assert [] == re.findall(known, path.read_text())
+
+
+@every_notebook
+def test_a_notebook_says_what_it_shows_takes_and_needs_and_ends_in_exercises(path: Path) -> None:
+    prose = [text(cell) for cell in cells(path, "markdown")]
+    for word in ("**Shows**", "**Takes**", "**Needs**"):
+        assert word in prose[0]
+    assert "## Exercises" in prose[-1]
+    code = [text(cell) for cell in cells(path, "code")]
+    assert "lab.start(" in code[0]
+    assert "lab.stop()" == code[-1]
+
+
+@every_notebook
+def test_a_notebook_imports_what_a_learner_has(path: Path) -> None:
+    found: set[str] = set()
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(text(cell))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    assert set() == found & OURS
+    assert set() == found - IMPORTED - sys.stdlib_module_names
+
+
+@every_notebook
+def test_every_link_of_a_notebook_leads_somewhere(path: Path) -> None:
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text(cell)):
+            assert "://" in target or (path.parent / target).exists(), target

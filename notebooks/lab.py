@@ -39,6 +39,8 @@ _STATUS_COLOURS = {
     "Stopped": "#ef6c00",
     "Rejected": "#ef6c00",
 }
+# The kernel sets them; a program that believes them draws its animations into the notebook.
+_FORCED = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"}
 _keeper: subprocess.Popen[bytes] | None = None
 
 
@@ -115,19 +117,22 @@ def stop() -> None:
 atexit.register(stop)
 
 
-def run(command: str, allowed: Sequence[int] = (0,), last: int | None = None) -> None:
+def run(
+    command: str, allowed: Sequence[int] = (0,), last: int | None = None, only: str = ""
+) -> None:
     """Run a command line in the project's directory and environment; print what it prints.
 
     Args:
         command: as typed in a terminal, without a shell's features.
         allowed: the exit statuses that are right.
         last: show only so many of the last lines, when it ends.
+        only: show only the lines that have this text.
 
     Raises:
         LabError: it ended with another status.
     """
     print(f"$ {command}", flush=True)
-    environment = os.environ | {
+    environment = {key: os.environ[key] for key in os.environ if key not in _FORCED} | {
         "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
         "MPLBACKEND": "Agg",
@@ -145,7 +150,7 @@ def run(command: str, allowed: Sequence[int] = (0,), last: int | None = None) ->
         assert process.stdout is not None  # noqa: S101 - by stdout=PIPE
         for line in process.stdout:
             lines.append(line)
-            if last is None:
+            if last is None and only in line:
                 print(line, end="", flush=True)
     if process.returncode not in allowed:
         raise LabError(f"{command} ended with status {process.returncode}:\n{''.join(lines[-30:])}")

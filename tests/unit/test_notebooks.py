@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from notebooks.clear import cleared
+
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Beside the standard library: what notebooks/requirements.in brings.
@@ -50,13 +52,20 @@ def test_a_notebook_has_the_format_of_jupyter(path: Path) -> None:
 
 @every_notebook
 def test_a_notebook_is_kept_without_what_a_run_adds(path: Path) -> None:
-    book = json.loads(path.read_text())
-    assert [] == [text(c) for c in cells(path, "code") if c["outputs"] or c["execution_count"]]
-    assert {} == {c["id"]: c["metadata"] for c in book["cells"] if c["metadata"]}
-    assert book["metadata"] == {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    text = path.read_text()
+    assert cleared(text) == text, "run: make clear"
+
+
+def test_what_a_run_adds_is_cleared_and_nothing_else() -> None:
+    kept = COURSE[0].read_text()
+    book = json.loads(kept)
+    book["metadata"]["language_info"]["version"] = "3.11.9"
+    for count, cell in enumerate(book["cells"]):
+        cell["metadata"] = {"collapsed": True}
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = count
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["seen"]}]
+    assert kept == cleared(json.dumps(book))
 
 
 @every_notebook

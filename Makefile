@@ -12,7 +12,7 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients nightly check lint types unit e2e bench up down start lock docs policy-pack clean
+.PHONY: help demo test test-provider test-clients test-notebooks nightly check lint types unit e2e bench up down start lock docs notebooks lab clear policy-pack clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +39,24 @@ test-clients: $(VENV)/.done tests/clients/.venv/.done ## Run the AWS CLI, awsloc
 tests/clients/.venv/.done: tests/clients/requirements.in
 	$(PYTHON) -m venv tests/clients/.venv
 	tests/clients/.venv/bin/python -m pip install --quiet --requirement tests/clients/requirements.in
+	@touch $@
+
+test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook; a cell that raises fails
+	@$(BIN)/python -m pytest tests/course
+
+notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course; build/notebooks/*.html has what it showed
+	@notebooks/.venv/bin/jupyter nbconvert --log-level WARN --to html --execute --output-dir build/notebooks notebooks/*.ipynb
+	@ls build/notebooks/*.html
+
+lab: $(VENV)/.done notebooks/.venv/.done ## Open the course in JupyterLab, on 127.0.0.1
+	@cd notebooks && .venv/bin/jupyter lab --ip 127.0.0.1
+
+clear: ## Take out of the notebooks what running and saving them put in
+	@$(PYTHON) notebooks/clear.py
+
+notebooks/.venv/.done: notebooks/requirements.in
+	$(PYTHON) -m venv notebooks/.venv
+	notebooks/.venv/bin/python -m pip install --quiet --requirement notebooks/requirements.in
 	@touch $@
 
 nightly: $(VENV)/.done ## Try the operations and state machines with many more requests

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("components", "lambda_src", "loadtest", "localcloud", "model", "policy")
+PACKAGES = ("components", "lambda_src", "loadtest", "localcloud", "model", "notebooks", "policy")
 PROGRAM = "__main__.py"
 
 # package → the packages of this tree that it must never import.
@@ -21,6 +21,8 @@ FORBIDDEN = {
     "lambda_src": {"components", "localcloud", "model", "loadtest"},
     "model": {"components", "localcloud", "lambda_src", "loadtest"},
     "loadtest": {"components", "localcloud", "lambda_src", "model"},
+    # A learner's code: boto3 and command lines, in an environment that has none of these.
+    "notebooks": {"components", "localcloud", "model", "lambda_src", "loadtest", "policy"},
     # Run by Pulumi in an environment that has none of these.
     "policy": {"components", "localcloud", "lambda_src", "model", "loadtest", "pulumi"},
 }

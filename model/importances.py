@@ -47,6 +47,7 @@ def permutation_importances(
             shuffled = rows.copy()
             shuffled[:, place] = rows[chance.permutation(len(rows)), place]
             losses.append(base - score(shuffled, truth))
-        found[column.name] = float(np.mean(losses))
+        # What the sum of the losses leaves beyond these digits is rounding; 0.0 has no sign then.
+        found[column.name] = round(float(np.mean(losses)), 9) + 0.0
         start += column.width
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import time
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from model.archive import Dataset
@@ -18,6 +20,7 @@ from model.estimator import class_weights, fit
 from model.export import check_same_answers, to_onnx_bytes
 from model.fitting import Outcome, fit_and_measure
 from model.hyperparameters import Algorithm, parse_hyperparameters
+from model.importances import permutation_importances
 from model.metrics import evaluate_regression
 from model.predictor import Predictor
 from model.progress import Progress
@@ -132,3 +135,17 @@ def test_long_work_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None
         while not caplog.records and time.monotonic() < deadline:
             time.sleep(0.005)
     assert caplog.records[0].message == "progress: fitting 0 s, 7 of 40"
+
+
+def test_a_column_without_influence_has_an_importance_of_zero_without_a_sign() -> None:
+    rows = np.arange(30, dtype=np.float32).reshape(10, 3)
+
+    def score(some: NDArray[np.float32], of: NDArray[Any]) -> float:
+        return 0.1 + 0.2 if some is rows else 0.3  # which differ in their last digit
+
+    found = permutation_importances(Columns.of_numbers("abc"), rows, rows[:, 0], score, 0)
+    assert [repr(value) for value in found.values()] == ["0.0"] * 3
+    below = permutation_importances(
+        Columns.of_numbers("abc"), rows, rows[:, 0], lambda *a: 0.6 - score(*a), 0
+    )
+    assert [repr(value) for value in below.values()] == ["0.0"] * 3

@@ -71,17 +71,27 @@ def _ratios(found: dict[str, Any]) -> list[str]:
 
 
 def _plot(figures: dict[str, Any], path: Path) -> None:
-    figure = Figure(figsize=(11, 3.2 * len(figures)), layout="constrained")
+    figure = Figure(figsize=(12, 3.2 * len(figures)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(figures), 2, squeeze=False)
     for (model, found), (left, right) in zip(figures.items(), axes, strict=True):
         names = list(found["servers"])
-        for axis, figure_name in ((left, "requests/s"), (right, "p99 ms")):
-            values = [found["servers"][name][_MAIN][figure_name] for name in names]
-            bars = axis.barh(names, values)
-            axis.bar_label(bars, [f"{value:,.3g}" for value in values], padding=3)
+        colours = ["#1f77b4" if name == _OURS else "#9db8cf" for name in names]
+        for axis, column, what in (
+            (left, "requests/s", "requests per second"),
+            (right, "p99 ms", "p99 in ms"),
+        ):
+            values = [found["servers"][name][_MAIN][column] for name in names]
+            bars = axis.barh(names, values, color=colours)
+            axis.bar_label(bars, [_short(value) for value in values], padding=3)
             axis.set_xscale("log")
+            axis.set_xlim(min(values) / 2, max(values) * 4)
             axis.invert_yaxis()
-            axis.margins(x=0.2)
-            axis.set_title(f"{model}: {figure_name}, {_MAIN}, one core", fontsize=10)
-    figure.savefig(path, dpi=110)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.set_title(f"{model}: {what}", fontsize=11, loc="left")
+    figure.suptitle("One row a request, 16 connections, one core (logarithmic)", fontsize=11)
+    figure.savefig(path, dpi=100)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

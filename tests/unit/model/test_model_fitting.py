@@ -143,9 +143,10 @@ def test_a_column_without_influence_has_an_importance_of_zero_without_a_sign() -
     def score(some: NDArray[np.float32], of: NDArray[Any]) -> float:
         return 0.1 + 0.2 if some is rows else 0.3  # which differ in their last digit
 
-    found = permutation_importances(Columns.of_numbers("abc"), rows, rows[:, 0], score, 0)
+    truth = np.zeros(10)
+    found = permutation_importances(Columns.of_numbers("abc"), rows, truth, score, 0)
     assert [repr(value) for value in found.values()] == ["0.0"] * 3
     below = permutation_importances(
-        Columns.of_numbers("abc"), rows, rows[:, 0], lambda *a: 0.6 - score(*a), 0
+        Columns.of_numbers("abc"), rows, truth, lambda *a: 0.6 - score(*a), 0
     )
     assert [repr(value) for value in below.values()] == ["0.0"] * 3

@@ -1,13 +1,14 @@
-"""What the benchmarks share: a local cloud, moto's server, requests without a client's weight."""
+"""What the benchmarks share: clouds, a trained model, requests without a client's weight."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,21 @@ def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tupl
     finally:
         process.terminate()
         process.wait(30)
+
+
+def train_in(base: Path, table: str, hyperparameters: Mapping[str, str]) -> None:
+    """Train a table in the model container, in a SAGEMAKER_BASE_DIR."""
+    data, config = base / "input" / "data" / "dataset", base / "input" / "config"
+    for directory in (data, config):
+        directory.mkdir(parents=True, exist_ok=True)
+    (config / "hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
+    channel = {"dataset": {"TrainingInputMode": "File"}}
+    (config / "inputdataconfig.json").write_text(json.dumps(channel))
+    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base)}
+    make = ["model.dataset", "--table", table, "--out", str(data / "dataset.zip")]
+    for arguments in (make, ["model", "train"]):
+        command = [sys.executable, "-m", *arguments]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ processor time that the local cloud's process spends an invocation depends least
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-from benchmarks.clouds import ROOT, local_cloud, moto_server
+from benchmarks.clouds import ROOT, local_cloud, moto_server, train_in
 from benchmarks.load import CORES, measure
 from localcloud.cli.console import client
 
@@ -35,24 +34,7 @@ HEADERS = {"Content-Type": "text/csv", "Accept": "text/csv", "Authorization": AU
 
 def train(directory: Path) -> bytes:
     """Train iris in the model container; return model.tar.gz."""
-    data = directory / "input" / "data" / "dataset"
-    data.mkdir(parents=True)
-    config = directory / "input" / "config"
-    config.mkdir()
-    (config / "hyperparameters.json").write_text("{}")
-    channel = {"dataset": {"TrainingInputMode": "File"}}
-    (config / "inputdataconfig.json").write_text(json.dumps(channel))
-    for module, arguments in (
-        ("model.dataset", ["--table", "iris", "--out", str(data / "dataset.zip")]),
-        ("model", ["train"]),
-    ):
-        subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
-            env={**os.environ, "SAGEMAKER_BASE_DIR": str(directory)},
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+    train_in(directory, "iris", {})
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path in sorted((directory / "model").iterdir()):
@@ -102,28 +84,20 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def port_of(pid: int) -> int:
-    """Return the port of a model server, from its environment."""
-    for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-        if entry.startswith(b"SAGEMAKER_BIND_TO_PORT="):
-            return int(entry.split(b"=")[1])
-    raise LookupError("no model server runs")
-
-
 def pin(pid: int, core: int) -> None:
     """Keep a process on one core: 0 the first of ours, -1 the last."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {CORES[core]})
 
 
-def child_with_port(pid: int) -> int:
-    """Return the process id of the one model server."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(
-        int(child)
-        for child in children
-        if b"SAGEMAKER_BIND_TO_PORT=" in Path(f"/proc/{child}/environ").read_bytes()
-    )
+def model_server(cloud_pid: int) -> tuple[int, int]:
+    """Return the process id and the port, from its environment, of the one model server."""
+    children = Path(f"/proc/{cloud_pid}/task/{cloud_pid}/children").read_text().split()
+    for child in children:
+        for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(b"SAGEMAKER_BIND_TO_PORT="):
+                return int(child), int(entry.split(b"=")[1])
+    raise LookupError("no model server runs")
 
 
 def main() -> None:
@@ -137,13 +111,13 @@ def main() -> None:
     runs: dict[tuple[str, int], list[dict[str, float]]] = {}
     with local_cloud(speed=1.0) as (cloud, pid), moto_server() as (moto, moto_pid):
         deploy(cloud, model)
-        server = child_with_port(pid)
+        server, port = model_server(pid)
         pin(pid, 0)
         pin(moto_pid, 0)
         pin(server, -1)
         path = "/endpoints/iris/invocations"
         urls = {
-            "direct": f"http://127.0.0.1:{port_of(server)}/invocations",
+            "direct": f"http://127.0.0.1:{port}/invocations",
             "edge": cloud + path,
             "moto": moto + path,
         }

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
+from benchmarks.clouds import train_in
 from benchmarks.load import measure, pinned
 from benchmarks.serving_peers import BUILD, ROOT, Peer, peers_of, prepare
 from benchmarks.serving_report import report
@@ -167,22 +168,6 @@ def alone_figures(name: str, peer: Peer) -> dict[str, float]:
         return {"start s": servers[name].start_seconds, **servers[name].memory()}
 
 
-def train(model: str) -> Path:
-    """Train a model in our container; return its SAGEMAKER_BASE_DIR."""
-    base = BUILD / model
-    data, config = base / "input" / "data" / "dataset", base / "input" / "config"
-    data.mkdir(parents=True, exist_ok=True)
-    config.mkdir(exist_ok=True)
-    chosen = {"algorithm": model, **MODELS[model]}
-    (config / "hyperparameters.json").write_text(json.dumps(chosen))
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base)}
-    table = ["model.dataset", "--table", "breast_cancer", "--out", str(data / "dataset.zip")]
-    for arguments in (table, ["model", "train"]):
-        command = [sys.executable, "-m", *arguments]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return base
-
-
 def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
     """Return rows/s of ONNX Runtime and of scikit-learn in a loop, without a server."""
     programs = {
@@ -210,7 +195,8 @@ def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
 
 def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -> dict[str, Any]:
     """Measure every server of a model in turns; return medians by server and case."""
-    base = train(model)
+    base = BUILD / model
+    train_in(base, "breast_cancer", {"algorithm": model, **MODELS[model]})
     peers = peers_of(model, base, *pythons, _PORT)
     runs: dict[str, dict[str, list[dict[str, float]]]] = {}
     static: dict[str, dict[str, float]] = {}

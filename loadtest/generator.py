@@ -18,24 +18,20 @@ import logging
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
 from locust import LoadTestShape
-from locust.env import Environment
 
 from loadtest.crew import Crew
 from loadtest.errors import LoadTestError
-from loadtest.payloads import read_payloads
 from loadtest.recorder import Recorder
 from loadtest.shapes import Load
 from loadtest.tickets import Purse
-from loadtest.user import Turnstile, user_class
+from loadtest.user import Turnstile, environment_of
 
 _TICK_SECONDS = 0.5
-_STOP_SECONDS = 5
 
 
 class Generator(Protocol):
@@ -66,7 +62,7 @@ class Alone:
     def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
         load = Load(**settings["load"])
         turnstile = Turnstile(Purse(load.requests), settled=finished.set)
-        environment = _environment(settings, recorder, turnstile, load)
+        environment = environment_of(settings, recorder, turnstile, _shape(load))
         environment.events.request.add_listener(recorder.record)
         environment.events.request.add_listener(turnstile.answered)
         self._runner: Any = environment.create_local_runner()
@@ -109,7 +105,8 @@ class Together:
             if load.requests is not None and recorder.total.count >= load.requests:
                 finished.set()
 
-        self._runner = self._crew.start(_environment(settings, recorder, unused, load), counted)
+        environment = environment_of(settings, recorder, unused, _shape(load))
+        self._runner = self._crew.start(environment, counted)
         self._finished = finished
 
     @property
@@ -135,18 +132,6 @@ class Together:
     def stop(self) -> None:
         """End the workers."""
         self._crew.stop(self._runner)
-
-
-def _environment(
-    settings: dict[str, Any], recorder: Recorder, turnstile: Turnstile, load: Load
-) -> Environment:
-    dataset = Path(settings["dataset"])
-    payloads = read_payloads(dataset.read_bytes(), dataset.name)
-    return Environment(
-        user_classes=[user_class(settings, payloads, recorder, turnstile)],
-        shape_class=_shape(load),
-        stop_timeout=_STOP_SECONDS,
-    )
 
 
 def _shape(load: Load) -> Any:

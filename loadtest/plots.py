@@ -156,7 +156,7 @@ def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float
         if points:
             times, values = zip(*points, strict=True)
             axis.plot(times, values, color=color, linewidth=1.6, label=name)
-            top = max(top, *values) if len(values) > 1 else max(top, values[0])
+            top = max(top, *values)
     axis.set_ylim(0, top * 1.15 or 1)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ms"))
 

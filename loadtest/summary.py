@@ -70,7 +70,7 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         failure_share=failure_share,
         rps=rps,
         # A sample's rate is of two seconds, which a short load does not fill.
-        peak_rps=max(rps, *(sample.rps for sample in samples), 0.0),
+        peak_rps=max([rps, *(sample.rps for sample in samples)]),
         p50_ms=record.p50_ms,
         p95_ms=record.p95_ms,
         p99_ms=record.p99_ms,

@@ -7,19 +7,23 @@ locust patches the standard library for gevent when it is imported. Whatever ope
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
 from locust import FastHttpUser, constant
+from locust.env import Environment
 from locust.exception import StopUser
 
-from loadtest.payloads import Payload, read_answer, rows_from
+from loadtest.payloads import Payload, read_answer, read_payloads, rows_from
 from loadtest.recorder import Recorder
 from loadtest.signing import Signer, find_credentials, invocations_path
 from loadtest.tickets import Purse
 
+# Requests under way at the end of the users may take so long.
+STOP_SECONDS = 5
 # A user that waits for tickets looks up so often whether it is to stop.
 _WAIT_SECONDS = 0.2
 
@@ -79,6 +83,26 @@ class Turnstile:
     def _check(self) -> None:
         if self._purse.settled:
             self._settled()
+
+
+def environment_of(
+    settings: dict[str, Any], recorder: Recorder, turnstile: Turnstile, shape: Any = None
+) -> Environment:
+    """Return locust's environment of a process that sends, or that leads those that do.
+
+    Args:
+        settings: of the generator.
+        recorder: gets the well-formed answers.
+        turnstile: says whether there may be one more request.
+        shape: of the load; None for a worker, which does what it is told.
+    """
+    dataset = Path(settings["dataset"])
+    payloads = read_payloads(dataset.read_bytes(), dataset.name)
+    return Environment(
+        user_classes=[user_class(settings, payloads, recorder, turnstile)],
+        shape_class=shape,
+        stop_timeout=STOP_SECONDS,
+    )
 
 
 def user_class(

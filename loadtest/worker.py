@@ -12,24 +12,20 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import gevent
 from gevent.os import make_nonblocking
 from gevent.socket import wait_read
 from locust import runners
-from locust.env import Environment
 
 from loadtest.messages import FIGURES, RECORDED, TICKETS, WANTED
-from loadtest.payloads import read_payloads
 from loadtest.recorder import Recorder
 from loadtest.tickets import Purse
-from loadtest.user import Turnstile, user_class
+from loadtest.user import STOP_SECONDS, Turnstile, environment_of
 
 # The master's moments are half a second long; reports as rare as that would make them uneven.
 _REPORT_SECONDS = 0.1
-_STOP_SECONDS = 5
 
 
 def main() -> int:
@@ -42,14 +38,12 @@ def main() -> int:
     runners.WORKER_REPORT_INTERVAL = _REPORT_SECONDS
     _serve(settings).greenlet.join()
     # All is told, but maybe not yet sent: the master closes standard input when it has it.
-    gevent.sleep(_STOP_SECONDS)
+    gevent.sleep(STOP_SECONDS)
     return 0
 
 
 def _serve(settings: dict[str, Any]) -> Any:
     """Connect to the master; return the runner that does what it says."""
-    dataset = Path(settings["dataset"])
-    payloads = read_payloads(dataset.read_bytes(), dataset.name)
     recorder = Recorder()
     bounded = settings["load"]["requests"] is not None
     purse = Purse(0, more=True) if bounded else Purse(None)
@@ -58,10 +52,7 @@ def _serve(settings: dict[str, Any]) -> Any:
         settled=lambda: environment.runner.send_message(FIGURES, recorder.take()),
         ask=lambda: environment.runner.send_message(WANTED),
     )
-    environment = Environment(
-        user_classes=[user_class(settings, payloads, recorder, turnstile)],
-        stop_timeout=_STOP_SECONDS,
-    )
+    environment = environment_of(settings, recorder, turnstile)
     stopped = []
     events = environment.events
     events.request.add_listener(recorder.record)

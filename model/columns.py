@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 
 from model.cells import NotANumberError, check_number, parse_number, quote
 from model.errors import DatasetError
-from model.table import Cell, Table
+from model.table import Cell, Table, is_missing
 
 # One number each: more of them are an identifier.
 _MAX_CATEGORIES = 1000
-_MISSING = ("", "nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Columns:
         index = self._indexes[at]
         if index is not None:
             return self._category(text.strip(), index)
-        if self.accept_missing and text.strip().lower() in _MISSING:
+        if self.accept_missing and is_missing(text):
             return math.nan
         return parse_number(text)
 

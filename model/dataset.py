@@ -27,6 +27,7 @@ from model.table import (
     AUTO,
     REFUSE,
     Reading,
+    column_names,
     decode_text,
     is_missing,
     is_text,
@@ -246,9 +247,8 @@ def _read(options: argparse.Namespace) -> NamedTable:
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from None
     delimiter = _DELIMITERS[options.delimiter]
-    named = options.categorical or ""
     reading = Reading(
-        categorical=tuple(name.strip() for name in named.split(",") if name.strip()),
+        categorical=column_names(options.categorical or ""),
         accept_missing=options.missing_values == ACCEPT,
         regression=options.regression,
     )

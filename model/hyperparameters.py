@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from model.cells import quote
 from model.errors import HyperparameterError
-from model.table import ACCEPT, REFUSE, Reading
+from model.table import ACCEPT, REFUSE, Reading, column_names
 
 # Added by the platform's own tools (sagemaker_program, sagemaker_region, …) and by its tuning jobs.
 _IGNORED_PREFIX = ("sagemaker_", "_tuning_objective_metric")
@@ -158,10 +158,9 @@ class Hyperparameters:
     @property
     def reading(self) -> Reading:
         """Return what the dataset's tables may hold."""
-        named = str(self.values["categorical_columns"] or "")
         return Reading(
             header=self.values["header"] == "yes",
-            categorical=tuple(name.strip() for name in named.split(",") if name.strip()),
+            categorical=column_names(str(self.values["categorical_columns"] or "")),
             accept_missing=self.values["missing_values"] == ACCEPT,
             regression=self.regression,
         )

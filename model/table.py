@@ -309,6 +309,11 @@ def _check_measurement(label: str, where: str, line: int) -> None:
         ) from None
 
 
+def column_names(text: str) -> tuple[str, ...]:
+    """Return the names that a text has, separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def is_missing(cell: str) -> bool:
     """Return whether a cell holds nothing."""
     return cell.strip().lower() in _MISSING

@@ -27,6 +27,14 @@ def prepare(cloud: TestCloud, name: str) -> str:
     return push_container(cloud, name)
 
 
+def remove_endpoints(sagemaker: Any) -> None:
+    """Delete the endpoints that a test left behind, and wait until they are gone."""
+    for entry in sagemaker.list_endpoints()["Endpoints"]:
+        if entry["EndpointStatus"] != "Deleting":  # that one may be gone before it is named again
+            sagemaker.delete_endpoint(EndpointName=entry["EndpointName"])
+    wait_for("no endpoints", lambda: not sagemaker.list_endpoints()["Endpoints"], 60)
+
+
 def ended(describe: Callable[[], dict[str, Any]], member: str, seconds: float = 60.0) -> Any:
     """Wait until a job is neither in progress nor stopping; return its description."""
 

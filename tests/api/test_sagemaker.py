@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from tests.archives import tar_of
 from tests.cloud import TestCloud, make_config, push_container, wait_for
+from tests.sagemaker import remove_endpoints
 
 BUCKET = "sagemaker-tests"
 ROLE = "arn:aws:iam::000000000000:role/service-role/sagemaker"
@@ -54,9 +55,7 @@ def sagemaker(cloud: TestCloud, image: str) -> Iterator[Any]:
     del image
     client = cloud.client("sagemaker")
     yield client
-    for entry in client.list_endpoints()["Endpoints"]:
-        client.delete_endpoint(EndpointName=entry["EndpointName"])
-    wait_for("no endpoints", lambda: not client.list_endpoints()["Endpoints"], 60)
+    remove_endpoints(client)
 
 
 def train(sagemaker: Any, image: str, uri: str = f"s3://{BUCKET}/data/", **parameters: str) -> str:

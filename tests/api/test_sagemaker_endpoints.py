@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cloud import TestCloud, make_config, wait_for
-from tests.sagemaker import heard, prepare
+from tests.sagemaker import heard, prepare, remove_endpoints
 
 UPDATE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html"
 SHADOW = "https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html"
@@ -34,9 +34,7 @@ def sagemaker(cloud: TestCloud, image: str) -> Iterator[Any]:
     del image
     client = cloud.client("sagemaker")
     yield client
-    for entry in client.list_endpoints()["Endpoints"]:
-        client.delete_endpoint(EndpointName=entry["EndpointName"])
-    wait_for("no endpoints", lambda: not client.list_endpoints()["Endpoints"], 60)
+    remove_endpoints(client)
 
 
 def model(sagemaker: Any, image: str, answer: str = "one") -> str:

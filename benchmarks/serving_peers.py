@@ -84,7 +84,25 @@ class Instances(BaseModel):
 def invocations(body: Instances):
     return {"predictions": model.predict(np.array(body.instances, dtype=np.float32)).tolist()}
 """
+# The same server, answering a constant.
 FLOOR = """
+import os, socket
+import uvloop
+from model.messages import Response
+from model.server import listen
+BENIGN = Response(200, b"text/csv", b"benign\\n")
+
+class Constant:
+    def handle(self, request):
+        request.answer(BENIGN)
+
+    def receive(self, request): ...
+    def leave(self, request): ...
+
+listener = socket.create_server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])))
+uvloop.run(listen(Constant(), listener))
+"""
+UVICORN_FLOOR = """
 START = {"type": "http.response.start", "status": 200,
          "headers": [(b"content-type", b"text/csv"), (b"content-length", b"7")]}
 BODY = {"type": "http.response.body", "body": b"benign\\n"}
@@ -95,22 +113,58 @@ async def app(scope, receive, send):
     await send(START)
     await send(BODY)
 """
+OURS_ALONE = """
+import os, sys
+from functools import partial
+import model.server
+model.server.Application = partial(model.server.Application, together=1)
+sys.exit(model.server.run(os.environ))
+"""
+# Our application behind the servers of others.
 OURS_ASGI = """
-import os
+import asyncio, os
 from pathlib import Path
 from model.application import Application
+from model.messages import Request
 from model.predictor import load
 predictor, columns, _ = load(Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model")
-app = Application(predictor, columns, log_all=True)
+ours = Application(predictor, columns, log_all=True)
+
+async def app(scope, receive, send):
+    answered = asyncio.get_running_loop().create_future()
+    request = Request(lambda request, response: answered.set_result(response))
+    request.method, request.url = scope["method"].encode(), scope["path"].encode()
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            request.content_type = value
+        elif name == b"accept":
+            request.accept = value
+    more = True
+    while more:
+        message = await receive()
+        request.add(message.get("body", b""))
+        more = message.get("more_body", False)
+    request.complete()
+    ours.handle(request)
+    head, _, body = (await answered).kept.partition(b"\\r\\n\\r\\n")
+    if request.waits:
+        ours.leave(request)
+    status, *lines = head.split(b"\\r\\n")
+    headers = [tuple(line.split(b": ", 1)) for line in lines]
+    start = {"type": "http.response.start", "status": int(status.split()[1]), "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
 """
 PROGRAMS = {
     "fit.py": FIT,
     "official.py": OFFICIAL,
     "fastapi_app.py": FASTAPI,
     "floor.py": FLOOR,
+    "uvicorn_floor.py": UVICORN_FLOOR,
+    "ours_alone.py": OURS_ALONE,
     "ours_asgi.py": OURS_ASGI,
 }
-# The settings of our own server.
+# uvicorn at its fastest.
 _UVICORN = (
     *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--ws", "none"),
     *("--no-access-log", "--no-server-header", "--no-date-header", "--no-proxy-headers"),
@@ -147,7 +201,8 @@ def prepare(*, with_mlserver: bool) -> tuple[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     # The same versions as ours, of what both have.
-    pinned = [f"{name}=={version(name)}" for name in ("numpy", "scikit-learn", "onnxruntime")]
+    same = ("numpy", "scikit-learn", "onnxruntime", "uvicorn")
+    pinned = [f"{name}=={version(name)}" for name in same]
     peers = _environment("peers", [*extras["bench"], *extras["model"], *pinned])
     assert peers, "the peers' packages cannot be installed"
     if not with_mlserver:
@@ -183,8 +238,11 @@ def peers_of(
     uvicorn = (*(python, "-m", "uvicorn", "--port", "{port}"), *_UVICORN)
     serve = (sys.executable, "-m", "model", "serve")
     add("ours", *serve, MODEL_LOG="all", **ours)
-    add("ours, each row alone", *uvicorn, "ours_asgi:app", **loaded, **ours)
-    add("HTTP floor", *uvicorn, "floor:app", **loaded)
+    alone = (sys.executable, str(BUILD / "ours_alone.py"))
+    add("ours, each row alone", *alone, MODEL_LOG="all", **loaded, **ours)
+    add("HTTP floor", sys.executable, str(BUILD / "floor.py"), **loaded)
+    add("uvicorn's HTTP floor", *uvicorn, "uvicorn_floor:app", **loaded)
+    add("ours under uvicorn", *uvicorn, "ours_asgi:app", **loaded, **ours)
     granian = ("--interface", "asgi", "--port", "{port}", "--loop", "uvloop", "--no-ws")
     add("ours under granian", python, "-m", "granian", *granian, "ours_asgi:app", **loaded, **ours)
     at = port + len(found)

@@ -64,8 +64,9 @@ def _ratios(found: dict[str, Any]) -> list[str]:
         f"- {_MAIN}: {rate:.0f} × the official structure's requests/s, {p99:.1%} of its p99, "
         f"{ours[_MAIN]['requests/s'] / floor:.0%} of the HTTP floor",
         f"- {_BATCH}: {batch:.1f} × its requests/s",
-        f"- memory (RSS) {share('RSS MiB')} with one worker, {share('RSS MiB, 2 workers')} with "
-        f"two; start {share('start s')}",
+        f"- memory {share('RSS MiB')} with one worker, {share('RSS MiB, 2 workers')} with two; "
+        f"with shared pages divided {share('PSS MiB')} and {share('PSS MiB, 2 workers')}; "
+        f"start {share('start s')}",
         f"- one row in a loop without a server, rows/s: {scored}",
     ]
 

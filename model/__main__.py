@@ -17,9 +17,7 @@ def main() -> int:
     parser.add_argument("command", choices=("train", "serve"))
     command = parser.parse_args().command
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    # skl2onnx and its kind announce themselves at INFO.
-    for name in ("skl2onnx", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("skl2onnx").setLevel(logging.WARNING)  # it announces itself at INFO
     if command == "train":
         # Threads that spin while they wait make histogram boosting ten times slower on cores that
         # others use too. Read when OpenMP is loaded.

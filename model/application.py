@@ -1,8 +1,8 @@
-"""The ASGI application: /ping, /invocations and /metrics of one model.
+"""The application: /ping, /invocations and /metrics of one model.
 
-HTTP alone: what a body means is in `quick` and `payload`, the answer in `predictor` and `answers`.
-One row of CSV, which is what most clients send, takes the short way: parsed, packed into the bound
-buffer, scored, and answered by messages that were made beforehand.
+What a body means is in `quick` and `payload`, the answer in `predictor` and `answers`. One row of
+CSV, which is what most clients send, takes the short way: parsed, packed into the bound buffer,
+scored with the rows that are there at the same time, answered by a response made beforehand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import error as StructError  # noqa: N812 - a class under a function's name
 from time import perf_counter_ns
@@ -23,28 +24,29 @@ from model.answers import Encoder
 from model.coalescing import Coalescer
 from model.columns import Columns
 from model.counters import Counters
-from model.errors import OverloadedError, PayloadTooLargeError, RequestError
+from model.errors import InternalFailureError, OverloadedError, RequestError
 from model.invocation_log import InvocationLog
 from model.media import CSV, JSON, LABELS, NPY, Answer, accepted, content_media_type
+from model.messages import Request, Response
 from model.payload import decode
-from model.predictor import Predictor
+from model.predictor import BATCH_ROWS, Predictor
 from model.quick import csv_row, csv_rows, json_rows
 
 log = logging.getLogger("model.application")
 
-MAX_BODY_BYTES = 6 * 1024 * 1024
-# A body above this is answered in a thread, so that /ping stays prompt.
-_THREAD_BYTES = 64 * 1024
-# A client reads no answer before it has sent its body; a body far over the limit is cut off.
-_DRAIN_BYTES = 8 * MAX_BODY_BYTES
+# A body above the first is answered in its turn, between two rounds of the event loop; one above
+# the second takes so long that the loop must go on meanwhile: it is answered in a thread.
+_TURN_BYTES = 64 * 1024
+_THREAD_BYTES = 256 * 1024
 # Pairs of Content-Type and Accept that are remembered.
 _PLANS = 256
-_ROUTES = {"/ping": ("GET", "HEAD"), "/metrics": ("GET", "HEAD"), "/invocations": ("POST",)}
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+_ROUTES = {
+    b"/ping": (b"GET", b"HEAD"),
+    b"/metrics": (b"GET", b"HEAD"),
+    b"/invocations": (b"POST",),
+}
+_METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_JSON = JSON.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class _Plan:
 
 
 class Application:
-    """The ASGI application of one model.
+    """Answers the requests of one model, on one event loop.
 
     Args:
         predictor: the model.
@@ -75,7 +77,7 @@ class Application:
         max_waiting: bodies that may wait, to come in or for their turn, before others are
             answered 503.
         log_all: log every invocation and not only those that were refused.
-        under_way: tells how many requests the server has begun and not ended.
+        together: single rows that are scored in one run, at most.
     """
 
     def __init__(
@@ -87,133 +89,165 @@ class Application:
         output: str = LABELS,
         max_waiting: int = 64,
         log_all: bool = False,
-        under_way: Callable[[], int] = lambda: 1,
+        together: int = BATCH_ROWS,
     ) -> None:
         self._predictor = predictor
         self._columns = columns
-        self._coalescer = Coalescer(predictor, under_way)
+        self._coalescer = Coalescer(predictor, _soon, self._deliver, self._fail, together)
         self._encoder = Encoder(predictor.classes)
         self._counters = counters or Counters()
         self._output = output
         self._max_waiting = max_waiting
         self._log = InvocationLog(answered=log_all)
         self._waiting = 0
-        # One body at a time a worker: more threads would only take turns.
-        self._turn = asyncio.Semaphore(1)
+        # One at a time: more threads would only take turns.
+        self._thread = asyncio.Semaphore(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: deque[tuple[Request, _Plan]] = deque()
         self._plans: dict[tuple[bytes, bytes], _Plan] = {}
         self._short_answers = [
-            _messages(200, b"text/csv; charset=utf-8", self._encode_label(number))
+            Response(200, b"text/csv; charset=utf-8", self._encode_label(number))
             for number in range(len(predictor.classes))
         ]
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        if scope["type"] != "http":
-            raise NotImplementedError(f"{scope['type']} is not served")
-        path = scope["path"]
-        if path == "/invocations" and scope["method"] == "POST":
-            await self._invoke(scope, receive, send)
-            return
-        allowed = _ROUTES.get(path)
-        if allowed is None:
-            message = "the routes are /ping, /invocations and /metrics"
-            await _send(send, 404, JSON, _error("NotFound", message))
-        elif scope["method"] not in allowed:
-            message = f"{path} takes {' or '.join(allowed)}"
-            await _send(send, 405, JSON, _error("MethodNotAllowed", message))
-        elif path == "/ping":
-            await _send(send, 200, JSON, b"{}")
-        else:
-            await _send(send, 200, _METRICS_TYPE, self._counters.render())
-
-    async def _invoke(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        began = perf_counter_ns()
-        content_type = accept = request_id = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"accept":
-                accept = value
-            elif name == b"x-request-id":
-                request_id = value
-        plan: _Plan | None = None
-        rows = 0
-        code = message = ""
-        status = 200
-        try:
-            first = await receive()
-            # The short way.
-            plan = self._plans.get((content_type, accept))
+    def handle(self, request: Request) -> None:
+        """Answer a request, now or later."""
+        # The short way.
+        if request.url == b"/invocations" and request.method == b"POST":
+            plan = self._plans.get((request.content_type, request.accept))
             if (
                 plan is not None
                 and plan.short
-                and not first.get("more_body", False)
-                and not request_id
-                and (row := csv_row(first["body"])) is not None
+                and not request.request_id
+                and request.error is None
+                and (row := csv_row(request.body)) is not None
             ):
                 try:
-                    start, body = self._short_answers[await self._coalescer.class_number(row)]
+                    self._coalescer.add(row, request)
+                    return
                 except (StructError, OverflowError):
                     pass
-                else:
-                    await send(start)
-                    await send(body)
-                    took = perf_counter_ns() - began
-                    self._counters.answered(took, 1)
-                    if self._log.writes_answered:
-                        self._log.answered(b"", took, 1)
-                    return
-            answer, rows, plan = await self._answer(first, receive, content_type, accept)
-        except RequestError as error:
-            status = error.status
-            code, message = type(error).__name__.removesuffix("Error"), str(error)
-        except ConnectionResetError:
-            return
-        except Exception:
-            log.exception("an invocation failed")
-            status, code, message = 500, "InternalFailure", "the traceback is in the log"
-        if plan is None or status != 200:
-            # The headers of a refused request may be anything; so an id is not taken from them.
-            self._counters.refused(status)
-            took = perf_counter_ns() - began
-            named = self._log.refused(request_id, status, took, code, message)
-            extra = [(b"x-request-id", named.encode())]
-            if status == OverloadedError.status:
-                extra.append((b"retry-after", b"1"))
-            await _send(send, status, JSON, _error(code, message), extra)
-            return
-        extra = [(b"x-request-id", request_id)] if request_id else []
-        await _send(send, 200, plan.header.decode(), answer, extra)
-        took = perf_counter_ns() - began
-        self._counters.answered(took, rows)
-        if self._log.writes_answered:
-            self._log.answered(request_id, took, rows)
+        self._attempt(self._route, request)
+
+    def receive(self, request: Request) -> None:
+        """Let a body wait, to come in or for its turn; past the bound it is refused."""
+        if self._waiting >= self._max_waiting:
+            message = f"{self._waiting} requests wait already; try again soon"
+            request.refuse(OverloadedError(message))
+        else:
+            self._waiting += 1
+            request.waits = True
+
+    def leave(self, request: Request) -> None:
+        """Count a body no longer among those that wait."""
+        self._waiting -= 1
+        request.waits = False
 
     def flush(self) -> None:
         """Write the invocations that wait to be logged; for the end of serving."""
         self._log.flush()
 
-    async def _answer(
-        self, first: Message, receive: Receive, content_type: bytes, accept: bytes
-    ) -> tuple[bytes, int, _Plan]:
-        """Return the response body, the number of rows and the plan of any request.
+    def _route(self, request: Request) -> None:
+        """Answer a request.
 
         Raises:
-            RequestError: it is refused; for load, when too many bodies wait here already, to come
-                in or for their turn.
+            RequestError: it is refused.
         """
-        if self._waiting >= self._max_waiting:
-            raise OverloadedError(f"{self._waiting} requests wait already; try again soon")
-        self._waiting += 1
+        if request.error is not None:
+            raise request.error
+        path = request.path
+        methods = _ROUTES.get(path)
+        if methods is None:
+            message = "the routes are /ping, /invocations and /metrics"
+            request.answer(Response(404, _JSON, _error("NotFound", message)))
+        elif request.method not in methods:
+            message = f"{path.decode()} takes {b' or '.join(methods).decode()}"
+            request.answer(Response(405, _JSON, _error("MethodNotAllowed", message)))
+        elif path == b"/ping":
+            request.answer(Response(200, _JSON, b"{}"))
+        elif path == b"/metrics":
+            request.answer(Response(200, _METRICS_TYPE, self._counters.render()))
+        else:
+            plan = self._plan(request.content_type, request.accept)
+            size = len(request.body)
+            if size <= _TURN_BYTES:
+                self._answer_now(request, plan)
+                return
+            if not request.waits:
+                self.receive(request)
+                if request.error is not None:
+                    raise request.error
+            if size <= _THREAD_BYTES:
+                self._turns.append((request, plan))
+                if len(self._turns) == 1:
+                    _soon(self._take_turn)
+                return
+            task = asyncio.get_running_loop().create_task(self._answer_in_thread(request, plan))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _take_turn(self) -> None:
+        self._attempt(self._answer_now, *self._turns[0])
+        self._turns.popleft()
+        if self._turns:
+            _soon(self._take_turn)
+
+    def _answer_now(self, request: Request, plan: _Plan) -> None:
+        self._answer(request, plan, *self._predict(request.body, plan))
+
+    async def _answer_in_thread(self, request: Request, plan: _Plan) -> None:
         try:
-            data = await _read_body(first, receive)
-            plan = self._plan(content_type, accept)
-            if len(data) <= _THREAD_BYTES:
-                return *self._predict(data, plan), plan
-            async with self._turn:
-                return *await asyncio.to_thread(self._predict, data, plan), plan
-        finally:
-            self._waiting -= 1
+            async with self._thread:
+                found = await asyncio.to_thread(self._predict, request.body, plan)
+        except Exception as error:
+            self._fail([request], error)
+        else:
+            self._answer(request, plan, *found)
+
+    def _attempt(self, answer: Callable[..., None], request: Request, *rest: Any) -> None:
+        try:
+            answer(request, *rest)
+        except Exception as error:
+            self._fail([request], error)
+
+    def _answer(self, request: Request, plan: _Plan, body: bytes, rows: int) -> None:
+        extra = []
+        if request.request_id:
+            extra.append((b"x-request-id", self._log.id_of(request.request_id).encode()))
+        request.answer(Response(200, plan.header, body, *extra))
+        took = perf_counter_ns() - request.began
+        self._counters.answered(took, rows)
+        if self._log.writes_answered:
+            self._log.answered(request.request_id, took, rows)
+
+    def _deliver(self, requests: list[Request], numbers: list[int]) -> None:
+        """Answer the requests that took the short way."""
+        answers = self._short_answers
+        for request, number in zip(requests, numbers, strict=True):
+            request.answer(answers[number])
+        now = perf_counter_ns()
+        took = [now - request.began for request in requests]
+        self._counters.answered_rows(took)
+        if self._log.writes_answered:
+            for nanoseconds in took:
+                self._log.answered(b"", nanoseconds, 1)
+
+    def _fail(self, requests: list[Request], error: Exception) -> None:
+        if not isinstance(error, RequestError):
+            log.error("an invocation failed", exc_info=error)
+            error = InternalFailureError("the traceback is in the log")
+        for request in requests:
+            self._refuse(request, error)
+
+    def _refuse(self, request: Request, error: RequestError) -> None:
+        code, message = type(error).__name__.removesuffix("Error"), str(error)
+        self._counters.refused(error.status)
+        took = perf_counter_ns() - request.began
+        named = self._log.refused(request.request_id, error.status, took, code, message)
+        extra = [(b"x-request-id", named.encode())]
+        if error.status == OverloadedError.status:
+            extra.append((b"retry-after", b"1"))
+        request.answer(Response(error.status, _JSON, _error(code, message), *extra))
 
     def _plan(self, content_type: bytes, accept: bytes) -> _Plan:
         known = self._plans.get((content_type, accept))
@@ -253,57 +287,8 @@ class Application:
         return self._encoder.encode(Answer(CSV), numbers, np.zeros((1, 1), np.float32))
 
 
-async def _read_body(message: Mapping[str, Any], receive: Receive) -> bytes:
-    """Return the body whose first message was received.
-
-    Raises:
-        PayloadTooLargeError: over MAX_BODY_BYTES; it was read to its end, or to _DRAIN_BYTES.
-        ConnectionResetError: the client went away.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if not message.get("more_body", False) or size > _DRAIN_BYTES:
-            break
-        message = await receive()
-    if size > MAX_BODY_BYTES:
-        raise PayloadTooLargeError(
-            f"the body has more than {MAX_BODY_BYTES} bytes; send fewer rows at a time"
-        )
-    return b"".join(chunks)
-
-
-def _messages(
-    status: int, content_type: bytes, body: bytes, extra: list[tuple[bytes, bytes]] | None = None
-) -> tuple[Message, Message]:
-    headers = [
-        (b"content-type", content_type),
-        (b"content-length", str(len(body)).encode()),
-        *(extra or []),
-    ]
-    return (
-        {"type": "http.response.start", "status": status, "headers": headers},
-        {"type": "http.response.body", "body": body},
-    )
-
-
-async def _send(
-    send: Send,
-    status: int,
-    content_type: str,
-    body: bytes,
-    extra: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    for message in _messages(status, content_type.encode(), body, extra):
-        await send(message)
+def _soon(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(call)
 
 
 def _error(code: str, message: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What SageMaker mounted under /opt/ml: where things are, and the channels' dataset.
+"""What SageMaker mounted for a training job: its configuration, and the channels' dataset.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archive
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
+from model.paths import MlPaths
 from model.split import stratified
 from model.table import Reading, Table, check_tables, decode_text, parse_table
 
@@ -22,47 +22,6 @@ _ALLOWED = (
     f"either '{_DATASET}' (one dataset zip) or '{_TRAIN}' and, if there is one, '{_VALIDATION}' "
     "(CSV files)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class MlPaths:
-    """The directories of the container contract.
-
-    Attributes:
-        base: /opt/ml, or SAGEMAKER_BASE_DIR.
-    """
-
-    base: Path
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> MlPaths:
-        """Return the paths that an environment asks for."""
-        return cls(Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
-
-    @property
-    def config(self) -> Path:
-        """Return the directory of the JSON configuration."""
-        return self.base / "input" / "config"
-
-    @property
-    def data(self) -> Path:
-        """Return the directory of the channels."""
-        return self.base / "input" / "data"
-
-    @property
-    def model(self) -> Path:
-        """Return what becomes model.tar.gz, or what was unpacked from it."""
-        return self.base / "model"
-
-    @property
-    def output(self) -> Path:
-        """Return what becomes output.tar.gz."""
-        return self.base / "output" / "data"
-
-    @property
-    def failure(self) -> Path:
-        """Return the file of the failure reason."""
-        return self.base / "output" / "failure"
 
 
 def read_json_object(path: Path) -> dict[str, object]:

@@ -1,75 +1,71 @@
 """Rows that are there at the same time are scored in one run.
 
 Between two requests the kernel and the HTTP server push the trees out of the processor's caches, so
-the first row of a run costs several times what the next ones do. No row waits for company: only
-requests that the event loop has already begun are put together, and the last of them runs the batch
-at once. A request that is alone never waits.
+the first row of a run costs several times what the next ones do. No row waits for company: a run
+takes what the event loop found ready in the same round, and a row that is alone is scored at once.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from typing import Generic, TypeVar
 
 from model.predictor import BATCH_ROWS, Predictor
 
+T = TypeVar("T")
 
-class Coalescer:
+
+class Coalescer(Generic[T]):
     """Scores single rows on one event loop.
 
     Args:
         predictor: the model.
-        under_way: tells how many requests the server has begun and not ended.
+        schedule: calls a function after what is ready has been read, as `loop.call_soon` does.
+        deliver: is called with the tickets of a run and their class numbers.
+        fail: is called with the tickets of a run that failed, and the exception.
+        most: rows of a run, at most BATCH_ROWS.
     """
 
-    def __init__(self, predictor: Predictor, under_way: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        schedule: Callable[[Callable[[], None]], object],
+        deliver: Callable[[list[T], list[int]], None],
+        fail: Callable[[list[T], Exception], None],
+        most: int = BATCH_ROWS,
+    ) -> None:
         self._predictor = predictor
-        self._under_way = under_way
+        self._schedule = schedule
+        self._deliver = deliver
+        self._fail = fail
+        self._most = most
         # One for each row that was put.
-        self._waiting: list[asyncio.Future[int]] = []
-        self._batch_number = 0
+        self._tickets: list[T] = []
 
-    async def class_number(self, row: Sequence[float]) -> int:
-        """Return the class number of one row.
+    def add(self, row: Sequence[float], ticket: T) -> None:
+        """Have a row scored, whose class number will be delivered with the ticket.
 
         Raises:
             struct.error: another number of values than the width, or not numbers.
             OverflowError: a value is too large for 32 bits.
         """
-        waiting = self._waiting
-        before = len(waiting)
+        tickets = self._tickets
         # Of this row alone, if it cannot be packed: it has not joined yet.
-        self._predictor.put(before, row)
-        rows = before + 1
-        if rows >= BATCH_ROWS or rows >= self._under_way():
-            if not before:
-                return self._predictor.run_put(1)[0]
-            return self._run(rows)[before]
-        loop = asyncio.get_running_loop()
-        if not before:
-            loop.call_soon(self._run_later, self._batch_number)
-        future: asyncio.Future[int] = loop.create_future()
-        waiting.append(future)
-        return await future
+        self._predictor.put(len(tickets), row)
+        tickets.append(ticket)
+        if len(tickets) >= self._most:
+            self._run()
+        elif len(tickets) == 1:
+            self._schedule(self._run)
 
-    def _run_later(self, batch_number: int) -> None:
-        if batch_number == self._batch_number:  # else the last to join has run it
-            with suppress(Exception):  # those who wait have it
-                self._run(len(self._waiting))
-
-    def _run(self, rows: int) -> list[int]:
-        waiting, self._waiting = self._waiting, []
-        self._batch_number += 1
+    def _run(self) -> None:
+        tickets, self._tickets = self._tickets, []
+        if not tickets:  # they were as many as a run takes, and did not wait for this
+            return
         try:
-            numbers = self._predictor.run_put(rows)
+            numbers = self._predictor.run_put(len(tickets))
         except Exception as error:
-            # onnxruntime's exceptions share no base; every row of the batch shares its fate.
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-            raise
-        for future, number in zip(waiting, numbers, strict=False):
-            if not future.done():  # a client that went away may have cancelled it
-                future.set_result(number)
-        return numbers
+            # onnxruntime's exceptions share no base; every row of the run shares its fate.
+            self._fail(tickets, error)
+        else:
+            self._deliver(tickets, numbers)

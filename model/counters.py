@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_left
 
-STATUSES = (200, 400, 406, 413, 415, 500, 503)
+STATUSES = (200, 400, 406, 413, 415, 431, 500, 503)
 # Upper bounds, each inclusive; above the last is the last bucket.
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 ROWS = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000)
@@ -47,6 +47,17 @@ class Counters:
         slots[base + _ROWS_AT + bisect_left(ROWS, rows)] += 1
         slots[base + _ROWS_SUM] += rows
 
+    def answered_rows(self, nanoseconds: list[int]) -> None:
+        """Count requests of one row each that were answered together."""
+        slots, base, count = self._slots, self._base, len(nanoseconds)
+        slots[base] += count
+        slots[base + _SECONDS_SUM] += sum(nanoseconds)
+        slots[base + _ROWS_AT] += count  # the first bound is one row
+        slots[base + _ROWS_SUM] += count
+        at = base + _SECONDS_AT
+        for took in nanoseconds:
+            slots[at + bisect_left(_NANOSECONDS, took)] += 1
+
     def refused(self, status: int) -> None:
         """Count a request that was answered with an error."""
         self._slots[self._base + _STATUS_AT[status]] += 1
@@ -67,7 +78,7 @@ class Counters:
         ]
         lines += _histogram(
             "model_latency_seconds",
-            "Time from a request's headers to its answer, of those answered with 200.",
+            "Time from a request's first byte to its answer, of those answered with 200.",
             SECONDS,
             sums[_SECONDS_AT:_SECONDS_SUM],
             sums[_SECONDS_SUM] / 1e9,

@@ -7,9 +7,12 @@ ContainerError                  one sentence for a person; never a traceback
 ├── ArtifactError               the model directory of a server is not what training leaves
 └── RequestError                a request that is not answered with a prediction
     ├── BadPayloadError              400
+    ├── BadRequestError              400
     ├── NotAcceptableError           406
     ├── PayloadTooLargeError         413
     ├── UnsupportedMediaTypeError    415
+    ├── HeadTooLargeError            431
+    ├── InternalFailureError         500
     └── OverloadedError              503
 
 Anything else that is raised is a bug: its traceback goes to the log.
@@ -48,6 +51,10 @@ class BadPayloadError(RequestError):
     """The body cannot be read as rows of numbers."""
 
 
+class BadRequestError(RequestError):
+    """What came is not an HTTP request."""
+
+
 class NotAcceptableError(RequestError):
     """No representation that the client accepts."""
 
@@ -64,6 +71,18 @@ class UnsupportedMediaTypeError(RequestError):
     """The body is of a type that is not read here."""
 
     status = 415
+
+
+class HeadTooLargeError(RequestError):
+    """The request line and the headers are over the limit."""
+
+    status = 431
+
+
+class InternalFailureError(RequestError):
+    """The server failed on the request; the traceback is in its log."""
+
+    status = 500
 
 
 class OverloadedError(RequestError):

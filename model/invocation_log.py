@@ -33,7 +33,7 @@ class InvocationLog:
 
     def answered(self, request_id: bytes, nanoseconds: int, rows: int) -> None:
         """Note an invocation that was answered; `flush` or a moment writes it."""
-        named = self._id(request_id) if request_id else f"{self._prefix}{next(self._numbers):x}"
+        named = self.id_of(request_id) if request_id else f"{self._prefix}{next(self._numbers):x}"
         lines = self._lines
         if not lines:
             asyncio.get_running_loop().call_later(_EVERY_SECONDS, self.flush)
@@ -48,7 +48,7 @@ class InvocationLog:
         self, request_id: bytes, status: int, nanoseconds: int, error: str, message: str
     ) -> str:
         """Write an invocation that was refused; return its id, the client's or one of our own."""
-        named = self._id(request_id)
+        named = self.id_of(request_id)
         entry = {
             "event": "invocation",
             "request_id": named,
@@ -67,7 +67,7 @@ class InvocationLog:
             log.info("%s", "\n".join(self._lines))
             self._lines.clear()
 
-    def _id(self, request_id: bytes) -> str:
+    def id_of(self, request_id: bytes) -> str:
         """Return the client's id where it is one, else one of our own."""
         named = request_id.decode("latin-1")[:128]
         if named and named.isascii() and named.isprintable() and not {'"', "\\"} & set(named):

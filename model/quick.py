@@ -9,6 +9,9 @@ all care. So a body that is read here must mean the same there, which a property
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -40,20 +43,25 @@ def csv_row(body: bytes) -> list[float] | None:
 
 def csv_rows(body: bytes, width: int) -> Numbers | None:
     """Return the rows of numbers, shape (rows, width), or None."""
-    body = body.rstrip(b"\r\n").replace(b"\r\n", b"\n")
+    body = body.rstrip(b"\r\n")
+    if b"\r" in body:
+        body = body.replace(b"\r\n", b"\n")
+    # Without a bracket in it, every line is one list of numbers.
     if body.translate(None, _NUMERIC_LINES):
         return None
-    return _parse(b"[[" + body.replace(b"\n", b"],[") + b"]]", width)
+    try:
+        lines = cast(Array, Parser().parse(b"[[" + body.replace(b"\n", b"],[") + b"]]"))
+        if {*map(len, cast(Iterable[Array], lines))} != {width}:
+            return None
+        return _numbers(lines, len(lines), width)
+    except _NOT_PLAIN:
+        return None
 
 
 def json_rows(body: bytes, width: int) -> Numbers | None:
     """Return the rows of numbers of an instances form, shape (rows, width), or None."""
-    return _parse(body, width)
-
-
-def _parse(text: bytes, width: int) -> Numbers | None:
     try:
-        document = Parser().parse(text)
+        document = Parser().parse(body)
         if isinstance(document, Object):
             # Of two keys of one name, one parser takes the first and another the last.
             if len(document) != 1:
@@ -61,17 +69,21 @@ def _parse(text: bytes, width: int) -> Numbers | None:
             document = document["instances"]
         if not isinstance(document, Array) or not len(document):
             return None
-        # The buffer below would hold what is nested deeper, too.
         rows, lists = 1, 1
         if isinstance(document[0], Array):
             rows, lists = len(document), len(document) + 1
             if any(not isinstance(row, Array) or len(row) != width for row in document):
                 return None
-        if text.count(b"[") != lists:
+        # The buffer of numbers would hold what is nested deeper, too.
+        if body.count(b"[") != lists:
             return None
-        numbers = np.frombuffer(document.as_buffer(of_type="d"), np.float64)
+        return _numbers(document, rows, width)
     except _NOT_PLAIN:
         return None
+
+
+def _numbers(document: Array, rows: int, width: int) -> Numbers | None:
+    numbers = np.frombuffer(document.as_buffer(of_type="d"), np.float64)
     if len(numbers) != rows * width or not (np.abs(numbers) <= FLOAT32_MAX).all():
         return None
     return numbers.astype(np.float32).reshape(rows, width)

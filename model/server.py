@@ -16,29 +16,40 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inferenc
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import gc
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn
 
-import uvicorn
+import uvloop
 
 from model.application import Application
-from model.channels import MlPaths
+from model.connection import Connection, Handler
 from model.counters import Counters
 from model.errors import ContainerError
 from model.media import OUTPUTS
+from model.paths import MlPaths
 from model.predictor import load, read_card
 
 log = logging.getLogger("model.server")
 
 # SageMaker kills the container 30 s after SIGTERM.
 _GRACEFUL_SECONDS = 25
+_TICK_SECONDS = 5
+# Longer than a load balancer keeps a connection, so that it is never the one surprised.
+_KEEP_ALIVE_TICKS = 15
+_BACKLOG = 2048
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_GC_ALLOCATIONS = 20_000
+_KEPT_BYTES = 32 * 1024 * 1024
 _MAX_WORKERS = 256
 
 
@@ -90,24 +101,10 @@ class Settings:
         return settings
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with a line in the log once it listens."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._started_callback = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._started_callback()
-
-
 def run(environment: Mapping[str, str]) -> int:
     """Serve the model of an environment until SIGTERM; return the exit code."""
     began = perf_counter()
-    # uvicorn raises the signal again after its graceful end: this makes that an ordinary exit.
+    # Until the port is open; then the event loop ends it gracefully.
     signal.signal(signal.SIGTERM, _exit)
     try:
         settings = Settings.from_environment(environment)
@@ -186,9 +183,6 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
             perf_counter() - began,
         )
 
-    def under_way() -> int:
-        return len(server.server_state.tasks)
-
     application = Application(
         predictor,
         columns,
@@ -196,46 +190,73 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
         output=settings.output,
         max_waiting=settings.max_waiting,
         log_all=settings.log_all,
-        under_way=under_way,
     )
-    config = uvicorn.Config(
-        application,
-        host=settings.host,
-        port=settings.port,
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        # Longer than a load balancer keeps a connection, so that it is never the one surprised.
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-    )
-    sockets = None
-    if settings.workers > 1:
-        try:
-            sockets = [_shared_socket(settings.host, settings.port)]
-        except OSError as error:
-            log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
-            return 1
-    server = _Server(config, started)
-    # What was loaded stays: the collector need not walk it again and again.
+    _keep_freed_memory()
+    # What was loaded stays, and a request leaves no cycles: the collector has little to find.
     gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS)
     try:
-        server.run(sockets)
-    finally:  # uvicorn ends by a signal
-        application.flush()
+        listener = _listener(settings.host, settings.port, shared=settings.workers > 1)
+    except OSError as error:
+        log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
+        return 1
+    uvloop.run(listen(application, listener, started))
+    application.flush()
     return 0
 
 
-def _shared_socket(host: str, port: int) -> socket.socket:
-    """Return a socket of this worker's own on the port that all of them share."""
+async def listen(
+    handler: Handler, listener: socket.socket, started: Callable[[], None] = lambda: None
+) -> None:
+    """Serve the connections of a socket until SIGTERM or SIGINT, then end gracefully.
+
+    What was begun is answered first, for at most _GRACEFUL_SECONDS.
+    """
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    connections: set[Connection] = set()
+    server = await loop.create_server(
+        lambda: Connection(handler, connections), sock=listener, backlog=_BACKLOG
+    )
+    started()
+    while not stopped.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _TICK_SECONDS)
+        for connection in tuple(connections):
+            connection.tick(_KEEP_ALIVE_TICKS)
+    server.close()
+    for connection in tuple(connections):
+        connection.end()
+    deadline = loop.time() + _GRACEFUL_SECONDS
+    while connections and loop.time() < deadline:  # noqa: ASYNC110 - once, at the end
+        await asyncio.sleep(0.01)
+    for connection in tuple(connections):
+        connection.abort()
+
+
+def _keep_freed_memory() -> None:
+    """Keep what a large body needed for the next one, as far as glibc can be told to.
+
+    It gives large blocks back to the system at once; each body then pays for its pages anew, which
+    takes as long as reading its numbers.
+
+    Source: https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in other libraries
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
+    """Return a socket on the port; a shared one is this worker's own, beside those of others."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((host, port))
     return listener
 

@@ -20,9 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from model.channels import MlPaths, hold_out, read_channels, read_json_object
+from model.channels import hold_out, read_channels, read_json_object
 from model.errors import ContainerError
 from model.hyperparameters import parse_hyperparameters
+from model.paths import MlPaths
 
 log = logging.getLogger("model.train")
 

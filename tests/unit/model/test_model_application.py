@@ -1,8 +1,9 @@
-"""The ASGI application itself: every type, every refusal, counters, ids and the bounded queue."""
+"""The application itself: every type, every refusal, counters, ids and the bounded queue."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from model.application import Application
 from model.counters import Counters
+from model.messages import Request, Response
 from model.predictor import load
 from tests.unit.model.container import Answer, TrainingResult
 
@@ -35,33 +37,26 @@ class Client:
     async def ask(
         self, body: bytes, headers: Mapping[str, bytes], path: str = "/invocations"
     ) -> int:
-        sent: list[Any] = []
-        half = len(body) // 2
-        parts = [body[:half], body[half:]] if half > 5000 else [body]
-        messages = [
-            {"type": "http.request", "body": part, "more_body": number < len(parts)}
-            for number, part in enumerate(parts, 1)
-        ]
+        """Hand over a request, as a connection does; keep its answer."""
+        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-        async def receive() -> dict[str, Any]:
-            return messages.pop(0)
+        def reply(request: Request, response: Response) -> None:
+            if request.waits:
+                self.application.leave(request)
+            answered.set_result(response)
 
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "path": path,
-            "method": "POST" if path == "/invocations" else "GET",
-            "headers": [(name.encode(), value) for name, value in headers.items()],
-        }
-        await self.application(scope, receive, send)
-        start, end = sent
-        self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        self.content = end["body"]
+        request = Request(reply)
+        request.url = path.encode()
+        request.method = b"POST" if path == "/invocations" else b"GET"
+        for name in ("content-type", "accept", "x-request-id"):
+            setattr(request, name.removeprefix("x-").replace("-", "_"), headers.get(name, b""))
+        request.add(body)
+        self.application.handle(request)
+        head, _, self.content = (await answered).kept.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        self.headers = dict(line.split(": ", 1) for line in lines)
         assert self.headers["content-length"] == str(len(self.content))
-        status: int = start["status"]
-        return status
+        return int(status.split(" ")[1])
 
     def invoke(
         self, body: str | bytes, content_type: str = "text/csv", accept: str = "", **extra: str
@@ -163,37 +158,20 @@ def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> No
 def test_rows_that_are_there_together_are_answered_each_with_its_own(
     iris: TrainingResult,
 ) -> None:
-    waiting: list[int] = []
-    client = Client(iris, under_way=lambda: len(waiting))
+    client = Client(iris)
     sizes: list[int] = []
     predictor = client.application._predictor
     run_put = predictor.run_put
     predictor.run_put = lambda rows: sizes.append(rows) or run_put(rows)  # type: ignore
     rows = [SETOSA, VIRGINICA, "1,2", "5.1,1e39,1.4,0.2", VIRGINICA, SETOSA, "+5.1,3.5,1.4,.2"]
     expected = [b"setosa\n", b"virginica\n", b"", b"", b"virginica\n", b"setosa\n", b"setosa\n"]
+    headers = {"content-type": b"text/csv", "accept": b""}
 
     async def one(row: str) -> bytes:
-        sent: list[Any] = []
-        waiting.append(1)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": row.encode(), "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "path": "/invocations",
-            "method": "POST",
-            "headers": [(b"content-type", b"text/csv"), (b"accept", b"")],
-        }
-        await client.application(scope, receive, send)
-        waiting.pop()
-        return b"" if sent[0]["status"] == 400 else bytes(sent[1]["body"])
+        other = copy.copy(client)  # which keeps an answer of its own
+        return b"" if await other.ask(row.encode(), headers) == 400 else other.content
 
     async def together(count: int) -> list[bytes]:
-        waiting.extend([1] * 500)  # more are begun than come
         return await asyncio.gather(*(one(rows[at % len(rows)]) for at in range(count)))
 
     client.invoke(SETOSA)
@@ -201,6 +179,32 @@ def test_rows_that_are_there_together_are_answered_each_with_its_own(
     assert sizes == [4]
     assert asyncio.run(together(140)) == expected * 20
     assert max(sizes) == 64
+    sizes.clear()
+    client.invoke(SETOSA)
+    assert sizes == [1]
+
+
+def test_a_run_that_fails_is_answered_500_to_all_and_the_next_goes_on(
+    iris: TrainingResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(iris)
+    client.invoke(SETOSA)
+    predictor = client.application._predictor
+    run_put = predictor.run_put
+
+    def fail(rows: int) -> list[int]:
+        raise RuntimeError(f"{rows} rows")
+
+    async def together() -> list[int]:
+        headers = {"content-type": b"text/csv", "accept": b""}
+        return await asyncio.gather(*(client.ask(SETOSA.encode(), headers) for _ in range(3)))
+
+    predictor.run_put = fail  # type: ignore[method-assign]
+    assert asyncio.run(together()) == [500, 500, 500]
+    assert json.loads(client.content)["error"]["code"] == "InternalFailure"
+    assert "RuntimeError: 3 rows" in caplog.text
+    predictor.run_put = run_put  # type: ignore[method-assign]
+    assert client.invoke(SETOSA).status == 200
 
 
 def test_workers_count_together(iris: TrainingResult) -> None:
@@ -211,21 +215,27 @@ def test_workers_count_together(iris: TrainingResult) -> None:
     assert b"model_batch_rows_sum 8\n" in counters.render()
 
 
-def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(iris: TrainingResult) -> None:
+@pytest.mark.parametrize("rows", [6_000, 30_000])  # answered in turns, and in a thread
+def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(
+    iris: TrainingResult, rows: int
+) -> None:
     client = Client(iris, max_waiting=3)
-    large = (SETOSA + "\n").encode() * 6000  # read in a thread, in turn
+    large = (SETOSA + "\n").encode() * rows
     headers = {"content-type": b"text/csv"}
 
-    async def together() -> list[int]:
-        return await asyncio.gather(*(client.ask(large, headers) for _ in range(5)))
+    async def twice() -> list[list[int]]:
+        return [
+            sorted(await asyncio.gather(*(client.ask(large, headers) for _ in range(5))))
+            for _ in range(2)
+        ]
 
-    assert sorted(asyncio.run(together())) == [200, 200, 200, 503, 503]
+    assert asyncio.run(twice()) == [[200, 200, 200, 503, 503]] * 2
     assert client.invoke(SETOSA).status == 200
 
 
 def test_a_refusal_for_load_says_when_to_come_back(iris: TrainingResult) -> None:
     client = Client(iris, max_waiting=0)
-    assert client.invoke(f"{SETOSA}\n{SETOSA}").status == 503
+    assert client.invoke(f"{SETOSA}\n" * 6_000).status == 503
     assert client.headers["retry-after"] == "1"
     assert asyncio.run(client.ask(b"", {}, "/ping")) == 200
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -202,6 +203,33 @@ def test_a_damaged_model_ends_the_server_with_a_clear_line(
     assert server.process.wait(timeout=30) == 1
     server.stop()
     assert "cannot serve: model.onnx does not load" in server.log
+
+
+def test_a_port_that_is_taken_ends_the_server_with_a_clear_line(
+    program: Path, iris: TrainingResult
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = Server(program, iris.base, port=taken.getsockname()[1])
+        server.start()
+        assert server.process.wait(timeout=30) == 1
+        server.stop()
+    assert f"cannot listen on 127.0.0.1:{server.port}: Address already in use" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_requests_in_one_packet_are_answered_in_order_and_then_the_connection_ends(
+    server: Server,
+) -> None:
+    large = f"{SETOSA}\n" * 30_000  # answered in a thread, while the next one waits
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        for body in (SETOSA, large, VIRGINICA):
+            head = "POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        connection.shutdown(socket.SHUT_WR)
+        answered = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert [part.split(b" ", 1)[0] for part in answered.split(b"HTTP/1.1 ")[1:]] == [b"200"] * 3
+    assert answered.count(b"setosa") == 30_001
+    assert answered.endswith(b"connection: close\r\n\r\nvirginica\n")
 
 
 def test_serving_does_not_load_scikit_learn(program: Path) -> None:

@@ -162,7 +162,8 @@ class Application:
             request.answer(Response(404, _JSON, _error("NotFound", message)))
         elif request.method not in methods:
             message = f"{path.decode()} takes {b' or '.join(methods).decode()}"
-            request.answer(Response(405, _JSON, _error("MethodNotAllowed", message)))
+            allow = (b"allow", b", ".join(methods))
+            request.answer(Response(405, _JSON, _error("MethodNotAllowed", message), allow))
         elif path == b"/ping":
             request.answer(Response(200, _JSON, b"{}"))
         elif path == b"/metrics":

@@ -207,6 +207,12 @@ def test_a_run_that_fails_is_answered_500_to_all_and_the_next_goes_on(
     assert client.invoke(SETOSA).status == 200
 
 
+def test_another_method_is_told_which_are_allowed(client: Client) -> None:
+    assert asyncio.run(client.ask(b"", {}, "/invocations?a=b")) == 405
+    assert client.headers["allow"] == "POST"
+    assert json.loads(client.content)["error"]["message"] == "/invocations takes POST"
+
+
 def test_workers_count_together(iris: TrainingResult) -> None:
     counters = Counters(2)
     for worker in (0, 1):

@@ -121,7 +121,7 @@ class Edge:
         if refusal is not None:
             done(refusal)
             return True
-        return False
+        return self._ready.is_set() and self._gateway.begin(request, done)
 
     async def answer(self, request: Request) -> Response:
         """Answer a local program's request, when a reset that is under way is over."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from localcloud.sagemaker.connection import NoAnswer
+from localcloud.sagemaker.connection import NoAnswer, Reply
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Variant
@@ -35,6 +35,22 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = _NO_HEADERS
 
 
+def begin_to_ask(
+    instance: Instance,
+    body: bytes,
+    headers: dict[str, str],
+    done: Callable[[Answer | NoAnswer], None],
+) -> None:
+    """POST to an instance's /invocations; `done` gets the answer, or why there is none, once."""
+
+    def ended(outcome: Reply | NoAnswer) -> None:
+        instance.in_flight -= 1
+        done(outcome if isinstance(outcome, NoAnswer) else _answer(outcome))
+
+    instance.in_flight += 1
+    instance.connections.begin("POST", "/invocations", _MODEL_TIMEOUT_SECONDS, ended, body, headers)
+
+
 async def ask(
     instance: Instance,
     body: bytes,
@@ -53,6 +69,10 @@ async def ask(
         )
     finally:
         instance.in_flight -= 1
+    return _answer(reply)
+
+
+def _answer(reply: Reply) -> Answer:
     custom = reply.headers.get(_CUSTOM)
     return Answer(
         reply.status,

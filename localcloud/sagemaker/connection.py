@@ -8,10 +8,14 @@ invocation more than everything else in it (benchmarks/edge.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import httptools
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoAnswer(Exception):
@@ -30,86 +34,173 @@ class Reply(NamedTuple):
     body: bytes
 
 
+Outcome = Reply | NoAnswer
+Done = Callable[[Outcome], None]
+
+
 class _Connection(asyncio.Protocol):
-    """One connection. httptools calls the `on_*` methods."""
+    """One connection. httptools calls the `on_*` methods.
+
+    Attributes:
+        begun: whether any of the answer has come.
+        reusable: whether another request may follow.
+    """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Reply] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._done: Done | None = None
+        self._reply: Reply | None = None
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._begun = False
+        self._deadline = self._rings = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.begun = False
         self.reusable = True
-
-    @property
-    def begun(self) -> bool:
-        """Return whether any of the answer has come."""
-        return self._begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
-        self._begun = True
-        if self._parser is None:  # nobody asked
+        """Parse what came, and hand over the answer when it is whole."""
+        self.begun = True
+        if self._done is None:  # nobody asked
             self.close()
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(f"it does not speak HTTP: {error}")
+            self.reusable = False
+            if self._reply is None:
+                self._end(NoAnswer(f"it does not speak HTTP: {error}"))
+                return
+        if self._reply is not None:
+            self._end(self._reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what waits; an answer that ends with its connection is whole."""
-        self.reusable = False
-        self._fail(f"it closed the connection{f': {exc}' if exc else ''}")
+        """Fail what waits."""
+        self.close()
+        self._end(NoAnswer(f"it closed the connection{f': {exc}' if exc else ''}"))
 
-    def send(self, request: bytes) -> asyncio.Future[Reply]:
-        """Write a request; its answer comes by the future."""
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._body, self._begun = {}, [], False
-        if self._transport is not None:
+    def send(self, request: bytes, deadline: float, done: Done) -> None:
+        """Write a request; `done` gets what came of it, once, before the deadline (loop time)."""
+        self._done, self._reply, self.begun = done, None, False
+        self._deadline = deadline
+        # One timer for many requests: it rings early rather than being set for each.
+        if self._timer is None or deadline < self._rings:
+            self._set_timer()
+        if self._transport is None or self._transport.is_closing():
+            self._end(NoAnswer("it closed the connection"))
+        else:
             self._transport.write(request)
-        return self._waiting
 
     def close(self) -> None:
         """End it at once."""
         self.reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
 
+    def on_message_begin(self) -> None:
+        """Begin an answer; a second one is nobody's."""
+        if self._reply is not None:
+            self.reusable = False
+        self._headers, self._body = {}, []
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[_name(name)] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Hand over the answer."""
-        parser, waiting = self._parser, self._waiting
-        if parser is None or waiting is None or waiting.done():
-            return
-        status = parser.get_status_code()
-        if status < 200:  # informational: the answer itself is still to come
-            self._headers, self._body = {}, []
-            return
-        self.reusable = self.reusable and parser.should_keep_alive()
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        waiting.set_result(Reply(status, self._headers, body))
-        self._parser = self._waiting = None
+        """Keep the answer; what is informational is none."""
+        status = self._parser.get_status_code()
+        if status >= 200 and self._reply is None:
+            self.reusable = self.reusable and self._parser.should_keep_alive()
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._reply = Reply(status, self._headers, body)
 
-    def _fail(self, why: str) -> None:
-        self.reusable = False
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(NoAnswer(why))
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.abort()
+    def _end(self, outcome: Outcome) -> None:
+        done, self._done = self._done, None
+        if isinstance(outcome, NoAnswer):
+            self.close()
+        if done is not None:
+            done(outcome)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._done is None:
+            return  # the next request sets it
+        if self._loop.time() < self._deadline:
+            self._set_timer()
+        else:
+            self._end(NoAnswer("it took too long"))
+
+
+class Exchange:
+    """One request and what comes of it, on as many connections as it takes."""
+
+    __slots__ = ("_connection", "_deadline", "_done", "_kept", "_message", "_pool", "_seconds")
+
+    def __init__(self, pool: Connections, message: bytes, seconds: float, done: Done) -> None:
+        self._pool = pool
+        self._message = message
+        self._seconds = seconds
+        self._deadline = pool.loop.time() + seconds
+        self._done: Done | None = done
+        self._connection: _Connection | None = None
+        self._kept = False
+
+    def start(self) -> None:
+        """Send it by a kept connection, else by a new one."""
+        connection = self._pool.take()
+        if connection is None:
+            self._pool.open(self, self._seconds)
+        else:
+            self.send_by(connection, kept=True)
+
+    def send_by(self, connection: _Connection, *, kept: bool) -> None:
+        """Send it."""
+        self._connection, self._kept = connection, kept
+        if self._done is None:
+            connection.close()
+        else:
+            connection.send(self._message, self._deadline, self.end)
+
+    def end(self, outcome: Outcome) -> None:
+        """Hand over what came of it, or try again."""
+        connection, done = self._connection, self._done
+        if isinstance(outcome, NoAnswer):
+            if self._pool.loop.time() >= self._deadline:
+                outcome = TimedOut(f"it took more than {self._seconds:g} s")
+            # A kept connection may end while nobody looks: then nothing has been read of this.
+            elif self._kept and connection is not None and not connection.begun:
+                self.start()
+                return
+        elif connection is not None:
+            self._pool.give_back(connection)
+        if done is not None:
+            self._done = None
+            done(outcome)
+
+    def cancel(self) -> None:
+        """Want no answer any more."""
+        self._done, self._kept = None, False
+        if self._connection is not None:
+            self._connection.close()
 
 
 class Connections:
@@ -117,8 +208,38 @@ class Connections:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._host = f"127.0.0.1:{port}"
         self._idle: list[_Connection] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that they belong to."""
+        return asyncio.get_running_loop()
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        timeout_seconds: float,
+        done: Done,
+        body: bytes = b"",
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Exchange:
+        """Begin to send a request, at once where there is a kept connection.
+
+        Args:
+            method: of HTTP.
+            path: with its query.
+            timeout_seconds: of the wall, for all of it.
+            done: gets the answer, or why there was none in time; once.
+            body: sent with its length.
+            headers: beside Host and Content-Length.
+        """
+        head = _head(method, path, self._port, tuple(headers.items()))
+        message = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+        exchange = Exchange(self, message, timeout_seconds, done)
+        exchange.start()
+        return exchange
 
     async def request(
         self,
@@ -126,70 +247,75 @@ class Connections:
         path: str,
         timeout_seconds: float,
         body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Reply:
-        """Send a request and return its answer.
-
-        Args:
-            method: of HTTP.
-            path: with its query.
-            timeout_seconds: of the wall, for all of it.
-            body: sent with its length.
-            headers: beside Host and Content-Length.
+        """Send a request, as `begin` does, and return its answer.
 
         Raises:
             NoAnswer: there was none in time.
         """
-        head = [
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Length: {len(body)}\r\n"
-        ]
-        for name, value in (headers or {}).items():
-            head.append(f"{name}: {value.replace(chr(13), ' ').replace(chr(10), ' ')}\r\n")
-        head.append("\r\n")
-        message = "".join(head).encode("latin-1", "replace") + body
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
-        while True:
-            connection, kept = await self._connection(timeout_seconds)
-            answer = connection.send(message)
-            # One timer a request is cheaper than a task around it.
-            timer = loop.call_at(deadline, connection.close)
-            try:
-                reply = await answer
-            except NoAnswer as error:
-                if loop.time() >= deadline:
-                    raise TimedOut(f"it took more than {timeout_seconds:g} s") from None
-                # A kept connection may end while nobody looks: then nothing has been read of this.
-                if kept and not connection.begun:
-                    continue
-                raise error from None
-            except BaseException:
-                connection.close()
-                raise
-            finally:
-                timer.cancel()
-            if connection.reusable:
-                self._idle.append(connection)
-            else:
-                connection.close()
-            return reply
+        answered: asyncio.Future[Outcome] = self.loop.create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not answered.done():
+                answered.set_result(outcome)
+
+        exchange = self.begin(method, path, timeout_seconds, done, body, headers)
+        try:
+            outcome = await answered
+        except BaseException:
+            exchange.cancel()
+            raise
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         """End the connections that wait for nothing."""
         while self._idle:
             self._idle.pop().close()
 
-    async def _connection(self, timeout_seconds: float) -> tuple[_Connection, bool]:
-        """Return a connection, and whether it has been used before."""
+    def take(self) -> _Connection | None:
+        """Return a kept connection, None where there is none."""
         while self._idle:
             connection = self._idle.pop()
             if connection.reusable:
-                return connection, True
-        loop = asyncio.get_running_loop()
+                return connection
+        return None
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection, or end one that cannot be used again."""
+        if connection.reusable:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def open(self, exchange: Exchange, timeout_seconds: float) -> None:
+        """Send by a new connection."""
+        task = self.loop.create_task(self._open(exchange, timeout_seconds))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, exchange: Exchange, timeout_seconds: float) -> None:
         try:
             _, connection = await asyncio.wait_for(
-                loop.create_connection(_Connection, "127.0.0.1", self._port), timeout_seconds
+                self.loop.create_connection(_Connection, "127.0.0.1", self._port), timeout_seconds
             )
         except (OSError, TimeoutError) as error:
-            raise NoAnswer(f"it takes no connection: {error or 'in time'}") from None
-        return connection, False
+            exchange.end(NoAnswer(f"it takes no connection: {error or 'in time'}"))
+        else:
+            exchange.send_by(connection, kept=False)
+
+
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+@lru_cache(maxsize=1024)
+def _head(method: str, path: str, port: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return a request's head up to its Content-Length; no value leaves its line."""
+    lines = [f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"]
+    for name, value in headers:
+        lines.append(f"{name}: {value.replace(chr(13), ' ').replace(chr(10), ' ')}\r\n")
+    return "".join(lines).encode("latin-1", "replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +48,13 @@ class Silent:
         del method, path
         self.timeouts.append(timeout_seconds)
         raise TimedOut("it took too long")
+
+    def begin(
+        self, method: str, path: str, timeout_seconds: float, done: Callable[[Any], None], *_: Any
+    ) -> None:
+        del method, path
+        self.timeouts.append(timeout_seconds)
+        done(TimedOut("it took too long"))
 
     def close(self) -> None:
         pass

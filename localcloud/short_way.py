@@ -64,11 +64,15 @@ class ShortWay(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._invocations = cast(Invocations, config.app)
-        self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._path = ""
         self._headers: dict[str, str] = {}
+        self._lines: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
+        # Methods in C: a frame of Python for each header costs more than the header.
+        self.on_header = self._lines.__setitem__
+        self.on_body = self._body.append
+        self._parser = httptools.HttpRequestParser(self)
         self._plain = self._whole = False
         # The bytes of a request that is not whole yet, and those that came too early.
         self._held: list[bytes] = []
@@ -143,9 +147,10 @@ class ShortWay(asyncio.Protocol):
             head = _head(response.status, tuple(response.headers.items()))
         end = b"connection: close\r\n" if self._ending else b""
         body = response.body
-        start = b"%b%bcontent-length: %d\r\n%b\r\n" % (
+        start = b"%b%b%bcontent-length: %d\r\n%b\r\n" % (
             head[0],
-            _lines(self._server.default_headers) + head[1],
+            _lines(tuple(self._server.default_headers)),
+            head[1],
             len(body),
             end,
         )
@@ -205,28 +210,22 @@ class ShortWay(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; a second one in the same bytes is not plain."""
-        if self._whole:
-            self._plain = False
-        else:
-            self._headers, self._body = {}, []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[_name(name)] = value.decode("latin-1")
+        self._plain = False
+        self._lines.clear()
+        self._body.clear()
 
     def on_headers_complete(self) -> None:
         """See whether the request is plain."""
-        length = self._headers.get("content-length", "0")
+        headers = {_name(k): v.decode("latin-1") for k, v in self._lines.items()}
+        self._headers = headers
         self._plain = (
             not self._whole
             and self._parser.should_keep_alive()
-            and _NOT_PLAIN.isdisjoint(self._headers)
-            and int(length) <= _HELD_BYTES
+            # One name in two spellings is rare, and which of them is the last is not known here.
+            and len(headers) == len(self._lines)
+            and _NOT_PLAIN.isdisjoint(headers)
+            and int(headers.get("content-length", "0")) <= _HELD_BYTES
         )
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        self._body.append(body)
 
     def on_message_complete(self) -> None:
         """See that the request is whole."""
@@ -249,12 +248,13 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> tuple[bytes, byt
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    lines = [(k.encode("latin-1"), v.encode()) for k, v in headers if k != "content-length"]
+    lines = tuple((k.encode("latin-1"), v.encode()) for k, v in headers if k != "content-length")
     for name, value in lines:
         if _NOT_IN_A_HEADER.search(name + value):
             raise ValueError(f"{name!r}: {value!r} is not a header")
     return f"HTTP/1.1 {status} {phrase}\r\n".encode(), _lines(lines)
 
 
-def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"".join(b"%b: %b\r\n" % pair for pair in headers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
@@ -49,12 +49,15 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._done: Done | None = None
+        self._exchange: Exchange | None = None
         self._reply: Reply | None = None
-        self._headers: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._deadline = self._rings = 0.0
+        # Methods in C: a frame of Python for each header costs more than the header.
+        self.on_header = self._headers.__setitem__
+        self.on_body = self._body.append
+        self._parser = httptools.HttpResponseParser(self)
+        self._rings = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.begun = False
         self.reusable = True
@@ -66,7 +69,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, and hand over the answer when it is whole."""
         self.begun = True
-        if self._done is None:  # nobody asked
+        if self._exchange is None:  # nobody asked
             self.close()
             return
         try:
@@ -81,20 +84,18 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what waits."""
-        self.close()
         self._end(NoAnswer(f"it closed the connection{f': {exc}' if exc else ''}"))
 
-    def send(self, request: bytes, deadline: float, done: Done) -> None:
-        """Write a request; `done` gets what came of it, once, before the deadline (loop time)."""
-        self._done, self._reply, self.begun = done, None, False
-        self._deadline = deadline
+    def send(self, exchange: Exchange) -> None:
+        """Write a request; the exchange hears what came of it, once, by its deadline."""
+        self._exchange, self._reply, self.begun = exchange, None, False
         # One timer for many requests: it rings early rather than being set for each.
-        if self._timer is None or deadline < self._rings:
-            self._set_timer()
+        if self._timer is None or exchange.deadline < self._rings:
+            self._set_timer(exchange.deadline)
         if self._transport is None or self._transport.is_closing():
             self._end(NoAnswer("it closed the connection"))
         else:
-            self._transport.write(request)
+            self._transport.write(exchange.message)
 
     def close(self) -> None:
         """End it at once."""
@@ -109,68 +110,59 @@ class _Connection(asyncio.Protocol):
         """Begin an answer; a second one is nobody's."""
         if self._reply is not None:
             self.reusable = False
-        self._headers, self._body = {}, []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[_name(name)] = value.decode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        self._body.append(body)
+        self._headers.clear()
+        self._body.clear()
 
     def on_message_complete(self) -> None:
         """Keep the answer; what is informational is none."""
         status = self._parser.get_status_code()
         if status >= 200 and self._reply is None:
             self.reusable = self.reusable and self._parser.should_keep_alive()
+            headers = {_name(k): v.decode("latin-1") for k, v in self._headers.items()}
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._reply = Reply(status, self._headers, body)
+            self._reply = Reply(status, headers, body)
 
     def _end(self, outcome: Outcome) -> None:
-        done, self._done = self._done, None
+        exchange, self._exchange = self._exchange, None
         if isinstance(outcome, NoAnswer):
             self.close()
-        if done is not None:
-            done(outcome)
+        if exchange is not None:
+            exchange.end(outcome)
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._rings = self._deadline
-        self._timer = self._loop.call_at(self._deadline, self._ring)
+        self._rings = deadline
+        self._timer = self._loop.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
-        if self._done is None:
+        if self._exchange is None:
             return  # the next request sets it
-        if self._loop.time() < self._deadline:
-            self._set_timer()
+        if self._loop.time() < self._exchange.deadline:
+            self._set_timer(self._exchange.deadline)
         else:
             self._end(NoAnswer("it took too long"))
 
 
 class Exchange:
-    """One request and what comes of it, on as many connections as it takes."""
+    """One request and what comes of it, on as many connections as it takes.
 
-    __slots__ = ("_connection", "_deadline", "_done", "_kept", "_message", "_pool", "_seconds")
+    Attributes:
+        message: the request's bytes.
+        deadline: in the loop's time.
+    """
+
+    __slots__ = ("_connection", "_done", "_kept", "_pool", "_seconds", "deadline", "message")
 
     def __init__(self, pool: Connections, message: bytes, seconds: float, done: Done) -> None:
         self._pool = pool
-        self._message = message
         self._seconds = seconds
-        self._deadline = pool.loop.time() + seconds
         self._done: Done | None = done
         self._connection: _Connection | None = None
         self._kept = False
-
-    def start(self) -> None:
-        """Send it by a kept connection, else by a new one."""
-        connection = self._pool.take()
-        if connection is None:
-            self._pool.open(self, self._seconds)
-        else:
-            self.send_by(connection, kept=True)
+        self.message = message
+        self.deadline = pool.loop.time() + seconds
 
     def send_by(self, connection: _Connection, *, kept: bool) -> None:
         """Send it."""
@@ -178,17 +170,17 @@ class Exchange:
         if self._done is None:
             connection.close()
         else:
-            connection.send(self._message, self._deadline, self.end)
+            connection.send(self)
 
     def end(self, outcome: Outcome) -> None:
         """Hand over what came of it, or try again."""
         connection, done = self._connection, self._done
         if isinstance(outcome, NoAnswer):
-            if self._pool.loop.time() >= self._deadline:
+            if self._pool.loop.time() >= self.deadline:
                 outcome = TimedOut(f"it took more than {self._seconds:g} s")
             # A kept connection may end while nobody looks: then nothing has been read of this.
             elif self._kept and connection is not None and not connection.begun:
-                self.start()
+                self._pool.send(self)
                 return
         elif connection is not None:
             self._pool.give_back(connection)
@@ -211,7 +203,7 @@ class Connections:
         self._idle: list[_Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
 
-    @property
+    @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop that they belong to."""
         return asyncio.get_running_loop()
@@ -238,8 +230,19 @@ class Connections:
         head = _head(method, path, self._port, tuple(headers.items()))
         message = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         exchange = Exchange(self, message, timeout_seconds, done)
-        exchange.start()
+        self.send(exchange)
         return exchange
+
+    def send(self, exchange: Exchange) -> None:
+        """Send by a kept connection, else by a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable:
+                exchange.send_by(connection, kept=True)
+                return
+        task = self.loop.create_task(self._open(exchange))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def request(
         self,
@@ -275,14 +278,6 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    def take(self) -> _Connection | None:
-        """Return a kept connection, None where there is none."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable:
-                return connection
-        return None
-
     def give_back(self, connection: _Connection) -> None:
         """Keep a connection, or end one that cannot be used again."""
         if connection.reusable:
@@ -290,16 +285,11 @@ class Connections:
         else:
             connection.close()
 
-    def open(self, exchange: Exchange, timeout_seconds: float) -> None:
-        """Send by a new connection."""
-        task = self.loop.create_task(self._open(exchange, timeout_seconds))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-
-    async def _open(self, exchange: Exchange, timeout_seconds: float) -> None:
+    async def _open(self, exchange: Exchange) -> None:
         try:
             _, connection = await asyncio.wait_for(
-                self.loop.create_connection(_Connection, "127.0.0.1", self._port), timeout_seconds
+                self.loop.create_connection(_Connection, "127.0.0.1", self._port),
+                exchange.deadline - self.loop.time(),
             )
         except (OSError, TimeoutError) as error:
             exchange.end(NoAnswer(f"it takes no connection: {error or 'in time'}"))

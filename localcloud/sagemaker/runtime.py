@@ -60,6 +60,7 @@ class _Asked:
     name: str
     endpoint: Endpoint
     fleet: Fleet
+    done: Callable[[Response], None]
     received: float
     sent: float
 
@@ -148,24 +149,25 @@ class Runtime:
                 headers,
                 partial(self._shadowed, request, endpoint, shadow),
             )
-        asked = _Asked(request, name, endpoint, fleet, received, monotonic())
-        begin_to_ask(instance, request.body, headers, lambda o: done(self._answered(asked, o)))
+        asked = _Asked(request, name, endpoint, fleet, done, received, monotonic())
+        begin_to_ask(instance, request.body, headers, partial(self._answered, asked))
 
-    def _answered(self, asked: _Asked, outcome: Answer | NoAnswer) -> Response:
+    def _answered(self, asked: _Asked, outcome: Answer | NoAnswer) -> None:
         try:
-            return self._response(asked, outcome)
+            response = self._response(asked, outcome)
         except ModelError as error:
-            response = serialise_error("sagemaker-runtime", error)
+            answer = serialise_error("sagemaker-runtime", error)
             document = {
                 "message": error.message,
                 "OriginalStatusCode": error.original_status,
                 "OriginalMessage": error.original_message,
                 "LogStreamArn": error.log_stream_arn,
             }
-            return Response(error.status, response.headers, json.dumps(document).encode())
+            response = Response(error.status, answer.headers, json.dumps(document).encode())
         except Exception:
             # Nobody awaits this: it is an edge of its own.
-            return failure(asked.request)
+            response = failure(asked.request)
+        asked.done(response)
 
     def _response(self, asked: _Asked, outcome: Answer | NoAnswer) -> Response:
         request, endpoint, fleet = asked.request, asked.endpoint, asked.fleet
@@ -184,15 +186,13 @@ class Runtime:
             message = outcome.body[:1024].decode("utf-8", "replace")
             raise ModelError(outcome.status, message, asked.log_arn)
         self._capture(request, endpoint, fleet, outcome)
-        return Response(
-            200,
-            {
-                **outcome.headers,
-                "content-type": outcome.content_type,
-                "x-amzn-invoked-production-variant": fleet.variant.name,
-            },
-            outcome.body,
-        )
+        headers = {
+            "content-type": outcome.content_type,
+            "x-amzn-invoked-production-variant": fleet.variant.name,
+        }
+        if outcome.headers:
+            headers.update(outcome.headers)
+        return Response(200, headers, outcome.body)
 
     def _shadowed(
         self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer, seconds: float

@@ -165,7 +165,8 @@ class ShortWay(asyncio.Protocol):
         self._idle_since = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._config.timeout_keep_alive, self._expire)
-        self._take_up()
+        if self._early:
+            self._take_up()
 
     def _take_up(self) -> None:
         if self._early and not self._busy and not self._full and self._transport is not None:

@@ -84,8 +84,11 @@ def _answer(reply: Reply) -> Answer:
 
 def least_outstanding(fleet: Fleet) -> Instance | None:
     """Return the instance with the fewest requests under way, None when none is alive."""
-    alive = [instance for instance in fleet.instances if instance.alive]
-    return min(alive, key=lambda instance: instance.in_flight) if alive else None
+    least = None
+    for instance in fleet.instances:
+        if instance.alive and (least is None or instance.in_flight < least.in_flight):
+            least = instance
+    return least
 
 
 def share_of(production: Variant, shadow: Variant) -> float:

@@ -151,56 +151,62 @@ class Exchange:
     Attributes:
         message: the request's bytes.
         deadline: in the loop's time.
+        connection: the one it was sent by last.
+        kept: whether that one had been used before.
     """
 
-    __slots__ = ("_connection", "_done", "_kept", "_pool", "_seconds", "deadline", "message")
+    __slots__ = ("_done", "_pool", "_seconds", "connection", "deadline", "kept", "message")
 
     def __init__(self, pool: Connections, message: bytes, seconds: float, done: Done) -> None:
         self._pool = pool
         self._seconds = seconds
         self._done: Done | None = done
-        self._connection: _Connection | None = None
-        self._kept = False
+        self.connection: _Connection | None = None
+        self.kept = False
         self.message = message
         self.deadline = pool.loop.time() + seconds
 
-    def send_by(self, connection: _Connection, *, kept: bool) -> None:
-        """Send it."""
-        self._connection, self._kept = connection, kept
-        if self._done is None:
-            connection.close()
-        else:
-            connection.send(self)
+    @property
+    def wanted(self) -> bool:
+        """Return whether anybody still waits for it."""
+        return self._done is not None
 
     def end(self, outcome: Outcome) -> None:
         """Hand over what came of it, or try again."""
-        connection, done = self._connection, self._done
+        connection, done = self.connection, self._done
         if isinstance(outcome, NoAnswer):
             if self._pool.loop.time() >= self.deadline:
                 outcome = TimedOut(f"it took more than {self._seconds:g} s")
             # A kept connection may end while nobody looks: then nothing has been read of this.
-            elif self._kept and connection is not None and not connection.begun:
+            elif self.kept and connection is not None and not connection.begun:
                 self._pool.send(self)
                 return
         elif connection is not None:
-            self._pool.give_back(connection)
+            if connection.reusable:
+                self._pool.idle.append(connection)
+            else:
+                connection.close()
         if done is not None:
             self._done = None
             done(outcome)
 
     def cancel(self) -> None:
         """Want no answer any more."""
-        self._done, self._kept = None, False
-        if self._connection is not None:
-            self._connection.close()
+        self._done, self.kept = None, False
+        if self.connection is not None:
+            self.connection.close()
 
 
 class Connections:
-    """The connections to one port of this machine, as many as there are requests at once."""
+    """The connections to one port of this machine, as many as there are requests at once.
+
+    Attributes:
+        idle: those that wait for a request.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._idle: list[_Connection] = []
+        self.idle: list[_Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
 
     @cached_property
@@ -235,10 +241,11 @@ class Connections:
 
     def send(self, exchange: Exchange) -> None:
         """Send by a kept connection, else by a new one."""
-        while self._idle:
-            connection = self._idle.pop()
+        while self.idle:
+            connection = self.idle.pop()
             if connection.reusable:
-                exchange.send_by(connection, kept=True)
+                exchange.connection, exchange.kept = connection, True
+                connection.send(exchange)
                 return
         task = self.loop.create_task(self._open(exchange))
         self._opening.add(task)
@@ -275,15 +282,8 @@ class Connections:
 
     def close(self) -> None:
         """End the connections that wait for nothing."""
-        while self._idle:
-            self._idle.pop().close()
-
-    def give_back(self, connection: _Connection) -> None:
-        """Keep a connection, or end one that cannot be used again."""
-        if connection.reusable:
-            self._idle.append(connection)
-        else:
-            connection.close()
+        while self.idle:
+            self.idle.pop().close()
 
     async def _open(self, exchange: Exchange) -> None:
         try:
@@ -294,7 +294,11 @@ class Connections:
         except (OSError, TimeoutError) as error:
             exchange.end(NoAnswer(f"it takes no connection: {error or 'in time'}"))
         else:
-            exchange.send_by(connection, kept=False)
+            exchange.connection, exchange.kept = connection, False
+            if exchange.wanted:
+                connection.send(exchange)
+            else:
+                connection.close()
 
 
 @lru_cache(maxsize=1024)

@@ -117,7 +117,7 @@ class ShortWay(asyncio.Protocol):
         self._held.append(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._plain = False
         if not self._plain:
             self._hand_over(transport, b"".join(self._held))

@@ -74,7 +74,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if self._reply is None:
                 self._end(NoAnswer(f"it does not speak HTTP: {error}"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
+import uvloop
 
-from localcloud.sagemaker.connection import Connections, NoAnswer, Reply
+from localcloud.sagemaker.connection import Connections, NoAnswer, Reply, TimedOut
 
 pytestmark = pytest.mark.emulator_only
 
@@ -25,7 +27,11 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-def _run(serve: Serve, ask: Callable[[Connections], Awaitable[None]]) -> None:
+def _run(
+    serve: Serve,
+    ask: Callable[[Connections], Awaitable[None]],
+    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
+) -> None:
     async def main() -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         connections = Connections(server.sockets[0].getsockname()[1])
@@ -36,7 +42,7 @@ def _run(serve: Serve, ask: Callable[[Connections], Awaitable[None]]) -> None:
             server.close()
             await asyncio.sleep(0.02)  # the server's side hears of the end
 
-    asyncio.run(main())
+    run(main())
 
 
 def _answers(*parts: bytes, opened: list[int] | None = None) -> Serve:
@@ -143,6 +149,7 @@ def test_a_connection_that_ended_while_nobody_looked_costs_nothing() -> None:
         [b"not http at all\r\n\r\n"],
         [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"CLOSE"],
         [b"CLOSE"],
+        [b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
     ],
 )
 def test_a_broken_answer_is_none(parts: list[bytes]) -> None:
@@ -186,3 +193,92 @@ def test_nobody_there_is_no_answer() -> None:
             await Connections(port).request("GET", "/ping", 1)
 
     asyncio.run(main())
+
+
+def test_a_new_connection_that_is_ended_at_once_is_no_answer() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async def ask(connections: Connections) -> None:
+        for _ in range(20):
+            with pytest.raises(NoAnswer, match="it closed the connection"):
+                await connections.request("POST", "/", 5, b"x")
+
+    # The local cloud's loop, on which writing to such a connection raises.
+    _run(serve, ask, uvloop.run)
+
+
+def test_what_follows_an_answer_is_nobodys() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await _read(reader):
+            writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nunas")
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        for _ in range(3):
+            assert (await connections.request("POST", "/", 5, b"x")).body == b"ok"
+
+    _run(serve, ask)
+
+
+def test_each_request_has_its_own_limit_on_a_kept_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while body := (await _read(reader)).rpartition(b"\r\n\r\n")[2]:
+            if body == b"quick":
+                writer.write(OK)
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        for limit in (30, 0.05):  # the timer of the first rings too late for the second
+            assert (await connections.request("POST", "/", 5, b"quick")).body == b"ok"
+            assert (await connections.request("POST", "/", limit, b"quick")).body == b"ok"
+        with pytest.raises(TimedOut, match=r"more than 0\.05 s"):
+            await connections.request("POST", "/", 0.05, b"slow")
+        # The timer of a request that was answered must not end the one after it.
+        assert (await connections.request("POST", "/", 0.05, b"quick")).body == b"ok"
+        with pytest.raises(TimedOut, match=r"more than 0\.2 s"):
+            await connections.request("POST", "/", 0.2, b"slow")
+
+    _run(serve, ask)
+
+
+def test_a_request_that_nobody_waits_for_ends_its_connection() -> None:
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read(reader)
+        assert await reader.read() == b""
+        ended.set()
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        waiting = asyncio.create_task(connections.request("POST", "/", 5, b"x"))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(ended.wait(), 5)
+        assert connections.idle == []
+
+    _run(serve, ask)
+
+
+def test_a_request_that_nobody_waits_for_when_it_could_be_sent_is_not_sent() -> None:
+    seen: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await _read(reader))
+        ended.set()
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        waiting = asyncio.create_task(connections.request("POST", "/", 5, b"x"))
+        await asyncio.sleep(0)  # it connects
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(ended.wait(), 5)
+
+    _run(serve, ask)
+    assert seen == [b""]

@@ -360,6 +360,18 @@ def test_a_client_that_goes_away_gets_nothing_and_nothing_fails() -> None:
     run(test)
 
 
+def test_nothing_is_written_to_a_connection_that_is_closing() -> None:
+    async def test() -> None:
+        line = Line()
+        line.cloud.holds = True
+        await line.feed(PLAIN)
+        line.wire.close()
+        line.cloud.held.pop()(line.cloud.response(line.cloud.short[0]))
+        assert line.wire.writes == []
+
+    run(test)
+
+
 def test_a_graceful_end_closes_what_is_idle() -> None:
     async def test() -> None:
         line = Line()

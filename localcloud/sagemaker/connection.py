@@ -286,6 +286,7 @@ class Connections:
             self.idle.pop().close()
 
     async def _open(self, exchange: Exchange) -> None:
+        exchange.kept = False
         try:
             _, connection = await asyncio.wait_for(
                 self.loop.create_connection(_Connection, "127.0.0.1", self._port),
@@ -294,7 +295,7 @@ class Connections:
         except (OSError, TimeoutError) as error:
             exchange.end(NoAnswer(f"it takes no connection: {error or 'in time'}"))
         else:
-            exchange.connection, exchange.kept = connection, False
+            exchange.connection = connection
             if exchange.wanted:
                 connection.send(exchange)
             else:

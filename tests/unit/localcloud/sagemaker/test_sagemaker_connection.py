@@ -190,6 +190,27 @@ def test_nobody_there_is_no_answer() -> None:
     asyncio.run(main())
 
 
+def test_a_server_that_goes_while_it_is_asked_is_asked_once_more() -> None:
+    async def main() -> None:
+        server: asyncio.Server
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await _read(reader)
+            writer.write(OK)
+            await _read(reader)
+            server.close()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        connections = Connections(server.sockets[0].getsockname()[1])
+        assert (await connections.request("POST", "/", 5, b"x")).status == 200
+        with pytest.raises(NoAnswer, match="takes no connection"):
+            await asyncio.wait_for(connections.request("POST", "/", 60, b"x"), 10)
+        await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+
+
 class Ending(asyncio.Transport):
     """A connection that has ended, of which its protocol has not heard yet, as uvloop has it."""
 

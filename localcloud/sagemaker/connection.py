@@ -33,6 +33,11 @@ class Reply(NamedTuple):
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def content_type(self) -> str:
+        """Return what the body is; bytes where nothing is said."""
+        return self.headers.get("content-type", "application/octet-stream")
+
 
 Outcome = Reply | NoAnswer
 Done = Callable[[Outcome], None]
@@ -77,14 +82,15 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if self._reply is None:
-                self._end(NoAnswer(f"it does not speak HTTP: {error}"))
+                self._fail(f"it does not speak HTTP: {error}")
                 return
         if self._reply is not None:
-            self._end(self._reply)
+            exchange, self._exchange = self._exchange, None
+            exchange.end(self._reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what waits."""
-        self._end(NoAnswer(f"it closed the connection{f': {exc}' if exc else ''}"))
+        self._fail(f"it closed the connection{f': {exc}' if exc else ''}")
 
     def send(self, exchange: Exchange) -> None:
         """Write a request; the exchange hears what came of it, once, by its deadline."""
@@ -93,7 +99,7 @@ class _Connection(asyncio.Protocol):
         if self._timer is None or exchange.deadline < self._rings:
             self._set_timer(exchange.deadline)
         if self._transport is None or self._transport.is_closing():
-            self._end(NoAnswer("it closed the connection"))
+            self._fail("it closed the connection")
         else:
             self._transport.write(exchange.message)
 
@@ -122,12 +128,11 @@ class _Connection(asyncio.Protocol):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._reply = Reply(status, headers, body)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _fail(self, why: str) -> None:
         exchange, self._exchange = self._exchange, None
-        if isinstance(outcome, NoAnswer):
-            self.close()
+        self.close()
         if exchange is not None:
-            exchange.end(outcome)
+            exchange.end(NoAnswer(why))
 
     def _set_timer(self, deadline: float) -> None:
         if self._timer is not None:
@@ -142,7 +147,7 @@ class _Connection(asyncio.Protocol):
         if self._loop.time() < self._exchange.deadline:
             self._set_timer(self._exchange.deadline)
         else:
-            self._end(NoAnswer("it took too long"))
+            self._fail("it took too long")
 
 
 class Exchange:

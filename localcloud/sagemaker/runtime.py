@@ -18,9 +18,9 @@ from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
 from localcloud.protocol import failure, serialise_error
 from localcloud.routing import Request, Response
-from localcloud.sagemaker.asking import Answer, Mirror, begin_to_ask, least_outstanding
+from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
-from localcloud.sagemaker.connection import NoAnswer, TimedOut
+from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
@@ -32,7 +32,8 @@ _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-_PASSED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
+_CUSTOM = "x-amzn-sagemaker-custom-attributes"
+_PASSED_HEADERS = ("content-type", "accept", _CUSTOM)
 
 
 class ModelError(AwsError):
@@ -114,7 +115,9 @@ class Runtime:
         No task and no future: on the hot path, both would cost more than what is done here.
         """
         received = monotonic()
-        name = unquote(request.path.split("/")[2])
+        name = request.path.split("/")[2]
+        if "%" in name:
+            name = unquote(name)
         try:
             arn = request.scope.arn("sagemaker", f"endpoint/{name}".lower())
             endpoint = self._endpoints.get(arn)
@@ -152,7 +155,7 @@ class Runtime:
         asked = _Asked(request, name, endpoint, fleet, done, received, monotonic())
         begin_to_ask(instance, request.body, headers, partial(self._answered, asked))
 
-    def _answered(self, asked: _Asked, outcome: Answer | NoAnswer) -> None:
+    def _answered(self, asked: _Asked, outcome: Outcome) -> None:
         try:
             response = self._response(asked, outcome)
         except ModelError as error:
@@ -169,7 +172,7 @@ class Runtime:
             response = failure(asked.request)
         asked.done(response)
 
-    def _response(self, asked: _Asked, outcome: Answer | NoAnswer) -> Response:
+    def _response(self, asked: _Asked, outcome: Outcome) -> Response:
         request, endpoint, fleet = asked.request, asked.endpoint, asked.fleet
         self._record(
             endpoint,
@@ -190,18 +193,18 @@ class Runtime:
             "content-type": outcome.content_type,
             "x-amzn-invoked-production-variant": fleet.variant.name,
         }
-        if outcome.headers:
-            headers.update(outcome.headers)
+        if _CUSTOM in outcome.headers:
+            headers[_CUSTOM] = outcome.headers[_CUSTOM]
         return Response(200, headers, outcome.body)
 
     def _shadowed(
-        self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer, seconds: float
+        self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Reply, seconds: float
     ) -> None:
         self._record(endpoint, fleet, answer.status, seconds, 0.0)
         if answer.status < 400:
             self._capture(request, endpoint, fleet, answer)
 
-    def _capture(self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer) -> None:
+    def _capture(self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Reply) -> None:
         capture = self._hosting.capture(endpoint.arn)
         if capture is not None:
             self._capturer.take(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from urllib.parse import unquote
 from localcloud.clock import monotonic
 from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
-from localcloud.protocol import failure, serialise_error
+from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
 from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
@@ -25,6 +26,8 @@ from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.sagemaker")
 
 # botocore's BodyBlob; newer pages of AWS say 25 MB.
 DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024
@@ -156,8 +159,10 @@ class Runtime:
         begin_to_ask(instance, request.body, headers, partial(self._answered, asked))
 
     def _answered(self, asked: _Asked, outcome: Outcome) -> None:
+        """Answer; then count, since nobody waits for that."""
+        model_seconds = monotonic() - asked.sent
         try:
-            response = self._response(asked, outcome)
+            response = _response(asked, outcome)
         except ModelError as error:
             answer = serialise_error("sagemaker-runtime", error)
             document = {
@@ -167,35 +172,15 @@ class Runtime:
                 "LogStreamArn": error.log_stream_arn,
             }
             response = Response(error.status, answer.headers, json.dumps(document).encode())
-        except Exception:
-            # Nobody awaits this: it is an edge of its own.
-            response = failure(asked.request)
         asked.done(response)
-
-    def _response(self, asked: _Asked, outcome: Outcome) -> Response:
-        request, endpoint, fleet = asked.request, asked.endpoint, asked.fleet
-        self._record(
-            endpoint,
-            fleet,
-            500 if isinstance(outcome, NoAnswer) else outcome.status,
-            monotonic() - asked.sent,
-            asked.sent - asked.received,
-        )
-        if isinstance(outcome, TimedOut):
-            raise ModelError(0, _TIMED_OUT, asked.log_arn)
-        if isinstance(outcome, NoAnswer):
-            raise ModelError(500, f"the container did not answer: {outcome}", asked.log_arn)
-        if outcome.status >= 400:
-            message = outcome.body[:1024].decode("utf-8", "replace")
-            raise ModelError(outcome.status, message, asked.log_arn)
-        self._capture(request, endpoint, fleet, outcome)
-        headers = {
-            "content-type": outcome.content_type,
-            "x-amzn-invoked-production-variant": fleet.variant.name,
-        }
-        if _CUSTOM in outcome.headers:
-            headers[_CUSTOM] = outcome.headers[_CUSTOM]
-        return Response(200, headers, outcome.body)
+        status = 500 if isinstance(outcome, NoAnswer) else outcome.status
+        try:
+            overhead_seconds = asked.sent - asked.received
+            self._record(asked.endpoint, asked.fleet, status, model_seconds, overhead_seconds)
+            if isinstance(outcome, Reply) and status < 400:
+                self._capture(asked.request, asked.endpoint, asked.fleet, outcome)
+        except Exception:  # nobody awaits this: it is an edge of its own
+            log.exception("%s: an invocation was not counted", asked.name)
 
     def _shadowed(
         self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Reply, seconds: float
@@ -231,6 +216,28 @@ class Runtime:
             model_seconds=model_seconds,
             overhead_seconds=overhead_seconds,
         )
+
+
+def _response(asked: _Asked, outcome: Outcome) -> Response:
+    """Return what came of an invocation as its response.
+
+    Raises:
+        ModelError: it is not a success.
+    """
+    if isinstance(outcome, TimedOut):
+        raise ModelError(0, _TIMED_OUT, asked.log_arn)
+    if isinstance(outcome, NoAnswer):
+        raise ModelError(500, f"the container did not answer: {outcome}", asked.log_arn)
+    if outcome.status >= 400:
+        message = outcome.body[:1024].decode("utf-8", "replace")
+        raise ModelError(outcome.status, message, asked.log_arn)
+    headers = {
+        "content-type": outcome.content_type,
+        "x-amzn-invoked-production-variant": asked.fleet.variant.name,
+    }
+    if _CUSTOM in outcome.headers:
+        headers[_CUSTOM] = outcome.headers[_CUSTOM]
+    return Response(200, headers, outcome.body)
 
 
 def _choose(endpoint: Endpoint, fleets: dict[str, Fleet], target: str | None) -> Fleet:

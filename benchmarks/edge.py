@@ -1,16 +1,19 @@
-"""What the edge costs: one model server asked directly, through the local cloud, and moto's server.
+"""What the edge costs: an instance asked directly, through the local cloud, and moto's server.
 
     python -m benchmarks.edge [--seconds 3] [--repeats 3]
 
-The local cloud (or moto) has the first core; the model server and the client share the second.
-Each repeat asks all of them in turns. moto's server has no model and answers a constant. The
-processor time that the local cloud's process spends an invocation depends least on other work.
+`model` is the model container, which is slower than the edge; `constant` (benchmarks/constant.py)
+is much faster, so that the edge's own rate is seen. The local cloud (or moto) has the first core;
+the instance and the client share the second. Each repeat asks all of them in turns. moto's server
+has no instance and answers a constant. The processor time that the local cloud's process spends an
+invocation depends least on other work.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +23,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-from benchmarks.clouds import ROOT, local_cloud, moto_server, train_in
+from benchmarks.clouds import ROLE, ROOT, local_cloud, moto_server, train_in
 from benchmarks.load import CORES, measure
 from localcloud.cli.console import client
 
@@ -43,37 +46,55 @@ def train(directory: Path) -> bytes:
 
 
 def deploy(url: str, model: bytes) -> None:
-    """Deploy the model as an endpoint of one instance."""
-    client("ecr", url).create_repository(repositoryName="iris-model")
+    """Deploy the model as the endpoint `iris` of one instance."""
+    s3 = client("s3", url)
+    s3.create_bucket(Bucket="benchmark")
+    s3.put_object(Bucket="benchmark", Key="model.tar.gz", Body=model)
+    image = push(url, ROOT / "model", "iris-model")
+    _endpoint(url, "iris", {"Image": image, "ModelDataUrl": "s3://benchmark/model.tar.gz"})
+
+
+def deploy_constant(url: str) -> None:
+    """Deploy benchmarks/constant.py as the endpoint `constant` of one instance."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "Dockerfile").write_text(
+            "FROM scratch\nWORKDIR /opt/program\nCOPY . /opt/program/\n"
+            'ENTRYPOINT ["python", "constant.py"]\n'
+        )
+        shutil.copy(ROOT / "benchmarks" / "constant.py", directory)
+        image = push(url, Path(directory), "constant")
+    _endpoint(url, "constant", {"Image": image})
+
+
+def push(url: str, directory: Path, repository: str) -> str:
+    """Push a container; return its image URI."""
+    client("ecr", url).create_repository(repositoryName=repository)
     pushed = subprocess.run(
         [
-            *(sys.executable, "-m", "localcloud", "image", "push", "model"),
-            *("--repository", "iris-model", "--endpoint-url", url),
+            *(sys.executable, "-m", "localcloud", "image", "push", str(directory)),
+            *("--repository", repository, "--endpoint-url", url),
         ],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    image = pushed.stdout.split(" as ")[1].split()[0]
-    s3, sagemaker = client("s3", url), client("sagemaker", url)
-    s3.create_bucket(Bucket="benchmark")
-    s3.put_object(Bucket="benchmark", Key="model.tar.gz", Body=model)
-    sagemaker.create_model(
-        ModelName="iris",
-        ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/benchmark",
-        PrimaryContainer={"Image": image, "ModelDataUrl": "s3://benchmark/model.tar.gz"},
-    )
+    return pushed.stdout.split(" as ")[1].split()[0]
+
+
+def _endpoint(url: str, name: str, container: dict[str, str]) -> None:
+    sagemaker = client("sagemaker", url)
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
     variant = {
         "VariantName": "AllTraffic",
-        "ModelName": "iris",
+        "ModelName": name,
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
     }
-    sagemaker.create_endpoint_config(EndpointConfigName="iris", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="iris", EndpointConfigName="iris")
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     deadline = time.perf_counter() + 60
-    while sagemaker.describe_endpoint(EndpointName="iris")["EndpointStatus"] != "InService":
+    while sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "InService":
         assert time.perf_counter() < deadline
         time.sleep(0.05)
 
@@ -90,14 +111,16 @@ def pin(pid: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {CORES[core]})
 
 
-def model_server(cloud_pid: int) -> tuple[int, int]:
-    """Return the process id and the port, from its environment, of the one model server."""
-    children = Path(f"/proc/{cloud_pid}/task/{cloud_pid}/children").read_text().split()
-    for child in children:
+def instances(cloud_pid: int) -> dict[str, tuple[int, int]]:
+    """Return the process id and the port, from its environment, of each instance."""
+    found = {}
+    for child in Path(f"/proc/{cloud_pid}/task/{cloud_pid}/children").read_text().split():
         for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
             if entry.startswith(b"SAGEMAKER_BIND_TO_PORT="):
-                return int(child), int(entry.split(b"=")[1])
-    raise LookupError("no model server runs")
+                constant = b"constant.py" in Path(f"/proc/{child}/cmdline").read_bytes()
+                name = "constant" if constant else "model"
+                found[name] = (int(child), int(entry.split(b"=")[1]))
+    return found
 
 
 def main() -> None:
@@ -111,16 +134,15 @@ def main() -> None:
     runs: dict[tuple[str, int], list[dict[str, float]]] = {}
     with local_cloud(speed=1.0) as (cloud, pid), moto_server() as (moto, moto_pid):
         deploy(cloud, model)
-        server, port = model_server(pid)
+        deploy_constant(cloud)
         pin(pid, 0)
         pin(moto_pid, 0)
-        pin(server, -1)
-        path = "/endpoints/iris/invocations"
-        urls = {
-            "direct": f"http://127.0.0.1:{port}/invocations",
-            "edge": cloud + path,
-            "moto": moto + path,
-        }
+        urls = {"moto": f"{moto}/endpoints/iris/invocations"}
+        for name, (server, port) in instances(pid).items():
+            pin(server, -1)
+            endpoint = "iris" if name == "model" else name
+            urls[f"{name}, direct"] = f"http://127.0.0.1:{port}/invocations"
+            urls[f"{name}, edge"] = f"{cloud}/endpoints/{endpoint}/invocations"
         for repeat in range(options.repeats):
             for connections in (1, 16):
                 for name in list(urls)[:: 1 if repeat % 2 else -1]:
@@ -130,12 +152,12 @@ def main() -> None:
                     run["cloud us"] = used / run["requests"] * 1e6
                     runs.setdefault((name, connections), []).append(run)
     print(f"medians of {options.repeats} runs; p50 and p99 in ms, us: the cloud's processor time")
-    print(f"{'':16}{'requests/s':>12}{'p50':>8}{'p99':>8}{'us':>8}")
+    print(f"{'':24}{'requests/s':>12}{'p50':>8}{'p99':>8}{'us':>8}")
     for (name, connections), found in sorted(runs.items(), key=lambda item: item[0][1]):
         median = {key: statistics.median(run[key] for run in found) for key in found[0]}
-        spent = f"{median['cloud us']:8.0f}" if name == "edge" else ""
+        spent = f"{median['cloud us']:8.0f}" if name.endswith("edge") else ""
         print(
-            f"{name:8}{connections:4} at once{median['requests/s']:12,.0f}{median['p50 ms']:8.2f}"
+            f"{name:16}{connections:4} at once{median['requests/s']:12,.0f}{median['p50 ms']:8.3f}"
             f"{median['p99 ms']:8.2f}{spent}"
         )
 

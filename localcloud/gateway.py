@@ -44,6 +44,7 @@ from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.passive import Passive
 from localcloud.protocol import (
     Operation,
+    failure,
     operation_name,
     operations_of,
     parse,
@@ -164,7 +165,7 @@ class Gateway:
             ),
         }
         self._capturer = Capturer(cloud)
-        runtime = Runtime(
+        self._runtime = Runtime(
             self._sagemaker.hosting,
             self._sagemaker.endpoints,
             self._meter,
@@ -174,7 +175,7 @@ class Gateway:
         self._chain: list[Handler] = [
             InternalRoutes(cloud, implemented(), shut_down).handle,
             self._iam.handle,
-            runtime.handle,
+            self._runtime.handle,
             self._functions.handle,
             repositories.handle,
             self._answer_live,
@@ -248,13 +249,25 @@ class Gateway:
                     if request.service == "iam":
                         self._iam.forget()
                     return response
-        except Exception:
-            log.exception("%s %s %s", request.service, request.method, request.path)
-            reason = "The local cloud failed on this request; the reason is in its log."
-            return serialise_error(request.service, AwsError("InternalFailure", reason, 500))
+        except Exception:  # a bug of ours
+            return failure(request)
         return serialise_error(
             request.service, NotImplementedByCloud(request.service, request.path)
         )
+
+    def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
+        """Begin to answer an account's invocation, by `done`; False for a role's, which may wait.
+
+        What the chain has before invocations is nothing to an account's.
+        """
+        route(request)
+        if self._iam.keys.get(request.access_key) is not None:
+            return False
+        try:
+            self._runtime.begin(request, done)
+        except Exception:
+            done(failure(request))
+        return True
 
     async def _answer_live(self, request: Request) -> Response | None:
         table = self._live.get(request.service)

@@ -40,8 +40,10 @@ class _Latency:
         self.distribution.add(microseconds)
         self.count += 1
         self.total += microseconds
-        self.minimum = min(self.minimum, microseconds)
-        self.maximum = max(self.maximum, microseconds)
+        if microseconds < self.minimum:
+            self.minimum = microseconds
+        if microseconds > self.maximum:
+            self.maximum = microseconds
 
 
 @dataclass(slots=True)

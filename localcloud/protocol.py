@@ -10,6 +10,7 @@ moto is imported at the first use: it takes half a second, in which the edge alr
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import uuid
@@ -24,6 +25,8 @@ from botocore import xform_name
 
 from localcloud.errors import AwsError, NotImplementedByCloud, ValidationError
 from localcloud.routing import Request, Response, Scope
+
+log = logging.getLogger("localcloud")
 
 Operation = Callable[[Scope, dict[str, Any]], Any]
 
@@ -209,6 +212,13 @@ def serialise_error(service: str, error: AwsError) -> Response:
     headers["x-amzn-errortype"] = error.code
     document = {"__type": error.code, "message": error.message, "Message": error.message}
     return Response(error.status, headers, json.dumps(document).encode())
+
+
+def failure(request: Request) -> Response:
+    """Log the exception that is being handled, a bug of ours, and return what its request gets."""
+    log.exception("%s %s %s", request.service, request.method, request.path)
+    reason = "The local cloud failed on this request; the reason is in its log."
+    return serialise_error(request.service, AwsError("InternalFailure", reason, 500))
 
 
 @cache

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from localcloud.clock import Clock, wall_sleep
 from localcloud.gateway import Gateway
 from localcloud.iam.authoriser import Mode
 from localcloud.routing import Request, Response
+from localcloud.short_way import ShortWay
 from localcloud.state_directory import StateDirectory
 
 log = logging.getLogger("localcloud")
@@ -80,11 +81,9 @@ class Edge:
             return
         # The names are in lower case, by ASGI.
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        if not _is_local(
-            headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
-        ):
-            body = b"This address answers local programs only.\n"
-            await _reply(send, Response(403, {"content-type": "text/plain"}, body))
+        refusal = _refusal(headers)
+        if refusal is not None:
+            await _reply(send, refusal)
             return
         chunks: list[bytes] = []
         size = 0
@@ -114,9 +113,31 @@ class Edge:
             content_type = {"content-type": "application/json"}
             await _reply(send, Response(200, content_type, b'{"status": "empty"}\n'))
             return
+        await _reply(send, await self.answer(request), request.method)
+
+    def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
+        """Begin to answer an invocation, by `done`; False where something is to be awaited."""
+        refusal = _refusal(request.headers)
+        if refusal is not None:
+            done(refusal)
+            return True
+        return self._ready.is_set() and self._gateway.begin(request, done)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a local program's request, when a reset that is under way is over."""
         if not self._ready.is_set():
             await self._ready.wait()
-        await _reply(send, await self._gateway.handle(request), request.method)
+        return await self._gateway.handle(request)
+
+
+def _refusal(headers: Mapping[str, str]) -> Response | None:
+    """Return what a request of a foreign page gets, None for a local program's."""
+    if _is_local(
+        headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
+    ):
+        return None
+    body = b"This address answers local programs only.\n"
+    return Response(403, {"content-type": "text/plain"}, body)
 
 
 @lru_cache(maxsize=256)
@@ -189,7 +210,7 @@ async def serve(
     config = uvicorn.Config(
         edge,
         loop="none",
-        http="httptools",
+        http=ShortWay,
         lifespan="off",
         access_log=False,
         proxy_headers=False,

@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Callable
 
-from localcloud.sagemaker.connection import NoAnswer
+from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Variant
@@ -20,19 +18,24 @@ from localcloud.sagemaker.model import Variant
 log = logging.getLogger("localcloud.sagemaker")
 
 _MODEL_TIMEOUT_SECONDS = 60.0
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_CUSTOM = "x-amzn-sagemaker-custom-attributes"
 # Copies under way at once; a shadow that is slower than what it shadows loses some.
 _COPIES = 100
 
 
-class Answer(NamedTuple):
-    """What a container answered."""
+def begin_to_ask(
+    instance: Instance,
+    body: bytes,
+    headers: dict[str, str],
+    done: Callable[[Outcome], None],
+) -> None:
+    """POST to an instance's /invocations; `done` gets the answer, or why there is none, once."""
 
-    status: int
-    body: bytes
-    content_type: str
-    headers: Mapping[str, str] = _NO_HEADERS
+    def ended(outcome: Outcome) -> None:
+        instance.in_flight -= 1
+        done(outcome)
+
+    instance.in_flight += 1
+    instance.connections.begin("POST", "/invocations", _MODEL_TIMEOUT_SECONDS, ended, body, headers)
 
 
 async def ask(
@@ -40,7 +43,7 @@ async def ask(
     body: bytes,
     headers: dict[str, str],
     timeout_seconds: float = _MODEL_TIMEOUT_SECONDS,
-) -> Answer:
+) -> Reply:
     """POST to an instance's /invocations.
 
     Raises:
@@ -48,24 +51,20 @@ async def ask(
     """
     instance.in_flight += 1
     try:
-        reply = await instance.connections.request(
+        return await instance.connections.request(
             "POST", "/invocations", timeout_seconds, body, headers
         )
     finally:
         instance.in_flight -= 1
-    custom = reply.headers.get(_CUSTOM)
-    return Answer(
-        reply.status,
-        reply.body,
-        reply.headers.get("content-type", "application/octet-stream"),
-        {_CUSTOM: custom} if custom is not None else _NO_HEADERS,
-    )
 
 
 def least_outstanding(fleet: Fleet) -> Instance | None:
     """Return the instance with the fewest requests under way, None when none is alive."""
-    alive = [instance for instance in fleet.instances if instance.alive]
-    return min(alive, key=lambda instance: instance.in_flight) if alive else None
+    least = None
+    for instance in fleet.instances:
+        if instance.alive and (least is None or instance.in_flight < least.in_flight):
+            least = instance
+    return least
 
 
 def share_of(production: Variant, shadow: Variant) -> float:
@@ -95,7 +94,7 @@ class Mirror:
         shadow: Fleet,
         body: bytes,
         headers: dict[str, str],
-        done: Callable[[Answer, float], None],
+        done: Callable[[Reply, float], None],
     ) -> None:
         """Send a copy of a request, or, by chance, not; `done` gets its answer and its seconds."""
         share = share_of(production.variant, shadow.variant)
@@ -112,11 +111,11 @@ async def _copy(
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
-    done: Callable[[Answer, float], None],
+    done: Callable[[Reply, float], None],
 ) -> None:
     sent = asyncio.get_running_loop().time()
     try:
         answer = await ask(instance, body, headers)
     except NoAnswer as error:
-        answer = Answer(500, repr(error).encode(), "text/plain")
+        answer = Reply(500, {"content-type": "text/plain"}, repr(error).encode())
     done(answer, asyncio.get_running_loop().time() - sent)

@@ -8,10 +8,14 @@ invocation more than everything else in it (benchmarks/edge.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import httptools
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoAnswer(Exception):
@@ -29,96 +33,228 @@ class Reply(NamedTuple):
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def content_type(self) -> str:
+        """Return what the body is; bytes where nothing is said."""
+        return self.headers.get("content-type", "application/octet-stream")
+
+
+Outcome = Reply | NoAnswer
+Done = Callable[[Outcome], None]
+
 
 class _Connection(asyncio.Protocol):
-    """One connection. httptools calls the `on_*` methods."""
+    """One connection. httptools calls the `on_*` methods.
+
+    Attributes:
+        begun: whether any of the answer has come.
+        reusable: whether another request may follow.
+    """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Reply] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
-        self._headers: dict[str, str] = {}
+        self._exchange: Exchange | None = None
+        self._reply: Reply | None = None
+        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._begun = False
+        # Methods in C: a frame of Python for each header costs more than the header.
+        self.on_header = self._headers.__setitem__
+        self.on_body = self._body.append
+        self._parser = httptools.HttpResponseParser(self)
+        self._rings = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.begun = False
         self.reusable = True
-
-    @property
-    def begun(self) -> bool:
-        """Return whether any of the answer has come."""
-        return self._begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
-        self._begun = True
-        if self._parser is None:  # nobody asked
+        """Parse what came, and hand over the answer when it is whole."""
+        self.begun = True
+        if self._exchange is None:  # nobody asked
             self.close()
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"it does not speak HTTP: {error}")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.reusable = False
+            if self._reply is None:
+                self._fail(f"it does not speak HTTP: {error}")
+                return
+        if self._reply is not None:
+            exchange, self._exchange = self._exchange, None
+            exchange.end(self._reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what waits; an answer that ends with its connection is whole."""
-        self.reusable = False
+        """Fail what waits."""
         self._fail(f"it closed the connection{f': {exc}' if exc else ''}")
 
-    def send(self, request: bytes) -> asyncio.Future[Reply]:
-        """Write a request; its answer comes by the future."""
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._body, self._begun = {}, [], False
-        if self._transport is not None:
-            self._transport.write(request)
-        return self._waiting
+    def send(self, exchange: Exchange) -> None:
+        """Write a request; the exchange hears what came of it, once, by its deadline."""
+        self._exchange, self._reply, self.begun = exchange, None, False
+        # One timer for many requests: it rings early rather than being set for each.
+        if self._timer is None or exchange.deadline < self._rings:
+            self._set_timer(exchange.deadline)
+        if self._transport is None or self._transport.is_closing():
+            self._fail("it closed the connection")
+        else:
+            self._transport.write(exchange.message)
 
     def close(self) -> None:
         """End it at once."""
         self.reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        self._body.append(body)
+    def on_message_begin(self) -> None:
+        """Begin an answer; a second one is nobody's."""
+        if self._reply is not None:
+            self.reusable = False
+        self._headers.clear()
+        self._body.clear()
 
     def on_message_complete(self) -> None:
-        """Hand over the answer."""
-        parser, waiting = self._parser, self._waiting
-        if parser is None or waiting is None or waiting.done():
-            return
-        status = parser.get_status_code()
-        if status < 200:  # informational: the answer itself is still to come
-            self._headers, self._body = {}, []
-            return
-        self.reusable = self.reusable and parser.should_keep_alive()
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        waiting.set_result(Reply(status, self._headers, body))
-        self._parser = self._waiting = None
+        """Keep the answer; what is informational is none."""
+        status = self._parser.get_status_code()
+        if status >= 200 and self._reply is None:
+            self.reusable = self.reusable and self._parser.should_keep_alive()
+            headers = {_name(k): v.decode("latin-1") for k, v in self._headers.items()}
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._reply = Reply(status, headers, body)
 
     def _fail(self, why: str) -> None:
-        self.reusable = False
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(NoAnswer(why))
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.abort()
+        exchange, self._exchange = self._exchange, None
+        self.close()
+        if exchange is not None:
+            exchange.end(NoAnswer(why))
+
+    def _set_timer(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = deadline
+        self._timer = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._exchange is None:
+            return  # the next request sets it
+        if self._loop.time() < self._exchange.deadline:
+            self._set_timer(self._exchange.deadline)
+        else:
+            self._fail("it took too long")
+
+
+class Exchange:
+    """One request and what comes of it, on as many connections as it takes.
+
+    Attributes:
+        message: the request's bytes.
+        deadline: in the loop's time.
+        connection: the one it was sent by last.
+        kept: whether that one had been used before.
+    """
+
+    __slots__ = ("_done", "_pool", "_seconds", "connection", "deadline", "kept", "message")
+
+    def __init__(self, pool: Connections, message: bytes, seconds: float, done: Done) -> None:
+        self._pool = pool
+        self._seconds = seconds
+        self._done: Done | None = done
+        self.connection: _Connection | None = None
+        self.kept = False
+        self.message = message
+        self.deadline = pool.loop.time() + seconds
+
+    @property
+    def wanted(self) -> bool:
+        """Return whether anybody still waits for it."""
+        return self._done is not None
+
+    def end(self, outcome: Outcome) -> None:
+        """Hand over what came of it, or try again."""
+        connection, done = self.connection, self._done
+        if isinstance(outcome, NoAnswer):
+            if self._pool.loop.time() >= self.deadline:
+                outcome = TimedOut(f"it took more than {self._seconds:g} s")
+            # A kept connection may end while nobody looks: then nothing has been read of this.
+            elif self.kept and connection is not None and not connection.begun:
+                self._pool.send(self)
+                return
+        elif connection is not None:
+            if connection.reusable:
+                self._pool.idle.append(connection)
+            else:
+                connection.close()
+        if done is not None:
+            self._done = None
+            done(outcome)
+
+    def cancel(self) -> None:
+        """Want no answer any more."""
+        self._done, self.kept = None, False
+        if self.connection is not None:
+            self.connection.close()
 
 
 class Connections:
-    """The connections to one port of this machine, as many as there are requests at once."""
+    """The connections to one port of this machine, as many as there are requests at once.
+
+    Attributes:
+        idle: those that wait for a request.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._host = f"127.0.0.1:{port}"
-        self._idle: list[_Connection] = []
+        self.idle: list[_Connection] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that they belong to."""
+        return asyncio.get_running_loop()
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        timeout_seconds: float,
+        done: Done,
+        body: bytes = b"",
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Exchange:
+        """Begin to send a request, at once where there is a kept connection.
+
+        Args:
+            method: of HTTP.
+            path: with its query.
+            timeout_seconds: of the wall, for all of it.
+            done: gets the answer, or why there was none in time; once.
+            body: sent with its length.
+            headers: beside Host and Content-Length.
+        """
+        head = _head(method, path, self._port, tuple(headers.items()))
+        message = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+        exchange = Exchange(self, message, timeout_seconds, done)
+        self.send(exchange)
+        return exchange
+
+    def send(self, exchange: Exchange) -> None:
+        """Send by a kept connection, else by a new one."""
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.reusable:
+                exchange.connection, exchange.kept = connection, True
+                connection.send(exchange)
+                return
+        task = self.loop.create_task(self._open(exchange))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def request(
         self,
@@ -126,70 +262,60 @@ class Connections:
         path: str,
         timeout_seconds: float,
         body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Reply:
-        """Send a request and return its answer.
-
-        Args:
-            method: of HTTP.
-            path: with its query.
-            timeout_seconds: of the wall, for all of it.
-            body: sent with its length.
-            headers: beside Host and Content-Length.
+        """Send a request, as `begin` does, and return its answer.
 
         Raises:
             NoAnswer: there was none in time.
         """
-        head = [
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Length: {len(body)}\r\n"
-        ]
-        for name, value in (headers or {}).items():
-            head.append(f"{name}: {value.replace(chr(13), ' ').replace(chr(10), ' ')}\r\n")
-        head.append("\r\n")
-        message = "".join(head).encode("latin-1", "replace") + body
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
-        while True:
-            connection, kept = await self._connection(timeout_seconds)
-            answer = connection.send(message)
-            # One timer a request is cheaper than a task around it.
-            timer = loop.call_at(deadline, connection.close)
-            try:
-                reply = await answer
-            except NoAnswer as error:
-                if loop.time() >= deadline:
-                    raise TimedOut(f"it took more than {timeout_seconds:g} s") from None
-                # A kept connection may end while nobody looks: then nothing has been read of this.
-                if kept and not connection.begun:
-                    continue
-                raise error from None
-            except BaseException:
-                connection.close()
-                raise
-            finally:
-                timer.cancel()
-            if connection.reusable:
-                self._idle.append(connection)
-            else:
-                connection.close()
-            return reply
+        answered: asyncio.Future[Outcome] = self.loop.create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not answered.done():
+                answered.set_result(outcome)
+
+        exchange = self.begin(method, path, timeout_seconds, done, body, headers)
+        try:
+            outcome = await answered
+        except BaseException:
+            exchange.cancel()
+            raise
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         """End the connections that wait for nothing."""
-        while self._idle:
-            self._idle.pop().close()
+        while self.idle:
+            self.idle.pop().close()
 
-    async def _connection(self, timeout_seconds: float) -> tuple[_Connection, bool]:
-        """Return a connection, and whether it has been used before."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable:
-                return connection, True
-        loop = asyncio.get_running_loop()
+    async def _open(self, exchange: Exchange) -> None:
+        exchange.kept = False
         try:
             _, connection = await asyncio.wait_for(
-                loop.create_connection(_Connection, "127.0.0.1", self._port), timeout_seconds
+                self.loop.create_connection(_Connection, "127.0.0.1", self._port),
+                exchange.deadline - self.loop.time(),
             )
         except (OSError, TimeoutError) as error:
-            raise NoAnswer(f"it takes no connection: {error or 'in time'}") from None
-        return connection, False
+            exchange.end(NoAnswer(f"it takes no connection: {error or 'in time'}"))
+        else:
+            exchange.connection = connection
+            if exchange.wanted:
+                connection.send(exchange)
+            else:
+                connection.close()
+
+
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+@lru_cache(maxsize=1024)
+def _head(method: str, path: str, port: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return a request's head up to its Content-Length; no value leaves its line."""
+    lines = [f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"]
+    for name, value in headers:
+        lines.append(f"{name}: {value.replace(chr(13), ' ').replace(chr(10), ' ')}\r\n")
+    return "".join(lines).encode("latin-1", "replace")

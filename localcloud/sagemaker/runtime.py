@@ -5,8 +5,12 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_In
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
 
@@ -15,13 +19,15 @@ from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
 from localcloud.protocol import serialise_error
 from localcloud.routing import Request, Response
-from localcloud.sagemaker.asking import Answer, Mirror, ask, least_outstanding
+from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
-from localcloud.sagemaker.connection import NoAnswer, TimedOut
+from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 from localcloud.store import Collection
+
+log = logging.getLogger("localcloud.sagemaker")
 
 # botocore's BodyBlob; newer pages of AWS say 25 MB.
 DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024
@@ -29,7 +35,8 @@ _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-_PASSED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
+_CUSTOM = "x-amzn-sagemaker-custom-attributes"
+_PASSED_HEADERS = ("content-type", "accept", _CUSTOM)
 
 
 class ModelError(AwsError):
@@ -47,6 +54,24 @@ class ModelError(AwsError):
         self.original_status = status
         self.original_message = message
         self.log_stream_arn = log_stream_arn
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An invocation that an instance was given; the times are monotonic."""
+
+    request: Request
+    name: str
+    endpoint: Endpoint
+    fleet: Fleet
+    done: Callable[[Response], None]
+    received: float
+    sent: float
+
+    @property
+    def log_arn(self) -> str:
+        """Return the ARN of the endpoint's log group."""
+        return self.request.scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self.name}")
 
 
 class Runtime:
@@ -78,40 +103,49 @@ class Runtime:
             return None
         if parts[3] != "invocations":
             return None
-        try:
-            return await self._invoke(request, unquote(parts[2]))
-        except ModelError as error:
-            response = serialise_error("sagemaker-runtime", error)
-            document = {
-                "message": error.message,
-                "OriginalStatusCode": error.original_status,
-                "OriginalMessage": error.original_message,
-                "LogStreamArn": error.log_stream_arn,
-            }
-            return Response(error.status, response.headers, json.dumps(document).encode())
-        except AwsError as error:
-            return serialise_error("sagemaker-runtime", error)
+        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    async def _invoke(self, request: Request, name: str) -> Response:
+        def done(response: Response) -> None:
+            if not answered.done():
+                answered.set_result(response)
+
+        self.begin(request, done)
+        return await answered
+
+    def begin(self, request: Request, done: Callable[[Response], None]) -> None:
+        """Begin to answer what `handle` answers; `done` gets the response, once.
+
+        No task and no future: on the hot path, both would cost more than what is done here.
+        """
         received = monotonic()
-        arn = request.scope.arn("sagemaker", f"endpoint/{name}".lower())
-        endpoint = self._endpoints.get(arn)
-        if endpoint is None:
-            raise ValidationError(
-                f"Endpoint {name} of account {request.scope.account} not found.", "ValidationError"
-            )
-        if len(request.body) > self._limit_bytes:
-            raise ValidationError(
-                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member "
-                f"must have length less than or equal to {self._limit_bytes}",
-                "ValidationError",
-            )
-        fleets = self._hosting.fleets(arn)
-        target = request.headers.get("x-amzn-sagemaker-target-variant")
-        fleet = _choose(endpoint, fleets.production, target)
-        instance = least_outstanding(fleet)
-        if instance is None:
-            raise AwsError("ServiceUnavailable", f"Endpoint {name} has no healthy instance.", 503)
+        name = request.path.split("/")[2]
+        if "%" in name:
+            name = unquote(name)
+        try:
+            arn = request.scope.arn("sagemaker", f"endpoint/{name}".lower())
+            endpoint = self._endpoints.get(arn)
+            if endpoint is None:
+                raise ValidationError(
+                    f"Endpoint {name} of account {request.scope.account} not found.",
+                    "ValidationError",
+                )
+            if len(request.body) > self._limit_bytes:
+                raise ValidationError(
+                    "1 validation error detected: Value at 'body' failed to satisfy constraint: "
+                    f"Member must have length less than or equal to {self._limit_bytes}",
+                    "ValidationError",
+                )
+            fleets = self._hosting.fleets(arn)
+            target = request.headers.get("x-amzn-sagemaker-target-variant")
+            fleet = _choose(endpoint, fleets.production, target)
+            instance = least_outstanding(fleet)
+            if instance is None:
+                raise AwsError(
+                    "ServiceUnavailable", f"Endpoint {name} has no healthy instance.", 503
+                )
+        except AwsError as error:
+            done(serialise_error("sagemaker-runtime", error))
+            return
         headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
         for shadow in fleets.shadows.values():
             self._mirror.copy(
@@ -121,40 +155,41 @@ class Runtime:
                 headers,
                 partial(self._shadowed, request, endpoint, shadow),
             )
-        sent = monotonic()
+        asked = _Asked(request, name, endpoint, fleet, done, received, monotonic())
+        begin_to_ask(instance, request.body, headers, partial(self._answered, asked))
+
+    def _answered(self, asked: _Asked, outcome: Outcome) -> None:
+        """Answer; then count, since nobody waits for that."""
+        model_seconds = monotonic() - asked.sent
         try:
-            answer = await ask(instance, request.body, headers)
-        except TimedOut:
-            self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
-            raise ModelError(0, _TIMED_OUT, self._log_arn(request, name)) from None
-        except NoAnswer as error:
-            self._record(endpoint, fleet, 500, monotonic() - sent, sent - received)
-            raise ModelError(
-                500, f"the container did not answer: {error}", self._log_arn(request, name)
-            ) from None
-        self._record(endpoint, fleet, answer.status, monotonic() - sent, sent - received)
-        if answer.status >= 400:
-            message = answer.body[:1024].decode("utf-8", "replace")
-            raise ModelError(answer.status, message, self._log_arn(request, name))
-        self._capture(request, endpoint, fleet, answer)
-        return Response(
-            200,
-            {
-                **answer.headers,
-                "content-type": answer.content_type,
-                "x-amzn-invoked-production-variant": fleet.variant.name,
-            },
-            answer.body,
-        )
+            response = _response(asked, outcome)
+        except ModelError as error:
+            answer = serialise_error("sagemaker-runtime", error)
+            document = {
+                "message": error.message,
+                "OriginalStatusCode": error.original_status,
+                "OriginalMessage": error.original_message,
+                "LogStreamArn": error.log_stream_arn,
+            }
+            response = Response(error.status, answer.headers, json.dumps(document).encode())
+        asked.done(response)
+        status = 500 if isinstance(outcome, NoAnswer) else outcome.status
+        try:
+            overhead_seconds = asked.sent - asked.received
+            self._record(asked.endpoint, asked.fleet, status, model_seconds, overhead_seconds)
+            if isinstance(outcome, Reply) and status < 400:
+                self._capture(asked.request, asked.endpoint, asked.fleet, outcome)
+        except Exception:  # nobody awaits this: it is an edge of its own
+            log.exception("%s: an invocation was not counted", asked.name)
 
     def _shadowed(
-        self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer, seconds: float
+        self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Reply, seconds: float
     ) -> None:
         self._record(endpoint, fleet, answer.status, seconds, 0.0)
         if answer.status < 400:
             self._capture(request, endpoint, fleet, answer)
 
-    def _capture(self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Answer) -> None:
+    def _capture(self, request: Request, endpoint: Endpoint, fleet: Fleet, answer: Reply) -> None:
         capture = self._hosting.capture(endpoint.arn)
         if capture is not None:
             self._capturer.take(
@@ -182,8 +217,27 @@ class Runtime:
             overhead_seconds=overhead_seconds,
         )
 
-    def _log_arn(self, request: Request, name: str) -> str:
-        return request.scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{name}")
+
+def _response(asked: _Asked, outcome: Outcome) -> Response:
+    """Return what came of an invocation as its response.
+
+    Raises:
+        ModelError: it is not a success.
+    """
+    if isinstance(outcome, TimedOut):
+        raise ModelError(0, _TIMED_OUT, asked.log_arn)
+    if isinstance(outcome, NoAnswer):
+        raise ModelError(500, f"the container did not answer: {outcome}", asked.log_arn)
+    if outcome.status >= 400:
+        message = outcome.body[:1024].decode("utf-8", "replace")
+        raise ModelError(outcome.status, message, asked.log_arn)
+    headers = {
+        "content-type": outcome.content_type,
+        "x-amzn-invoked-production-variant": asked.fleet.variant.name,
+    }
+    if _CUSTOM in outcome.headers:
+        headers[_CUSTOM] = outcome.headers[_CUSTOM]
+    return Response(200, headers, outcome.body)
 
 
 def _choose(endpoint: Endpoint, fleets: dict[str, Fleet], target: str | None) -> Fleet:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import struct
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import REGION, TestCloud
+from tests.cloud import REGION, TestCloud, local_cloud, make_config, wait_for
+from tests.sagemaker import prepare
 
 pytestmark = pytest.mark.emulator_only
+
+NAME = "edge-endpoint"
+PATH = f"/endpoints/{NAME}/invocations"
+HEAD = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+HEALTH = b"GET /_localstack/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+Answer = tuple[int, dict[str, str], bytes]
 
 
 def test_health_lists_the_services_as_localstack_does(cloud: TestCloud) -> None:
@@ -106,3 +121,200 @@ def test_a_request_that_breaks_the_model_gets_awss_own_text(cloud: TestCloud) ->
     error = caught.value.response["Error"]
     assert error["Code"] == "ValidationException"
     assert "Value 'not_allowed!' at 'endpointName' failed to satisfy constraint" in error["Message"]
+
+
+class Line:
+    """One connection, on which bytes go as they are given."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((str(parts.hostname), parts.port or 80), 10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, *parts: bytes) -> None:
+        """Send bytes in parts that are received apart."""
+        for number, part in enumerate(parts):
+            if number:
+                time.sleep(0.02)
+            self.socket.sendall(part)
+
+    def read(self, method: str = "POST") -> Answer:
+        """Read an answer: status, headers and body."""
+        status = int(self._file.readline().split()[1])
+        headers = {k.lower(): v for k, v in http.client.parse_headers(self._file).items()}
+        length = int(headers.get("content-length", "0")) if method != "HEAD" else 0
+        return status, headers, self._file.read(length)
+
+    def has_ended(self) -> bool:
+        """Wait for the other side to end the connection; False where it says more."""
+        return self._file.read() == b""
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+
+@contextmanager
+def line_to(url: str) -> Iterator[Line]:
+    line = Line(url)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+def invocation(body: bytes, *headers: str, head: str = HEAD) -> bytes:
+    more = "".join(f"{header}\r\n" for header in headers)
+    return f"{head}{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.fixture(scope="module")
+def endpoint(cloud: TestCloud) -> Iterator[TestCloud]:
+    """The cloud, with an endpoint that answers `one:` and what it was asked."""
+    image = prepare(cloud, "edge-endpoint")
+    sagemaker = cloud.client("sagemaker")
+    make_config(sagemaker, NAME, image, "s3://edge-endpoint/one/model.tar.gz")
+    sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+    wait_for(
+        "the endpoint",
+        lambda: sagemaker.describe_endpoint(EndpointName=NAME)["EndpointStatus"] == "InService",
+    )
+    yield cloud
+    sagemaker.delete_endpoint(EndpointName=NAME)
+
+
+def test_one_connection_carries_many_invocations(endpoint: TestCloud) -> None:
+    with line_to(endpoint.url) as line:
+        for number in range(20):
+            line.send(invocation(b"%d" % number))
+            status, headers, body = line.read()
+            assert (status, body) == (200, b"one:%d" % number)
+            assert headers["content-type"] == "text/plain"
+            assert headers["x-amzn-invoked-production-variant"] == "AllTraffic"
+            assert {"date", "server"} <= set(headers)
+
+
+PLAIN = invocation(b"1,2")
+CHUNKED = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\n1,2\r\n0\r\n\r\n".encode()
+EXPECTING = invocation(b"1,2", "Expect: 100-continue")
+
+
+@pytest.mark.parametrize(
+    ("parts", "before", "ends"),
+    [
+        ([PLAIN], 0, False),
+        ([PLAIN[:1], PLAIN[1:]], 0, False),
+        ([PLAIN[:40], PLAIN[40:60], PLAIN[60:]], 0, False),
+        ([PLAIN[:-3], PLAIN[-3:]], 0, False),
+        ([PLAIN[:-3], PLAIN[-3:-1], PLAIN[-1:]], 0, False),
+        ([CHUNKED], 0, False),
+        ([CHUNKED[:-8], CHUNKED[-8:]], 0, False),
+        ([EXPECTING[:-3], EXPECTING[-3:]], 1, False),
+        ([invocation(b"1,2", "Connection: close")], 0, True),
+        ([invocation(b"1,2", head=f"POST {PATH} HTTP/1.0\r\n")], 0, True),
+    ],
+)
+def test_an_invocation_is_answered_however_it_comes(
+    endpoint: TestCloud, parts: list[bytes], before: int, ends: bool
+) -> None:
+    with line_to(endpoint.url) as line:
+        line.send(*parts)
+        for _ in range(before):
+            assert line.read()[0] == 100
+        status, headers, body = line.read()
+        assert (status, body) == (200, b"one:1,2")
+        assert headers["x-amzn-invoked-production-variant"] == "AllTraffic"
+        if ends:
+            assert line.has_ended()
+        else:
+            line.send(invocation(b"again"))
+            assert line.read()[2] == b"one:again"
+
+
+def test_invocations_that_are_sent_at_once_are_answered_in_their_order(
+    endpoint: TestCloud,
+) -> None:
+    with line_to(endpoint.url) as line:
+        line.send(b"".join(invocation(b"%d" % number) for number in range(5)))
+        assert [b"one:%d" % number for number in range(5)] == [line.read()[2] for _ in range(5)]
+    with line_to(endpoint.url) as line:  # the second while the first is answered
+        for number in range(5):
+            line.socket.sendall(invocation(b"%d" % number))
+        assert [b"one:%d" % number for number in range(5)] == [line.read()[2] for _ in range(5)]
+
+
+def test_a_connection_may_change_between_invocations_and_other_requests(
+    endpoint: TestCloud,
+) -> None:
+    with line_to(endpoint.url) as line:
+        for _ in range(2):
+            line.send(invocation(b"x"))
+            assert line.read()[2] == b"one:x"
+            line.send(HEALTH)
+            assert "services" in json.loads(line.read()[2])
+        for method in ("GET", "HEAD"):
+            line.send(f"{method} {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert line.read(method)[0] == 404  # of S3, as anything that names no service
+        line.send(invocation(b"x"))
+        assert line.read()[2] == b"one:x"
+
+
+@pytest.mark.parametrize(
+    ("host", "header"),
+    [
+        ("localhost", "Origin: https://example.com"),
+        ("rebound.example.com", "Accept: text/csv"),
+        ("localhost", "Sec-Fetch-Site: cross-site"),
+    ],
+)
+def test_a_foreign_web_page_cannot_invoke(endpoint: TestCloud, host: str, header: str) -> None:
+    with line_to(endpoint.url) as line:
+        line.send(invocation(b"x", header, head=HEAD.replace("localhost", host)))
+        status, _, body = line.read()
+        assert status == 403
+        assert b"local programs only" in body
+        line.send(invocation(b"x"))
+        assert line.read()[2] == b"one:x"
+
+
+def test_a_client_that_leaves_before_its_answer_costs_the_next_nothing(
+    endpoint: TestCloud,
+) -> None:
+    for _ in range(10):
+        with line_to(endpoint.url) as line:
+            # It resets the connection rather than ending it.
+            linger = struct.pack("ii", 1, 0)
+            line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            line.send(invocation(b"x"))
+    with line_to(endpoint.url) as line:
+        line.send(invocation(b"x"))
+        assert line.read()[2] == b"one:x"
+
+
+def test_a_role_invokes_as_its_policies_say(endpoint: TestCloud) -> None:
+    arn = "arn:aws:iam::000000000000:role/edge-invoker"
+    credentials = endpoint.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")[
+        "Credentials"
+    ]
+    authorization = (
+        f"Authorization: AWS4-HMAC-SHA256 Credential={credentials['AccessKeyId']}/20260101/"
+        "us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    with line_to(endpoint.url) as line:
+        for _ in range(3):
+            line.send(invocation(b"x", authorization))
+            assert line.read()[2] == b"one:x"
+    calls = json.loads(endpoint.get("/_localcloud/iam/calls")[1])
+    assert ["sagemaker:InvokeEndpoint"] == [c["action"] for c in calls if c["role"] == arn]
+
+
+def test_a_graceful_end_does_not_wait_for_idle_connections(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with local_cloud(log=log) as own:
+        line = Line(own.url)
+        line.send(invocation(b"x"))
+        assert line.read()[0] == 400  # there is no such endpoint
+    assert line.has_ended()
+    line.close()
+    assert "timeout graceful shutdown exceeded" not in log.read_text()

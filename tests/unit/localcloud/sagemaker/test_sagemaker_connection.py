@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from localcloud.sagemaker.connection import Connections, NoAnswer, Reply
+from localcloud.sagemaker.connection import Connections, NoAnswer, Reply, TimedOut, _Connection
 
 pytestmark = pytest.mark.emulator_only
 
@@ -143,6 +144,7 @@ def test_a_connection_that_ended_while_nobody_looked_costs_nothing() -> None:
         [b"not http at all\r\n\r\n"],
         [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"CLOSE"],
         [b"CLOSE"],
+        [b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
     ],
 )
 def test_a_broken_answer_is_none(parts: list[bytes]) -> None:
@@ -186,3 +188,137 @@ def test_nobody_there_is_no_answer() -> None:
             await Connections(port).request("GET", "/ping", 1)
 
     asyncio.run(main())
+
+
+def test_a_server_that_goes_while_it_is_asked_is_asked_once_more() -> None:
+    async def main() -> None:
+        server: asyncio.Server
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await _read(reader)
+            writer.write(OK)
+            await _read(reader)
+            server.close()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        connections = Connections(server.sockets[0].getsockname()[1])
+        assert (await connections.request("POST", "/", 5, b"x")).status == 200
+        with pytest.raises(NoAnswer, match="takes no connection"):
+            await asyncio.wait_for(connections.request("POST", "/", 60, b"x"), 10)
+        await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+
+
+class Ending(asyncio.Transport):
+    """A connection that has ended, of which its protocol has not heard yet, as uvloop has it."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> None:
+        raise RuntimeError("the handle is closed")
+
+    def abort(self) -> None:
+        pass
+
+
+def test_a_connection_that_is_ending_is_not_written_to() -> None:
+    async def ask(connections: Connections) -> None:
+        connection = _Connection()
+        connection.connection_made(Ending())
+        connections.idle.append(connection)
+        assert (await connections.request("POST", "/", 5, b"x")).body == b"ok"
+
+    _run(_answers(OK), ask)
+
+
+def test_what_follows_an_answer_is_nobodys() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await _read(reader):
+            writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nunas")
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        for _ in range(3):
+            assert (await connections.request("POST", "/", 5, b"x")).body == b"ok"
+
+    _run(serve, ask)
+
+
+def _by_body(seen: list[bytes]) -> Serve:
+    """Return a server that answers `quick`, `late` after a while, and nothing else."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while body := (await _read(reader)).rpartition(b"\r\n\r\n")[2]:
+            seen.append(body)
+            if body == b"late":
+                await asyncio.sleep(0.1)
+            if body != b"never":
+                writer.write(OK)
+        writer.close()
+
+    return serve
+
+
+def test_a_request_has_a_shorter_limit_than_the_one_before_it() -> None:
+    async def ask(connections: Connections) -> None:
+        await connections.request("POST", "/", 60, b"quick")
+        with pytest.raises(TimedOut, match=r"more than 0\.05 s"):
+            await asyncio.wait_for(connections.request("POST", "/", 0.05, b"never"), 10)
+
+    _run(_by_body([]), ask)
+
+
+def test_a_request_has_a_longer_limit_than_the_one_before_it() -> None:
+    seen: list[bytes] = []
+
+    async def ask(connections: Connections) -> None:
+        await connections.request("POST", "/", 0.05, b"quick")
+        assert (await connections.request("POST", "/", 60, b"late")).body == b"ok"
+
+    _run(_by_body(seen), ask)
+    assert seen == [b"quick", b"late"]
+
+
+def test_a_request_that_nobody_waits_for_ends_its_connection() -> None:
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read(reader)
+        assert await reader.read() == b""
+        ended.set()
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        waiting = asyncio.create_task(connections.request("POST", "/", 5, b"x"))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(ended.wait(), 5)
+        assert connections.idle == []
+
+    _run(serve, ask)
+
+
+def test_a_request_that_nobody_waits_for_when_it_could_be_sent_is_not_sent() -> None:
+    seen: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await _read(reader))
+        ended.set()
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        waiting = asyncio.create_task(connections.request("POST", "/", 5, b"x"))
+        await asyncio.sleep(0)  # it connects
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(ended.wait(), 5)
+
+    _run(serve, ask)
+    assert seen == [b""]

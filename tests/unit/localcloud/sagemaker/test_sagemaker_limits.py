@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 from localcloud.routing import Request, Response, Scope
 from localcloud.sagemaker.asking import ask
-from localcloud.sagemaker.connection import TimedOut
+from localcloud.sagemaker.connection import Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet
 from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, TrainingJob, Variant
@@ -38,6 +38,16 @@ class Child:
         self.graces.append(grace_seconds)
 
 
+class Answering:
+    """Connections that are answered at once."""
+
+    def begin(
+        self, method: str, path: str, timeout_seconds: float, done: Callable[[Any], None], *_: Any
+    ) -> None:
+        del method, path, timeout_seconds
+        done(Reply(200, {}, b'{"a": 1}'))
+
+
 class Silent:
     """Connections that nobody answers: they note for how long they would have waited."""
 
@@ -49,11 +59,18 @@ class Silent:
         self.timeouts.append(timeout_seconds)
         raise TimedOut("it took too long")
 
+    def begin(
+        self, method: str, path: str, timeout_seconds: float, done: Callable[[Any], None], *_: Any
+    ) -> None:
+        del method, path
+        self.timeouts.append(timeout_seconds)
+        done(TimedOut("it took too long"))
+
     def close(self) -> None:
         pass
 
 
-def instance(child: Child, silent: Silent | None = None) -> Instance:
+def instance(child: Child, silent: Silent | Answering | None = None) -> Instance:
     made: Any = child
     found = Instance(made, 1, deque())
     connections: Any = silent or found.connections
@@ -137,7 +154,7 @@ def test_a_training_job_that_is_stopped_has_two_minutes() -> None:
 
 def answer(
     body: bytes,
-    silent: Silent | None = None,
+    silent: Silent | Answering | None = None,
     limit_bytes: int = DEFAULT_LIMIT_BYTES,
     alive: bool = True,
 ) -> tuple[int, dict[str, Any]]:
@@ -147,7 +164,8 @@ def answer(
     fleet: Any = SimpleNamespace(variant=variant, instances=[instance(child, silent)])
     fleets = FleetSet({"AllTraffic": fleet})
     endpoint = Endpoint("arn", "e", "c", NOW, NOW, EndpointStatus.IN_SERVICE, [variant])
-    engine: Any = SimpleNamespace(fleets=lambda arn: fleets)
+    # What is captured is asked for when an instance has answered, and here that fails.
+    engine: Any = SimpleNamespace(fleets=lambda arn: fleets, capture={}.__getitem__)
     endpoints: Any = SimpleNamespace(get=lambda arn: endpoint)
     meter: Any = SimpleNamespace(record=lambda *_, **__: None)
     capturer: Any = None
@@ -180,3 +198,9 @@ def test_the_limit_of_a_request_is_a_setting() -> None:
     assert status == 400
     assert document["message"].endswith("less than or equal to 10")
     assert answer(b"x" * 10, Silent(), limit_bytes=10)[0] == 424
+
+
+@pytest.mark.emulator_only
+def test_what_fails_after_the_answer_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert answer(b"x", Answering()) == (200, {"a": 1})
+    assert "KeyError" in caplog.text

@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
@@ -86,6 +87,16 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers as text, their names in lower case; of several of one name the last counts."""
+    return {_name(name): value.decode("latin-1") for name, value in pairs}
+
+
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def account_of_access_key(access_key: str) -> str:

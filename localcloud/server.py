@@ -22,7 +22,7 @@ import uvicorn
 from localcloud.clock import Clock, wall_sleep
 from localcloud.gateway import Gateway
 from localcloud.iam.authoriser import Mode
-from localcloud.routing import Request, Response
+from localcloud.routing import Request, Response, headers_of
 from localcloud.short_way import ShortWay
 from localcloud.state_directory import StateDirectory
 
@@ -79,8 +79,7 @@ class Edge:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        # The names are in lower case, by ASGI.
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        headers = headers_of(scope["headers"])
         refusal = _refusal(headers)
         if refusal is not None:
             await _reply(send, refusal)

@@ -23,7 +23,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from localcloud.routing import Request, Response
+from localcloud.routing import Request, Response, headers_of
 
 # What a name may have is HostingApi's; what it has here needs no unquoting and has no query.
 _REQUEST_LINE = re.compile(rb"POST (/endpoints/[A-Za-z0-9-]{1,63}/invocations) HTTP/1\.1\r\n")
@@ -217,7 +217,7 @@ class ShortWay(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """See whether the request is plain."""
-        headers = {_name(k): v.decode("latin-1") for k, v in self._lines.items()}
+        headers = headers_of(self._lines.items())
         self._headers = headers
         self._plain = (
             not self._whole
@@ -231,11 +231,6 @@ class ShortWay(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """See that the request is whole."""
         self._whole = True
-
-
-@lru_cache(maxsize=1024)
-def _name(name: bytes) -> str:
-    return name.decode("latin-1").lower()
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,8 @@ from typing import NamedTuple, cast
 
 import httptools
 
+from localcloud.routing import headers_of
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -124,9 +126,8 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200 and self._reply is None:
             self.reusable = self.reusable and self._parser.should_keep_alive()
-            headers = {_name(k): v.decode("latin-1") for k, v in self._headers.items()}
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._reply = Reply(status, headers, body)
+            self._reply = Reply(status, headers_of(self._headers.items()), body)
 
     def _fail(self, why: str) -> None:
         exchange, self._exchange = self._exchange, None
@@ -305,11 +306,6 @@ class Connections:
                 connection.send(exchange)
             else:
                 connection.close()
-
-
-@lru_cache(maxsize=1024)
-def _name(name: bytes) -> str:
-    return name.decode("latin-1").lower()
 
 
 @lru_cache(maxsize=1024)

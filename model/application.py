@@ -230,8 +230,7 @@ class Application:
         took = [now - request.began for request in requests]
         self._counters.answered_rows(took)
         if self._log.writes_answered:
-            for nanoseconds in took:
-                self._log.answered(b"", nanoseconds, 1)
+            self._log.answered_rows(took)
 
     def _fail(self, requests: list[Request], error: Exception) -> None:
         if not isinstance(error, RequestError):

@@ -14,6 +14,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from model.errors import ExportError
 from model.hyperparameters import Algorithm
 from model.predictor import Predictor
+from model.trees import arrange
 
 # Sums of 32-bit probabilities differ from 64-bit ones by about 1e-6 over some hundred trees; the
 # boosted scores, which are larger than their sum, by up to some 1e-4.
@@ -61,6 +62,7 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
             initial_types=[("input", FloatTensorType([None, width]))],
             options={id(estimator): {"zipmap": False}} if classifier else None,
         )
+    arrange(model)
     content: bytes = model.SerializeToString()
     return content
 

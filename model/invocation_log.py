@@ -10,12 +10,14 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Sequence
 from itertools import count
 
 log = logging.getLogger("model.invocations")
 
 _EVERY_SECONDS = 0.1
-_MOST_LINES = 1000
+_MOST_NOTES = 250
+_LINE = '{"event":"invocation","request_id":"%s","status":200,"microseconds":%d,"rows":%d}'
 
 
 class InvocationLog:
@@ -27,22 +29,20 @@ class InvocationLog:
 
     def __init__(self, *, answered: bool) -> None:
         self.writes_answered = answered
-        self._lines: list[str] = []
+        # Lines; of an invocation of one row without an id, its nanoseconds.
+        self._notes: list[str | int] = []
         self._prefix = f"{os.getpid():x}-"
         self._numbers = count(1)
+        self._one_row = _LINE.replace("%s", self._prefix + "%x").replace('"rows":%d', '"rows":1')
 
     def answered(self, request_id: bytes, nanoseconds: int, rows: int) -> None:
         """Note an invocation that was answered; `flush` or a moment writes it."""
-        named = self.id_of(request_id) if request_id else f"{self._prefix}{next(self._numbers):x}"
-        lines = self._lines
-        if not lines:
-            asyncio.get_running_loop().call_later(_EVERY_SECONDS, self.flush)
-        lines.append(
-            f'{{"event":"invocation","request_id":"{named}","status":200,'
-            f'"microseconds":{nanoseconds // 1000},"rows":{rows}}}'
-        )
-        if len(lines) >= _MOST_LINES:
-            self.flush()
+        named = self.id_of(request_id)
+        self._note([_LINE % (named, nanoseconds // 1000, rows)])
+
+    def answered_rows(self, nanoseconds: list[int]) -> None:
+        """Note invocations of one row each, without ids, that were answered together."""
+        self._note(nanoseconds)
 
     def refused(
         self, request_id: bytes, status: int, nanoseconds: int, error: str, message: str
@@ -63,9 +63,14 @@ class InvocationLog:
 
     def flush(self) -> None:
         """Write what was noted."""
-        if self._lines:
-            log.info("%s", "\n".join(self._lines))
-            self._lines.clear()
+        notes, self._notes = self._notes, []
+        if notes:
+            one_row, numbers = self._one_row, self._numbers
+            lines = [
+                note if isinstance(note, str) else one_row % (next(numbers), note // 1000)
+                for note in notes
+            ]
+            log.info("%s", "\n".join(lines))
 
     def id_of(self, request_id: bytes) -> str:
         """Return the client's id where it is one, else one of our own."""
@@ -73,3 +78,10 @@ class InvocationLog:
         if named and named.isascii() and named.isprintable() and not {'"', "\\"} & set(named):
             return named
         return f"{self._prefix}{next(self._numbers):x}"
+
+    def _note(self, notes: Sequence[str | int]) -> None:
+        if not self._notes:
+            asyncio.get_running_loop().call_later(_EVERY_SECONDS, self.flush)
+        self._notes.extend(notes)
+        if len(self._notes) >= _MOST_NOTES:
+            self.flush()

@@ -24,6 +24,10 @@ CARD_FILE = "card.json"
 CARD_FORMAT = 1
 # Rows that fit into the bound buffer.
 BATCH_ROWS = 64
+# In the ONNX model's metadata: the feature in whose order many rows are scored fastest.
+SORT_BY = "sort_by"
+# From here on, ordering rows costs less than it saves.
+_SORTED_ROWS = 128
 
 
 class Predictor:
@@ -51,7 +55,7 @@ class Predictor:
                 onnx_bytes, options, providers=["CPUExecutionProvider"]
             )
             # The first run allocates, and shows that the model answers at all.
-            numbers, values = self.run(np.zeros((1, width), np.float32))
+            numbers, values = self._run(np.zeros((1, width), np.float32))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise ArtifactError(f"{MODEL_FILE} does not load: {error}") from error
         if numbers.shape != (1,) or values.shape != (1, outputs):
@@ -59,6 +63,7 @@ class Predictor:
                 f"{MODEL_FILE} answers {values.shape[-1]} classes where {CARD_FILE} names "
                 f"{len(self.classes)}"
             )
+        self._sort_by = self._feature_to_sort_by()
         self._row_bytes = 4 * width
         self._pack = struct.Struct(f"<{width}f").pack_into
         self._rows = bytearray(BATCH_ROWS * self._row_bytes)
@@ -71,6 +76,25 @@ class Predictor:
 
         For a regression: zeros, and values of shape (rows, 1). Threads may share it.
         """
+        if self._sort_by is None or len(rows) < _SORTED_ROWS:
+            return self._run(rows)
+        order = rows[:, self._sort_by].argsort()
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        numbers, values = self._run(rows[order])
+        return numbers[place], values[place]
+
+    def _feature_to_sort_by(self) -> int | None:
+        text: str | None = self._session.get_modelmeta().custom_metadata_map.get(SORT_BY)
+        if text is None:
+            return None
+        if not text.isascii() or not text.isdecimal() or int(text) >= self.width:
+            raise ArtifactError(
+                f"{MODEL_FILE} says {SORT_BY} '{text}'; it must be a feature, 0 to {self.width - 1}"
+            )
+        return int(text)
+
+    def _run(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         found = self._session.run(None, {"input": rows})
         if not self.classes:
             return np.zeros(len(rows), np.int64), found[0].reshape(len(rows), 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from sklearn.datasets import make_classification
 
 from model.archive import read_archive
 from model.errors import ArtifactError, ExportError
@@ -42,6 +44,45 @@ def test_each_algorithm_answers_the_same_as_onnx(
     predictor = Predictor(to_onnx_bytes(estimator, 4), 4, names[:classes])
     tolerance = tolerance_of(algorithm)
     assert check_same_answers(estimator, predictor, rows[chosen], tolerance).worst <= tolerance
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("algorithm", [Algorithm.RANDOM_FOREST, Algorithm.HIST_GRADIENT_BOOSTING])
+def test_many_rows_are_answered_as_each_alone(algorithm: Algorithm, classes: int) -> None:
+    rows, truth = make_classification(
+        400, 8, n_informative=6, n_classes=classes, random_state=3, shuffle=True
+    )
+    rows = rows.astype(np.float32)
+    if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
+        rows[::7, 2] = np.nan
+    hyperparameters = parse_hyperparameters({"algorithm": algorithm, **SMALL[algorithm]})
+    onnx_bytes = to_onnx_bytes(fit(hyperparameters, rows, truth), 8)
+    predictor = Predictor(onnx_bytes, 8, [str(number) for number in range(classes)])
+    together = predictor.run(rows)
+    alone = [predictor.run(rows[at : at + 1]) for at in range(len(rows))]
+    for at, parts in enumerate(zip(*alone, strict=True)):
+        assert np.array_equal(together[at], np.concatenate(parts))
+
+
+def test_of_two_equal_classes_the_first_wins_as_in_scikit_learn() -> None:
+    rows, truth = make_classification(400, 8, flip_y=0.3, random_state=3)
+    rows = rows.astype(np.float32)
+    estimator = fit(parse_hyperparameters({"n_estimators": "2"}), rows, truth)
+    numbers, probabilities = Predictor(to_onnx_bytes(estimator, 8), 8, ("x", "y")).run(rows)
+    ties = probabilities[:, 0] == probabilities[:, 1]
+    assert ties.sum() > 10
+    assert not numbers[ties].any()
+    assert np.array_equal(numbers, estimator.predict(rows))
+
+
+def test_an_order_by_a_feature_that_there_is_not_is_refused(table: tuple[Any, Any, Any]) -> None:
+    rows, truth, names = table
+    few = parse_hyperparameters({"n_estimators": "3"})
+    model = onnx.load_from_string(to_onnx_bytes(fit(few, rows, truth), 4))
+    for wrong in ("4", "-1", "x"):
+        onnx.helper.set_model_props(model, {"sort_by": wrong})
+        with pytest.raises(ArtifactError, match=f"sort_by '{wrong}'; it must be a feature, 0 to 3"):
+            Predictor(model.SerializeToString(), 4, names)
 
 
 def test_an_onnx_model_of_other_training_is_refused(table: tuple[Any, Any, Any]) -> None:

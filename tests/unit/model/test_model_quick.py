@@ -22,8 +22,16 @@ COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 TABLE = st.lists(st.lists(FINITE, min_size=3, max_size=3), min_size=1, max_size=4)
 NUMERIC_TEXT = st.text("0123456789.,-+eE \n\r", max_size=40)
+# What is JSON, too, or white space to it.
+JSON_TEXT = st.text('12,\n\r\t []{}":', max_size=20)
 NEARLY = st.lists(
-    st.sampled_from(["1,2,3", "1,2", "4,5,6,7", " 1, 2 ,3", "", "1,2,3,", "+1,.5,1.", "1,2,1e39"]),
+    st.sampled_from(
+        [
+            *("1,2,3", "1,2", "4,5,6,7", " 1, 2 ,3", "", "1,2,3,", "+1,.5,1.", "1,2,1e39"),
+            *("1,2,[3]", "1,2],[3", "1,2,true", "1,null,3", '1,2,"3"', "1,2,{}"),
+            *("1,\t2,3", "1,2\r,3"),
+        ]
+    ),
     max_size=3,
 ).map("\n".join)
 
@@ -36,7 +44,7 @@ def strict(body: bytes, media_type: str) -> list[list[float]] | None:
     return rows
 
 
-@given(NUMERIC_TEXT | NEARLY)
+@given(NUMERIC_TEXT | JSON_TEXT | NEARLY)
 @example("1,2,\n3")
 @example("1,2,3\n")
 @example(" ")

@@ -1,0 +1,96 @@
+"""An ONNX model's trees, arranged so that they are walked fast.
+
+Two things, both of which leave the answers as they are:
+
+- The trees of two classes are written as a regression of the second class's score, with the
+  probabilities and the label computed from it. ONNX Runtime adds one number a tree faster than it
+  adds to a list of scores.
+- The feature that most trees ask first is noted. Rows in the order of its values take like ways
+  through the trees one after another, which the processor's branch prediction learns.
+
+Source: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsembleRegressor.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from model.predictor import SORT_BY
+
+_ML = "ai.onnx.ml"
+_TREES = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
+
+
+def arrange(model: ModelProto) -> None:
+    """Rewrite a model's trees; one without trees is left as it is."""
+    nodes = model.graph.node
+    trees = next((node for node in nodes if node.op_type in _TREES), None)
+    if trees is None:
+        return
+    attributes = {item.name: helper.get_attribute_value(item) for item in trees.attribute}
+    if _has_one_score(trees, attributes):
+        _write_as_regression(model, trees, attributes)
+    helper.set_model_props(model, {SORT_BY: str(_asked_first(attributes))})
+
+
+def _has_one_score(trees: NodeProto, attributes: dict[str, Any]) -> bool:
+    """Whether it is a classifier whose leaves hold the second of two classes' score alone."""
+    return (
+        trees.op_type == "TreeEnsembleClassifier"
+        and len(attributes["classlabels_int64s"]) == 2
+        and set(attributes["class_ids"]) == {0}
+        and attributes["post_transform"] in {b"NONE", b"LOGISTIC"}
+    )
+
+
+def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[str, Any]) -> None:
+    graph = model.graph
+    label, probabilities = trees.output
+    kept = {
+        name: value
+        for name, value in attributes.items()
+        if name.startswith("nodes_") or name == "base_values"
+    }
+    leaves = {f"target_{of}": attributes[f"class_{of}"] for of in ("nodeids", "treeids", "weights")}
+    leaves["target_ids"] = [0] * len(attributes["class_ids"])
+    logistic = attributes["post_transform"] == b"LOGISTIC"
+    sums = "sums" if logistic else "score"
+    written = [
+        helper.make_node(
+            "TreeEnsembleRegressor", trees.input, [sums], domain=_ML, n_targets=1, **kept, **leaves
+        )
+    ]
+    if logistic:
+        written.append(helper.make_node("Sigmoid", [sums], ["score"]))
+    # Both shares of a score s, [1 - s, s], are one product with a line added.
+    written += [
+        helper.make_node("Gemm", ["score", "slope", "offset"], [probabilities]),
+        helper.make_node("ArgMax", [probabilities], [label], axis=1, keepdims=0),
+    ]
+    nodes = list(graph.node)
+    at = nodes.index(trees)
+    nodes[at : at + 1] = written
+    del graph.node[:]
+    graph.node.extend(nodes)
+    constants = {"slope": [[-1, 1]], "offset": [1, 0]}
+    graph.initializer.extend(
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in constants.items()
+    )
+
+
+def _asked_first(attributes: dict[str, Any]) -> int:
+    """Return the feature of the most roots."""
+    seen: set[int] = set()
+    features: Counter[int] = Counter()
+    for tree, feature in zip(
+        attributes["nodes_treeids"], attributes["nodes_featureids"], strict=True
+    ):
+        if tree not in seen:  # a tree's first node is its root
+            seen.add(tree)
+            features[feature] += 1
+    return features.most_common(1)[0][0]

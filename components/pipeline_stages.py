@@ -196,6 +196,8 @@ def _deploy(
     asked = {
         "endpointName": target.endpoint_name,
         "minimumAccuracy": settings.minimum_accuracy,
+        "metric": "#{Train.Metric}",
+        "header": settings.training.hyperparameters.get("header") == "yes",
         **({"roleArn": target.invoke_role_arn} if target.invoke_role_arn else {}),
     }
     smoke_test: PipelineStageActionArgsDict = {
@@ -226,8 +228,8 @@ def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
         "configuration": {
             "NotificationArn": inputs.approval_topic_arn,
             "CustomData": (
-                f"Deploy {inputs.model_name} to production? Validation accuracy "
-                "#{Train.Accuracy}, training job #{Train.TrainingJobName}, "
+                f"Deploy {inputs.model_name} to production? Validation "
+                "#{Train.Metric} #{Train.Score}, training job #{Train.TrainingJobName}, "
                 "dataset version #{Dataset.VersionId}."
             ),
         },

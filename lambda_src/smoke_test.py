@@ -1,13 +1,16 @@
 """Asks an endpoint for rows whose label is known, and compares.
 
-The rows are those of ``validation.csv`` in the dataset artifact: the label first, no header.
-An endpoint that does not answer, answers too little or is wrong too often fails the stage.
+The rows are those of ``validation.csv`` in the dataset artifact, or of ``train.csv`` where there is
+none: the label first. An endpoint that does not answer, answers too little or scores too low fails
+the stage. Its score is what the training job measured, too: accuracy, or a regression's R².
 """
 
 import csv
 import io
+import math
 import zipfile
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,8 +18,9 @@ import boto3
 
 from lambda_src.pipeline_job import ConfigurationError, Job, JobError, Succeeded, parameter, run
 
-VALIDATION_FILE = "validation.csv"
+ROW_FILES = ("validation.csv", "train.csv")
 MAX_ROWS = 50
+ACCURACY, R2 = "accuracy", "r2"
 
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
@@ -28,39 +32,72 @@ def smoke_test(job: Job) -> Succeeded:
     """Invoke the endpoint once with up to 50 rows and judge its answers."""
     endpoint = parameter(job, "endpointName", str)
     minimum = parameter(job, "minimumAccuracy", (int, float))
+    metric = parameter(job, "metric", str)
+    if metric not in (ACCURACY, R2):
+        raise ConfigurationError(
+            f"UserParameters: metric must be {ACCURACY} or {R2}, not {metric!r}"
+        )
     artifact = job.input()
     with job.read(artifact) as archive:
-        rows = _validation_rows(archive, artifact.name)
+        rows = _rows(archive, artifact.name, header=job.parameters.get("header") is True)
     expected = [row[0].strip() for row in rows]
     answers = _invoke(_runtime(job), endpoint, [row[1:] for row in rows])
     if len(answers) != len(expected):
         raise JobError(f"endpoint {endpoint} gave {len(answers)} answers to {len(expected)} rows")
-    right = sum(answer == label for answer, label in zip(answers, expected, strict=True))
-    accuracy = right / len(expected)
-    verdict = f"endpoint {endpoint}: {right} of {len(expected)} rows right, accuracy {accuracy:.4f}"
-    if accuracy < minimum:
+    if metric == R2:
+        score = _r2(endpoint, expected, answers)
+        counted = f"{len(expected)} rows"
+    else:
+        right = sum(answer == label for answer, label in zip(answers, expected, strict=True))
+        score = right / len(expected)
+        counted = f"{right} of {len(expected)} rows right"
+    verdict = f"endpoint {endpoint}: {counted}, {metric} {score:.4f}"
+    if score < minimum:
         raise JobError(f"{verdict}, below the minimum of {minimum}")
     return Succeeded(
         summary=verdict,
         external_id=endpoint,
-        variables={"Accuracy": f"{accuracy:.4f}", "Rows": str(len(expected))},
+        variables={"Metric": metric, "Score": f"{score:.4f}", "Rows": str(len(expected))},
     )
 
 
-def _validation_rows(archive: zipfile.ZipFile, artifact_name: str) -> list[list[str]]:
+def _r2(endpoint: str, expected: list[str], answers: list[str]) -> float:
+    """Return the share of the labels' spread that the answers explain; 0 where there is none."""
+    truth = [_number("label", label) for label in expected]
+    found = [_number(f"answer of endpoint {endpoint}", answer) for answer in answers]
+    mean = sum(truth) / len(truth)
+    spread = sum((value - mean) ** 2 for value in truth)
+    error = sum((value - answer) ** 2 for value, answer in zip(truth, found, strict=True))
+    return 1 - error / spread if spread else 0.0
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise JobError(f"the {what} {text!r} is not a number, as a regression's must be")
+    return number
+
+
+def _rows(archive: zipfile.ZipFile, artifact_name: str, *, header: bool) -> list[list[str]]:
     # A zipped folder is as good as zipped files.
-    members = [n for n in archive.namelist() if PurePosixPath(n).name == VALIDATION_FILE]
-    if len(members) != 1:
+    names = archive.namelist()
+    found = {file: [n for n in names if PurePosixPath(n).name == file] for file in ROW_FILES}
+    file = next((file for file in ROW_FILES if found[file]), ROW_FILES[0])
+    if len(found[file]) != 1:
         raise ConfigurationError(
-            f"artifact {artifact_name} must hold one {VALIDATION_FILE}, not {len(members)}"
+            f"artifact {artifact_name} must hold one {file}, not {len(found[file])}"
         )
     try:
-        text = archive.read(members[0]).decode("utf-8-sig")
+        text = archive.read(found[file][0]).decode("utf-8-sig")
     except (UnicodeDecodeError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{VALIDATION_FILE} is not readable text: {error}") from error
-    rows = [row for row in csv.reader(io.StringIO(text)) if row][:MAX_ROWS]
+        raise ConfigurationError(f"{file} is not readable text: {error}") from error
+    filled = (row for row in csv.reader(io.StringIO(text)) if row)
+    rows = list(islice(filled, int(header), MAX_ROWS + int(header)))
     if not rows:
-        raise ConfigurationError(f"{VALIDATION_FILE} has no rows")
+        raise ConfigurationError(f"{file} has no rows")
     return rows
 
 

@@ -29,9 +29,13 @@ from lambda_src.pipeline_job import (
 CHANNEL = "dataset"
 VOLUME_GIB = 10
 TRAINING_JOB_NAME_LENGTH = 63
-# What the container prints, as `validation:accuracy=0.97;`.
-METRICS = ("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss")
-ACCURACY_METRIC = "validation:accuracy"
+# What the container prints, as `validation:accuracy=0.97;`: of classes, and of a regression.
+METRICS = (
+    *("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss"),
+    *("train:r2", "validation:r2", "validation:rmse", "validation:mae"),
+)
+# A model's score is one of these, as scikit-learn's `score` is.
+SCORES = ("accuracy", "r2")
 _IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
@@ -112,18 +116,19 @@ def _follow(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunni
         reason = description.get("FailureReason") or description.get("SecondaryStatus", "no reason")
         raise JobError(f"training job {name} ended as {status}: {reason}")
 
-    accuracy = _accuracy(name, description.get("FinalMetricDataList", []))
+    metric, score = _score(name, description.get("FinalMetricDataList", []))
     variables = {
         "TrainingJobName": name,
         "ModelDataUrl": description["ModelArtifacts"]["S3ModelArtifacts"],
         "ImageUri": image_uri,
-        "Accuracy": accuracy,
+        "Metric": metric,
+        "Score": score,
     }
     dataset_version_id = parameter(job, "datasetVersionId", str)
     parameters = {**variables, "DatasetVersionId": dataset_version_id}
     job.write(job.output(), {"parameters.json": json.dumps(parameters, indent=2)})
     return Succeeded(
-        summary=f"training job {name} completed, validation accuracy {accuracy}",
+        summary=f"training job {name} completed, validation {metric} {score}",
         external_id=name,
         variables=variables,
     )
@@ -165,8 +170,10 @@ def _released_image(job: Job) -> str:
     return image
 
 
-def _accuracy(name: str, metrics: list[dict[str, Any]]) -> str:
-    for metric in metrics:
-        if metric["MetricName"] == ACCURACY_METRIC:
-            return f"{metric['Value']:.4f}"
-    raise JobError(f"training job {name} reported no {ACCURACY_METRIC}")
+def _score(name: str, metrics: list[dict[str, Any]]) -> tuple[str, str]:
+    values = {metric["MetricName"]: metric["Value"] for metric in metrics}
+    for score in SCORES:
+        if f"validation:{score}" in values:
+            return score, f"{values[f'validation:{score}']:.4f}"
+    wanted = " or ".join(f"validation:{score}" for score in SCORES)
+    raise JobError(f"training job {name} reported no {wanted}")

@@ -209,7 +209,9 @@ def _parser() -> argparse.ArgumentParser:
         help="share of the requests, default 0.01",
     )
     held.add_argument("--max-p99", type=float, help="ms")
-    held.add_argument("--min-accuracy", type=float, help="share of right answers, as 0.9")
+    held.add_argument(
+        "--min-accuracy", type=float, help="share of right answers, as 0.9; of a regression, R²"
+    )
     held.add_argument("--max-scale-out", type=float, help="s until more instances serve")
     size = commands.add_parser(
         "size",

@@ -8,6 +8,8 @@ from loadtest.errors import UsageError
 
 MAX_FAILURE_SHARE = 0.01
 
+ACCURACY, R2 = "accuracy under load", "R² under load"
+
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
@@ -16,7 +18,7 @@ class Objectives:
     Attributes:
         max_failure_share: of the requests, 0 to 1.
         max_p99_ms: of all requests.
-        min_accuracy: of the answers against the dataset's labels, 0 to 1.
+        min_accuracy: of the answers against the dataset's labels, 0 to 1; of a regression, R².
         max_scale_out_seconds: from the beginning of the load to more instances that serve.
     """
 
@@ -60,10 +62,13 @@ def judge(
     cut_short: str = "",
     failure_share: float,
     p99_ms: float | None,
-    accuracy: float | None,
+    score: tuple[str, float | None],
     scale_out_seconds: float | None,
 ) -> list[Verdict]:
-    """Return a verdict for each objective; what was not measured does not hold."""
+    """Return a verdict for each objective; what was not measured does not hold.
+
+    `score` is accuracy or R², by name.
+    """
     wanted = "some" if requests_wanted is None else f"{requests_wanted:,}"
     enough = requests > 0 if requests_wanted is None else requests == requests_wanted
     verdicts = [
@@ -79,7 +84,7 @@ def judge(
         verdicts.append(Verdict("load", "to its end", cut_short, held=False))
     for name, bound, actual, unit, most in (
         ("p99", objectives.max_p99_ms, p99_ms, "ms", True),
-        ("accuracy under load", objectives.min_accuracy, accuracy, "", False),
+        (score[0], objectives.min_accuracy, score[1], "", False),
         ("first scale-out", objectives.max_scale_out_seconds, scale_out_seconds, "s", True),
     ):
         if bound is None:

@@ -28,6 +28,7 @@ class Recorder:
         self.failures = 0
         self.answers = 0
         self.correct = 0
+        self.squared_error = 0.0
         self.errors: Counter[str] = Counter()
         self.total = Histogram()
         self._tick = Histogram()
@@ -43,10 +44,11 @@ class Recorder:
             self.failures += 1
             self._error(str(exception)[:_ERROR_CHARACTERS], 1)
 
-    def answer(self, *, correct: bool) -> None:
-        """Count one well-formed answer."""
+    def answer(self, *, correct: bool = False, error: float = 0.0) -> None:
+        """Count one well-formed answer: whether it is right, or a regression's error."""
         self.answers += 1
         self.correct += correct
+        self.squared_error += error * error
 
     def tick(self, *, rest: bool = False) -> dict[str, Any]:
         """Close a half second; return the figures of the last four.
@@ -79,10 +81,12 @@ class Recorder:
             "failures": self.failures,
             "answers": self.answers,
             "correct": self.correct,
+            "squared_error": self.squared_error,
             "errors": dict(self.errors),
             "latencies": self.total.as_json(),
         }
         self.failures = self.answers = self.correct = 0
+        self.squared_error = 0.0
         self.errors, self.total, self._tick = Counter(), Histogram(), Histogram()
         return taken
 
@@ -96,6 +100,7 @@ class Recorder:
         self.failures += taken["failures"]
         self.answers += taken["answers"]
         self.correct += taken["correct"]
+        self.squared_error += taken["squared_error"]
         for text, count in taken["errors"].items():
             self._error(text, count)
 
@@ -106,6 +111,7 @@ class Recorder:
             "failures": self.failures,
             "answers": self.answers,
             "correct": self.correct,
+            "squared_error": self.squared_error,
             "max_ms": round(self.total.max_ms, 2) if self.total.count else None,
             "errors": dict(self.errors),
             **percentiles(self.total),

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from loadtest.alarms import title
 from loadtest.errors import UsageError
+from loadtest.objectives import ACCURACY, R2
 from loadtest.plots import draw
 from loadtest.samples import RunRecord, read_samples
 from loadtest.summary import Summary, milliseconds, summarise
@@ -78,7 +79,6 @@ def figures(summary: Summary, record: RunRecord) -> list[Figure]:
     remark = "after the load began" if first is not None else ""
     if first is not None and record.clock_speed != 1:
         remark += f", {first * record.clock_speed:.0f} s in cloud time"
-    accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
     return [
         Figure("requests/s", f"{summary.rps:,.0f}", f"peak {summary.peak_rps:,.0f}"),
         Figure("requests", f"{summary.requests:,}", f"in {summary.seconds:.1f} s"),
@@ -91,7 +91,7 @@ def figures(summary: Summary, record: RunRecord) -> list[Figure]:
         Figure("p50", milliseconds(summary.p50_ms)),
         Figure("p95", milliseconds(summary.p95_ms)),
         Figure("p99", milliseconds(summary.p99_ms), f"max {milliseconds(summary.max_ms)}"),
-        Figure("accuracy under load", accuracy, f"{record.correct:,} of {record.answers:,} right"),
+        _score(summary, record),
         Figure("instances", _instances(summary), "lowest → highest"),
         Figure("first scale-out", scaled, remark),
     ]
@@ -111,6 +111,14 @@ def summary_table(summary: Summary, record: RunRecord) -> Table:
     for broken in (verdict for verdict in summary.verdicts if not verdict.held):
         table.add_row(f"[red]{broken.name}[/red]", broken.actual, f"wanted: {broken.wanted}")
     return table
+
+
+def _score(summary: Summary, record: RunRecord) -> Figure:
+    if summary.r2 is not None:
+        remark = f"RMSE {summary.rmse:.4g} of {record.answers:,} answers"
+        return Figure(R2, f"{summary.r2:.3f}", remark)
+    accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
+    return Figure(ACCURACY, accuracy, f"{record.correct:,} of {record.answers:,} right")
 
 
 def _instances(summary: Summary) -> str:

@@ -27,7 +27,7 @@ from loadtest.errors import GeneratorError
 from loadtest.live import Display, display
 from loadtest.objectives import Objectives
 from loadtest.observer import EndpointState, Observer, StateWatcher
-from loadtest.payloads import read_payloads
+from loadtest.payloads import label_variance, read_payloads
 from loadtest.samples import RunRecord, Sample, sample_to_line
 from loadtest.shapes import Load
 from loadtest.signing import find_credentials
@@ -78,13 +78,13 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         GeneratorError: the load generator ended badly.
     """
     find_credentials()
-    rows = len(read_payloads(settings.dataset.read_bytes(), settings.dataset.name))
+    payloads = read_payloads(settings.dataset.read_bytes(), settings.dataset.name)
     observer = Observer(settings.endpoint, settings.region)
     observer.check()
     settings.out.mkdir(parents=True, exist_ok=True)
     console.print(
         f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: "
-        f"{settings.load.said}, {rows} rows of {settings.dataset.name}",
+        f"{settings.load.said}, {len(payloads)} rows of {settings.dataset.name}",
         highlight=False,
         soft_wrap=True,
     )
@@ -124,6 +124,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         objectives=asdict(settings.objectives),
         requests_wanted=settings.load.requests,
         workers=settings.load.workers,
+        label_variance=label_variance(payloads),
         alarms=observer.alarms(facts.alarm_names, clock, recording.seconds),
         **final,
     )

@@ -87,6 +87,8 @@ class RunRecord:
         started: UTC, ISO 8601.
         clock_speed: cloud seconds a wall second.
         requests, failures, answers, correct: totals; `correct` of `answers` had the right label.
+        squared_error: of a regression's answers, summed.
+        label_variance: of the values that a regression should answer; None for classes.
         load_seconds: from the first request to the end of the load.
         p50_ms, p95_ms, p99_ms, max_ms: of all requests.
         errors: how often each failure was seen.
@@ -130,6 +132,8 @@ class RunRecord:
     workers: int = 1
     cut_short: str = ""
     alarms: list[ScalingAlarm] = field(default_factory=list)
+    squared_error: float = 0.0
+    label_variance: float | None = None
 
     def to_json(self) -> str:
         """Return the JSON text."""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from math import sqrt
 from typing import Any
 
-from loadtest.objectives import Objectives, Verdict, judge
+from loadtest.objectives import ACCURACY, R2, Objectives, Verdict, judge
 from loadtest.samples import RunRecord, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of a run; None where there is nothing to say."""
+    """The figures of a run; None where there is nothing to say.
+
+    Attributes:
+        accuracy: share of right answers, of classes.
+        r2: share of the labels' variance that a regression's answers explain.
+        rmse: root of a regression's mean squared error.
+    """
 
     endpoint: str
     started: str
@@ -27,6 +34,8 @@ class Summary:
     p99_ms: float | None
     max_ms: float | None
     accuracy: float | None
+    r2: float | None
+    rmse: float | None
     instances_first: int | None
     instances_min: int | None
     instances_max: int | None
@@ -48,7 +57,7 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
     """Return the figures of a run."""
     instances = [s.current_instances for s in samples if s.current_instances is not None]
     failure_share = record.failures / record.requests if record.requests else 0.0
-    accuracy = record.correct / record.answers if record.answers else None
+    accuracy, r2, rmse = _rightness(record)
     scaled = first_scale_out(samples)
     verdicts = judge(
         Objectives(**_known(record.objectives)),
@@ -57,7 +66,7 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         cut_short=record.cut_short,
         failure_share=failure_share,
         p99_ms=record.p99_ms,
-        accuracy=accuracy,
+        score=(ACCURACY, accuracy) if record.label_variance is None else (R2, r2),
         scale_out_seconds=scaled,
     )
     rps = round(record.requests / record.load_seconds, 1) if record.load_seconds else 0.0
@@ -76,6 +85,8 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         p99_ms=record.p99_ms,
         max_ms=record.max_ms,
         accuracy=accuracy,
+        r2=r2,
+        rmse=rmse,
         instances_first=instances[0] if instances else None,
         instances_min=min(instances, default=None),
         instances_max=max(instances, default=None),
@@ -83,6 +94,16 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         scaling_activities=len(record.activities),
         verdicts=verdicts,
     )
+
+
+def _rightness(record: RunRecord) -> tuple[float | None, float | None, float | None]:
+    """Return accuracy, R² and RMSE. Every row is sent as often, so their variance is that sent."""
+    if not record.answers:
+        return None, None, None
+    if record.label_variance is None:
+        return record.correct / record.answers, None, None
+    mean = record.squared_error / record.answers
+    return None, 1 - mean / record.label_variance if record.label_variance else 0.0, sqrt(mean)
 
 
 def _known(objectives: dict[str, float | None]) -> dict[str, Any]:

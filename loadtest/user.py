@@ -17,7 +17,7 @@ from locust import FastHttpUser, constant
 from locust.env import Environment
 from locust.exception import StopUser
 
-from loadtest.payloads import Payload, read_answer, read_payloads, rows_from
+from loadtest.payloads import Payload, read_answer, read_payloads, read_value, rows_from
 from loadtest.recorder import Recorder
 from loadtest.signing import Signer, find_credentials, invocations_path
 from loadtest.tickets import Purse
@@ -160,5 +160,9 @@ def _send(user: Any, path: str, payload: Payload, signer: Signer, recorder: Reco
             response.failure(f"HTTP {response.status_code}: {response.text}")
         elif (label := read_answer(response.text)) is None:
             response.failure(f"not one label: {response.text}")
-        else:
+        elif payload.value is None:
             recorder.answer(correct=label == payload.label)
+        elif (value := read_value(label)) is None:
+            response.failure(f"not a number: {response.text}")
+        else:
+            recorder.answer(error=value - payload.value)

@@ -11,6 +11,7 @@ and calls no AWS service. The directory works as a package wherever it is copied
     media, answers       pure: which type goes out, and predictions -> response bodies
     channels             what SageMaker mounted -> Dataset
     estimator, export    scikit-learn fit; ONNX, compared with it before it is kept
+    trees                an ONNX model's trees, arranged to be walked fast
     metrics, importances, plots   the figures of output data
     fitting, train       the training job
     predictor            the ONNX model

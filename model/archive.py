@@ -3,7 +3,8 @@
     train.csv        required: no header, the label first
     validation.csv   optional
     dataset.json     optional: name, label, features, classes, source, rows; and what the columns
-                     may hold: categorical (names), missing_values ("accept")
+                     may hold: categorical (names), missing_values ("accept"), regression (true:
+                     the label is a number to predict)
 
 Nothing is ever extracted to disk, and no more than a limit is read, whatever the zip's own headers
 say. Bytes written are the same for the same dataset: entries carry a fixed time.
@@ -89,6 +90,7 @@ class _Description:
     source: str = ""
     categorical: tuple[str, ...] = ()
     accept_missing: bool = False
+    regression: bool = False
 
 
 def read_archive(
@@ -114,6 +116,11 @@ def read_archive(
     files = _unpack(data, where, max_bytes)
     description = _describe(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
     train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
+    if description.regression and not reading.regression:
+        raise DatasetError(
+            f"{where} is a dataset for a regression, and this algorithm predicts classes; "
+            "set the hyperparameter algorithm to linear-regression"
+        )
     features = description.features
     reading = replace(
         reading,
@@ -257,6 +264,7 @@ def _describe(data: bytes | None, where: str) -> _Description:
         source=_text(document, "source", "", where),
         categorical=_texts(document, "categorical", where) or (),
         accept_missing=missing == ACCEPT,
+        regression=document.get("regression") is True,
     )
 
 

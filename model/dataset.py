@@ -165,7 +165,9 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
         "label": table.label,
         "features": list(table.features),
     }
-    if not regression:
+    if regression:
+        description["regression"] = True
+    else:
         description["classes"] = sorted(classes)
     if table.reading.categorical:
         description["categorical"] = list(table.reading.categorical)

@@ -252,6 +252,27 @@ def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
     assert 0 == preview(lab, "dev")[0]
 
 
+def test_a_regression_with_a_header_reaches_the_approval_with_its_score(lab: Lab) -> None:
+    flats = "price,size,age\n" + "".join(
+        f"{3 * size - age + (size * age) % 7},{size},{age}\n"
+        for size in range(20, 120, 5)
+        for age in (1, 4, 9, 30)
+    )
+    hyperparameters = '{"algorithm": "linear-regression", "header": "yes"}'
+    localcloud(lab.cloud.url, "up", "dev", "--config", f"hyperparameters={hyperparameters}")
+    execution = lab.upload(zip_of({"train.csv": flats}))
+    lab.answer("Rejected")
+    assert lab.ended(execution) == "Failed"
+    assert "50 rows, r2 0.9" in lab.state("DeployDev", "SmokeTest")["summary"]
+    pipeline = lab.cloud.client("codepipeline")
+    ran = pipeline.list_action_executions(
+        pipelineName=lab.pipeline, filter={"pipelineExecutionId": execution}
+    )["actionExecutionDetails"]
+    approval = next(action for action in ran if action["actionName"] == "ApproveDeploy")
+    assert "Validation r2 0.9" in approval["input"]["resolvedConfiguration"]["CustomData"]
+    localcloud(lab.cloud.url, "up", "dev")
+
+
 def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
     cloud = lab.cloud
     assert resources(cloud).keys() > {"buckets", "roles", "functions", "pipelines"}

@@ -157,10 +157,20 @@ def test_a_deploy_takes_its_parameters_from_the_model_artifact() -> None:
     assert len(configuration["ParameterOverrides"]) <= 1024
 
 
-def test_the_approver_reads_accuracy_job_and_dataset() -> None:
+def test_the_smoke_test_scores_as_training_did() -> None:
+    with_header = TrainingSettings(hyperparameters={"header": "yes"})
+    for training, header in ((TrainingSettings(), False), (with_header, True)):
+        settings = DeliverySettings(training=training)
+        stages: list[Any] = pipeline_stages.render(stage_inputs(), settings)
+        smoke = json.loads(stages[2]["actions"][1]["configuration"]["UserParameters"])
+        assert (smoke["metric"], smoke["header"]) == ("#{Train.Metric}", header)
+
+
+def test_the_approver_reads_score_job_and_dataset() -> None:
     custom_data = action("DeployApproval", "ApproveDeploy")["configuration"]["CustomData"]
     assert re.findall(r"#\{([^}]+)\}", custom_data) == [
-        "Train.Accuracy",
+        "Train.Metric",
+        "Train.Score",
         "Train.TrainingJobName",
         "Dataset.VersionId",
     ]

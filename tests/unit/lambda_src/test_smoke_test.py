@@ -8,7 +8,12 @@ from lambda_src.smoke_test import handler
 from tests.archives import zip_of
 from tests.unit.lambda_src.fake_aws import AwsError, FakeAws, pipeline_event
 
-PARAMETERS = {"endpointName": "iris-model-development", "minimumAccuracy": 0.75}
+PARAMETERS = {
+    "endpointName": "iris-model-development",
+    "minimumAccuracy": 0.75,
+    "metric": "accuracy",
+    "header": False,
+}
 ROWS = ["setosa,5.1,3.5", "virginica,6.3,3.3", "setosa,4.9,3.0", "versicolor,7.0,3.2"]
 LABELS = [row.split(",")[0] for row in ROWS]
 
@@ -27,7 +32,7 @@ def test_right_answers_succeed_with_accuracy_and_rows(aws: FakeAws) -> None:
     aws.endpoint = lambda _: "\n".join(LABELS)
     handler(pipeline_event(PARAMETERS), None)
     answer = aws.success()
-    assert answer["outputVariables"] == {"Accuracy": "1.0000", "Rows": "4"}
+    assert answer["outputVariables"] == {"Metric": "accuracy", "Score": "1.0000", "Rows": "4"}
     assert answer["executionDetails"]["summary"] == (
         "endpoint iris-model-development: 4 of 4 rows right, accuracy 1.0000"
     )
@@ -57,7 +62,7 @@ def test_the_dataset_is_read_with_the_credentials_of_the_event(aws: FakeAws) -> 
 def test_just_the_minimum_accuracy_is_enough(aws: FakeAws) -> None:
     aws.endpoint = lambda _: "\n".join([*LABELS[:3], "wrong"])
     handler(pipeline_event(PARAMETERS), None)
-    assert aws.success()["outputVariables"]["Accuracy"] == "0.7500"
+    assert aws.success()["outputVariables"]["Score"] == "0.7500"
 
 
 @pytest.mark.usefixtures("dataset")
@@ -96,7 +101,58 @@ def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -
     dataset(zip_of({"iris/validation.csv": "a,1\n" * 200}))
     aws.endpoint = lambda rows: "a\n" * rows.count("\n")
     handler(pipeline_event(PARAMETERS), None)
-    assert aws.success()["outputVariables"] == {"Accuracy": "1.0000", "Rows": "50"}
+    assert aws.success()["outputVariables"]["Rows"] == "50"
+
+
+def test_a_header_is_no_row(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
+    dataset(zip_of({"validation.csv": "species,width\n" + "a,1\n" * 60}))
+    aws.endpoint = lambda rows: "a\n" * rows.count("\n")
+    handler(pipeline_event({**PARAMETERS, "header": True}), None)
+    assert aws.success()["outputVariables"]["Rows"] == "50"
+    (asked,) = aws.made("InvokeEndpoint")
+    assert asked["Body"] == b"1\n" * 50
+
+
+def test_without_validation_rows_it_asks_for_training_rows(
+    aws: FakeAws, dataset: Callable[[bytes], None]
+) -> None:
+    dataset(zip_of({"train.csv": "\n".join(ROWS)}))
+    aws.endpoint = lambda _: "\n".join(LABELS)
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.success()["outputVariables"]["Rows"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("answers", "score"), [("10\n20\n30\n", "1.0000"), ("12\n20\n28\n", "0.9600")]
+)
+def test_a_regression_is_judged_by_r2(
+    aws: FakeAws, dataset: Callable[[bytes], None], answers: str, score: str
+) -> None:
+    dataset(zip_of({"validation.csv": "10,1\n20,2\n30,3\n"}))
+    aws.endpoint = lambda _: answers
+    handler(pipeline_event({**PARAMETERS, "metric": "r2"}), None)
+    answer = aws.success()
+    assert answer["outputVariables"] == {"Metric": "r2", "Score": score, "Rows": "3"}
+    assert answer["executionDetails"]["summary"].endswith(f"3 rows, r2 {score}")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ("20\n20\n20\n", "3 rows, r2 0.0000, below the minimum of 0.75"),
+        ("10\nnan\n30\n", "answer of endpoint iris-model-development 'nan' is not a number"),
+        ("10\nhigh\n30\n", "answer of endpoint iris-model-development 'high' is not a number"),
+    ],
+)
+def test_a_regression_that_explains_too_little_fails(
+    aws: FakeAws, dataset: Callable[[bytes], None], answers: str, reason: str
+) -> None:
+    dataset(zip_of({"validation.csv": "10,1\n20,2\n30,3\n"}))
+    aws.endpoint = lambda _: answers
+    handler(pipeline_event({**PARAMETERS, "metric": "r2"}), None)
+    kind, message = aws.failure()
+    assert kind == "JobFailed"
+    assert reason in message
 
 
 @pytest.mark.parametrize(
@@ -128,7 +184,13 @@ def test_a_dataset_that_is_gone_fails(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"endpointName": ""}, {"minimumAccuracy": "0.9"}, {"minimumAccuracy": True}]
+    "changes",
+    [
+        {"endpointName": ""},
+        {"minimumAccuracy": "0.9"},
+        {"minimumAccuracy": True},
+        {"metric": "#{Train.Metric}"},
+    ],
 )
 def test_wrong_parameters_are_named(aws: FakeAws, changes: dict[str, object]) -> None:
     handler(pipeline_event({**PARAMETERS, **changes}), None)

@@ -130,7 +130,8 @@ def test_a_completed_job_gives_variables_and_an_artifact_for_cloudformation(aws:
         "TrainingJobName": TRAINING_JOB,
         "ModelDataUrl": "s3://artifacts/training/job/model.tar.gz",
         "ImageUri": IMAGE_URI,
-        "Accuracy": "0.9667",
+        "Metric": "accuracy",
+        "Score": "0.9667",
     }
     assert answer["outputVariables"] == variables
     with zipfile.ZipFile(io.BytesIO(aws.objects["artifacts", "pipeline/Model/xyz"])) as archive:
@@ -184,13 +185,24 @@ def test_a_long_reason_is_cut_to_codepipelines_limit(aws: FakeAws) -> None:
     assert len(aws.failure()[1]) == 5000
 
 
-def test_a_job_without_an_accuracy_fails(aws: FakeAws) -> None:
+def test_a_job_without_a_score_fails(aws: FakeAws) -> None:
     aws.training_jobs[TRAINING_JOB] = {**COMPLETED, "FinalMetricDataList": []}
     follow()
     assert aws.failure() == (
         "JobFailed",
-        f"training job {TRAINING_JOB} reported no validation:accuracy",
+        f"training job {TRAINING_JOB} reported no validation:accuracy or validation:r2",
     )
+
+
+def test_a_regressions_score_is_r2(aws: FakeAws) -> None:
+    values = {"rmse": 54.0, "r2": 0.45}
+    metrics = [{"MetricName": f"validation:{n}", "Value": v} for n, v in values.items()]
+    aws.training_jobs[TRAINING_JOB] = {**COMPLETED, "FinalMetricDataList": metrics}
+    follow()
+    answer = aws.success()
+    assert answer["outputVariables"]["Metric"] == "r2"
+    assert answer["outputVariables"]["Score"] == "0.4500"
+    assert answer["executionDetails"]["summary"].endswith("completed, validation r2 0.4500")
 
 
 @pytest.mark.parametrize("value", ["none", "", "iris-model:latest", IMAGE_URI[:-1], None])

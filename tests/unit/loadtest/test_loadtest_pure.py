@@ -15,7 +15,8 @@ from loadtest.errors import UsageError
 from loadtest.histogram import Histogram
 from loadtest.live import bars, line
 from loadtest.objectives import Objectives
-from loadtest.payloads import Payload, read_answer, read_payloads
+from loadtest.payloads import Payload, label_variance, read_answer, read_payloads
+from loadtest.report import figures
 from loadtest.samples import (
     MetricPoint,
     RunRecord,
@@ -197,8 +198,36 @@ def test_payloads_are_the_validation_rows_without_their_labels() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("label,a,b\nx,1,2\n", ["x"]),
+        ("label,a,b\nx,1,red\n", ["x"]),
+        ("x,1,2\ny,3,4\n", ["x", "y"]),
+        ("x,blue\ny,red\n", ["x", "y"]),
+        ("label,a\n", ["label"]),
+    ],
+)
+def test_a_line_that_names_the_columns_is_not_sent(text: str, labels: list[str]) -> None:
+    found = read_payloads(archive({"validation.csv": text}), "d.zip")
+    assert [payload.label for payload in found] == labels
+
+
+VALUES = {"dataset.json": '{"regression": true}', "validation.csv": "1.5,1\n2.5,2\n"}
+
+
+def test_a_regressions_rows_have_values_and_their_variance() -> None:
+    found = read_payloads(archive(VALUES), "d.zip")
+    assert [payload.value for payload in found] == [1.5, 2.5]
+    assert label_variance(found) == 0.25
+    classes = read_payloads(archive({"validation.csv": "1.5,1\n2.5,2\n"}), "d.zip")
+    assert label_variance(classes) is None
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
+        (archive(VALUES | {"validation.csv": "red,1\n"}), "the label 'red' is not a number"),
+        (archive(VALUES | {"dataset.json": "{"}), "not a readable dataset zip"),
         (b"", "not a readable dataset zip"),
         (archive({"train.csv": "a,1"}), r"has no validation\.csv"),
         (archive({"validation.csv": "\n"}), "has no rows"),
@@ -285,6 +314,25 @@ def test_a_run_is_judged_by_what_it_is_held_to() -> None:
     assert not summary.passed
     later = replace(record, objectives={"max_p99_ms": 100.0, "of_a_later_version": 1.0})
     assert summarise(later, []).passed
+
+
+def test_a_regression_is_judged_by_how_much_of_the_variance_it_explains() -> None:
+    record = replace(
+        RECORD,
+        requests=100,
+        answers=100,
+        squared_error=900.0,
+        label_variance=36.0,
+        objectives={"min_accuracy": 0.8},
+    )
+    summary = summarise(record, [])
+    assert (summary.accuracy, summary.r2, summary.rmse) == (None, 0.75, 3.0)
+    assert {v.name: (v.held, v.actual) for v in summary.verdicts}["R² under load"] == (
+        False,
+        "0.75",
+    )
+    shown = {figure.name: (figure.value, figure.remark) for figure in figures(summary, record)}
+    assert shown["R² under load"] == ("0.750", "RMSE 3 of 100 answers")
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,14 @@ def test_a_load_ends_at_exactly_its_requests(dataset: Path, tmp_path: Path, work
     assert record.load_seconds < 20
 
 
-def _start(endpoint: LocalEndpoint, dataset: Path, out: Path) -> subprocess.Popen[str]:
+def _start(
+    endpoint: LocalEndpoint, dataset: Path, out: Path, **added: str
+) -> subprocess.Popen[str]:
     named = ("--endpoint", "iris", "--dataset", str(dataset), "--out", str(out))
     options = ("--users", "4", "--duration", "5m", "--think", "0.02", "--workers", "2")
     return subprocess.Popen(
         [sys.executable, "-m", "loadtest", "run", *named, *options],
-        env=environment(endpoint.url),
+        env=environment(endpoint.url, **added),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -145,6 +147,31 @@ def test_however_a_load_ends_no_process_stays_behind(
     assert 0 == run.returncode, stderr
     assert summary["passed"]
     assert seen == summary["requests"]
+
+
+def test_a_worker_that_falls_silent_ends_the_load(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if {'loadtest.worker', 'loadtest.generator'} & set(sys.orig_argv):\n"
+        "    from locust import runners\n"
+        "    runners.HEARTBEAT_INTERVAL = 0.1\n"
+        "if 'loadtest.generator' in sys.orig_argv:\n"
+        "    from loadtest import crew\n"
+        "    crew._LAST_REPORT_SECONDS = 1.0\n"
+    )
+    out = tmp_path / "out"
+    with LocalEndpoint(right) as endpoint:
+        run = _start(endpoint, dataset, out, PYTHONPATH=str(tmp_path))
+        _until(lambda: endpoint.invocations > 20)
+        tree = _tree(run.pid)
+        os.kill(tree["loadtest.worker"][0].pid, signal.SIGSTOP)
+        stdout, _ = run.communicate(timeout=60)
+        processes = [process for some in tree.values() for process in some]
+        _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
+        assert [] == alive
+    assert 1 == run.returncode
+    assert "the load was cut short: a worker fell silent\n" in stdout
+    assert "a worker fell silent" == _record(out).cut_short
 
 
 def test_workers_whose_processors_were_busy_are_in_the_notes(dataset: Path, tmp_path: Path) -> None:

@@ -171,11 +171,15 @@ def test_a_regression_has_no_classes(tmp_path: Path) -> None:
     code, path = run(tmp_path, text, "--label", "price", "--regression")
     assert code == 0
     with zipfile.ZipFile(path) as archive:
-        assert "classes" not in json.loads(archive.read("dataset.json"))
+        description = json.loads(archive.read("dataset.json"))
+    assert "classes" not in description
+    assert description["regression"] is True
     found = read_archive(path.read_bytes(), path.name, reading=Reading(regression=True))
     assert found.classes == ()
     assert found.validation is not None
     assert len(found.validation.labels) == 6
+    with pytest.raises(DatasetError, match="set the hyperparameter algorithm to linear-regression"):
+        read_archive(path.read_bytes(), path.name)
 
 
 @pytest.mark.parametrize(

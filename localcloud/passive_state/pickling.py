@@ -30,7 +30,7 @@ _NEW: dict[Any, Any] = {
     threading.Condition: threading.Condition,
     threading.Event: threading.Event,
 }
-_MODULES = ("moto.", "localcloud.datapoints")
+_MODULES = ("moto.", "localcloud.datapoints", "localcloud.alarm_history")
 _NAMES = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),

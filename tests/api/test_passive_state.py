@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
-from tests.cloud import ACCOUNT, TRUST, TestCloud, configured_url, local_cloud
+from tests.cloud import ACCOUNT, TRUST, TestCloud, configured_url, local_cloud, wait_for
 
 pytestmark = pytest.mark.emulator_only
 
@@ -53,16 +53,7 @@ def _make(client: Client) -> None:
     signing = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     kms.create_alias(AliasName="alias/signing", TargetKeyId=signing)
     client("logs").create_log_group(logGroupName="/kept")
-    client("cloudwatch").put_metric_alarm(
-        AlarmName="kept",
-        Namespace="N",
-        MetricName="M",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
-    )
+    _make_alarm(client, "kept")
     queue = client("sqs").create_queue(QueueName="kept")["QueueUrl"]
     client("sqs").send_message(QueueUrl=queue, MessageBody="kept")
     client("sns").create_topic(Name="kept", Tags=[{"Key": "a", "Value": "b"}])
@@ -100,6 +91,19 @@ def _make(client: Client) -> None:
             "TimeUnit": "MONTHLY",
             "BudgetLimit": {"Amount": "10", "Unit": "USD"},
         },
+    )
+
+
+def _make_alarm(client: Client, name: str) -> None:
+    client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="N",
+        MetricName="M",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
     )
 
 
@@ -196,6 +200,24 @@ def test_every_passive_service_is_as_it_was_after_a_kill(tmp_path: Path) -> None
             PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
         )
         assert policies["Policy"]["AttachmentCount"] == 1
+
+
+def test_alarms_come_back_with_their_history(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to kill")
+
+    def history(cloud: TestCloud) -> Any:
+        return cloud.client("cloudwatch").describe_alarm_history()["AlarmHistoryItems"]
+
+    with local_cloud(state_dir=tmp_path) as cloud:
+        _make_alarm(_clients(cloud), "first")
+        before = wait_for("the first item", lambda: history(cloud))
+        _make_alarm(_clients(cloud), "second")
+        _kill(cloud)
+    with local_cloud(state_dir=tmp_path) as cloud:
+        alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        assert [alarm["AlarmName"] for alarm in alarms] == ["first", "second"]
+        assert [item for item in history(cloud) if item["AlarmName"] == "first"] == before
 
 
 def test_what_is_deleted_stays_deleted_after_a_kill(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from tests.e2e.conftest import Lab, deployed
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
 FLOWER = b"5.1,3.5,1.4,0.2"
+LOG = "localcloud.log"
 
 
 @contextmanager
 def killed_after(directory: Path, outputs: dict[str, Any]) -> Iterator[Lab]:
     """Run the lab on a kept state, and kill it in the end."""
-    with local_cloud(state_dir=directory) as cloud:
+    with local_cloud(state_dir=directory, log=directory / LOG) as cloud:
         yield Lab(cloud, outputs)
         assert cloud.pid is not None
         os.kill(cloud.pid, signal.SIGKILL)
@@ -63,7 +64,7 @@ def test_the_lab_ends_although_the_cloud_was_killed_in_each_stage(
 ) -> None:
     if configured_url() is not None:
         pytest.skip("another endpoint is not ours to kill")
-    with local_cloud(state_dir=tmp_path) as cloud:
+    with local_cloud(state_dir=tmp_path, log=tmp_path / LOG) as cloud:
         lab = deployed(cloud)
         outputs = lab.outputs
         execution = lab.upload(iris)
@@ -83,7 +84,7 @@ def test_the_lab_ends_although_the_cloud_was_killed_in_each_stage(
         assert lab.state("DeployApproval", "ApproveDeploy")["token"] == token
         lab.answer("Approved")
         wait_for("production", lambda: lab.state("DeployPrd", "Deploy").get("status"), 60)
-    with local_cloud(state_dir=tmp_path) as cloud:
+    with local_cloud(state_dir=tmp_path, log=tmp_path / LOG) as cloud:
         lab = Lab(cloud, outputs)
         _retried(lab, execution, "DeployPrd")
         assert lab.ended(execution) == "Succeeded"
@@ -102,3 +103,5 @@ def test_the_lab_ends_although_the_cloud_was_killed_in_each_stage(
             return str(found["Body"].read().decode().strip())
 
         assert wait_for("production to answer", answer) == "setosa"
+    # Whatever a service came to hold during all of this, it could be written down.
+    assert "a restart will not find" not in (tmp_path / LOG).read_text()

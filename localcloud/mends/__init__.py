@@ -40,6 +40,7 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         logs,
         metric_data,
         s3,
+        ssm,
         sts,
     )
 
@@ -50,5 +51,15 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
     _applied.append(applied)
     events.mend(lambda *arguments: applied.on_event(*arguments))
     sts.mend(lambda *arguments: applied.on_role(*arguments))
-    for module in (s3, logs, cloudwatch, metric_data, codecommit, codebuild, budgets, functions):
+    for module in (
+        s3,
+        logs,
+        cloudwatch,
+        metric_data,
+        codecommit,
+        codebuild,
+        budgets,
+        functions,
+        ssm,
+    ):
         module.mend()

@@ -318,3 +318,10 @@ def test_a_budget_is_updated_tagged_and_names_its_subscribers(cloud: TestCloud) 
     budgets.delete_notification(**of, Notification={**notification, "ThresholdType": "PERCENTAGE"})
     assert budgets.describe_notifications_for_budget(**of)["Notifications"] == []
     budgets.delete_budget(**of)
+
+
+@pytest.mark.emulator_only
+def test_a_command_to_instances_finds_none(cloud: TestCloud) -> None:
+    targets = [{"Key": "tag:a", "Values": ["b"]}]
+    sent = cloud.client("ssm").send_command(DocumentName="AWS-RunShellScript", Targets=targets)
+    assert sent["Command"]["InstanceIds"] == []

@@ -36,3 +36,26 @@ def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
         [sys.executable, "-c", PROGRAM], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert (0, ["json", "S3Backend"]) == (ended.returncode, ended.stdout.split()), ended.stderr
+
+
+PARAMETERS = """
+import asyncio, sys
+from localcloud.passive import Passive, backend
+from localcloud.routing import Scope
+
+async def main():
+    passive = Passive()
+    await passive.start(lambda rule, targets, event: None)
+    found = await passive.call(backend, "ssm", Scope())
+    print(type(found).__name__, "moto.ec2" in sys.modules)
+    passive.close()
+
+asyncio.run(main())
+"""
+
+
+def test_parameters_are_kept_without_loading_ec2() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PARAMETERS], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert ended.stdout.split() == ["SimpleSystemManagerBackend", "False"], ended.stderr

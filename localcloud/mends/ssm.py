@@ -1,0 +1,30 @@
+"""Mends to Systems Manager: parameters without EC2."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+
+def mend() -> None:
+    """Apply them."""
+    _mend_import()
+
+
+def _mend_import() -> None:
+    """SSM is imported without EC2, of which it would find the instances that a command goes to.
+
+    There are none here, and EC2's tables of instance types take 90 MiB and most of a second.
+    """
+    if "moto.ssm.models" in sys.modules or "moto.ec2" in sys.modules:
+        return
+    ec2: Any = ModuleType("moto.ec2")
+    none = SimpleNamespace(all_reservations=lambda filters: [])
+    ec2.ec2_backends = defaultdict(lambda: defaultdict(lambda: none))
+    sys.modules["moto.ec2"] = ec2
+    try:
+        import moto.ssm.models  # noqa: F401
+    finally:
+        del sys.modules["moto.ec2"]

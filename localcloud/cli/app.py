@@ -256,7 +256,7 @@ def simulate() -> None:
 @app.command()
 def demo(
     table: Annotated[
-        str, typer.Option(help="Dataset: iris, wine, breast_cancer or digits.")
+        str, typer.Option(help="Dataset: iris, wine, breast_cancer, digits or diabetes.")
     ] = "iris",
     csv: Annotated[Path | None, typer.Option(help="A CSV file of yours instead.")] = None,
     label: Annotated[str | None, typer.Option(help="The CSV's label column.")] = None,
@@ -266,6 +266,13 @@ def demo(
     missing_values: Annotated[
         str, typer.Option(help="Whether the CSV's cells may be empty: refuse or accept.")
     ] = "refuse",
+    regression: Annotated[
+        bool, typer.Option("--regression", help="The CSV's label is a number to predict.")
+    ] = False,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", help="A setting of stack dev, as key=value."),
+    ] = None,
     approve_all: Annotated[
         bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
     ] = False,
@@ -281,8 +288,10 @@ def demo(
     with errors_in_one_line():
         if (csv is None) != (label is None):
             raise CommandError("--csv and --label go together: a file and its label column")
-        if csv is None and (categorical or missing_values != "refuse"):
-            raise CommandError("--categorical and --missing-values are for a --csv of yours")
+        if csv is None and (categorical or missing_values != "refuse" or regression):
+            raise CommandError(
+                "--categorical, --missing-values and --regression are for a --csv of yours"
+            )
         if not approve_all and not sys.stdin.isatty():
             raise CommandError("there is no terminal to ask for the approval: add --approve")
         Demo(
@@ -292,6 +301,8 @@ def demo(
                 label=label,
                 categorical=categorical,
                 missing_values=missing_values,
+                regression=regression or (csv is None and table == "diabetes"),
+                config=tuple(config or ()),
                 approve=approve_all,
                 keep=keep,
                 speed=speed,

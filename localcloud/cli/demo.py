@@ -36,6 +36,8 @@ _TRIGGER_SECONDS = 15.0
 _POLL_SECONDS = 0.2
 # A pause of each user, so that the ramp of users is a ramp of requests/s and scaling shows.
 _THINK_SECONDS = 0.02
+# Settings of stack dev for a value to predict; R² is seldom near 1.
+_REGRESSION = ('hyperparameters={"algorithm": "linear-regression"}', "minimumAccuracy=0.4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class DemoOptions:
     label: str | None
     categorical: str | None
     missing_values: str
+    regression: bool
+    config: tuple[str, ...]
     approve: bool
     keep: bool
     speed: float
@@ -98,7 +102,8 @@ class Demo:
         self._step(2, "Deploy the stacks: prd, then dev")
         with self._timed("deploy"):
             self._localcloud("up", "prd")
-            self._localcloud("up", "dev")
+            settings = (*(_REGRESSION if self._options.regression else ()), *self._options.config)
+            self._localcloud("up", "dev", *(part for given in settings for part in ("-c", given)))
         outputs = self._outputs("dev")
         self._step(3, "Push the model container as an ECR image")
         with self._timed("image"):
@@ -243,6 +248,8 @@ class Demo:
             source += ("--missing-values", options.missing_values)
             if options.categorical:
                 source += ("--categorical", options.categorical)
+            if options.regression:
+                source += ("--regression",)
         self._child("-m", "model.dataset", *source, "--out", str(path))
         answer = client("s3", self._url).put_object(
             Bucket=outputs["dataBucket"], Key=outputs["datasetKey"], Body=path.read_bytes()

@@ -87,6 +87,7 @@ class Clock:
         finally:
             waiting.cancel()
             sleeping.cancel()
+            await asyncio.wait({sleeping})
 
     async def pace(self, clock_seconds: float) -> None:
         """Sleep between two rounds of a loop that runs for ever, however fast the clock is."""

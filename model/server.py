@@ -26,6 +26,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import NoReturn
 
@@ -113,49 +114,66 @@ def run(environment: Mapping[str, str]) -> int:
         log.error("cannot serve: %s", error)
         return 1
     counters = Counters(settings.workers)
+    others = Others()
     try:
-        if settings.workers == 1:
-            return _serve(settings, counters, began)
-        return _supervise(settings, counters, began)
+        for worker in range(1, settings.workers):
+            others.start(worker, partial(_work, settings, counters, began, worker))
+        code = _serve(settings, counters, began, others)
     finally:
+        others.end()
         log.info("stopped serving")
+    return max(code, int(others.failed))
 
 
-def _supervise(settings: Settings, counters: Counters, began: float) -> int:
-    """Run the workers; when one ends, end the others too, for the platform replaces the container.
+class Others:
+    """The processes that serve beside this one. When one ends, all do: the platform replaces them.
 
-    They are forked before a model is loaded: what was imported is shared, and no session is.
+    Workers are forked before a model is loaded: what was imported is shared, and no session is.
+
+    Attributes:
+        ends: of a pair of sockets with each of them, which closes when it ends, however it ends.
+        failed: a worker that this process forked ended badly.
     """
-    children: dict[int, int] = {}
-    for worker in range(settings.workers):
+
+    def __init__(self, *ends: socket.socket) -> None:
+        self.ends = list(ends)
+        self.failed = False
+        self._workers: dict[int, int] = {}
+        self._told = False
+
+    def start(self, worker: int, work: Callable[[Others], int]) -> None:
+        """Fork a worker; `work` returns its exit code."""
+        ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            os._exit(_work(settings, counters, began, worker))
-        children[pid] = worker
+            for end in (*self.ends, ours):
+                end.close()
+            os._exit(work(Others(theirs)))
+        theirs.close()
+        self.ends.append(ours)
+        self._workers[pid] = worker
 
-    def forward(*_: object) -> None:
-        for pid in children:
+    def tell(self) -> None:
+        """Tell them to end, once."""
+        for pid in () if self._told else self._workers:
             os.kill(pid, signal.SIGTERM)
+        self._told = True
 
-    signal.signal(signal.SIGTERM, forward)
-    signal.signal(signal.SIGINT, forward)
-    worst = 0
-    while children:
-        pid, status = os.wait()
-        code = os.waitstatus_to_exitcode(status)
-        worker = children.pop(pid)
-        if code:
-            log.error("worker %d ended with %d", worker, code)
-        worst = max(worst, 1 if code else 0)
-        forward()
-    return worst
+    def end(self) -> None:
+        """Tell them to end, and wait until they have."""
+        self.tell()
+        for pid, worker in self._workers.items():
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            # One may be told while it ends by itself, and knows no better any more.
+            if code not in (0, -signal.SIGTERM):
+                self.failed = True
+                log.error("worker %d ended with %d", worker, code)
 
 
-def _work(settings: Settings, counters: Counters, began: float, worker: int) -> int:
-    signal.signal(signal.SIGTERM, _exit)
+def _work(settings: Settings, counters: Counters, began: float, worker: int, others: Others) -> int:
     counters.become(worker)
     try:
-        return _serve(settings, counters, began)
+        return _serve(settings, counters, began, others)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 1
     except BaseException:
@@ -163,7 +181,7 @@ def _work(settings: Settings, counters: Counters, began: float, worker: int) -> 
         return 1
 
 
-def _serve(settings: Settings, counters: Counters, began: float) -> int:
+def _serve(settings: Settings, counters: Counters, began: float, others: Others) -> int:
     try:
         predictor, columns, card = load(settings.paths.model)
     except ContainerError as error:
@@ -200,22 +218,29 @@ def _serve(settings: Settings, counters: Counters, began: float) -> int:
     except OSError as error:
         log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
         return 1
-    uvloop.run(listen(application, listener, started))
+    uvloop.run(listen(application, listener, started, others))
     application.flush()
     return 0
 
 
 async def listen(
-    handler: Handler, listener: socket.socket, started: Callable[[], None] = lambda: None
+    handler: Handler,
+    listener: socket.socket,
+    started: Callable[[], None] = lambda: None,
+    others: Others | None = None,
 ) -> None:
     """Serve the connections of a socket until SIGTERM or SIGINT, then end gracefully.
 
-    What was begun is answered first, for at most _GRACEFUL_SECONDS.
+    What was begun is answered first, for at most _GRACEFUL_SECONDS. The end of another worker is an
+    end, too.
     """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    others = others or Others()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    for end in others.ends:
+        loop.add_reader(end, stopped.set)
     connections: set[Connection] = set()
     server = await loop.create_server(
         lambda: Connection(handler, connections), sock=listener, backlog=_BACKLOG
@@ -226,6 +251,9 @@ async def listen(
             await asyncio.wait_for(stopped.wait(), _TICK_SECONDS)
         for connection in tuple(connections):
             connection.tick(_KEEP_ALIVE_TICKS)
+    for end in others.ends:
+        loop.remove_reader(end)
+    others.tell()
     server.close()
     for connection in tuple(connections):
         connection.end()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,7 @@ def test_workers_share_the_port_and_the_counters_and_end_together(
 ) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
     with server:
-        assert len(children(server)) == 2
+        assert len(children(server)) == 1  # beside the process itself
         for _ in range(40):
             assert server.invoke(SETOSA).body == "setosa\n"
         told = {server.request("GET", "/metrics").body for _ in range(10)}
@@ -37,17 +40,56 @@ def test_workers_share_the_port_and_the_counters_and_end_together(
     assert server.log.rstrip().endswith("stopped serving")
 
 
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
+
+
 def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
     program: Path, iris: TrainingResult
 ) -> None:
-    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
     with server:
-        os.kill(children(server)[0], signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while server.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        first, second = children(server)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: server.process.poll() is not None)
+        assert not Path(f"/proc/{second}").exists()
     assert server.process.returncode == 1
     assert "ended with -9" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_no_worker_outlives_the_process_that_is_killed(program: Path, iris: TrainingResult) -> None:
+    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    with server:
+        (worker,) = children(server)
+        os.kill(server.process.pid, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def test_a_request_under_way_in_any_worker_is_answered_before_the_end(
+    program: Path, iris: TrainingResult
+) -> None:
+    server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 16"
+    with server, ExitStack() as stack:
+        # Over both workers, with all but certainty.
+        begun = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            for _ in range(24)
+        ]
+        for connection in begun:
+            connection.sendall(head + b"\r\n\r\n" + SETOSA.encode())
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        for connection in begun:
+            connection.sendall(b"\n")
+            assert b"setosa" in connection.recv(1000)
+        until(lambda: server.process.poll() is not None)
+    assert server.process.returncode == 0
 
 
 def test_all_wrong_settings_are_reported_together() -> None:

@@ -88,7 +88,7 @@ _HYPERPARAMETERS_LENGTH = 300
 def read() -> StackSettings:
     """Read the running stack's configuration.
 
-    Raises: SettingsError, naming every problem.
+    Raises: pulumi.RunError, naming every problem: of it, Pulumi shows the text without a traceback.
     """
     # pulumi.Config looks up single keys; unknown ones show only in the whole bag.
     everything = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
@@ -101,7 +101,10 @@ def read() -> StackSettings:
     region = pulumi.Config("aws").get("region")
     if region is not None:
         values[REGION_KEY] = region
-    return parse(values, pulumi.get_stack())
+    try:
+        return parse(values, pulumi.get_stack())
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def parse(values: Mapping[str, str], stack: str) -> StackSettings:

@@ -36,7 +36,8 @@ class SettingsReader:
         for key in sorted(set(values) - set(known)):
             near = difflib.get_close_matches(key, known, n=1)
             fix = f"did you mean {near[0]}?" if near else "remove it"
-            self.problem(key, values[key], f"one of {', '.join(known)}", fix, what="unknown key")
+            what = f"unknown key, with the value {values[key]!r}"
+            self.problem(key, "", f"one of {', '.join(known)}", fix, what=what)
 
     def problem(
         self, key: str, value: object, allowed: str, fix: str, what: str = "bad value"

@@ -209,10 +209,13 @@ async def _run(
 def _explain(error: BaseException, project: Project) -> str:
     """Return the program's error with the line of the program that raised it.
 
-    Pulumi wraps an error once for each output on its way; the first one says what is wrong.
+    Pulumi wraps an error once for each output on its way; the first one says what is wrong. A
+    pulumi.RunError is one that needs no line.
     """
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, pulumi.RunError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     # Neither installed packages nor this one, which runs inside the program's directory.
     elsewhere = ("site-packages", os.path.dirname(__file__))

@@ -252,6 +252,13 @@ def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
     assert 0 == preview(lab, "dev")[0]
 
 
+def test_wrong_settings_are_told_without_a_line_of_the_program(lab: Lab) -> None:
+    answer = localcloud_answer(lab.cloud.url, "preview", "dev", "--config", "scaling=maybe")
+    assert 1 == answer.returncode
+    last = answer.stderr.strip().splitlines()[-1]
+    assert "  - scaling: bad value 'maybe'; allowed: true, false; fix: use false" == last
+
+
 def test_a_regression_with_a_header_reaches_the_approval_with_its_score(lab: Lab) -> None:
     flats = "price,size,age\n" + "".join(
         f"{3 * size - age + (size * age) % 7},{size},{age}\n"

@@ -218,7 +218,7 @@ def test_an_approval_address_is_subscribed_to_the_topic() -> None:
 
 
 def test_a_wrong_configuration_stops_the_program_with_every_problem() -> None:
-    with pytest.raises(ValueError, match=r"2 problem\(s\)") as caught:
+    with pytest.raises(pulumi.RunError, match=r"2 problem\(s\)") as caught:
         record("dev", {"scaling": "maybe", "instancetype": "x"})
     assert "scaling: bad value 'maybe'" in str(caught.value)
     assert "did you mean instanceType?" in str(caught.value)

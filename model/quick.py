@@ -45,8 +45,8 @@ def csv_rows(body: bytes, width: int) -> Numbers | None:
     body = body.rstrip(b"\r\n")
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-    # Without a bracket in it, every line is one list; white space would be read over.
-    if b"[" in body or b"\t" in body or b"\r" in body:
+    # Without a bracket in it, every line is one list; a line of another kind would be read over.
+    if b"[" in body or b"\r" in body:
         return None
     try:
         lines = cast(Array, Parser().parse(b"[[" + body.replace(b"\n", b"],[") + b"]]"))

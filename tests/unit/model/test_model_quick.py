@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -44,7 +44,12 @@ def strict(body: bytes, media_type: str) -> list[list[float]] | None:
     return rows
 
 
+@settings(max_examples=200)
 @given(NUMERIC_TEXT | JSON_TEXT | NEARLY)
+@example("1,2,[3]")
+@example("1,2,true")
+@example("1,2,3\t")
+@example("1,2\r,3")
 @example("1,2,\n3")
 @example("1,2,3\n")
 @example(" ")
@@ -72,6 +77,7 @@ def test_plain_csv_and_json_are_read_fast(table: list[list[float]]) -> None:
 VALUES = FINITE | st.booleans() | st.none() | st.text("12a", max_size=2) | st.just([1.0, 2.0, 3.0])
 
 
+@settings(max_examples=200)
 @given(st.lists(st.lists(VALUES, max_size=4) | VALUES, max_size=3))
 @example([[1, 2, True]])
 @example([[1, 2, 10**39]])

@@ -30,6 +30,8 @@ log = logging.getLogger("localcloud")
 
 DEFAULT_PORT = 4566
 MAX_BODY_BYTES = 512 * 1024 * 1024
+# Statuses whose responses have no body.
+_BODILESS = frozenset({204, 304})
 # LocalStack's name of it, and ours.
 _RESETS = frozenset({"/_localstack/state/reset", "/_localcloud/reset"})
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
@@ -165,10 +167,12 @@ async def _reply(send: Send, response: Response, method: str = "") -> None:
         for name, value in response.headers.items()
         if name != "content-length" or method == "HEAD"
     ]
-    if method != "HEAD":
+    # A client reads no body of these; moto sends some, which would be taken for the next response.
+    bodiless = method == "HEAD" or response.status in _BODILESS
+    if not bodiless:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
+    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
 
 
 def port_is_free(port: int) -> bool:

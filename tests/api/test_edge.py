@@ -19,7 +19,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import REGION, TestCloud, local_cloud, make_config, wait_for
+from tests.archives import zip_of
+from tests.cloud import REGION, TRUST, TestCloud, local_cloud, make_config, wait_for
 from tests.sagemaker import prepare
 
 pytestmark = pytest.mark.emulator_only
@@ -307,6 +308,31 @@ def test_a_role_invokes_as_its_policies_say(endpoint: TestCloud) -> None:
             assert line.read()[2] == b"one:x"
     calls = json.loads(endpoint.get("/_localcloud/iam/calls")[1])
     assert ["sagemaker:InvokeEndpoint"] == [c["action"] for c in calls if c["role"] == arn]
+
+
+def test_a_response_without_content_has_no_body(cloud: TestCloud) -> None:
+    iam = cloud.client("iam")
+    role = iam.create_role(RoleName="edge-untagged", AssumeRolePolicyDocument=TRUST)["Role"]
+    function = cloud.client("lambda").create_function(
+        FunctionName="edge-untagged",
+        Role=role["Arn"],
+        Runtime="python3.12",
+        Handler="a.handler",
+        Code={"ZipFile": zip_of({"a.py": ""})},
+    )["FunctionArn"]
+    authorization = (
+        "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, "
+        "SignedHeaders=host, Signature=0"
+    )
+    untag = f"DELETE /2017-03-31/tags/{function}?tagKeys=a HTTP/1.1\r\nHost: localhost\r\n"
+    with line_to(cloud.url) as line:
+        line.send(f"{untag}{authorization}\r\n\r\n".encode())
+        status, headers, _ = line.read()
+        assert (status, "content-length" in headers) == (204, False)
+        line.send(HEALTH)
+        assert line.read()[0] == 200
+    cloud.client("lambda").delete_function(FunctionName="edge-untagged")
+    iam.delete_role(RoleName="edge-untagged")
 
 
 def test_a_graceful_end_does_not_wait_for_idle_connections(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def ask(cloud: TestCloud) -> Callable[..., str]:
 def test_a_training_job_trains_and_uploads_its_model(
     cloud: TestCloud, sagemaker: Any, image: str
 ) -> None:
-    name = train(sagemaker, image, answer="learned")
+    name = train(sagemaker, image, answer="learned", seconds="1")
     assert (
         sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress"
     )

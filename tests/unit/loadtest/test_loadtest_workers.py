@@ -156,7 +156,7 @@ def test_a_worker_that_falls_silent_ends_the_load(dataset: Path, tmp_path: Path)
         "import sys\n"
         "if {'loadtest.worker', 'loadtest.generator'} & set(sys.orig_argv):\n"
         "    from locust import runners\n"
-        "    runners.HEARTBEAT_INTERVAL = 0.1\n"
+        "    runners.HEARTBEAT_INTERVAL = 0.3\n"
         "if 'loadtest.generator' in sys.orig_argv:\n"
         "    from loadtest import crew\n"
         "    crew._LAST_REPORT_SECONDS = 1.0\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from localcloud.clock import monotonic, wall_sleep
@@ -15,6 +17,7 @@ _PING_SECONDS = 2.0
 _STOP_GRACE_SECONDS = 30.0
 _DRAIN_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_LAST_WORDS_SECONDS = 2.0
 
 _numbers = itertools.count(1)
 
@@ -61,6 +64,9 @@ class Instance:
         deadline = monotonic() + timeout_seconds
         while monotonic() < deadline:
             if not self.alive:
+                # What it said last may still be on its way.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.child.exited.wait(), _LAST_WORDS_SECONDS)
                 said = " | ".join(list(self._last_lines)[-3:])
                 raise InstanceFailed(
                     f"the container exited with status {self.child.returncode}: {said}"

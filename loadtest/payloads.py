@@ -100,9 +100,12 @@ def read_value(label: str) -> float | None:
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the first line names the columns: it has no number where the second has one."""
-    numbers = [at for at, cell in enumerate(second) if at and read_value(cell) is not None]
-    return bool(numbers) and not any(read_value(cell) is not None for cell in first[1:])
+    """Whether the first line names the columns: none of them is a number, unlike in the second."""
+    return _has_number(second) and not _has_number(first)
+
+
+def _has_number(cells: Sequence[str]) -> bool:
+    return any(read_value(cell) is not None for cell in cells[1:])
 
 
 def _number(cell: str, where: str) -> float:

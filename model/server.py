@@ -155,9 +155,11 @@ class Others:
 
     def tell(self) -> None:
         """Tell them to end, once."""
-        for pid in () if self._told else self._workers:
-            os.kill(pid, signal.SIGTERM)
+        if self._told:
+            return
         self._told = True
+        for pid in self._workers:
+            os.kill(pid, signal.SIGTERM)
 
     def end(self) -> None:
         """Tell them to end, and wait until they have."""

@@ -85,12 +85,9 @@ def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[s
 
 def _asked_first(attributes: dict[str, Any]) -> int:
     """Return the feature of the most roots."""
-    seen: set[int] = set()
-    features: Counter[int] = Counter()
+    roots: dict[int, int] = {}
     for tree, feature in zip(
         attributes["nodes_treeids"], attributes["nodes_featureids"], strict=True
     ):
-        if tree not in seen:  # a tree's first node is its root
-            seen.add(tree)
-            features[feature] += 1
-    return features.most_common(1)[0][0]
+        roots.setdefault(tree, feature)  # a tree's first node is its root
+    return Counter(roots.values()).most_common(1)[0][0]

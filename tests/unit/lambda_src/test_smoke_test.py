@@ -101,7 +101,8 @@ def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -
     dataset(zip_of({"iris/validation.csv": "a,1\n" * 200}))
     aws.endpoint = lambda rows: "a\n" * rows.count("\n")
     handler(pipeline_event(PARAMETERS), None)
-    assert aws.success()["outputVariables"]["Rows"] == "50"
+    variables = {"Metric": "accuracy", "Score": "1.0000", "Rows": "50"}
+    assert aws.success()["outputVariables"] == variables
 
 
 def test_a_header_is_no_row(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:

@@ -7,15 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from loadtest.samples import RunRecord, read_samples
+from tests.cloud import wait_for
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
 from tests.unit.loadtest.test_loadtest_run import dataset, environment, load, right
 
@@ -91,20 +89,19 @@ def _start(
     )
 
 
-def _until(what: Callable[[], Any]) -> Any:
-    until = time.monotonic() + WAIT_SECONDS
-    while not (found := what()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
-    return found
-
-
 def _tree(run: int) -> dict[str, list[psutil.Process]]:
     """Return the processes below a run by their module."""
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.Process(run).children(recursive=True):
         found.setdefault(process.cmdline()[-1], []).append(process)
     return found
+
+
+def _alive(tree: dict[str, list[psutil.Process]]) -> list[psutil.Process]:
+    """Wait for the processes of a run to end; return those that do not."""
+    processes = [process for some in tree.values() for process in some]
+    alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=WAIT_SECONDS)[1]
+    return alive
 
 
 ENDS: dict[str, tuple[str, signal.Signals]] = {
@@ -123,14 +120,12 @@ def test_however_a_load_ends_no_process_stays_behind(
     victim, number = ENDS[case]
     with LocalEndpoint(right) as endpoint:
         run = _start(endpoint, dataset, tmp_path)
-        _until(lambda: endpoint.invocations > 20)
+        wait_for("the load", lambda: endpoint.invocations > 20, WAIT_SECONDS)
         tree = _tree(run.pid)
         assert (1, 2) == (len(tree["loadtest.generator"]), len(tree["loadtest.worker"]))
         os.kill(run.pid if victim == "run" else tree[victim][0].pid, number)
         stdout, stderr = run.communicate(timeout=60)
-        processes = [process for some in tree.values() for process in some]
-        _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
-        assert [] == alive
+        assert [] == _alive(tree)
         seen = endpoint.invocations
     if case == "the command is killed":
         return
@@ -164,13 +159,11 @@ def test_a_worker_that_falls_silent_ends_the_load(dataset: Path, tmp_path: Path)
     out = tmp_path / "out"
     with LocalEndpoint(right) as endpoint:
         run = _start(endpoint, dataset, out, PYTHONPATH=str(tmp_path))
-        _until(lambda: endpoint.invocations > 20)
+        wait_for("the load", lambda: endpoint.invocations > 20, WAIT_SECONDS)
         tree = _tree(run.pid)
         os.kill(tree["loadtest.worker"][0].pid, signal.SIGSTOP)
         stdout, _ = run.communicate(timeout=60)
-        processes = [process for some in tree.values() for process in some]
-        _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
-        assert [] == alive
+        assert [] == _alive(tree)
     assert 1 == run.returncode
     assert "the load was cut short: a worker fell silent\n" in stdout
     assert "a worker fell silent" == _record(out).cut_short

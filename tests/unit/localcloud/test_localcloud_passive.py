@@ -30,11 +30,15 @@ asyncio.run(main())
 """
 
 
-def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
-    # In a process of its own: here, other tests have imported it already.
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, check=False, capture_output=True, text=True
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own: here, other tests have imported moto already."""
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
     )
+
+
+def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
+    ended = run(PROGRAM)
     assert (0, ["json", "S3Backend"]) == (ended.returncode, ended.stdout.split()), ended.stderr
 
 
@@ -55,7 +59,5 @@ asyncio.run(main())
 
 
 def test_parameters_are_kept_without_loading_ec2() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", PARAMETERS], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    ended = run(PARAMETERS)
     assert ended.stdout.split() == ["SimpleSystemManagerBackend", "False"], ended.stderr

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from model.errors import ContainerError
 from model.server import Settings
+from tests.cloud import wait_for
 from tests.unit.model.container import Server, TrainingResult
 
 SETOSA = "5.1,3.5,1.4,0.2"
@@ -40,13 +40,6 @@ def test_workers_share_the_port_and_the_counters_and_end_together(
     assert server.log.rstrip().endswith("stopped serving")
 
 
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-
-
 def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
     program: Path, iris: TrainingResult
 ) -> None:
@@ -54,7 +47,7 @@ def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
     with server:
         first, second = children(server)
         os.kill(first, signal.SIGKILL)
-        until(lambda: server.process.poll() is not None)
+        wait_for("the end", lambda: server.process.poll() is not None, 10)
         assert not Path(f"/proc/{second}").exists()
     assert server.process.returncode == 1
     assert "ended with -9" in server.log
@@ -66,7 +59,7 @@ def test_no_worker_outlives_the_process_that_is_killed(program: Path, iris: Trai
     with server:
         (worker,) = children(server)
         os.kill(server.process.pid, signal.SIGKILL)
-        until(lambda: not Path(f"/proc/{worker}").exists())
+        wait_for("the worker's end", lambda: not Path(f"/proc/{worker}").exists(), 10)
 
 
 def test_a_request_under_way_in_any_worker_is_answered_before_the_end(
@@ -88,7 +81,7 @@ def test_a_request_under_way_in_any_worker_is_answered_before_the_end(
         for connection in begun:
             connection.sendall(b"\n")
             assert b"setosa" in connection.recv(1000)
-        until(lambda: server.process.poll() is not None)
+        wait_for("the end", lambda: server.process.poll() is not None, 10)
     assert server.process.returncode == 0
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.alarm_history import Change
-from localcloud.routing import Scope
+from localcloud.aws.routing import Scope
 
 
 def message(scope: Scope, change: Change) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from localcloud.alarm_history import (
 )
 from localcloud.alarm_rule import alarms_of, holds, parse, suppressed_by
 from localcloud.alarm_words import event, message
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.datapoints import ExpressionError, values
 from localcloud.datapoints import evaluate as evaluate_math
 from localcloud.passive import backend, backends
-from localcloud.routing import Scope
 
 log = logging.getLogger("localcloud.alarms")
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws.routing import Scope
 from localcloud.clock import Clock
 from localcloud.iam.authoriser import Authoriser
 from localcloud.images import ImageStore
 from localcloud.logs import LogSink
 from localcloud.passive import Passive, backend
-from localcloud.routing import Scope
 from localcloud.runner import Runner
 from localcloud.store import Database
 

@@ -13,10 +13,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.iam.actions import permissions
 from localcloud.passive import backend
-from localcloud.routing import Scope, scope_of_arn
 
 if TYPE_CHECKING:
     from localcloud.codepipeline.api import CodePipelineApi

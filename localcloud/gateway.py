@@ -20,6 +20,18 @@ from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
+from localcloud.aws.errors import AwsError, NoOperationNamed, NotImplementedByCloud
+from localcloud.aws.protocol import (
+    Operation,
+    failure,
+    operation_name,
+    operations_of,
+    parse,
+    protocol_of,
+    serialise,
+    serialise_error,
+)
+from localcloud.aws.routing import Request, Response, route
 from localcloud.clock import Clock, wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
@@ -32,7 +44,6 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.polling import SourcePolling
 from localcloud.codepipeline.running_api import RunningApi
-from localcloud.errors import AwsError, NoOperationNamed, NotImplementedByCloud
 from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.images import ImageStore
@@ -42,17 +53,6 @@ from localcloud.logs import LogSink
 from localcloud.metrics import InvocationMeter
 from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.passive import Passive
-from localcloud.protocol import (
-    Operation,
-    failure,
-    operation_name,
-    operations_of,
-    parse,
-    protocol_of,
-    serialise,
-    serialise_error,
-)
-from localcloud.routing import Request, Response, route
 from localcloud.runner import Runner
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi

@@ -24,13 +24,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from localcloud import __version__
+from localcloud.aws.errors import AccessDenied
+from localcloud.aws.routing import Request, Response, Scope
 from localcloud.cloud import Cloud
 from localcloud.codecommit.api import GIT_PREFIX
-from localcloud.errors import AccessDenied
 from localcloud.iam.actions import push_of_image
 from localcloud.images import ImageError
 from localcloud.passive import SERVICES
-from localcloud.routing import Request, Response, Scope
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud")

@@ -10,12 +10,12 @@ import logging
 from collections import defaultdict
 from typing import Any
 
+from localcloud.aws.errors import AccessDenied
+from localcloud.aws.routing import Scope
 from localcloud.clock import Clock, wall_sleep
-from localcloud.errors import AccessDenied
 from localcloud.iam.actions import writing_logs
 from localcloud.iam.authoriser import Authoriser
 from localcloud.passive import Passive, backend
-from localcloud.routing import Scope
 
 log = logging.getLogger("localcloud.logs")
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.clock import Clock
 from localcloud.datapoints import Distribution
 from localcloud.passive import Passive, backend
-from localcloud.routing import Scope, scope_of_arn
 
 log = logging.getLogger("localcloud.metrics")
 

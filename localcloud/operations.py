@@ -8,6 +8,7 @@ from __future__ import annotations
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
+from localcloud.aws.protocol import implemented_by, service_model
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.handlers import HANDLERS
@@ -23,7 +24,6 @@ from localcloud.codepipeline.rules import RULES
 from localcloud.codepipeline.running_api import RunningApi
 from localcloud.deploy.types import TYPES
 from localcloud.passive import SERVICES
-from localcloud.protocol import implemented_by, service_model
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry_api import RegistryApi

@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from localcloud.aws.errors import AwsError, NotImplementedByCloud
+from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
+from localcloud.aws.routing import Request, Response, Scope
 from localcloud.clock import wall_sleep
-from localcloud.errors import AwsError, NotImplementedByCloud
 from localcloud.mends import EventListener, RoleListener, apply
 from localcloud.passive_state import Recorder
-from localcloud.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
-from localcloud.routing import Request, Response, Scope
 
 # Before moto is imported: AWS-managed policies exist, as a provider expects.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")

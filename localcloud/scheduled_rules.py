@@ -11,10 +11,10 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.mends import EventListener
 from localcloud.passive import backends
-from localcloud.routing import scope_of_arn
 from localcloud.schedule import ScheduleError, next_due
 
 log = logging.getLogger("localcloud.events")

@@ -23,7 +23,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from localcloud.routing import Request, Response, headers_of
+from localcloud.aws.routing import Request, Response, headers_of
 
 # What a name may have is HostingApi's; what it has here needs no unquoting and has no query.
 _REQUEST_LINE = re.compile(rb"POST (/endpoints/[A-Za-z0-9-]{1,63}/invocations) HTTP/1\.1\r\n")

@@ -13,11 +13,11 @@ from typing import Any
 
 from localcloud.autoscaling.engine import ScalingEngine, names_of
 from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy, target_key
+from localcloud.aws.errors import AwsError, ResourceNotFound, ValidationError
+from localcloud.aws.pagination import page
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import AwsError, ResourceNotFound, ValidationError
-from localcloud.paging import page
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"

@@ -16,8 +16,8 @@ from localcloud.autoscaling.decision import (
 )
 from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import Step, StepScaling, decide_step
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.autoscaling")

@@ -14,12 +14,12 @@ from localcloud.autoscaling.decision import HIGH_PERIODS, LOW_FRACTION, LOW_PERI
 from localcloud.autoscaling.engine import names_of, steps_of
 from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import check_steps
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.pagination import page
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.datapoints import ExpressionError, evaluate
-from localcloud.errors import AwsError, ValidationError
-from localcloud.paging import page
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 
 _PAGE = 10
 _CONFIGURATIONS = {

@@ -12,11 +12,11 @@ from typing import Any
 
 from localcloud.autoscaling.api import INVALID_TOKEN, AutoScalingApi
 from localcloud.autoscaling.model import ScalableTarget, ScheduledAction
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.pagination import page
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import AwsError, ValidationError
-from localcloud.paging import page
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.schedule import ScheduleError, next_due
 from localcloud.store import Collection
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
+from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

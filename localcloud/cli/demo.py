@@ -18,6 +18,7 @@ from typing import Any
 
 from rich.table import Table
 
+from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localcloud.cli.console import CommandError, client, out, post, styled
 from localcloud.cli.images import push
 from localcloud.cli.watch import (
@@ -28,7 +29,6 @@ from localcloud.cli.watch import (
     put_approval,
     waiting_approvals,
 )
-from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localcloud.server import DEFAULT_PORT, port_is_free
 
 _START_SECONDS = 30.0

@@ -8,6 +8,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
@@ -27,9 +30,6 @@ from localcloud.cloudformation.requests import (
 )
 from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
-from localcloud.errors import AwsError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.changes import Change, Deployed, Wanted, changes
 from localcloud.cloudformation.engine import StackEngine
@@ -19,8 +21,6 @@ from localcloud.cloudformation.intrinsics import Imported
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
 from localcloud.cloudformation.template import TemplateError, parse
-from localcloud.errors import AwsError
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.cloudformation")

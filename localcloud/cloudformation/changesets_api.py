@@ -9,6 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
@@ -23,9 +26,6 @@ from localcloud.cloudformation.requests import (
     tags_of,
 )
 from localcloud.cloudformation.sources import template_body
-from localcloud.errors import AwsError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 
 # A request that is no retry may not take a name; it differs in one of these, as AWS calls them.
 _IDENTITY = {

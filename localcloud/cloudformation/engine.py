@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.evaluation import deletable_order, outputs_of, values
 from localcloud.cloudformation.exports import check_exports, value_of
@@ -25,7 +26,6 @@ from localcloud.cloudformation.template import (
     dependencies,
     parse,
 )
-from localcloud.routing import Scope, scope_of_arn
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.cloudformation")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.template import Template, scalar_text
-from localcloud.routing import scope_of_arn
 
 
 def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict[str, Any]:

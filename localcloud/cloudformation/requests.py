@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.pagination import page
+from localcloud.aws.routing import Scope
 from localcloud.cloudformation.evaluation import typed
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
@@ -23,9 +26,6 @@ from localcloud.cloudformation.template import (
     parse,
     scalar_text,
 )
-from localcloud.errors import AwsError, ValidationError
-from localcloud.paging import page
-from localcloud.routing import Scope
 
 T = TypeVar("T")
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from localcloud.aws.protocol import input_shape
+from localcloud.aws.routing import Scope
 from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.template import scalar_text
-from localcloud.protocol import input_shape
-from localcloud.routing import Scope
 
 _POLL_CLOCK_SECONDS = 3.0
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codebuild.engine import BuildEngine
 from localcloud.codebuild.model import Build, BuildPhase
-from localcloud.errors import AwsError
 from localcloud.passive import backend
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 

@@ -18,12 +18,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.clock import monotonic
 from localcloud.cloud import Cloud
 from localcloud.codebuild.buildspec import Buildspec, BuildspecError, Phase, parse
 from localcloud.codebuild.model import Build, BuildPhase, BuildStatus
 from localcloud.codebuild.shell import read_variables, script
-from localcloud.routing import scope_of_arn
 from localcloud.runner import Child
 from localcloud.store import Collection
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from localcloud.errors import IllegalTransition
+from localcloud.aws.errors import IllegalTransition
 
 
 class BuildStatus(StrEnum):

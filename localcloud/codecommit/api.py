@@ -14,12 +14,12 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import implemented_by, operation, operation_name
+from localcloud.aws.routing import Request, Response, Scope
 from localcloud.cloud import Cloud
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
-from localcloud.errors import AwsError
 from localcloud.passive import backend
-from localcloud.protocol import implemented_by, operation, operation_name
-from localcloud.routing import Request, Response, Scope
 
 GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")

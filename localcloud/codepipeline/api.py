@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localcloud.aws.errors import AwsError, ResourceNotFound
+from localcloud.aws.pagination import page
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.declaration import check_declaration
@@ -15,10 +19,6 @@ from localcloud.codepipeline.model import (
     Execution,
     Pipeline,
 )
-from localcloud.errors import AwsError, ResourceNotFound
-from localcloud.paging import page
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.store import Collection
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import AwsError
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.model import BEFORE_ENTRY, ON_FAILURE, ON_SUCCESS
 from localcloud.codepipeline.rules import CONFIGURATION, RULES
-from localcloud.errors import AwsError
 
 # What a condition that is not met may lead to, and what a failure may lead to without one.
 _RESULTS = {

@@ -11,6 +11,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.codepipeline import conditions
 from localcloud.codepipeline.actions import PROVIDERS, Providers
@@ -46,7 +47,6 @@ from localcloud.codepipeline.starting import (
     new_execution,
 )
 from localcloud.codepipeline.variables import VariableError, resolve
-from localcloud.routing import scope_of_arn
 from localcloud.store import Collection
 
 if TYPE_CHECKING:

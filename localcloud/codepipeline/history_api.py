@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.pagination import page
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.catalogue import action_types, rule_types
 from localcloud.codepipeline.model import Execution, Pipeline
@@ -18,9 +21,6 @@ from localcloud.codepipeline.views import (
     rule_detail,
     stage_state,
 )
-from localcloud.paging import page
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 
 _INVALID_TOKEN = "InvalidNextTokenException"  # noqa: S105 - an error code
 

@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from localcloud.errors import IllegalTransition
+from localcloud.aws.errors import IllegalTransition
 
 
 class ExecutionStatus(StrEnum):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.codepipeline.model import Execution, Pipeline
-from localcloud.routing import scope_of_arn
 
 # What has a status: () is the execution, (stage,) a stage, (stage, action, run) an action.
 Statuses = dict[tuple[str, ...], str]

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import Pipeline
 from localcloud.codepipeline.plan import ACTIVE
-from localcloud.errors import AwsError
-from localcloud.routing import scope_of_arn
 from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.codepipeline")

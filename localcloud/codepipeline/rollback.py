@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from localcloud.aws.errors import AwsError
 from localcloud.codepipeline.model import Execution, Pipeline, StageStatus
 from localcloud.codepipeline.plan import ACTIVE
-from localcloud.errors import AwsError
 
 
 def succeeded_in(execution: Execution, stage_name: str) -> bool:

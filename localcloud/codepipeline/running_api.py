@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.model import (
@@ -23,9 +26,6 @@ from localcloud.codepipeline.model import (
 from localcloud.codepipeline.plan import ACTIVE
 from localcloud.codepipeline.rollback import check_rollback
 from localcloud.codepipeline.views import latest_in_stage
-from localcloud.errors import AwsError, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 _CONCURRENT_EXECUTIONS = 50

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localcloud.deploy.effects import CloudEffects, NoEffects
 from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError
@@ -17,7 +18,6 @@ from localcloud.deploy.plan import Change, Listener, Step
 from localcloud.deploy.project import Project, load
 from localcloud.deploy.state import StateStore
 from localcloud.deploy.types import Aws
-from localcloud.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 
 def up(

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.aws.routing import Scope
 from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
 from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
-from localcloud.routing import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.iam.actions import Parameters, Permission, use_of_key
 from localcloud.passive import Passive, backend
-from localcloud.routing import Scope, scope_of_arn
 
 _DECRYPT, _GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 # ARN of a key and its aliases.

@@ -14,7 +14,7 @@ import secrets
 import string
 from dataclasses import dataclass
 
-from localcloud.routing import scope_of_arn
+from localcloud.aws.routing import scope_of_arn
 from localcloud.store import Collection, Database
 
 SERVICE_SESSION = "localcloud"

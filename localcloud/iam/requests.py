@@ -12,9 +12,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from localcloud.errors import AwsError
-from localcloud.protocol import operation_name, parse
-from localcloud.routing import Request
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import operation_name, parse
+from localcloud.aws.routing import Request
 
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
 _FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)(/invocations)?")

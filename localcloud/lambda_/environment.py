@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws.routing import Scope
 from localcloud.clock import monotonic
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
-from localcloud.routing import Scope
 from localcloud.runner import Child, Runner
 
 _STOP_GRACE_SECONDS = 0.5

@@ -7,8 +7,8 @@ from typing import Any
 
 from localcloud.alarm_history import history_of, kind_of
 from localcloud.alarm_rule import AlarmRuleError, alarms_of, parse
-from localcloud.errors import AwsError
-from localcloud.paging import page
+from localcloud.aws.errors import AwsError
+from localcloud.aws.pagination import page
 
 
 def mend() -> None:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.routing import Scope
 
 log = logging.getLogger("localcloud.capture")
 

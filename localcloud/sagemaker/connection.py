@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 import httptools
 
-from localcloud.routing import headers_of
+from localcloud.aws.routing import headers_of
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.images import Image
-from localcloud.routing import Scope, scope_of_arn
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
 from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image

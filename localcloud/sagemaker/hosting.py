@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.clock import wall_sleep
 from localcloud.cloud import Cloud
-from localcloud.routing import scope_of_arn
 from localcloud.sagemaker.capture import Capture
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet, HostingFailed
 from localcloud.sagemaker.instance import Instance

@@ -10,10 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localcloud.aws.errors import ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.endpoint_views import describe, variants_of
 from localcloud.sagemaker.hosting import Deployment, HostingEngine
 from localcloud.sagemaker.listing import page

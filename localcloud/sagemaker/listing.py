@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from localcloud.errors import ValidationError
-from localcloud.routing import Scope
+from localcloud.aws.errors import ValidationError
+from localcloud.aws.routing import Scope
 
 R = TypeVar("R")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import SimpleRecord
 from localcloud.sagemaker.registry import Registry

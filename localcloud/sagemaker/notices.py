@@ -16,8 +16,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
-from localcloud.routing import scope_of_arn
 from localcloud.sagemaker.listing import utc
 from localcloud.sagemaker.tags import Tags
 

@@ -17,9 +17,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from localcloud.aws.errors import IllegalTransition, ValidationError
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import IllegalTransition, ValidationError
-from localcloud.routing import Scope
 from localcloud.sagemaker.training import TrainingFailed, resolve_image
 from localcloud.store import Collection
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import AwsError, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.registry import (

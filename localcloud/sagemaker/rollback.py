@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.passive import backend
-from localcloud.routing import Scope
 
 _ALARM_CLOCK_SECONDS = 5.0
 

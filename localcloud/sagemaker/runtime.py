@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
 
+from localcloud.aws.errors import AwsError, ValidationError
+from localcloud.aws.protocol import serialise_error
+from localcloud.aws.routing import Request, Response
 from localcloud.clock import monotonic
-from localcloud.errors import AwsError, ValidationError
 from localcloud.metrics import InvocationMeter
-from localcloud.protocol import serialise_error
-from localcloud.routing import Request, Response
 from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
 from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.errors import ValidationError
+from localcloud.aws.errors import ValidationError
 from localcloud.sagemaker.listing import Key, utc
 
 _COMPARED: dict[str, Callable[[Any, Any], bool]] = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from localcloud.errors import NotImplementedByCloud, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
+from localcloud.aws.errors import NotImplementedByCloud, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.sagemaker import registry_api, training_api
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.listing import Order, pages

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, pages
 from localcloud.store import Collection
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws.errors import AccessDenied
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
-from localcloud.errors import AccessDenied
 from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.images import Image, ImageError, parse_reference
-from localcloud.routing import Scope, scope_of_arn
 from localcloud.runner import Child
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SourceError, objects_of

@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from localcloud.aws.errors import ResourceInUse, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import ResourceInUse, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.notices import Notices

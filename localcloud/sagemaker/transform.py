@@ -19,8 +19,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
-from localcloud.routing import Scope, scope_of_arn
 from localcloud.sagemaker.asking import ask, least_outstanding
 from localcloud.sagemaker.batches import (
     CSV,

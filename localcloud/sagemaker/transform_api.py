@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import ResourceInUse, ResourceNotFound, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import ResourceInUse, ResourceNotFound, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.batches import CSV, JSON, JSON_LINES, check_path
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.jobs import JobStatus, TransformJob

@@ -17,9 +17,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from localcloud.aws.routing import scope_of_arn
 from localcloud.clock import monotonic
 from localcloud.cloud import Cloud
-from localcloud.routing import scope_of_arn
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.tags import Tags

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.aws.errors import ResourceInUse, ResourceNotFound, ValidationError
+from localcloud.aws.protocol import operation
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.errors import ResourceInUse, ResourceNotFound, ValidationError
-from localcloud.protocol import operation
-from localcloud.routing import Scope
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus

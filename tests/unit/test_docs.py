@@ -21,7 +21,7 @@ def test_the_operations_page_is_what_the_code_says() -> None:
 
 
 def test_every_implemented_operation_is_one_of_botocores() -> None:
-    from localcloud.protocol import service_model
+    from localcloud.aws.protocol import service_model
 
     for service in LIVE:
         names = set(service_model(service).operation_names)

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from localcloud.aws.errors import AccessDenied
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
 from localcloud.codepipeline.variables import VariableError
-from localcloud.errors import AccessDenied
 from localcloud.iam.actions import permissions
-from localcloud.routing import Scope
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

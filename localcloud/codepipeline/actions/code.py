@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 
+from localcloud.aws.errors import AwsError
 from localcloud.codebuild.model import BuildStatus
 from localcloud.codecommit.git import GitError
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
-from localcloud.errors import AwsError
 from localcloud.iam.actions import Permission
 
 # What CodePipeline calls for these actions.

@@ -15,6 +15,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.codepipeline.actions.base import (
     ActionContext,
     ActionFailed,
@@ -22,7 +23,6 @@ from localcloud.codepipeline.actions.base import (
     JobResult,
 )
 from localcloud.codepipeline.model import Artifact
-from localcloud.errors import AccessDenied, AwsError
 
 _CONTINUATION_CLOCK_SECONDS = 15.0
 _ANSWER_CLOCK_SECONDS = 20 * 60.0

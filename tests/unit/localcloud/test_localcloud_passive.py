@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import asyncio
 from localcloud.passive import Passive
-from localcloud.protocol import protocol_of
-from localcloud.routing import Scope
+from localcloud.aws.protocol import protocol_of
+from localcloud.aws.routing import Scope
 from localcloud.passive import backend
 
 async def main():
@@ -45,7 +45,7 @@ def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
 PARAMETERS = """
 import asyncio, sys
 from localcloud.passive import Passive, backend
-from localcloud.routing import Scope
+from localcloud.aws.routing import Scope
 
 async def main():
     passive = Passive()

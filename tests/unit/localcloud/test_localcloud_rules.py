@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.errors import (
+from localcloud.aws.errors import (
     AwsError,
     NotImplementedByCloud,
     ResourceInUse,

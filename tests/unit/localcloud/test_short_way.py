@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from localcloud.routing import Request, Response
+from localcloud.aws.routing import Request, Response
 from localcloud.short_way import Done, ShortWay
 
 pytestmark = pytest.mark.emulator_only

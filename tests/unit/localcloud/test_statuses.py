@@ -6,13 +6,13 @@ from enum import StrEnum
 
 import pytest
 
+from localcloud.aws.protocol import service_model
 from localcloud.codepipeline.model import (
     ActionStatus,
     ConditionStatus,
     ExecutionStatus,
     StageStatus,
 )
-from localcloud.protocol import service_model
 from localcloud.sagemaker.model import EndpointStatus, TrainingJobStatus
 
 pytestmark = pytest.mark.botocore_modelled

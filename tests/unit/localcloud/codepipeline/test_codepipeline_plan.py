@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from localcloud.aws.errors import IllegalTransition
 from localcloud.codepipeline.model import (
     EXECUTION_TRANSITIONS,
     ActionRun,
@@ -29,7 +30,6 @@ from localcloud.codepipeline.plan import (
     Step,
     plan,
 )
-from localcloud.errors import IllegalTransition
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"

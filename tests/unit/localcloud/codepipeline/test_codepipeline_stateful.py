@@ -17,6 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from localcloud.aws.errors import AwsError
+from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions.approval import approve
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
@@ -25,8 +27,6 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.model import Execution
 from localcloud.codepipeline.running_api import RunningApi
-from localcloud.errors import AwsError
-from localcloud.routing import Scope
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.fuzz

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.aws.errors import AwsError
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.model import Artifact
 from localcloud.codepipeline.variables import VariableError, parameter_overrides, resolve
-from localcloud.errors import AwsError
 
 variables = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from localcloud.aws.routing import Request, Scope
 from localcloud.iam.actions import Permission, permissions, pull_of_image, use_of_key
 from localcloud.iam.requests import operation_of
-from localcloud.routing import Request, Scope
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html"

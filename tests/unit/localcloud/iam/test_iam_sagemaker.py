@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.aws.routing import Scope
 from localcloud.iam.actions import permissions
-from localcloud.routing import Scope
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html"

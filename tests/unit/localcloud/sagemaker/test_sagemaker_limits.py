@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.routing import Request, Response, Scope
+from localcloud.aws.routing import Request, Response, Scope
 from localcloud.sagemaker.asking import ask
 from localcloud.sagemaker.connection import Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.errors import ValidationError
-from localcloud.routing import Scope
+from localcloud.aws.errors import ValidationError
+from localcloud.aws.routing import Scope
 from localcloud.sagemaker.listing import Order, page
 
 pytestmark = pytest.mark.aws_documented(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from localcloud.errors import IllegalTransition
+from localcloud.aws.errors import IllegalTransition
 from localcloud.sagemaker.asking import share_of
 from localcloud.sagemaker.jobs import Job, JobStatus
 from localcloud.sagemaker.model import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.errors import ValidationError
+from localcloud.aws.errors import ValidationError
 from localcloud.sagemaker.search import fits, sort_key, values_of
 
 pytestmark = pytest.mark.aws_documented(

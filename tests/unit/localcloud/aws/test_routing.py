@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.routing import Request, Scope, account_of_access_key, route, scope_of_arn
+from localcloud.aws.routing import Request, Scope, account_of_access_key, route, scope_of_arn
 
 signed = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html"

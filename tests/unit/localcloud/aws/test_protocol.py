@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from localcloud.errors import AwsError, NotImplementedByCloud, ResourceNotFound, ValidationError
-from localcloud.protocol import operation_name, parse, protocol_of, serialise, serialise_error
-from localcloud.routing import Request
+from localcloud.aws.errors import AwsError, NotImplementedByCloud, ResourceNotFound, ValidationError
+from localcloud.aws.protocol import operation_name, parse, protocol_of, serialise, serialise_error
+from localcloud.aws.routing import Request
 
 pytestmark = pytest.mark.botocore_modelled
 

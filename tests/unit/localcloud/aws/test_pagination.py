@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.errors import AwsError
-from localcloud.paging import page
+from localcloud.aws.errors import AwsError
+from localcloud.aws.pagination import page
 
 pytestmark = pytest.mark.emulator_only
 

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from localcloud.errors import AwsError
+from localcloud.aws.errors import AwsError
 
 T = TypeVar("T")
 

@@ -23,8 +23,8 @@ from xml.sax.saxutils import escape
 
 from botocore import xform_name
 
-from localcloud.errors import AwsError, NotImplementedByCloud, ValidationError
-from localcloud.routing import Request, Response, Scope
+from localcloud.aws.errors import AwsError, NotImplementedByCloud, ValidationError
+from localcloud.aws.routing import Request, Response, Scope
 
 log = logging.getLogger("localcloud")
 

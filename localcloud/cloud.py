@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.clock import Clock
+from localcloud.core.child_process import Runner
+from localcloud.core.clock import Clock
+from localcloud.core.image_store import ImageStore
+from localcloud.core.store import Database
 from localcloud.iam.authoriser import Authoriser
-from localcloud.images import ImageStore
 from localcloud.logs import LogSink
 from localcloud.passive import Passive, backend
-from localcloud.runner import Runner
-from localcloud.store import Database
 
 log = logging.getLogger("localcloud")
 

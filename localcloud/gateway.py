@@ -32,7 +32,6 @@ from localcloud.aws.protocol import (
     serialise_error,
 )
 from localcloud.aws.routing import Request, Response, route
-from localcloud.clock import Clock, wall_sleep
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
@@ -44,16 +43,19 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.polling import SourcePolling
 from localcloud.codepipeline.running_api import RunningApi
+from localcloud.core.child_process import Runner
+from localcloud.core.clock import Clock, wall_sleep
+from localcloud.core.image_store import ImageStore
+from localcloud.core.state_directory import STATE_FILE, StateDirectory
+from localcloud.core.store import Collection, Database
 from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
-from localcloud.images import ImageStore
 from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
 from localcloud.logs import LogSink
 from localcloud.metrics import InvocationMeter
 from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.passive import Passive
-from localcloud.runner import Runner
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
@@ -66,8 +68,6 @@ from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.sagemaker.tuning_api import TuningApi
 from localcloud.scheduled_rules import ScheduledRules
-from localcloud.state_directory import STATE_FILE, StateDirectory
-from localcloud.store import Collection, Database
 
 log = logging.getLogger("localcloud")
 

@@ -28,10 +28,10 @@ from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.cloud import Cloud
 from localcloud.codecommit.api import GIT_PREFIX
+from localcloud.core.image_store import ImageError
+from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
-from localcloud.images import ImageError
 from localcloud.passive import SERVICES
-from localcloud.store import Collection
 
 log = logging.getLogger("localcloud")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope
-from localcloud.clock import Clock, wall_sleep
+from localcloud.core.clock import Clock, wall_sleep
 from localcloud.iam.actions import writing_logs
 from localcloud.iam.authoriser import Authoriser
 from localcloud.passive import Passive, backend

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.clock import Clock
+from localcloud.core.clock import Clock
 from localcloud.datapoints import Distribution
 from localcloud.passive import Passive, backend
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from localcloud.aws.errors import AwsError, NotImplementedByCloud
 from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.clock import wall_sleep
+from localcloud.core.clock import wall_sleep
 from localcloud.mends import EventListener, RoleListener, apply
 from localcloud.passive_state import Recorder
 

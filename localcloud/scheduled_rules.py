@@ -13,9 +13,9 @@ from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
+from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.mends import EventListener
 from localcloud.passive import backends
-from localcloud.schedule import ScheduleError, next_due
 
 log = logging.getLogger("localcloud.events")
 

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from localcloud.aws.routing import Request, Response, headers_of
-from localcloud.clock import Clock, wall_sleep
+from localcloud.core.clock import Clock, wall_sleep
+from localcloud.core.state_directory import StateDirectory
 from localcloud.gateway import Gateway
 from localcloud.iam.authoriser import Mode
 from localcloud.short_way import ShortWay
-from localcloud.state_directory import StateDirectory
 
 log = logging.getLogger("localcloud")
 

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
 
-from localcloud.clock import Clock
-from localcloud.store import Database
+from localcloud.core.clock import Clock
+from localcloud.core.store import Database
 
 
 class SmallCloud:

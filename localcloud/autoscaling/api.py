@@ -18,7 +18,7 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _RESOURCE = re.compile(r"endpoint/[a-zA-Z0-9-]+/variant/[a-zA-Z0-9-]+")

@@ -18,7 +18,7 @@ from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import Step, StepScaling, decide_step
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 log = logging.getLogger("localcloud.autoscaling")
 

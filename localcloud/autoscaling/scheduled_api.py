@@ -17,8 +17,8 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.schedule import ScheduleError, next_due
-from localcloud.store import Collection
+from localcloud.core.schedule_expression import ScheduleError, next_due
+from localcloud.core.store import Collection
 
 log = logging.getLogger("localcloud.autoscaling")
 

@@ -21,8 +21,8 @@ from localcloud.cli.console import (
 from localcloud.cli.iam import iam_app
 from localcloud.cli.stacks import Url, stack_app
 from localcloud.cli.time import clock_app
+from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
 from localcloud.iam.authoriser import Mode
-from localcloud.state_directory import DEFAULT, STATE_FILE, StateDirectory
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",

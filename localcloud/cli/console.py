@@ -51,8 +51,8 @@ def errors_in_one_line() -> Iterator[None]:
     """Turn what a command raises into one line on standard error and exit status 1."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from localcloud.core.state_directory import StateDirectoryError
     from localcloud.deploy.errors import DeployError
-    from localcloud.state_directory import StateDirectoryError
 
     try:
         yield

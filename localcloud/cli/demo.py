@@ -142,7 +142,7 @@ class Demo:
         self._step(1, "Start the local cloud")
         port = DEFAULT_PORT
         if not port_is_free(port):
-            from localcloud.runner import free_port
+            from localcloud.core.child_process import free_port
 
             port = free_port()
             out.print(f"  Port {DEFAULT_PORT} is taken by another program: using {port}.")

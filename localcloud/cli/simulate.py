@@ -17,7 +17,7 @@ from localcloud.autoscaling.wind_tunnel import (
     trimmed,
 )
 from localcloud.cli.console import CommandError
-from localcloud.clock import monotonic
+from localcloud.core.clock import monotonic
 
 
 def run(text: str) -> dict[str, Any]:

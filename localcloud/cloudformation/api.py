@@ -30,7 +30,7 @@ from localcloud.cloudformation.requests import (
 )
 from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 
 class CloudFormationApi:

@@ -21,7 +21,7 @@ from localcloud.cloudformation.intrinsics import Imported
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
 from localcloud.cloudformation.template import TemplateError, parse
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 log = logging.getLogger("localcloud.cloudformation")
 

@@ -26,7 +26,7 @@ from localcloud.cloudformation.template import (
     dependencies,
     parse,
 )
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 log = logging.getLogger("localcloud.cloudformation")
 

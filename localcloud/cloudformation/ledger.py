@@ -6,7 +6,7 @@ import uuid
 
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.model import Stack, StackEvent, StackResource
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 
 class Ledger:

@@ -17,9 +17,9 @@ from typing import Any
 
 from localcloud.aws.protocol import input_shape
 from localcloud.aws.routing import Scope
-from localcloud.clock import Clock
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.template import scalar_text
+from localcloud.core.clock import Clock
 
 _POLL_CLOCK_SECONDS = 3.0
 

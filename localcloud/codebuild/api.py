@@ -15,8 +15,8 @@ from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.codebuild.engine import BuildEngine
 from localcloud.codebuild.model import Build, BuildPhase
+from localcloud.core.store import Collection
 from localcloud.passive import backend
-from localcloud.store import Collection
 
 
 class CodeBuildApi:

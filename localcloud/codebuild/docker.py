@@ -1,7 +1,7 @@
 """`docker` in a build on a machine without Docker: build, tag, push, inspect, login.
 
-An image is a build context laid out by its Dockerfile (see images.py); it is packed at `build` and
-registered in ECR at `push`. What it cannot do it refuses by name, with status 1.
+An image is a build context laid out by its Dockerfile (see core/image_store.py). It is packed at
+`build` and registered in ECR at `push`. What it cannot do it refuses by name, with status 1.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.runner import base_environment
+from localcloud.core.child_process import base_environment
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 _NUL = "%x00"

@@ -19,7 +19,7 @@ from localcloud.codepipeline.model import (
     Execution,
     Pipeline,
 )
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

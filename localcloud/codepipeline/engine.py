@@ -47,7 +47,7 @@ from localcloud.codepipeline.starting import (
     new_execution,
 )
 from localcloud.codepipeline.variables import VariableError, resolve
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

@@ -18,7 +18,7 @@ from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import Pipeline
 from localcloud.codepipeline.plan import ACTIVE
-from localcloud.store import Collection
+from localcloud.core.store import Collection
 
 log = logging.getLogger("localcloud.codepipeline")
 

@@ -17,7 +17,8 @@ from enum import StrEnum
 from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.aws.protocol import protocol_of, serialise_error
 from localcloud.aws.routing import Request, Response, Scope, scope_of_arn
-from localcloud.clock import Clock
+from localcloud.core.clock import Clock
+from localcloud.core.store import Database
 from localcloud.iam.actions import Permission, permissions
 from localcloud.iam.calls import CallLog
 from localcloud.iam.encryption import key_permissions
@@ -25,7 +26,6 @@ from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
 from localcloud.iam.requests import operation_of
 from localcloud.passive import Passive, backend
-from localcloud.store import Database
 
 log = logging.getLogger("localcloud.iam")
 

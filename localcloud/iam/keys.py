@@ -15,7 +15,7 @@ import string
 from dataclasses import dataclass
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.store import Collection, Database
+from localcloud.core.store import Collection, Database
 
 SERVICE_SESSION = "localcloud"
 _ALPHABET = string.ascii_uppercase + "234567"

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.clock import monotonic
+from localcloud.core.child_process import Child, Runner
+from localcloud.core.clock import monotonic
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
-from localcloud.runner import Child, Runner
 
 _STOP_GRACE_SECONDS = 0.5
 

@@ -21,8 +21,8 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.clock import monotonic, wall_sleep, wall_time
 from localcloud.cloud import Cloud
+from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload

@@ -20,11 +20,11 @@ from typing import Any
 
 from localcloud.aws.protocol import operation_name
 from localcloud.aws.routing import Request
+from localcloud.core.state_directory import StateDirectoryError
 from localcloud.passive_state.file import File
 from localcloud.passive_state.growing import Growing
 from localcloud.passive_state.objects import Objects
 from localcloud.passive_state.pickling import NotKept, dump, restore
-from localcloud.state_directory import StateDirectoryError
 
 log = logging.getLogger("localcloud.passive")
 

@@ -14,6 +14,7 @@ from localcloud.aws.errors import ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
+from localcloud.core.store import Collection
 from localcloud.sagemaker.endpoint_views import describe, variants_of
 from localcloud.sagemaker.hosting import Deployment, HostingEngine
 from localcloud.sagemaker.listing import page
@@ -22,7 +23,6 @@ from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.shifting import problems_of
 from localcloud.sagemaker.tags import Tags
-from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
 

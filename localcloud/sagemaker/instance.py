@@ -8,9 +8,9 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from localcloud.clock import monotonic, wall_sleep
-from localcloud.images import Image
-from localcloud.runner import Child, LineSink, Runner, free_port
+from localcloud.core.child_process import Child, LineSink, Runner, free_port
+from localcloud.core.clock import monotonic, wall_sleep
+from localcloud.core.image_store import Image
 from localcloud.sagemaker.connection import Connections, NoAnswer
 
 _PING_SECONDS = 2.0

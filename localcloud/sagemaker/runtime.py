@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response
-from localcloud.clock import monotonic
+from localcloud.core.clock import monotonic
+from localcloud.core.store import Collection
 from localcloud.metrics import InvocationMeter
 from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
@@ -25,7 +26,6 @@ from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
-from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
 

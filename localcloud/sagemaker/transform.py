@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
+from localcloud.core.store import Collection
 from localcloud.sagemaker.asking import ask, least_outstanding
 from localcloud.sagemaker.batches import (
     CSV,
@@ -37,7 +38,6 @@ from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.model import Variant
 from localcloud.sagemaker.s3_source import Found, SourceError, objects_of
-from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
 

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.clock import monotonic
 from localcloud.cloud import Cloud
+from localcloud.core.clock import monotonic
+from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.tags import Tags
@@ -34,7 +35,6 @@ from localcloud.sagemaker.tuning_plan import (
     not_improving,
     ranges_of,
 )
-from localcloud.store import Collection
 
 log = logging.getLogger("localcloud.sagemaker")
 

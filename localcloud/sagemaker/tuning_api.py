@@ -13,6 +13,7 @@ from localcloud.aws.errors import ResourceInUse, ResourceNotFound, ValidationErr
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
+from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
@@ -27,7 +28,6 @@ from localcloud.sagemaker.tuning import (
     resources_of,
 )
 from localcloud.sagemaker.tuning_plan import Choice, combinations, ranges_of
-from localcloud.store import Collection
 
 _BY_NAME = Order("Name", descending=False)
 _REFUSED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")

@@ -37,8 +37,8 @@ TIME_CALLS = {
 }
 # Where the local cloud may read the machine's clock or sleep by it, and why.
 TIME_ALLOWED = {
-    "localcloud/clock.py": "the one source of time",
-    "localcloud/runner.py": "waits for real processes",
+    "localcloud/core/clock.py": "the one source of time",
+    "localcloud/core/child_process.py": "waits for real processes",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
     "localcloud/cli/views.py": "a client: it follows a log",
 }
@@ -149,7 +149,7 @@ def test_the_local_cloud_takes_its_time_from_the_clock() -> None:
 
 def test_no_exception_for_time_outlives_its_use() -> None:
     used = {name_of(p) for p in sources("localcloud") if set(calls(p)) & TIME_CALLS}
-    assert {"localcloud/runner.py"} >= set(TIME_ALLOWED) - used
+    assert {"localcloud/core/child_process.py"} >= set(TIME_ALLOWED) - used
 
 
 def test_nothing_loads_what_can_run_code() -> None:

@@ -14,7 +14,7 @@ from localcloud.codepipeline.actions.base import ActionContext, ActionOutcome
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
-from localcloud.store import Database
+from localcloud.core.store import Database
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.emulator_only

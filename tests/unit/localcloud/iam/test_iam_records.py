@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from localcloud.core.store import Database
 from localcloud.iam.authoriser import denial
 from localcloud.iam.calls import CallLog
 from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import Verdict
 from localcloud.iam.report import report
-from localcloud.store import Database
 
 pytestmark = pytest.mark.emulator_only
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.schedule import ScheduleError, next_due
+from localcloud.core.schedule_expression import ScheduleError, next_due
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html"

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from localcloud.store import Collection, Database
+from localcloud.core.store import Collection, Database
 
 pytestmark = pytest.mark.emulator_only
 
@@ -89,7 +89,7 @@ def test_a_killed_process_loses_no_finished_put(path: Path) -> None:
     program = """
 import os, signal, sys
 from pathlib import Path
-from localcloud.store import Collection, Database
+from localcloud.core.store import Collection, Database
 records = Collection(Database(Path(sys.argv[1])), "numbers", int)
 for number in range(50):
     records.put(str(number), number)

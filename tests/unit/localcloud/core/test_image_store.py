@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.images import (
+from localcloud.core.image_store import (
     ImageConfig,
     ImageError,
     ImageReference,

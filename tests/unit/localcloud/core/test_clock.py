@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from localcloud.clock import Clock, monotonic, wall_time
+from localcloud.core.clock import Clock, monotonic, wall_time
 
 pytestmark = pytest.mark.emulator_only
 

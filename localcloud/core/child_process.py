@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-log = logging.getLogger("localcloud.runner")
+log = logging.getLogger("localcloud.core.child_process")
 
 LineSink = Callable[[str], None]
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.runner import Child, Runner, base_environment, free_port, resolve_command
+from localcloud.core.child_process import (
+    Child,
+    Runner,
+    base_environment,
+    free_port,
+    resolve_command,
+)
 
 pytestmark = pytest.mark.emulator_only
 

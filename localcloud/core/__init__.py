@@ -1,0 +1,9 @@
+"""What the services of the local cloud stand on; nothing here knows a service.
+
+clock.py                the one source of AWS time
+child_process.py        training jobs, model servers and Lambda environments as processes
+store.py                records, written through to SQLite
+state_directory.py      the directory that state is kept in, one local cloud at a time
+image_store.py          container images without Docker: unpacked build contexts by digest
+schedule_expression.py  at(…), rate(…) and cron(…) expressions (pure)
+"""

@@ -30,7 +30,7 @@ from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
 from localcloud.datapoints import ExpressionError, values
 from localcloud.datapoints import evaluate as evaluate_math
-from localcloud.passive import backend, backends
+from localcloud.moto_backend.dispatcher import backend, backends
 
 log = logging.getLogger("localcloud.alarms")
 

@@ -17,7 +17,7 @@ from localcloud.core.image_store import ImageStore
 from localcloud.core.store import Database
 from localcloud.iam.authoriser import Authoriser
 from localcloud.logs import LogSink
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 
 log = logging.getLogger("localcloud")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.iam.actions import permissions
-from localcloud.passive import backend
+from localcloud.moto_backend.dispatcher import backend
 
 if TYPE_CHECKING:
     from localcloud.codepipeline.api import CodePipelineApi

@@ -54,8 +54,8 @@ from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
 from localcloud.logs import LogSink
 from localcloud.metrics import InvocationMeter
+from localcloud.moto_backend.dispatcher import Passive
 from localcloud.operations import PARTLY_LIVE, implemented
-from localcloud.passive import Passive
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi

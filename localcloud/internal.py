@@ -31,7 +31,7 @@ from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.core.image_store import ImageError
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
-from localcloud.passive import SERVICES
+from localcloud.moto_backend.dispatcher import SERVICES
 
 log = logging.getLogger("localcloud")
 

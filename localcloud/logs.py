@@ -15,7 +15,7 @@ from localcloud.aws.routing import Scope
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.iam.actions import writing_logs
 from localcloud.iam.authoriser import Authoriser
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 
 log = logging.getLogger("localcloud.logs")
 

@@ -18,7 +18,7 @@ from typing import Any
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.clock import Clock
 from localcloud.datapoints import Distribution
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 
 log = logging.getLogger("localcloud.metrics")
 

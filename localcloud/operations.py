@@ -23,7 +23,7 @@ from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.rules import RULES
 from localcloud.codepipeline.running_api import RunningApi
 from localcloud.deploy.types import TYPES
-from localcloud.passive import SERVICES
+from localcloud.moto_backend.dispatcher import SERVICES
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry_api import RegistryApi

@@ -14,8 +14,8 @@ from typing import Any
 from localcloud.aws.routing import scope_of_arn
 from localcloud.cloud import Cloud
 from localcloud.core.schedule_expression import ScheduleError, next_due
-from localcloud.mends import EventListener
-from localcloud.passive import backends
+from localcloud.moto_backend.dispatcher import backends
+from localcloud.moto_backend.patches import EventListener
 
 log = logging.getLogger("localcloud.events")
 

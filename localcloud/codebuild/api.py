@@ -16,7 +16,7 @@ from localcloud.cloud import Cloud
 from localcloud.codebuild.engine import BuildEngine
 from localcloud.codebuild.model import Build, BuildPhase
 from localcloud.core.store import Collection
-from localcloud.passive import backend
+from localcloud.moto_backend.dispatcher import backend
 
 
 class CodeBuildApi:

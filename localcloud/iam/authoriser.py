@@ -25,7 +25,7 @@ from localcloud.iam.encryption import key_permissions
 from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
 from localcloud.iam.requests import operation_of
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 
 log = logging.getLogger("localcloud.iam")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.iam.actions import Parameters, Permission, use_of_key
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 
 _DECRYPT, _GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 # ARN of a key and its aliases.

@@ -26,7 +26,7 @@ from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
-from localcloud.passive import backend
+from localcloud.moto_backend.dispatcher import backend
 
 log = logging.getLogger("localcloud.lambda")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.passive import backend
+from localcloud.moto_backend.dispatcher import backend
 
 _ALARM_CLOCK_SECONDS = 5.0
 

@@ -50,7 +50,7 @@ PRINT_ALLOWED = (
 )
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # It reads the local cloud's own file by an allow-list of types; a test feeds it a hostile one.
-UNSAFE_ALLOWED = {"localcloud/passive_state/pickling.py": {"pickle"}}
+UNSAFE_ALLOWED = {"localcloud/moto_backend/persistence/pickling.py": {"pickle"}}
 LINES = 450
 
 

@@ -11,7 +11,7 @@ from localcloud.aws.errors import (
     ResourceNotFound,
     ValidationError,
 )
-from localcloud.mends.s3 import _condition_holds
+from localcloud.moto_backend.patches.s3 import _condition_holds
 from localcloud.server import _is_local
 
 

@@ -20,8 +20,8 @@ from localcloud.aws.errors import AwsError, NotImplementedByCloud
 from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import wall_sleep
-from localcloud.mends import EventListener, RoleListener, apply
-from localcloud.passive_state import Recorder
+from localcloud.moto_backend.patches import EventListener, RoleListener, apply
+from localcloud.moto_backend.persistence import Recorder
 
 # Before moto is imported: AWS-managed policies exist, as a provider expects.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
@@ -29,7 +29,7 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 os.environ.setdefault("MOTO_EVENTS_INVOKE_HTTP", "false")
 
 T = TypeVar("T")
-log = logging.getLogger("localcloud.passive")
+log = logging.getLogger("localcloud.moto_backend.dispatcher")
 
 # The services that moto serves here; any other answers 501.
 SERVICES = (

@@ -30,7 +30,7 @@ _applied: list[_Applied] = []
 
 def apply(on_event: EventListener, on_role: RoleListener) -> None:
     """Mend moto, or tell the mends who listens; call it in moto's thread, once it is imported."""
-    from localcloud.mends import (
+    from localcloud.moto_backend.patches import (
         budgets,
         cloudwatch,
         codebuild,

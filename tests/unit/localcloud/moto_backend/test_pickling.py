@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from localcloud.passive_state.pickling import NotKept, dump, dump_values, load_values, restore
+from localcloud.moto_backend.persistence.pickling import (
+    NotKept,
+    dump,
+    dump_values,
+    load_values,
+    restore,
+)
 
 pytestmark = pytest.mark.emulator_only
 

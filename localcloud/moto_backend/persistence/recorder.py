@@ -21,12 +21,12 @@ from typing import Any
 from localcloud.aws.protocol import operation_name
 from localcloud.aws.routing import Request
 from localcloud.core.state_directory import StateDirectoryError
-from localcloud.passive_state.file import File
-from localcloud.passive_state.growing import Growing
-from localcloud.passive_state.objects import Objects
-from localcloud.passive_state.pickling import NotKept, dump, restore
+from localcloud.moto_backend.persistence.append_only import Growing
+from localcloud.moto_backend.persistence.file import File
+from localcloud.moto_backend.persistence.objects import Objects
+from localcloud.moto_backend.persistence.pickling import NotKept, dump, restore
 
-log = logging.getLogger("localcloud.passive")
+log = logging.getLogger("localcloud.moto_backend.dispatcher")
 
 _READS = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup", "Validate", "Simulate", "Filter")
 _BY_METHOD = ("s3", "lambda")

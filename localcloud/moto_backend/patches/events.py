@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.mends import EventListener
+from localcloud.moto_backend.patches import EventListener
 
 
 def mend(emit: EventListener) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.mends import RoleListener
+from localcloud.moto_backend.patches import RoleListener
 
 
 def mend(tell: RoleListener) -> None:

@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import asyncio
-from localcloud.passive import Passive
+from localcloud.moto_backend.dispatcher import Passive
 from localcloud.aws.protocol import protocol_of
 from localcloud.aws.routing import Scope
-from localcloud.passive import backend
+from localcloud.moto_backend.dispatcher import backend
 
 async def main():
     passive = Passive()
@@ -44,7 +44,7 @@ def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
 
 PARAMETERS = """
 import asyncio, sys
-from localcloud.passive import Passive, backend
+from localcloud.moto_backend.dispatcher import Passive, backend
 from localcloud.aws.routing import Scope
 
 async def main():

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.passive_state.file import File
-from localcloud.passive_state.pickling import dump_values, load_values
+from localcloud.moto_backend.persistence.file import File
+from localcloud.moto_backend.persistence.pickling import dump_values, load_values
 
 
 class Objects:

@@ -7,13 +7,13 @@
     pickling.py   one backend to bytes and back, by an allow-list of types
     file.py       the SQLite file
     objects.py    S3's objects, a row a version
-    growing.py    lists that only grow (log lines, metric data), in chunks
+    append_only.py  lists that only grow (log lines, metric data), in chunks
     recorder.py   what is written when; the way back at the start
 
 All of it runs in moto's thread. The file is this program's own, beside the live services' state:
 no pickle comes from a bucket or from the network.
 """
 
-from localcloud.passive_state.recorder import Recorder
+from localcloud.moto_backend.persistence.recorder import Recorder
 
 __all__ = ["Recorder"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.passive_state.file import File
-from localcloud.passive_state.pickling import dump_values, load_values
+from localcloud.moto_backend.persistence.file import File
+from localcloud.moto_backend.persistence.pickling import dump_values, load_values
 
 
 class Growing:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
+from localcloud.cloudwatch.log_writer import LogSink
 from localcloud.core.child_process import Runner
 from localcloud.core.clock import Clock
 from localcloud.core.image_store import ImageStore
 from localcloud.core.store import Database
 from localcloud.iam.authoriser import Authoriser
-from localcloud.logs import LogSink
 from localcloud.moto_backend.dispatcher import Passive, backend
 
 log = logging.getLogger("localcloud")

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from localcloud.alarms import AlarmEvaluator
 from localcloud.autoscaling.api import AutoScalingApi
 from localcloud.autoscaling.policies_api import PoliciesApi
 from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
@@ -36,6 +35,9 @@ from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.sharing_api import SharingApi
+from localcloud.cloudwatch.alarm_evaluator import AlarmEvaluator
+from localcloud.cloudwatch.invocation_metrics import InvocationMeter
+from localcloud.cloudwatch.log_writer import LogSink
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
@@ -52,8 +54,6 @@ from localcloud.events import EventDelivery
 from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
-from localcloud.logs import LogSink
-from localcloud.metrics import InvocationMeter
 from localcloud.moto_backend.dispatcher import Passive
 from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.sagemaker.capture import Capturer

@@ -19,7 +19,7 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloud import Cloud
-from localcloud.datapoints import ExpressionError, evaluate
+from localcloud.cloudwatch.metric_math import ExpressionError, evaluate
 
 _PAGE = 10
 _CONFIGURATIONS = {

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
-from localcloud.alarms import AlarmRule, evaluate
 from localcloud.autoscaling.decision import (
     HIGH_PERIODS,
     LOW_FRACTION,
@@ -28,8 +27,8 @@ from localcloud.autoscaling.decision import (
     TargetTracking,
     decide,
 )
+from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
 
-_RANGE_BEYOND_PERIODS = 2
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # What a search tries. AWS proposes a safety factor of 0.5 to begin with.
 _SAFETY_FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -102,9 +101,9 @@ class Outcome:
 
 def simulate(world: World, settings: TargetTracking) -> Outcome:
     """Return the day under these settings; it begins with the minimum of instances."""
-    high = AlarmRule("GreaterThanThreshold", settings.target_value, HIGH_PERIODS, HIGH_PERIODS)
+    high = MetricAlarm("GreaterThanThreshold", settings.target_value, HIGH_PERIODS, HIGH_PERIODS)
     low_threshold = settings.target_value * LOW_FRACTION
-    low = AlarmRule("LessThanThreshold", low_threshold, LOW_PERIODS, LOW_PERIODS)
+    low = MetricAlarm("LessThanThreshold", low_threshold, LOW_PERIODS, LOW_PERIODS)
     instances = settings.minimum
     arrives: tuple[int, int] | None = None  # (minute, instances)
     last: LastChange | None = None
@@ -119,7 +118,7 @@ def simulate(world: World, settings: TargetTracking) -> Outcome:
         why = ""
         now = _EPOCH + timedelta(minutes=number + 1)
         for direction, rule in ((Direction.OUT, high), (Direction.IN, low)):
-            seen = values[-(rule.evaluation_periods + _RANGE_BEYOND_PERIODS) :]
+            seen = values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
             if len(values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
                 continue
             if arrives is not None:

@@ -17,9 +17,9 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response
+from localcloud.cloudwatch.invocation_metrics import InvocationMeter
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
-from localcloud.metrics import InvocationMeter
 from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
 from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.alarm_history import history_of, kind_of
-from localcloud.alarm_rule import AlarmRuleError, alarms_of, parse
 from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
+from localcloud.cloudwatch.alarm_history import history_of, kind_of
+from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, parse
 
 
 def mend() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from localcloud.datapoints import ExpressionError, evaluate, statistic
+from localcloud.cloudwatch.metric_math import ExpressionError, evaluate, statistic
 
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 

@@ -30,7 +30,7 @@ _NEW: dict[Any, Any] = {
     threading.Condition: threading.Condition,
     threading.Event: threading.Event,
 }
-_MODULES = ("moto.", "localcloud.datapoints", "localcloud.alarm_history")
+_MODULES = ("moto.", "localcloud.cloudwatch.metric_math", "localcloud.cloudwatch.alarm_history")
 _NAMES = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),

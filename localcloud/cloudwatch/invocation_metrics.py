@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
+from localcloud.cloudwatch.metric_math import Distribution
 from localcloud.core.clock import Clock
-from localcloud.datapoints import Distribution
 from localcloud.moto_backend.dispatcher import Passive, backend
 
-log = logging.getLogger("localcloud.metrics")
+log = logging.getLogger("localcloud.cloudwatch.invocation_metrics")
 
 NAMESPACE = "AWS/SageMaker"
 _FLUSH_CLOCK_SECONDS = 10.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.datapoints import (
+from localcloud.cloudwatch.metric_math import (
     Distribution,
     ExpressionError,
     evaluate,

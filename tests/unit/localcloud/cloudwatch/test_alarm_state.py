@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.alarms import AlarmRule, _values, evaluate
+from localcloud.cloudwatch.alarm_evaluator import _values
+from localcloud.cloudwatch.alarm_state import MetricAlarm, evaluate
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html"
@@ -17,8 +18,8 @@ TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
 OK, ALARM, UNKNOWN, RETAIN = "OK", "ALARM", "INSUFFICIENT_DATA", None
 
 
-def rule(m: int, n: int, treatment: str = "missing") -> AlarmRule:
-    return AlarmRule("GreaterThanThreshold", 10.0, n, m, treatment)
+def rule(m: int, n: int, treatment: str = "missing") -> MetricAlarm:
+    return MetricAlarm("GreaterThanThreshold", 10.0, n, m, treatment)
 
 
 def values(drawing: str) -> list[float | None]:
@@ -70,7 +71,7 @@ def test_two_of_three_datapoints(drawing: str, expected: tuple[str | None, ...])
 def test_the_comparison_says_which_side_breaches(
     comparison: str, below: str, at: str, above: str
 ) -> None:
-    one = AlarmRule(comparison, 10.0, 1, 1)
+    one = MetricAlarm(comparison, 10.0, 1, 1)
     assert (below, at, above) == tuple(evaluate(one, [value]) for value in (9.0, 10.0, 11.0))
 
 
@@ -81,7 +82,7 @@ def test_scale_out_asks_after_three_minutes_above_the_target(minutes: int, expec
 
 @pytest.mark.parametrize(("minutes", "expected"), [(14, OK), (15, ALARM)])
 def test_scale_in_asks_after_fifteen_minutes_below_the_target(minutes: int, expected: str) -> None:
-    low = AlarmRule("LessThanThreshold", 108.0, 15, 15)
+    low = MetricAlarm("LessThanThreshold", 108.0, 15, 15)
     assert expected == evaluate(low, [120.0] * (17 - minutes) + [0.0] * minutes)
 
 

@@ -17,7 +17,7 @@ from localcloud.iam.actions import writing_logs
 from localcloud.iam.authoriser import Authoriser
 from localcloud.moto_backend.dispatcher import Passive, backend
 
-log = logging.getLogger("localcloud.logs")
+log = logging.getLogger("localcloud.cloudwatch.log_writer")
 
 _FLUSH_SECONDS = 0.25
 

@@ -17,80 +17,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localcloud.alarm_history import (
+from localcloud.aws.routing import Scope
+from localcloud.cloud import Cloud
+from localcloud.cloudwatch.alarm_history import (
     Change,
     changes,
     history_of,
     note_action,
     note_configurations,
 )
-from localcloud.alarm_rule import alarms_of, holds, parse, suppressed_by
-from localcloud.alarm_words import event, message
-from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
-from localcloud.datapoints import ExpressionError, values
-from localcloud.datapoints import evaluate as evaluate_math
+from localcloud.cloudwatch.alarm_messages import event, message
+from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
+from localcloud.cloudwatch.composite_rule import alarms_of, holds, parse, suppressed_by
+from localcloud.cloudwatch.metric_math import ExpressionError, values
+from localcloud.cloudwatch.metric_math import evaluate as evaluate_math
 from localcloud.moto_backend.dispatcher import backend, backends
 
-log = logging.getLogger("localcloud.alarms")
+log = logging.getLogger("localcloud.cloudwatch.alarm_evaluator")
 
 _EVALUATE_CLOCK_SECONDS = 10.0
 _SCALING_POLICY = ":scalingPolicy:"
-# The page's examples read 5 datapoints for 3 evaluation periods.
-_RANGE_BEYOND_PERIODS = 2
 _DEEPEST_COMPOSITE = 10
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
 
 # (policy ARN, alarm name, latest value, threshold): a policy's alarm is in ALARM.
 OnScalingAlarm = Callable[[str, str, float | None, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmRule:
-    """What decides an alarm's state."""
-
-    comparison: str
-    threshold: float
-    evaluation_periods: int
-    datapoints_to_alarm: int
-    treat_missing_data: str = "missing"
-
-
-def evaluate(rule: AlarmRule, values: Sequence[float | None]) -> str | None:
-    """Return the state that the evaluation range means; None leaves it as it is.
-
-    Args:
-        rule: the alarm.
-        values: the evaluation range, one a period, oldest first; None where there is no data. It
-            is longer than `evaluation_periods`: real datapoints go before filled ones.
-
-    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-missing-data
-    """
-    breaches = _COMPARE[rule.comparison]
-    known = [breaches(value, rule.threshold) for value in values if value is not None]
-    known = known[-rule.evaluation_periods :]
-    breaching, missing = sum(known), rule.evaluation_periods - len(known)
-    if missing and rule.treat_missing_data == "breaching":
-        breaching += missing
-    elif (
-        missing
-        and rule.treat_missing_data != "notBreaching"
-        and all(known)
-        and breaching < rule.datapoints_to_alarm
-    ):
-        if rule.treat_missing_data == "ignore":
-            return None
-        # One breach must not alarm too soon, nor be forgotten when no other point follows it.
-        oldest = next((i for i, value in enumerate(values) if value is not None), len(values))
-        premature = len(values) - oldest < rule.datapoints_to_alarm
-        return "INSUFFICIENT_DATA" if premature else "ALARM"
-    return "ALARM" if breaching >= rule.datapoints_to_alarm else "OK"
 
 
 @dataclass(slots=True)
@@ -243,27 +193,27 @@ def _evaluate_metric_alarm(cloudwatch: Any, alarm: Any, now: datetime) -> list[_
         found = _values(cloudwatch, alarm, now)
     except ExpressionError:
         return []  # kept, and left in the state it has
-    rule = AlarmRule(
+    condition = MetricAlarm(
         comparison=alarm.comparison_operator,
         threshold=float(alarm.threshold),
         evaluation_periods=int(alarm.evaluation_periods),
         datapoints_to_alarm=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
         treat_missing_data=alarm.treat_missing_data or "missing",
     )
-    state = evaluate(rule, found) or alarm.state_value
+    state = evaluate(condition, found) or alarm.state_value
     if state != alarm.state_value:
         shown = ", ".join("none" if v is None else f"{v:g}" for v in found)
         reason = (
             f"The last {len(found)} datapoints were [{shown}] against the threshold "
-            f"{rule.threshold:g} ({rule.comparison})."
+            f"{condition.threshold:g} ({condition.comparison})."
         )
-        data = {"version": "1.0", "recentDatapoints": found, "threshold": rule.threshold}
+        data = {"version": "1.0", "recentDatapoints": found, "threshold": condition.threshold}
         _update(alarm, state, reason, json.dumps(data), now)
     policies = [action for action in _actions(alarm, state) if _SCALING_POLICY in action]
     if not policies or not alarm.actions_enabled:
         return []
     latest = next((v for v in reversed(found) if v is not None), None)
-    return [_Scaling(alarm.name, policies, latest, rule.threshold)]
+    return [_Scaling(alarm.name, policies, latest, condition.threshold)]
 
 
 def _evaluate_composite(cloudwatch: Any, alarm: Any, now: datetime) -> bool:
@@ -319,7 +269,7 @@ def _show_suppression(scope: Scope, name: str, cause: str | None, suppressor: st
 
 def _values(cloudwatch: Any, alarm: Any, now: datetime) -> list[float | None]:
     """Return the evaluation range of an alarm's statistic or metric math, oldest first."""
-    count = int(alarm.evaluation_periods) + _RANGE_BEYOND_PERIODS
+    count = int(alarm.evaluation_periods) + RANGE_BEYOND_PERIODS
     if alarm.metric_data_queries:
         return _math(cloudwatch, alarm.metric_data_queries, count, now)
     return values(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.alarm_rule import (
+from localcloud.cloudwatch.composite_rule import (
     AlarmRuleError,
     AllOf,
     AnyOf,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from localcloud.alarm_history import Change
 from localcloud.aws.routing import Scope
+from localcloud.cloudwatch.alarm_history import Change
 
 
 def message(scope: Scope, change: Change) -> dict[str, Any]:

@@ -50,7 +50,8 @@ from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
-from localcloud.events import EventDelivery
+from localcloud.eventbridge.delivery import EventDelivery
+from localcloud.eventbridge.scheduled_rules import ScheduledRules
 from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
@@ -67,7 +68,6 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.sagemaker.tuning_api import TuningApi
-from localcloud.scheduled_rules import ScheduledRules
 
 log = logging.getLogger("localcloud")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from localcloud.codepipeline.api import CodePipelineApi
     from localcloud.lambda_.service import LambdaService
 
-log = logging.getLogger("localcloud.events")
+log = logging.getLogger("localcloud.eventbridge.delivery")
 
 
 class EventDelivery:

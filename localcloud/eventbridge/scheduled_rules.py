@@ -17,7 +17,7 @@ from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.moto_backend.dispatcher import backends
 from localcloud.moto_backend.patches import EventListener
 
-log = logging.getLogger("localcloud.events")
+log = logging.getLogger("localcloud.eventbridge.delivery")
 
 _LOOK_CLOCK_SECONDS = 10.0
 

@@ -31,7 +31,6 @@ from localcloud.aws.protocol import (
     serialise_error,
 )
 from localcloud.aws.routing import Request, Response, route
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.sharing_api import SharingApi
@@ -68,6 +67,7 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.sagemaker.tuning_api import TuningApi
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud")
 

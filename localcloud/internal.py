@@ -26,12 +26,12 @@ from urllib.parse import parse_qs
 from localcloud import __version__
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.cloud import Cloud
 from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.core.image_store import ImageError
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
 from localcloud.moto_backend.dispatcher import SERVICES
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud")
 

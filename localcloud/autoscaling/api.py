@@ -17,8 +17,8 @@ from localcloud.aws.errors import AwsError, ResourceNotFound, ValidationError
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _RESOURCE = re.compile(r"endpoint/[a-zA-Z0-9-]+/variant/[a-zA-Z0-9-]+")

@@ -17,8 +17,8 @@ from localcloud.autoscaling.decision import (
 from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import Step, StepScaling, decide_step
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.autoscaling")
 

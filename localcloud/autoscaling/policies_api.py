@@ -18,8 +18,8 @@ from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudwatch.metric_math import ExpressionError, evaluate
+from localcloud.service_context import Cloud
 
 _PAGE = 10
 _CONFIGURATIONS = {

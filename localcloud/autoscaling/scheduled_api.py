@@ -16,9 +16,9 @@ from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.autoscaling")
 

@@ -11,7 +11,6 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exports import check_exports
@@ -31,6 +30,7 @@ from localcloud.cloudformation.requests import (
 from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 
 class CloudFormationApi:

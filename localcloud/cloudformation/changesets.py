@@ -12,7 +12,6 @@ import logging
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.changes import Change, Deployed, Wanted, changes
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
@@ -22,6 +21,7 @@ from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.cloudformation")
 

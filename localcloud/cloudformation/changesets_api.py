@@ -12,7 +12,6 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import (
@@ -26,6 +25,7 @@ from localcloud.cloudformation.requests import (
     tags_of,
 )
 from localcloud.cloudformation.sources import template_body
+from localcloud.service_context import Cloud
 
 # A request that is no retry may not take a name; it differs in one of these, as AWS calls them.
 _IDENTITY = {

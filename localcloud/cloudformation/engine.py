@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.evaluation import deletable_order, outputs_of, values
 from localcloud.cloudformation.exports import check_exports, value_of
 from localcloud.cloudformation.handlers import HANDLERS
@@ -27,6 +26,7 @@ from localcloud.cloudformation.template import (
     parse,
 )
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.cloudformation")
 

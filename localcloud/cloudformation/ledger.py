@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.model import Stack, StackEvent, StackResource
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 
 class Ledger:

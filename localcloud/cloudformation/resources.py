@@ -17,9 +17,9 @@ from typing import Any
 
 from localcloud.aws.protocol import input_shape
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.template import scalar_text
 from localcloud.core.clock import Clock
+from localcloud.service_context import Cloud
 
 _POLL_CLOCK_SECONDS = 3.0
 

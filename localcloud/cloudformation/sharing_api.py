@@ -11,11 +11,11 @@ from typing import Any
 
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.exports import exports_of, importers
 from localcloud.cloudformation.requests import invalid, paged
 from localcloud.cloudformation.sources import stack_policy
+from localcloud.service_context import Cloud
 
 
 class SharingApi:

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.requests import invalid
+from localcloud.service_context import Cloud
 
 _BODY_BYTES = 51_200
 _OBJECT_BYTES = 1_000_000

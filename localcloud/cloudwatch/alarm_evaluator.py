@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.cloudwatch.alarm_history import (
     Change,
     changes,
@@ -32,6 +31,7 @@ from localcloud.cloudwatch.composite_rule import alarms_of, holds, parse, suppre
 from localcloud.cloudwatch.metric_math import ExpressionError, values
 from localcloud.cloudwatch.metric_math import evaluate as evaluate_math
 from localcloud.moto_backend.dispatcher import backend, backends
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.cloudwatch.alarm_evaluator")
 

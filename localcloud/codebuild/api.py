@@ -12,11 +12,11 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codebuild.engine import BuildEngine
 from localcloud.codebuild.model import Build, BuildPhase
 from localcloud.core.store import Collection
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service_context import Cloud
 
 
 class CodeBuildApi:

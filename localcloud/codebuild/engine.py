@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.codebuild.buildspec import Buildspec, BuildspecError, Phase, parse
 from localcloud.codebuild.model import Build, BuildPhase, BuildStatus
 from localcloud.codebuild.shell import read_variables, script
 from localcloud.core.child_process import Child
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.codebuild")
 

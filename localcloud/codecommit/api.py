@@ -17,9 +17,9 @@ from urllib.parse import parse_qs
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import implemented_by, operation, operation_name
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.cloud import Cloud
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service_context import Cloud
 
 GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")

@@ -11,7 +11,6 @@ from localcloud.aws.errors import AwsError, ResourceNotFound
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
@@ -20,6 +19,7 @@ from localcloud.codepipeline.model import (
     Pipeline,
 )
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

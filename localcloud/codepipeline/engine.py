@@ -12,7 +12,6 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.codepipeline import conditions
 from localcloud.codepipeline.actions import PROVIDERS, Providers
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, Mailbox
@@ -48,6 +47,7 @@ from localcloud.codepipeline.starting import (
 )
 from localcloud.codepipeline.variables import VariableError, resolve
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

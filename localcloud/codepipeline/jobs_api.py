@@ -10,11 +10,11 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions.base import ApprovalResult, JobResult
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.model import ActionStatus
 from localcloud.codepipeline.views import find_approval
+from localcloud.service_context import Cloud
 
 
 class JobsApi:

@@ -13,12 +13,12 @@ from typing import Any
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import Pipeline
 from localcloud.codepipeline.plan import ACTIVE
 from localcloud.core.store import Collection
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.codepipeline")
 

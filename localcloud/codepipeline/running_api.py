@@ -11,7 +11,6 @@ from typing import Any
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.model import (
     BEFORE_ENTRY,
@@ -26,6 +25,7 @@ from localcloud.codepipeline.model import (
 from localcloud.codepipeline.plan import ACTIVE
 from localcloud.codepipeline.rollback import check_rollback
 from localcloud.codepipeline.views import latest_in_stage
+from localcloud.service_context import Cloud
 
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 _CONCURRENT_EXECUTIONS = 50

@@ -14,9 +14,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.iam.actions import permissions
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service_context import Cloud
 
 if TYPE_CHECKING:
     from localcloud.codepipeline.api import CodePipelineApi

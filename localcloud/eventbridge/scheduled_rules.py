@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.moto_backend.dispatcher import backends
 from localcloud.moto_backend.patches import EventListener
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.eventbridge.delivery")
 

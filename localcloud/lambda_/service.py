@@ -21,12 +21,12 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.cloud import Cloud
 from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.lambda")
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.capture")
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.image_store import Image
 from localcloud.core.store import Collection
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
 from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
+from localcloud.service_context import Cloud
 
 _HEALTH_SECONDS = 480.0
 # What reading an archive raises, whether it is none, cut short or beyond this machine.

@@ -19,7 +19,6 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.clock import wall_sleep
 from localcloud.core.store import Collection
 from localcloud.sagemaker.capture import Capture
@@ -28,6 +27,7 @@ from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
 from localcloud.sagemaker.rollback import watch_alarms
 from localcloud.sagemaker.shifting import Shifting, shifting_of
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

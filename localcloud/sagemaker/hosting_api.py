@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 from localcloud.aws.errors import ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.endpoint_views import describe, variants_of
 from localcloud.sagemaker.hosting import Deployment, HostingEngine
@@ -23,6 +22,7 @@ from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.shifting import problems_of
 from localcloud.sagemaker.tags import Tags
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

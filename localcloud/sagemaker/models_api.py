@@ -12,12 +12,12 @@ from typing import Any
 from localcloud.aws.errors import ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import SimpleRecord
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.tags import Tags, without_tags
+from localcloud.service_context import Cloud
 
 
 class ModelsApi:

@@ -17,9 +17,9 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.sagemaker.listing import utc
 from localcloud.sagemaker.tags import Tags
+from localcloud.service_context import Cloud
 
 Detail = dict[str, Any]
 

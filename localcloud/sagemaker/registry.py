@@ -19,9 +19,9 @@ from typing import Any
 
 from localcloud.aws.errors import IllegalTransition, ValidationError
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.training import TrainingFailed, resolve_image
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

@@ -12,7 +12,6 @@ from typing import Any
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.registry import (
@@ -22,6 +21,7 @@ from localcloud.sagemaker.registry import (
     Registry,
 )
 from localcloud.sagemaker.tags import Tags
+from localcloud.service_context import Cloud
 
 _REFUSED = ("ValidationSpecification", "SourceAlgorithmSpecification", "ManagedStorageType")
 # Members of an update that take the place of what was there.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service_context import Cloud
 
 _ALARM_CLOCK_SECONDS = 5.0
 

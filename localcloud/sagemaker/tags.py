@@ -6,9 +6,9 @@ from typing import Any
 
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import Order, pages
+from localcloud.service_context import Cloud
 
 # The most tags that a resource may have, so that a page is all of them unless it is asked for less.
 _PAGE = 50

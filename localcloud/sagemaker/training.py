@@ -20,13 +20,13 @@ from typing import Any
 
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.child_process import Child
 from localcloud.core.image_store import Image, ImageError, parse_reference
 from localcloud.core.store import Collection
 from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SourceError, objects_of
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

@@ -12,7 +12,6 @@ from typing import Any
 from localcloud.aws.errors import ResourceInUse, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
@@ -20,6 +19,7 @@ from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
+from localcloud.service_context import Cloud
 
 # Members that the model leaves open, for jobs of kinds that are not here.
 _REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")

@@ -20,7 +20,6 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.asking import ask, least_outstanding
 from localcloud.sagemaker.batches import (
@@ -38,6 +37,7 @@ from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.model import Variant
 from localcloud.sagemaker.s3_source import Found, SourceError, objects_of
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

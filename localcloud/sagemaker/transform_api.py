@@ -10,7 +10,6 @@ from typing import Any
 from localcloud.aws.errors import ResourceInUse, ResourceNotFound, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.batches import CSV, JSON, JSON_LINES, check_path
 from localcloud.sagemaker.hosting import HostingEngine
@@ -21,6 +20,7 @@ from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.transform import TransformEngine, processing_of
+from localcloud.service_context import Cloud
 
 _MOST_MB = 100
 

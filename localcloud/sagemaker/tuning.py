@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloud import Cloud
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
@@ -35,6 +34,7 @@ from localcloud.sagemaker.tuning_plan import (
     not_improving,
     ranges_of,
 )
+from localcloud.service_context import Cloud
 
 log = logging.getLogger("localcloud.sagemaker")
 

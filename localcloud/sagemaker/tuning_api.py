@@ -12,7 +12,6 @@ from typing import Any
 from localcloud.aws.errors import ResourceInUse, ResourceNotFound, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.listing import Order, page
@@ -28,6 +27,7 @@ from localcloud.sagemaker.tuning import (
     resources_of,
 )
 from localcloud.sagemaker.tuning_plan import Choice, combinations, ranges_of
+from localcloud.service_context import Cloud
 
 _BY_NAME = Order("Name", descending=False)
 _REFUSED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
 from localcloud.codepipeline.variables import VariableError
 from localcloud.iam.actions import permissions
+from localcloud.service_context import Cloud
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions.base import ActionContext, ActionOutcome
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.core.store import Database
+from localcloud.service_context import Cloud
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.emulator_only

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
-from localcloud.cloud import Cloud
 from localcloud.codepipeline.actions.approval import approve
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
 from localcloud.codepipeline.api import CodePipelineApi
@@ -27,6 +26,7 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.model import Execution
 from localcloud.codepipeline.running_api import RunningApi
+from localcloud.service_context import Cloud
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.fuzz

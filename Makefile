@@ -93,7 +93,7 @@ down: $(VENV)/.done ## Delete both stacks from the running local cloud, what is 
 	@$(BIN)/localcloud down prd --deployed --unprotect
 
 docs: $(VENV)/.done ## Write docs/operations.md anew from the code
-	@$(BIN)/python -m localcloud.operations > docs/operations.md
+	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
 
 lock: $(VENV)/.done ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv

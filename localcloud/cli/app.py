@@ -70,7 +70,7 @@ def start(
     """Run the local cloud in this terminal until Ctrl-C."""
     import logging
 
-    from localcloud.server import DEFAULT_PORT, port_is_free, run
+    from localcloud.edge.server import DEFAULT_PORT, port_is_free, run
 
     with errors_in_one_line():
         if port is None:
@@ -229,7 +229,7 @@ def operations(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the operations that the live services implement."""
-    from localcloud.operations import implemented
+    from localcloud.edge.coverage import implemented
 
     table = implemented()
     if as_json:

@@ -29,7 +29,7 @@ from localcloud.cli.watch import (
     put_approval,
     waiting_approvals,
 )
-from localcloud.server import DEFAULT_PORT, port_is_free
+from localcloud.edge.server import DEFAULT_PORT, port_is_free
 
 _START_SECONDS = 30.0
 _TRIGGER_SECONDS = 15.0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.operations import implemented
+from localcloud.edge.coverage import implemented
 from tests.cloud import configured_url, local_cloud
 from tests.fuzzing import Wire, breakable, invalid, model_of, valid
 

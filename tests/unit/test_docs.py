@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.operations import LIVE, document, implemented, missing
+from localcloud.edge.coverage import LIVE, document, implemented, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(

@@ -44,7 +44,7 @@ TIME_ALLOWED = {
 }
 PRINT_ALLOWED = (
     "localcloud/cli/",
-    "localcloud/server.py",
+    "localcloud/edge/server.py",
     # For the command lines that a build runs.
     "localcloud/codebuild/tools.py",
 )

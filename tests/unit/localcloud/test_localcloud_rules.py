@@ -11,8 +11,8 @@ from localcloud.aws.errors import (
     ResourceNotFound,
     ValidationError,
 )
+from localcloud.edge.server import _is_local
 from localcloud.moto_backend.patches.s3 import _condition_holds
-from localcloud.server import _is_local
 
 
 @pytest.mark.emulator_only

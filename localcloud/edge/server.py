@@ -22,9 +22,9 @@ import uvicorn
 from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.state_directory import StateDirectory
-from localcloud.gateway import Gateway
+from localcloud.edge.fast_path import ShortWay
+from localcloud.edge.gateway import Gateway
 from localcloud.iam.authoriser import Mode
-from localcloud.short_way import ShortWay
 
 log = logging.getLogger("localcloud")
 

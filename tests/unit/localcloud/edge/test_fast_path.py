@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from localcloud.aws.routing import Request, Response
-from localcloud.short_way import Done, ShortWay
+from localcloud.edge.fast_path import Done, ShortWay
 
 pytestmark = pytest.mark.emulator_only
 

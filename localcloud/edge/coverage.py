@@ -1,6 +1,6 @@
 """What is implemented, read from the code itself: for `localcloud operations` and the docs.
 
-`python -m localcloud.operations` prints docs/operations.md; a test keeps the file fresh.
+`python -m localcloud.edge.coverage` prints docs/operations.md; a test keeps the file fresh.
 """
 
 from __future__ import annotations

@@ -49,13 +49,13 @@ from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
+from localcloud.edge.coverage import PARTLY_LIVE, implemented
+from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.eventbridge.scheduled_rules import ScheduledRules
 from localcloud.iam.authoriser import Authoriser, Mode
-from localcloud.internal import InternalRoutes
 from localcloud.lambda_.service import LambdaService
 from localcloud.moto_backend.dispatcher import Passive
-from localcloud.operations import PARTLY_LIVE, implemented
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.cloudwatch.log_writer import LogSink
-from localcloud.core.child_process import Runner
+from localcloud.cloudwatch.log_writer import LogWriter
+from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock
 from localcloud.core.image_store import ImageStore
 from localcloud.core.store import Database
 from localcloud.iam.authoriser import Authoriser
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud")
 
 
 @dataclass(slots=True)
-class Cloud:
+class ServiceContext:
     """The parts that services share.
 
     Attributes:
@@ -35,9 +35,9 @@ class Cloud:
     database: Database
     directory: Path
     endpoint_url: str
-    passive: Passive
-    runner: Runner
-    logs: LogSink
+    moto: MotoBackend
+    children: ChildProcesses
+    logs: LogWriter
     images: ImageStore
     iam: Authoriser
     _clients: dict[tuple[str, Scope, str], Any] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Cloud:
         def put() -> None:
             backend("events", scope).put_events([event])
 
-        self.spawn(f"event {detail_type}", self.passive.call(put))
+        self.spawn(f"event {detail_type}", self.moto.call(put))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run background work, keep it referenced and log what it did not catch."""
@@ -127,6 +127,6 @@ class Cloud:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.runner.close()
-        self.passive.close()
+        await self.children.close()
+        self.moto.close()
         self.database.close()

@@ -18,7 +18,7 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _RESOURCE = re.compile(r"endpoint/[a-zA-Z0-9-]+/variant/[a-zA-Z0-9-]+")
@@ -29,14 +29,14 @@ INVALID_TOKEN = "InvalidNextTokenException"  # noqa: S105 - an error code
 class AutoScalingApi:
     """Scalable targets, their tags and activities."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self.targets = Collection(cloud.database, "autoscaling-target", ScalableTarget)
-        self.policies = Collection(cloud.database, "autoscaling-policy", ScalingPolicy)
-        self._activities = Collection(cloud.database, "autoscaling-activity", Activity)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self.targets = Collection(context.database, "autoscaling-target", ScalableTarget)
+        self.policies = Collection(context.database, "autoscaling-policy", ScalingPolicy)
+        self._activities = Collection(context.database, "autoscaling-activity", Activity)
         # Called with a target that goes.
         self.on_deregister: list[Callable[[ScalableTarget], Awaitable[None]]] = []
-        self.engine = ScalingEngine(cloud, self.targets, self.policies, self._activities)
+        self.engine = ScalingEngine(context, self.targets, self.policies, self._activities)
 
     @operation("RegisterScalableTarget")
     async def register_scalable_target(
@@ -66,7 +66,7 @@ class AutoScalingApi:
                 or f"arn:aws:iam::{scope.account}:role/aws-service-role/"
                 "sagemaker.application-autoscaling.amazonaws.com/"
                 "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
-                created=self._cloud.clock.now(),
+                created=self._context.clock.now(),
                 tags=dict(params.get("Tags") or {}),
             )
         minimum = params.get("MinCapacity", target.minimum)
@@ -214,7 +214,7 @@ class AutoScalingApi:
     async def _require_variant(self, scope: Scope, resource_id: str) -> None:
         endpoint, variant = names_of(resource_id)
         try:
-            answer = await self._cloud.api(
+            answer = await self._context.api(
                 scope, "sagemaker", "describe_endpoint", EndpointName=endpoint
             )
         except Exception as error:

@@ -18,7 +18,7 @@ from localcloud.autoscaling.model import Activity, ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import Step, StepScaling, decide_step
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.autoscaling")
 
@@ -37,12 +37,12 @@ class ScalingEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         targets: Collection[ScalableTarget],
         policies: Collection[ScalingPolicy],
         activities: Collection[Activity],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._targets = targets
         self._policies = policies
         self._activities = activities
@@ -57,14 +57,14 @@ class ScalingEngine:
         if policy is None or target is None or target.key in self._busy:
             return
         self._busy.add(target.key)
-        self._cloud.spawn(
+        self._context.spawn(
             f"scale {target.resource_id}",
             self._react(target, policy, alarm_name, metric, threshold),
         )
 
     def enforce_limits(self, target: ScalableTarget, cause: str = "") -> None:
         """Bring a target's capacity between its limits, which are new; `cause` says why."""
-        self._cloud.spawn(f"limits {target.resource_id}", self._enforce(target, cause))
+        self._context.spawn(f"limits {target.resource_id}", self._enforce(target, cause))
 
     async def _react(
         self,
@@ -78,7 +78,7 @@ class ScalingEngine:
             variant = await self._variant(target)
             if variant is None:
                 return
-            now = self._cloud.clock.now()
+            now = self._context.clock.now()
             last = (
                 LastChange(policy.last_direction, policy.last_change)
                 if policy.last_direction and policy.last_change
@@ -125,7 +125,7 @@ class ScalingEngine:
         """Return the variant as DescribeEndpoint has it; None while it cannot be scaled."""
         endpoint, variant_name = names_of(target.resource_id)
         try:
-            answer = await self._cloud.api(
+            answer = await self._context.api(
                 _scope(target), "sagemaker", "describe_endpoint", EndpointName=endpoint
             )
         except Exception as error:
@@ -143,7 +143,7 @@ class ScalingEngine:
             target=target.key,
             description=f"Setting desired instance count to {capacity}.",
             cause=cause,
-            started=self._cloud.clock.now(),
+            started=self._context.clock.now(),
             status="InProgress",
             status_message=f"Successfully set desired instance count to {capacity}. "
             "Waiting for change to be fulfilled by sagemaker.",
@@ -151,7 +151,7 @@ class ScalingEngine:
         self._activities.put(activity.id, activity)
         log.info("%s: %s (%s)", target.resource_id, activity.description, cause)
         try:
-            await self._cloud.api(
+            await self._context.api(
                 _scope(target),
                 "sagemaker",
                 "update_endpoint_weights_and_capacities",
@@ -164,7 +164,7 @@ class ScalingEngine:
                 found = await self._variant(target)
                 if found is not None:
                     break
-                await self._cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+                await self._context.clock.sleep(_POLL_CLOCK_SECONDS)
             if found["CurrentInstanceCount"] == capacity:
                 activity.status = "Successful"
                 activity.status_message = (
@@ -180,7 +180,7 @@ class ScalingEngine:
             raise
         except Exception as error:
             activity.status, activity.status_message = "Failed", str(error)
-        activity.ended = self._cloud.clock.now()
+        activity.ended = self._context.clock.now()
         self._activities.put(activity.id, activity)
 
     def _note_not_scaled(
@@ -193,7 +193,7 @@ class ScalingEngine:
         latest = max(mine, key=lambda a: a.started, default=None)
         if latest is not None and [r["Code"] for r in latest.not_scaled] == [reason.value]:
             return
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         activity = Activity(
             id=str(uuid.uuid4()),
             target=target.key,

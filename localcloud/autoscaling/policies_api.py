@@ -19,7 +19,7 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudwatch.metric_math import ExpressionError, evaluate
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _PAGE = 10
 _CONFIGURATIONS = {
@@ -31,8 +31,8 @@ _CONFIGURATIONS = {
 class PoliciesApi:
     """Scaling policies."""
 
-    def __init__(self, cloud: Cloud, targets: AutoScalingApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, targets: AutoScalingApi) -> None:
+        self._context = context
         self._targets = targets
         self._policies = targets.policies
         targets.on_deregister.append(self._forget)
@@ -70,7 +70,7 @@ class PoliciesApi:
             target=target.key,
             configuration=configuration,
             alarms=[],
-            created=self._cloud.clock.now(),
+            created=self._context.clock.now(),
             type=kind,
         )
         await self._drop_alarms(scope, policy)
@@ -147,7 +147,7 @@ class PoliciesApi:
         ]
         for side, operator, threshold, periods in sides:
             name = f"TargetTracking-{target.resource_id}-{side}-{uuid.uuid4()}"
-            await self._cloud.api(
+            await self._context.api(
                 scope,
                 "cloudwatch",
                 "put_metric_alarm",
@@ -165,7 +165,7 @@ class PoliciesApi:
 
     async def _drop_alarms(self, scope: Scope, policy: ScalingPolicy) -> None:
         if policy.alarms:
-            await self._cloud.api(
+            await self._context.api(
                 scope,
                 "cloudwatch",
                 "delete_alarms",

@@ -18,7 +18,7 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.autoscaling")
 
@@ -29,17 +29,17 @@ _PAGE = 50
 class ScheduledActionsApi:
     """Changes of a target's limits by the clock."""
 
-    def __init__(self, cloud: Cloud, scaling: AutoScalingApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, scaling: AutoScalingApi) -> None:
+        self._context = context
         self._scaling = scaling
-        self._actions = Collection(cloud.database, "autoscaling-scheduled", ScheduledAction)
+        self._actions = Collection(context.database, "autoscaling-scheduled", ScheduledAction)
         scaling.on_deregister.append(self._forget)
 
     @operation("PutScheduledAction")
     def put_scheduled_action(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         target = self._scaling.target(scope, params)
         name = params["ScheduledActionName"]
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         existing = self._actions.get(_key(target, name))
         if existing is None and not (params.get("Schedule") and params.get("ScalableTargetAction")):
             raise ValidationError(
@@ -128,7 +128,7 @@ class ScheduledActionsApi:
 
     async def run(self) -> None:
         """For ever: carry out what is due."""
-        clock = self._cloud.clock
+        clock = self._context.clock
         while True:
             await clock.pace(_LOOK_CLOCK_SECONDS)
             for action in list(self._actions.values()):
@@ -138,7 +138,7 @@ class ScheduledActionsApi:
                     log.exception("scheduled action %s", action.name)
 
     def _look(self, action: ScheduledAction) -> None:
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         if action.due is None or now < action.due:
             return
         target = self._scaling.targets.get(action.target)

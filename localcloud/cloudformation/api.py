@@ -30,17 +30,17 @@ from localcloud.cloudformation.requests import (
 from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class CloudFormationApi:
     """Stacks, their resources and events."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self.stacks = Collection(cloud.database, "cloudformation-stack", Stack)
-        self.engine = StackEngine(cloud, self.stacks)
-        self.change_sets = ChangeSets(cloud, self.stacks, self.engine)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self.stacks = Collection(context.database, "cloudformation-stack", Stack)
+        self.engine = StackEngine(context, self.stacks)
+        self.change_sets = ChangeSets(context, self.stacks, self.engine)
 
     def resume(self) -> None:
         """After a restart: fail what was in progress."""
@@ -57,10 +57,10 @@ class CloudFormationApi:
             raise invalid(
                 "The local cloud takes RetainExceptOnCreate as a resource's DeletionPolicy only."
             )
-        body = await template_body(self._cloud, scope, params)
+        body = await template_body(self._context, scope, params)
         capabilities = params.get("Capabilities") or []
         template, parameters = checked(scope, body, params.get("Parameters"), {}, capabilities)
-        policy = await stack_policy(self._cloud, scope, params)
+        policy = await stack_policy(self._context, scope, params)
         if self.live(scope, name) is not None:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
         stack = Stack(
@@ -69,7 +69,7 @@ class CloudFormationApi:
             template_body=body,
             parameters=parameters,
             tags=tags_of(params),
-            created=self._cloud.clock.now(),
+            created=self._context.clock.now(),
             status="CREATE_IN_PROGRESS",
             role_arn=params.get("RoleARN"),
             capabilities=capabilities,
@@ -88,8 +88,8 @@ class CloudFormationApi:
     @operation("UpdateStack")
     async def update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         stack = self.stack(scope, params["StackName"])
-        body = await template_body(self._cloud, scope, params, stack)
-        policy = await stack_policy(self._cloud, scope, params)
+        body = await template_body(self._context, scope, params, stack)
+        policy = await stack_policy(self._context, scope, params)
         check_updatable(stack)
         if params.get("DisableRollback"):
             raise invalid("The local cloud rolls a failed update back always.")
@@ -229,7 +229,7 @@ class CloudFormationApi:
         if params.get("StackName"):
             template = _parsed(self.stack(scope, params["StackName"]).template_body)
         else:
-            template = _parsed(await template_body(self._cloud, scope, params))
+            template = _parsed(await template_body(self._context, scope, params))
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=True),
@@ -240,7 +240,7 @@ class CloudFormationApi:
 
     @operation("ValidateTemplate")
     async def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        template = _parsed(await template_body(self._cloud, scope, params))
+        template = _parsed(await template_body(self._context, scope, params))
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=False),

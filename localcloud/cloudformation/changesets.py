@@ -21,7 +21,7 @@ from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.cloudformation")
 
@@ -35,11 +35,13 @@ _STEP_CLOCK_SECONDS = 1.0
 class ChangeSets:
     """The change sets of all stacks."""
 
-    def __init__(self, cloud: Cloud, stacks: Collection[Stack], engine: StackEngine) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, context: ServiceContext, stacks: Collection[Stack], engine: StackEngine
+    ) -> None:
+        self._context = context
         self._stacks = stacks
         self._engine = engine
-        self._records = Collection(cloud.database, "cloudformation-change-set", ChangeSet)
+        self._records = Collection(context.database, "cloudformation-change-set", ChangeSet)
 
     def resume(self) -> None:
         """After a restart, and after the engine's: fail what was in progress."""
@@ -82,7 +84,7 @@ class ChangeSets:
             if (old.stack_id, old.name) == (change_set.stack_id, change_set.name):
                 self._records.delete(old.id)
         self._put(change_set)
-        self._cloud.spawn(f"change set {change_set.name}", self._make(change_set))
+        self._context.spawn(f"change set {change_set.name}", self._make(change_set))
 
     def execute(self, change_set: ChangeSet, *, disable_rollback: bool) -> None:
         """Bring the stack to what a change set says; its other change sets are deleted.
@@ -148,12 +150,12 @@ class ChangeSets:
             self._records.delete(found.id)
 
     async def _make(self, change_set: ChangeSet) -> None:
-        await self._cloud.clock.sleep(_STEP_CLOCK_SECONDS)
+        await self._context.clock.sleep(_STEP_CLOCK_SECONDS)
         if change_set.id not in self._records:
             return
         change_set.status = "CREATE_IN_PROGRESS"
         self._put(change_set)
-        await self._cloud.clock.sleep(_STEP_CLOCK_SECONDS)
+        await self._context.clock.sleep(_STEP_CLOCK_SECONDS)
         if change_set.id not in self._records:
             return
         try:

@@ -25,7 +25,7 @@ from localcloud.cloudformation.requests import (
     tags_of,
 )
 from localcloud.cloudformation.sources import template_body
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 # A request that is no retry may not take a name; it differs in one of these, as AWS calls them.
 _IDENTITY = {
@@ -44,8 +44,8 @@ _VALUES = ("Path", "BeforeValue", "AfterValue", "AttributeChangeType")
 class ChangeSetsApi:
     """Change sets: what a stack would become, asked before it does."""
 
-    def __init__(self, cloud: Cloud, stacks: CloudFormationApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, stacks: CloudFormationApi) -> None:
+        self._context = context
         self._stacks = stacks
         self._change_sets = stacks.change_sets
 
@@ -63,7 +63,7 @@ class ChangeSetsApi:
         if stack is None and kind == "UPDATE":
             raise invalid(f"Stack [{params['StackName']}] does not exist")
         previous = stack if kind == "UPDATE" else None
-        body = await template_body(self._cloud, scope, params, previous)
+        body = await template_body(self._context, scope, params, previous)
         # Asked again, since reading a TemplateURL takes its time.
         stack = self._stacks.live(scope, params["StackName"])
         current = self._change_sets.get(scope, stack, name) if stack is not None else None
@@ -95,7 +95,7 @@ class ChangeSetsApi:
             template_body=body,
             parameters=parameters,
             tags=tags_of(params, previous),
-            created=self._cloud.clock.now(),
+            created=self._context.clock.now(),
             description=params.get("Description"),
             role_arn=params.get("RoleARN"),
             capabilities=params.get("Capabilities") or [],
@@ -179,7 +179,7 @@ class ChangeSetsApi:
             template_body="",
             parameters={},
             tags={},
-            created=self._cloud.clock.now(),
+            created=self._context.clock.now(),
             status="REVIEW_IN_PROGRESS",
         )
         self._stacks.engine.review(stack)

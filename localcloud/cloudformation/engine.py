@@ -26,7 +26,7 @@ from localcloud.cloudformation.template import (
     parse,
 )
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.cloudformation")
 
@@ -34,11 +34,11 @@ log = logging.getLogger("localcloud.cloudformation")
 class StackEngine:
     """Runs one task a stack operation."""
 
-    def __init__(self, cloud: Cloud, stacks: Collection[Stack]) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:
+        self._context = context
         self._stacks = stacks
         self._cancelled: set[str] = set()
-        ledger = Ledger(cloud, stacks)
+        ledger = Ledger(context, stacks)
         self._event, self._set = ledger.event, ledger.set_status
 
     def resume(self) -> None:
@@ -56,10 +56,10 @@ class StackEngine:
 
     def create(self, stack: Stack, then: Callable[[], None] | None = None) -> None:
         """Begin to create a stack, and call `then` when that has ended, well or not."""
-        stack.begun = self._cloud.clock.now()
+        stack.begun = self._context.clock.now()
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._create(stack), then)
-        self._cloud.spawn(f"create stack {stack.name}", work)
+        self._context.spawn(f"create stack {stack.name}", work)
 
     def update(
         self,
@@ -73,7 +73,7 @@ class StackEngine:
         stack.unrolled, stack.leftovers = {}, []
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._update(stack, body, parameters), then)
-        self._cloud.spawn(f"update stack {stack.name}", work)
+        self._context.spawn(f"update stack {stack.name}", work)
 
     def cancel(self, stack: Stack) -> None:
         """Let an update end after the resource in hand, and roll back."""
@@ -88,12 +88,12 @@ class StackEngine:
         """Begin to roll back what a failed rollback left, but for the resources named."""
         self._set(stack, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._continue_rollback(stack, skipped))
-        self._cloud.spawn(f"roll back stack {stack.name}", work)
+        self._context.spawn(f"roll back stack {stack.name}", work)
 
     def delete(self, stack: Stack) -> None:
         """Begin to delete a stack."""
         self._set(stack, "DELETE_IN_PROGRESS", "User Initiated")
-        self._cloud.spawn(f"delete stack {stack.name}", self._guard(stack, self._delete(stack)))
+        self._context.spawn(f"delete stack {stack.name}", self._guard(stack, self._delete(stack)))
 
     async def _guard(self, stack: Stack, work: Any, then: Callable[[], None] | None = None) -> None:
         try:
@@ -322,7 +322,7 @@ class StackEngine:
         if left:
             self._set(stack, "DELETE_FAILED", left)
             return
-        stack.deleted = self._cloud.clock.now()
+        stack.deleted = self._context.clock.now()
         self._set(stack, "DELETE_COMPLETE")
 
     async def _delete_resources(self, stack: Stack, names: Iterable[str]) -> str:
@@ -406,7 +406,7 @@ class StackEngine:
         deadline = None
         if stack.status == "CREATE_IN_PROGRESS" and stack.timeout_minutes is not None:
             deadline = (stack.begun or stack.created) + timedelta(minutes=stack.timeout_minutes)
-        return Call(self._cloud, scope, stack.name, logical_id, stack.role_arn or "", deadline)
+        return Call(self._context, scope, stack.name, logical_id, stack.role_arn or "", deadline)
 
 
 def _handler(resource_type: str) -> Any:

@@ -6,21 +6,21 @@ import uuid
 
 from localcloud.cloudformation.model import Stack, StackEvent, StackResource
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class Ledger:
     """Writes down every step of every stack."""
 
-    def __init__(self, cloud: Cloud, stacks: Collection[Stack]) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:
+        self._context = context
         self._stacks = stacks
 
     def event(
         self, stack: Stack, resource: StackResource, status: str, reason: str | None = None
     ) -> None:
         """Give a resource a status, and its stack an event of it."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         resource.status, resource.reason, resource.changed = status, reason, now
         stack.events.append(
             StackEvent(
@@ -38,7 +38,7 @@ class Ledger:
     def set_status(self, stack: Stack, status: str, reason: str | None = None) -> None:
         """Give a stack a status and an event of it."""
         stack.status, stack.status_reason = status, reason
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         stack.events.append(
             StackEvent(
                 str(uuid.uuid4()),

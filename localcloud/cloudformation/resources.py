@@ -19,7 +19,7 @@ from localcloud.aws.protocol import input_shape
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.template import scalar_text
 from localcloud.core.clock import Clock
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _POLL_CLOCK_SECONDS = 3.0
 
@@ -48,7 +48,7 @@ class ResourceFailed(Exception):
 class Call:
     """What a handler needs to call AWS's APIs."""
 
-    cloud: Cloud
+    services: ServiceContext
     scope: Scope
     stack_name: str
     logical_id: str
@@ -72,7 +72,7 @@ class Call:
         """
         shape = input_shape(service, operation)
         try:
-            return await self.cloud.api(
+            return await self.services.api(
                 self.scope,
                 service,
                 operation,
@@ -85,7 +85,7 @@ class Call:
     @property
     def clock(self) -> Clock:
         """Return the clock."""
-        return self.cloud.clock
+        return self.services.clock
 
     def generated_name(self, limit: int = 63) -> str:
         """Return a name as CloudFormation makes them: stack, logical id, random suffix."""

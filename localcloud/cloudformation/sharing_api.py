@@ -15,14 +15,14 @@ from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.exports import exports_of, importers
 from localcloud.cloudformation.requests import invalid, paged
 from localcloud.cloudformation.sources import stack_policy
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class SharingApi:
     """Exports and imports, termination protection, stack policies, updates cut short."""
 
-    def __init__(self, cloud: Cloud, stacks: CloudFormationApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, stacks: CloudFormationApi) -> None:
+        self._context = context
         self._stacks = stacks
 
     @operation("ListExports")
@@ -59,7 +59,7 @@ class SharingApi:
 
     @operation("SetStackPolicy")
     async def set_stack_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        policy = await stack_policy(self._cloud, scope, params)
+        policy = await stack_policy(self._context, scope, params)
         if policy is None:
             raise invalid("Either StackPolicyBody or StackPolicyURL must be given.")
         stack = self._stacks.stack(scope, params["StackName"])

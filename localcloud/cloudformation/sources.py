@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.requests import invalid
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _BODY_BYTES = 51_200
 _OBJECT_BYTES = 1_000_000
@@ -35,7 +35,7 @@ def place_of(url: str) -> tuple[str, str] | None:
 
 
 async def template_body(
-    cloud: Cloud, scope: Scope, params: dict[str, Any], stack: Stack | None = None
+    context: ServiceContext, scope: Scope, params: dict[str, Any], stack: Stack | None = None
 ) -> str:
     """Return the template of a request, or the stack's own where it asks for that.
 
@@ -49,7 +49,7 @@ async def template_body(
     if stack is not None and previous:
         return stack.template_body
     if url:
-        return await _text_at(cloud, scope, str(url), "TemplateURL")
+        return await _text_at(context, scope, str(url), "TemplateURL")
     if not body:
         raise invalid("Either Template URL or Template Body must be specified.")
     if len(str(body).encode()) > _BODY_BYTES:
@@ -60,7 +60,7 @@ async def template_body(
     return str(body)
 
 
-async def stack_policy(cloud: Cloud, scope: Scope, params: dict[str, Any]) -> str | None:
+async def stack_policy(context: ServiceContext, scope: Scope, params: dict[str, Any]) -> str | None:
     """Return the stack policy of a request, None when it has none.
 
     Raises:
@@ -69,16 +69,16 @@ async def stack_policy(cloud: Cloud, scope: Scope, params: dict[str, Any]) -> st
     body, url = params.get("StackPolicyBody"), params.get("StackPolicyURL")
     if body is not None and url is not None:
         raise invalid("Only one of StackPolicyBody and StackPolicyURL may be given.")
-    return await _text_at(cloud, scope, url, "StackPolicyURL") if url else body
+    return await _text_at(context, scope, url, "StackPolicyURL") if url else body
 
 
-async def _text_at(cloud: Cloud, scope: Scope, url: str, name: str) -> str:
+async def _text_at(context: ServiceContext, scope: Scope, url: str, name: str) -> str:
     place = place_of(url)
     if place is None:
         raise invalid(f"{name} must reference a valid S3 object to which you have access.")
     bucket, key = place
     try:
-        answer = await cloud.api(scope, "s3", "get_object", Bucket=bucket, Key=key)
+        answer = await context.api(scope, "s3", "get_object", Bucket=bucket, Key=key)
         content: bytes = await asyncio.to_thread(answer["Body"].read)
     except Exception as error:
         raise invalid(f"S3 error: {error}") from None

@@ -31,7 +31,7 @@ from localcloud.cloudwatch.composite_rule import alarms_of, holds, parse, suppre
 from localcloud.cloudwatch.metric_math import ExpressionError, values
 from localcloud.cloudwatch.metric_math import evaluate as evaluate_math
 from localcloud.moto_backend.dispatcher import backend, backends
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.cloudwatch.alarm_evaluator")
 
@@ -66,8 +66,8 @@ class _Look:
 class AlarmEvaluator:
     """Evaluates every alarm, for ever."""
 
-    def __init__(self, cloud: Cloud, on_scaling_alarm: OnScalingAlarm) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, on_scaling_alarm: OnScalingAlarm) -> None:
+        self._context = context
         self._on_scaling_alarm = on_scaling_alarm
         self._last_scaling: dict[tuple[Scope, str], datetime] = {}
         # Changes whose actions are held back by a suppressor, and when alarms last left ALARM.
@@ -76,11 +76,11 @@ class AlarmEvaluator:
 
     async def run(self) -> None:
         """Evaluate for ever."""
-        clock = self._cloud.clock
+        clock = self._context.clock
         while True:
             await clock.pace(_EVALUATE_CLOCK_SECONDS)
             try:
-                for look in await self._cloud.passive.call(_look, clock.now()):
+                for look in await self._context.moto.call(_look, clock.now()):
                     await self._apply(look)
             except Exception:
                 log.exception("alarm evaluation failed")
@@ -90,7 +90,7 @@ class AlarmEvaluator:
         for change in look.changes:
             alarm = change.alarm
             detail = event(change)
-            self._cloud.publish(
+            self._context.publish(
                 look.scope,
                 "aws.cloudwatch",
                 "CloudWatch Alarm State Change",
@@ -111,7 +111,7 @@ class AlarmEvaluator:
 
     async def _release(self, look: _Look) -> None:
         """Carry out the actions that nothing holds back any more."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         for (scope, name), change in list(self._held.items()):
             if scope != look.scope:
                 continue
@@ -125,7 +125,7 @@ class AlarmEvaluator:
                 wait_seconds=float(alarm.actions_suppressor_wait_period or 0),
                 extension_seconds=float(alarm.actions_suppressor_extension_period or 0),
             )
-            await self._cloud.passive.call(_show_suppression, scope, name, cause, suppressor)
+            await self._context.moto.call(_show_suppression, scope, name, cause, suppressor)
             if name not in look.states:
                 del self._held[scope, name]
             elif cause is None:
@@ -133,7 +133,7 @@ class AlarmEvaluator:
                 await self._act(scope, change)
 
     def _scale(self, scope: Scope, scaling: _Scaling, *, changed: bool) -> None:
-        now, key = self._cloud.clock.now(), (scope, scaling.name)
+        now, key = self._context.clock.now(), (scope, scaling.name)
         due = now - self._last_scaling.get(key, datetime.min.replace(tzinfo=UTC))
         if not changed and due < timedelta(seconds=60):
             return
@@ -152,7 +152,7 @@ class AlarmEvaluator:
                 problem = "The local cloud carries out scaling policies and topics only."
             else:
                 try:
-                    await self._cloud.api(
+                    await self._context.api(
                         scope,
                         "sns",
                         "publish",
@@ -164,7 +164,7 @@ class AlarmEvaluator:
                     problem = str(error)
             if problem:
                 log.warning("alarm %s could not reach %s: %s", alarm.name, action, problem)
-            await self._cloud.passive.call(_note_action, scope, alarm, action, problem, change.at)
+            await self._context.moto.call(_note_action, scope, alarm, action, problem, change.at)
 
 
 def _look(now: datetime) -> list[_Look]:

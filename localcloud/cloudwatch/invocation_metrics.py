@@ -18,7 +18,7 @@ from typing import Any
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloudwatch.metric_math import Distribution
 from localcloud.core.clock import Clock
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud.cloudwatch.invocation_metrics")
 
@@ -65,8 +65,8 @@ InService = Callable[[], Iterable[tuple[str, str, str]]]
 class InvocationMeter:
     """Counts invocations and writes them to moto's CloudWatch."""
 
-    def __init__(self, passive: Passive, clock: Clock) -> None:
-        self._passive = passive
+    def __init__(self, moto: MotoBackend, clock: Clock) -> None:
+        self._moto = moto
         self._clock = clock
         self._windows: dict[tuple[str, str, str], _Window] = {}
 
@@ -104,7 +104,7 @@ class InvocationMeter:
                 windows.setdefault(key, _Window())
             if windows:
                 try:
-                    await self._passive.call(_write, windows, began)
+                    await self._moto.call(_write, windows, began)
                 except Exception:
                     log.exception("could not write metrics")
 

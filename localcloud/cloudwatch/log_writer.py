@@ -15,7 +15,7 @@ from localcloud.aws.routing import Scope
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.iam.actions import writing_logs
 from localcloud.iam.authoriser import Authoriser
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud.cloudwatch.log_writer")
 
@@ -26,11 +26,11 @@ _Target = tuple[Scope, str, str, str]
 _Lines = dict[_Target, list[dict[str, Any]]]
 
 
-class LogSink:
+class LogWriter:
     """Collects lines and writes them to moto's CloudWatch Logs every quarter second."""
 
-    def __init__(self, passive: Passive, clock: Clock, iam: Authoriser) -> None:
-        self._passive = passive
+    def __init__(self, moto: MotoBackend, clock: Clock, iam: Authoriser) -> None:
+        self._moto = moto
         self._clock = clock
         self._iam = iam
         self._pending: _Lines = defaultdict(list)
@@ -52,7 +52,7 @@ class LogSink:
         pending, self._pending = self._pending, defaultdict(list)
         if pending:
             try:
-                await self._passive.call(_write, await self._permitted(pending))
+                await self._moto.call(_write, await self._permitted(pending))
             except asyncio.CancelledError:
                 raise
             except Exception:
@@ -61,7 +61,7 @@ class LogSink:
     async def _permitted(self, pending: _Lines) -> _Lines:
         """Return what its roles may write."""
         permitted = dict(pending)
-        new = await self._passive.call(_new, list(pending))
+        new = await self._moto.call(_new, list(pending))
         for target in pending:
             scope, group, stream, principal = target
             try:

@@ -16,16 +16,16 @@ from localcloud.codebuild.engine import BuildEngine
 from localcloud.codebuild.model import Build, BuildPhase
 from localcloud.core.store import Collection
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class CodeBuildApi:
     """Builds."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self._builds = Collection(cloud.database, "codebuild-build", Build)
-        self.engine = BuildEngine(cloud, self._builds)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._builds = Collection(context.database, "codebuild-build", Build)
+        self.engine = BuildEngine(context, self._builds)
 
     @operation("StartBuild")
     async def start_build(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class CodeBuildApi:
             project=name,
             number=max(mine, default=0) + 1,
             initiator=initiator,
-            started=self._cloud.clock.now(),
+            started=self._context.clock.now(),
             log_group=logs.get("groupName") or f"/aws/codebuild/{name}",
             log_stream=f"{stem}/{unique}" if stem else unique,
             service_role=project["serviceRole"],
@@ -141,7 +141,7 @@ class CodeBuildApi:
 
     async def project(self, scope: Scope, name: str) -> dict[str, Any] | None:
         """Return a project as moto keeps it, or None."""
-        return await self._cloud.passive.call(_metadata, scope, name)
+        return await self._context.moto.call(_metadata, scope, name)
 
     def _find(self, scope: Scope, id_: str) -> Build | None:
         build = self._builds.get(id_.rpartition("build/")[2])

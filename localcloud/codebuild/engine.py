@@ -25,7 +25,7 @@ from localcloud.codebuild.shell import read_variables, script
 from localcloud.core.child_process import Child
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.codebuild")
 
@@ -42,8 +42,8 @@ class BuildFailed(Exception):
 class BuildEngine:
     """Runs builds."""
 
-    def __init__(self, cloud: Cloud, builds: Collection[Build]) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, builds: Collection[Build]) -> None:
+        self._context = context
         self._builds = builds
         self._children: dict[str, Child] = {}
         self._stopping: set[str] = set()
@@ -53,7 +53,7 @@ class BuildEngine:
         """Begin a build."""
         self._ended[build.id] = asyncio.Event()
         self._builds.put(build.id, build)
-        self._cloud.spawn(f"build {build.id}", self._run(build))
+        self._context.spawn(f"build {build.id}", self._run(build))
 
     async def wait(self, build: Build) -> None:
         """Wait for a build's end."""
@@ -63,7 +63,7 @@ class BuildEngine:
 
     def resume(self) -> None:
         """After a restart: what was building has been cut off."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         for build in self._builds.values():
             if build.status is BuildStatus.IN_PROGRESS:
                 for phase in build.phases[-1:]:
@@ -81,7 +81,7 @@ class BuildEngine:
         await self.wait(build)
 
     async def _run(self, build: Build) -> None:
-        directory = self._cloud.directory / "builds" / build.id.replace(":", "-")
+        directory = self._context.directory / "builds" / build.id.replace(":", "-")
         status = BuildStatus.FAULT
         try:
             status = await self._steps(build, directory)
@@ -94,8 +94,8 @@ class BuildEngine:
         finally:
             self._children.pop(build.id, None)
             shutil.rmtree(directory, ignore_errors=True)
-            await self._cloud.logs.flush()
-            now = self._cloud.clock.now()
+            await self._context.logs.flush()
+            now = self._context.clock.now()
             for phase in build.phases:
                 if phase.ended is None:
                     phase.status, phase.ended = status, now
@@ -147,14 +147,14 @@ class BuildEngine:
 
     def _begin(self, build: Build, name: str) -> BuildPhase:
         self._write(build, f"[Container] Entering phase {name}")
-        phase = build.begin(name, self._cloud.clock.now())
+        phase = build.begin(name, self._context.clock.now())
         self._builds.put(build.id, build)
         return phase
 
     def _end(
         self, build: Build, phase: BuildPhase, status: BuildStatus, message: str = ""
     ) -> BuildStatus:
-        phase.status, phase.message, phase.ended = status, message, self._cloud.clock.now()
+        phase.status, phase.message, phase.ended = status, message, self._context.clock.now()
         said = f" Message: {message}" if message else ""
         self._write(build, f"[Container] Phase complete: {phase.name} State: {status}{said}")
         self._builds.put(build.id, build)
@@ -162,7 +162,7 @@ class BuildEngine:
 
     def _write(self, build: Build, line: str) -> None:
         scope = scope_of_arn(build.arn)
-        self._cloud.logs.write(scope, build.log_group, build.log_stream, line, build.service_role)
+        self._context.logs.write(scope, build.log_group, build.log_stream, line, build.service_role)
 
     async def _download(self, build: Build, source: Path) -> None:
         bucket, key = build.source or ("", "")
@@ -191,8 +191,8 @@ class BuildEngine:
             **spec.variables,
             **parameters,
             **build.environment,
-            "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
-            "AWS_ACCESS_KEY_ID": self._cloud.iam.keys.issue(build.service_role),
+            "AWS_ENDPOINT_URL": self._context.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self._context.iam.keys.issue(build.service_role),
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_REGION": scope.region,
             "AWS_DEFAULT_REGION": scope.region,
@@ -214,7 +214,7 @@ class BuildEngine:
         self, build: Build, service: str, operation: str, **parameters: Any
     ) -> dict[str, Any]:
         """Call an AWS API as the build's role."""
-        return await self._cloud.api(
+        return await self._context.api(
             scope_of_arn(build.arn), service, operation, principal=build.service_role, **parameters
         )
 
@@ -270,7 +270,7 @@ class BuildEngine:
                 last[0] = line.removeprefix("[Container] Running command ")
             self._write(build, line)
 
-        child = await self._cloud.runner.spawn(["bash", str(file)], environment, source, sink)
+        child = await self._context.children.spawn(["bash", str(file)], environment, source, sink)
         self._children[build.id] = child
         try:
             await asyncio.wait_for(child.exited.wait(), max(deadline - monotonic(), 0))
@@ -296,7 +296,7 @@ class BuildEngine:
         file = state / "exported.sh"
         file.write_text(read_variables(spec.exported, state))
         lines: list[str] = []
-        child = await self._cloud.runner.spawn(
+        child = await self._context.children.spawn(
             ["bash", str(file)], environment, state, lines.append
         )
         await child.exited.wait()

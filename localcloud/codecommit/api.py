@@ -19,7 +19,7 @@ from localcloud.aws.protocol import implemented_by, operation, operation_name
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")
@@ -30,12 +30,12 @@ _ZERO = "0" * 40
 class CodeCommitApi:
     """Repositories that can be pushed to."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     def repository(self, scope: Scope, name: str) -> GitRepository:
         """Return what was pushed to a repository."""
-        directory = self._cloud.directory / "codecommit" / scope.account / scope.region
+        directory = self._context.directory / "codecommit" / scope.account / scope.region
         return GitRepository(directory / f"{name}.git")
 
     async def handle(self, request: Request) -> Response | None:
@@ -44,8 +44,8 @@ class CodeCommitApi:
             return await self._git(request)
         if request.service != "codecommit" or operation_name(request) in LIVE_OPERATIONS:
             return None
-        answer = await self._cloud.passive.handle(request)
-        base = f"{self._cloud.endpoint_url}{GIT_PREFIX}{request.scope.account}/".encode()
+        answer = await self._context.moto.handle(request)
+        base = f"{self._context.endpoint_url}{GIT_PREFIX}{request.scope.account}/".encode()
         answer.body = _AWS_URL.sub(lambda found: base + found[1] + b"/", answer.body)
         return answer
 
@@ -55,7 +55,7 @@ class CodeCommitApi:
             return _text(404, "There is no such repository.\n")
         account, region, name, rest = match.groups()
         scope = Scope(account, region)
-        if not await self._cloud.passive.call(_exists, scope, name):
+        if not await self._context.moto.call(_exists, scope, name):
             return _text(404, f"There is no CodeCommit repository {name} in {region}.\n")
         repository = self.repository(scope, name)
         headers = {"cache-control": "no-cache"}
@@ -98,7 +98,7 @@ class CodeCommitApi:
                 "callerUserArn": f"arn:aws:iam::{scope.account}:root",
                 **({"oldCommitId": old} if old else {}),
             }
-            self._cloud.publish(
+            self._context.publish(
                 scope,
                 "aws.codecommit",
                 "CodeCommit Repository State Change",
@@ -139,7 +139,7 @@ class CodeCommitApi:
     @operation("DeleteRepository")
     async def delete_repository(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["repositoryName"]
-        id_ = await self._cloud.passive.call(_forget, scope, name)
+        id_ = await self._context.moto.call(_forget, scope, name)
         self.repository(scope, name).remove()
         return {"repositoryId": id_} if id_ else {}
 
@@ -149,7 +149,7 @@ class CodeCommitApi:
         Raises:
             AwsError: RepositoryDoesNotExistException.
         """
-        if not await self._cloud.passive.call(_exists, scope, name):
+        if not await self._context.moto.call(_exists, scope, name):
             raise AwsError("RepositoryDoesNotExistException", f"{name} does not exist")
         references = await self.repository(scope, name).references()
         heads = "refs/heads/"

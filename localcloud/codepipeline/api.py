@@ -19,7 +19,7 @@ from localcloud.codepipeline.model import (
     Pipeline,
 )
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
@@ -32,18 +32,18 @@ class CodePipelineApi:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         functions: LambdaService,
         repositories: CodeCommitApi,
         builds: CodeBuildApi,
         providers: Providers = PROVIDERS,
     ) -> None:
-        self._cloud = cloud
-        self.pipelines = Collection(cloud.database, "codepipeline", Pipeline)
-        executions = Collection(cloud.database, "codepipeline-execution", Execution)
-        self._tags = Collection(cloud.database, "codepipeline-tags", dict[str, str])
+        self._context = context
+        self.pipelines = Collection(context.database, "codepipeline", Pipeline)
+        executions = Collection(context.database, "codepipeline-execution", Execution)
+        self._tags = Collection(context.database, "codepipeline-tags", dict[str, str])
         self.engine = PipelineEngine(
-            cloud, functions, repositories, builds, self.pipelines, executions, providers
+            context, functions, repositories, builds, self.pipelines, executions, providers
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:
@@ -67,7 +67,7 @@ class CodePipelineApi:
                 f"'{scope.account}'",
             )
         check_declaration(declaration)
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         declaration["version"] = 1
         pipeline = Pipeline(arn, declaration["name"], declaration, now, now)
         self.pipelines.put(arn, pipeline)
@@ -96,7 +96,7 @@ class CodePipelineApi:
         pipeline.version += 1
         declaration["version"] = pipeline.version
         pipeline.declaration = declaration
-        pipeline.updated = self._cloud.clock.now()
+        pipeline.updated = self._context.clock.now()
         self.pipelines.put(pipeline.arn, pipeline)
         return {"pipeline": declaration}
 

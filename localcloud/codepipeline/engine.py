@@ -47,7 +47,7 @@ from localcloud.codepipeline.starting import (
 )
 from localcloud.codepipeline.variables import VariableError, resolve
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
@@ -67,7 +67,7 @@ class PipelineEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         functions: LambdaService,
         repositories: CodeCommitApi,
         builds: CodeBuildApi,
@@ -75,7 +75,7 @@ class PipelineEngine:
         executions: Collection[Execution],
         providers: Providers = PROVIDERS,
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._functions = functions
         self._repositories = repositories
         self._builds = builds
@@ -139,7 +139,7 @@ class PipelineEngine:
     def _new(self, pipeline: Pipeline, trigger_type: str, trigger_detail: str) -> Execution:
         known = self.executions(pipeline)
         number = known[-1].number + 1 if known else 1
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         return new_execution(pipeline, number, trigger_type, trigger_detail, now)
 
     def _begin(self, pipeline: Pipeline, execution: Execution) -> Execution:
@@ -150,7 +150,7 @@ class PipelineEngine:
 
     def stop(self, pipeline: Pipeline, execution: Execution, reason: str, *, abandon: bool) -> None:
         """Stop an execution: wait for its actions, or abandon them."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         if execution.status is ExecutionStatus.IN_PROGRESS:
             execution.move(ExecutionStatus.STOPPING, now)
         execution.stop_reason = execution.status_summary = reason or None
@@ -176,13 +176,13 @@ class PipelineEngine:
         stage = _entered(execution)
         begin_again(stage, all_actions=all_actions)
         stage.manual_retries, stage.last_retry = stage.manual_retries + 1, "ManualStageRetry"
-        execution.move(ExecutionStatus.IN_PROGRESS, self._cloud.clock.now())
+        execution.move(ExecutionStatus.IN_PROGRESS, self._context.clock.now())
         self._save(execution)
         self.tick(pipeline)
 
     def override(self, pipeline: Pipeline, execution: Execution, condition: ConditionRun) -> None:
         """Let a failed execution go on, whatever the rules of a condition said."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         condition.status, condition.changed = ConditionStatus.OVERRIDDEN, now
         _entered(execution).status = StageStatus.IN_PROGRESS
         execution.move(ExecutionStatus.IN_PROGRESS, now)
@@ -252,12 +252,12 @@ class PipelineEngine:
         self._told[execution.id] = after
         scope = scope_of_arn(pipeline.arn)
         for notice in made:
-            self._cloud.publish(
+            self._context.publish(
                 scope, "aws.codepipeline", notice.detail_type, [pipeline.arn], notice.detail
             )
 
     def _enter(self, execution: Execution) -> None:
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         name = execution.stage_declaration["name"]
         execution.stages[name] = StageRun(name, StageStatus.IN_PROGRESS, now)
         execution.updated = now
@@ -265,7 +265,7 @@ class PipelineEngine:
     def _leave(self, execution: Execution, status: StageStatus) -> None:
         stage = _entered(execution)
         stage.status = status
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         execution.updated = now
         if execution.is_in_last_stage:
             execution.move(ExecutionStatus.SUCCEEDED, now)
@@ -276,12 +276,12 @@ class PipelineEngine:
         stage = execution.current_stage
         if stage is not None and status in _STAGE_OF_EXECUTION:
             stage.status = _STAGE_OF_EXECUTION[status]
-        execution.move(status, self._cloud.clock.now())
+        execution.move(status, self._context.clock.now())
 
     def _start_action(self, pipeline: Pipeline, execution: Execution, name: str) -> None:
         stage = _entered(execution)
         declaration = execution.action_declaration(stage.name, name)
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         run = ActionRun(
             id=str(uuid.uuid4()),
             name=name,
@@ -295,14 +295,14 @@ class PipelineEngine:
 
     def _start_condition(self, pipeline: Pipeline, execution: Execution, kind: str) -> None:
         stage = _entered(execution)
-        condition = conditions.begin(execution, kind, self._cloud.clock.now())
+        condition = conditions.begin(execution, kind, self._context.clock.now())
         stage.conditions[kind] = condition
         self._launch_condition(pipeline, execution, condition)
 
     def _launch_condition(
         self, pipeline: Pipeline, execution: Execution, condition: ConditionRun
     ) -> None:
-        self._tasks[_key(execution, condition)] = self._cloud.spawn(
+        self._tasks[_key(execution, condition)] = self._context.spawn(
             f"{condition.kind} of {pipeline.name}", self._evaluate(pipeline, execution, condition)
         )
 
@@ -310,7 +310,7 @@ class PipelineEngine:
         self, pipeline: Pipeline, execution: Execution, condition: ConditionRun
     ) -> None:
         def context_of(declaration: dict[str, Any], run: ActionRun) -> ActionContext:
-            return self._context(pipeline, execution, declaration, run)
+            return self._action_context(pipeline, execution, declaration, run)
 
         try:
             await conditions.evaluate(
@@ -318,15 +318,15 @@ class PipelineEngine:
                 condition,
                 context_of,
                 lambda: self._save(execution),
-                self._cloud.clock.now,
+                self._context.clock.now,
             )
         finally:
             self._tasks.pop(_key(execution, condition), None)
-        condition.changed = self._cloud.clock.now()
+        condition.changed = self._context.clock.now()
         self._save(execution)
         self.tick(pipeline)
 
-    def _context(
+    def _action_context(
         self,
         pipeline: Pipeline,
         execution: Execution,
@@ -334,7 +334,7 @@ class PipelineEngine:
         run: ActionRun,
     ) -> ActionContext:
         return ActionContext(
-            cloud=self._cloud,
+            services=self._context,
             functions=self._functions,
             repositories=self._repositories,
             builds=self._builds,
@@ -349,7 +349,7 @@ class PipelineEngine:
         )
 
     def _launch(self, pipeline: Pipeline, execution: Execution, run: ActionRun) -> None:
-        self._tasks[run.id] = self._cloud.spawn(
+        self._tasks[run.id] = self._context.spawn(
             f"action {pipeline.name}/{run.name}", self._run(pipeline, execution, run)
         )
 
@@ -362,7 +362,7 @@ class PipelineEngine:
                 for key, value in declaration.get("configuration", {}).items()
             }
             kind = declaration["actionTypeId"]
-            context = self._context(pipeline, execution, declaration, run)
+            context = self._action_context(pipeline, execution, declaration, run)
             await context.assume_role()
             outcome = await self._providers[kind["category"], kind["provider"]](context)
         except VariableError as error:
@@ -383,7 +383,7 @@ class PipelineEngine:
                 execution.variables[declaration["namespace"]] = outcome.variables
         finally:
             self._tasks.pop(run.id, None)
-        run.changed = self._cloud.clock.now()
+        run.changed = self._context.clock.now()
         self._save(execution)
         self.tick(pipeline)
 

@@ -14,14 +14,14 @@ from localcloud.codepipeline.actions.base import ApprovalResult, JobResult
 from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.model import ActionStatus
 from localcloud.codepipeline.views import find_approval
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class JobsApi:
     """Approvals that people give, and jobs that functions answer."""
 
-    def __init__(self, cloud: Cloud, api: CodePipelineApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, api: CodePipelineApi) -> None:
+        self._context = context
         self._api = api
 
     @operation("PutApprovalResult")
@@ -61,7 +61,7 @@ class JobsApi:
                 by=f"arn:aws:iam::{scope.account}:root",
             )
         )
-        return {"approvedAt": self._cloud.clock.now()}
+        return {"approvedAt": self._context.clock.now()}
 
     @operation("PutJobSuccessResult")
     def put_job_success_result(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

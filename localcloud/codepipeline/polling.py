@@ -18,7 +18,7 @@ from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import Pipeline
 from localcloud.codepipeline.plan import ACTIVE
 from localcloud.core.store import Collection
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.codepipeline")
 
@@ -36,12 +36,12 @@ class SourcePolling:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         pipelines: Collection[Pipeline],
         engine: PipelineEngine,
         repositories: CodeCommitApi,
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._pipelines = pipelines
         self._engine = engine
         self._repositories = repositories
@@ -49,7 +49,7 @@ class SourcePolling:
     async def run(self) -> None:
         """For ever: look."""
         while True:
-            await self._cloud.clock.pace(_LOOK_CLOCK_SECONDS)
+            await self._context.clock.pace(_LOOK_CLOCK_SECONDS)
             for pipeline in self._pipelines.values():
                 try:
                     await self._look(pipeline)
@@ -96,7 +96,7 @@ class SourcePolling:
         role = action.get("roleArn") or pipeline.declaration["roleArn"]
         try:
             if action["actionTypeId"]["provider"] == "S3":
-                head = await self._cloud.api(
+                head = await self._context.api(
                     scope,
                     "s3",
                     "head_object",

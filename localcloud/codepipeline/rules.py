@@ -77,7 +77,7 @@ async def watch_alarm(context: ActionContext) -> ActionOutcome:
             "ConfigurationError",
             f"WaitTime must be minutes, AlarmStates of: {', '.join(_STATES)}",
         )
-    await context.cloud.clock.sleep(minutes * 60.0)
+    await context.services.clock.sleep(minutes * 60.0)
     try:
         answer = await context.api(
             "cloudwatch",

@@ -25,7 +25,7 @@ from localcloud.codepipeline.model import (
 from localcloud.codepipeline.plan import ACTIVE
 from localcloud.codepipeline.rollback import check_rollback
 from localcloud.codepipeline.views import latest_in_stage
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 _CONCURRENT_EXECUTIONS = 50
@@ -39,8 +39,8 @@ _KINDS = {"BEFORE_ENTRY": BEFORE_ENTRY, "ON_SUCCESS": ON_SUCCESS}
 class RunningApi:
     """Executions, begun and held up by those who call."""
 
-    def __init__(self, cloud: Cloud, api: CodePipelineApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, api: CodePipelineApi) -> None:
+        self._context = context
         self._api = api
 
     @operation("StartPipelineExecution")
@@ -183,7 +183,7 @@ class RunningApi:
         self._api.require_stage(pipeline, params["stageName"])
         pipeline.disabled_transitions[params["stageName"]] = {
             "reason": params["reason"],
-            "at": self._cloud.clock.now().timestamp(),
+            "at": self._context.clock.now().timestamp(),
         }
         self._api.pipelines.put(pipeline.arn, pipeline)
         return {}

@@ -125,7 +125,7 @@ class Child:
             await self.exited.wait()
 
 
-class Runner:
+class ChildProcesses:
     """Starts children and ends all of them when the local cloud ends."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ class Invocations(Protocol):
         """Answer, after what is to be awaited."""
 
 
-class ShortWay(asyncio.Protocol):
+class FastPath(asyncio.Protocol):
     """One connection, made by uvicorn. httptools calls the `on_*` methods."""
 
     def __init__(

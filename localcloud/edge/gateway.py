@@ -36,7 +36,7 @@ from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.sharing_api import SharingApi
 from localcloud.cloudwatch.alarm_evaluator import AlarmEvaluator
 from localcloud.cloudwatch.invocation_metrics import InvocationMeter
-from localcloud.cloudwatch.log_writer import LogSink
+from localcloud.cloudwatch.log_writer import LogWriter
 from localcloud.codebuild.api import CodeBuildApi
 from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.api import CodePipelineApi
@@ -44,7 +44,7 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.polling import SourcePolling
 from localcloud.codepipeline.running_api import RunningApi
-from localcloud.core.child_process import Runner
+from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import STATE_FILE, StateDirectory
@@ -55,7 +55,7 @@ from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.eventbridge.scheduled_rules import ScheduledRules
 from localcloud.iam.authoriser import Authoriser, Mode
 from localcloud.lambda_.service import LambdaService
-from localcloud.moto_backend.dispatcher import Passive
+from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
@@ -67,7 +67,7 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.transform_api import TransformApi
 from localcloud.sagemaker.tuning_api import TuningApi
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud")
 
@@ -99,43 +99,43 @@ class Gateway:
         invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         path = directory.path
-        passive = Passive(path / "passive.sqlite" if directory.kept else None)
+        moto = MotoBackend(path / "passive.sqlite" if directory.kept else None)
         database = Database(path / STATE_FILE)
-        self._iam = Authoriser(passive, clock, iam, database)
-        self._cloud = cloud = Cloud(
+        self._iam = Authoriser(moto, clock, iam, database)
+        self._context = context = ServiceContext(
             clock=clock,
             database=database,
             directory=path,
             endpoint_url=endpoint_url,
-            passive=passive,
-            runner=Runner(),
-            logs=LogSink(passive, clock, self._iam),
+            moto=moto,
+            children=ChildProcesses(),
+            logs=LogWriter(moto, clock, self._iam),
             images=ImageStore(path / "images"),
             iam=self._iam,
         )
         self._shut_down = shut_down
-        self._time = Collection(cloud.database, "clock", datetime)
+        self._time = Collection(context.database, "clock", datetime)
         clock.catch_up(self._time.get(_NOW) or clock.now())
-        self._functions = LambdaService(cloud)
-        repositories = CodeCommitApi(cloud)
-        self._builds = CodeBuildApi(cloud)
-        tags = Tags(cloud)
-        registry = Registry(cloud)
-        self._registry = RegistryApi(cloud, tags, registry)
-        models = ModelsApi(cloud, tags, registry)
-        self._sagemaker = HostingApi(cloud, tags, models)
-        self._training = TrainingApi(cloud, tags)
-        self._tuning = TuningApi(cloud, tags, self._training)
+        self._functions = LambdaService(context)
+        repositories = CodeCommitApi(context)
+        self._builds = CodeBuildApi(context)
+        tags = Tags(context)
+        registry = Registry(context)
+        self._registry = RegistryApi(context, tags, registry)
+        models = ModelsApi(context, tags, registry)
+        self._sagemaker = HostingApi(context, tags, models)
+        self._training = TrainingApi(context, tags)
+        self._tuning = TuningApi(context, tags, self._training)
         search = SearchApi(tags, self._training, self._tuning, models, self._sagemaker, registry)
-        self._transform = TransformApi(cloud, tags, models, self._sagemaker.hosting)
-        self._codepipeline = CodePipelineApi(cloud, self._functions, repositories, self._builds)
+        self._transform = TransformApi(context, tags, models, self._sagemaker.hosting)
+        self._codepipeline = CodePipelineApi(context, self._functions, repositories, self._builds)
         self._polling = SourcePolling(
-            cloud, self._codepipeline.pipelines, self._codepipeline.engine, repositories
+            context, self._codepipeline.pipelines, self._codepipeline.engine, repositories
         )
-        self._cloudformation = CloudFormationApi(cloud)
-        self._autoscaling = AutoScalingApi(cloud)
-        self._scheduled = ScheduledActionsApi(cloud, self._autoscaling)
-        self._meter = InvocationMeter(passive, clock)
+        self._cloudformation = CloudFormationApi(context)
+        self._autoscaling = AutoScalingApi(context)
+        self._scheduled = ScheduledActionsApi(context, self._autoscaling)
+        self._meter = InvocationMeter(moto, clock)
         self._live: dict[str, dict[str, Operation]] = {
             "sagemaker": operations_of(
                 self._sagemaker,
@@ -152,19 +152,19 @@ class Gateway:
             "codepipeline": operations_of(
                 self._codepipeline,
                 HistoryApi(self._codepipeline),
-                RunningApi(cloud, self._codepipeline),
-                JobsApi(cloud, self._codepipeline),
+                RunningApi(context, self._codepipeline),
+                JobsApi(context, self._codepipeline),
             ),
             "cloudformation": operations_of(
                 self._cloudformation,
-                ChangeSetsApi(cloud, self._cloudformation),
-                SharingApi(cloud, self._cloudformation),
+                ChangeSetsApi(context, self._cloudformation),
+                SharingApi(context, self._cloudformation),
             ),
             "application-autoscaling": operations_of(
-                self._autoscaling, PoliciesApi(cloud, self._autoscaling), self._scheduled
+                self._autoscaling, PoliciesApi(context, self._autoscaling), self._scheduled
             ),
         }
-        self._capturer = Capturer(cloud)
+        self._capturer = Capturer(context)
         self._runtime = Runtime(
             self._sagemaker.hosting,
             self._sagemaker.endpoints,
@@ -173,33 +173,33 @@ class Gateway:
             invocation_limit_bytes,
         )
         self._chain: list[Handler] = [
-            InternalRoutes(cloud, implemented(), shut_down).handle,
+            InternalRoutes(context, implemented(), shut_down).handle,
             self._iam.handle,
             self._runtime.handle,
             self._functions.handle,
             repositories.handle,
             self._answer_live,
-            passive.handle,
+            moto.handle,
         ]
 
     async def start(self) -> None:
         """Start the services' background work and take up what a restart interrupted."""
-        cloud = self._cloud
-        events = EventDelivery(cloud, self._codepipeline, self._functions)
+        context = self._context
+        events = EventDelivery(context, self._codepipeline, self._functions)
         # Not awaited: moto loads in its own thread, where every call to it waits for that.
-        cloud.spawn("passive services", self._load_passive(events))
-        cloud.spawn("clock", self._keep_time())
-        cloud.spawn("passive state", cloud.passive.keep())
-        alarms = AlarmEvaluator(cloud, self._autoscaling.engine.on_alarm)
-        cloud.spawn("schedules", ScheduledRules(cloud, events.deliver).run())
-        cloud.spawn("logs", cloud.logs.run())
-        cloud.spawn("metrics", self._meter.run(self._sagemaker.in_service))
-        cloud.spawn("alarms", alarms.run())
-        cloud.spawn("scheduled scaling", self._scheduled.run())
-        cloud.spawn("instances", self._sagemaker.hosting.watch())
-        cloud.spawn("data capture", self._capturer.run())
-        cloud.spawn("idle functions", self._functions.reap())
-        cloud.spawn("source polling", self._polling.run())
+        context.spawn("passive services", self._load_passive(events))
+        context.spawn("clock", self._keep_time())
+        context.spawn("passive state", context.moto.keep())
+        alarms = AlarmEvaluator(context, self._autoscaling.engine.on_alarm)
+        context.spawn("schedules", ScheduledRules(context, events.deliver).run())
+        context.spawn("logs", context.logs.run())
+        context.spawn("metrics", self._meter.run(self._sagemaker.in_service))
+        context.spawn("alarms", alarms.run())
+        context.spawn("scheduled scaling", self._scheduled.run())
+        context.spawn("instances", self._sagemaker.hosting.watch())
+        context.spawn("data capture", self._capturer.run())
+        context.spawn("idle functions", self._functions.reap())
+        context.spawn("source polling", self._polling.run())
         self._training.engine.resume()
         self._tuning.engine.resume()
         self._transform.engine.resume()
@@ -211,9 +211,9 @@ class Gateway:
 
     async def stop(self) -> None:
         """End everything that was started."""
-        await self._cloud.logs.flush()
+        await self._context.logs.flush()
         await self._functions.close()
-        await self._cloud.close()
+        await self._context.close()
 
     async def _load_passive(self, events: EventDelivery) -> None:
         try:
@@ -223,20 +223,20 @@ class Gateway:
                 # Heard in moto's thread, kept in the loop's, before the answer goes out.
                 loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
 
-            await self._cloud.passive.start(events.on_match, on_role)
+            await self._context.moto.start(events.on_match, on_role)
         except Exception:
             log.exception(
                 "The passive services could not be loaded from %s; nothing was written over. "
                 "Start anew with: localcloud reset --state-dir %s",
-                self._cloud.directory,
-                self._cloud.directory,
+                self._context.directory,
+                self._context.directory,
             )
             self._shut_down()
 
     async def _keep_time(self) -> None:
         """For ever: keep the time, from which a restart goes on."""
         while True:
-            self._time.put(_NOW, self._cloud.clock.now())
+            self._time.put(_NOW, self._context.clock.now())
             await wall_sleep(_KEEP_TIME_SECONDS)
 
     async def handle(self, request: Request) -> Response:

@@ -31,7 +31,7 @@ from localcloud.core.image_store import ImageError
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
 from localcloud.moto_backend.dispatcher import SERVICES
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud")
 
@@ -44,12 +44,15 @@ class InternalRoutes:
     """The first handler of the chain: what is not AWS."""
 
     def __init__(
-        self, cloud: Cloud, operations: dict[str, list[str]], shut_down: Callable[[], None]
+        self,
+        context: ServiceContext,
+        operations: dict[str, list[str]],
+        shut_down: Callable[[], None],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._operations = operations
         self._shut_down = shut_down
-        self._stacks = Collection(cloud.database, "deployed-stack", dict[str, Any])
+        self._stacks = Collection(context.database, "deployed-stack", dict[str, Any])
 
     async def handle(self, request: Request) -> Response | None:
         """Answer an internal route; None for any other path."""
@@ -77,9 +80,9 @@ class InternalRoutes:
         if key == ("GET", "/_localcloud/operations"):
             return _json(self._operations)
         if key == ("GET", "/_localcloud/iam/calls"):
-            return _json_list(self._cloud.iam.calls.document())
+            return _json_list(self._context.iam.calls.document())
         if key == ("DELETE", "/_localcloud/iam/calls"):
-            self._cloud.iam.calls.clear()
+            self._context.iam.calls.clear()
             return _json({})
         if key == ("POST", "/_localcloud/images"):
             return await self._push(request)
@@ -91,7 +94,7 @@ class InternalRoutes:
         return _json({"message": f"There is no {request.method} {request.path}."}, 404)
 
     async def _clock(self, request: Request) -> Response:
-        clock = self._cloud.clock
+        clock = self._context.clock
         if request.method == "POST":
             given = parse_qs(request.query).get("advance_seconds", [""])[0]
             try:
@@ -122,26 +125,28 @@ class InternalRoutes:
         scope = Scope(region=query.get("region", "us-east-1"))
         if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
             return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
-        session = self._cloud.iam.keys.get(query.get("access_key", ""))
+        session = self._context.iam.keys.get(query.get("access_key", ""))
         if session is not None:  # a build's role, which pushes layers as Docker does
             try:
-                await self._cloud.iam.authorise(session.role_arn, push_of_image(scope, repository))
+                await self._context.iam.authorise(
+                    session.role_arn, push_of_image(scope, repository)
+                )
             except AccessDenied as error:
                 return _json({"message": error.message}, 403)
         try:
-            digest, manifest = self._cloud.images.add(request.body)
+            digest, manifest = self._context.images.add(request.body)
         except ImageError as error:
             return _json({"message": str(error)}, 400)
         # Named by its content: the same image again is the same tag, another one never is.
         tag = tag or digest.removeprefix("sha256:")[:12]
         try:
-            await self._cloud.api(
+            await self._context.api(
                 scope, "ecr", "describe_repositories", repositoryNames=[repository]
             )
         except Exception as error:
             return _json({"message": f"repository '{repository}': {error}"}, 404)
         try:
-            await self._cloud.api(
+            await self._context.api(
                 scope,
                 "ecr",
                 "put_image",

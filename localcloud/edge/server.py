@@ -22,7 +22,7 @@ import uvicorn
 from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.state_directory import StateDirectory
-from localcloud.edge.fast_path import ShortWay
+from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
 from localcloud.iam.authoriser import Mode
 
@@ -213,7 +213,7 @@ async def serve(
     config = uvicorn.Config(
         edge,
         loop="none",
-        http=ShortWay,
+        http=FastPath,
         lifespan="off",
         access_log=False,
         proxy_headers=False,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.iam.actions import permissions
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 if TYPE_CHECKING:
     from localcloud.codepipeline.api import CodePipelineApi
@@ -28,8 +28,10 @@ log = logging.getLogger("localcloud.eventbridge.delivery")
 class EventDelivery:
     """Delivers events to pipelines, builds, functions, topics, queues and log groups."""
 
-    def __init__(self, cloud: Cloud, pipelines: CodePipelineApi, functions: LambdaService) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, context: ServiceContext, pipelines: CodePipelineApi, functions: LambdaService
+    ) -> None:
+        self._context = context
         self._pipelines = pipelines
         self._functions = functions
         self._loop = asyncio.get_running_loop()
@@ -41,13 +43,13 @@ class EventDelivery:
     def deliver(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
         """Begin to deliver an event to each target."""
         for target in targets:
-            self._cloud.spawn(f"event to {target['Arn']}", self._deliver(rule_arn, target, event))
+            self._context.spawn(f"event to {target['Arn']}", self._deliver(rule_arn, target, event))
 
     async def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
         arn: str = target["Arn"]
         service = arn.split(":")[2]
         try:
-            payload = await self._cloud.passive.call(_input_of, target, event)
+            payload = await self._context.moto.call(_input_of, target, event)
             await self._send(rule_arn, service, target, payload)
         except asyncio.CancelledError:
             raise
@@ -63,12 +65,12 @@ class EventDelivery:
             case "codepipeline":
                 name = {"name": arn.rpartition(":")[2]}
                 wanted = permissions("codepipeline", "StartPipelineExecution", name, scope)
-                await self._cloud.iam.authorise(target.get("RoleArn", ""), wanted)
+                await self._context.iam.authorise(target.get("RoleArn", ""), wanted)
                 revisions = payload.get("sourceRevisions", []) if isinstance(payload, dict) else []
                 if not self._pipelines.start_by_event(arn, rule_arn, revisions):
                     raise LookupError("there is no such pipeline")
             case "codebuild":
-                await self._cloud.api(
+                await self._context.api(
                     scope,
                     "codebuild",
                     "start_build",
@@ -79,12 +81,12 @@ class EventDelivery:
                 document = payload if isinstance(payload, dict) else {"input": payload}
                 await self._functions.invoke(scope, arn.split(":function:")[-1], document)
             case "sns":
-                await self._cloud.api(scope, "sns", "publish", TopicArn=arn, Message=text)
+                await self._context.api(scope, "sns", "publish", TopicArn=arn, Message=text)
             case "sqs":
-                await self._cloud.passive.call(_send_to_queue, scope, arn, text)
+                await self._context.moto.call(_send_to_queue, scope, arn, text)
             case "logs":
                 group = arn.split(":log-group:")[-1].removesuffix(":*")
-                self._cloud.logs.write(scope, group, "events", text)
+                self._context.logs.write(scope, group, "events", text)
             case _:
                 raise NotImplementedError(f"the local cloud does not deliver to {service}")
 

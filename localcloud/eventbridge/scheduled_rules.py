@@ -15,7 +15,7 @@ from localcloud.aws.routing import scope_of_arn
 from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.moto_backend.dispatcher import backends
 from localcloud.moto_backend.patches import EventListener
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.eventbridge.delivery")
 
@@ -29,19 +29,19 @@ class ScheduledRules:
         deliver: takes rule ARN, targets and event, in the event loop.
     """
 
-    def __init__(self, cloud: Cloud, deliver: EventListener) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, deliver: EventListener) -> None:
+        self._context = context
         self._deliver = deliver
         # (rule ARN, expression) → when it is due next; None for never again.
         self._due: dict[tuple[str, str], datetime | None] = {}
 
     async def run(self) -> None:
         """Fire what is due, for ever."""
-        clock = self._cloud.clock
+        clock = self._context.clock
         while True:
             await clock.pace(_LOOK_CLOCK_SECONDS)
             try:
-                self._look(await self._cloud.passive.call(_read_rules), clock.now())
+                self._look(await self._context.moto.call(_read_rules), clock.now())
             except Exception:
                 log.exception("the schedules could not be looked at")
 

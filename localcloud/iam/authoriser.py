@@ -25,7 +25,7 @@ from localcloud.iam.encryption import key_permissions
 from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
 from localcloud.iam.requests import operation_of
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud.iam")
 
@@ -53,12 +53,12 @@ class Authoriser:
 
     def __init__(
         self,
-        passive: Passive,
+        moto: MotoBackend,
         clock: Clock,
         mode: Mode = Mode.LOG,
         database: Database | None = None,
     ) -> None:
-        self._passive = passive
+        self._moto = moto
         self._clock = clock
         self._mode = mode
         self._statements: dict[str, tuple[Statement, ...]] = {}
@@ -84,7 +84,7 @@ class Authoriser:
         if operation:
             service, scope = request.service, request.scope
             wanted = permissions(service, operation, parameters, scope)
-            wanted += await key_permissions(self._passive, service, operation, parameters, scope)
+            wanted += await key_permissions(self._moto, service, operation, parameters, scope)
             await self._decide(session, wanted)
 
     async def authorise(self, role_arn: str, wanted: Iterable[Permission]) -> None:
@@ -103,7 +103,7 @@ class Authoriser:
     async def _decide(self, session: RoleSession, wanted: Iterable[Permission]) -> None:
         statements = self._statements.get(session.role_arn)
         if statements is None:
-            documents = await self._passive.call(_documents, session.role_arn)
+            documents = await self._moto.call(_documents, session.role_arn)
             statements = self._statements[session.role_arn] = _parsed(session.role_arn, documents)
         for permission in wanted:
             action, resource = permission.action, permission.resource or "*"

@@ -15,7 +15,7 @@ from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.iam.actions import Parameters, Permission, use_of_key
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 _DECRYPT, _GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 # ARN of a key and its aliases.
@@ -23,7 +23,7 @@ _Key = tuple[str, tuple[str, ...]]
 
 
 async def key_permissions(
-    passive: Passive, service: str, operation: str, parameters: Parameters, scope: Scope
+    moto: MotoBackend, service: str, operation: str, parameters: Parameters, scope: Scope
 ) -> list[Permission]:
     """Return what an operation needs of KMS keys."""
     uses: list[tuple[tuple[str, ...], Callable[[Scope, str], _Key | None], str]] = []
@@ -41,7 +41,7 @@ async def key_permissions(
             uses = [((_GENERATE, _DECRYPT), _key_of_topic, parameters.get("TopicArn", ""))]
     found: list[Permission] = []
     for actions, find, name in uses:
-        key = await passive.call(find, scope, name)
+        key = await moto.call(find, scope, name)
         if key is not None:
             found += [use_of_key(action, *key, service, scope) for action in actions]
     return found

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.core.child_process import Child, Runner
+from localcloud.core.child_process import Child, ChildProcesses
 from localcloud.core.clock import monotonic
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
 
@@ -68,7 +68,9 @@ class Environment:
         """Return whether its process still runs."""
         return self._child is not None and self._child.returncode is None
 
-    async def start(self, runner: Runner, code: bytes, sink: Callable[[str], None]) -> None:
+    async def start(
+        self, children: ChildProcesses, code: bytes, sink: Callable[[str], None]
+    ) -> None:
         """Unpack the code and start the runtime client.
 
         Raises:
@@ -78,7 +80,7 @@ class Environment:
         await asyncio.to_thread(_unpack, code, self._directory)
         await self._api.start()
         function = self.function
-        self._child = await runner.spawn(
+        self._child = await children.spawn(
             [sys.executable, "-m", "awslambdaric", function.handler],
             {
                 **function.environment,

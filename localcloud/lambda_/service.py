@@ -26,7 +26,7 @@ from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.lambda")
 
@@ -39,8 +39,8 @@ _ASYNC_PAUSE_CLOCK_SECONDS = 60.0
 class LambdaService:
     """Runs the functions that moto keeps."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
         self._idle: dict[str, list[tuple[float, Environment]]] = defaultdict(list)
 
     async def handle(self, request: Request) -> Response | None:
@@ -61,7 +61,7 @@ class LambdaService:
             if kind == "DryRun":
                 return Response(204, {}, b"")
             if kind == "Event":
-                self._cloud.spawn(f"lambda {name}", self._invoke_async(function, code, event))
+                self._context.spawn(f"lambda {name}", self._invoke_async(function, code, event))
                 return Response(202, {}, b"")
             outcome, tail = await self._invoke(function, code, event)
         except AwsError as error:
@@ -82,7 +82,7 @@ class LambdaService:
             AwsError: there is no such function, or the role may not invoke it.
         """
         wanted = permissions("lambda", "Invoke", {"FunctionName": name}, scope)
-        await self._cloud.iam.authorise(principal, wanted)
+        await self._context.iam.authorise(principal, wanted)
         function, code = await self._find(scope, name)
         outcome, _ = await self._invoke(function, code, json.dumps(event).encode())
         return outcome
@@ -94,10 +94,10 @@ class LambdaService:
             if outcome.function_error is None:
                 return
             if attempt + 1 < _ASYNC_ATTEMPTS:
-                await self._cloud.clock.sleep(_ASYNC_PAUSE_CLOCK_SECONDS)
+                await self._context.clock.sleep(_ASYNC_PAUSE_CLOCK_SECONDS)
 
     async def _find(self, scope: Scope, name: str) -> tuple[Function, bytes]:
-        found = await self._cloud.passive.call(_read_function, scope, name)
+        found = await self._context.moto.call(_read_function, scope, name)
         if found is None:
             arn = scope.arn("lambda", f"function:{name}")
             raise AwsError("ResourceNotFoundException", f"Function not found: {arn}", 404)
@@ -130,7 +130,7 @@ class LambdaService:
         if environment.alive and not (outcome.function_error and b"Timedout" in outcome.payload):
             self._idle[function.arn].append((monotonic(), environment))
         else:
-            self._cloud.spawn(f"stop {function.name}", environment.stop())
+            self._context.spawn(f"stop {function.name}", environment.stop())
         return outcome, "\n".join(lines)
 
     async def _take(self, function: Function, code: bytes) -> Environment:
@@ -140,17 +140,17 @@ class LambdaService:
             _, environment = idle.pop()
             if environment.alive and environment.function.version_key == function.version_key:
                 return environment
-            self._cloud.spawn(f"stop {function.name}", environment.stop())
-        directory = self._cloud.directory / "lambda" / uuid.uuid4().hex
-        access_key = self._cloud.iam.keys.issue(function.role_arn, function.name)
-        environment = Environment(function, directory, self._cloud.endpoint_url, access_key)
+            self._context.spawn(f"stop {function.name}", environment.stop())
+        directory = self._context.directory / "lambda" / uuid.uuid4().hex
+        access_key = self._context.iam.keys.issue(function.role_arn, function.name)
+        environment = Environment(function, directory, self._context.endpoint_url, access_key)
         await environment.start(
-            self._cloud.runner, code, lambda line: self._say(function, environment, line)
+            self._context.children, code, lambda line: self._say(function, environment, line)
         )
         return environment
 
     def _say(self, function: Function, environment: Environment, line: str) -> None:
-        self._cloud.logs.write(
+        self._context.logs.write(
             function.scope, function.log_group, environment.log_stream, line, function.role_arn
         )
 

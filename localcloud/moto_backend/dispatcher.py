@@ -58,7 +58,7 @@ _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
 _GLOBAL = ("budgets",)
 
 
-class Passive:
+class MotoBackend:
     """moto behind one thread: calls are in order and its dictionaries need no lock.
 
     Args:

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.capture")
 
@@ -119,8 +119,10 @@ _Place = tuple[Scope, str, str]
 class Capturer:
     """Takes samples and writes them."""
 
-    def __init__(self, cloud: Cloud, chance: Callable[[], float] = random.random) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, context: ServiceContext, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._context = context
         self._chance = chance
         self._pending: dict[tuple[Capture, _Place], list[str]] = defaultdict(list)
 
@@ -130,7 +132,7 @@ class Capturer:
             return
         lines = self._pending[capture, place]
         if len(lines) < _PENDING:
-            now = self._cloud.clock.now()
+            now = self._context.clock.now()
             line = record(capture, given, answered, str(uuid.uuid4()), now)
             lines.append(json.dumps(line, separators=(",", ":")))
             if len(lines) == _PENDING:
@@ -138,7 +140,7 @@ class Capturer:
 
     async def run(self) -> None:
         """Write what was taken, for ever."""
-        clock = self._cloud.clock
+        clock = self._context.clock
         while True:
             await clock.pace(_FLUSH_CLOCK_SECONDS)
             await self.flush()
@@ -147,7 +149,7 @@ class Capturer:
         """Write what was taken."""
         pending, self._pending = self._pending, defaultdict(list)
         for (capture, (scope, endpoint, variant)), lines in pending.items():
-            stamp = self._cloud.clock.now()
+            stamp = self._context.clock.now()
             name = f"{stamp:%Y/%m/%d/%H/%M-%S}-{stamp.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
             key = "/".join(part for part in (capture.prefix, endpoint, variant, name) if part)
             encryption = (
@@ -156,7 +158,7 @@ class Capturer:
                 else {}
             )
             try:
-                await self._cloud.api(
+                await self._context.api(
                     scope,
                     "s3",
                     "put_object",

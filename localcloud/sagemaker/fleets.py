@@ -22,7 +22,7 @@ from localcloud.core.store import Collection
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
 from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _HEALTH_SECONDS = 480.0
 # What reading an archive raises, whether it is none, cut short or beyond this machine.
@@ -86,11 +86,11 @@ class FleetBuilder:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         configs: Collection[SimpleRecord],
         models: Collection[SimpleRecord],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._configs = configs
         self._models = models
         self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
@@ -132,9 +132,9 @@ class FleetBuilder:
         # Another model of the same name, made when this one is gone, has a directory of its own.
         made = round(model.created.timestamp() * 1e6)
         name = f"{scope.account}-{scope.region}-{model_name}-{made}"
-        base_dir = self._cloud.directory / "models" / name
+        base_dir = self._context.directory / "models" / name
         try:
-            image = await resolve_image(self._cloud, container["Image"], role)
+            image = await resolve_image(self._context, container["Image"], role)
             await asyncio.to_thread(
                 self._extract, scope, role, container.get("ModelDataUrl"), base_dir / "model"
             )
@@ -151,7 +151,7 @@ class FleetBuilder:
         staging = Path(tempfile.mkdtemp(prefix="partial-", dir=target.parent))
         if url:
             bucket, _, key = url.removeprefix("s3://").partition("/")
-            s3 = self._cloud.client("s3", scope, role_arn)
+            s3 = self._context.client("s3", scope, role_arn)
             try:
                 body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
                 with tarfile.open(fileobj=io.BytesIO(body)) as archive:
@@ -197,11 +197,11 @@ class FleetBuilder:
         async with self._starting:
             number = [0]
             instance = await launch(
-                self._cloud.runner,
+                self._context.children,
                 fleet.image,
                 fleet.environment,
                 fleet.base_dir,
-                lambda line: self._cloud.logs.write(
+                lambda line: self._context.logs.write(
                     scope,
                     group,
                     f"{fleet.variant.name}/i-{number[0]:017x}",
@@ -218,5 +218,5 @@ class FleetBuilder:
             except asyncio.CancelledError:
                 instance.child.kill()
                 raise
-        await publish_metrics(self._cloud, fleet.role_arn, "/".join(group.split("/")[:4]))
+        await publish_metrics(self._context, fleet.role_arn, "/".join(group.split("/")[:4]))
         fleet.instances.append(instance)

@@ -27,7 +27,7 @@ from localcloud.sagemaker.instance import Instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
 from localcloud.sagemaker.rollback import watch_alarms
 from localcloud.sagemaker.shifting import Shifting, shifting_of
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -66,20 +66,20 @@ class HostingEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         endpoints: Collection[Endpoint],
         configs: Collection[SimpleRecord],
         models: Collection[SimpleRecord],
         changed: Callable[[Endpoint], None],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._endpoints = endpoints
         self._configs = configs
         self._changed = changed
         self._fleets: dict[str, FleetSet] = {}
         self._deployments: dict[str, Deployment] = {}
         self._captures: dict[str, Capture | None] = {}
-        self.builder = FleetBuilder(cloud, configs, models)
+        self.builder = FleetBuilder(context, configs, models)
 
     def fleets(self, endpoint_arn: str) -> FleetSet:
         """Return the fleets that take the next request: the new ones by their share."""
@@ -109,28 +109,28 @@ class HostingEngine:
             elif endpoint.status is not EndpointStatus.FAILED:
                 endpoint.status = EndpointStatus.CREATING
                 self._endpoints.put(endpoint.arn, endpoint)
-                self._cloud.spawn(f"resume {endpoint.name}", self._create(endpoint))
+                self._context.spawn(f"resume {endpoint.name}", self._create(endpoint))
 
     def create(self, endpoint: Endpoint) -> None:
         """Begin to create an endpoint that is in Creating."""
         self._put(endpoint)
-        self._cloud.spawn(f"create {endpoint.name}", self._create(endpoint))
+        self._context.spawn(f"create {endpoint.name}", self._create(endpoint))
 
     def update(self, endpoint: Endpoint, deployment: Deployment) -> None:
         """Begin to move an endpoint that is in service to another configuration."""
         self._move(endpoint, EndpointStatus.UPDATING)
         self._deployments[endpoint.arn] = deployment
-        self._cloud.spawn(f"update {endpoint.name}", self._update(endpoint, deployment))
+        self._context.spawn(f"update {endpoint.name}", self._update(endpoint, deployment))
 
     def scale(self, endpoint: Endpoint) -> None:
         """Begin to bring an endpoint that is in service to its variants' desired counts."""
         self._move(endpoint, EndpointStatus.UPDATING)
-        self._cloud.spawn(f"scale {endpoint.name}", self._scale(endpoint))
+        self._context.spawn(f"scale {endpoint.name}", self._scale(endpoint))
 
     def delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
         """Begin to delete an endpoint; `forget` is called when its instances are gone."""
         self._move(endpoint, EndpointStatus.DELETING)
-        self._cloud.spawn(f"delete {endpoint.name}", self._delete(endpoint, forget))
+        self._context.spawn(f"delete {endpoint.name}", self._delete(endpoint, forget))
 
     async def watch(self) -> None:
         """For ever: replace instances whose process died or that miss their health checks."""
@@ -240,11 +240,11 @@ class HostingEngine:
             deployment.share = step.share
             deployment.phase = "Baking"
             tripped = await watch_alarms(
-                self._cloud, scope, shifting.alarms, step.bake_clock_seconds, wanted
+                self._context, scope, shifting.alarms, step.bake_clock_seconds, wanted
             )
             if tripped or not wanted():
                 return tripped
-        await watch_alarms(self._cloud, scope, (), shifting.termination_clock_seconds, wanted)
+        await watch_alarms(self._context, scope, (), shifting.termination_clock_seconds, wanted)
         return []
 
     async def _roll_back(
@@ -266,7 +266,7 @@ class HostingEngine:
         self._move(endpoint, EndpointStatus.IN_SERVICE)
 
     def _move(self, endpoint: Endpoint, status: EndpointStatus) -> None:
-        endpoint.move(status, self._cloud.clock.now())
+        endpoint.move(status, self._context.clock.now())
         self._put(endpoint)
 
     def _put(self, endpoint: Endpoint) -> None:

@@ -22,7 +22,7 @@ from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.shifting import problems_of
 from localcloud.sagemaker.tags import Tags
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -30,14 +30,14 @@ log = logging.getLogger("localcloud.sagemaker")
 class HostingApi:
     """Endpoints."""
 
-    def __init__(self, cloud: Cloud, tags: Tags, models: ModelsApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags, models: ModelsApi) -> None:
+        self._context = context
         self._models = models
         self._tags = tags
-        self._notices = Notices(cloud, tags)
-        self.endpoints = Collection(cloud.database, "sagemaker-endpoint", Endpoint)
+        self._notices = Notices(context, tags)
+        self.endpoints = Collection(context.database, "sagemaker-endpoint", Endpoint)
         self.hosting = HostingEngine(
-            cloud, self.endpoints, models.configs, models.models, self._changed
+            context, self.endpoints, models.configs, models.models, self._changed
         )
 
     def _changed(self, endpoint: Endpoint) -> None:
@@ -67,7 +67,7 @@ class HostingApi:
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
         _check_deployment(params)
         config = self._models.config(scope, params["EndpointConfigName"])
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         endpoint = Endpoint(
             arn=arn,
             name=params["EndpointName"],
@@ -108,7 +108,7 @@ class HostingApi:
             shadows=variants_of(config, "ShadowProductionVariants"),
             config=params.get("DeploymentConfig"),
             capture=config.request.get("DataCaptureConfig"),
-            started=self._cloud.clock.now(),
+            started=self._context.clock.now(),
         )
         if retained:
             before = {v.name: v for v in [*endpoint.variants, *endpoint.shadows]}
@@ -194,7 +194,7 @@ class HostingApi:
     async def _deregister(self, scope: Scope, endpoint: Endpoint) -> None:
         for target in await self._targets(scope, endpoint, [v.name for v in endpoint.variants]):
             try:
-                await self._cloud.api(
+                await self._context.api(
                     scope,
                     "application-autoscaling",
                     "deregister_scalable_target",
@@ -209,7 +209,7 @@ class HostingApi:
         self, scope: Scope, endpoint: Endpoint, variants: list[str]
     ) -> list[dict[str, Any]]:
         """Return the scalable targets that are registered of variants."""
-        answer = await self._cloud.api(
+        answer = await self._context.api(
             scope,
             "application-autoscaling",
             "describe_scalable_targets",

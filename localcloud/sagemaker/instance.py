@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from localcloud.core.child_process import Child, LineSink, Runner, free_port
+from localcloud.core.child_process import Child, ChildProcesses, LineSink, free_port
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.image_store import Image
 from localcloud.sagemaker.connection import Connections, NoAnswer
@@ -86,7 +86,11 @@ class Instance:
 
 
 async def launch(
-    runner: Runner, image: Image, environment: dict[str, str], base_dir: Path, sink: LineSink
+    children: ChildProcesses,
+    image: Image,
+    environment: dict[str, str],
+    base_dir: Path,
+    sink: LineSink,
 ) -> Instance:
     """Start a server process for an image; it is not healthy yet.
 
@@ -100,7 +104,7 @@ async def launch(
         last_lines.append(line)
         sink(line)
 
-    child = await runner.spawn(
+    child = await children.spawn(
         image.command("serve"),
         {
             # Many instances share the cores of this machine.

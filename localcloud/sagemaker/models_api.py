@@ -17,18 +17,18 @@ from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import SimpleRecord
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.tags import Tags, without_tags
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 
 class ModelsApi:
     """Models and endpoint configurations."""
 
-    def __init__(self, cloud: Cloud, tags: Tags, registry: Registry) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags, registry: Registry) -> None:
+        self._context = context
         self._tags = tags
         self._registry = registry
-        self.models = Collection(cloud.database, "sagemaker-model", SimpleRecord)
-        self.configs = Collection(cloud.database, "sagemaker-endpoint-config", SimpleRecord)
+        self.models = Collection(context.database, "sagemaker-model", SimpleRecord)
+        self.configs = Collection(context.database, "sagemaker-endpoint-config", SimpleRecord)
 
     def model(self, scope: Scope, name: str) -> SimpleRecord:
         """Return a model.
@@ -70,7 +70,7 @@ class ModelsApi:
             )
         arn = scope.arn("sagemaker", f"model/{params['ModelName']}".lower())
         runs = self._registry.container_of(scope, given[0])
-        record = SimpleRecord(arn, params["ModelName"], params, self._cloud.clock.now(), runs)
+        record = SimpleRecord(arn, params["ModelName"], params, self._context.clock.now(), runs)
         self._create(self.models, record, "model")
         return {"ModelArn": arn}
 
@@ -116,7 +116,7 @@ class ModelsApi:
             self.model(scope, variant["ModelName"])
         arn = scope.arn("sagemaker", f"endpoint-config/{params['EndpointConfigName']}".lower())
         name = params["EndpointConfigName"]
-        record = SimpleRecord(arn, name, params, self._cloud.clock.now())
+        record = SimpleRecord(arn, name, params, self._context.clock.now())
         self._create(self.configs, record, "endpoint configuration")
         return {"EndpointConfigArn": arn}
 

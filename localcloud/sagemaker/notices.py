@@ -19,7 +19,7 @@ from typing import Any
 from localcloud.aws.routing import scope_of_arn
 from localcloud.sagemaker.listing import utc
 from localcloud.sagemaker.tags import Tags
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 Detail = dict[str, Any]
 
@@ -27,8 +27,8 @@ Detail = dict[str, Any]
 class Notices:
     """Tells EventBridge of changes."""
 
-    def __init__(self, cloud: Cloud, tags: Tags) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags) -> None:
+        self._context = context
         self._tags = tags
 
     def changed(self, kind: str, arn: str, described: Detail) -> None:
@@ -40,7 +40,7 @@ class Notices:
             described: what its Describe operation answers.
         """
         tags = {tag["Key"]: tag["Value"] for tag in self._tags.of(arn)}
-        self._cloud.publish(
+        self._context.publish(
             scope_of_arn(arn),
             "aws.sagemaker",
             f"SageMaker {kind} State Change",

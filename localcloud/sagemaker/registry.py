@@ -21,7 +21,7 @@ from localcloud.aws.errors import IllegalTransition, ValidationError
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.sagemaker.training import TrainingFailed, resolve_image
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -96,10 +96,10 @@ class ModelPackage:
 class Registry:
     """Keeps the packages and completes them."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self.groups = Collection(cloud.database, "sagemaker-package-group", ModelPackageGroup)
-        self.packages = Collection(cloud.database, "sagemaker-package", ModelPackage)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self.groups = Collection(context.database, "sagemaker-package-group", ModelPackageGroup)
+        self.packages = Collection(context.database, "sagemaker-package", ModelPackage)
 
     def group(self, scope: Scope, name_or_arn: str) -> ModelPackageGroup:
         """Return a group.
@@ -132,7 +132,7 @@ class Registry:
 
     def complete(self, package: ModelPackage, changed: Callable[[ModelPackage], None]) -> None:
         """Begin to complete a package; `changed` hears of each step."""
-        self._cloud.spawn(f"model package {package.arn}", self._complete(package, changed))
+        self._context.spawn(f"model package {package.arn}", self._complete(package, changed))
 
     async def _complete(
         self, package: ModelPackage, changed: Callable[[ModelPackage], None]
@@ -140,7 +140,7 @@ class Registry:
         def step(status: ModelPackageStatus) -> None:
             if package.arn in self.packages:  # not deleted meanwhile
                 package.move(status)
-                package.modified = self._cloud.clock.now()
+                package.modified = self._context.clock.now()
                 self.packages.put(package.arn, package)
                 changed(package)
 
@@ -151,7 +151,7 @@ class Registry:
         for container in package.details.get("InferenceSpecification", {}).get("Containers", []):
             scan = {"Name": container["Image"], "Status": "Completed"}
             try:
-                image = await resolve_image(self._cloud, container["Image"], "")
+                image = await resolve_image(self._context, container["Image"], "")
                 container["ImageDigest"] = image.digest
             except TrainingFailed as error:
                 failed = True

@@ -21,7 +21,7 @@ from localcloud.sagemaker.registry import (
     Registry,
 )
 from localcloud.sagemaker.tags import Tags
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _REFUSED = ("ValidationSpecification", "SourceAlgorithmSpecification", "ManagedStorageType")
 # Members of an update that take the place of what was there.
@@ -35,11 +35,11 @@ _OLDEST_FIRST = Order(descending=False)
 class RegistryApi:
     """Model package groups and model packages."""
 
-    def __init__(self, cloud: Cloud, tags: Tags, registry: Registry) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags, registry: Registry) -> None:
+        self._context = context
         self._tags = tags
         self._registry = registry
-        self._notices = Notices(cloud, tags)
+        self._notices = Notices(context, tags)
 
     def resume(self) -> None:
         """Take up what a restart interrupted."""
@@ -57,7 +57,7 @@ class RegistryApi:
         arn = scope.arn("sagemaker", f"model-package-group/{name}".lower())
         if arn in self._registry.groups:
             raise ValidationError(f"Model Package Group already exists: {arn}")
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         self._registry.groups.put(arn, ModelPackageGroup(arn, name, params, now))
         self._tags.add(arn, params.get("Tags"))
         return {"ModelPackageGroupArn": arn}
@@ -105,7 +105,7 @@ class RegistryApi:
         if not params.get("InferenceSpecification") and not params.get("SourceUri"):
             raise ValidationError("An InferenceSpecification or a SourceUri must be given.")
         _check_images(params)
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         details = {
             key: value
             for key, value in params.items()
@@ -135,7 +135,7 @@ class RegistryApi:
         group.last_version += 1
         self._registry.groups.put(group.arn, group)
         arn = group.arn.replace(":model-package-group/", ":model-package/")
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         return ModelPackage(
             f"{arn}/{group.last_version}",
             group.name,
@@ -196,7 +196,7 @@ class RegistryApi:
         added = params.get("AdditionalInferenceSpecificationsToAdd", [])
         further = [*package.details.get("AdditionalInferenceSpecifications", []), *added]
         package.details["AdditionalInferenceSpecifications"] = further
-        package.modified = self._cloud.clock.now()
+        package.modified = self._context.clock.now()
         self._registry.packages.put(package.arn, package)
         self._changed(package)
         return {"ModelPackageArn": package.arn}

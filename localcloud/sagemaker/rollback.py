@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from localcloud.aws.routing import Scope
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _ALARM_CLOCK_SECONDS = 5.0
 
 
 async def watch_alarms(
-    cloud: Cloud,
+    context: ServiceContext,
     scope: Scope,
     alarms: tuple[str, ...],
     clock_seconds: float,
@@ -22,17 +22,17 @@ async def watch_alarms(
     """Wait, and look at alarms meanwhile; return those that are in ALARM, at once.
 
     Args:
-        cloud: whose clock and alarms.
+        context: its clock times the watch, and its moto holds the alarms.
         scope: where the alarms are.
         alarms: their names.
         clock_seconds: how long to wait.
         wanted: whether there is still anything to wait for.
     """
-    clock = cloud.clock
+    clock = context.clock
     until = clock.now() + timedelta(seconds=clock_seconds)
     while wanted():
         if alarms:
-            tripped = await cloud.passive.call(_in_alarm, scope, alarms)
+            tripped = await context.moto.call(_in_alarm, scope, alarms)
             if tripped:
                 return tripped
         left = (until - clock.now()).total_seconds()

@@ -8,7 +8,7 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import Order, pages
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 # The most tags that a resource may have, so that a page is all of them unless it is asked for less.
 _PAGE = 50
@@ -17,8 +17,8 @@ _PAGE = 50
 class Tags:
     """Tags of any resource, by ARN, and their operations."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._tags = Collection(cloud.database, "sagemaker-tags", dict[str, str])
+    def __init__(self, context: ServiceContext) -> None:
+        self._tags = Collection(context.database, "sagemaker-tags", dict[str, str])
 
     @operation("AddTags")
     def add_tags(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from localcloud.core.store import Collection
 from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SourceError, objects_of
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -48,11 +48,11 @@ class TrainingEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         jobs: Collection[TrainingJob],
         changed: Callable[[TrainingJob], None],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._jobs = jobs
         self._changed = changed
         self._children: dict[str, Child] = {}
@@ -66,25 +66,25 @@ class TrainingEngine:
 
     def start(self, job: TrainingJob) -> None:
         """Begin a job."""
-        job.secondary("Starting", "Preparing the instances for training", self._cloud.clock.now())
+        job.secondary("Starting", "Preparing the instances for training", self._context.clock.now())
         self._put(job)
-        self._cloud.spawn(f"training {job.name}", self._run(job))
+        self._context.spawn(f"training {job.name}", self._run(job))
 
     def stop(self, job: TrainingJob) -> None:
         """Ask a running job to end: SIGTERM, and SIGKILL 120 wall seconds later."""
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         job.move(TrainingJobStatus.STOPPING, now)
         job.secondary("Stopping", "Stopping the training job", now)
         self._put(job)
         self._stopping.add(job.arn)
         child = self._children.get(job.arn)
         if child is not None:
-            self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
+            self._context.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
 
     async def _run(self, job: TrainingJob) -> None:
         scope = scope_of_arn(job.arn)
         name = f"{scope.account}-{scope.region}-{job.name}"
-        base = self._cloud.directory / "training" / name
+        base = self._context.directory / "training" / name
         try:
             await self._steps(job, base)
         except TrainingFailed as error:
@@ -103,7 +103,7 @@ class TrainingEngine:
         scope = scope_of_arn(job.arn)
         shutil.rmtree(base, ignore_errors=True)
         role, uri = job.request["RoleArn"], job.request["AlgorithmSpecification"]["TrainingImage"]
-        image = await resolve_image(self._cloud, uri, role)
+        image = await resolve_image(self._context, uri, role)
         self._secondary(job, "Downloading", "Downloading input data")
         await asyncio.to_thread(self._prepare, scope, job, base)
         if not self._is_stopping(job):
@@ -113,7 +113,7 @@ class TrainingEngine:
             await self._train(scope, job, base, image)
         if self._is_stopping(job):
             await self._save(scope, job, base)
-            now = self._cloud.clock.now()
+            now = self._context.clock.now()
             job.move(TrainingJobStatus.STOPPED, now)
             job.training_end = now
             if job.transitions[-1].status != "MaxRuntimeExceeded":
@@ -121,11 +121,11 @@ class TrainingEngine:
             self._put(job)
             return
         if job.metrics:
-            await publish_metrics(self._cloud, role, LOG_GROUP)
+            await publish_metrics(self._context, role, LOG_GROUP)
         self._secondary(job, "Uploading", "Uploading generated training model")
         artifacts = await asyncio.to_thread(self._upload, scope, job, base)
-        await self._cloud.logs.flush()
-        now = self._cloud.clock.now()
+        await self._context.logs.flush()
+        now = self._context.clock.now()
         job.model_artifacts = artifacts
         job.training_end = now
         job.secondary("Completed", "Training job completed", now)
@@ -150,11 +150,11 @@ class TrainingEngine:
 
     def _secondary(self, job: TrainingJob, status: str, message: str) -> None:
         if not self._is_stopping(job):
-            job.secondary(status, message, self._cloud.clock.now())
+            job.secondary(status, message, self._context.clock.now())
             self._put(job)
 
     def _fail(self, job: TrainingJob, reason: str) -> None:
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         job.failure_reason = reason[:_FAILURE_LIMIT]
         job.training_end = now
         job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
@@ -188,7 +188,7 @@ class TrainingEngine:
         for name, document in configuration.items():
             (base / "input/config" / f"{name}.json").write_text(json.dumps(document))
         for channel in channels:
-            s3 = self._cloud.client("s3", scope, request["RoleArn"])
+            s3 = self._context.client("s3", scope, request["RoleArn"])
             self._download(s3, channel, base / "input/data" / channel["ChannelName"])
 
     def _download(self, s3: Any, channel: dict[str, Any], target: Path) -> None:
@@ -230,7 +230,7 @@ class TrainingEngine:
         last_lines: list[str] = []
 
         def sink(line: str) -> None:
-            self._cloud.logs.write(scope, LOG_GROUP, stream, line, job.request["RoleArn"])
+            self._context.logs.write(scope, LOG_GROUP, stream, line, job.request["RoleArn"])
             last_lines.append(line)
             del last_lines[:-20]
             for name, pattern in patterns:
@@ -238,7 +238,7 @@ class TrainingEngine:
                 if match is not None:
                     with contextlib.suppress(ValueError, IndexError):
                         job.metrics[name] = Metric(
-                            name, float(match.group(1)), self._cloud.clock.now()
+                            name, float(match.group(1)), self._context.clock.now()
                         )
 
         environment = {
@@ -249,16 +249,16 @@ class TrainingEngine:
             "TRAINING_JOB_ARN": job.arn,
             "AWS_REGION": scope.region,
         }
-        job.training_start = self._cloud.clock.now()
+        job.training_start = self._context.clock.now()
         try:
-            child = await self._cloud.runner.spawn(
+            child = await self._context.children.spawn(
                 image.command("train"), environment, image.directory, sink
             )
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
         self._children[job.arn] = child
         if self._is_stopping(job):  # asked to while it was being started
-            self._cloud.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
+            self._context.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
         limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         try:
             await asyncio.wait_for(child.exited.wait(), limit)
@@ -267,7 +267,7 @@ class TrainingEngine:
                 await child.exited.wait()
                 return
             await child.stop(_STOP_GRACE_SECONDS)
-            now = self._cloud.clock.now()
+            now = self._context.clock.now()
             job.move(TrainingJobStatus.STOPPING, now)
             job.secondary("MaxRuntimeExceeded", "Training job exceeded MaxRuntimeInSeconds", now)
             self._stopping.add(job.arn)
@@ -284,7 +284,7 @@ class TrainingEngine:
     def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
         """Upload model.tar.gz, and output.tar.gz when there is any; return the model's URI."""
         output = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        s3 = self._cloud.client("s3", scope, job.request["RoleArn"])
+        s3 = self._context.client("s3", scope, job.request["RoleArn"])
         model_uri = f"{output}/{job.name}/output/model.tar.gz"
         for directory, uri in (
             (base / "model", model_uri),
@@ -306,18 +306,18 @@ class TrainingEngine:
         return model_uri
 
 
-async def publish_metrics(cloud: Cloud, role_arn: str, namespace: str) -> None:
+async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str) -> None:
     """Hold against its role what a container publishes; without metrics all else goes on.
 
     Differs: the metrics themselves are in DescribeTrainingJob, and instances have none.
     """
     try:
-        await cloud.iam.authorise(role_arn, metrics_in(namespace))
+        await context.iam.authorise(role_arn, metrics_in(namespace))
     except AccessDenied as error:
         log.warning("metrics are lost: %s", error.message)
 
 
-async def resolve_image(cloud: Cloud, uri: str, role_arn: str) -> Image:
+async def resolve_image(context: ServiceContext, uri: str, role_arn: str) -> Image:
     """Return the image on disk that a URI means, by asking ECR for its digest.
 
     Raises:
@@ -327,10 +327,10 @@ async def resolve_image(cloud: Cloud, uri: str, role_arn: str) -> Image:
     try:
         reference = parse_reference(uri)
         registry = Scope(reference.account, reference.region)
-        await cloud.iam.authorise(role_arn, pull_of_image(registry, reference.repository))
+        await context.iam.authorise(role_arn, pull_of_image(registry, reference.repository))
         digest = reference.digest
         if digest is None:
-            answer = await cloud.api(
+            answer = await context.api(
                 registry,
                 "ecr",
                 "describe_images",
@@ -338,7 +338,7 @@ async def resolve_image(cloud: Cloud, uri: str, role_arn: str) -> Image:
                 imageIds=[{"imageTag": reference.tag or "latest"}],
             )
             digest = answer["imageDetails"][0]["imageDigest"]
-        return cloud.images.get(str(digest))
+        return context.images.get(str(digest))
     except AccessDenied as error:
         raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error.message}") from None
     except ImageError as error:

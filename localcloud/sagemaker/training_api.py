@@ -19,7 +19,7 @@ from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 # Members that the model leaves open, for jobs of kinds that are not here.
 _REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
@@ -28,13 +28,13 @@ _REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
 class TrainingApi:
     """Training jobs."""
 
-    def __init__(self, cloud: Cloud, tags: Tags) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags) -> None:
+        self._context = context
         self._tags = tags
-        self.jobs = Collection(cloud.database, "sagemaker-training-job", TrainingJob)
-        self._notices = Notices(cloud, tags)
+        self.jobs = Collection(context.database, "sagemaker-training-job", TrainingJob)
+        self._notices = Notices(context, tags)
         self.listeners: list[Callable[[TrainingJob], None]] = []
-        self.engine = TrainingEngine(cloud, self.jobs, self._changed)
+        self.engine = TrainingEngine(context, self.jobs, self._changed)
 
     def _changed(self, job: TrainingJob) -> None:
         for listener in self.listeners:
@@ -54,7 +54,7 @@ class TrainingApi:
         if missing:
             raise ValidationError(f"{', '.join(missing)} must be given.")
         check_definition(params)
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
         self._tags.add(arn, params.get("Tags"))
         self.engine.start(job)

@@ -37,7 +37,7 @@ from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.model import Variant
 from localcloud.sagemaker.s3_source import Found, SourceError, objects_of
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -114,12 +114,12 @@ class TransformEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         jobs: Collection[TransformJob],
         builder: FleetBuilder,
         changed: Callable[[TransformJob], None],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._jobs = jobs
         self._builder = builder
         self._changed = changed
@@ -129,14 +129,14 @@ class TransformEngine:
         """After a restart: begin anew what was running, and end what was stopping."""
         for job in self._jobs.values():
             if job.status is JobStatus.IN_PROGRESS:
-                self._cloud.spawn(f"transform {job.name}", self._run(job))
+                self._context.spawn(f"transform {job.name}", self._run(job))
             elif job.stopping:
                 self._move(job, JobStatus.STOPPED)
 
     def start(self, job: TransformJob) -> None:
         """Begin a job."""
         self._put(job)
-        self._cloud.spawn(f"transform {job.name}", self._run(job))
+        self._context.spawn(f"transform {job.name}", self._run(job))
 
     def stop(self, job: TransformJob) -> None:
         """Ask a running job to end; what is written stays."""
@@ -156,7 +156,7 @@ class TransformEngine:
             reason = ""
         finally:
             self._work.pop(job.arn, None)
-        await self._cloud.logs.flush()
+        await self._context.logs.flush()
         if job.stopping:
             self._move(job, JobStatus.STOPPED)
             return
@@ -175,7 +175,7 @@ class TransformEngine:
         return ""
 
     def _move(self, job: TransformJob, status: JobStatus) -> None:
-        job.move(status, self._cloud.clock.now())
+        job.move(status, self._context.clock.now())
         self._put(job)
 
     def _put(self, job: TransformJob) -> None:
@@ -197,14 +197,14 @@ class TransformEngine:
                     "AlgorithmError: The primary container did not pass the ping health check. "
                     f"{_SEE_LOG}. ({error.__cause__})"
                 ) from None
-            job.started = self._cloud.clock.now()
+            job.started = self._context.clock.now()
             self._put(job)
             await self._transform(scope, job, fleet)
         finally:
             await asyncio.gather(*(instance.retire() for instance in fleet.instances))
 
     async def _transform(self, scope: Scope, job: TransformJob, fleet: Fleet) -> None:
-        s3 = self._cloud.client("s3", scope, fleet.role_arn)
+        s3 = self._context.client("s3", scope, fleet.role_arn)
         source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
         try:
             found = await asyncio.to_thread(objects_of, s3, source)
@@ -227,7 +227,7 @@ class TransformEngine:
                     await self._object(s3, job, fleet, plan, entry, slots)
                 except (BadRecord, ClientError, BotoCoreError, TransformFailed) as error:
                     where = f"{entry.bucket}/{entry.key}"
-                    self._cloud.logs.write(
+                    self._context.logs.write(
                         scope,
                         LOG_GROUP,
                         f"{job.name}/data-log",

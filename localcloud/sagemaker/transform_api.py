@@ -20,7 +20,7 @@ from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.transform import TransformEngine, processing_of
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _MOST_MB = 100
 
@@ -28,13 +28,15 @@ _MOST_MB = 100
 class TransformApi:
     """Batch transform jobs."""
 
-    def __init__(self, cloud: Cloud, tags: Tags, models: ModelsApi, hosting: HostingEngine) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, context: ServiceContext, tags: Tags, models: ModelsApi, hosting: HostingEngine
+    ) -> None:
+        self._context = context
         self._tags = tags
         self._models = models
-        self._notices = Notices(cloud, tags)
-        self.jobs = Collection(cloud.database, "sagemaker-transform-job", TransformJob)
-        self.engine = TransformEngine(cloud, self.jobs, hosting.builder, self._changed)
+        self._notices = Notices(context, tags)
+        self.jobs = Collection(context.database, "sagemaker-transform-job", TransformJob)
+        self.engine = TransformEngine(context, self.jobs, hosting.builder, self._changed)
 
     def _changed(self, job: TransformJob) -> None:
         self._notices.changed("Transform Job", job.arn, describe(job))
@@ -52,7 +54,7 @@ class TransformApi:
         problems = _problems(params)
         if problems:
             raise ValidationError(" ".join(problems))
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         job = TransformJob(arn, name, params, now, now)
         self._tags.add(arn, params.get("Tags"))
         self.engine.start(job)

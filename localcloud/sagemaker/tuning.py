@@ -34,7 +34,7 @@ from localcloud.sagemaker.tuning_plan import (
     not_improving,
     ranges_of,
 )
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
@@ -58,13 +58,13 @@ class TuningEngine:
 
     def __init__(
         self,
-        cloud: Cloud,
+        context: ServiceContext,
         tags: Tags,
         jobs: Collection[TuningJob],
         training: TrainingApi,
         changed: Callable[[TuningJob], None],
     ) -> None:
-        self._cloud = cloud
+        self._context = context
         self._tags = tags
         self._jobs = jobs
         self._training = training
@@ -76,12 +76,12 @@ class TuningEngine:
         """After a restart: go on with what was running, and end what was stopping."""
         for job in self._jobs.values():
             if job.status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
-                self._cloud.spawn(f"tuning {job.name}", self._run(job))
+                self._context.spawn(f"tuning {job.name}", self._run(job))
 
     def start(self, job: TuningJob) -> None:
         """Begin a job."""
         self._put(job)
-        self._cloud.spawn(f"tuning {job.name}", self._run(job))
+        self._context.spawn(f"tuning {job.name}", self._run(job))
 
     def stop(self, job: TuningJob) -> None:
         """Ask a running job, and its training jobs, to end."""
@@ -168,7 +168,7 @@ class TuningEngine:
         tuned = candidate(config["Strategy"], ranges, seed, index, tried)
         digest = hashlib.sha256(f"{job.arn}/{job.created}/{index}".encode()).hexdigest()[:8]
         name = f"{job.name}-{index + 1:03d}-{digest}"
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         arn = scope_of_arn(job.arn).arn("sagemaker", f"training-job/{name}".lower())
         request = {
             **{key: definition[key] for key in _TAKEN if key in definition},
@@ -196,7 +196,7 @@ class TuningEngine:
         self._put(job)
 
     def _move(self, job: TuningJob, status: JobStatus) -> None:
-        job.move(status, self._cloud.clock.now())
+        job.move(status, self._context.clock.now())
         self._put(job)
 
     def _put(self, job: TuningJob) -> None:

@@ -27,7 +27,7 @@ from localcloud.sagemaker.tuning import (
     resources_of,
 )
 from localcloud.sagemaker.tuning_plan import Choice, combinations, ranges_of
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 _BY_NAME = Order("Name", descending=False)
 _REFUSED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")
@@ -43,12 +43,12 @@ _COUNTERS = {
 class TuningApi:
     """Hyperparameter tuning jobs."""
 
-    def __init__(self, cloud: Cloud, tags: Tags, training: TrainingApi) -> None:
-        self._cloud = cloud
+    def __init__(self, context: ServiceContext, tags: Tags, training: TrainingApi) -> None:
+        self._context = context
         self._tags = tags
-        self._notices = Notices(cloud, tags)
-        self.jobs = Collection(cloud.database, "sagemaker-tuning-job", TuningJob)
-        self.engine = TuningEngine(cloud, tags, self.jobs, training, self._changed)
+        self._notices = Notices(context, tags)
+        self.jobs = Collection(context.database, "sagemaker-tuning-job", TuningJob)
+        self.engine = TuningEngine(context, tags, self.jobs, training, self._changed)
 
     def _changed(self, job: TuningJob) -> None:
         self._notices.changed("HyperParameter Tuning Job", job.arn, self.describe(job))
@@ -66,7 +66,7 @@ class TuningApi:
         if problems:
             raise ValidationError(" ".join(problems))
         check_definition(params["TrainingJobDefinition"])
-        now = self._cloud.clock.now()
+        now = self._context.clock.now()
         job = TuningJob(arn, name, params, now, now)
         self._tags.add(arn, params.get("Tags"))
         self.engine.start(job)
@@ -140,7 +140,7 @@ class TuningApi:
             "ObjectiveStatusCounters": objectives,
             "ConsumedResources": {
                 "RuntimeInSeconds": round(
-                    ((job.ended or self._cloud.clock.now()) - job.created).total_seconds()
+                    ((job.ended or self._context.clock.now()) - job.created).total_seconds()
                 )
             },
         }

@@ -40,9 +40,9 @@ async def approve(context: ActionContext) -> ActionOutcome:
         if not resumed and context.configuration.get("NotificationArn"):
             await _notify(context, minutes)
         deadline = run.started + timedelta(minutes=minutes)
-        remaining = (deadline - context.cloud.clock.now()).total_seconds()
+        remaining = (deadline - context.services.clock.now()).total_seconds()
         try:
-            result = await context.cloud.clock.wait_for(answer, remaining)
+            result = await context.services.clock.wait_for(answer, remaining)
         except TimeoutError:
             raise ActionFailed(
                 "JobFailed", f"The approval was not given within {minutes} minutes."

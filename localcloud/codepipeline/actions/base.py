@@ -14,7 +14,7 @@ from localcloud.aws.routing import Scope
 from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
 from localcloud.codepipeline.variables import VariableError
 from localcloud.iam.actions import permissions
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
@@ -72,7 +72,7 @@ class ActionContext:
         save: keeps the records; call it after changing `run`.
     """
 
-    cloud: Cloud
+    services: ServiceContext
     functions: LambdaService
     repositories: CodeCommitApi
     builds: CodeBuildApi
@@ -92,7 +92,7 @@ class ActionContext:
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an AWS API as the action's role."""
-        return await self.cloud.api(
+        return await self.services.api(
             self.scope, service, operation, principal=self.role_arn, **parameters
         )
 
@@ -106,7 +106,7 @@ class ActionContext:
             return
         wanted = permissions("sts", "AssumeRole", {"RoleArn": self.role_arn}, self.scope)
         try:
-            await self.cloud.iam.authorise(self.execution.declaration["roleArn"], wanted)
+            await self.services.iam.authorise(self.execution.declaration["roleArn"], wanted)
         except AccessDenied as error:
             raise ActionFailed("PermissionError", error.message) from None
 

@@ -130,7 +130,7 @@ async def _replace_change_set(context: ActionContext, name: str) -> ActionOutcom
             raise ActionFailed(
                 "JobFailed", f"The change set {change_set} failed: {made.get('StatusReason')}"
             )
-        await context.cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+        await context.services.clock.sleep(_POLL_CLOCK_SECONDS)
 
 
 async def _execute_change_set(context: ActionContext, name: str) -> ActionOutcome:
@@ -226,7 +226,7 @@ async def _wait(context: ActionContext, stack_id: str, *wanted: str) -> dict[str
                 f"The stack {stack['StackName']} ended as {status}: "
                 f"{await _reasons(context, stack_id)}",
             )
-        await context.cloud.clock.sleep(_POLL_CLOCK_SECONDS)
+        await context.services.clock.sleep(_POLL_CLOCK_SECONDS)
 
 
 async def _reasons(context: ActionContext, stack_id: str) -> str:

@@ -127,7 +127,7 @@ async def _authorise(
 ) -> None:
     arn = context.scope.arn(service, resource)
     wanted = [Permission(f"{service}:{name}", arn) for name in names]
-    await context.cloud.iam.authorise(context.role_arn, wanted)
+    await context.services.iam.authorise(context.role_arn, wanted)
 
 
 def _overrides(text: str) -> dict[str, str]:

@@ -52,9 +52,9 @@ async def invoke_function(context: ActionContext) -> ActionOutcome:
             return ActionOutcome(result.summary, dict(result.variables), outputs)
         context.run.continuation = result.continuation
         context.save()
-        if context.cloud.clock.now() - context.run.started > _TOTAL:
+        if context.services.clock.now() - context.run.started > _TOTAL:
             raise ActionFailed("JobFailed", "The function was still running after 24 hours.")
-        await context.cloud.clock.sleep(_CONTINUATION_CLOCK_SECONDS)
+        await context.services.clock.sleep(_CONTINUATION_CLOCK_SECONDS)
 
 
 async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifact]) -> JobResult:
@@ -83,7 +83,7 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
                 "JobFailed", f"The AWS Lambda function {name} failed before it answered: {reason}"
             )
         try:
-            return await context.cloud.clock.wait_for(answer, _ANSWER_CLOCK_SECONDS)
+            return await context.services.clock.wait_for(answer, _ANSWER_CLOCK_SECONDS)
         except TimeoutError:
             raise ActionFailed(
                 "JobFailed",
@@ -112,7 +112,7 @@ def _job(
         "inputArtifacts": [_artifact(key, value) for key, value in inputs.items()],
         "outputArtifacts": [_artifact(key, value) for key, value in outputs.items()],
         "artifactCredentials": {
-            "accessKeyId": context.cloud.iam.keys.issue(context.role_arn),
+            "accessKeyId": context.services.iam.keys.issue(context.role_arn),
             "secretAccessKey": "localcloud",
             "sessionToken": "localcloud",
         },

@@ -49,8 +49,8 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         return
     applied = _Applied(on_event, on_role)
     _applied.append(applied)
-    events.mend(lambda *arguments: applied.on_event(*arguments))
-    sts.mend(lambda *arguments: applied.on_role(*arguments))
+    events.patch(lambda *arguments: applied.on_event(*arguments))
+    sts.patch(lambda *arguments: applied.on_role(*arguments))
     for module in (
         s3,
         logs,
@@ -62,4 +62,4 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         functions,
         ssm,
     ):
-        module.mend()
+        module.patch()

@@ -6,15 +6,15 @@ import json
 from typing import Any
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_creation()
-    _mend_update()
-    _mend_subscribers()
-    _mend_tags()
+    _patch_creation()
+    _patch_update()
+    _patch_subscribers()
+    _patch_tags()
 
 
-def _mend_creation() -> None:
+def _patch_creation() -> None:
     """CreateBudget keeps the tags."""
     from moto.budgets.responses import BudgetsResponse
 
@@ -29,7 +29,7 @@ def _mend_creation() -> None:
     BudgetsResponse.create_budget = create_budget
 
 
-def _mend_update() -> None:
+def _patch_update() -> None:
     """UpdateBudget, which moto lacks; the period stays when none is given."""
     from moto.budgets.responses import BudgetsResponse
     from moto.core.utils import unix_time
@@ -44,7 +44,7 @@ def _mend_update() -> None:
     BudgetsResponse.update_budget = update_budget
 
 
-def _mend_subscribers() -> None:
+def _patch_subscribers() -> None:
     """DescribeSubscribersForNotification, which moto lacks although it keeps them."""
     from moto.budgets.exceptions import NotFoundException
     from moto.budgets.responses import BudgetsResponse
@@ -81,7 +81,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return key(one) == key(other)
 
 
-def _mend_tags() -> None:
+def _patch_tags() -> None:
     """TagResource, UntagResource and ListTagsForResource, which moto lacks."""
     from moto.budgets.responses import BudgetsResponse
 

@@ -11,14 +11,14 @@ from localcloud.cloudwatch.alarm_history import history_of, kind_of
 from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, parse
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_alarms()
-    _mend_composite_alarms()
-    _mend_descriptions()
+    _patch_alarms()
+    _patch_composite_alarms()
+    _patch_descriptions()
 
 
-def _mend_alarms() -> None:
+def _patch_alarms() -> None:
     """CloudWatch: a new alarm is INSUFFICIENT_DATA, and a changed one keeps its state."""
     from moto.cloudwatch.models import CloudWatchBackend
 
@@ -33,7 +33,7 @@ def _mend_alarms() -> None:
     CloudWatchBackend.put_metric_alarm = put_metric_alarm
 
 
-def _mend_composite_alarms() -> None:
+def _patch_composite_alarms() -> None:
     """CloudWatch: PutCompositeAlarm, which moto can keep (an alarm with a rule) but not take."""
     from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.responses import CloudWatchResponse
@@ -65,7 +65,7 @@ def _mend_composite_alarms() -> None:
     CloudWatchResponse.put_composite_alarm = put_composite_alarm
 
 
-def _mend_descriptions() -> None:
+def _patch_descriptions() -> None:
     """CloudWatch: the filters and pages of DescribeAlarms, and DescribeAlarmHistory."""
     from moto.cloudwatch.responses import CloudWatchResponse
     from moto.core.responses import ActionResult

@@ -20,15 +20,15 @@ _DEFAULT_TIMEOUT_MINUTES = 60
 _DEFAULT_QUEUED_TIMEOUT_MINUTES = 480
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_locations()
-    _mend_creation()
-    _mend_update()
-    _mend_deletion()
+    _patch_locations()
+    _patch_creation()
+    _patch_update()
+    _patch_deletion()
 
 
-def _mend_locations() -> None:
+def _patch_locations() -> None:
     """Take a source or artifacts of type CODEPIPELINE, which have no location (moto: required)."""
     from moto.codebuild import responses
 
@@ -47,7 +47,7 @@ def _mend_locations() -> None:
     responses._validate_required_params_artifacts = validate_artifacts
 
 
-def _mend_creation() -> None:
+def _patch_creation() -> None:
     """CreateProject keeps what it is given, and AWS's defaults of what it is not."""
     from moto.codebuild.responses import CodeBuildResponse
 
@@ -67,7 +67,7 @@ def _mend_creation() -> None:
     CodeBuildResponse.create_project = create_project
 
 
-def _mend_update() -> None:
+def _patch_update() -> None:
     """UpdateProject, which moto lacks: what is given replaces what there was."""
     from moto.codebuild.exceptions import ResourceNotFoundException
     from moto.codebuild.responses import CodeBuildResponse
@@ -87,7 +87,7 @@ def _mend_update() -> None:
     CodeBuildResponse.update_project = update_project
 
 
-def _mend_deletion() -> None:
+def _patch_deletion() -> None:
     """DeleteProject takes an ARN too (moto: a name only, and an ARN deletes nothing)."""
     from moto.codebuild.models import CodeBuildBackend
 

@@ -6,15 +6,15 @@ import json
 from typing import Any
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_timestamps()
-    _mend_creation()
-    _mend_changes()
-    _mend_tags()
+    _patch_timestamps()
+    _patch_creation()
+    _patch_changes()
+    _patch_tags()
 
 
-def _mend_timestamps() -> None:
+def _patch_timestamps() -> None:
     """Timestamps are epoch numbers (moto: texts, which the provider's SDK cannot read)."""
     from moto.codecommit.models import CodeCommit
     from moto.core.utils import unix_time
@@ -29,7 +29,7 @@ def _mend_timestamps() -> None:
     CodeCommit.__init__ = __init__
 
 
-def _mend_creation() -> None:
+def _patch_creation() -> None:
     """CreateRepository keeps the key and the tags, and a description only when there is one."""
     from moto.codecommit.responses import CodeCommitResponse
 
@@ -49,7 +49,7 @@ def _mend_creation() -> None:
     CodeCommitResponse.create_repository = create_repository
 
 
-def _mend_changes() -> None:
+def _patch_changes() -> None:
     """ListRepositories, UpdateRepositoryDescription and -EncryptionKey, which moto lacks."""
     from moto.codecommit.responses import CodeCommitResponse
     from moto.core.utils import unix_time
@@ -88,7 +88,7 @@ def _mend_changes() -> None:
     CodeCommitResponse.update_repository_encryption_key = update_repository_encryption_key
 
 
-def _mend_tags() -> None:
+def _patch_tags() -> None:
     """TagResource, UntagResource and ListTagsForResource, which moto lacks."""
     from moto.codecommit.exceptions import RepositoryDoesNotExistException
     from moto.codecommit.responses import CodeCommitResponse

@@ -7,12 +7,12 @@ from typing import Any
 from localcloud.moto_backend.patches import EventListener
 
 
-def mend(emit: EventListener) -> None:
+def patch(emit: EventListener) -> None:
     """Apply them; `emit` is called for every rule that matches."""
-    _mend_event_delivery(emit)
+    _patch_event_delivery(emit)
 
 
-def _mend_event_delivery(emit: EventListener) -> None:
+def _patch_event_delivery(emit: EventListener) -> None:
     """EventBridge: delivery is ours (events.py), only the matching stays moto's.
 
     moto delivers to four kinds of target, and one that it does not know hides the ones after it.

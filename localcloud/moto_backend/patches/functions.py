@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_logging_and_tracing()
+    _patch_logging_and_tracing()
 
 
-def _mend_logging_and_tracing() -> None:
+def _patch_logging_and_tracing() -> None:
     """Keep LoggingConfig and return it (moto: dropped), and change TracingConfig with an update."""
     from moto.awslambda.models import LambdaFunction
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_keys()
+    _patch_keys()
 
 
-def _mend_keys() -> None:
+def _patch_keys() -> None:
     """AssociateKmsKey and DisassociateKmsKey, which moto lacks although it keeps the key."""
     from moto.core.responses import EmptyResult
     from moto.logs.exceptions import ResourceNotFoundException

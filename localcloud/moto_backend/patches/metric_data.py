@@ -12,13 +12,13 @@ from localcloud.cloudwatch.metric_math import ExpressionError, evaluate, statist
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_percentiles()
-    _mend_arithmetic()
+    _patch_percentiles()
+    _patch_arithmetic()
 
 
-def _mend_percentiles() -> None:
+def _patch_percentiles() -> None:
     """GetMetricStatistics has ExtendedStatistics, and GetMetricData p90 (moto: neither)."""
     from moto.cloudwatch.models import Statistics
     from moto.cloudwatch.responses import CloudWatchResponse
@@ -52,7 +52,7 @@ def _mend_percentiles() -> None:
     CloudWatchResponse.get_metric_statistics = get_metric_statistics
 
 
-def _mend_arithmetic() -> None:
+def _patch_arithmetic() -> None:
     """GetMetricData evaluates + - * / over other queries (moto: an empty series)."""
     from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.models import CloudWatchBackend

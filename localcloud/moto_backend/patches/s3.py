@@ -7,15 +7,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_bucket_policies()
-    _mend_bucket_notifications()
-    _mend_suspended_versioning()
-    _mend_log_permissions()
+    _patch_bucket_policies()
+    _patch_bucket_notifications()
+    _patch_suspended_versioning()
+    _patch_log_permissions()
 
 
-def _mend_bucket_policies() -> None:
+def _patch_bucket_policies() -> None:
     """S3: a policy statement whose Condition does not hold is neutral (moto: a deny).
 
     aws:SecureTransport holds, since the requests never leave this machine: else a TLS-only bucket
@@ -44,7 +44,7 @@ def _mend_bucket_policies() -> None:
     )
 
 
-def _mend_bucket_notifications() -> None:
+def _patch_bucket_notifications() -> None:
     """S3: GetBucketNotification returns EventBridgeConfiguration, which moto keeps but omits."""
     from moto.s3.responses import S3Response
 
@@ -64,7 +64,7 @@ def _mend_bucket_notifications() -> None:
     S3Response.get_bucket_notification = get_bucket_notification
 
 
-def _mend_suspended_versioning() -> None:
+def _patch_suspended_versioning() -> None:
     """Keep a suspended bucket's versions when one is deleted (moto: all of the key are gone).
 
     A stack ends so: versioning is suspended first, then each version is deleted with the bucket.
@@ -87,7 +87,7 @@ def _mend_suspended_versioning() -> None:
     S3Backend.delete_object = delete_object
 
 
-def _mend_log_permissions() -> None:
+def _patch_log_permissions() -> None:
     """Find the grant to S3's logging service in lists too (moto: one text, one resource)."""
     from moto.s3.models import FakeBucket
 

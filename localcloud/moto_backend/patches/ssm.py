@@ -8,12 +8,12 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 
-def mend() -> None:
+def patch() -> None:
     """Apply them."""
-    _mend_import()
+    _patch_import()
 
 
-def _mend_import() -> None:
+def _patch_import() -> None:
     """SSM is imported without EC2, of which it would find the instances that a command goes to.
 
     There are none here, and EC2's tables of instance types take 90 MiB and most of a second.

@@ -7,12 +7,12 @@ from typing import Any
 from localcloud.moto_backend.patches import RoleListener
 
 
-def mend(tell: RoleListener) -> None:
+def patch(tell: RoleListener) -> None:
     """Apply them; `tell` is called for every role that is assumed."""
-    _mend_assumed_roles(tell)
+    _patch_assumed_roles(tell)
 
 
-def _mend_assumed_roles(tell: RoleListener) -> None:
+def _patch_assumed_roles(tell: RoleListener) -> None:
     """AssumeRole's keys act as the role (moto: as the account)."""
     from moto.sts.models import STSBackend
 

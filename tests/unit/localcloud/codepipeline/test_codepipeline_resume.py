@@ -14,7 +14,7 @@ from localcloud.codepipeline.api import CodePipelineApi
 from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.core.store import Database
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.emulator_only
@@ -76,7 +76,9 @@ async def succeed(context: ActionContext) -> ActionOutcome:
 def started(cloud: SmallCloud, functions: Functions) -> CodePipelineApi:
     nothing = cast(Any, None)
     providers = {("Source", "S3"): succeed, ("Deploy", "CloudFormation"): succeed}
-    return CodePipelineApi(cast(Cloud, cloud), cast(Any, functions), nothing, nothing, providers)
+    return CodePipelineApi(
+        cast(ServiceContext, cloud), cast(Any, functions), nothing, nothing, providers
+    )
 
 
 def test_a_rule_that_was_running_runs_again_and_one_that_ended_does_not() -> None:
@@ -106,7 +108,7 @@ def test_a_rule_that_was_running_runs_again_and_one_that_ended_does_not() -> Non
 
     after, functions = SmallCloud(loop, database), Functions()
     api = started(after, functions)
-    functions.jobs = JobsApi(cast(Cloud, after), api)
+    functions.jobs = JobsApi(cast(ServiceContext, after), api)
 
     async def resume() -> None:
         api.engine.resume()

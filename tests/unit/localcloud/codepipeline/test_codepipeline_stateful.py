@@ -26,7 +26,7 @@ from localcloud.codepipeline.history_api import HistoryApi
 from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.model import Execution
 from localcloud.codepipeline.running_api import RunningApi
-from localcloud.service_context import Cloud
+from localcloud.service_context import ServiceContext
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.fuzz
@@ -200,7 +200,7 @@ class PipelineMachine(RuleBasedStateMachine):
         self.tokens: dict[str, str] = {}
         self.pending: dict[str, asyncio.Future[bool]] = {}
         nothing = cast(Any, None)
-        cloud = cast(Cloud, self.cloud)
+        cloud = cast(ServiceContext, self.cloud)
         self.api = CodePipelineApi(
             cloud,
             nothing,

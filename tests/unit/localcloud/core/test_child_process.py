@@ -11,7 +11,7 @@ import pytest
 
 from localcloud.core.child_process import (
     Child,
-    Runner,
+    ChildProcesses,
     base_environment,
     free_port,
     resolve_command,
@@ -40,11 +40,11 @@ class Output:
             await asyncio.wait_for(self._arrived.wait(), 30)
 
 
-def run(body: Callable[[Runner, Output], Awaitable[None]]) -> list[str]:
+def run(body: Callable[[ChildProcesses, Output], Awaitable[None]]) -> list[str]:
     """Run a scenario and return the lines its children wrote."""
 
     async def scenario() -> list[str]:
-        runner, output = Runner(), Output()
+        runner, output = ChildProcesses(), Output()
         try:
             await body(runner, output)
         finally:
@@ -54,7 +54,7 @@ def run(body: Callable[[Runner, Output], Awaitable[None]]) -> list[str]:
     return asyncio.run(scenario())
 
 
-async def python(runner: Runner, output: Output, code: str, **environment: str) -> Child:
+async def python(runner: ChildProcesses, output: Output, code: str, **environment: str) -> Child:
     return await runner.spawn(["python", "-c", code], environment, Path(), output)
 
 
@@ -86,7 +86,7 @@ def test_a_child_gets_its_own_environment_and_no_secret_of_ours(
     monkeypatch.setenv("SOME_TOKEN", "secret-2")
     monkeypatch.setenv("HOME", "/home/secret-3")
 
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         code = "import os\nfor pair in sorted(os.environ.items()): print(*pair, sep='=')"
         assert 0 == await ended(await python(runner, output, code, TRAINING_JOB_NAME="job"))
 
@@ -102,7 +102,7 @@ def test_a_child_gets_its_own_environment_and_no_secret_of_ours(
 def test_what_is_given_wins_over_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
 
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         code = "import os; print(os.environ['TZ'], os.environ['OPENBLAS_CORETYPE'])"
         await ended(await python(runner, output, code, TZ="UTC"))
 
@@ -110,7 +110,7 @@ def test_what_is_given_wins_over_the_base(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_both_streams_reach_the_sink_line_by_line() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         code = """
 import sys
 print("one")
@@ -123,7 +123,7 @@ sys.stdout.buffer.write(b"\\xff three\\r\\n\\nlast")
 
 
 def test_a_line_over_the_limit_does_not_end_the_reading() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         code = "print('x' * (3 << 20)); print('after')"
         assert 0 == await ended(await python(runner, output, code))
 
@@ -131,7 +131,7 @@ def test_a_line_over_the_limit_does_not_end_the_reading() -> None:
 
 
 def test_the_exit_status_is_kept() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         child = await python(runner, output, "raise SystemExit(3)")
         assert 3 == await ended(child)
         child.terminate()  # too late, and no error
@@ -140,7 +140,7 @@ def test_the_exit_status_is_kept() -> None:
 
 
 def test_a_program_that_is_not_there_is_an_error() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         with pytest.raises(OSError, match="no-such-program"):
             await runner.spawn(["no-such-program"], {}, Path(), output)
 
@@ -148,7 +148,7 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
 
 
 def test_a_child_that_honours_sigterm_ends_by_it() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         child = await python(runner, output, "import signal; print('ready'); signal.pause()")
         await output.wait_for(1)
         await child.stop(grace_seconds=30)
@@ -158,7 +158,7 @@ def test_a_child_that_honours_sigterm_ends_by_it() -> None:
 
 
 def test_a_child_that_ignores_sigterm_is_killed() -> None:
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         child = await python(runner, output, STUBBORN)
         await output.wait_for(1)
         await child.stop(grace_seconds=0.01)
@@ -177,7 +177,7 @@ print(grandchild.pid)
 {leader}
 """
 
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         child = await python(runner, output, code)
         await output.wait_for(2)
         grandchild = next(int(line) for line in output.lines if line.isdigit())
@@ -191,7 +191,7 @@ print(grandchild.pid)
 def test_closing_ends_every_child() -> None:
     pids: list[int] = []
 
-    async def body(runner: Runner, output: Output) -> None:
+    async def body(runner: ChildProcesses, output: Output) -> None:
         for _ in range(2):
             child = await python(runner, output, "import signal; print('ready'); signal.pause()")
             pids.append(child.pid)

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from localcloud.aws.routing import Request, Response
-from localcloud.edge.fast_path import Done, ShortWay
+from localcloud.edge.fast_path import Done, FastPath
 
 pytestmark = pytest.mark.emulator_only
 
@@ -77,7 +77,7 @@ class Wire(asyncio.Transport):
         self.paused = False
 
 
-class Cloud:
+class ServiceContext:
     """Answers both ways alike; notes the requests that came by the short one."""
 
     def __init__(self) -> None:
@@ -136,8 +136,8 @@ class Timer:
 class Line:
     """One connection to a cloud, by the short way or by uvicorn's protocol alone."""
 
-    def __init__(self, protocol: type[Any] = ShortWay) -> None:
-        self.cloud = Cloud()
+    def __init__(self, protocol: type[Any] = FastPath) -> None:
+        self.cloud = ServiceContext()
         self.wire = Wire()
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"today"), (b"server", b"uvicorn")]

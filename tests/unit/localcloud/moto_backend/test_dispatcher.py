@@ -1,4 +1,4 @@
-"""The start of the passive services, while a live one is already called."""
+"""The start of the moto backend, while a live one is already called."""
 
 import subprocess
 import sys
@@ -12,19 +12,19 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import asyncio
-from localcloud.moto_backend.dispatcher import Passive
+from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.aws.protocol import protocol_of
 from localcloud.aws.routing import Scope
 from localcloud.moto_backend.dispatcher import backend
 
 async def main():
-    passive = Passive()
-    start = asyncio.create_task(passive.start(lambda rule, targets, event: None))
+    moto = MotoBackend()
+    start = asyncio.create_task(moto.start(lambda rule, targets, event: None))
     await asyncio.sleep(0)
     print(protocol_of("codepipeline"))
     await start
-    print(type(await passive.call(backend, "s3", Scope())).__name__)
-    passive.close()
+    print(type(await moto.call(backend, "s3", Scope())).__name__)
+    moto.close()
 
 asyncio.run(main())
 """
@@ -44,15 +44,15 @@ def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
 
 PARAMETERS = """
 import asyncio, sys
-from localcloud.moto_backend.dispatcher import Passive, backend
+from localcloud.moto_backend.dispatcher import MotoBackend, backend
 from localcloud.aws.routing import Scope
 
 async def main():
-    passive = Passive()
-    await passive.start(lambda rule, targets, event: None)
-    found = await passive.call(backend, "ssm", Scope())
+    moto = MotoBackend()
+    await moto.start(lambda rule, targets, event: None)
+    found = await moto.call(backend, "ssm", Scope())
     print(type(found).__name__, "moto.ec2" in sys.modules)
-    passive.close()
+    moto.close()
 
 asyncio.run(main())
 """

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from localcloud.autoscaling.decision import TargetTracking
-from localcloud.autoscaling.wind_tunnel import (
+from localcloud.autoscaling.simulator import (
     Outcome,
     World,
     candidates,

@@ -45,7 +45,7 @@ _Detail = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class CurrentStack:
     """What is there: nothing, for a new stack."""
 
     template: Template | None = None
@@ -54,7 +54,7 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredStack:
     """What is asked for.
 
     Attributes:
@@ -69,7 +69,7 @@ class Wanted:
 
 
 def changes(
-    deployed: Deployed, wanted: Wanted, recreates: Callable[[str, str], bool]
+    deployed: CurrentStack, wanted: DesiredStack, recreates: Callable[[str, str], bool]
 ) -> list[Change]:
     """Return ResourceChange structures: adds and modifications in their order, then removals.
 
@@ -86,9 +86,9 @@ def changes(
 
 class _Comparison:
     def __init__(
-        self, deployed: Deployed, wanted: Wanted, recreates: Callable[[str, str], bool]
+        self, deployed: CurrentStack, wanted: DesiredStack, recreates: Callable[[str, str], bool]
     ) -> None:
-        self._deployed = deployed
+        self._current_stack = deployed
         self._template = wanted.template
         self._recreates = recreates
         self._renderer = Renderer(wanted.template, wanted.values, self._lookup, wanted.imported)
@@ -109,7 +109,7 @@ class _Comparison:
             if not self._renderer.included(logical_id):
                 continue
             kept.add(logical_id)
-            current = self._deployed.resources.get(logical_id)
+            current = self._current_stack.resources.get(logical_id)
             if current is None or not current.physical_id:
                 self._unknown.add(logical_id)
                 added = self._template.resources[logical_id]["Type"]
@@ -118,7 +118,7 @@ class _Comparison:
             change = self._modification(current)
             if change is not None:
                 found.append(change)
-        removed = [r for name, r in self._deployed.resources.items() if name not in kept]
+        removed = [r for name, r in self._current_stack.resources.items() if name not in kept]
         for resource in reversed(removed):
             change = _change("Remove", resource.logical_id, resource.type, resource.physical_id)
             policy = "Retain" if resource.deletion_policy in RETAINING else "Delete"
@@ -208,7 +208,7 @@ class _Comparison:
             return KNOWN_AFTER_APPLY
 
     def _lookup(self, logical_id: str, attribute: str | None) -> str:
-        resource = self._deployed.resources.get(logical_id)
+        resource = self._current_stack.resources.get(logical_id)
         if resource is None or logical_id in self._unknown:
             self._touched[logical_id, attribute] = None
             return KNOWN_AFTER_APPLY
@@ -234,7 +234,7 @@ class _Comparison:
         return names
 
     def _before(self, logical_id: str) -> dict[str, Any]:
-        template = self._deployed.template
+        template = self._current_stack.template
         return template.resources.get(logical_id, {}) if template is not None else {}
 
 

@@ -12,7 +12,7 @@ import logging
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
-from localcloud.cloudformation.changes import Change, Deployed, Wanted, changes
+from localcloud.cloudformation.changes import Change, CurrentStack, DesiredStack, changes
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
 from localcloud.cloudformation.handlers import HANDLERS
@@ -204,10 +204,10 @@ class ChangeSets:
 def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Change]:
     template = parse(change_set.template_body)
     parameters = change_set.parameters
-    deployed = Deployed()
+    deployed = CurrentStack()
     if change_set.type == "UPDATE":
-        deployed = Deployed(parse(stack.template_body), stack.parameters, stack.resources)
-    wanted = Wanted(template, parameters, values(stack, template, parameters), imported)
+        deployed = CurrentStack(parse(stack.template_body), stack.parameters, stack.resources)
+    wanted = DesiredStack(template, parameters, values(stack, template, parameters), imported)
     return changes(deployed, wanted, _recreates)
 
 

@@ -14,9 +14,9 @@ from localcloud.cloudformation.evaluation import deletable_order, outputs_of, va
 from localcloud.cloudformation.exports import check_exports, value_of
 from localcloud.cloudformation.handlers import HANDLERS
 from localcloud.cloudformation.intrinsics import Imported, Renderer
-from localcloud.cloudformation.ledger import Ledger
 from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.resources import Call, Made, ResourceFailed
+from localcloud.cloudformation.resources import Call, CreatedResource, ResourceFailed
+from localcloud.cloudformation.stack_events import StackEventLog
 from localcloud.cloudformation.template import (
     RETAINING,
     Template,
@@ -38,8 +38,8 @@ class StackEngine:
         self._context = context
         self._stacks = stacks
         self._cancelled: set[str] = set()
-        ledger = Ledger(context, stacks)
-        self._event, self._set = ledger.event, ledger.set_status
+        event_log = StackEventLog(context, stacks)
+        self._event, self._set = event_log.event, event_log.set_status
 
     def resume(self) -> None:
         """After a restart: fail what was in progress, with the reason."""
@@ -214,7 +214,7 @@ class StackEngine:
         try:
             handler = _handler(declared["Type"])
             call = self._call(stack, resource.logical_id)
-            made = Made(resource.physical_id, resource.attributes)
+            made = CreatedResource(resource.physical_id, resource.attributes)
             replaced = declared["Type"] != resource.type or handler.must_replace(
                 resource.properties, properties
             )
@@ -276,7 +276,7 @@ class StackEngine:
             try:
                 await handler.update(
                     self._call(stack, old.logical_id),
-                    Made(current.physical_id, current.attributes),
+                    CreatedResource(current.physical_id, current.attributes),
                     current.properties,
                     old.properties,
                 )
@@ -350,7 +350,7 @@ class StackEngine:
             return ""
         self._event(stack, resource, "DELETE_IN_PROGRESS")
         try:
-            made = Made(resource.physical_id, resource.attributes)
+            made = CreatedResource(resource.physical_id, resource.attributes)
             await _handler(resource.type).delete(self._call(stack, resource.logical_id), made)
         except ResourceFailed as error:
             if not _is_gone(str(error)):
@@ -424,7 +424,7 @@ def _take_policies(resource: StackResource, declared: dict[str, Any]) -> None:
     resource.replace_policy = declared.get("UpdateReplacePolicy", "Delete")
 
 
-def _take(resource: StackResource, made: Made) -> None:
+def _take(resource: StackResource, made: CreatedResource) -> None:
     resource.physical_id, resource.attributes = made.physical_id, made.attributes
 
 

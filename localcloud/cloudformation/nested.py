@@ -11,8 +11,8 @@ from typing import Any
 
 from localcloud.cloudformation.resources import (
     Call,
+    CreatedResource,
     Handler,
-    Made,
     Properties,
     ResourceFailed,
 )
@@ -22,7 +22,7 @@ _POLL_CLOCK_SECONDS = 3.0
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 
 
-async def _create(call: Call, properties: Properties) -> Made:
+async def _create(call: Call, properties: Properties) -> CreatedResource:
     # A stack's name has at most 128 characters.
     name = call.generated_name(128)
     wanted = _request(call, properties)
@@ -30,14 +30,16 @@ async def _create(call: Call, properties: Properties) -> Made:
     if minutes is not None:
         wanted["TimeoutInMinutes"] = minutes
     answer = await call.api("cloudformation", "create_stack", StackName=name, **wanted)
-    made = Made(answer["StackId"])
+    made = CreatedResource(answer["StackId"])
     try:
         return await _settled(call, made)
     except ResourceFailed as error:
         raise ResourceFailed(str(error), made) from error
 
 
-async def _update(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+async def _update(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
     del before
     wanted = _request(call, after)
     try:
@@ -48,7 +50,7 @@ async def _update(call: Call, made: Made, before: Properties, after: Properties)
     return await _settled(call, made)
 
 
-async def _delete(call: Call, made: Made) -> None:
+async def _delete(call: Call, made: CreatedResource) -> None:
     await call.api("cloudformation", "delete_stack", StackName=made.physical_id)
     await _settled(call, made)
 
@@ -74,7 +76,7 @@ def _text(value: Any) -> str:
     return ",".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
 
 
-async def _settled(call: Call, made: Made) -> Made:
+async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
     """Wait until the stack is where it was to go.
 
     Raises:
@@ -87,7 +89,7 @@ async def _settled(call: Call, made: Made) -> Made:
         if status in _DONE:
             outputs = stack.get("Outputs", [])
             found = {f"Outputs.{o['OutputKey']}": o["OutputValue"] for o in outputs}
-            return Made(made.physical_id, found)
+            return CreatedResource(made.physical_id, found)
         if not status.endswith("IN_PROGRESS"):
             raise ResourceFailed(
                 f"Embedded stack {made.physical_id} was not successfully made: it is {status}. "

@@ -25,7 +25,7 @@ _POLL_CLOCK_SECONDS = 3.0
 
 
 @dataclass(slots=True)
-class Made:
+class CreatedResource:
     """A resource that is there."""
 
     physical_id: str
@@ -39,7 +39,7 @@ class ResourceFailed(Exception):
         made: what is there nevertheless, and has to be deleted.
     """
 
-    def __init__(self, message: str, made: Made | None = None) -> None:
+    def __init__(self, message: str, made: CreatedResource | None = None) -> None:
         super().__init__(message)
         self.made = made
 
@@ -121,9 +121,9 @@ def coerced(shape: Any, value: Any) -> Any:
 
 
 Properties = dict[str, Any]
-Create = Callable[[Call, Properties], Awaitable[Made]]
-Update = Callable[[Call, Made, Properties, Properties], Awaitable[Made]]
-Delete = Callable[[Call, Made], Awaitable[None]]
+Create = Callable[[Call, Properties], Awaitable[CreatedResource]]
+Update = Callable[[Call, CreatedResource, Properties, Properties], Awaitable[CreatedResource]]
+Delete = Callable[[Call, CreatedResource], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +158,28 @@ def _named(
 ) -> Handler:
     """Return the handler of a SageMaker resource that is created and deleted by its name."""
 
-    async def create(call: Call, properties: Properties) -> Made:
+    async def create(call: Call, properties: Properties) -> CreatedResource:
         properties = {name: call.generated_name(), **properties}
         answer = await call.api(service, f"create_{noun}", **properties)
         known = {name: properties[name], arn: answer[arn]}
-        return Made(answer[arn], {key: known[key] for key in (name, *attributes) if key in known})
+        return CreatedResource(
+            answer[arn], {key: known[key] for key in (name, *attributes) if key in known}
+        )
 
-    async def delete(call: Call, made: Made) -> None:
+    async def delete(call: Call, made: CreatedResource) -> None:
         await call.api(service, f"delete_{noun}", **{name: made.attributes[name]})
 
     return Handler(create, delete, name_property=name)
 
 
-async def _create_endpoint(call: Call, properties: Properties) -> Made:
+async def _create_endpoint(call: Call, properties: Properties) -> CreatedResource:
     name = properties.get("EndpointName") or call.generated_name()
     wanted = {"EndpointName": name, "EndpointConfigName": properties["EndpointConfigName"]}
     for key in ("Tags", "DeploymentConfig"):
         if key in properties:
             wanted[key] = properties[key]
     answer = await call.api("sagemaker", "create_endpoint", **wanted)
-    made = Made(answer["EndpointArn"], {"EndpointName": name})
+    made = CreatedResource(answer["EndpointArn"], {"EndpointName": name})
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
     except ResourceFailed as error:
@@ -185,7 +187,9 @@ async def _create_endpoint(call: Call, properties: Properties) -> Made:
     return made
 
 
-async def _update_endpoint(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+async def _update_endpoint(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
     if before.get("EndpointConfigName") != after["EndpointConfigName"]:
         wanted = {
             key: after[key]
@@ -209,7 +213,7 @@ async def _update_endpoint(call: Call, made: Made, before: Properties, after: Pr
     return made
 
 
-async def _wait_in_service(call: Call, made: Made, config_name: str) -> None:
+async def _wait_in_service(call: Call, made: CreatedResource, config_name: str) -> None:
     """Wait for InService, and see that it is on the configuration asked for.
 
     Raises:
@@ -227,7 +231,7 @@ async def _wait_in_service(call: Call, made: Made, config_name: str) -> None:
         await call.clock.sleep(_POLL_CLOCK_SECONDS)
 
 
-async def _delete_endpoint(call: Call, made: Made) -> None:
+async def _delete_endpoint(call: Call, made: CreatedResource) -> None:
     name = made.attributes["EndpointName"]
     await call.api("sagemaker", "delete_endpoint", EndpointName=name)
     while True:
@@ -241,7 +245,7 @@ async def _delete_endpoint(call: Call, made: Made) -> None:
 _TARGET_KEYS = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 
-async def _register_target(call: Call, properties: Properties) -> Made:
+async def _register_target(call: Call, properties: Properties) -> CreatedResource:
     target = {key: value for key, value in properties.items() if key != "ScheduledActions"}
     await call.api("application-autoscaling", "register_scalable_target", **target)
     for action in properties.get("ScheduledActions") or []:
@@ -250,14 +254,16 @@ async def _register_target(call: Call, properties: Properties) -> Made:
         )
     # Ref answers "resource|dimension|namespace".
     parts = ("ResourceId", "ScalableDimension", "ServiceNamespace")
-    return Made("|".join(properties[key] for key in parts), _key(properties))
+    return CreatedResource("|".join(properties[key] for key in parts), _key(properties))
 
 
 def _key(properties: Properties) -> dict[str, str]:
     return {key: properties[key] for key in _TARGET_KEYS}
 
 
-async def _update_target(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+async def _update_target(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
     made = await _register_target(call, after)
     for name in _action_names(before) - _action_names(after):
         await call.api(
@@ -273,11 +279,11 @@ def _action_names(properties: Properties) -> set[str]:
     return {action["ScheduledActionName"] for action in properties.get("ScheduledActions") or []}
 
 
-async def _deregister_target(call: Call, made: Made) -> None:
+async def _deregister_target(call: Call, made: CreatedResource) -> None:
     await call.api("application-autoscaling", "deregister_scalable_target", **made.attributes)
 
 
-async def _put_policy(call: Call, properties: Properties) -> Made:
+async def _put_policy(call: Call, properties: Properties) -> CreatedResource:
     wanted = dict(properties)
     target = wanted.pop("ScalingTargetId", None)
     if target is not None:
@@ -288,49 +294,53 @@ async def _put_policy(call: Call, properties: Properties) -> Made:
             "ServiceNamespace": namespace,
         }
     answer = await call.api("application-autoscaling", "put_scaling_policy", **wanted)
-    return Made(
+    return CreatedResource(
         answer["PolicyARN"],
         {"PolicyName": wanted["PolicyName"], **_key(wanted)},
     )
 
 
-async def _update_policy(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+async def _update_policy(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
     del made, before
     return await _put_policy(call, after)
 
 
-async def _delete_policy(call: Call, made: Made) -> None:
+async def _delete_policy(call: Call, made: CreatedResource) -> None:
     await call.api("application-autoscaling", "delete_scaling_policy", **made.attributes)
 
 
-async def _put_alarm(call: Call, properties: Properties) -> Made:
+async def _put_alarm(call: Call, properties: Properties) -> CreatedResource:
     wanted = {"AlarmName": call.generated_name(255), **properties}
     await call.api("cloudwatch", "put_metric_alarm", **wanted)
     arn = call.scope.arn("cloudwatch", f"alarm:{wanted['AlarmName']}")
-    return Made(wanted["AlarmName"], {"Arn": arn})
+    return CreatedResource(wanted["AlarmName"], {"Arn": arn})
 
 
-async def _update_alarm(call: Call, made: Made, before: Properties, after: Properties) -> Made:
+async def _update_alarm(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
     del before
     return await _put_alarm(call, {**after, "AlarmName": made.physical_id})
 
 
-async def _delete_alarm(call: Call, made: Made) -> None:
+async def _delete_alarm(call: Call, made: CreatedResource) -> None:
     await call.api("cloudwatch", "delete_alarms", AlarmNames=[made.physical_id])
 
 
-async def _create_topic(call: Call, properties: Properties) -> Made:
+async def _create_topic(call: Call, properties: Properties) -> CreatedResource:
     wanted = dict(properties)
     name = wanted.pop("TopicName", None) or call.generated_name(255)
     answer = await call.api("sns", "create_topic", Name=name, Tags=wanted.get("Tags", []))
-    return Made(answer["TopicArn"], {"TopicName": name, "TopicArn": answer["TopicArn"]})
+    return CreatedResource(answer["TopicArn"], {"TopicName": name, "TopicArn": answer["TopicArn"]})
 
 
-async def _delete_topic(call: Call, made: Made) -> None:
+async def _delete_topic(call: Call, made: CreatedResource) -> None:
     await call.api("sns", "delete_topic", TopicArn=made.physical_id)
 
 
-async def _create_log_group(call: Call, properties: Properties) -> Made:
+async def _create_log_group(call: Call, properties: Properties) -> CreatedResource:
     name = properties.get("LogGroupName") or call.generated_name(512)
     await call.api("logs", "create_log_group", logGroupName=name)
     if "RetentionInDays" in properties:
@@ -340,10 +350,10 @@ async def _create_log_group(call: Call, properties: Properties) -> Made:
             logGroupName=name,
             retentionInDays=int(properties["RetentionInDays"]),
         )
-    return Made(name, {"Arn": call.scope.arn("logs", f"log-group:{name}:*")})
+    return CreatedResource(name, {"Arn": call.scope.arn("logs", f"log-group:{name}:*")})
 
 
-async def _delete_log_group(call: Call, made: Made) -> None:
+async def _delete_log_group(call: Call, made: CreatedResource) -> None:
     await call.api("logs", "delete_log_group", logGroupName=made.physical_id)
 
 

@@ -54,7 +54,7 @@ class _Scaling:
 
 
 @dataclass(slots=True)
-class _Look:
+class _EvaluationResult:
     """What one look at a backend found, in moto's thread."""
 
     scope: Scope
@@ -80,53 +80,53 @@ class AlarmEvaluator:
         while True:
             await clock.pace(_EVALUATE_CLOCK_SECONDS)
             try:
-                for look in await self._context.moto.call(_look, clock.now()):
-                    await self._apply(look)
+                for result in await self._context.moto.call(_evaluate_all, clock.now()):
+                    await self._apply(result)
             except Exception:
                 log.exception("alarm evaluation failed")
 
-    async def _apply(self, look: _Look) -> None:
-        changed = {change.alarm.name for change in look.changes}
-        for change in look.changes:
+    async def _apply(self, result: _EvaluationResult) -> None:
+        changed = {change.alarm.name for change in result.changes}
+        for change in result.changes:
             alarm = change.alarm
             detail = event(change)
             self._context.publish(
-                look.scope,
+                result.scope,
                 "aws.cloudwatch",
                 "CloudWatch Alarm State Change",
                 [alarm.alarm_arn],
                 detail,
             )
             if change.before == "ALARM":
-                self._left[look.scope, alarm.name] = change.at
+                self._left[result.scope, alarm.name] = change.at
             if not alarm.actions_enabled:
                 continue
             if getattr(alarm, "actions_suppressor", None):
-                self._held[look.scope, alarm.name] = change
+                self._held[result.scope, alarm.name] = change
             else:
-                await self._act(look.scope, change)
-        await self._release(look)
-        for scaling in look.scaling:
-            self._scale(look.scope, scaling, changed=scaling.name in changed)
+                await self._act(result.scope, change)
+        await self._release(result)
+        for scaling in result.scaling:
+            self._scale(result.scope, scaling, changed=scaling.name in changed)
 
-    async def _release(self, look: _Look) -> None:
+    async def _release(self, result: _EvaluationResult) -> None:
         """Carry out the actions that nothing holds back any more."""
         now = self._context.clock.now()
         for (scope, name), change in list(self._held.items()):
-            if scope != look.scope:
+            if scope != result.scope:
                 continue
             alarm = change.alarm
             suppressor = alarm.actions_suppressor.rpartition(":alarm:")[2]
             cause = suppressed_by(
                 now,
                 change.at,
-                look.states.get(suppressor),
+                result.states.get(suppressor),
                 self._left.get((scope, suppressor)),
                 wait_seconds=float(alarm.actions_suppressor_wait_period or 0),
                 extension_seconds=float(alarm.actions_suppressor_extension_period or 0),
             )
             await self._context.moto.call(_show_suppression, scope, name, cause, suppressor)
-            if name not in look.states:
+            if name not in result.states:
                 del self._held[scope, name]
             elif cause is None:
                 del self._held[scope, name]
@@ -167,7 +167,7 @@ class AlarmEvaluator:
             await self._context.moto.call(_note_action, scope, alarm, action, problem, change.at)
 
 
-def _look(now: datetime) -> list[_Look]:
+def _evaluate_all(now: datetime) -> list[_EvaluationResult]:
     """Evaluate the alarms of every backend and say what changed."""
     found = []
     for scope, cloudwatch in backends("cloudwatch"):
@@ -184,7 +184,7 @@ def _look(now: datetime) -> list[_Look]:
             if not sum(_evaluate_composite(cloudwatch, alarm, now) for alarm in composites):
                 break
         states = {name: alarm.state_value for name, alarm in cloudwatch.alarms.items()}
-        found.append(_Look(scope, changes(cloudwatch, now), scaling, states))
+        found.append(_EvaluationResult(scope, changes(cloudwatch, now), scaling, states))
     return found
 
 

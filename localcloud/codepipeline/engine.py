@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from localcloud.aws.routing import scope_of_arn
 from localcloud.codepipeline import conditions
 from localcloud.codepipeline.actions import PROVIDERS, Providers
-from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, Mailbox
+from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, PendingResults
+from localcloud.codepipeline.execution_lifecycle import abandon as abandon_stage_runs
+from localcloud.codepipeline.execution_lifecycle import (
+    new_execution,
+    prepare_rollback,
+    reset_for_retry,
+    set_variables,
+)
 from localcloud.codepipeline.model import (
     ActionRun,
     ActionStatus,
@@ -26,7 +33,6 @@ from localcloud.codepipeline.model import (
     StageRun,
     StageStatus,
 )
-from localcloud.codepipeline.notices import notices, statuses
 from localcloud.codepipeline.plan import (
     EndExecution,
     EnterStage,
@@ -38,13 +44,7 @@ from localcloud.codepipeline.plan import (
     plan,
 )
 from localcloud.codepipeline.rollback import latest_success
-from localcloud.codepipeline.starting import abandon as abandon_runs
-from localcloud.codepipeline.starting import (
-    aim_back,
-    begin_again,
-    give_variables,
-    new_execution,
-)
+from localcloud.codepipeline.state_changes import state_change_events, statuses
 from localcloud.codepipeline.variables import VariableError, resolve
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
@@ -86,8 +86,10 @@ class PipelineEngine:
         for execution in sorted(executions.values(), key=lambda e: e.number):
             self._by_pipeline.setdefault(execution.pipeline_arn, []).append(execution)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._told = {execution.id: statuses(execution) for execution in executions.values()}
-        self.mailbox = Mailbox()
+        self._last_published = {
+            execution.id: statuses(execution) for execution in executions.values()
+        }
+        self.pending_results = PendingResults()
 
     def executions(self, pipeline: Pipeline) -> list[Execution]:
         """Return a pipeline's executions, oldest first."""
@@ -120,7 +122,7 @@ class PipelineEngine:
         execution = self._new(pipeline, trigger_type, trigger_detail)
         execution.source_revisions = source_revisions or []
         execution.client_token = client_token
-        give_variables(execution, variables or {})
+        set_variables(execution, variables or {})
         return self._begin(pipeline, execution)
 
     def roll_back(
@@ -133,7 +135,7 @@ class PipelineEngine:
     ) -> Execution:
         """Begin an execution that takes a stage back to what another brought it to."""
         execution = self._new(pipeline, trigger_type, trigger_detail)
-        aim_back(execution, stage_name, target)
+        prepare_rollback(execution, stage_name, target)
         return self._begin(pipeline, execution)
 
     def _new(self, pipeline: Pipeline, trigger_type: str, trigger_detail: str) -> Execution:
@@ -159,7 +161,7 @@ class PipelineEngine:
             stage.status = StageStatus.STOPPING
             if abandon:
                 self._cancel_within(execution, stage)
-                abandon_runs(stage, now)
+                abandon_stage_runs(stage, now)
         self._save(execution)
         self.tick(pipeline)
 
@@ -174,7 +176,7 @@ class PipelineEngine:
     def retry(self, pipeline: Pipeline, execution: Execution, *, all_actions: bool) -> None:
         """Run a failed stage's failed actions again, or all of its actions, as a person asks."""
         stage = _entered(execution)
-        begin_again(stage, all_actions=all_actions)
+        reset_for_retry(stage, all_actions=all_actions)
         stage.manual_retries, stage.last_retry = stage.manual_retries + 1, "ManualStageRetry"
         execution.move(ExecutionStatus.IN_PROGRESS, self._context.clock.now())
         self._save(execution)
@@ -195,7 +197,7 @@ class PipelineEngine:
             for stage in execution.stages.values():
                 self._cancel_within(execution, stage)
             self._executions.delete(execution.id)
-            self._told.pop(execution.id, None)
+            self._last_published.pop(execution.id, None)
 
     def tick(self, pipeline: Pipeline) -> None:
         """Take every step that is due."""
@@ -215,7 +217,7 @@ class PipelineEngine:
                         self._start_condition(pipeline, execution, kind)
                     case RetryStage(all_actions=all_actions):
                         stage = _entered(execution)
-                        begin_again(stage, all_actions=all_actions)
+                        reset_for_retry(stage, all_actions=all_actions)
                         stage.automatic_retries += 1
                         stage.last_retry = "AutomatedStageRetry"
                     case SkipStage():
@@ -238,18 +240,18 @@ class PipelineEngine:
 
     def _save(self, execution: Execution) -> None:
         self._executions.put(execution.id, execution)
-        self._tell(execution)
+        self._publish_changes(execution)
 
-    def _tell(self, execution: Execution) -> None:
+    def _publish_changes(self, execution: Execution) -> None:
         """Send EventBridge what has changed since it was last told."""
         pipeline = self._pipelines.get(execution.pipeline_arn)
         if pipeline is None:
             return
-        before, after = self._told.get(execution.id, {}), statuses(execution)
+        before, after = self._last_published.get(execution.id, {}), statuses(execution)
         if after == before:
             return  # most savings change a summary, a token or a variable
-        made = notices(pipeline, execution, before)
-        self._told[execution.id] = after
+        made = state_change_events(pipeline, execution, before)
+        self._last_published[execution.id] = after
         scope = scope_of_arn(pipeline.arn)
         for notice in made:
             self._context.publish(
@@ -338,7 +340,7 @@ class PipelineEngine:
             functions=self._functions,
             repositories=self._repositories,
             builds=self._builds,
-            mailbox=self.mailbox,
+            pending_results=self.pending_results,
             scope=scope_of_arn(pipeline.arn),
             pipeline=pipeline,
             execution=execution,

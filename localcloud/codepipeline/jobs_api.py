@@ -48,7 +48,7 @@ class JobsApi:
                 f"The token is not the one of the approval {params['stageName']}/"
                 f"{params['actionName']} of {pipeline.name}; get_pipeline_state gives it.",
             )
-        answer = self._api.engine.mailbox.approvals.get(params["token"])
+        answer = self._api.engine.pending_results.approvals.get(params["token"])
         if run.status is not ActionStatus.IN_PROGRESS or answer is None or answer.done():
             raise AwsError(
                 "ApprovalAlreadyCompletedException", "The approval action has already completed."
@@ -98,13 +98,13 @@ class JobsApi:
     @operation("GetJobDetails")
     def get_job_details(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        job = self._api.engine.mailbox.job_details.get(params["jobId"])
+        job = self._api.engine.pending_results.job_details.get(params["jobId"])
         if job is None:
             raise AwsError("JobNotFoundException", f"There is no job {params['jobId']}.")
         return {"jobDetails": job}
 
     def _settle(self, job_id: str, result: JobResult) -> None:
-        answer = self._api.engine.mailbox.jobs.get(job_id)
+        answer = self._api.engine.pending_results.jobs.get(job_id)
         if answer is None:
             raise AwsError("JobNotFoundException", f"There is no job {job_id} waiting.")
         if answer.done():

@@ -1,8 +1,8 @@
 """Where a local cloud keeps its state: one directory, one cloud.
 
-`state.sqlite` holds the live services, the stacks and the clock, `passive.sqlite` what moto keeps;
-beside them lie images, Git repositories and what children work in. `lock` is held while a cloud
-runs.
+`state.sqlite` holds the records of our own services, the stacks and the clock; `moto.sqlite` holds
+what moto keeps. Images, Git repositories and the working directories of child processes lie beside
+them. `lock` is held while a local cloud runs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from pathlib import Path
 
 DEFAULT = Path(".localcloud")
 STATE_FILE = "state.sqlite"
+MOTO_FILE = "moto.sqlite"
+# The name of that file before 0.2.
+_OLD_MOTO_FILE = "passive.sqlite"
 _LOCK = "lock"
 
 
@@ -53,6 +56,18 @@ class StateDirectory:
                 f"another local cloud runs on the state directory {self.path}; stop it with "
                 "'localcloud stop', choose another with --state-dir, or add --ephemeral"
             ) from None
+
+        self._rename_old_file()
+
+    def _rename_old_file(self) -> None:
+        """Give moto's file of an older version, and SQLite's companions of it, today's name."""
+        if (self.path / MOTO_FILE).exists():
+            return
+        # The file itself comes last: after a kill in between, the next start goes on.
+        for suffix in ("-wal", "-shm", ""):
+            old = self.path / f"{_OLD_MOTO_FILE}{suffix}"
+            if old.exists():
+                old.rename(self.path / f"{MOTO_FILE}{suffix}")
 
     def empty(self) -> None:
         """Delete what is kept; the directory stays this cloud's."""

@@ -43,7 +43,13 @@ def up(
     state = store.load(stack)
     if any(resource.options.protect for resource in state.resources):
         # Changes are made as the program goes, so ask first whether all of it is allowed.
-        _run(project, Deployment(NoEffects(), store.load(stack), _deaf), store, aws, preview=True)
+        _run(
+            project,
+            Deployment(NoEffects(), store.load(stack), _no_progress),
+            store,
+            aws,
+            preview=True,
+        )
     deployment = Deployment(CloudEffects(aws, store), state, listener)
     outputs = _run(project, deployment, store, aws)
     return deployment.changes, outputs
@@ -92,12 +98,12 @@ def refuse_protected(stack: str, endpoint_url: str) -> None:
     Raises:
         ProtectedError: a resource of the stack is protected; all are named.
     """
-    _saved(stack, endpoint_url, _deaf).refuse_protected()
+    _saved(stack, endpoint_url, _no_progress).refuse_protected()
 
 
 def unprotect(stack: str, endpoint_url: str) -> None:
     """Take the protection off a stack's resources, as `pulumi state unprotect --all` does."""
-    _saved(stack, endpoint_url, _deaf).unprotect()
+    _saved(stack, endpoint_url, _no_progress).unprotect()
 
 
 def _open(
@@ -133,7 +139,7 @@ def _saved(stack: str, endpoint_url: str, listener: Listener) -> Deployment:
     return Deployment(CloudEffects(aws_at(endpoint_url, region), store), state, listener)
 
 
-def _deaf(step: Step) -> None:
+def _no_progress(step: Step) -> None:
     """Hear nothing."""
 
 

@@ -47,7 +47,7 @@ from localcloud.codepipeline.running_api import RunningApi
 from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
-from localcloud.core.state_directory import STATE_FILE, StateDirectory
+from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
 from localcloud.edge.internal_routes import InternalRoutes
@@ -99,7 +99,7 @@ class Gateway:
         invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         path = directory.path
-        moto = MotoBackend(path / "passive.sqlite" if directory.kept else None)
+        moto = MotoBackend(path / MOTO_FILE if directory.kept else None)
         database = Database(path / STATE_FILE)
         self._iam = Authoriser(moto, clock, iam, database)
         self._context = context = ServiceContext(
@@ -187,9 +187,9 @@ class Gateway:
         context = self._context
         events = EventDelivery(context, self._codepipeline, self._functions)
         # Not awaited: moto loads in its own thread, where every call to it waits for that.
-        context.spawn("passive services", self._load_passive(events))
-        context.spawn("clock", self._keep_time())
-        context.spawn("passive state", context.moto.keep())
+        context.spawn("moto", self._load_moto(events))
+        context.spawn("clock", self._persist_clock())
+        context.spawn("moto state", context.moto.keep())
         alarms = AlarmEvaluator(context, self._autoscaling.engine.on_alarm)
         context.spawn("schedules", ScheduledRules(context, events.deliver).run())
         context.spawn("logs", context.logs.run())
@@ -215,7 +215,7 @@ class Gateway:
         await self._functions.close()
         await self._context.close()
 
-    async def _load_passive(self, events: EventDelivery) -> None:
+    async def _load_moto(self, events: EventDelivery) -> None:
         try:
             loop, keys = asyncio.get_running_loop(), self._iam.keys
 
@@ -226,14 +226,14 @@ class Gateway:
             await self._context.moto.start(events.on_match, on_role)
         except Exception:
             log.exception(
-                "The passive services could not be loaded from %s; nothing was written over. "
+                "The state of moto's services in %s could not be loaded; nothing was overwritten. "
                 "Start anew with: localcloud reset --state-dir %s",
                 self._context.directory,
                 self._context.directory,
             )
             self._shut_down()
 
-    async def _keep_time(self) -> None:
+    async def _persist_clock(self) -> None:
         """For ever: keep the time, from which a restart goes on."""
         while True:
             self._time.put(_NOW, self._context.clock.now())

@@ -64,7 +64,7 @@ class _Connection(asyncio.Protocol):
         self.on_header = self._headers.__setitem__
         self.on_body = self._body.append
         self._parser = httptools.HttpResponseParser(self)
-        self._rings = 0.0
+        self._timer_deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.begun = False
         self.reusable = True
@@ -98,7 +98,7 @@ class _Connection(asyncio.Protocol):
         """Write a request; the exchange hears what came of it, once, by its deadline."""
         self._exchange, self._reply, self.begun = exchange, None, False
         # One timer for many requests: it rings early rather than being set for each.
-        if self._timer is None or exchange.deadline < self._rings:
+        if self._timer is None or exchange.deadline < self._timer_deadline:
             self._set_timer(exchange.deadline)
         if self._transport is None or self._transport.is_closing():
             self._fail("it closed the connection")
@@ -138,10 +138,10 @@ class _Connection(asyncio.Protocol):
     def _set_timer(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._rings = deadline
-        self._timer = self._loop.call_at(deadline, self._ring)
+        self._timer_deadline = deadline
+        self._timer = self._loop.call_at(deadline, self._on_timeout)
 
-    def _ring(self) -> None:
+    def _on_timeout(self) -> None:
         self._timer = None
         if self._exchange is None:
             return  # the next request sets it

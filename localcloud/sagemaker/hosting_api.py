@@ -19,8 +19,8 @@ from localcloud.sagemaker.hosting import Deployment, HostingEngine
 from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord
 from localcloud.sagemaker.models_api import ModelsApi
-from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.shifting import problems_of
+from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags
 from localcloud.service_context import ServiceContext
 
@@ -34,7 +34,7 @@ class HostingApi:
         self._context = context
         self._models = models
         self._tags = tags
-        self._notices = Notices(context, tags)
+        self._notices = StateChangePublisher(context, tags)
         self.endpoints = Collection(context.database, "sagemaker-endpoint", Endpoint)
         self.hosting = HostingEngine(
             context, self.endpoints, models.configs, models.models, self._changed

@@ -13,13 +13,13 @@ from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.sagemaker.listing import Order, page
-from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.registry import (
     ModelPackage,
     ModelPackageGroup,
     ModelPackageStatus,
     Registry,
 )
+from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags
 from localcloud.service_context import ServiceContext
 
@@ -39,7 +39,7 @@ class RegistryApi:
         self._context = context
         self._tags = tags
         self._registry = registry
-        self._notices = Notices(context, tags)
+        self._notices = StateChangePublisher(context, tags)
 
     def resume(self) -> None:
         """Take up what a restart interrupted."""

@@ -20,11 +20,11 @@ from localcloud.aws.routing import Request, Response
 from localcloud.cloudwatch.invocation_metrics import InvocationMeter
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
-from localcloud.sagemaker.asking import Mirror, begin_to_ask, least_outstanding
 from localcloud.sagemaker.capture import Capturer, Payload
 from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
+from localcloud.sagemaker.instance_client import Mirror, least_outstanding, send_invocation
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -156,7 +156,7 @@ class Runtime:
                 partial(self._shadowed, request, endpoint, shadow),
             )
         asked = _Asked(request, name, endpoint, fleet, done, received, monotonic())
-        begin_to_ask(instance, request.body, headers, partial(self._answered, asked))
+        send_invocation(instance, request.body, headers, partial(self._answered, asked))
 
     def _answered(self, asked: _Asked, outcome: Outcome) -> None:
         """Answer; then count, since nobody waits for that."""

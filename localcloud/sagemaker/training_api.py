@@ -15,8 +15,8 @@ from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
-from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
+from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.service_context import ServiceContext
@@ -32,7 +32,7 @@ class TrainingApi:
         self._context = context
         self._tags = tags
         self.jobs = Collection(context.database, "sagemaker-training-job", TrainingJob)
-        self._notices = Notices(context, tags)
+        self._notices = StateChangePublisher(context, tags)
         self.listeners: list[Callable[[TrainingJob], None]] = []
         self.engine = TrainingEngine(context, self.jobs, self._changed)
 

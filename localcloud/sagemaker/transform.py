@@ -21,7 +21,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.store import Collection
-from localcloud.sagemaker.asking import ask, least_outstanding
 from localcloud.sagemaker.batches import (
     CSV,
     BadRecord,
@@ -34,6 +33,7 @@ from localcloud.sagemaker.batches import (
 )
 from localcloud.sagemaker.connection import NoAnswer
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, HostingFailed
+from localcloud.sagemaker.instance_client import invoke_instance, least_outstanding
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.model import Variant
 from localcloud.sagemaker.s3_source import Found, SourceError, objects_of
@@ -300,7 +300,9 @@ class TransformEngine:
             if instance is None:
                 raise TransformFailed("AlgorithmError: every container has exited")
             try:
-                answer = await ask(instance, payload, plan.headers, plan.timeout_seconds)
+                answer = await invoke_instance(
+                    instance, payload, plan.headers, plan.timeout_seconds
+                )
             except NoAnswer as error:
                 problem = f"AlgorithmError: the container did not answer: {error}"
                 continue

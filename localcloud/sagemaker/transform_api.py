@@ -16,8 +16,8 @@ from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
 from localcloud.sagemaker.listing import page
 from localcloud.sagemaker.models_api import ModelsApi
-from localcloud.sagemaker.notices import Notices
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
+from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.transform import TransformEngine, processing_of
 from localcloud.service_context import ServiceContext
@@ -34,7 +34,7 @@ class TransformApi:
         self._context = context
         self._tags = tags
         self._models = models
-        self._notices = Notices(context, tags)
+        self._notices = StateChangePublisher(context, tags)
         self.jobs = Collection(context.database, "sagemaker-transform-job", TransformJob)
         self.engine = TransformEngine(context, self.jobs, hosting.builder, self._changed)
 

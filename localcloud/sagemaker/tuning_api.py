@@ -16,7 +16,7 @@ from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
-from localcloud.sagemaker.notices import Notices
+from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training_api import TrainingApi, check_definition
 from localcloud.sagemaker.tuning import (
@@ -46,7 +46,7 @@ class TuningApi:
     def __init__(self, context: ServiceContext, tags: Tags, training: TrainingApi) -> None:
         self._context = context
         self._tags = tags
-        self._notices = Notices(context, tags)
+        self._notices = StateChangePublisher(context, tags)
         self.jobs = Collection(context.database, "sagemaker-tuning-job", TuningJob)
         self.engine = TuningEngine(context, tags, self.jobs, training, self._changed)
 

@@ -212,8 +212,10 @@ def decide(goal: Goal, outcomes: Sequence[Outcome]) -> Decision:
     best = best_of(goal, outcomes)
     if best is not None and best.value is not None:
         reached = goal.target is not None and not goal.better(goal.target, best.value)
-        tired = goal.patience is not None and not_improving(goal, outcomes) >= goal.patience
-        if reached or tired:
+        out_of_patience = (
+            goal.patience is not None and not_improving(goal, outcomes) >= goal.patience
+        )
+        if reached or out_of_patience:
             return Decision(finished=True)
     left = goal.most - len(outcomes)
     if left <= 0 and not running:

@@ -28,7 +28,7 @@ _TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:kept"
 
 
 def _make(client: Client) -> None:
-    """Make something in every passive service."""
+    """Make something in every service of moto."""
     s3 = client("s3")
     s3.create_bucket(Bucket="kept")
     s3.put_object(Bucket="kept", Key="once", Body=b"unversioned")
@@ -175,7 +175,7 @@ def _kill(cloud: TestCloud) -> None:
     os.kill(cloud.pid, signal.SIGKILL)
 
 
-def test_every_passive_service_is_as_it_was_after_a_kill(tmp_path: Path) -> None:
+def test_every_service_of_moto_is_as_it_was_after_a_kill(tmp_path: Path) -> None:
     if configured_url() is not None:
         pytest.skip("another endpoint is not ours to kill")
     with local_cloud(state_dir=tmp_path) as cloud:
@@ -268,7 +268,7 @@ def test_log_lines_and_metric_data_come_back_after_an_orderly_end(tmp_path: Path
 def test_a_state_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
     with local_cloud(state_dir=tmp_path):
         pass
-    connection = sqlite3.connect(tmp_path / "passive.sqlite", isolation_level=None)
+    connection = sqlite3.connect(tmp_path / "moto.sqlite", isolation_level=None)
     connection.execute("UPDATE about SET value = '4.0.0' WHERE name = 'moto'")
     connection.close()
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0"]

@@ -33,7 +33,7 @@ async def approve(context: ActionContext) -> ActionOutcome:
     resumed = run.token is not None
     run.token = run.token or str(uuid.uuid4())
     answer: asyncio.Future[ApprovalResult] = asyncio.get_running_loop().create_future()
-    context.mailbox.approvals[run.token] = answer
+    context.pending_results.approvals[run.token] = answer
     context.save()
     minutes = int(context.declaration.get("timeoutInMinutes", _DEFAULT_TIMEOUT_MINUTES))
     try:
@@ -48,7 +48,7 @@ async def approve(context: ActionContext) -> ActionOutcome:
                 "JobFailed", f"The approval was not given within {minutes} minutes."
             ) from None
     finally:
-        del context.mailbox.approvals[run.token]
+        del context.pending_results.approvals[run.token]
     run.updated_by = result.by
     if not result.approved:
         raise ActionFailed("JobFailed", result.summary or "Rejected")

@@ -55,7 +55,7 @@ class ApprovalResult:
 
 
 @dataclass(slots=True)
-class Mailbox:
+class PendingResults:
     """Answers that actions wait for: approvals by token, jobs by id."""
 
     approvals: dict[str, asyncio.Future[ApprovalResult]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class ActionContext:
     functions: LambdaService
     repositories: CodeCommitApi
     builds: CodeBuildApi
-    mailbox: Mailbox
+    pending_results: PendingResults
     scope: Scope
     pipeline: Pipeline
     execution: Execution

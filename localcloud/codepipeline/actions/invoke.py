@@ -62,9 +62,9 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
     context.run.job_id = job_id
     context.save()
     answer: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
-    context.mailbox.jobs[job_id] = answer
+    context.pending_results.jobs[job_id] = answer
     job = _job(context, job_id, name, outputs)
-    context.mailbox.job_details[job_id] = job
+    context.pending_results.job_details[job_id] = job
     try:
         try:
             outcome = await context.functions.invoke(
@@ -92,8 +92,8 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
                 "made a call to PutJobSuccessResult.",
             ) from None
     finally:
-        del context.mailbox.jobs[job_id]
-        del context.mailbox.job_details[job_id]
+        del context.pending_results.jobs[job_id]
+        del context.pending_results.job_details[job_id]
 
 
 def _job(

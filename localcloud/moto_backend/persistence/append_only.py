@@ -9,7 +9,7 @@ from localcloud.moto_backend.persistence.file import File
 from localcloud.moto_backend.persistence.pickling import dump_values, load_values
 
 
-class Growing:
+class AppendOnlyLists:
     """How far each list is written."""
 
     def __init__(self, file: File) -> None:

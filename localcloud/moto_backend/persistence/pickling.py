@@ -49,6 +49,12 @@ _NAMES = {
     "requests.structures": {"CaseInsensitiveDict"},
     __name__: {"_blank", "_dict_of_dicts", "_private_key"},
 }
+# Modules by the names that they had in states written before 0.2.
+_RENAMED = {
+    "localcloud.alarm_history": "localcloud.cloudwatch.alarm_history",
+    "localcloud.datapoints": "localcloud.cloudwatch.metric_math",
+    "localcloud.passive_state.pickling": __name__,
+}
 
 
 class NotKept(Exception):
@@ -189,6 +195,7 @@ class _Unpickler(pickle.Unpickler):
         Raises:
             pickle.UnpicklingError: it is not on it.
         """
+        module = _RENAMED.get(module, module)
         if _allowed(module, name):
             found = super().find_class(module, name)
             if isinstance(found, type) or not module.startswith(_MODULES):

@@ -21,7 +21,7 @@ from typing import Any
 from localcloud.aws.protocol import operation_name
 from localcloud.aws.routing import Request
 from localcloud.core.state_directory import StateDirectoryError
-from localcloud.moto_backend.persistence.append_only import Growing
+from localcloud.moto_backend.persistence.append_only import AppendOnlyLists
 from localcloud.moto_backend.persistence.file import File
 from localcloud.moto_backend.persistence.objects import Objects
 from localcloud.moto_backend.persistence.pickling import NotKept, dump, restore
@@ -55,7 +55,7 @@ class Recorder:
                 f"'localcloud reset --state-dir {path.parent}'"
             ) from None
         self._objects = Objects(self._file)
-        self._growing = Growing(self._file)
+        self._append_only = AppendOnlyLists(self._file)
         # What was last written of a backend: an unchanged one is not written again.
         self._digests: dict[tuple[str, str, str], bytes] = {}
         self._refused: set[str] = set()
@@ -88,15 +88,15 @@ class Recorder:
             _accounts()[bucket.name] = (bucket.partition, bucket.account_id)
         self._objects.restore(buckets, _find)
         streams = {_name_of(stream): stream for stream in _streams()}
-        for name in self._growing.names(_LINES):
+        for name in self._append_only.names(_LINES):
             if name in streams:
-                streams[name].events = self._growing.restore(name, _find)
+                streams[name].events = self._append_only.restore(name, _find)
             else:
-                self._growing.forget(name)
-        for name in self._growing.names(_DATA):
+                self._append_only.forget(name)
+        for name in self._append_only.names(_DATA):
             _, account, region = name.split("/")
             cloudwatch = _find("cloudwatch", account, region)
-            cloudwatch.metric_data = self._growing.restore(name, _find)
+            cloudwatch.metric_data = self._append_only.restore(name, _find)
         self._restored = True
 
     def after(self, request: Request) -> None:
@@ -120,10 +120,10 @@ class Recorder:
             names = set()
             for stream in _streams():
                 names.add(_name_of(stream))
-                self._growing.write(_name_of(stream), stream.events)
-            self._growing.forget_others(_LINES, names)
+                self._append_only.write(_name_of(stream), stream.events)
+            self._append_only.forget_others(_LINES, names)
             for _, account, region, cloudwatch in _all(("cloudwatch",)):
-                self._growing.write(f"{_DATA}{account}/{region}", cloudwatch.metric_data)
+                self._append_only.write(f"{_DATA}{account}/{region}", cloudwatch.metric_data)
 
     def close(self) -> None:
         """Write the last changes and close the file."""

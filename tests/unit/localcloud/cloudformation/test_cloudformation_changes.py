@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from localcloud.cloudformation.changes import (
     KNOWN_AFTER_APPLY,
     Change,
-    Deployed,
-    Wanted,
+    CurrentStack,
+    DesiredStack,
     changes,
 )
 from localcloud.cloudformation.model import StackResource
@@ -62,8 +62,8 @@ def listed(
     parameters: dict[str, str] | None = None,
     previous: dict[str, str] | None = None,
 ) -> list[Change]:
-    wanted = Wanted(after, parameters or {}, parameters or {})
-    return changes(Deployed(before[0], previous or {}, before[1]), wanted, recreates)
+    wanted = DesiredStack(after, parameters or {}, parameters or {})
+    return changes(CurrentStack(before[0], previous or {}, before[1]), wanted, recreates)
 
 
 def replacements(found: list[Change]) -> dict[str, str]:
@@ -78,8 +78,8 @@ def details(change: Change) -> list[tuple[str | None, ...]]:
 
 
 def test_what_a_new_stack_has_is_added_without_details() -> None:
-    wanted = Wanted(template({"A": resource(Key=1), "B": resource(Of={"Ref": "A"})}), {}, {})
-    found = changes(Deployed(), wanted, recreates)
+    wanted = DesiredStack(template({"A": resource(Key=1), "B": resource(Of={"Ref": "A"})}), {}, {})
+    found = changes(CurrentStack(), wanted, recreates)
     assert replacements(found) == {"A": "Add", "B": "Add"}
     assert [(c["PhysicalResourceId"], c["Scope"], c["Details"]) for c in found] == [
         (None, [], []),

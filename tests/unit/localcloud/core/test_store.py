@@ -17,7 +17,7 @@ from localcloud.core.store import Collection, Database
 
 pytestmark = pytest.mark.emulator_only
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class Colour(StrEnum):

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.emulator_only
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 PROGRAM = """
 import asyncio

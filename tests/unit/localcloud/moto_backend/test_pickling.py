@@ -89,3 +89,21 @@ def test_attributes_that_have_rows_of_their_own_are_left_as_they_are() -> None:
 def test_plain_values_come_back_equal() -> None:
     values = [{"a": (1, 2.5, "c", b"d", None, True)}, {1, 2}]
     assert values == load_values(dump_values(values), _nothing)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (b"clocalcloud.datapoints\nDistribution\n.", "localcloud.cloudwatch.metric_math"),
+        (b"clocalcloud.alarm_history\nHistory\n.", "localcloud.cloudwatch.alarm_history"),
+    ],
+)
+def test_a_type_is_found_by_the_name_that_its_module_had_before(
+    written: bytes, expected: str
+) -> None:
+    assert expected == load_values(written, _nothing).__module__
+
+
+def test_the_old_names_open_no_other_module() -> None:
+    with pytest.raises(pickle.UnpicklingError):
+        load_values(b"clocalcloud.passive_state.pickling\ndump\n.", _nothing)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.sagemaker.asking import ask
 from localcloud.sagemaker.connection import Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet
 from localcloud.sagemaker.instance import Instance
+from localcloud.sagemaker.instance_client import invoke_instance
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, TrainingJob, Variant
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES, Runtime
 from localcloud.sagemaker.training import TrainingEngine
@@ -97,7 +97,7 @@ def test_a_model_answers_within_sixty_seconds() -> None:
     silent = Silent()
     server = instance(Child(), silent)
     with pytest.raises(TimedOut):
-        asyncio.run(ask(server, b"x", {}))
+        asyncio.run(invoke_instance(server, b"x", {}))
     assert silent.timeouts == [60.0]
     assert server.in_flight == 0
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localcloud.aws.errors import IllegalTransition
-from localcloud.sagemaker.asking import share_of
+from localcloud.sagemaker.instance_client import share_of
 from localcloud.sagemaker.jobs import Job, JobStatus
 from localcloud.sagemaker.model import (
     Endpoint,
@@ -15,8 +15,8 @@ from localcloud.sagemaker.model import (
     TrainingJobStatus,
     Variant,
 )
-from localcloud.sagemaker.notices import detail_of
 from localcloud.sagemaker.registry import ModelPackage, ModelPackageStatus
+from localcloud.sagemaker.state_changes import detail_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

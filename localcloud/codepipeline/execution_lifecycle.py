@@ -35,7 +35,7 @@ def new_execution(
     return execution
 
 
-def give_variables(execution: Execution, given: dict[str, str]) -> None:
+def set_variables(execution: Execution, given: dict[str, str]) -> None:
     """Give an execution the pipeline's variables: the given values, and defaults for the rest."""
     values = {
         declared["name"]: declared["defaultValue"]
@@ -46,7 +46,7 @@ def give_variables(execution: Execution, given: dict[str, str]) -> None:
         execution.variables["variables"] = values | given
 
 
-def aim_back(execution: Execution, stage_name: str, target: Execution) -> None:
+def prepare_rollback(execution: Execution, stage_name: str, target: Execution) -> None:
     """Make an execution a rollback: it waits for the stage with all that the target had."""
     execution.rollback_target = target.id
     execution.declaration = target.declaration
@@ -60,7 +60,7 @@ def aim_back(execution: Execution, stage_name: str, target: Execution) -> None:
     }
 
 
-def begin_again(stage: StageRun, *, all_actions: bool) -> None:
+def reset_for_retry(stage: StageRun, *, all_actions: bool) -> None:
     """Put by what a retry runs anew: actions, and conditions but an entry that was let through."""
     for name, run in list(stage.actions.items()):
         if all_actions or run.status is not ActionStatus.SUCCEEDED:

@@ -24,7 +24,7 @@ from localcloud.service_context import ServiceContext
 Detail = dict[str, Any]
 
 
-class Notices:
+class StateChangePublisher:
     """Tells EventBridge of changes."""
 
     def __init__(self, context: ServiceContext, tags: Tags) -> None:

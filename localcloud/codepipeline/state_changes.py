@@ -19,7 +19,7 @@ _STATE = {"InProgress": "STARTED", "Cancelled": "CANCELED"}
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class StateChangeEvent:
     """One event for EventBridge."""
 
     detail_type: str
@@ -36,7 +36,9 @@ def statuses(execution: Execution) -> Statuses:
     return found
 
 
-def notices(pipeline: Pipeline, execution: Execution, before: Statuses) -> list[Notice]:
+def state_change_events(
+    pipeline: Pipeline, execution: Execution, before: Statuses
+) -> list[StateChangeEvent]:
     """Return an event for each status that is not what it was, the outermost first."""
     made = []
     for key, status in sorted(statuses(execution).items(), key=lambda item: len(item[0])):
@@ -61,7 +63,7 @@ def notices(pipeline: Pipeline, execution: Execution, before: Statuses) -> list[
         if len(key) == 3:
             detail |= _action(pipeline, execution, key)
         level = _LEVEL[len(key)]
-        made.append(Notice(f"CodePipeline {level} Execution State Change", detail))
+        made.append(StateChangeEvent(f"CodePipeline {level} Execution State Change", detail))
     return made
 
 

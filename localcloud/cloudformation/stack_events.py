@@ -9,7 +9,7 @@ from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
 
 
-class Ledger:
+class StackEventLog:
     """Writes down every step of every stack."""
 
     def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:

@@ -22,7 +22,7 @@ _MODEL_TIMEOUT_SECONDS = 60.0
 _COPIES = 100
 
 
-def begin_to_ask(
+def send_invocation(
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
@@ -38,7 +38,7 @@ def begin_to_ask(
     instance.connections.begin("POST", "/invocations", _MODEL_TIMEOUT_SECONDS, ended, body, headers)
 
 
-async def ask(
+async def invoke_instance(
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
@@ -115,7 +115,7 @@ async def _copy(
 ) -> None:
     sent = asyncio.get_running_loop().time()
     try:
-        answer = await ask(instance, body, headers)
+        answer = await invoke_instance(instance, body, headers)
     except NoAnswer as error:
         answer = Reply(500, {"content-type": "text/plain"}, repr(error).encode())
     done(answer, asyncio.get_running_loop().time() - sent)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.autoscaling.decision import TargetTracking
-from localcloud.autoscaling.wind_tunnel import (
+from localcloud.autoscaling.simulator import (
     World,
     candidates,
     cheapest,

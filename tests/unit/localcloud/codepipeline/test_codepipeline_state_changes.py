@@ -14,7 +14,7 @@ from localcloud.codepipeline.model import (
     StageRun,
     StageStatus,
 )
-from localcloud.codepipeline.notices import notices, statuses
+from localcloud.codepipeline.state_changes import state_change_events, statuses
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html"
@@ -55,7 +55,7 @@ def with_action(status: ActionStatus) -> Execution:
 
 
 def test_a_new_execution_has_started_and_says_what_started_it() -> None:
-    (notice,) = notices(PIPELINE, execution(), {})
+    (notice,) = state_change_events(PIPELINE, execution(), {})
     assert notice.detail_type == "CodePipeline Pipeline Execution State Change"
     assert notice.detail == {
         "pipeline": "lab",
@@ -68,20 +68,20 @@ def test_a_new_execution_has_started_and_says_what_started_it() -> None:
 
 def test_what_did_not_change_is_not_told_again() -> None:
     made = with_action(ActionStatus.IN_PROGRESS)
-    assert notices(PIPELINE, made, statuses(made)) == []
+    assert state_change_events(PIPELINE, made, statuses(made)) == []
 
 
 def test_a_stage_and_its_action_start_after_the_execution() -> None:
     told = [
         (n.detail_type.split()[1], n.detail["state"])
-        for n in notices(PIPELINE, with_action(ActionStatus.IN_PROGRESS), {})
+        for n in state_change_events(PIPELINE, with_action(ActionStatus.IN_PROGRESS), {})
     ]
     assert told == [("Pipeline", "STARTED"), ("Stage", "STARTED"), ("Action", "STARTED")]
 
 
 def test_a_failed_action_says_its_type_region_and_error() -> None:
     before = statuses(with_action(ActionStatus.IN_PROGRESS))
-    (notice,) = notices(PIPELINE, with_action(ActionStatus.FAILED), before)
+    (notice,) = state_change_events(PIPELINE, with_action(ActionStatus.FAILED), before)
     assert notice.detail_type == "CodePipeline Action Execution State Change"
     assert notice.detail["state"] == "FAILED"
     assert notice.detail["stage"] == "Train"
@@ -96,6 +96,6 @@ def test_a_retried_execution_is_resumed() -> None:
     failed.move(ExecutionStatus.FAILED, NOW)
     before = statuses(failed)
     failed.move(ExecutionStatus.IN_PROGRESS, NOW)
-    (notice,) = notices(PIPELINE, failed, before)
+    (notice,) = state_change_events(PIPELINE, failed, before)
     assert notice.detail["state"] == "RESUMED"
     assert "execution-trigger" not in notice.detail

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from localcloud.autoscaling.decision import TargetTracking
-from localcloud.autoscaling.wind_tunnel import World, simulate
+from localcloud.autoscaling.simulator import World, simulate
 from tests.archives import tar_of
 from tests.cloud import (
     TestCloud,

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from benchmarks.clouds import Api, local_cloud
 from benchmarks.describe import pipeline
-from localcloud.cli.console import client, get
+from localcloud.cli.console import client
+from localcloud.core.internal_client import get
 
 
 def fill(state: Path, executions: int) -> None:

@@ -102,7 +102,7 @@ def reset(
     url: Url = None,
 ) -> None:
     """Forget everything: stacks, buckets, pipelines, endpoints. The clock goes on."""
-    from localcloud.cli.console import post
+    from localcloud.core.internal_client import post
 
     with errors_in_one_line():
         target = f"in {state_dir}" if state_dir else f"at {endpoint_url(url)}"
@@ -124,7 +124,7 @@ def reset(
 @app.command()
 def stop(url: Url = None) -> None:
     """End the local cloud that answers at the endpoint, and all it started."""
-    from localcloud.cli.console import post
+    from localcloud.core.internal_client import post
 
     with errors_in_one_line():
         post(f"{endpoint_url(url)}/_localcloud/shutdown", b"")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +35,7 @@ STATUS_STYLE = {
 
 
 class CommandError(Exception):
-    """A command cannot go on; the text says what was wrong and how to mend it."""
+    """A command cannot go on; the text says what was wrong and how to fix it."""
 
 
 def styled(status: str) -> str:
@@ -51,12 +49,13 @@ def errors_in_one_line() -> Iterator[None]:
     """Turn what a command raises into one line on standard error and exit status 1."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from localcloud.core.internal_client import RequestFailed
     from localcloud.core.state_directory import StateDirectoryError
     from localcloud.deploy.errors import DeployError
 
     try:
         yield
-    except (CommandError, DeployError, StateDirectoryError) as error:
+    except (CommandError, DeployError, RequestFailed, StateDirectoryError) as error:
         fail(str(error))
     except ClientError as error:
         detail = error.response.get("Error", {})
@@ -106,44 +105,3 @@ def client(service: str, url: str) -> Any:
             s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=3
         ),
     )
-
-
-def get(url: str) -> bytes:
-    """GET one of the local cloud's own routes.
-
-    Raises:
-        CommandError: nobody answers, or the answer is an error.
-    """
-    return _send(urllib.request.Request(url), 60)  # noqa: S310 - http by us
-
-
-def post(url: str, body: bytes, timeout_seconds: float = 60) -> bytes:
-    """POST to one of the local cloud's own routes.
-
-    Raises:
-        CommandError: nobody answers, or the answer is an error.
-    """
-    request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - http by us
-    return _send(request, timeout_seconds)
-
-
-def _send(request: urllib.request.Request, timeout_seconds: float) -> bytes:
-    url = request.full_url.partition("/_local")[0]
-    try:
-        answer = urllib.request.urlopen(request, timeout=timeout_seconds)  # noqa: S310 - as above
-        with answer:
-            content: bytes = answer.read()
-            return content
-    except urllib.error.HTTPError as error:
-        import json
-
-        try:
-            message = json.loads(error.read())["message"]
-        except (ValueError, KeyError):
-            message = str(error)
-        raise CommandError(message) from None
-    except OSError as error:
-        raise CommandError(
-            f"no local cloud answers at {url} ({getattr(error, 'reason', error)}); "
-            "start it with: localcloud start"
-        ) from None

@@ -19,7 +19,7 @@ from typing import Any
 from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
-from localcloud.cli.console import CommandError, client, out, post, styled
+from localcloud.cli.console import CommandError, client, out, styled
 from localcloud.cli.images import push
 from localcloud.cli.watch import (
     ENDED,
@@ -29,6 +29,7 @@ from localcloud.cli.watch import (
     put_approval,
     waiting_approvals,
 )
+from localcloud.core.internal_client import RequestFailed, post
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
 
 _START_SECONDS = 30.0
@@ -187,7 +188,7 @@ class Demo:
         try:
             post(f"{self._url}/_localcloud/shutdown", b"")
             process.wait(15)
-        except (CommandError, subprocess.TimeoutExpired):
+        except (RequestFailed, subprocess.TimeoutExpired):
             process.terminate()
             process.wait(15)
         out.print("\nStopped the local cloud and all it had started.")

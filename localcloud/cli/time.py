@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import typer
 
-from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, get, out, post
+from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out
 from localcloud.cli.stacks import Url
+from localcloud.core.internal_client import get, post
 
 clock_app = typer.Typer(help="The time in the local cloud.", invoke_without_command=True)
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from localcloud.cli.console import CommandError, post
-from localcloud.cli.images import pack
 from localcloud.codebuild.tools import Refused, command_line
+from localcloud.core.build_context import pack
+from localcloud.core.internal_client import RequestFailed, post
 
 _IMAGE = re.compile(
     r"(?:[^/]+\.dkr\.ecr\.[^/]+/)?(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
@@ -139,7 +139,7 @@ def run(arguments: Sequence[str], state: Path) -> str:
 
     Raises:
         Refused: it cannot be done here.
-        CommandError: the local cloud refused it.
+        RequestFailed: the local cloud refused it.
     """
     images = Images(state)
     known = {
@@ -172,7 +172,7 @@ def _split(word: str) -> list[str]:
 def main() -> int:
     """Run the command line."""
     state = Path(os.environ["LOCALCLOUD_BUILD_STATE"])
-    return command_line("docker", lambda: run(sys.argv[1:], state), (CommandError,))
+    return command_line("docker", lambda: run(sys.argv[1:], state), (RequestFailed,))
 
 
 if __name__ == "__main__":

@@ -5,5 +5,7 @@ child_process.py        training jobs, model servers and Lambda environments as 
 store.py                records, written through to SQLite
 state_directory.py      the directory that state is kept in, one local cloud at a time
 image_store.py          container images without Docker: unpacked build contexts by digest
+build_context.py        a directory as the tar archive that an image is built from
+internal_client.py      a client of the local cloud's own routes
 schedule_expression.py  at(…), rate(…) and cron(…) expressions (pure)
 """

@@ -5,50 +5,18 @@
 
 from __future__ import annotations
 
-from localcloud.autoscaling.api import AutoScalingApi
-from localcloud.autoscaling.policies_api import PoliciesApi
-from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.aws.protocol import implemented_by, service_model
-from localcloud.cloudformation.api import CloudFormationApi
-from localcloud.cloudformation.changesets_api import ChangeSetsApi
 from localcloud.cloudformation.handlers import HANDLERS
-from localcloud.cloudformation.sharing_api import SharingApi
-from localcloud.codebuild.api import CodeBuildApi
-from localcloud.codecommit.api import CodeCommitApi
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.actions.cloudformation import MODES
-from localcloud.codepipeline.api import CodePipelineApi
-from localcloud.codepipeline.history_api import HistoryApi
-from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.rules import RULES
-from localcloud.codepipeline.running_api import RunningApi
 from localcloud.deploy.types import TYPES
+from localcloud.edge.services import SERVICES as LIVE_SERVICES
 from localcloud.moto_backend.dispatcher import SERVICES
-from localcloud.sagemaker.hosting_api import HostingApi
-from localcloud.sagemaker.models_api import ModelsApi
-from localcloud.sagemaker.registry_api import RegistryApi
-from localcloud.sagemaker.search_api import SearchApi
-from localcloud.sagemaker.tags import Tags
-from localcloud.sagemaker.training_api import TrainingApi
-from localcloud.sagemaker.transform_api import TransformApi
-from localcloud.sagemaker.tuning_api import TuningApi
 
+# botocore's name of each service that this project implements → the classes that do.
 LIVE: dict[str, tuple[type, ...]] = {
-    "application-autoscaling": (AutoScalingApi, PoliciesApi, ScheduledActionsApi),
-    "cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi),
-    "codebuild": (CodeBuildApi,),
-    "codecommit": (CodeCommitApi,),
-    "codepipeline": (CodePipelineApi, HistoryApi, RunningApi, JobsApi),
-    "sagemaker": (
-        HostingApi,
-        ModelsApi,
-        TrainingApi,
-        TransformApi,
-        TuningApi,
-        RegistryApi,
-        SearchApi,
-        Tags,
-    ),
+    name: classes for service in LIVE_SERVICES for name, classes in service.API_CLASSES.items()
 }
 
 # Live for what is above; every other operation of theirs is moto's.
@@ -144,9 +112,14 @@ def implemented() -> dict[str, list[str]]:
     """Return the operations of the live services."""
     table = {
         service: sorted(name for api in apis for name in implemented_by(api).values())
-        for service, apis in LIVE.items()
+        for service, apis in sorted(LIVE.items())
     }
-    return {**table, "lambda": ["Invoke"], "sagemaker-runtime": ["InvokeEndpoint"]}
+    by_path = {
+        name: list(operations)
+        for service in LIVE_SERVICES
+        for name, operations in service.OPERATIONS_BY_PATH.items()
+    }
+    return {**table, **dict(sorted(by_path.items()))}
 
 
 def missing(service: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The local cloud in one place: its parts, and the ordered chain that answers a request.
 
-    request ─► internal routes ─► IAM ─► invocations ─► Lambda, Git ─► live services ─► moto
-                not AWS, so       roles   the hot path,   moto has      ours by         all the
-                they come first   only    before parsing  names only    operation       rest
+    request ─► internal routes ─► IAM ─► services by path ─► services by operation ─► moto
+               not AWS, so        roles  invocations first,  parsed and validated     all the
+               they come first    only   Lambda, Git         from botocore's model    rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP here, once.
 """
@@ -16,9 +16,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from localcloud.autoscaling.api import AutoScalingApi
-from localcloud.autoscaling.policies_api import PoliciesApi
-from localcloud.autoscaling.scheduled_api import ScheduledActionsApi
 from localcloud.aws.errors import AwsError, NoOperationNamed, NotImplementedByCloud
 from localcloud.aws.protocol import (
     Operation,
@@ -31,19 +28,7 @@ from localcloud.aws.protocol import (
     serialise_error,
 )
 from localcloud.aws.routing import Request, Response, route
-from localcloud.cloudformation.api import CloudFormationApi
-from localcloud.cloudformation.changesets_api import ChangeSetsApi
-from localcloud.cloudformation.sharing_api import SharingApi
-from localcloud.cloudwatch.alarm_evaluator import AlarmEvaluator
-from localcloud.cloudwatch.invocation_metrics import InvocationMeter
 from localcloud.cloudwatch.log_writer import LogWriter
-from localcloud.codebuild.api import CodeBuildApi
-from localcloud.codecommit.api import CodeCommitApi
-from localcloud.codepipeline.api import CodePipelineApi
-from localcloud.codepipeline.history_api import HistoryApi
-from localcloud.codepipeline.jobs_api import JobsApi
-from localcloud.codepipeline.polling import SourcePolling
-from localcloud.codepipeline.running_api import RunningApi
 from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
@@ -51,28 +36,18 @@ from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirector
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
 from localcloud.edge.internal_routes import InternalRoutes
+from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
-from localcloud.eventbridge.scheduled_rules import ScheduledRules
 from localcloud.iam.authoriser import Authoriser, Mode
-from localcloud.lambda_.service import LambdaService
 from localcloud.moto_backend.dispatcher import MotoBackend
-from localcloud.sagemaker.capture import Capturer
-from localcloud.sagemaker.hosting_api import HostingApi
-from localcloud.sagemaker.models_api import ModelsApi
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.registry_api import RegistryApi
-from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES, Runtime
-from localcloud.sagemaker.search_api import SearchApi
-from localcloud.sagemaker.tags import Tags
-from localcloud.sagemaker.training_api import TrainingApi
-from localcloud.sagemaker.transform_api import TransformApi
-from localcloud.sagemaker.tuning_api import TuningApi
+from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
+from localcloud.service import Service
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud")
 
 _NOW = "now"
-_KEEP_TIME_SECONDS = 1.0
+_PERSIST_CLOCK_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -85,8 +60,11 @@ class Gateway:
         endpoint_url: where this gateway will listen.
         directory: where state and images are kept.
         shut_down: called by the shutdown route.
-        iam: what is done about what roles call.
-        invocation_limit_bytes: of the body of a request to an endpoint.
+        iam: whether calls of roles are denied, recorded, or neither.
+        invocation_limit_bytes: the longest body of an InvokeEndpoint request.
+
+    Attributes:
+        services: the services that it built.
     """
 
     def __init__(
@@ -116,103 +94,36 @@ class Gateway:
         self._shut_down = shut_down
         self._time = Collection(context.database, "clock", datetime)
         clock.catch_up(self._time.get(_NOW) or clock.now())
-        self._functions = LambdaService(context)
-        repositories = CodeCommitApi(context)
-        self._builds = CodeBuildApi(context)
-        tags = Tags(context)
-        registry = Registry(context)
-        self._registry = RegistryApi(context, tags, registry)
-        models = ModelsApi(context, tags, registry)
-        self._sagemaker = HostingApi(context, tags, models)
-        self._training = TrainingApi(context, tags)
-        self._tuning = TuningApi(context, tags, self._training)
-        search = SearchApi(tags, self._training, self._tuning, models, self._sagemaker, registry)
-        self._transform = TransformApi(context, tags, models, self._sagemaker.hosting)
-        self._codepipeline = CodePipelineApi(context, self._functions, repositories, self._builds)
-        self._polling = SourcePolling(
-            context, self._codepipeline.pipelines, self._codepipeline.engine, repositories
-        )
-        self._cloudformation = CloudFormationApi(context)
-        self._autoscaling = AutoScalingApi(context)
-        self._scheduled = ScheduledActionsApi(context, self._autoscaling)
-        self._meter = InvocationMeter(moto, clock)
-        self._live: dict[str, dict[str, Operation]] = {
-            "sagemaker": operations_of(
-                self._sagemaker,
-                models,
-                self._training,
-                self._tuning,
-                self._transform,
-                self._registry,
-                search,
-                tags,
-            ),
-            "codebuild": operations_of(self._builds),
-            "codecommit": operations_of(repositories),
-            "codepipeline": operations_of(
-                self._codepipeline,
-                HistoryApi(self._codepipeline),
-                RunningApi(context, self._codepipeline),
-                JobsApi(context, self._codepipeline),
-            ),
-            "cloudformation": operations_of(
-                self._cloudformation,
-                ChangeSetsApi(context, self._cloudformation),
-                SharingApi(context, self._cloudformation),
-            ),
-            "application-autoscaling": operations_of(
-                self._autoscaling, PoliciesApi(context, self._autoscaling), self._scheduled
-            ),
-        }
-        self._capturer = Capturer(context)
-        self._runtime = Runtime(
-            self._sagemaker.hosting,
-            self._sagemaker.endpoints,
-            self._meter,
-            self._capturer,
-            invocation_limit_bytes,
-        )
+        self.services = services = build(context, invocation_limit_bytes)
+        self._operations: dict[str, dict[str, Operation]] = {}
+        for service in services.all():
+            for name in service.API_CLASSES:
+                self._operations[name] = operations_of(*service.apis())
         self._chain: list[Handler] = [
             InternalRoutes(context, implemented(), shut_down).handle,
             self._iam.handle,
-            self._runtime.handle,
-            self._functions.handle,
-            repositories.handle,
-            self._answer_live,
+            *(s.handle for s in services.all() if type(s).handle is not Service.handle),
+            self._answer_by_operation,
             moto.handle,
         ]
 
     async def start(self) -> None:
-        """Start the services' background work and take up what a restart interrupted."""
+        """Start the services' background work and continue what a restart interrupted."""
         context = self._context
-        events = EventDelivery(context, self._codepipeline, self._functions)
-        # Not awaited: moto loads in its own thread, where every call to it waits for that.
-        context.spawn("moto", self._load_moto(events))
-        context.spawn("clock", self._persist_clock())
+        # Not awaited: moto loads in its own thread, and every call to it waits for that.
+        context.spawn("moto", self._load_moto(self.services.eventbridge.delivery))
         context.spawn("moto state", context.moto.keep())
-        alarms = AlarmEvaluator(context, self._autoscaling.engine.on_alarm)
-        context.spawn("schedules", ScheduledRules(context, events.deliver).run())
-        context.spawn("logs", context.logs.run())
-        context.spawn("metrics", self._meter.run(self._sagemaker.in_service))
-        context.spawn("alarms", alarms.run())
-        context.spawn("scheduled scaling", self._scheduled.run())
-        context.spawn("instances", self._sagemaker.hosting.watch())
-        context.spawn("data capture", self._capturer.run())
-        context.spawn("idle functions", self._functions.reap())
-        context.spawn("source polling", self._polling.run())
-        self._training.engine.resume()
-        self._tuning.engine.resume()
-        self._transform.engine.resume()
-        self._builds.engine.resume()
-        self._sagemaker.resume()
-        self._registry.resume()
-        self._cloudformation.resume()
-        self._codepipeline.engine.resume()
+        context.spawn("clock", self._persist_clock())
+        for service in self.services.all():
+            for name, work in service.background():
+                context.spawn(name, work)
+        for service in self.services.all():
+            service.resume()
 
     async def stop(self) -> None:
         """End everything that was started."""
-        await self._context.logs.flush()
-        await self._functions.close()
+        for service in self.services.all():
+            await service.close()
         await self._context.close()
 
     async def _load_moto(self, events: EventDelivery) -> None:
@@ -220,7 +131,7 @@ class Gateway:
             loop, keys = asyncio.get_running_loop(), self._iam.keys
 
             def on_role(access_key: str, role_arn: str, session: str) -> None:
-                # Heard in moto's thread, kept in the loop's, before the answer goes out.
+                # Called in moto's thread; the loop remembers the key before the answer goes out.
                 loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
 
             await self._context.moto.start(events.on_match, on_role)
@@ -234,10 +145,10 @@ class Gateway:
             self._shut_down()
 
     async def _persist_clock(self) -> None:
-        """For ever: keep the time, from which a restart goes on."""
+        """Save the time every second, until cancelled: a restart continues from it."""
         while True:
             self._time.put(_NOW, self._context.clock.now())
-            await wall_sleep(_KEEP_TIME_SECONDS)
+            await wall_sleep(_PERSIST_CLOCK_SECONDS)
 
     async def handle(self, request: Request) -> Response:
         """Answer a request."""
@@ -256,21 +167,25 @@ class Gateway:
         )
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
-        """Begin to answer an account's invocation, by `done`; False for a role's, which may wait.
+        """Begin to answer an account's invocation; `done` gets the response.
 
-        What the chain has before invocations is nothing to an account's.
+        Nothing in the chain before invocations concerns an account's own invocation, so it may skip
+        them. A role's invocation has to be authorised, which may wait.
+
+        Returns:
+            False, with nothing begun, when the caller is a role.
         """
         route(request)
         if self._iam.keys.get(request.access_key) is not None:
             return False
         try:
-            self._runtime.begin(request, done)
+            self.services.sagemaker.begin(request, done)
         except Exception:
             done(failure(request))
         return True
 
-    async def _answer_live(self, request: Request) -> Response | None:
-        table = self._live.get(request.service)
+    async def _answer_by_operation(self, request: Request) -> Response | None:
+        table = self._operations.get(request.service)
         if table is None:
             return None
         name = operation_name(request)

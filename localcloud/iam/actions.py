@@ -4,8 +4,8 @@ Owns the table from operations to IAM actions and resources. Must not: know who 
 policies say. Most operations are `service:Operation` on one resource; what differs is a function.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
-Differs: an operation without a row needs its action on some resource, whichever; of a statement's
-condition keys only those are known that are named here.
+Differs: an operation without an entry, which only moto's have, requires its action on any resource;
+only the condition keys that are named here are known.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _Rule = Callable[[Scope, Parameters], list[Permission]]
 # What IAM calls a service where botocore calls it otherwise.
 _PREFIX = {"sagemaker-runtime": "sagemaker"}
 SAGEMAKER, CLOUDFORMATION = "sagemaker.amazonaws.com", "cloudformation.amazonaws.com"
+CODEPIPELINE = "codepipeline.amazonaws.com"
 
 # Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
 _RESOURCES: dict[str, tuple[str, ...]] = {
@@ -51,6 +52,8 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "application-autoscaling:DescribeScalingActivities": ("*",),
     "application-autoscaling:DescribeScalingPolicies": ("*",),
     "application-autoscaling:DescribeScheduledActions": ("*",),
+    "application-autoscaling:TagResource": ("{ResourceARN}",),
+    "application-autoscaling:UntagResource": ("{ResourceARN}",),
     "ecr:DescribeImages": ("repository/{repositoryName}",),
     "ecr:GetAuthorizationToken": ("*",),
     "ecr:PutImage": ("repository/{repositoryName}",),
@@ -298,6 +301,27 @@ def _tracking_alarms(scope: Scope, parameters: Parameters, *operations: str) -> 
     return [Permission(f"cloudwatch:{operation}", arn) for operation in operations]
 
 
+def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> _Rule:
+    """Return the rule of an operation on builds, `PROJECT:UUID`; a policy names their projects."""
+
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        projects = dict.fromkeys(str(id_).partition(":")[0] for id_ in ids(parameters))
+        return [Permission(name, scope.arn("codebuild", f"project/{p}")) for p in projects]
+
+    return rule
+
+
+def _pipeline(name: str) -> _Rule:
+    """Return the rule of an operation that gives CodePipeline a declaration, and so its role."""
+
+    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
+        declaration = parameters.get("pipeline") or {}
+        arn = scope.arn("codepipeline", str(declaration.get("name", "*")))
+        return [Permission(name, arn), *_handed_over(declaration, CODEPIPELINE, "roleArn")]
+
+    return rule
+
+
 def _delete_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:
     return [
         Permission("cloudwatch:DeleteAlarms", scope.arn("cloudwatch", f"alarm:{name}"))
@@ -345,6 +369,17 @@ def _put_object(scope: Scope, parameters: Parameters) -> list[Permission]:
     return _objects("PutObject", *tagged)(scope, parameters)
 
 
+def known(service: str, operation: str) -> bool:
+    """Return whether an operation has an entry; arguments as those of `permissions`."""
+    name = f"{_PREFIX.get(service, service)}:{operation}"
+    return name in _RULES or name in _RESOURCES
+
+
+def operations_with_an_entry() -> set[str]:
+    """Return every `service:Operation` that `known` knows, by IAM's name of the service."""
+    return {*_RULES, *_RESOURCES}
+
+
 _RULES: dict[str, _Rule] = {
     **{f"cloudformation:{name}": _stack(f"cloudformation:{name}") for name in STACK_OPERATIONS},
     **{
@@ -365,6 +400,10 @@ _RULES: dict[str, _Rule] = {
             "RegisterScalableTarget",
         )
     },
+    "codebuild:BatchGetBuilds": _builds("codebuild:BatchGetBuilds", lambda p: p.get("ids", [])),
+    "codebuild:StopBuild": _builds("codebuild:StopBuild", lambda p: [p.get("id", "*")]),
+    "codepipeline:CreatePipeline": _pipeline("codepipeline:CreatePipeline"),
+    "codepipeline:UpdatePipeline": _pipeline("codepipeline:UpdatePipeline"),
     "cloudwatch:DeleteAlarms": _delete_alarms,
     "cloudwatch:PutMetricData": _publish_metrics,
     "lambda:Invoke": _lambda("lambda:InvokeFunction"),

@@ -1,4 +1,4 @@
-"""The operations of delivery (pipelines, stacks, alarms) and the resources that they are on.
+"""The operations of delivery (repositories, builds, pipelines, stacks, alarms) and their resources.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodepipeline.html
 """
@@ -9,23 +9,45 @@ from __future__ import annotations
 DELIVERY: dict[str, tuple[str, ...]] = {
     "cloudformation:ListExports": ("*",),
     "cloudformation:ListImports": ("*",),
+    "cloudformation:ListStacks": ("*",),
+    "cloudformation:ValidateTemplate": ("*",),
     "cloudwatch:DescribeAlarmHistory": ("alarm:*",),
     "cloudwatch:DescribeAlarms": ("alarm:*",),
     "cloudwatch:PutCompositeAlarm": ("alarm:{AlarmName}",),
     "cloudwatch:PutMetricAlarm": ("alarm:{AlarmName}",),
     "cloudwatch:SetAlarmState": ("alarm:{AlarmName}",),
+    "codebuild:ListBuilds": ("*",),
+    "codebuild:ListBuildsForProject": ("project/{projectName}",),
+    "codebuild:StartBuild": ("project/{projectName}",),
+    "codecommit:DeleteRepository": ("{repositoryName}",),
+    "codecommit:GetBranch": ("{repositoryName}",),
+    "codecommit:GetCommit": ("{repositoryName}",),
+    "codecommit:ListBranches": ("{repositoryName}",),
+    "codepipeline:DeletePipeline": ("{name}",),
     "codepipeline:DisableStageTransition": ("{pipelineName}/{stageName}",),
     "codepipeline:EnableStageTransition": ("{pipelineName}/{stageName}",),
+    "codepipeline:GetJobDetails": ("*",),
+    "codepipeline:GetPipeline": ("{name}",),
     "codepipeline:GetPipelineExecution": ("{pipelineName}",),
     "codepipeline:GetPipelineState": ("{name}",),
+    "codepipeline:ListActionExecutions": ("{pipelineName}",),
+    "codepipeline:ListActionTypes": ("*",),
     "codepipeline:ListPipelineExecutions": ("{pipelineName}",),
+    "codepipeline:ListPipelines": ("*",),
+    "codepipeline:ListRuleExecutions": ("{pipelineName}",),
+    "codepipeline:ListRuleTypes": ("*",),
+    "codepipeline:ListTagsForResource": ("{resourceArn}",),
+    "codepipeline:OverrideStageCondition": ("{pipelineName}/{stageName}",),
     "codepipeline:PutActionRevision": ("{pipelineName}/{stageName}/{actionName}",),
     "codepipeline:PutApprovalResult": ("{pipelineName}/{stageName}/{actionName}",),
     "codepipeline:PutJobFailureResult": ("*",),
     "codepipeline:PutJobSuccessResult": ("*",),
     "codepipeline:RetryStageExecution": ("{pipelineName}/{stageName}",),
+    "codepipeline:RollbackStage": ("{pipelineName}/{stageName}",),
     "codepipeline:StartPipelineExecution": ("{name}",),
     "codepipeline:StopPipelineExecution": ("{pipelineName}",),
+    "codepipeline:TagResource": ("{resourceArn}",),
+    "codepipeline:UntagResource": ("{resourceArn}",),
 }
 
 # Operations of CloudFormation on the stack that their StackName names.

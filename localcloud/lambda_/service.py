@@ -15,7 +15,8 @@ import re
 import uuid
 import zipfile
 from collections import defaultdict
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from localcloud.aws.errors import AwsError
@@ -26,6 +27,7 @@ from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
 from localcloud.lambda_.runtime_api import Outcome, error_payload
 from localcloud.moto_backend.dispatcher import backend
+from localcloud.service import Service
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.lambda")
@@ -36,8 +38,10 @@ _ASYNC_ATTEMPTS = 3
 _ASYNC_PAUSE_CLOCK_SECONDS = 60.0
 
 
-class LambdaService:
+class LambdaService(Service):
     """Runs the functions that moto keeps."""
+
+    OPERATIONS_BY_PATH: ClassVar = {"lambda": ("Invoke",)}
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
@@ -154,8 +158,11 @@ class LambdaService:
             function.scope, function.log_group, environment.log_stream, line, function.role_arn
         )
 
-    async def reap(self) -> None:
-        """For ever: stop environments that have been idle too long."""
+    def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield the loop that stops idle environments."""
+        yield "idle functions", self._stop_idle()
+
+    async def _stop_idle(self) -> None:
         while True:
             await wall_sleep(10)
             horizon = monotonic() - _IDLE_SECONDS

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,32 @@ def test_a_file_of_the_local_cloud_fits_in_a_head() -> None:
     lengths = {name_of(p): len(p.read_text().splitlines()) for p in sources("localcloud")}
     long = {path for path, lines in lengths.items() if lines >= LINES}
     assert set() == long
+
+
+def _import_arrows() -> dict[str, set[str]]:
+    """Return module → modules of this tree that it imports when it is imported itself."""
+    names = {
+        name_of(path)[:-3].replace("/", ".").removesuffix(".__init__") for path in everything()
+    }
+    arrows: dict[str, set[str]] = {}
+    for path in everything():
+        module = name_of(path)[:-3].replace("/", ".").removesuffix(".__init__")
+        arrows[module] = set()
+        for node in tree(path).body:
+            if not isinstance(node, ast.ImportFrom) or node.module is None:
+                continue
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                target = full if full in names else node.module
+                if target in names and target != module:
+                    arrows[module].add(target)
+    return arrows
+
+
+def test_modules_do_not_import_one_another_in_circles() -> None:
+    arrows = _import_arrows()
+    assert len(arrows) > 250, "the imports are not read any more"
+    try:
+        list(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        pytest.fail(f"an import circle: {' -> '.join(error.args[1])}")

@@ -25,8 +25,29 @@ def needed(service: str, operation: str, **parameters: Any) -> list[tuple[str, s
     return [(permission.action, permission.resource) for permission in found]
 
 
-def test_an_operation_without_a_row_needs_its_action_on_some_resource() -> None:
-    assert needed("codebuild", "StartBuild", projectName="p") == [("codebuild:StartBuild", None)]
+def test_an_operation_without_an_entry_needs_its_action_on_any_resource() -> None:
+    assert needed("codebuild", "ImportSourceCredentials") == [
+        ("codebuild:ImportSourceCredentials", None)
+    ]
+
+
+def test_builds_are_covered_by_the_policy_of_their_project() -> None:
+    project = "arn:aws:codebuild:eu-west-1:111111111111:project/p"
+    assert needed("codebuild", "StartBuild", projectName="p") == [("codebuild:StartBuild", project)]
+    assert needed("codebuild", "StopBuild", id="p:1") == [("codebuild:StopBuild", project)]
+    assert needed("codebuild", "BatchGetBuilds", ids=["p:1", "p:2", "q:3"]) == [
+        ("codebuild:BatchGetBuilds", project),
+        ("codebuild:BatchGetBuilds", project.replace("/p", "/q")),
+    ]
+
+
+def test_whoever_declares_a_pipeline_passes_its_role() -> None:
+    declaration = {"name": "p", "roleArn": "arn:aws:iam::000000000000:role/pipeline"}
+    for operation in ("CreatePipeline", "UpdatePipeline"):
+        assert needed("codepipeline", operation, pipeline=declaration) == [
+            (f"codepipeline:{operation}", "arn:aws:codepipeline:eu-west-1:111111111111:p"),
+            ("iam:PassRole", declaration["roleArn"]),
+        ]
 
 
 def test_an_endpoint_is_made_of_itself_and_its_configuration() -> None:

@@ -50,9 +50,6 @@ def test_a_tuning_job_hands_over_the_role_of_its_training_jobs() -> None:
     assert [job, PASS_ROLE] == found
 
 
-def test_a_transform_job_is_on_its_model_too() -> None:
-    expected = [
-        ("sagemaker:CreateTransformJob", arn("transform-job/t")),
-        ("sagemaker:CreateTransformJob", arn("model/m")),
-    ]
+def test_a_transform_job_needs_its_action_on_the_job_alone() -> None:
+    expected = [("sagemaker:CreateTransformJob", arn("transform-job/t"))]
     assert expected == needed("CreateTransformJob", TransformJobName="t", ModelName="M")

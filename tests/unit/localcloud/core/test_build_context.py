@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from localcloud.cli.console import CommandError
-from localcloud.cli.images import pack, push
+from localcloud.cli.images import push
+from localcloud.core.build_context import pack
 
 pytestmark = pytest.mark.emulator_only
 

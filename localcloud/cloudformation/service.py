@@ -1,0 +1,29 @@
+"""CloudFormation as one service: stacks, change sets, and exports."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.changesets_api import ChangeSetsApi
+from localcloud.cloudformation.sharing_api import SharingApi
+from localcloud.service import Service
+from localcloud.service_context import ServiceContext
+
+
+class CloudFormationService(Service):
+    """Stacks whose resources are made by AWS's own APIs."""
+
+    API_CLASSES: ClassVar = {"cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi)}
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._stacks = CloudFormationApi(context)
+        self._others = (ChangeSetsApi(context, self._stacks), SharingApi(context, self._stacks))
+
+    def apis(self) -> tuple[object, ...]:
+        """Return the APIs of `cloudformation`."""
+        return (self._stacks, *self._others)
+
+    def resume(self) -> None:
+        """Settle the stack operations and change sets that were in progress."""
+        self._stacks.resume()

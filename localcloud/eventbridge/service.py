@@ -1,0 +1,35 @@
+"""EventBridge as one service: delivery to targets, and schedules; moto matches the patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
+
+from localcloud.eventbridge.delivery import EventDelivery
+from localcloud.eventbridge.scheduled_rules import ScheduledRules
+from localcloud.service import Service
+from localcloud.service_context import ServiceContext
+
+if TYPE_CHECKING:
+    from localcloud.codepipeline.api import CodePipelineApi
+    from localcloud.lambda_.service import LambdaService
+
+
+class EventBridgeService(Service):
+    """Delivers the events that rules match, and fires the rules that are due.
+
+    Args:
+        context: what services share.
+        pipelines: starts the pipelines that are targets.
+        functions: invokes the functions that are targets.
+    """
+
+    def __init__(
+        self, context: ServiceContext, pipelines: CodePipelineApi, functions: LambdaService
+    ) -> None:
+        self.delivery = EventDelivery(context, pipelines, functions)
+        self._schedules = ScheduledRules(context, self.delivery.deliver)
+
+    def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield the loop of the scheduled rules."""
+        yield "schedules", self._schedules.run()

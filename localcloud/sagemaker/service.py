@@ -1,0 +1,102 @@
+"""SageMaker as one service: its APIs, the runtime, and the engines behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, ClassVar
+
+from localcloud.aws.routing import Request, Response
+from localcloud.cloudwatch.invocation_metrics import InvocationMeter
+from localcloud.sagemaker.capture import Capturer
+from localcloud.sagemaker.hosting_api import HostingApi
+from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.registry import Registry
+from localcloud.sagemaker.registry_api import RegistryApi
+from localcloud.sagemaker.runtime import Runtime
+from localcloud.sagemaker.search_api import SearchApi
+from localcloud.sagemaker.tags import Tags
+from localcloud.sagemaker.training_api import TrainingApi
+from localcloud.sagemaker.transform_api import TransformApi
+from localcloud.sagemaker.tuning_api import TuningApi
+from localcloud.service import Service
+from localcloud.service_context import ServiceContext
+
+
+class SageMakerService(Service):
+    """Training, tuning, models, the registry, hosting, batch transform and invocations.
+
+    Args:
+        context: what services share.
+        invocation_limit_bytes: the longest body of an InvokeEndpoint request.
+    """
+
+    API_CLASSES: ClassVar = {
+        "sagemaker": (
+            HostingApi,
+            ModelsApi,
+            TrainingApi,
+            TransformApi,
+            TuningApi,
+            RegistryApi,
+            SearchApi,
+            Tags,
+        )
+    }
+    OPERATIONS_BY_PATH: ClassVar = {"sagemaker-runtime": ("InvokeEndpoint",)}
+
+    def __init__(self, context: ServiceContext, invocation_limit_bytes: int) -> None:
+        self._tags = tags = Tags(context)
+        registry = Registry(context)
+        self._registry = RegistryApi(context, tags, registry)
+        self._models = models = ModelsApi(context, tags, registry)
+        self._hosting = HostingApi(context, tags, models)
+        self._training = TrainingApi(context, tags)
+        self._tuning = TuningApi(context, tags, self._training)
+        self._search = SearchApi(
+            tags, self._training, self._tuning, models, self._hosting, registry
+        )
+        self._transform = TransformApi(context, tags, models, self._hosting.hosting)
+        self._meter = InvocationMeter(context.moto, context.clock)
+        self._capturer = Capturer(context)
+        self._runtime = Runtime(
+            self._hosting.hosting,
+            self._hosting.endpoints,
+            self._meter,
+            self._capturer,
+            invocation_limit_bytes,
+        )
+
+    def apis(self) -> tuple[object, ...]:
+        """Return the APIs of `sagemaker`."""
+        return (
+            self._hosting,
+            self._models,
+            self._training,
+            self._transform,
+            self._tuning,
+            self._registry,
+            self._search,
+            self._tags,
+        )
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer an invocation of an endpoint; return None for any other request."""
+        return await self._runtime.handle(request)
+
+    def begin(self, request: Request, done: Callable[[Response], None]) -> None:
+        """Begin to answer an invocation; `done` gets the response, without a task in between."""
+        self._runtime.begin(request, done)
+
+    def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield the loops of invocation metrics, instance health and data capture."""
+        yield "invocation metrics", self._meter.run(self._hosting.in_service)
+        yield "instances", self._hosting.hosting.watch()
+        yield "data capture", self._capturer.run()
+
+    def resume(self) -> None:
+        """Continue jobs, endpoints and pending model packages."""
+        self._training.engine.resume()
+        self._tuning.engine.resume()
+        self._transform.engine.resume()
+        self._hosting.resume()
+        self._registry.resume()

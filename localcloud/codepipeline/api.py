@@ -11,7 +11,7 @@ from localcloud.aws.errors import AwsError, ResourceNotFound
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.codepipeline.actions import PROVIDERS, Providers
+from localcloud.codepipeline.actions import RUNS, Runs
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import (
@@ -36,14 +36,14 @@ class CodePipelineApi:
         functions: LambdaService,
         repositories: CodeCommitApi,
         builds: CodeBuildApi,
-        providers: Providers = PROVIDERS,
+        runs: Runs = RUNS,
     ) -> None:
         self._context = context
         self.pipelines = Collection(context.database, "codepipeline", Pipeline)
         executions = Collection(context.database, "codepipeline-execution", Execution)
         self._tags = Collection(context.database, "codepipeline-tags", dict[str, str])
         self.engine = PipelineEngine(
-            context, functions, repositories, builds, self.pipelines, executions, providers
+            context, functions, repositories, builds, self.pipelines, executions, runs
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:

@@ -1,6 +1,6 @@
 """The action and rule types that a pipeline may use here, as the API lists them. Pure.
 
-Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
+Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionType.html
 """
 
 from __future__ import annotations
@@ -8,82 +8,29 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.codepipeline.actions import PROVIDERS
-from localcloud.codepipeline.rules import CONFIGURATION
+from localcloud.codepipeline.actions.base import ConfigurationKey
+from localcloud.codepipeline.rules import RULES
 
-# (category, provider) → least and most input and output artifacts, and its configuration:
-# (key, whether it is required, whether it tells the action apart). At most ten keys are listed.
-_Keys = tuple[tuple[str, bool, bool], ...]
-_ACTIONS: dict[tuple[str, str], tuple[tuple[int, int], tuple[int, int], _Keys]] = {
-    ("Source", "S3"): (
-        (0, 0),
-        (1, 1),
-        (
-            ("S3Bucket", True, True),
-            ("S3ObjectKey", True, True),
-            ("PollForSourceChanges", False, False),
-            ("AllowOverrideForS3ObjectKey", False, False),
-        ),
-    ),
-    ("Source", "CodeCommit"): (
-        (0, 0),
-        (1, 1),
-        (
-            ("RepositoryName", True, True),
-            ("BranchName", True, True),
-            ("PollForSourceChanges", False, False),
-        ),
-    ),
-    ("Build", "CodeBuild"): (
-        (1, 1),
-        (0, 1),
-        (("ProjectName", True, True), ("EnvironmentVariables", False, False)),
-    ),
-    ("Invoke", "Lambda"): (
-        (0, 5),
-        (0, 5),
-        (("FunctionName", True, True), ("UserParameters", False, False)),
-    ),
-    ("Approval", "Manual"): (
-        (0, 0),
-        (0, 0),
-        (
-            ("NotificationArn", False, False),
-            ("ExternalEntityLink", False, False),
-            ("CustomData", False, False),
-        ),
-    ),
-    ("Deploy", "CloudFormation"): (
-        (0, 5),
-        (0, 1),
-        (
-            ("ActionMode", True, False),
-            ("StackName", True, True),
-            ("ChangeSetName", False, False),
-            ("TemplatePath", False, False),
-            ("TemplateConfiguration", False, False),
-            ("ParameterOverrides", False, False),
-            ("Capabilities", False, False),
-            ("RoleArn", False, False),
-            ("OutputFileName", False, False),
-        ),
-    ),
-}
+# A rule may read as many artifacts as an action.
+_RULE_INPUTS = (0, 5)
 
 
 def action_types() -> list[dict[str, Any]]:
     """Return ActionType structures."""
     return [
         {
-            "id": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+            "id": {
+                "category": provider.category,
+                "owner": "AWS",
+                "provider": provider.name,
+                "version": "1",
+            },
             "settings": {},
-            "actionConfigurationProperties": [
-                _property(name, required, key)
-                for name, required, key in _ACTIONS[category, provider][2]
-            ],
-            "inputArtifactDetails": _artifacts(_ACTIONS[category, provider][0]),
-            "outputArtifactDetails": _artifacts(_ACTIONS[category, provider][1]),
+            "actionConfigurationProperties": [_property(key) for key in provider.configuration],
+            "inputArtifactDetails": _artifacts(provider.inputs),
+            "outputArtifactDetails": _artifacts(provider.outputs),
         }
-        for category, provider in PROVIDERS
+        for provider in PROVIDERS.values()
     ]
 
 
@@ -91,19 +38,23 @@ def rule_types() -> list[dict[str, Any]]:
     """Return RuleType structures."""
     return [
         {
-            "id": {"category": "Rule", "owner": "AWS", "provider": provider, "version": "1"},
+            "id": {"category": "Rule", "owner": "AWS", "provider": name, "version": "1"},
             "settings": {},
-            "ruleConfigurationProperties": [
-                _property(name, required, False) for name, required in keys
-            ],
-            "inputArtifactDetails": _artifacts((0, 5)),
+            "ruleConfigurationProperties": [_property(key) for key in provider.configuration],
+            "inputArtifactDetails": _artifacts(_RULE_INPUTS),
         }
-        for provider, keys in sorted(CONFIGURATION.items())
+        for name, provider in sorted(RULES.items())
     ]
 
 
-def _property(name: str, required: bool, key: bool) -> dict[str, Any]:
-    return {"name": name, "required": required, "key": key, "secret": False, "type": "String"}
+def _property(key: ConfigurationKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "required": key.required,
+        "key": key.identifies,
+        "secret": False,
+        "type": "String",
+    }
 
 
 def _artifacts(bounds: tuple[int, int]) -> dict[str, int]:

@@ -82,7 +82,7 @@ async def _check(execution: Execution, rule: dict[str, Any], context: ActionCont
         for key, value in rule.get("configuration", {}).items():
             run.configuration[key] = resolve(value, execution.variables)
         await context.assume_role()
-        outcome = await RULES[rule["ruleTypeId"]["provider"]](context)
+        outcome = await RULES[rule["ruleTypeId"]["provider"]].run(context)
     except VariableError as error:
         _failed(run, "InvalidVariable", str(error))
     except ActionFailed as error:

@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.model import BEFORE_ENTRY, ON_FAILURE, ON_SUCCESS
-from localcloud.codepipeline.rules import CONFIGURATION, RULES
+from localcloud.codepipeline.rules import RULES
 
 # What a condition that is not met may lead to, and what a failure may lead to without one.
 _RESULTS = {
@@ -131,8 +131,9 @@ def _rule_problems(where: str, rule: dict[str, Any]) -> list[str]:
         known = ", ".join(sorted(RULES))
         return [f"{where}: the local cloud has no rule of provider {provider}; it has: {known}"]
     given = rule.get("configuration", {})
-    known_keys = {key for key, _ in CONFIGURATION[provider]}
-    missing = [key for key, required in CONFIGURATION[provider] if required and key not in given]
+    keys = RULES[provider].configuration
+    known_keys = {key.name for key in keys}
+    missing = [key.name for key in keys if key.required and key.name not in given]
     found = [f"{where}: the configuration lacks {key}" for key in missing]
     unknown = sorted(set(given) - known_keys)
     found += [f"{where}: the configuration has no key {key}" for key in unknown]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.routing import scope_of_arn
 from localcloud.codepipeline import conditions
-from localcloud.codepipeline.actions import PROVIDERS, Providers
+from localcloud.codepipeline.actions import RUNS, Runs
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, PendingResults
 from localcloud.codepipeline.execution_lifecycle import abandon as abandon_stage_runs
 from localcloud.codepipeline.execution_lifecycle import (
@@ -73,7 +73,7 @@ class PipelineEngine:
         builds: CodeBuildApi,
         pipelines: Collection[Pipeline],
         executions: Collection[Execution],
-        providers: Providers = PROVIDERS,
+        runs: Runs = RUNS,
     ) -> None:
         self._context = context
         self._functions = functions
@@ -81,7 +81,7 @@ class PipelineEngine:
         self._builds = builds
         self._pipelines = pipelines
         self._executions = executions
-        self._providers = providers
+        self._runs = runs
         self._by_pipeline: dict[str, list[Execution]] = {}
         for execution in sorted(executions.values(), key=lambda e: e.number):
             self._by_pipeline.setdefault(execution.pipeline_arn, []).append(execution)
@@ -366,7 +366,7 @@ class PipelineEngine:
             kind = declaration["actionTypeId"]
             context = self._action_context(pipeline, execution, declaration, run)
             await context.assume_role()
-            outcome = await self._providers[kind["category"], kind["provider"]](context)
+            outcome = await self._runs[kind["category"], kind["provider"]](context)
         except VariableError as error:
             self._failed(run, "InvalidVariable", str(error))
         except ActionFailed as error:

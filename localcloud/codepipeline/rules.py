@@ -12,12 +12,14 @@ Python's; a CloudWatchAlarm rule looks once, at the end of its WaitTime.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from localcloud.codepipeline.actions.base import (
     ActionContext,
     ActionFailed,
     ActionOutcome,
-    Provider,
+    ConfigurationKey,
+    RuleProvider,
 )
 from localcloud.codepipeline.actions.invoke import invoke_function
 
@@ -96,14 +98,22 @@ async def watch_alarm(context: ActionContext) -> ActionOutcome:
     return ActionOutcome(summary=f"the alarm {name} is in the state {state}")
 
 
-# Provider → what it does, and its configuration: (key, whether it is required).
-RULES: dict[str, Provider] = {
-    "CloudWatchAlarm": watch_alarm,
-    "LambdaInvoke": invoke_function,
-    "VariableCheck": check_variable,
-}
-CONFIGURATION: dict[str, tuple[tuple[str, bool], ...]] = {
-    "CloudWatchAlarm": (("AlarmName", True), ("AlarmStates", False), ("WaitTime", False)),
-    "LambdaInvoke": (("FunctionName", True), ("UserParameters", False)),
-    "VariableCheck": (("Operator", True), ("Variable", True), ("Value", True)),
-}
+def _required(*names: str) -> tuple[ConfigurationKey, ...]:
+    return tuple(ConfigurationKey(name, required=True) for name in names)
+
+
+_ALL = (
+    RuleProvider(
+        "CloudWatchAlarm",
+        watch_alarm,
+        (*_required("AlarmName"), ConfigurationKey("AlarmStates"), ConfigurationKey("WaitTime")),
+    ),
+    RuleProvider(
+        "LambdaInvoke",
+        invoke_function,
+        (*_required("FunctionName"), ConfigurationKey("UserParameters")),
+    ),
+    RuleProvider("VariableCheck", check_variable, _required("Operator", "Variable", "Value")),
+)
+# Provider → the rule type.
+RULES: Mapping[str, RuleProvider] = {provider.name: provider for provider in _ALL}

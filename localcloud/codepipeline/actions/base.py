@@ -203,4 +203,48 @@ class ActionOutcome:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
 
 
-Provider = Callable[[ActionContext], Awaitable[ActionOutcome]]
+RunAction = Callable[[ActionContext], Awaitable[ActionOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationKey:
+    """A key of an action's or a rule's configuration.
+
+    Attributes:
+        required: the configuration must have it.
+        identifies: its value tells one action of a pipeline from another (AWS: `key`).
+    """
+
+    name: str
+    required: bool = False
+    identifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionProvider:
+    """An action type: what runs it, and what ListActionTypes says of it.
+
+    Attributes:
+        category: for example Source or Deploy.
+        name: the provider, for example S3.
+        run: carries an action out; it returns, or raises ActionFailed.
+        inputs: the smallest and largest number of input artifacts.
+        outputs: the same of output artifacts.
+        configuration: its keys; AWS lists at most ten.
+    """
+
+    category: str
+    name: str
+    run: RunAction
+    inputs: tuple[int, int]
+    outputs: tuple[int, int]
+    configuration: tuple[ConfigurationKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProvider:
+    """A rule type of a stage's condition: what runs it, and its configuration's keys."""
+
+    name: str
+    run: RunAction
+    configuration: tuple[ConfigurationKey, ...]

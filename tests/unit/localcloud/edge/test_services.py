@@ -12,7 +12,7 @@ import pytest
 
 from components.provider import SERVICES as PROVIDER_ALIASES
 from localcloud.aws.protocol import implemented_by, service_model
-from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.actions import PROVIDERS, RUNS
 from localcloud.codepipeline.catalogue import action_types, rule_types
 from localcloud.codepipeline.rules import RULES
 from localcloud.core.clock import Clock
@@ -97,12 +97,12 @@ def test_every_iam_entry_is_an_operation_of_its_service() -> None:
     assert [] == unknown
 
 
-def test_every_action_provider_is_in_the_catalogue() -> None:
+def test_every_action_type_that_runs_is_listed_and_none_else() -> None:
     listed = [(kind["id"]["category"], kind["id"]["provider"]) for kind in action_types()]
-    assert sorted(PROVIDERS) == sorted(listed)
+    assert sorted(PROVIDERS) == sorted(listed) == sorted(RUNS)
 
 
-def test_every_rule_provider_is_in_the_catalogue() -> None:
+def test_every_rule_type_that_runs_is_listed_and_none_else() -> None:
     assert sorted(RULES) == sorted(kind["id"]["provider"] for kind in rule_types())
 
 

@@ -15,10 +15,10 @@ from localcloud.aws.routing import Scope
 from localcloud.cloudformation.changes import Change, CurrentStack, DesiredStack, changes
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
-from localcloud.cloudformation.handlers import HANDLERS
 from localcloud.cloudformation.intrinsics import Imported
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.requests import check_updatable, invalid, is_same
+from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
@@ -213,7 +213,7 @@ def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Ch
 
 def _recreates(resource_type: str, name: str) -> bool:
     handler = HANDLERS.get(resource_type)
-    return handler is None or handler.recreated_by(name)
+    return handler is None or handler.replaced_by(name)
 
 
 def _wrong_status(change_set: ChangeSet, what: str, of: str, status: str) -> AwsError:

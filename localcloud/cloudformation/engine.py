@@ -12,10 +12,10 @@ from typing import Any
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.cloudformation.evaluation import deletable_order, outputs_of, values
 from localcloud.cloudformation.exports import check_exports, value_of
-from localcloud.cloudformation.handlers import HANDLERS
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.resources import Call, CreatedResource, ResourceFailed
+from localcloud.cloudformation.resource_types import HANDLERS
+from localcloud.cloudformation.resource_types.base import Call, CreatedResource, ResourceFailed
 from localcloud.cloudformation.stack_events import StackEventLog
 from localcloud.cloudformation.template import (
     RETAINING,
@@ -138,6 +138,7 @@ class StackEngine:
         try:
             handler = _handler(declared["Type"])
             resource.properties = renderer.render(declared.get("Properties", {}))
+            handler.check(logical_id, resource.properties)
             made = await handler.create(self._call(stack, logical_id), resource.properties)
         except (ResourceFailed, TemplateError) as error:
             if isinstance(error, ResourceFailed) and error.made is not None:
@@ -213,6 +214,7 @@ class StackEngine:
         old = replace(resource)
         try:
             handler = _handler(declared["Type"])
+            handler.check(resource.logical_id, properties)
             call = self._call(stack, resource.logical_id)
             made = CreatedResource(resource.physical_id, resource.attributes)
             replaced = declared["Type"] != resource.type or handler.must_replace(
@@ -226,7 +228,7 @@ class StackEngine:
                         f"requires replacing. Rename {fixed} and update the stack again."
                     )
                 made = await handler.create(call, properties)
-            elif handler.update is not None:
+            else:
                 made = await handler.update(call, made, resource.properties, properties)
         except ResourceFailed as error:
             self._event(stack, resource, "UPDATE_FAILED", str(error))
@@ -272,7 +274,7 @@ class StackEngine:
     async def _restore(self, stack: Stack, current: StackResource, old: StackResource) -> str:
         """Bring a resource back to what it was; return why it could not be."""
         handler = HANDLERS.get(old.type)
-        if current.properties != old.properties and handler and handler.update:
+        if current.properties != old.properties and handler is not None:
             try:
                 await handler.update(
                     self._call(stack, old.logical_id),

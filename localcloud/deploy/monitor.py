@@ -13,6 +13,7 @@ import runpy
 import sys
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import pulumi
@@ -164,12 +165,39 @@ def run(
     Raises:
         DeployError: a resource could not be made, or the program itself failed.
     """
-    return asyncio.run(_run(project, deployment, _Resources(deployment, store, aws), preview))
+    loops: list[asyncio.AbstractEventLoop] = []
+    try:
+        return asyncio.run(
+            _run(project, deployment, _Resources(deployment, store, aws), preview, loops)
+        )
+    finally:
+        for loop in loops:
+            loop.close()
+
+
+def _executor(loops: list[asyncio.AbstractEventLoop]) -> ThreadPoolExecutor:
+    """Return an executor whose threads have an event loop, which it appends to `loops`.
+
+    Pulumi's monitor makes one for each thread that has none and never closes it. When Python then
+    collects such a loop after its sockets, it prints a traceback at the end of the command.
+    """
+
+    def give_loop() -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loops.append(loop)
+
+    return ThreadPoolExecutor(thread_name_prefix="registration", initializer=give_loop)
 
 
 async def _run(
-    project: Project, deployment: Registrar, resources: _Resources, preview: bool
+    project: Project,
+    deployment: Registrar,
+    resources: _Resources,
+    preview: bool,
+    loops: list[asyncio.AbstractEventLoop],
 ) -> dict[str, Any]:
+    asyncio.get_running_loop().set_default_executor(_executor(loops))
     # What else an error brought down with it has nothing to add for a reader.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     # Inside the running loop: before it, the program would hang for ever.

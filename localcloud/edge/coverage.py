@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from localcloud.aws.protocol import implemented_by, service_model
-from localcloud.cloudformation.handlers import HANDLERS
+from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.actions.cloudformation import MODES
 from localcloud.codepipeline.rules import RULES

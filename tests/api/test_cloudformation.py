@@ -110,19 +110,149 @@ def test_an_update_that_fails_leaves_the_stack_as_it_was(cloud: TestCloud, stack
 
 
 @pytest.mark.aws_documented(UPDATES)
-def test_nothing_to_update_and_a_custom_name_that_needs_replacing_are_refused(
-    stacks: Stacks,
-) -> None:
+def test_nothing_to_update_is_refused(stacks: Stacks) -> None:
     body = template(A=group("/stack/named"))
     name = stacks.create(body)
     stacks.settled(name)
     with pytest.raises(ClientError, match="No updates are to be performed"):
         stacks.client.update_stack(StackName=name, TemplateBody=body)
-    stacks.client.update_stack(
-        StackName=name, TemplateBody=template(A=group("/stack/named", days=14))
-    )
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_a_named_resource_that_needs_replacing_is_refused(cloud: TestCloud, stacks: Stacks) -> None:
+    def body(role: str) -> str:
+        properties = {
+            "ModelName": "stack-named",
+            "ExecutionRoleArn": f"arn:aws:iam::000000000000:role/{role}",
+            "PrimaryContainer": {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/stack:1"},
+        }
+        return template(M={"Type": "AWS::SageMaker::Model", "Properties": properties})
+
+    name = stacks.create(body("first"))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
+    stacks.client.update_stack(StackName=name, TemplateBody=body("second"))
     assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert "custom-named resource requires replacing" in stacks.reasons(name)
+
+
+def _update(stacks: Stacks, name: str, body: str) -> None:
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE", stacks.reasons(name)
+
+
+def _tags(**tags: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html"
+)
+def test_a_topic_is_made_as_declared_and_changed_in_place(cloud: TestCloud, stacks: Stacks) -> None:
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
+    for queue in ("stack-topic-1", "stack-topic-2"):
+        sqs.create_queue(QueueName=queue)
+
+    def topic(queue: str, **properties: object) -> str:
+        endpoint = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
+        properties |= {"Subscription": [{"Protocol": "sqs", "Endpoint": endpoint}]}
+        return template(T={"Type": "AWS::SNS::Topic", "Properties": properties})
+
+    name = stacks.create(topic("stack-topic-1", DisplayName="First", Tags=_tags(a="1", b="2")))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    resources = stacks.client.describe_stack_resources(StackName=name)["StackResources"]
+    arn = resources[0]["PhysicalResourceId"]
+
+    def state() -> tuple[str, list[str], dict[str, str]]:
+        attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        subscriptions = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+        tags = sns.list_tags_for_resource(ResourceArn=arn)["Tags"]
+        return (
+            attributes["DisplayName"],
+            [subscription["Endpoint"].rpartition(":")[2] for subscription in subscriptions],
+            {tag["Key"]: tag["Value"] for tag in tags},
+        )
+
+    assert state() == ("First", ["stack-topic-1"], {"a": "1", "b": "2"})
+    _update(stacks, name, topic("stack-topic-2", DisplayName="Second", Tags=_tags(b="3")))
+    assert state() == ("Second", ["stack-topic-2"], {"b": "3"})
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html"
+)
+def test_a_named_log_group_is_changed_in_place_and_keeps_its_lines(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    logs = cloud.client("logs")
+
+    def body(**properties: object) -> str:
+        properties["LogGroupName"] = "/stack/in-place"
+        return template(G={"Type": "AWS::Logs::LogGroup", "Properties": properties})
+
+    name = stacks.create(body(RetentionInDays=7, Tags=_tags(a="1", b="2")))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    logs.create_log_stream(logGroupName="/stack/in-place", logStreamName="kept")
+
+    def state() -> tuple[int | None, dict[str, str], int]:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="/stack/in-place")["logGroups"]
+        tags = logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
+        streams = logs.describe_log_streams(logGroupName="/stack/in-place")["logStreams"]
+        return found.get("retentionInDays"), tags, len(streams)
+
+    assert state() == (7, {"a": "1", "b": "2"}, 1)
+    _update(stacks, name, body(RetentionInDays=14, Tags=_tags(b="3")))
+    assert state() == (14, {"b": "3"}, 1)
+    _update(stacks, name, body())
+    assert state() == (None, {}, 1)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html"
+)
+def test_a_model_with_other_tags_is_the_same_model(cloud: TestCloud, stacks: Stacks) -> None:
+    sagemaker = cloud.client("sagemaker")
+
+    def body(**tags: str) -> str:
+        properties = {
+            "ExecutionRoleArn": "arn:aws:iam::000000000000:role/stack",
+            "PrimaryContainer": {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/stack:1"},
+            "Tags": _tags(**tags),
+        }
+        return template(M={"Type": "AWS::SageMaker::Model", "Properties": properties})
+
+    def arn() -> str:
+        found = stacks.client.describe_stack_resources(StackName=name)["StackResources"]
+        return str(found[0]["PhysicalResourceId"])
+
+    name = stacks.create(body(a="1", b="2"))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    before = arn()
+    _update(stacks, name, body(b="3", c="4"))
+    assert arn() == before
+    tags = sagemaker.list_tags(ResourceArn=before)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"b": "3", "c": "4"}
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html"
+)
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"RetentionInDay": 7}, "extraneous key [RetentionInDay] is not permitted"),
+        ({"Arn": "arn"}, "read-only key [Arn] is not permitted"),
+        (
+            {"FieldIndexPolicies": []},
+            "does not carry out FieldIndexPolicies of AWS::Logs::LogGroup",
+        ),
+    ],
+)
+def test_a_property_that_would_do_nothing_fails_the_stack_by_name(
+    stacks: Stacks, properties: dict[str, object], expected: str
+) -> None:
+    name = stacks.create(template(G={"Type": "AWS::Logs::LogGroup", "Properties": properties}))
+    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert expected in stacks.reasons(name)
 
 
 @pytest.mark.aws_documented(

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import cfnlint  # type: ignore[import-untyped]
+import cfnlint
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings

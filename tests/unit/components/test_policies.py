@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import cfnlint  # type: ignore[import-untyped]
+import cfnlint
 import pytest
 
 from components import build_policies, deploy_policies, policies, resource_policies

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.cloudformation.resources import (
+from localcloud.cloudformation.resource_types.base import (
+    POLL_CLOCK_SECONDS,
     Call,
     CreatedResource,
     Handler,
@@ -18,7 +19,6 @@ from localcloud.cloudformation.resources import (
 )
 from localcloud.cloudformation.template import scalar_text
 
-_POLL_CLOCK_SECONDS = 3.0
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 
 
@@ -96,7 +96,17 @@ async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
                 f"{stack.get('StackStatusReason', '')}".strip()
             )
         call.check_time()
-        await call.clock.sleep(_POLL_CLOCK_SECONDS)
+        await call.clock.sleep(POLL_CLOCK_SECONDS)
 
 
-NESTED_STACK = Handler(_create, _delete, _update)
+HANDLERS = (
+    Handler(
+        "AWS::CloudFormation::Stack",
+        _create,
+        _update,
+        _delete,
+        carried_out=frozenset(
+            {"NotificationARNs", "Parameters", "Tags", "TemplateURL", "TimeoutInMinutes"}
+        ),
+    ),
+)

@@ -1,0 +1,220 @@
+"""The contract of a resource type: how it is created, updated and deleted by AWS's own APIs.
+
+A property becomes the operation's parameter of the same name, because CloudFormation and the APIs
+share their names; where they differ, the type's module translates. A property that a type does not
+carry out is refused by name, so that no template deploys less than it says.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from localcloud.aws.protocol import input_shape
+from localcloud.aws.routing import Scope
+from localcloud.cloudformation.schema import SCHEMAS, Schema
+from localcloud.cloudformation.template import scalar_text
+from localcloud.core.clock import Clock
+from localcloud.service_context import ServiceContext
+
+POLL_CLOCK_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class CreatedResource:
+    """A resource that exists.
+
+    Attributes:
+        physical_id: what Ref returns.
+        attributes: what Fn::GetAtt returns, by the attribute's name.
+    """
+
+    physical_id: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+class ResourceFailed(Exception):
+    """A resource could not be made; the message is its ResourceStatusReason.
+
+    Attributes:
+        made: the resource, if it exists although it failed; it has to be deleted.
+    """
+
+    def __init__(self, message: str, made: CreatedResource | None = None) -> None:
+        super().__init__(message)
+        self.made = made
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler needs to call AWS's APIs."""
+
+    services: ServiceContext
+    scope: Scope
+    stack_name: str
+    logical_id: str
+    role_arn: str = ""
+    deadline: datetime | None = None
+
+    def check_time(self) -> None:
+        """End a creation that takes longer than its TimeoutInMinutes.
+
+        Raises:
+            ResourceFailed: it does.
+        """
+        if self.deadline is not None and self.clock.now() > self.deadline:
+            raise ResourceFailed("Stack creation time exceeded the specified timeout.")
+
+    async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call an API as the stack's role, or the account where it has none.
+
+        Raises:
+            ResourceFailed: the API refused, with its text.
+        """
+        shape = input_shape(service, operation)
+        try:
+            return await self.services.api(
+                self.scope,
+                service,
+                operation,
+                principal=self.role_arn,
+                **coerced(shape, parameters),
+            )
+        except Exception as error:
+            raise ResourceFailed(str(error)) from error
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        return self.services.clock
+
+    def generated_name(self, limit: int = 63) -> str:
+        """Return a name as CloudFormation makes them: stack, logical id, random suffix."""
+        alphabet = string.ascii_uppercase + string.digits
+        suffix = "".join(secrets.choice(alphabet) for _ in range(12))
+        stem = f"{self.stack_name}-{self.logical_id}"[: limit - 13]
+        return f"{stem}-{suffix}"
+
+
+def coerced(shape: Any, value: Any) -> Any:
+    """Return a value with the numbers and booleans that a template may hold as text."""
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, dict):
+        members = shape.members
+        return {k: coerced(members[k], v) if k in members else v for k, v in value.items()}
+    if kind == "list" and isinstance(value, list):
+        return [coerced(shape.member, item) for item in value]
+    if kind == "map" and isinstance(value, dict):
+        return {key: coerced(shape.value, item) for key, item in value.items()}
+    if isinstance(value, str):
+        try:
+            if kind in ("integer", "long"):
+                return int(value)
+            if kind in ("float", "double"):
+                return float(value)
+        except ValueError:
+            return value  # the API's own error says it best
+        if kind == "boolean":
+            return value.lower() == "true"
+    elif kind == "string" and isinstance(value, (int, float)):
+        return scalar_text(value)
+    return value
+
+
+Properties = dict[str, Any]
+Create = Callable[[Call, Properties], Awaitable[CreatedResource]]
+Update = Callable[[Call, CreatedResource, Properties, Properties], Awaitable[CreatedResource]]
+Delete = Callable[[Call, CreatedResource], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A resource type.
+
+    Attributes:
+        type: for example AWS::SNS::Topic.
+        create: makes the resource.
+        update: changes it in place; called when no create-only property differs.
+        delete: deletes it.
+        carried_out: the properties that have an effect here, besides those that AWS's schema does
+            not have.
+        assumed: properties that have no effect here, with the value that AWS assumes when they are
+            absent. A template may say them with that value.
+        name_property: the property that names the resource. A resource whose template names it
+            cannot be replaced.
+    """
+
+    type: str
+    create: Create
+    update: Update
+    delete: Delete
+    carried_out: frozenset[str]
+    assumed: Mapping[str, str] = field(default_factory=dict)
+    name_property: str = ""
+
+    @property
+    def schema(self) -> Schema:
+        """Return what AWS's registry says of the type."""
+        return SCHEMAS[self.type]
+
+    def replaced_by(self, name: str) -> bool:
+        """Return whether a change of this property makes a new resource."""
+        return name in self.schema.create_only
+
+    def must_replace(self, before: Properties, after: Properties) -> bool:
+        """Return whether going from one set of properties to the other makes a new resource."""
+        return any(before.get(name) != after.get(name) for name in self.schema.create_only)
+
+    def check(self, logical_id: str, properties: Properties) -> None:
+        """Refuse properties that AWS does not know, that are missing, or that do nothing here.
+
+        Raises:
+            ResourceFailed: with every problem.
+        """
+        problems = [
+            f"#: extraneous key [{name}] is not permitted"
+            for name in sorted(set(properties) - self.schema.properties)
+        ]
+        problems += [
+            f"#: required key [{name}] not found"
+            for name in sorted(self.schema.required - set(properties))
+        ]
+        problems += [
+            f"#: read-only key [{name}] is not permitted"
+            for name in sorted(self.schema.read_only & set(properties))
+        ]
+        if problems:
+            raise ResourceFailed(
+                f"Properties validation failed for resource {logical_id} with message:\n"
+                + "\n".join(problems)
+            )
+        ignored = [
+            name
+            for name in sorted(set(properties) - self.carried_out)
+            if name not in self.assumed or scalar_text(properties[name]) != self.assumed[name]
+        ]
+        if ignored:
+            known = ", ".join(sorted(self.carried_out))
+            raise ResourceFailed(
+                f"The local cloud does not carry out {', '.join(ignored)} of {self.type}; "
+                f"it carries out: {known}"
+            )
+
+
+def tag_changes(before: Properties, after: Properties) -> tuple[dict[str, str], list[str]]:
+    """Return the tags to set, and the keys of the tags to remove, for an update in place."""
+    old = {tag["Key"]: tag["Value"] for tag in before.get("Tags") or []}
+    new = {tag["Key"]: tag["Value"] for tag in after.get("Tags") or []}
+    changed = {key: value for key, value in new.items() if old.get(key) != value}
+    return changed, sorted(set(old) - set(new))
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags in the form of most APIs: a list of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

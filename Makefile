@@ -12,7 +12,7 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients test-notebooks nightly check lint types unit e2e bench up down start lock docs schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-clients test-notebooks nightly check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -94,6 +94,9 @@ down: $(VENV)/.done ## Delete both stacks from the running local cloud, what is 
 
 docs: $(VENV)/.done ## Write docs/operations.md anew from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
+
+settings: $(VENV)/.done ## Rewrite the settings in Pulumi.yaml from components/settings.py
+	@$(BIN)/python -m components.settings_file Pulumi.yaml
 
 schemas: $(VENV)/.done ## Rewrite CloudFormation's schemas.json from the cfn-lint that is installed
 	@$(BIN)/python -m localcloud.cloudformation.write_schemas

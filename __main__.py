@@ -11,7 +11,7 @@ import os
 import pulumi
 import pulumi_aws as aws
 
-from components import configuration, costs, delivery_stack
+from components import costs, delivery_stack, settings_loader
 from components.budget import MonthlyBudget
 from components.data_protection import DataProtection
 from components.endpoint_environment import EndpointEnvironment, EndpointEnvironmentArgs
@@ -21,7 +21,7 @@ from components.provider import endpoint_provider
 from components.resource_policies import PUBLISHERS
 from components.settings import Environment
 
-settings = configuration.read()
+settings = settings_loader.load()
 environment_name, tags = settings.environment.value, settings.tags
 provider = endpoint_provider(os.environ, settings.region)
 opts = pulumi.ResourceOptions(providers=[provider] if provider else None)

@@ -1,4 +1,9 @@
-"""What a stack can be told, as types. What each key may hold is checked in ``configuration``.
+"""Every setting of a stack: its key, type, default, range and description, and what it becomes.
+
+This is the one declaration of a setting. ``settings_loader.py`` reads the stack's configuration by
+it, and a test compares ``Pulumi.yaml`` with it. To add a setting, add a field here, a check in
+``settings_rules.py`` if it depends on another one, and the lines that ``make settings`` prints to
+``Pulumi.yaml``.
 
 Pure: values and what follows from them. Must not: read configuration, know resources.
 """
@@ -7,6 +12,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from components.setting_documents import hyperparameters, scheduled_capacities
+from components.setting_kinds import choice, document, flag, number, string, switch, whole_number
 
 
 class Environment(StrEnum):
@@ -42,6 +50,18 @@ class TrafficShifting(StrEnum):
     LINEAR = "LINEAR"
 
 
+_INSTANCE_TYPE = r"ml\.[a-z]+\d[a-z0-9-]*\.(medium|large|xlarge|\d{1,3}xlarge)"
+_INSTANCE_TYPE_ALLOWED = "a SageMaker instance type, ml.FAMILY.SIZE"
+# What every AWS service accepts as a tag's value, short enough for a column of a cost report.
+_TAG_VALUE = r"[A-Za-z0-9 _.:/=+@-]{1,64}"
+_TAG_VALUE_ALLOWED = "1 to 64 letters, digits, blanks and _.:/=+@-"
+_EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"
+_EMAIL_ALLOWED = "an email address, or empty"
+_ACCOUNT = r"[0-9]{12}"
+_ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
+REGION_KEY = "aws:region"
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduledCapacity:
     """A change of the scaling limits at a time.
@@ -59,18 +79,54 @@ class ScheduledCapacity:
 
 @dataclass(frozen=True, slots=True)
 class ScalingSettings:
-    """Target tracking of an endpoint's instance count.
+    """Target tracking of an endpoint's instance count."""
 
-    ``max_requests_per_second`` is what one instance was measured to serve.
-    """
-
-    min_instance_count: int = 2
-    max_instance_count: int = 10
-    max_requests_per_second: float = 4.0
-    safety_factor: float = 0.5
-    scale_in_cooldown_seconds: int = 300
-    scale_out_cooldown_seconds: int = 60
-    schedule: tuple[ScheduledCapacity, ...] = ()
+    min_instance_count: int = whole_number(
+        "minInstanceCount", 2, low=1, high=100, description="Smallest number of instances."
+    )
+    max_instance_count: int = whole_number(
+        "maxInstanceCount", 10, low=1, high=100, description="Largest number of instances."
+    )
+    max_requests_per_second: float = number(
+        "maxRequestsPerSecond",
+        4.0,
+        low=0.01,
+        high=100_000,
+        description="Requests/s that one instance was measured to serve. "
+        "The target is this × safetyFactor × 60 per minute.",
+    )
+    safety_factor: float = number(
+        "safetyFactor",
+        0.5,
+        low=0.1,
+        high=1,
+        description="Share of maxRequestsPerSecond to aim at, 0.1 to 1. "
+        "AWS suggests 0.5 as a starting point.",
+    )
+    scale_in_cooldown_seconds: int = whole_number(
+        "scaleInCooldownSeconds",
+        300,
+        low=0,
+        high=86_400,
+        description="Seconds to wait after a scale-in before the next one.",
+    )
+    scale_out_cooldown_seconds: int = whole_number(
+        "scaleOutCooldownSeconds",
+        60,
+        low=0,
+        high=86_400,
+        description="Seconds to wait after a scale-out before the next one.",
+    )
+    schedule: tuple[ScheduledCapacity, ...] = document(
+        "scheduledScaling",
+        "[]",
+        parse=scheduled_capacities(ScheduledCapacity),
+        allowed="a JSON list of scheduled changes",
+        example='[{"name": "morning", "schedule": "cron(0 7 ? * MON-FRI *)", "min": 4, "max": 10}]',
+        description="Changes of the scaling limits by the clock: "
+        "a JSON list of {name, schedule, min, max, timezone}; "
+        "schedule is at(…), rate(…) or cron(…).",
+    )
 
     @property
     def target_invocations_per_instance(self) -> int:
@@ -85,15 +141,31 @@ class ScalingSettings:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """How a new model takes over an endpoint.
+    """How a new model takes over an endpoint."""
 
-    ``step_percent`` is the canary's size, or a linear step; ``bake_seconds`` passes after each
-    step, and a rollback alarm in that time brings the old fleet back.
-    """
-
-    traffic_shifting: TrafficShifting = TrafficShifting.ALL_AT_ONCE
-    step_percent: int = 10
-    bake_seconds: int = 0
+    traffic_shifting: TrafficShifting = choice(
+        "trafficShifting",
+        TrafficShifting.ALL_AT_ONCE,
+        TrafficShifting,
+        example="CANARY",
+        description="How a new model takes over the traffic: ALL_AT_ONCE, CANARY or LINEAR. "
+        "An alarm during the shift rolls it back.",
+    )
+    step_percent: int = whole_number(
+        "trafficStepPercent",
+        10,
+        low=1,
+        high=50,
+        description="Size of the canary (1 to 50) or of a linear step (10 to 50), "
+        "in percent of the fleet.",
+    )
+    bake_seconds: int = whole_number(
+        "bakeSeconds",
+        0,
+        low=0,
+        high=3_600,
+        description="Seconds to watch the alarms after each step of traffic.",
+    )
 
     @property
     def steps(self) -> int:
@@ -105,45 +177,153 @@ class UpdateSettings:
 
 @dataclass(frozen=True, slots=True)
 class AlarmSettings:
-    """When an endpoint raises an alarm; ``no_invocations_minutes`` of 0 never does for silence."""
+    """When an endpoint raises an alarm."""
 
-    latency_p99_milliseconds: int = 500
-    no_invocations_minutes: int = 0
+    latency_p99_milliseconds: int = whole_number(
+        "latencyP99Milliseconds",
+        500,
+        low=1,
+        high=60_000,
+        description="Alarm if the model takes longer for 1 request in 100 (p99).",
+    )
+    # CloudWatch looks back a day at most.
+    no_invocations_minutes: int = whole_number(
+        "noInvocationsMinutes",
+        0,
+        low=0,
+        high=1_440,
+        description="Alarm if the endpoint receives no invocations for this many minutes; "
+        "0 disables it.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
     """The instances behind an endpoint; without ``scaling`` their number is fixed."""
 
-    instance_type: str
-    initial_instance_count: int = 1
-    scaling: ScalingSettings | None = None
+    instance_type: str = string(
+        "instanceType",
+        None,
+        pattern=_INSTANCE_TYPE,
+        allowed=_INSTANCE_TYPE_ALLOWED,
+        example="ml.m5.large",
+        description="SageMaker instance type that hosts the endpoint, for example ml.m5.large.",
+    )
+    initial_instance_count: int = whole_number(
+        "initialInstanceCount",
+        1,
+        low=1,
+        high=100,
+        description="Number of instances when the endpoint is created.",
+    )
+    scaling: ScalingSettings | None = switch(
+        "scaling",
+        description="Scale the endpoint by target tracking. "
+        "The settings from minInstanceCount to scheduledScaling configure it.",
+    )
     update: UpdateSettings = field(default_factory=UpdateSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
-    data_capture_percent: int = 0
+    data_capture_percent: int = whole_number(
+        "dataCapturePercent",
+        0,
+        low=0,
+        high=100,
+        description="Percentage of requests and responses that SageMaker writes to S3; "
+        "0 captures nothing.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """What a training job runs on and with."""
+    """The instance and the hyperparameters of a training job."""
 
-    instance_type: str = "ml.m5.large"
-    max_runtime_seconds: int = 3600
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    instance_type: str = string(
+        "trainingInstanceType",
+        "ml.m5.large",
+        pattern=_INSTANCE_TYPE,
+        allowed=_INSTANCE_TYPE_ALLOWED,
+        example="ml.m5.large",
+        description="SageMaker instance type that runs the training job.",
+    )
+    max_runtime_seconds: int = whole_number(
+        "trainingMaxRuntimeSeconds",
+        3600,
+        low=60,
+        high=86_400,
+        description="Seconds after which SageMaker stops a training job.",
+    )
+    hyperparameters: Mapping[str, str] = document(
+        "hyperparameters",
+        "{}",
+        parse=hyperparameters,
+        allowed="a JSON object of strings, without '#{'",
+        example='{"n_estimators": "100"}',
+        description="Hyperparameters of the training job: a JSON object of strings.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """How a model travels to production; without ``production_stack`` it ends at DEV."""
 
-    production_stack: str | None = None
-    # Another account than the pipeline's own.
-    production_account: str | None = None
-    approval_email: str | None = None
-    approval_timeout_minutes: int = 10_080
-    execution_mode: ExecutionMode = ExecutionMode.SUPERSEDED
-    minimum_accuracy: float = 0.8
-    source_branch: str = "main"
+    production_stack: str | None = string(
+        "productionStack",
+        "",
+        pattern=r"[\w.-]+(/[\w.-]+){0,2}",
+        allowed="organization/project/stack, or empty",
+        example="organization/mlops-lab/prd",
+        description="Stack of the production environment, as organization/project/stack. "
+        "If empty, the pipeline ends after DEV.",
+    )
+    production_account: str | None = string(
+        "productionAccount",
+        "",
+        pattern=_ACCOUNT,
+        allowed=_ACCOUNT_ALLOWED,
+        example="123456789012",
+        description="In dev: account of the production stack if it is another one. "
+        "Requires encryption aws:kms.",
+    )
+    approval_email: str | None = string(
+        "approvalEmail",
+        "",
+        pattern=_EMAIL,
+        allowed=_EMAIL_ALLOWED,
+        example="ops@example.com",
+        description="Email address that is notified when a deployment waits for approval. "
+        "If empty, nobody is.",
+    )
+    approval_timeout_minutes: int = whole_number(
+        "approvalTimeoutMinutes",
+        10_080,
+        low=5,
+        high=86_400,
+        description="Minutes after which a pending approval is rejected, 5 to 86400. "
+        "10080 is 7 days.",
+    )
+    execution_mode: ExecutionMode = choice(
+        "executionMode",
+        ExecutionMode.SUPERSEDED,
+        ExecutionMode,
+        example="SUPERSEDED",
+        description="How concurrent pipeline executions are handled: "
+        "SUPERSEDED, QUEUED or PARALLEL.",
+    )
+    minimum_accuracy: float = number(
+        "minimumAccuracy",
+        0.8,
+        low=0,
+        high=1,
+        description="Accuracy (for a regression, R²) that the smoke test requires, 0 to 1.",
+    )
+    source_branch: str = string(
+        "sourceBranch",
+        "main",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}",
+        allowed="a branch name of 1 to 100 letters, digits and ._/-",
+        example="main",
+        description="Branch of the CodeCommit repository whose pushes build the model image.",
+    )
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
 
@@ -151,36 +331,107 @@ class DeliverySettings:
 class SafetySettings:
     """How data is kept safe."""
 
-    encryption: Encryption = Encryption.AES256
-    access_logs: bool = False
-    # A stack that protects cannot lose its data to one command.
+    encryption: Encryption = choice(
+        "encryption",
+        Encryption.AES256,
+        Encryption,
+        example="AES256",
+        description="Encryption of data at rest: AES256 uses the services' own keys, "
+        "aws:kms a key of the stack. Must be equal in both stacks.",
+    )
+    access_logs: bool = flag(
+        "accessLogs",
+        False,
+        description="Keep S3 access logs of the stack's buckets for a year, "
+        "in a bucket of their own.",
+    )
+    # No setting: production cannot lose its data to one command.
     protect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipSettings:
-    """Who is responsible, and who is told."""
+    """Who is responsible, who pays, and who is notified."""
 
-    owner: str
-    cost_centre: str
-    notification_email: str | None = None
-    monthly_budget_usd: int | None = None
+    owner: str = string(
+        "owner",
+        None,
+        pattern=_TAG_VALUE,
+        allowed=_TAG_VALUE_ALLOWED,
+        example="ml-platform",
+        description="Team or person responsible for the stack; the tag owner of every resource.",
+    )
+    cost_centre: str = string(
+        "costCentre",
+        None,
+        pattern=_TAG_VALUE,
+        allowed=_TAG_VALUE_ALLOWED,
+        example="research",
+        description="Cost centre that pays; the tag cost-centre of every resource.",
+    )
+    notification_email: str | None = string(
+        "notificationEmail",
+        "",
+        pattern=_EMAIL,
+        allowed=_EMAIL_ALLOWED,
+        example="ops@example.com",
+        description="Email address that receives notifications of alarms, failed pipelines and "
+        "the budget. If empty, nobody does.",
+    )
+    monthly_budget_usd: int = whole_number(
+        "monthlyBudgetUsd",
+        0,
+        low=0,
+        high=1_000_000,
+        description="US dollars per month; notificationEmail is notified at 80 % spent and at "
+        "100 % forecast. 0 creates no budget.",
+    )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StackSettings:
-    """Everything that one stack is told."""
+    """All settings of one stack."""
 
     stack: str
-    model_name: str
-    environment: Environment
-    region: str
+    # 16, so that `mlops-NAME-template-prd-ACCOUNT-REGION` fits into a bucket's 63 characters.
+    model_name: str = string(
+        "modelName",
+        "iris-model",
+        pattern=r"[a-z](-?[a-z0-9]){1,15}",
+        allowed="2 to 16 lower-case letters, digits and single hyphens, a letter first",
+        example="iris-model",
+        description="Name of the model; every resource's name starts with it. "
+        "Must be equal in both stacks.",
+    )
+    environment: Environment = choice(
+        "environment",
+        None,
+        Environment,
+        example="dev",
+        description="dev = data lake, image build, delivery pipeline and DEV endpoint; "
+        "prd = the environment of the production endpoint.",
+    )
+    region: str = string(
+        REGION_KEY,
+        None,
+        pattern=r"[a-z]{2}(-[a-z]+)+-\d",
+        allowed="an AWS region",
+        example="us-east-1",
+        description="AWS region of the stack.",
+    )
     ownership: OwnershipSettings
     safety: SafetySettings
     endpoint: EndpointSettings
     delivery: DeliverySettings
-    # The account whose pipeline delivers to this production environment, if it is another one.
-    delivery_account: str | None = None
+    delivery_account: str | None = string(
+        "deliveryAccount",
+        "",
+        pattern=_ACCOUNT,
+        allowed=_ACCOUNT_ALLOWED,
+        example="123456789012",
+        description="In prd: account of the pipeline that delivers here if it is another one. "
+        "Requires encryption aws:kms.",
+    )
 
     @property
     def tags(self) -> dict[str, str]:

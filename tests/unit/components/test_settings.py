@@ -5,8 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import configuration
-from components.configuration import SettingsError
+from components.setting_kinds import SettingsError
 from components.settings import (
     AlarmSettings,
     Encryption,
@@ -17,9 +16,12 @@ from components.settings import (
     TrafficShifting,
     UpdateSettings,
 )
+from components.settings_file import MARK, config_section
+from components.settings_loader import KEYS, declared
 from tests.unit.components.recording import ROOT, stack_config
 from tests.unit.components.values import MINIMAL, configurations, parse
 
+SCALED = {"scaling": "true", "instanceType": "ml.m5.large", "initialInstanceCount": "2"}
 # For each key, values that it must refuse.
 INVALID = {
     "modelName": ["Iris", "-iris", "iris--model", "iris_model", "i", "a" * 17, "1iris", "iris-"],
@@ -127,11 +129,11 @@ def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:
         ),
         (
             {"monthlyBudgetUsd": "100"},
-            "monthlyBudgetUsd: bad value 100; allowed: 0 while nobody is told",
+            "monthlyBudgetUsd: bad value 100; allowed: 0 unless notificationEmail is set",
         ),
         (
             {"productionAccount": "210987654321", "productionStack": "a/b/c"},
-            "encryption: bad value 'AES256'; allowed: aws:kms where two accounts",
+            "encryption: bad value 'AES256'; allowed: aws:kms if two accounts",
         ),
         (
             {"productionAccount": "210987654321", "encryption": "aws:kms"},
@@ -139,11 +141,11 @@ def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:
         ),
         (
             {"environment": "prd", "deliveryAccount": "210987654321"},
-            "encryption: bad value 'AES256'; allowed: aws:kms where two accounts",
+            "encryption: bad value 'AES256'; allowed: aws:kms if two accounts",
         ),
         (
             {"deliveryAccount": "210987654321"},
-            "deliveryAccount: bad value '210987654321'; allowed: empty in an environment of dev",
+            "deliveryAccount: bad value '210987654321'; allowed: empty if environment is dev",
         ),
     ],
 )
@@ -173,7 +175,7 @@ def test_an_invalid_value_is_refused_with_its_key_value_and_a_fix(key: str, valu
 
 
 def test_every_key_has_invalid_examples() -> None:
-    assert set(INVALID) == {*configuration.KEYS, "aws:region"}
+    assert set(INVALID) == {*KEYS, "aws:region"}
 
 
 def test_all_problems_are_reported_together() -> None:
@@ -248,28 +250,47 @@ def test_one_invalid_value_among_valid_ones_is_named(
 
 @given(configurations(), st.text(min_size=1))
 def test_any_unknown_key_is_named(values: dict[str, str], key: str) -> None:
-    if key not in (*configuration.KEYS, "aws:region"):
+    if key not in (*KEYS, "aws:region"):
         assert problems_of({**values, key: "1"})[0].startswith(f"{key}: unknown key")
 
 
-def test_the_project_file_declares_each_key_with_type_and_description() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert tuple(declared) == configuration.KEYS
-    for key, schema in declared.items():
-        assert schema["type"] in ("string", "integer", "boolean"), key
-        assert schema["description"], key
+def test_the_project_file_declares_the_settings_as_the_program_does() -> None:
+    _, mark, section = (ROOT / "Pulumi.yaml").read_text().partition(MARK)
+    assert config_section() == mark + section, "run: make settings"
 
 
-def test_the_project_file_and_the_program_have_the_same_defaults() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+def test_pulumi_reads_the_declared_types_and_defaults() -> None:
+    section = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert tuple(section) == KEYS
+    types = {"string": str, "integer": int, "boolean": bool}
+    for setting in declared():
+        if setting.key == "aws:region":
+            continue
+        found = section[setting.key]
+        assert found["description"].endswith((".", "endpoint")), setting.key
+        assert ("default" in found) == (setting.default is not None)
+        if setting.default is not None:
+            assert type(found["default"]) is types[found["type"]], setting.key
+            assert found["default"] == setting.default
+
+
+def test_the_defaults_of_the_project_file_are_the_defaults_of_the_program() -> None:
+    section = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     defaults = {
         key: str(schema["default"]).lower() if schema["type"] == "boolean" else schema["default"]
-        for key, schema in declared.items()
+        for key, schema in section.items()
         if "default" in schema
     }
     assert parse({**MINIMAL, **{k: str(v) for k, v in defaults.items()}}) == parse(MINIMAL)
-    # A key without a default must be in every stack's file.
-    required = set(declared) - set(defaults)
+
+
+def test_a_key_without_a_default_is_in_every_stacks_file() -> None:
+    required = {s.key for s in declared() if s.default is None} - {"aws:region"}
     assert required == {"environment", "owner", "costCentre", "instanceType"}
     for stack in ("dev", "prd"):
         assert {f"mlops-lab:{key}" for key in required} <= set(stack_config(stack))
+
+
+def test_a_settings_dataclass_made_without_arguments_has_the_defaults() -> None:
+    assert parse(MINIMAL).endpoint == EndpointSettings("ml.t2.medium")
+    assert parse({**MINIMAL, **SCALED}).endpoint.scaling == ScalingSettings()

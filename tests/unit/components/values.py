@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from components import configuration
+from components import settings_loader
 from components.settings import StackSettings
 
 MINIMAL = {
@@ -19,7 +19,7 @@ MINIMAL = {
 
 def parse(values: dict[str, str]) -> StackSettings:
     """Return the settings of a stack named after its environment."""
-    return configuration.parse(values, values.get("environment", "dev"))
+    return settings_loader.parse(values, values.get("environment", "dev"))
 
 
 model_names = st.from_regex(r"[a-z](-?[a-z0-9]){1,7}", fullmatch=True)

@@ -22,7 +22,7 @@ from localcloud.cli.iam import iam_app
 from localcloud.cli.stacks import Url, stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
-from localcloud.iam.authoriser import Mode
+from localcloud.iam.enforcement import Mode
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,24 +48,38 @@ def styled(status: str) -> str:
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Turn what a command raises into one line on standard error and exit status 1."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise typer.Exit(130) from None
+    except Exception as error:
+        message = _one_line(error)
+        if message is None:
+            raise
+        fail(message)
 
+
+def _one_line(error: Exception) -> str | None:
+    """Return what a person reads of an expected error, and None of a bug.
+
+    The modules are imported here, because a command that succeeds should not load botocore for it.
+    """
     from localcloud.core.internal_client import RequestFailed
     from localcloud.core.state_directory import StateDirectoryError
     from localcloud.deploy.errors import DeployError
 
-    try:
-        yield
-    except (CommandError, DeployError, RequestFailed, StateDirectoryError) as error:
-        fail(str(error))
-    except ClientError as error:
-        detail = error.response.get("Error", {})
-        fail(f"{detail.get('Code', 'Error')}: {detail.get('Message', error)}")
-    except BotoCoreError as error:
-        fail(f"{error}. Is the local cloud running? Start it with: localcloud start")
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(130) from None
+    if isinstance(error, (CommandError, DeployError, RequestFailed, StateDirectoryError)):
+        return str(error)
+    if "botocore" in sys.modules:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError):
+            detail = error.response.get("Error", {})
+            return f"{detail.get('Code', 'Error')}: {detail.get('Message', error)}"
+        if isinstance(error, BotoCoreError):
+            return f"{error}. Is the local cloud running? Start it with: localcloud start"
+    return None
 
 
 def fail(message: str) -> None:

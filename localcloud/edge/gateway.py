@@ -38,7 +38,8 @@ from localcloud.edge.coverage import PARTLY_LIVE, implemented
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
-from localcloud.iam.authoriser import Authoriser, Mode
+from localcloud.iam.authoriser import Authoriser
+from localcloud.iam.enforcement import Mode
 from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service

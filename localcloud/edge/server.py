@@ -24,7 +24,7 @@ from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.state_directory import StateDirectory
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
-from localcloud.iam.authoriser import Mode
+from localcloud.iam.enforcement import Mode
 
 log = logging.getLogger("localcloud")
 

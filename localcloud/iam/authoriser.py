@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from enum import StrEnum
 
 from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.aws.protocol import protocol_of, serialise_error
@@ -22,6 +21,7 @@ from localcloud.core.store import Database
 from localcloud.iam.actions import Permission, permissions
 from localcloud.iam.calls import CallLog
 from localcloud.iam.encryption import key_permissions
+from localcloud.iam.enforcement import Mode
 from localcloud.iam.keys import Keys, RoleSession
 from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
 from localcloud.iam.requests import operation_of
@@ -33,14 +33,6 @@ _BECAUSE = {
     Verdict.IMPLICIT_DENY: "because no identity-based policy allows the {action} action",
     Verdict.EXPLICIT_DENY: "with an explicit deny in an identity-based policy",
 }
-
-
-class Mode(StrEnum):
-    """What is done about roles: deny, only record, or nothing."""
-
-    ENFORCE = "enforce"
-    LOG = "log"
-    OFF = "off"
 
 
 class Authoriser:

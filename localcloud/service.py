@@ -1,8 +1,9 @@
-"""What the local cloud needs to know of a service: its operations, its work, its start and its end.
+"""The interface between the local cloud and one of its services.
 
-Each service's folder has a `service.py` with one class of this kind. `edge/services.py` lists them,
-and from that list come the operations that are answered, what is resumed after a restart, the
-background work, the shutdown, and docs/operations.md.
+Each service's folder has a `service.py` with one class of this kind, and `edge/services.py` lists
+the classes. From that list the gateway takes the operations that it answers, the background work
+that it starts, the work that it resumes after a restart and the order of the shutdown.
+docs/operations.md is written from it, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from localcloud.aws.routing import Request, Response
 
 
 class Service(Protocol):
-    """One AWS service of the local cloud. Every member has a default, for what a service lacks.
+    """One AWS service of the local cloud. Each member has a default for services that lack it.
 
     Attributes:
         API_CLASSES: botocore's name of a service → the classes whose methods are marked with
@@ -36,7 +37,7 @@ class Service(Protocol):
         return None
 
     def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-        """Yield the loops that run until the local cloud stops, each with a name for the log."""
+        """Yield coroutines that run until the local cloud stops, each with a name for the log."""
         yield from ()
 
     def resume(self) -> None:

@@ -1,4 +1,4 @@
-"""What every live service is given: clock, state, children, logs and a way to call AWS's APIs."""
+"""The context that every service gets: clock, records, child processes, logs, and AWS's APIs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class ServiceContext:
     """The parts that services share.
 
     Attributes:
-        endpoint_url: where this local cloud listens; effects call AWS's APIs there by boto3.
-        directory: working files of children and images.
+        endpoint_url: the address of this local cloud; services call AWS's APIs there by boto3.
+        directory: the state directory, with the working files of child processes and images.
     """
 
     clock: Clock
@@ -45,12 +45,12 @@ class ServiceContext:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def client(self, service: str, scope: Scope, principal: str = "") -> Any:
-        """Return a boto3 client of this very cloud; it blocks, so use it in a thread.
+        """Return a boto3 client of this local cloud. Its calls block, so make them in a thread.
 
         Args:
-            service: botocore's name of it.
-            scope: account and region; a role calls in its own account.
-            principal: ARN of the role that calls; empty for the account itself.
+            service: botocore's name of the service.
+            scope: account and region of the calls.
+            principal: ARN of the calling role; empty if the account itself calls.
         """
         key = (service, scope, principal)
         if key not in self._clients:
@@ -78,7 +78,7 @@ class ServiceContext:
     ) -> dict[str, Any]:
         """Call an AWS API of this cloud (snake_case operation) without blocking the loop.
 
-        With a principal, a role's ARN, the call is the role's and is held against its policies.
+        With a principal, the ARN of a role, the role makes the call and its policies must allow it.
         """
 
         def call() -> dict[str, Any]:
@@ -96,7 +96,7 @@ class ServiceContext:
         resources: list[str],
         detail: dict[str, Any],
     ) -> None:
-        """Send EventBridge an event of a service; its rules decide who hears of it."""
+        """Send an event of a service to EventBridge, whose rules decide where it is delivered."""
         event = {
             "Source": source,
             "DetailType": detail_type,
@@ -111,7 +111,7 @@ class ServiceContext:
         self.spawn(f"event {detail_type}", self.moto.call(put))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run background work, keep it referenced and log what it did not catch."""
+        """Run background work, keep a reference to it, and log an exception that escapes it."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -123,7 +123,7 @@ class ServiceContext:
             log.error("background work %s failed", task.get_name(), exc_info=task.exception())
 
     async def close(self) -> None:
-        """Cancel the background work and end the children."""
+        """Cancel the background work and end the child processes."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

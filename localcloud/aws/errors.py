@@ -5,10 +5,10 @@
     ├── ResourceNotFound          ResourceNotFoundException
     ├── ResourceInUse             ResourceInUse / already exists
     ├── AccessDenied              a role's policies do not allow the call
-    ├── NoOperationNamed          neither X-Amz-Target nor Action says what is wanted
-    └── NotImplementedByCloud     501, names the operation; never a silent success
+    ├── NoOperationNamed          the request names no operation
+    └── NotImplementedByCloud     501 with the name of the operation
 
-They are turned into HTTP once, in `gateway.py`, in the protocol of the service that was called.
+`edge/gateway.py` turns them into HTTP, in the protocol of the service that was called.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class AwsError(Exception):
 
 
 class IllegalTransition(RuntimeError):
-    """A bug of ours: a state machine was asked for a step that its table does not have."""
+    """A bug in this program: a state machine was asked for a transition that its table lacks."""
 
 
 class ValidationError(AwsError):
@@ -60,7 +60,7 @@ class AccessDenied(AwsError):
 
 
 class NoOperationNamed(AwsError):
-    """A request that says no operation.
+    """A request that names no operation.
 
     Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
     """

@@ -1,4 +1,7 @@
-"""Pages of a list: a token names the last entry that was given, so that new ones shift nothing."""
+"""Pages of a list operation.
+
+A token names the last entry of its page, so entries that are added meanwhile shift nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ def page(
     limit: int,
     code: str,
 ) -> tuple[list[T], str | None]:
-    """Return a page of entries and the token of the next, None when it is the last.
+    """Return a page of entries, and the token of the next page or None after the last one.
 
     Args:
-        entries: all of them, in their order.
-        key: what an entry is known by; unique.
-        token: of the page that is wanted; None for the first.
-        limit: entries a page, at least 1.
-        code: of the error for a token that this list did not give.
+        entries: the whole list, in order.
+        key: returns the unique name of an entry.
+        token: the token of the requested page; None for the first.
+        limit: entries per page, at least 1.
+        code: error code for a token that this list did not return.
 
     Raises:
         AwsError: the token is not one of this list's.

@@ -1,10 +1,10 @@
-"""Requests and responses of the live services, read from and checked against botocore's models.
+"""Requests and responses of our own services, parsed and validated by botocore's models.
 
-Parsing and serialising are moto's (they derive from botocore's shapes); the constraints that
-neither checks (patterns, enums, lengths) are checked here, so that what AWS refuses is refused.
-A service never sees HTTP: it gets a dictionary that fits the model and returns one.
+moto parses and serializes them, because its code derives from botocore's shapes. Neither of the two
+checks patterns, enums and lengths, so this module does, and refuses what AWS refuses. A service
+never sees HTTP: it receives a dictionary that fits the model and returns one.
 
-moto is imported at the first use: it takes half a second, in which the edge already answers.
+moto is imported at its first use. That takes half a second, during which the edge already answers.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ log = logging.getLogger("localcloud")
 
 Operation = Callable[[Scope, dict[str, Any]], Any]
 
-# moto's modules import one another in circles: two threads that import it at once see half of it.
+# moto's modules import one another in circles: of two threads that import it at once, one would
+# see a half-initialized module.
 IMPORT_OF_MOTO = threading.Lock()
 
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
-# Shapes whose pattern AWS itself does not apply to every value it accepts.
+# A longer value is not matched against its pattern, so that matching stays bounded.
 _MAX_PATTERN_INPUT = 10_000
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
@@ -69,14 +70,14 @@ def operations_of(*services: object) -> dict[str, Operation]:
 
 
 def implemented_by(service: type) -> dict[str, str]:
-    """Return a service class's methods that are operations, method → operation."""
+    """Return the operations of a service class: method name → operation name."""
     marked = {a: getattr(getattr(service, a), "aws_operation", None) for a in dir(service)}
     return {attribute: name for attribute, name in marked.items() if name is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Moto:
-    """What is used of moto: models, and what reads and writes by them."""
+    """The parts of moto that this module uses."""
 
     service_model: Callable[[str], Any]
     parsers: dict[str, Any]
@@ -85,7 +86,7 @@ class _Moto:
 
 @cache
 def _moto() -> _Moto:
-    """Import moto, at the first request that needs it."""
+    """Import moto; called at the first request that needs it."""
     with IMPORT_OF_MOTO:
         from moto.core.parse import PROTOCOL_PARSERS
         from moto.core.serialize import get_serializer_class
@@ -102,7 +103,7 @@ def service_model(service: str) -> Any:
 
 @cache
 def protocol_of(service: str) -> str:
-    """Return the protocol that this cloud speaks for a service: one that botocore also speaks."""
+    """Return the protocol of a service here: one that botocore speaks, too."""
     model = service_model(service)
     offered = model.metadata.get("protocols", [model.protocol])
     return next((p for p in ("json", "query", "rest-json", "rest-xml") if p in offered), "json")
@@ -117,7 +118,7 @@ def input_shape(service: str, method: str) -> Any:
 
 
 def operation_name(request: Request) -> str:
-    """Return the operation a JSON or query request names, or "" when it names none."""
+    """Return the operation that a JSON or query request names, or "" if it names no operation."""
     target = request.headers.get("x-amz-target", "")
     if target:
         return target.rpartition(".")[2]
@@ -215,7 +216,7 @@ def serialise_error(service: str, error: AwsError) -> Response:
 
 
 def failure(request: Request) -> Response:
-    """Log the exception that is being handled, a bug of ours, and return what its request gets."""
+    """Log the exception being handled, a bug in this program, and return a 500 response."""
     log.exception("%s %s %s", request.service, request.method, request.path)
     reason = "The local cloud failed on this request; the reason is in its log."
     return serialise_error(request.service, AwsError("InternalFailure", reason, 500))
@@ -223,7 +224,7 @@ def failure(request: Request) -> Response:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str] | None:
-    """Compile a model's pattern (Java's syntax); None when Python cannot read it."""
+    """Compile a pattern of a model, in Java's syntax; return None if Python cannot read it."""
     for java, python in (
         (r"\p{Alpha}", "a-zA-Z"),
         (r"\p{Alnum}", "a-zA-Z0-9"),
@@ -244,7 +245,7 @@ def _lower_first(name: str) -> str:
 
 
 def _check(shape: Any, value: Any, path: str, problems: list[str]) -> None:
-    """Append to `problems` what AWS would say about `value`, in AWS's words."""
+    """Append to `problems` every constraint that `value` violates, in AWS's words."""
     kind = shape.type_name
     expected = _JSON_TYPES.get(kind)
     if expected is not None and not isinstance(value, expected):

@@ -1,7 +1,8 @@
-"""Which service, region and account a request means. Pure: no I/O and no state.
+"""Routing: the service, region and account that a request is for. Pure.
 
-A request names its service in its signature's credential scope, else in X-Amz-Target, else in its
-path; what names none of them is S3, as on AWS (anonymous and presigned object requests).
+A request names its service in the credential scope of its signature, otherwise in X-Amz-Target,
+otherwise in its path. A request that names no service is for S3, as on AWS, where anonymous object
+requests look like that.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -41,7 +42,7 @@ _SERVICE_OF_TARGET = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An account and a region: what most names are unique within."""
+    """An account and a region. Most names are unique within one scope."""
 
     account: str = DEFAULT_ACCOUNT
     region: str = DEFAULT_REGION
@@ -52,7 +53,7 @@ class Scope:
 
 
 def scope_of_arn(arn: str) -> Scope:
-    """Return the scope an ARN lies in."""
+    """Return the scope of an ARN."""
     parts = arn.split(":")
     return Scope(account=parts[4] or DEFAULT_ACCOUNT, region=parts[3] or DEFAULT_REGION)
 
@@ -65,7 +66,8 @@ class Request:
     """One HTTP request, with header names in lower case.
 
     Attributes:
-        principal: ARN of the role that calls; empty for the account itself.
+        service: botocore's name of the service; `route` sets it, the scope and the access key.
+        principal: ARN of the calling role; empty if the account itself calls.
     """
 
     method: str
@@ -90,7 +92,7 @@ class Response:
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return headers as text, their names in lower case; of several of one name the last counts."""
+    """Return headers as strings with lower-case names; the last of several equal names counts."""
     return {_name(name): value.decode("latin-1") for name, value in pairs}
 
 
@@ -100,7 +102,7 @@ def _name(name: bytes) -> str:
 
 
 def account_of_access_key(access_key: str) -> str:
-    """Return the account of an access key: itself when it is 12 digits, as in LocalStack."""
+    """Return the account of an access key: the key itself if it has 12 digits, as in LocalStack."""
     return access_key if _ACCOUNT.fullmatch(access_key) else DEFAULT_ACCOUNT
 
 

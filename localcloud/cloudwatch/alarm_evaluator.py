@@ -1,11 +1,12 @@
-"""CloudWatch alarms that evaluate: M of N, missing data, actions on a change of state.
+"""The evaluation of CloudWatch alarms, and the actions of a change of state.
 
-moto keeps alarms and metrics; this module reads both every ten clock seconds, decides (pure), and
-tells the actions: a scaling policy each minute that the alarm is in ALARM, a topic once a change.
-A change by SetAlarmState is one like any other, and EventBridge hears of each.
+moto stores alarms and metrics. Every ten clock seconds this module reads both, evaluates each alarm
+(`alarm_state.py`, `composite_rule.py`) and carries out the actions. A scaling policy is called each
+minute that its alarm is in ALARM; a topic gets one message per change. SetAlarmState makes a change
+like any other. Each change is also an event on EventBridge.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
-Differs: metric math knows arithmetic only; actions are scaling policies and topics.
+Differs: metric math is arithmetic only; actions are scaling policies and topics.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ _EVALUATE_CLOCK_SECONDS = 10.0
 _SCALING_POLICY = ":scalingPolicy:"
 _DEEPEST_COMPOSITE = 10
 
-# (policy ARN, alarm name, latest value, threshold): a policy's alarm is in ALARM.
+# Called with (policy ARN, alarm name, latest value, threshold) when a policy's alarm is in ALARM.
 OnScalingAlarm = Callable[[str, str, float | None, float], None]
 
 
 @dataclass(slots=True)
 class _Scaling:
-    """A metric alarm whose actions, in the state it has, are scaling policies."""
+    """A metric alarm whose actions in its current state are scaling policies."""
 
     name: str
     policies: list[str]
@@ -55,7 +56,7 @@ class _Scaling:
 
 @dataclass(slots=True)
 class _EvaluationResult:
-    """What one look at a backend found, in moto's thread."""
+    """The result of evaluating the alarms of one account and region."""
 
     scope: Scope
     changes: list[Change]
@@ -64,18 +65,18 @@ class _EvaluationResult:
 
 
 class AlarmEvaluator:
-    """Evaluates every alarm, for ever."""
+    """Evaluates every alarm, periodically."""
 
     def __init__(self, context: ServiceContext, on_scaling_alarm: OnScalingAlarm) -> None:
         self._context = context
         self._on_scaling_alarm = on_scaling_alarm
         self._last_scaling: dict[tuple[Scope, str], datetime] = {}
-        # Changes whose actions are held back by a suppressor, and when alarms last left ALARM.
+        # Changes whose actions are suppressed, and the times at which alarms last left ALARM.
         self._held: dict[tuple[Scope, str], Change] = {}
         self._left: dict[tuple[Scope, str], datetime] = {}
 
     async def run(self) -> None:
-        """Evaluate for ever."""
+        """Run the evaluation loop until cancelled."""
         clock = self._context.clock
         while True:
             await clock.pace(_EVALUATE_CLOCK_SECONDS)
@@ -110,7 +111,7 @@ class AlarmEvaluator:
             self._scale(result.scope, scaling, changed=scaling.name in changed)
 
     async def _release(self, result: _EvaluationResult) -> None:
-        """Carry out the actions that nothing holds back any more."""
+        """Carry out the actions that are no longer suppressed."""
         now = self._context.clock.now()
         for (scope, name), change in list(self._held.items()):
             if scope != result.scope:
@@ -142,14 +143,14 @@ class AlarmEvaluator:
             self._on_scaling_alarm(policy, scaling.name, scaling.latest, scaling.threshold)
 
     async def _act(self, scope: Scope, change: Change) -> None:
-        """Carry out the actions of a change, but scaling, which is asked for every minute."""
+        """Carry out the actions of a change, except scaling, which `_scale` does each minute."""
         alarm = change.alarm
         for action in _actions(alarm, change.after):
             if _SCALING_POLICY in action:
                 continue
             problem = ""
             if ":sns:" not in action:
-                problem = "The local cloud carries out scaling policies and topics only."
+                problem = "The local cloud supports scaling policies and SNS topics as actions."
             else:
                 try:
                     await self._context.api(
@@ -168,7 +169,7 @@ class AlarmEvaluator:
 
 
 def _evaluate_all(now: datetime) -> list[_EvaluationResult]:
-    """Evaluate the alarms of every backend and say what changed."""
+    """Evaluate the alarms of every account and region; call it in moto's thread."""
     found = []
     for scope, cloudwatch in backends("cloudwatch"):
         if not cloudwatch.alarms and not history_of(cloudwatch).seen:
@@ -178,7 +179,8 @@ def _evaluate_all(now: datetime) -> list[_EvaluationResult]:
         for alarm in list(cloudwatch.alarms.values()):
             if not alarm.rule:
                 scaling += _evaluate_metric_alarm(cloudwatch, alarm, now)
-        # A composite alarm may hang on others: until nothing changes, or a circle would not end.
+        # A composite alarm may depend on others, so repeat until nothing changes; the limit ends a
+        # circle.
         for _ in range(_DEEPEST_COMPOSITE):
             composites = cloudwatch.alarms.values()
             if not sum(_evaluate_composite(cloudwatch, alarm, now) for alarm in composites):
@@ -192,7 +194,7 @@ def _evaluate_metric_alarm(cloudwatch: Any, alarm: Any, now: datetime) -> list[_
     try:
         found = _values(cloudwatch, alarm, now)
     except ExpressionError:
-        return []  # kept, and left in the state it has
+        return []  # the alarm keeps its state
     condition = MetricAlarm(
         comparison=alarm.comparison_operator,
         threshold=float(alarm.threshold),
@@ -217,7 +219,7 @@ def _evaluate_metric_alarm(cloudwatch: Any, alarm: Any, now: datetime) -> list[_
 
 
 def _evaluate_composite(cloudwatch: Any, alarm: Any, now: datetime) -> bool:
-    """Bring a composite alarm to what its rule says; return whether that changed it."""
+    """Set a composite alarm to the state of its rule; return whether the state changed."""
     if not alarm.rule:
         return False
 
@@ -240,7 +242,7 @@ def _evaluate_composite(cloudwatch: Any, alarm: Any, now: datetime) -> bool:
 
 def _update(alarm: Any, state: str, reason: str, data: str, now: datetime) -> None:
     alarm.update_state(reason, data, state)
-    # moto stamps it by the machine's clock, and without a zone.
+    # moto sets this time by the machine's clock, without a time zone.
     alarm.state_updated_timestamp = now.replace(tzinfo=None)
 
 
@@ -263,7 +265,7 @@ def _show_suppression(scope: Scope, name: str, cause: str | None, suppressor: st
     if alarm is not None:
         alarm.actions_suppressed_by = cause
         alarm.actions_suppressed_reason = (
-            f"Actions are held back by {cause} of {suppressor}." if cause else None
+            f"Actions are suppressed by {cause} of {suppressor}." if cause else None
         )
 
 

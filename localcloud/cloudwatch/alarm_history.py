@@ -1,7 +1,7 @@
-"""What alarms did: the items of DescribeAlarmHistory, kept beside moto's alarms.
+"""The history of alarms: the items of DescribeAlarmHistory, stored beside moto's alarms.
 
-It is used in moto's thread only. moto's alarm notes a state when it loses it; from that, `changes`
-finds every change since it was last asked, those by SetAlarmState too.
+Use it in moto's thread only. A moto alarm records each state that it leaves. From these records
+`changes` finds every change since its last call, including those made by SetAlarmState.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmHistoryItem.html
 """
@@ -33,10 +33,10 @@ class Change:
 
 @dataclass(slots=True)
 class History:
-    """The items of one backend, the oldest first.
+    """The items of one account and region, oldest first.
 
     Attributes:
-        seen: alarm → when it was configured, and how many of its changes are told.
+        seen: alarm name → time of its configuration, and how many of its changes were reported.
     """
 
     items: list[dict[str, Any]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class History:
     def add(
         self, name: str, kind: str, item: str, summary: str, data: dict[str, Any], at: datetime
     ) -> None:
-        """Keep an item; those long ago are forgotten."""
+        """Add an item; only the latest 2,000 are kept."""
         self.items.append(
             {
                 "AlarmName": name,
@@ -73,7 +73,7 @@ def kind_of(alarm: Any) -> str:
 
 
 def note_configurations(cloudwatch: Any, now: datetime) -> None:
-    """Keep an item for each alarm that was made, updated or deleted since the last look."""
+    """Add an item for each alarm that was created, updated or deleted since the last call."""
     history = history_of(cloudwatch)
     for name in history.seen.keys() - cloudwatch.alarms.keys():
         del history.seen[name]
@@ -100,7 +100,7 @@ def note_configurations(cloudwatch: Any, now: datetime) -> None:
 
 
 def changes(cloudwatch: Any, now: datetime) -> list[Change]:
-    """Return the changes of state since the last call, with an item kept for each."""
+    """Return the changes of state since the last call, and add an item for each."""
     history = history_of(cloudwatch)
     found = []
     for name, alarm in cloudwatch.alarms.items():
@@ -136,7 +136,7 @@ def _note_change(history: History, change: Change) -> None:
 
 
 def note_action(cloudwatch: Any, alarm: Any, action: str, problem: str, now: datetime) -> None:
-    """Keep an item for an action that was carried out, or why it could not be."""
+    """Add an item for an action that was carried out, or that failed with `problem`."""
     summary = (
         f"Failed to execute action {action}"
         if problem

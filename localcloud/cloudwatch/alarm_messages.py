@@ -1,4 +1,4 @@
-"""What a change of an alarm says: the message to a topic and the event for EventBridge. Pure.
+"""The SNS message and the EventBridge event of a change of an alarm's state. Pure.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
 """
@@ -13,9 +13,9 @@ from localcloud.cloudwatch.alarm_history import Change
 
 
 def message(scope: Scope, change: Change) -> dict[str, Any]:
-    """Return what a topic is told."""
+    """Return the message that a topic gets."""
     alarm = change.alarm
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.description,
         "AWSAccountId": scope.account,
@@ -30,7 +30,7 @@ def message(scope: Scope, change: Change) -> dict[str, Any]:
         "InsufficientDataActions": list(alarm.insufficient_data_actions or []),
     }
     if alarm.rule:
-        return told | {"AlarmRule": alarm.rule}
+        return content | {"AlarmRule": alarm.rule}
     trigger = {
         "MetricName": alarm.metric_name,
         "Namespace": alarm.namespace,
@@ -44,7 +44,7 @@ def message(scope: Scope, change: Change) -> dict[str, Any]:
         "Threshold": alarm.threshold,
         "TreatMissingData": alarm.treat_missing_data or "missing",
     }
-    return told | {"Trigger": {k: v for k, v in trigger.items() if v is not None}}
+    return content | {"Trigger": {k: v for k, v in trigger.items() if v is not None}}
 
 
 def event(change: Change) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The state of a metric alarm from its datapoints: M out of N, and missing data. Pure.
 
-The evaluator asks it every ten clock seconds, and the autoscaling simulator every simulated minute.
+`alarm_evaluator.py` calls it every ten clock seconds, and the autoscaling simulator for every
+simulated minute.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 """
@@ -10,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# The evaluation range is longer than the evaluation periods: the examples of the page read five
-# datapoints for three periods.
+# The evaluation range is longer than the evaluation periods: in the examples of AWS's page an alarm
+# with three evaluation periods reads five datapoints.
 RANGE_BEYOND_PERIODS = 2
 
 _BREACHES: dict[str, Callable[[float, float], bool]] = {
@@ -42,12 +43,13 @@ class MetricAlarm:
 
 
 def evaluate(alarm: MetricAlarm, values: Sequence[float | None]) -> str | None:
-    """Return the state that the evaluation range means; None leaves it as it is.
+    """Return the state of an alarm from its evaluation range, or None to retain the current state.
 
     Args:
-        alarm: the settings.
-        values: the evaluation range, one a period, oldest first; None where there is no data. It
-            is longer than `evaluation_periods`: real datapoints go before filled ones.
+        alarm: the alarm's settings.
+        values: the evaluation range: one value per period, oldest first; None for a period without
+            data. It is longer than `evaluation_periods`, because real datapoints take precedence
+            over filled ones.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-missing-data
     """
@@ -65,7 +67,8 @@ def evaluate(alarm: MetricAlarm, values: Sequence[float | None]) -> str | None:
     ):
         if alarm.treat_missing_data == "ignore":
             return None
-        # One breach must not alarm too soon, nor be forgotten when no other point follows it.
+        # A single breaching datapoint must not raise the alarm too early, but it must not be
+        # forgotten either if no other datapoint follows it.
         oldest = next((i for i, value in enumerate(values) if value is not None), len(values))
         premature = len(values) - oldest < alarm.datapoints_to_alarm
         return "INSUFFICIENT_DATA" if premature else "ALARM"

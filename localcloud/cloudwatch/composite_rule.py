@@ -5,8 +5,8 @@
     name   := without quotes, or "in quotes" with \\" and \\\\; an alarm's name or its ARN
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
-Differs: AT_LEAST is refused by name; an alarm that does not exist is in no state, where AWS refuses
-the rule.
+Differs: AT_LEAST is refused by name. A rule may name an alarm that does not exist, which then is in
+no state; AWS refuses such a rule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ELEMENTS = 500
 
 
 class AlarmRuleError(ValueError):
-    """A rule that cannot be read; the message says where."""
+    """A rule that is not valid; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class InState:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The contrary of a rule."""
+    """NOT."""
 
     part: Rule
 
@@ -68,10 +68,10 @@ Rule = Constant | InState | Not | AllOf | AnyOf
 
 
 def parse(text: str) -> Rule:
-    """Return a rule.
+    """Parse a rule.
 
     Raises:
-        AlarmRuleError: it is not one.
+        AlarmRuleError: the text is not a valid rule.
     """
     parser = _Parser(text)
     rule = parser.either()
@@ -83,8 +83,8 @@ def holds(rule: Rule, state_of: Callable[[str], str | None]) -> bool:
     """Return whether a rule is true.
 
     Args:
-        rule: as parsed.
-        state_of: an alarm's state by its name; None when there is no such alarm.
+        rule: the parsed rule.
+        state_of: returns the state of an alarm by its name, or None if there is no such alarm.
     """
     match rule:
         case Constant(value):
@@ -100,7 +100,7 @@ def holds(rule: Rule, state_of: Callable[[str], str | None]) -> bool:
 
 
 def alarms_of(rule: Rule) -> set[str]:
-    """Return the names of the alarms that a rule looks at."""
+    """Return the names of the alarms that a rule refers to."""
     match rule:
         case InState(_, alarm):
             return {alarm}
@@ -157,7 +157,9 @@ class _Parser:
             return Constant(text == "TRUE")
         if text not in STATES:
             known = ", ".join(STATES)
-            raise AlarmRuleError(f"'{text}' is no function here; there are: {known}, TRUE, FALSE")
+            raise AlarmRuleError(
+                f"'{text}' is not a function here; the functions are: {known}, TRUE, FALSE"
+            )
         self._expect("(")
         rule = InState(text, self._name())
         self._expect(")")
@@ -203,16 +205,17 @@ def suppressed_by(
     wait_seconds: float,
     extension_seconds: float,
 ) -> str | None:
-    """Return what holds the actions of a composite alarm back, in AWS's words; None for nothing.
+    """Return why the actions of a composite alarm are suppressed, in AWS's words, or None.
 
-    With a wait of 60 seconds, an alarm that changed 30 seconds ago waits for its suppressor; with
-    an extension of 120, one whose suppressor left ALARM 90 seconds ago is still held back.
+    For example, with a wait period of 60 seconds an alarm that changed 30 seconds ago still waits
+    for its suppressor. With an extension period of 120 seconds, an alarm whose suppressor left
+    ALARM 90 seconds ago is still suppressed.
 
     Args:
         now: the time.
-        changed: when the composite alarm changed its state.
-        suppressor_state: of the suppressor; None when there is no such alarm.
-        suppressor_left: when the suppressor was last seen to leave ALARM.
+        changed: the time at which the composite alarm changed its state.
+        suppressor_state: the suppressor's state; None if there is no such alarm.
+        suppressor_left: the time at which the suppressor last left ALARM, if it ever did.
         wait_seconds: ActionsSuppressorWaitPeriod.
         extension_seconds: ActionsSuppressorExtensionPeriod.
     """

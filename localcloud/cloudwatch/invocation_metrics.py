@@ -1,7 +1,8 @@
-"""Invocation metrics: counted per request, written to CloudWatch as one datum a flush.
+"""Invocation metrics: counted per request, written to CloudWatch as one datum per flush.
 
-Each request emits 1/instances of InvocationsPerInstance, so that its Sum over a minute is what
-target tracking reads; a variant without traffic emits zeros, so that it can scale in.
+Each request adds 1/instances to InvocationsPerInstance, so that the Sum over a minute is the value
+that target tracking reads. For example, 600 requests in a minute on 2 instances add up to 300. A
+variant without traffic emits zeros, so that it can scale in.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -48,7 +49,7 @@ class _Latency:
 
 @dataclass(slots=True)
 class _Window:
-    """What one variant did since the last flush."""
+    """The counts of one variant since the last flush."""
 
     invocations: int = 0
     per_instance: float = 0.0
@@ -58,7 +59,7 @@ class _Window:
     overhead: _Latency = field(default_factory=_Latency)
 
 
-# (endpoint ARN, endpoint name, variant name) of everything in service.
+# Returns (endpoint ARN, endpoint name, variant name) of every variant in service.
 InService = Callable[[], Iterable[tuple[str, str, str]]]
 
 
@@ -95,7 +96,7 @@ class InvocationMeter:
         window.overhead.add(overhead_seconds * 1e6)
 
     async def run(self, in_service: InService) -> None:
-        """For ever: write what was counted, and zeros for what had no traffic."""
+        """Write the counts every ten clock seconds, until cancelled."""
         while True:
             began = self._clock.now()
             await self._clock.pace(_FLUSH_CLOCK_SECONDS)
@@ -116,7 +117,7 @@ def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) ->
     for scope, data in by_scope.items():
         cloudwatch = backend("cloudwatch", scope)
         cloudwatch.put_metric_data(NAMESPACE, data)
-        # moto keeps statistic sets, which have no percentiles: what has them goes beside.
+        # A statistic set of moto has no percentiles, so the distribution is stored beside it.
         for datum, sent in zip(cloudwatch.metric_data[-len(data) :], data, strict=True):
             if "Distribution" in sent:
                 datum.distribution = sent["Distribution"]

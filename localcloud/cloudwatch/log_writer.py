@@ -1,6 +1,7 @@
-"""Lines of child processes into CloudWatch Logs, batched; and onto the local cloud's own log.
+"""The writer of log lines: from child processes into CloudWatch Logs, in batches.
 
-Lines are written as the role of what says them; those it may not write are lost, as on AWS.
+A line is written as the role of the process that printed it. Lines that the role may not write are
+lost, as on AWS.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ log = logging.getLogger("localcloud.cloudwatch.log_writer")
 
 _FLUSH_SECONDS = 0.25
 
-# Scope, group, stream and the role that writes.
+# Scope, log group, log stream and the role that writes.
 _Target = tuple[Scope, str, str, str]
 _Lines = dict[_Target, list[dict[str, Any]]]
 
@@ -37,18 +38,18 @@ class LogWriter:
         self._silenced: set[_Target] = set()
 
     def write(self, scope: Scope, group: str, stream: str, line: str, principal: str = "") -> None:
-        """Queue one line of a role, stamped with the time of the clock."""
+        """Queue one line, with the current AWS time."""
         stamp = int(self._clock.now().timestamp() * 1000)
         self._pending[scope, group, stream, principal].append({"timestamp": stamp, "message": line})
 
     async def run(self) -> None:
-        """Flush for ever."""
+        """Flush every quarter second, until cancelled."""
         while True:
             await wall_sleep(_FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is queued."""
+        """Write the queued lines."""
         pending, self._pending = self._pending, defaultdict(list)
         if pending:
             try:
@@ -59,7 +60,7 @@ class LogWriter:
                 log.exception("could not write to CloudWatch Logs")
 
     async def _permitted(self, pending: _Lines) -> _Lines:
-        """Return what its roles may write."""
+        """Return the lines that their roles may write."""
         permitted = dict(pending)
         new = await self._moto.call(_new, list(pending))
         for target in pending:
@@ -76,7 +77,7 @@ class LogWriter:
 
 
 def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
-    """Return of each target whether its group and its stream have to be made."""
+    """Return for each target whether its log group and its log stream have to be created."""
     found: dict[_Target, tuple[bool, bool]] = {}
     for target in targets:
         scope, group, stream, _ = target
@@ -95,6 +96,7 @@ def _write(pending: _Lines) -> None:
             logs.create_log_group(group, {})
         if stream not in logs.groups[group].streams:
             logs.create_log_stream(group, stream)
-        # moto refuses times far from the wall's, which a fast clock leaves behind: append directly.
+        # moto refuses times far from wall-clock time, which a fast clock leaves behind. Therefore
+        # the lines are appended directly.
         target = logs.groups[group].streams[stream]
         target.put_log_events(events)

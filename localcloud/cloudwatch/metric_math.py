@@ -1,13 +1,13 @@
-"""Statistics of what moto's CloudWatch keeps, and metric math over them. Pure but for the reading.
+"""Statistics of the metrics that moto stores, and metric math over them.
 
-    values(…)      one statistic of one metric, a value a period, None where there is no data
+    values(…)      one statistic of one metric: a value per period, None for a period without data
     evaluate(…)    an expression such as `requests / per_instance` over such values
 
-A statistic set has no percentiles of its own; the local cloud's own metrics carry a distribution
-beside it (`Distribution`), which has them within 2.5 percent.
+A statistic set has no percentiles. The local cloud's own metrics therefore carry a `Distribution`
+beside it, which gives percentiles with an error of at most 2.5 percent.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
-Differs: metric math knows numbers, ids, + - * / and brackets; no functions.
+Differs: an expression has numbers, ids, + - * / and brackets, but no functions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 # Neighbouring buckets differ by 5 percent.
 _LOG_STEP = math.log(1.05)
 
-# How late a datapoint may be put and still count.
+# How late a datapoint may arrive and still count.
 _LATE_SECONDS = 900
 
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -35,7 +35,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
 
 
 class ExpressionError(ValueError):
-    """Metric math that cannot be read; the message says which part."""
+    """An expression that is not supported; the message says which part."""
 
 
 @dataclass(slots=True)
@@ -45,17 +45,17 @@ class Distribution:
     counts: dict[int, int] = field(default_factory=dict)
 
     def add(self, value: float) -> None:
-        """Count a value; what is not positive counts as the smallest there is."""
+        """Count a value; zero and negative values count in the lowest bucket."""
         bucket = math.floor(math.log(value) / _LOG_STEP) if value > 0 else -(10**6)
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
 
 
 def percentile(distributions: Iterable[Distribution], percent: float) -> float | None:
-    """Return a percentile of several distributions together, None when they are empty.
+    """Return a percentile of several distributions together, or None if they are empty.
 
     Args:
-        distributions: of one period.
-        percent: from 0 to 100.
+        distributions: the distributions of one period.
+        percent: 0 to 100.
     """
     merged: dict[int, int] = {}
     for distribution in distributions:
@@ -71,7 +71,7 @@ def percentile(distributions: Iterable[Distribution], percent: float) -> float |
 
 
 def statistic(data: Sequence[Any], name: str) -> float | None:
-    """Return a statistic of a period's data as moto keeps it, None when there is none."""
+    """Return a statistic of the data of one period, as moto stores it, or None without data."""
     if not data:
         return None
     if name.startswith("p"):
@@ -116,11 +116,11 @@ def values(
     Args:
         cloudwatch: moto's backend, in moto's thread.
         metric: namespace and name.
-        dimensions: name and value of each.
+        dimensions: pairs of name and value.
         name: the statistic, for example Sum or p99.
-        period: seconds.
-        count: how many periods.
-        now: the time.
+        period: in seconds.
+        count: the number of periods.
+        now: the current AWS time.
     """
     end = math.floor(now.timestamp() / period) * period
     oldest = end - count * period - _LATE_SECONDS
@@ -130,7 +130,7 @@ def values(
         stamp = datum.timestamp
         stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
         if stamp.timestamp() < oldest:
-            break  # what follows was put earlier still: history grows, the range does not
+            break  # older data follows; the history grows, but the range does not
         if (datum.namespace, datum.name) != metric:
             continue
         index = count - 1 - math.floor((end - 1e-6 - stamp.timestamp()) / period)
@@ -142,10 +142,10 @@ def values(
 def evaluate(expression: str, given: Mapping[str, float | None]) -> float | None:
     """Return the value of metric math at one time.
 
-    A missing value, and a division by zero, makes the result missing, as in CloudWatch.
+    A missing value or a division by zero makes the result missing, as in CloudWatch.
 
     Raises:
-        ExpressionError: it is not an expression of numbers, ids, + - * / and brackets.
+        ExpressionError: the expression has anything but numbers, ids, + - * / and brackets.
     """
     try:
         tree = ast.parse(expression, mode="eval").body
@@ -163,7 +163,7 @@ def _evaluate(node: ast.expr, given: Mapping[str, float | None]) -> float | None
             return float(number)
         case ast.Name(id=name):
             if name not in given:
-                raise ExpressionError(f"there is no metric of the id {name}")
+                raise ExpressionError(f"there is no metric with the id {name}")
             return given[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             value = _evaluate(operand, given)

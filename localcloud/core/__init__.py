@@ -1,4 +1,4 @@
-"""What the services of the local cloud stand on; nothing here knows a service.
+"""The ground that the services of the local cloud share; nothing here knows a service.
 
 clock.py                the one source of AWS time
 child_process.py        training jobs, model servers and Lambda environments as processes

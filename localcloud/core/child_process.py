@@ -1,7 +1,8 @@
 """Child processes: training jobs, model servers, Lambda environments.
 
-A child gets only the environment it needs (never this process's), its output goes line by line to
-a sink, and only children started here are ever ended: by their own process group, TERM first.
+A child gets only the environment that it needs, never this process's own. Its output goes to a sink
+line by line. Only children that were started here are ended, by their process group: SIGTERM first,
+then SIGKILL.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ log = logging.getLogger("localcloud.core.child_process")
 
 LineSink = Callable[[str], None]
 
-# What any program needs from the machine, and no secret.
+# Variables that any program needs from the machine; none of them holds a secret.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
-# Set on the whole machine where the processor needs it; a child's numbers depend on it.
+# Set for the whole machine if its processor needs it; a child's numerical results depend on it.
 _INHERITED_PREFIXES = ("OPENBLAS_",)
 _LINE_LIMIT_BYTES = 1 << 20
 _CLOSE_GRACE_SECONDS = 2.0
 
 
 def base_environment() -> dict[str, str]:
-    """Return the environment every child starts from."""
+    """Return the environment that every child starts with."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
-    # One core's worth of threads a child: a laptop runs many of them.
+    # One thread per child, because a laptop runs many children.
     return kept | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -50,7 +51,7 @@ def free_port() -> int:
 
 
 def resolve_command(command: Sequence[str]) -> list[str]:
-    """Return the command with `python` replaced by this interpreter, as an image would have it."""
+    """Return the command with `python` replaced by this interpreter."""
     first = Path(command[0]).name
     if first in ("python", "python3"):
         return [sys.executable, *command[1:]]
@@ -59,9 +60,10 @@ def resolve_command(command: Sequence[str]) -> list[str]:
 
 @cache
 def _tie() -> tuple[str, ...]:
-    """Return what a command is prefixed with, so that it dies with this process even by SIGKILL.
+    """Return the prefix that makes a command die with this process, even if SIGKILL ends it.
 
-    util-linux's setpriv is on every Linux; elsewhere a killed local cloud leaves its children.
+    setpriv of util-linux is on every Linux. On other systems a killed local cloud leaves its
+    children running.
     """
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
@@ -82,7 +84,7 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """Return the exit status, None while it runs."""
+        """Return the exit status, or None while it runs."""
         return self._process.returncode
 
     async def _drain(self, sink: LineSink) -> None:
@@ -97,7 +99,7 @@ class Child:
             try:
                 sink(line.decode("utf-8", "replace").rstrip("\r\n"))
             except Exception:
-                log.exception("a line of process %d was lost", self.pid)
+                log.exception("could not log a line of process %d", self.pid)
         await self._process.wait()
         self.exited.set()
 
@@ -110,13 +112,13 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        # Its process may have ended and left others of the group, which hold the output open.
+        # The child may have ended and left others of its group, which keep the output open.
         if not self.exited.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
     async def stop(self, grace_seconds: float) -> None:
-        """SIGTERM, then SIGKILL after `grace_seconds` of the wall."""
+        """Send SIGTERM, then SIGKILL after `grace_seconds` of wall-clock time."""
         self.terminate()
         try:
             await asyncio.wait_for(self.exited.wait(), grace_seconds)
@@ -126,7 +128,7 @@ class Child:
 
 
 class ChildProcesses:
-    """Starts children and ends all of them when the local cloud ends."""
+    """Starts child processes and ends all of them when the local cloud ends."""
 
     def __init__(self) -> None:
         self._children: set[Child] = set()

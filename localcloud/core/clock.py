@@ -1,8 +1,11 @@
-"""The one source of time: AWS time, which may pass N times faster than the wall, or be put on.
+"""The one source of AWS time, which may run faster than wall-clock time or be advanced.
 
-Waiting that belongs to AWS (cooldowns, alarm periods, approval timeouts, polling) is in clock
-seconds. What really computes on this machine (a training process, a Lambda handler, a model
-server starting) is bounded in wall seconds, or a fast clock would kill it.
+Waiting that belongs to AWS (cooldowns, alarm periods, approval timeouts, polling) is measured in
+clock seconds. Work that this machine really does (a training process, a Lambda handler, a model
+server that starts) is limited in wall-clock seconds, because a fast clock would otherwise end it.
+
+For example, at a speed of 60 an alarm with a period of 60 clock seconds is evaluated once per
+wall-clock second, while a training job that needs 5 wall-clock seconds takes 5 AWS minutes.
 """
 
 from __future__ import annotations
@@ -26,10 +29,10 @@ MOST_SECONDS = 366 * 24 * 3600.0
 
 
 class Clock:
-    """AWS time as a linear function of the wall's.
+    """AWS time as a linear function of wall-clock time.
 
     Args:
-        speed: AWS seconds per wall second, 1 to 3600.
+        speed: AWS seconds per wall-clock second, 1 to 3600.
 
     Raises:
         ValueError: a speed outside that range.
@@ -42,24 +45,24 @@ class Clock:
         self._start = datetime.now(UTC)
         self._monotonic_start = time.monotonic()
         self._jumped = asyncio.Event()
-        # Loops between two rounds.
+        # The number of loops that are between two rounds.
         self._pacing = 0
 
     def now(self) -> datetime:
-        """Return the time in AWS's terms, UTC."""
+        """Return AWS time, in UTC."""
         elapsed = time.monotonic() - self._monotonic_start
         return self._start + timedelta(seconds=elapsed * self.speed)
 
     def catch_up(self, past: datetime) -> None:
-        """Go on from a time that is past already: a clock that ran ahead must not go back.
+        """Continue from a time that was reached before a restart, so that AWS time never goes back.
 
         Args:
-            past: UTC.
+            past: the last known AWS time, in UTC.
         """
         self._start += max(past - self.now(), timedelta())
 
     def wall_seconds(self, clock_seconds: float) -> float:
-        """Return how many wall seconds `clock_seconds` take when nobody puts the clock on."""
+        """Return how many wall-clock seconds `clock_seconds` take if nobody advances the clock."""
         return clock_seconds / self.speed
 
     async def sleep(self, clock_seconds: float) -> None:
@@ -71,10 +74,10 @@ class Clock:
             await self._sleep_or_jump(self.wall_seconds(left))
 
     async def wait_for(self, awaitable: Awaitable[T], clock_seconds: float) -> T:
-        """Return what comes, unless it takes longer than AWS seconds.
+        """Return the result of an awaitable within a time limit in AWS seconds.
 
         Raises:
-            TimeoutError: it took longer; the awaitable is cancelled.
+            TimeoutError: the limit passed; the awaitable is cancelled.
         """
         waiting = asyncio.ensure_future(awaitable)
         end = self.now() + timedelta(seconds=clock_seconds)
@@ -90,7 +93,7 @@ class Clock:
             await asyncio.wait({sleeping})
 
     async def pace(self, clock_seconds: float) -> None:
-        """Sleep between two rounds of a loop that runs for ever, however fast the clock is."""
+        """Sleep between two rounds of an endless loop, at least 0.1 s however fast the clock is."""
         end = self.now() + timedelta(seconds=clock_seconds)
         self._pacing += 1
         try:
@@ -103,16 +106,16 @@ class Clock:
             self._pacing -= 1
 
     async def advance(self, clock_seconds: float) -> datetime:
-        """Put the clock on, in steps, each of which the loops of this cloud live through.
+        """Advance the clock in steps, and let the loops of this local cloud run after each one.
 
-        The last hour goes in steps of ten seconds, so that its minutes have their data points;
-        what lies before it goes in steps of ten minutes.
+        The last hour passes in steps of ten seconds, so that each of its minutes has datapoints.
+        The time before it passes in steps of ten minutes.
 
         Returns:
             The new time.
 
         Raises:
-            ValueError: not more than zero, or over a year.
+            ValueError: `clock_seconds` is not between 0 and a year.
         """
         if not 0 < clock_seconds <= MOST_SECONDS:
             raise ValueError(f"{clock_seconds:g} s; it must be over 0 and at most a year")
@@ -125,7 +128,7 @@ class Clock:
             self._start += timedelta(seconds=step)
             self._jumped.set()
             self._jumped = asyncio.Event()
-            # First those that wake leave their pause, then they come back to it.
+            # The loops that are due leave their pause first, and then come back to it.
             deadline = time.monotonic() + _SETTLING_WALL_SECONDS
             await asyncio.sleep(_WAKING_WALL_SECONDS)
             while self._pacing < loops and time.monotonic() < deadline:  # noqa: ASYNC110 - a count
@@ -133,7 +136,7 @@ class Clock:
         return self.now()
 
     async def _sleep_or_jump(self, wall: float) -> bool:
-        """Sleep for wall seconds; return whether the clock was put on in the meantime."""
+        """Sleep for wall-clock seconds; return whether the clock was advanced in the meantime."""
         try:
             await asyncio.wait_for(self._jumped.wait(), wall)
         except TimeoutError:
@@ -141,15 +144,16 @@ class Clock:
         return True
 
 
-# Wall seconds for measuring real work. No function around it: an invocation asks four times.
+# Wall-clock seconds for measuring real work. It is no function of ours, because each invocation
+# calls it four times.
 monotonic = time.monotonic
 
 
 def wall_time() -> float:
-    """Return the wall's seconds since the epoch, for a child process that reads its own clock."""
+    """Return wall-clock seconds since the epoch, for a child process that reads its own clock."""
     return time.time()
 
 
 async def wall_sleep(seconds: float) -> None:
-    """Sleep for wall seconds, where real work on this machine is waited for."""
+    """Sleep for wall-clock seconds, to wait for real work on this machine."""
     await asyncio.sleep(seconds)

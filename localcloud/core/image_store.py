@@ -1,8 +1,8 @@
 """Container images as directories: a build context laid out by its Dockerfile, kept by digest.
 
 There is no Docker here. `push` applies the Dockerfile's COPY, WORKDIR, ENV, ENTRYPOINT and CMD to
-the context; FROM and RUN are not executed (the packages are this environment's own), and what it
-cannot do it refuses by name.
+the context. FROM and RUN are not executed, because the packages are those of this environment. An
+instruction that `push` cannot carry out is refused by name.
 
 Differs: an image has one stage and no operating system of its own.
 """

@@ -1,7 +1,7 @@
-"""When a schedule is due next. Pure: expression and time in, time out.
+"""Schedule expressions, and the time at which one is due next. Pure.
 
     at(2027-01-01T08:00:00)     once
-    rate(5 minutes)             again and again, from when it was made
+    rate(5 minutes)             repeatedly, counted from its creation
     cron(0 7 ? * MON-FRI *)     minute hour day-of-month month day-of-week year
 
 Source: https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
@@ -23,20 +23,20 @@ _YEARS = range(1970, 2200)
 
 
 class ScheduleError(ValueError):
-    """A schedule that cannot be read; the message says what it may be."""
+    """A schedule expression that is not valid; the message says what is."""
 
 
 def next_due(expression: str, timezone: str, created: datetime, after: datetime) -> datetime | None:
-    """Return the first time a schedule is due after a time, UTC; None when it never is again.
+    """Return the first time after `after` at which a schedule is due, or None if it never is.
 
     Args:
         expression: `at(…)`, `rate(…)` or `cron(…)`.
-        timezone: of `at` and `cron`, a name of the IANA database.
-        created: when the schedule was made, which `rate` counts from; UTC.
+        timezone: the time zone of `at` and `cron`, a name of the IANA database.
+        created: the creation time of the schedule, which `rate` counts from; UTC.
         after: UTC.
 
     Raises:
-        ScheduleError: the expression or the time zone cannot be read.
+        ScheduleError: the expression or the time zone is not valid.
     """
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
@@ -105,7 +105,7 @@ def _any(field: str) -> str:
 
 
 def _from_sunday(field: str) -> str:
-    """Return a day-of-week with Sunday as 0; AWS counts it as 1. What follows # is a week."""
+    """Return a day-of-week with Sunday as 0, where AWS has 1. The number after # is a week."""
     return re.sub(r"(?<![#\w])[1-7]", lambda found: str(int(found[0]) - 1), field)
 
 

@@ -1,4 +1,4 @@
-"""Where a local cloud keeps its state: one directory, one cloud.
+"""The state directory of a local cloud; only one local cloud uses it at a time.
 
 `state.sqlite` holds the records of our own services, the stacks and the clock; `moto.sqlite` holds
 what moto keeps. Images, Git repositories and the working directories of child processes lie beside
@@ -26,10 +26,10 @@ class StateDirectoryError(Exception):
 
 
 class StateDirectory:
-    """A directory of one's own, until it is closed.
+    """A directory that belongs to one local cloud until it is closed.
 
     Args:
-        path: of the directory; None for a temporary one, which is deleted in the end.
+        path: the directory; None for a temporary one, which `close` deletes.
 
     Raises:
         StateDirectoryError: another local cloud has it, or it cannot be written.
@@ -40,7 +40,7 @@ class StateDirectory:
         self.path = Path(self._temporary.name) if self._temporary else (path or DEFAULT).resolve()
         self.kept = path is not None
         try:
-            # What buckets and secrets hold is for the owner's eyes.
+            # It holds the contents of buckets and secrets, so only the owner may read it.
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -60,17 +60,17 @@ class StateDirectory:
         self._rename_old_file()
 
     def _rename_old_file(self) -> None:
-        """Give moto's file of an older version, and SQLite's companions of it, today's name."""
+        """Rename moto's file of an older version, with SQLite's companion files."""
         if (self.path / MOTO_FILE).exists():
             return
-        # The file itself comes last: after a kill in between, the next start goes on.
+        # The file itself comes last: if this is interrupted, the next start continues.
         for suffix in ("-wal", "-shm", ""):
             old = self.path / f"{_OLD_MOTO_FILE}{suffix}"
             if old.exists():
                 old.rename(self.path / f"{MOTO_FILE}{suffix}")
 
     def empty(self) -> None:
-        """Delete what is kept; the directory stays this cloud's."""
+        """Delete the state; the directory still belongs to this local cloud."""
         for entry in self.path.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
@@ -78,7 +78,7 @@ class StateDirectory:
                 entry.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give the directory back."""
+        """Release the directory."""
         os.close(self._lock)
         if self._temporary is not None:
             self._temporary.cleanup()

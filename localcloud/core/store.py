@@ -1,7 +1,7 @@
-"""State of the live services: typed records, in memory and in SQLite, written through.
+"""Records of our own services: typed, in memory, and written through to SQLite.
 
 A record is a dataclass. `put` writes it before it returns, so that a `kill -9` loses no finished
-step. It must not be used from a thread other than the event loop's.
+step. Use it in the event loop's thread only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """The SQLite file under the state directory (or memory, when there is none)."""
+    """The SQLite file in the state directory, or a database in memory."""
 
     def __init__(self, path: Path | None) -> None:
         if path is not None:
@@ -57,7 +57,7 @@ class Database:
 
 
 class Collection(Generic[T]):
-    """A dictionary of one type of record that survives a restart."""
+    """A dictionary of records of one type that survives a restart."""
 
     def __init__(self, database: Database, name: str, record_type: type[T]) -> None:
         self._database = database
@@ -72,17 +72,17 @@ class Collection(Generic[T]):
         return self._records.get(key)
 
     def put(self, key: str, record: T) -> None:
-        """Keep the record under the key, in memory and on disk."""
+        """Store the record under the key, in memory and on disk."""
         self._records[key] = record
         self._database.write(self._name, key, msgspec.json.encode(record))
 
     def delete(self, key: str) -> None:
-        """Forget the record; no error when it is not there."""
+        """Delete the record; a missing one is no error."""
         self._records.pop(key, None)
         self._database.remove(self._name, key)
 
     def items(self) -> list[tuple[str, T]]:
-        """Return a copy of the pairs, safe to change the collection while iterating."""
+        """Return a copy of the pairs, so that the collection may change while a caller iterates."""
         return list(self._records.items())
 
     def values(self) -> list[T]:

@@ -1,9 +1,10 @@
-"""EventBridge's delivery: a rule that matched reaches each of its targets, one failing or not.
+"""The delivery of events: from a rule that matched to each of its targets.
 
-moto matches patterns (and makes S3's events); what then happens is here.
+moto matches the patterns and makes S3's events; this module does the rest. A target that fails does
+not keep the others from getting the event.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
-Differs: other kinds of target are logged and dropped.
+Differs: a target of another kind gets nothing, and the log names it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class EventDelivery:
         self._loop = asyncio.get_running_loop()
 
     def on_match(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
-        """Take a match from moto's thread to the event loop."""
+        """Pass a match from moto's thread to the event loop."""
         self._loop.call_soon_threadsafe(self.deliver, rule_arn, targets, event)
 
     def deliver(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ class EventDelivery:
 
 
 def _input_of(target: dict[str, Any], event: dict[str, Any]) -> Any:
-    """Return what a target is sent: the event, a constant, a path of it or a template."""
+    """Return the input of a target: the event, a constant, a part of the event or a template."""
     from moto.events.models import EventTemplateParser
 
     if "Input" in target:

@@ -1,7 +1,8 @@
-"""EventBridge's schedules: rules with a ScheduleExpression fire by the clock.
+"""The scheduled rules of EventBridge, which fire by AWS time.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-Differs: a rate counts from when the rule was first seen; what is due may be ten clock seconds late.
+Differs: a rate counts from the time when the rule was first seen, and a rule may fire ten clock
+seconds late.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ class ScheduledRules:
     """Fires rules that are due.
 
     Args:
-        deliver: takes rule ARN, targets and event, in the event loop.
+        deliver: called in the event loop with rule ARN, targets and event.
     """
 
     def __init__(self, context: ServiceContext, deliver: EventListener) -> None:
         self._context = context
         self._deliver = deliver
-        # (rule ARN, expression) → when it is due next; None for never again.
+        # (rule ARN, expression) → the next time at which it is due, or None if there is none.
         self._due: dict[tuple[str, str], datetime | None] = {}
 
     async def run(self) -> None:
-        """Fire what is due, for ever."""
+        """Fire the rules that are due, until cancelled."""
         clock = self._context.clock
         while True:
             await clock.pace(_LOOK_CLOCK_SECONDS)
             try:
                 self._look(await self._context.moto.call(_read_rules), clock.now())
             except Exception:
-                log.exception("the schedules could not be looked at")
+                log.exception("could not evaluate the scheduled rules")
 
     def _look(self, rules: dict[tuple[str, str], list[dict[str, Any]]], now: datetime) -> None:
         due = {}
@@ -53,7 +54,7 @@ class ScheduledRules:
                 self._deliver(key[0], targets, _event(key[0], when))
                 when = self._next(key, now)
             due[key] = when
-        self._due = due  # rules that are gone, or changed, are forgotten
+        self._due = due  # without the rules that were deleted or changed
 
     def _next(self, key: tuple[str, str], now: datetime) -> datetime | None:
         try:
@@ -79,7 +80,7 @@ def _event(rule_arn: str, when: datetime) -> dict[str, Any]:
 
 
 def _read_rules() -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Return the targets of every enabled rule with a schedule (in moto's thread)."""
+    """Return the targets of every enabled rule with a schedule; call it in moto's thread."""
     return {
         (rule.arn, rule.scheduled_expression): list(rule.targets)
         for _, events in backends("events")

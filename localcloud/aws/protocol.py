@@ -1,6 +1,6 @@
 """Requests and responses of our own services, parsed and validated by botocore's models.
 
-moto parses and serializes them, because its code derives from botocore's shapes. Neither of the two
+moto parses and serialises them, because its code derives from botocore's shapes. Neither of the two
 checks patterns, enums and lengths, so this module does, and refuses what AWS refuses. A service
 never sees HTTP: it receives a dictionary that fits the model and returns one.
 
@@ -31,7 +31,7 @@ log = logging.getLogger("localcloud")
 Operation = Callable[[Scope, dict[str, Any]], Any]
 
 # moto's modules import one another in circles: of two threads that import it at once, one would
-# see a half-initialized module.
+# see a half-initialised module.
 IMPORT_OF_MOTO = threading.Lock()
 
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}

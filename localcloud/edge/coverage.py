@@ -1,6 +1,7 @@
-"""What is implemented, read from the code itself: for `localcloud operations` and the docs.
+"""The operations that are implemented, read from the code.
 
-`python -m localcloud.edge.coverage` prints docs/operations.md; a test keeps the file fresh.
+`localcloud operations` shows them, and `python -m localcloud.edge.coverage` prints
+docs/operations.md. A test compares the file with what this module prints.
 """
 
 from __future__ import annotations
@@ -14,60 +15,72 @@ from localcloud.deploy.types import TYPES
 from localcloud.edge.services import SERVICES as LIVE_SERVICES
 from localcloud.moto_backend.dispatcher import SERVICES
 
-# botocore's name of each service that this project implements → the classes that do.
+# botocore's name of each service that this project implements → the classes that implement it.
 LIVE: dict[str, tuple[type, ...]] = {
     name: classes for service in LIVE_SERVICES for name, classes in service.API_CLASSES.items()
 }
 
-# Live for what is above; every other operation of theirs is moto's.
+# Services of which moto answers the operations that LIVE does not have.
 PARTLY_LIVE = frozenset(LIVE) & frozenset(SERVICES)
 
-# Accepted and returned, but nothing happens: (service, what, in its stead).
+# Accepted and returned, but without an effect: (service, what, what happens instead).
 RECORDED = (
-    ("sagemaker", "RollbackMaximumBatchSize", "a rollback is at once"),
+    ("sagemaker", "RollbackMaximumBatchSize", "a rollback shifts all traffic at once"),
     (
         "sagemaker",
         "Strategy Bayesian, TrainingJobEarlyStoppingType",
-        "Random; each job runs to its end",
+        "Random is used; each job runs to its end",
     ),
-    ("sagemaker", "metrics, cards, life cycle of a model package", "kept"),
-    ("sagemaker", "instance types, volumes, VPC, KMS keys", "every instance is a process here"),
+    ("sagemaker", "metrics, cards and lifecycle of a model package", "stored"),
+    (
+        "sagemaker",
+        "instance types, volumes, VPC, KMS keys",
+        "every instance is a process on this machine",
+    ),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
     (
         "sagemaker",
         "the seconds of MaxRuntimeInSeconds, of health checks and of an invocation",
-        "counted on the wall, as processes really compute",
+        "measured in wall-clock time, because processes really compute",
     ),
     (
         "sagemaker",
         "OutOfService, SystemUpdating, UpdateRollbackFailed, ModelNotReadyException",
-        "never: nothing here leads there",
+        "never occur",
     ),
-    ("cloudformation", "NotificationARNs, stack policies", "kept"),
+    ("cloudformation", "NotificationARNs, stack policies", "stored"),
     (
         "codepipeline",
         "Cancelled, when a pipeline is updated",
-        "never: an execution ends on the declaration that it started with",
+        "never occurs: an execution ends with the declaration that it started with",
     ),
-    ("codepipeline", "entityUrl, revisionUrl, externalExecutionUrl", "absent: there is no console"),
-    ("codepipeline", "a rule's timeoutInMinutes", "a rule ends by itself"),
-    ("iam", "trust policies, boundaries, users' policies", "kept; whoever asks may assume a role"),
+    (
+        "codepipeline",
+        "entityUrl, revisionUrl, externalExecutionUrl",
+        "absent, because there is no console",
+    ),
+    ("codepipeline", "a rule's timeoutInMinutes", "ignored: a rule ends by itself"),
+    ("iam", "trust policies, boundaries, users' policies", "stored; any caller may assume a role"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
-    ("lambda", "LoggingConfig, TracingConfig", "kept; lines go to /aws/lambda/NAME as they are"),
-    ("ecr", "scans, lifecycle policies", "kept"),
-    ("codebuild", "images, compute types, VPC, caches, reports", "a build is processes here"),
-    ("s3", "lifecycle, encryption, replication", "kept; nothing expires by itself"),
+    ("lambda", "LoggingConfig, TracingConfig", "stored; lines go to /aws/lambda/NAME unchanged"),
+    ("ecr", "scans, lifecycle policies", "stored"),
+    (
+        "codebuild",
+        "images, compute types, VPC, caches, reports",
+        "a build runs as processes on this machine",
+    ),
+    ("s3", "lifecycle, encryption, replication", "stored; nothing expires by itself"),
     (
         "cloudwatch",
         "functions of metric math",
-        "kept in an alarm, which keeps its state; refused by name in GetMetricData",
+        "stored in an alarm, which keeps its state; refused by name in GetMetricData",
     ),
-    ("cloudwatch", "percentiles", "within 2.5 percent; none of statistic sets"),
-    ("sns", "e-mail subscriptions", "kept; no mail is sent"),
+    ("cloudwatch", "percentiles", "accurate within 2.5 percent; statistic sets have none"),
+    ("sns", "email subscriptions", "stored; no email is sent"),
 )
 
-# Refused by name, where an operation is served but not all that it can be asked for.
+# Refused by name: parameters of operations that are implemented.
 REFUSED = (
     ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
     ("sagemaker", "training: Pipe mode, file systems, augmented manifests, AWS's own algorithms"),
@@ -76,14 +89,14 @@ REFUSED = (
     ("sagemaker", "model packages: validation, algorithms as source, the marketplace"),
 )
 
-# What happens although moto only keeps it.
+# Behavior that this project adds to what moto only stores: (service, what, what happens).
 LIFE = (
     (
         "lambda",
         "Invoke",
-        "the function's zip under AWS's own runtime client, killed at its timeout",
+        "runs the function's zip under AWS's own runtime client, and ends it at its timeout",
     ),
-    ("s3", "object created", "the event reaches EventBridge when the bucket says so"),
+    ("s3", "object created", "the event reaches EventBridge if the bucket's notifications are on"),
     (
         "events",
         "a rule that matches, or whose schedule is due",
@@ -92,24 +105,48 @@ LIFE = (
     (
         "cloudwatch",
         "metric and composite alarms",
-        "M of N, missing data, p99, arithmetic, rules, suppressors; history; actions to scaling "
-        "policies and topics, and each change to EventBridge",
+        "are evaluated: M of N, missing data, p99, arithmetic, rules, suppressors. They have a "
+        "history, call scaling policies and topics, and send each change to EventBridge",
     ),
-    ("sagemaker", "DeploymentConfig", "traffic shifts in steps that bake; an alarm brings it back"),
-    ("sagemaker", "DataCaptureConfig", "a sample of requests and answers in S3, as JSON lines"),
-    ("sagemaker", "ShadowProductionVariants", "copies of requests, by weight; nobody sees answers"),
-    ("sagemaker", "jobs, endpoints and packages that change", "events on EventBridge"),
+    (
+        "sagemaker",
+        "DeploymentConfig",
+        "traffic shifts in steps with a baking period; an alarm rolls it back",
+    ),
+    (
+        "sagemaker",
+        "DataCaptureConfig",
+        "a sample of requests and responses is written to S3 as JSON lines",
+    ),
+    (
+        "sagemaker",
+        "ShadowProductionVariants",
+        "get copies of requests, by weight; their responses are discarded",
+    ),
+    ("sagemaker", "jobs, endpoints and packages that change", "send events to EventBridge"),
     ("sagemaker", "ModelPackageName of a model", "runs the package, once it is approved"),
-    ("iam", "policies of roles", "recorded against each role's calls; denied by `--iam enforce`"),
-    ("sts", "AssumeRole", "its keys act as the role, in the role's account"),
-    ("codecommit", "git push, git clone", "at the clone URL; a push is an event on EventBridge"),
-    ("codebuild", "builds", "the buildspec's phases, with a `docker` that packs by the Dockerfile"),
-    ("logs", "log groups", "hold the lines of training jobs, endpoints and functions"),
+    (
+        "iam",
+        "policies of roles",
+        "are compared with each role's calls, and enforced by `--iam enforce`",
+    ),
+    ("sts", "AssumeRole", "returns keys that act as the role, in the role's account"),
+    (
+        "codecommit",
+        "git push, git clone",
+        "work at the clone URL; a push sends an event to EventBridge",
+    ),
+    (
+        "codebuild",
+        "builds",
+        "run the buildspec's phases, with a `docker` that builds from the Dockerfile",
+    ),
+    ("logs", "log groups", "contain the lines of training jobs, endpoints and functions"),
 )
 
 
 def implemented() -> dict[str, list[str]]:
-    """Return the operations of the live services."""
+    """Return the operations that this project implements, by service."""
     table = {
         service: sorted(name for api in apis for name in implemented_by(api).values())
         for service, apis in sorted(LIVE.items())
@@ -123,7 +160,7 @@ def implemented() -> dict[str, list[str]]:
 
 
 def missing(service: str) -> list[str]:
-    """Return the operations of botocore's model that answer 501."""
+    """Return the operations of botocore's model that this project does not implement."""
     return sorted(set(service_model(service).operation_names) - set(implemented()[service]))
 
 
@@ -132,27 +169,27 @@ def document() -> str:
     lines = [
         "# What the local cloud does",
         "",
-        "Written by `make docs` from the code; a test keeps it fresh. *Real* means that it",
-        "happens; *recorded* that it is kept and returned and nothing else; anything else answers",
-        "**501** with the operation's name, never a silent success.",
+        "`make docs` writes this page from the code, and a test compares the two. *Real*",
+        "operations do what they do on AWS. *Recorded* parameters are stored and returned, but have no other",
+        "effect. Every other operation answers **501** with its name; none succeeds silently.",
         "",
-        "## Real: the live services",
+        "## Real: services of this project",
         "",
-        "| service | operations | the rest |",
+        "| service | operations | other operations |",
         "| --- | --- | --- |",
     ]
     for service, names in implemented().items():
-        rest = "moto keeps it" if service in SERVICES else f"501 ({len(missing(service))})"
+        rest = "moto answers" if service in SERVICES else f"501 ({len(missing(service))})"
         lines.append(f"| {service} | {', '.join(names)} | {rest} |")
-    lines += ["", "## Real: life added to what moto keeps", "", "| service | what | happens |"]
+    lines += ["", "## Real: moto services with added behaviour", "", "| service | what | effect |"]
     lines += ["| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in LIFE)]
-    lines += ["", "## Recorded", "", "| service | what | in its stead |", "| --- | --- | --- |"]
+    lines += ["", "## Recorded", "", "| service | what | instead |", "| --- | --- | --- |"]
     lines += [f"| {a} | {b} | {c} |" for a, b, c in RECORDED]
     lines += ["", "## Refused by name", "", "| service | what |", "| --- | --- |"]
     lines += [f"| {a} | {b} |" for a, b in REFUSED]
     lines += [
         "",
-        "Every other operation of these services is moto's, which keeps what it is told: "
+        "moto answers every other operation of these services, and stores what it is given: "
         + ", ".join(SERVICES)
         + ". A service in neither list answers 501.",
         "",
@@ -160,23 +197,23 @@ def document() -> str:
         "",
         *(f"- {category}: {provider}" for category, provider in PROVIDERS),
         "",
-        "A pipeline with any other action is refused when it is made, by name. CloudFormation's",
-        f"modes are {', '.join(MODES)}.",
-        f"Conditions of stages have the rules {', '.join(sorted(RULES))}; another is refused by",
-        "name, and so are triggers.",
+        "CreatePipeline refuses any other action by name, and any trigger. CloudFormation actions",
+        f"have the modes {', '.join(MODES)}.",
+        f"A condition of a stage may have the rules {', '.join(sorted(RULES))}; any other rule is",
+        "refused by name.",
         "",
         "## CloudFormation's resource types",
         "",
         *(f"- `{name}`" for name in sorted(HANDLERS)),
         "",
-        "Any other type fails its stack by name.",
+        "Any other type fails its stack by name, and so does a property that has no effect here.",
         "",
         "## Pulumi's resource types (`localcloud up`)",
         "",
         *(f"- `{name}`" for name in sorted(TYPES)),
         "",
-        "Any other type, and any input that no API parameter takes, is refused by name. With the",
-        "Pulumi CLI, `pulumi up` against the same address uses the real provider instead.",
+        "Any other type is refused by name, and so is an input that no API parameter takes. With",
+        "the Pulumi CLI, `pulumi up` against the same address uses the real provider instead.",
         "",
     ]
     return "\n".join(lines)

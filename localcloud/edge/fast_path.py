@@ -1,12 +1,22 @@
-"""The short way of an invocation: bytes to a request and back, before uvicorn.
+"""The fast path of an invocation: from bytes to a request and back, without uvicorn.
 
-    connection ─► ShortWay ── whole `POST /endpoints/{name}/invocations` ─► Invocations
-                     └─ anything else, for good ─► uvicorn's protocol ─► Edge, by ASGI
+    connection ─► FastPath ── complete `POST /endpoints/{name}/invocations` ─► Invocations
+                     └─ anything else, for the rest of the connection ─► uvicorn ─► Edge, by ASGI
 
-Owns the connections that have carried nothing but plain invocations, one at a time. A request that
-is not plain (another path, HTTP/1.0, `Connection: close`, `Expect`, chunks, a second request in the
-same bytes, an error) takes its connection to uvicorn with every byte of it: HTTP's edges are
-uvicorn's. Must not: know any rule of an invocation, or of who may call.
+A connection stays here as long as it carries nothing but plain invocations, one at a time. uvicorn
+gets the connection, with every byte read so far, at the first request that is not plain: another
+path, HTTP/1.0, `Connection: close`, `Expect`, a chunked body, a second request in the same bytes,
+or an error. So uvicorn alone deals with the rare parts of HTTP. Must not: know a rule of an
+invocation, or who may call.
+
+An example in time. A client sends the head and half of a body of 4 KB. `data_received` feeds the
+bytes to the parser, keeps them in `_held` and returns. The second half arrives; the parser calls
+`on_message_complete`, so `_whole` is set, and `begin` passes the request to the gateway with
+`_reply` as its callback. The instance answers a millisecond later, `_reply` writes the response and
+the connection waits for the next request. Had the client sent a second request in the meantime, its
+bytes would lie in `_early`, and `_reply` would feed them to the parser now. Had the head said
+`Transfer-Encoding: chunked`, the bytes in `_held` would have gone to a new uvicorn protocol object,
+which would have become the connection's protocol.
 """
 
 from __future__ import annotations
@@ -25,28 +35,29 @@ from uvicorn.server import ServerState
 
 from localcloud.aws.routing import Request, Response, headers_of
 
-# What a name may have is HostingApi's; what it has here needs no unquoting and has no query.
+# HostingApi decides which names are valid. These names need no unquoting, and there is no query.
 _REQUEST_LINE = re.compile(rb"POST (/endpoints/[A-Za-z0-9-]{1,63}/invocations) HTTP/1\.1\r\n")
 _NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
-# A body that comes in parts is held so far; a longer one is uvicorn's, which pauses its sender.
+# A body that arrives in parts is held up to this size. uvicorn takes a longer one, because it can
+# pause the sender.
 _HELD_BYTES = 1024 * 1024
-# As in uvicorn: a tab may be there.
+# A tab is allowed, as in uvicorn.
 _NOT_IN_A_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, b"Internal Server Error")
-# Larger bodies are not copied behind their head.
+# A larger body is written by itself, which saves a copy.
 _ONE_WRITE_BYTES = 64 * 1024
 
 Done = Callable[[Response], None]
 
 
 class Invocations(Protocol):
-    """What answers."""
+    """The application behind the fast path."""
 
     def begin(self, request: Request, done: Done) -> bool:
-        """Begin to answer, by `done`; False, and nothing done, where something is to be awaited."""
+        """Begin to answer; `done` gets the response. Return False if answering has to await."""
 
     async def answer(self, request: Request) -> Response:
-        """Answer, after what is to be awaited."""
+        """Answer a request for which `begin` returned False."""
 
 
 class FastPath(asyncio.Protocol):
@@ -69,12 +80,12 @@ class FastPath(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._lines: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        # Methods in C: a frame of Python for each header costs more than the header.
+        # These are C methods, because a Python frame per header costs more than the header itself.
         self.on_header = self._lines.__setitem__
         self.on_body = self._body.append
         self._parser = httptools.HttpRequestParser(self)
         self._plain = self._whole = False
-        # The bytes of a request that is not whole yet, and those that came too early.
+        # The bytes of an incomplete request, and bytes that arrived before the last response.
         self._held: list[bytes] = []
         self._early: list[bytes] = []
         self._busy = self._full = self._ending = False
@@ -82,12 +93,12 @@ class FastPath(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let uvicorn know of the connection."""
+        """Register the connection with uvicorn."""
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.add(cast(Any, self))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it; an answer under way goes nowhere."""
+        """Forget the connection; a pending response is dropped."""
         del exc
         self._leave()
 
@@ -99,7 +110,7 @@ class FastPath(asyncio.Protocol):
             self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        """Answer a whole plain invocation, wait for the rest of its body, or hand over."""
+        """Answer a complete plain invocation, wait for more of it, or hand over to uvicorn."""
         transport = self._transport
         if transport is None:
             return
@@ -135,7 +146,7 @@ class FastPath(asyncio.Protocol):
         self._reply(await self._invocations.answer(request))
 
     def _reply(self, response: Response) -> None:
-        """Write an answer, if anybody is still there, and take up what came early."""
+        """Write a response if the client is still connected, then read what arrived early."""
         self._busy = False
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -176,7 +187,7 @@ class FastPath(asyncio.Protocol):
             self.data_received(early)
 
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Let uvicorn have the connection from here on, as it does itself for a WebSocket."""
+        """Give the connection to uvicorn from here on, as uvicorn itself does for a WebSocket."""
         self._leave()
         uvicorns = HttpToolsProtocol(self._config, self._server, self._app_state, self._loop)
         transport.set_protocol(uvicorns)
@@ -184,10 +195,10 @@ class FastPath(asyncio.Protocol):
         uvicorns.data_received(data)
 
     def _expire(self) -> None:
-        """End a connection that has been idle for too long: one timer for many requests."""
+        """Close a connection that was idle for too long; one timer serves many requests."""
         self._timer = None
         if self._transport is None or self._busy or self._held:
-            return  # the next answer sets it
+            return  # the next response sets the timer again
         left = self._idle_since + self._config.timeout_keep_alive - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._expire)
@@ -195,50 +206,50 @@ class FastPath(asyncio.Protocol):
             self._transport.close()
 
     def shutdown(self) -> None:
-        """End, after the answer that is under way; uvicorn calls it."""
+        """Close the connection after the pending response; uvicorn calls this."""
         self._ending = True
         if self._transport is not None and not self._busy and not self._held:
             self._transport.close()
 
     def pause_writing(self) -> None:
-        """Take no further request: the client does not read its answers."""
+        """Stop reading requests, because the client does not read the responses."""
         self._full = True
 
     def resume_writing(self) -> None:
-        """Take them again."""
+        """Read requests again."""
         self._full = False
         self._take_up()
 
     def on_message_begin(self) -> None:
-        """Begin a request; a second one in the same bytes is not plain."""
+        """Reset for a request; a second one in the same bytes is not plain."""
         self._plain = False
         self._lines.clear()
         self._body.clear()
 
     def on_headers_complete(self) -> None:
-        """See whether the request is plain."""
+        """Decide whether the request is plain."""
         headers = headers_of(self._lines.items())
         self._headers = headers
         self._plain = (
             not self._whole
             and self._parser.should_keep_alive()
-            # One name in two spellings is rare, and which of them is the last is not known here.
+            # One name in two spellings is rare, and this parser does not tell which came last.
             and len(headers) == len(self._lines)
             and _NOT_PLAIN.isdisjoint(headers)
             and int(headers.get("content-length", "0")) <= _HELD_BYTES
         )
 
     def on_message_complete(self) -> None:
-        """See that the request is whole."""
+        """Note that the request is complete."""
         self._whole = True
 
 
 @lru_cache(maxsize=256)
 def _head(status: int, headers: tuple[tuple[str, str], ...]) -> tuple[bytes, bytes]:
-    """Return the status line and the lines of the headers.
+    """Return the status line and the header lines.
 
     Raises:
-        ValueError: a value would not stay in its line.
+        ValueError: a header has a character that would break its line.
     """
     try:
         phrase = HTTPStatus(status).phrase
@@ -247,7 +258,7 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> tuple[bytes, byt
     lines = tuple((k.encode("latin-1"), v.encode()) for k, v in headers if k != "content-length")
     for name, value in lines:
         if _NOT_IN_A_HEADER.search(name + value):
-            raise ValueError(f"{name!r}: {value!r} is not a header")
+            raise ValueError(f"{name!r}: {value!r} is not a valid header")
     return f"HTTP/1.1 {status} {phrase}\r\n".encode(), _lines(lines)
 
 

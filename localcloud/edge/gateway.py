@@ -1,10 +1,11 @@
-"""The local cloud in one place: its parts, and the ordered chain that answers a request.
+"""The composition root of the local cloud, and the ordered chain that answers a request.
 
     request ─► internal routes ─► IAM ─► services by path ─► services by operation ─► moto
                not AWS, so        roles  invocations first,  parsed and validated     all the
                they come first    only   Lambda, Git         from botocore's model    rest
 
-A handler returns a response, or None to pass the request on. Errors become HTTP here, once.
+A handler returns a response, or None to pass the request on. Errors become HTTP responses here
+only.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Gateway:
     Args:
         clock: the one source of time.
         endpoint_url: where this gateway will listen.
-        directory: where state and images are kept.
+        directory: the directory of state and images.
         shut_down: called by the shutdown route.
         iam: whether calls of roles are denied, recorded, or neither.
         invocation_limit_bytes: the longest body of an InvokeEndpoint request.
@@ -139,7 +140,7 @@ class Gateway:
         except Exception:
             log.exception(
                 "The state of moto's services in %s could not be loaded; nothing was overwritten. "
-                "Start anew with: localcloud reset --state-dir %s",
+                "Start with an empty state by: localcloud reset --state-dir %s",
                 self._context.directory,
                 self._context.directory,
             )
@@ -161,7 +162,7 @@ class Gateway:
                     if request.service == "iam":
                         self._iam.forget()
                     return response
-        except Exception:  # a bug of ours
+        except Exception:  # a bug in this program
             return failure(request)
         return serialise_error(
             request.service, NotImplementedByCloud(request.service, request.path)
@@ -174,7 +175,7 @@ class Gateway:
         them. A role's invocation has to be authorised, which may wait.
 
         Returns:
-            False, with nothing begun, when the caller is a role.
+            False if the caller is a role; then nothing was begun.
         """
         route(request)
         if self._iam.keys.get(request.access_key) is not None:

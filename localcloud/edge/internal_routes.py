@@ -1,15 +1,15 @@
-"""LocalStack's own routes, and the local cloud's: no service, no signature.
+"""The routes that are not AWS's: LocalStack's own and the local cloud's own, without a signature.
 
     GET  /_localstack/health | info | init
     GET  /_localcloud/clock                      now (epoch seconds) and speed
-    POST /_localcloud/clock?advance_seconds=     put the clock on
-    POST /_localcloud/reset                      forget everything (the edge's own route)
+    POST /_localcloud/clock?advance_seconds=     advance the clock
+    POST /_localcloud/reset                      delete all state (answered by server.py)
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive
-    GET  /_localcloud/operations                 what is implemented, by service
-    *    /_localcloud/iam/calls                  what roles have called: GET it, DELETE it
-    *    /_localcloud/stacks/NAME                state of the stacks that `localcloud up` made
-    *    /_localcloud/git/…                      CodeCommit's: Git itself
-    POST /_localcloud/shutdown                   end the process in good order
+    GET  /_localcloud/operations                 the implemented operations, by service
+    *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
+    *    /_localcloud/stacks/NAME                the state of a stack of `localcloud up`
+    *    /_localcloud/git/…                      Git itself, answered by CodeCommit
+    POST /_localcloud/shutdown                   shut down gracefully
 
 Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpoints/
 """
@@ -41,7 +41,7 @@ _TAG = re.compile(r"[\w][\w.-]{0,127}")
 
 
 class InternalRoutes:
-    """The first handler of the chain: what is not AWS."""
+    """The first handler of the chain."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class InternalRoutes:
         self._stacks = Collection(context.database, "deployed-stack", dict[str, Any])
 
     async def handle(self, request: Request) -> Response | None:
-        """Answer an internal route; None for any other path."""
+        """Answer an internal route; return None for any other path."""
         if not request.path.startswith(("/_localstack/", "/_localcloud/")):
             return None
         if request.path.startswith(GIT_PREFIX):
@@ -126,7 +126,7 @@ class InternalRoutes:
         if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
             return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
         session = self._context.iam.keys.get(query.get("access_key", ""))
-        if session is not None:  # a build's role, which pushes layers as Docker does
+        if session is not None:  # a build pushes as its role, like Docker
             try:
                 await self._context.iam.authorise(
                     session.role_arn, push_of_image(scope, repository)
@@ -137,7 +137,8 @@ class InternalRoutes:
             digest, manifest = self._context.images.add(request.body)
         except ImageError as error:
             return _json({"message": str(error)}, 400)
-        # Named by its content: the same image again is the same tag, another one never is.
+        # The tag follows from the content, so that the same image gets the same tag and another
+        # image another one.
         tag = tag or digest.removeprefix("sha256:")[:12]
         try:
             await self._context.api(

@@ -1,7 +1,7 @@
-"""The edge: the gateway as an ASGI application under uvicorn, on loopback only.
+"""The HTTP server: the gateway as an ASGI application under uvicorn, on loopback only.
 
-It answers a request of a web page only when the page is local too: a foreign page must not reach
-the local cloud through its reader's browser.
+It answers a request from a web page only if the page is local, too. Otherwise any web page could
+reach the local cloud through the browser of a person who visits it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DEFAULT_PORT = 4566
 MAX_BODY_BYTES = 512 * 1024 * 1024
 # Statuses whose responses have no body.
 _BODILESS = frozenset({204, 304})
-# LocalStack's name of it, and ours.
+# LocalStack's route and ours.
 _RESETS = frozenset({"/_localstack/state/reset", "/_localcloud/reset"})
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
-# A bucket in the host name, as virtual-hosted S3 requests have it.
+# The host name of a virtual-hosted S3 request begins with the bucket.
 _LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
 
 Message = MutableMapping[str, Any]
@@ -47,8 +47,8 @@ class Edge:
     """The ASGI application.
 
     Args:
-        build: makes what answers, at the start and after a reset.
-        empty: deletes what is kept.
+        build: builds the gateway, at the start and after a reset.
+        empty: deletes the state.
     """
 
     def __init__(self, build: Callable[[], Gateway], empty: Callable[[], None]) -> None:
@@ -58,19 +58,19 @@ class Edge:
         self._ready = asyncio.Event()
 
     async def start(self) -> None:
-        """Start what answers."""
+        """Start the gateway."""
         await self._gateway.start()
         self._ready.set()
 
     async def stop(self) -> None:
-        """End it."""
+        """Stop the gateway."""
         await self._gateway.stop()
 
     async def reset(self) -> None:
-        """Put a new, empty local cloud in the place of this one; requests wait for it."""
+        """Replace the gateway by a new one with an empty state; requests wait meanwhile."""
         if not self._ready.is_set():
             await self._ready.wait()
-            return  # another reset was under way
+            return  # another reset was in progress
         self._ready.clear()
         await self._gateway.stop()
         self._empty()
@@ -103,7 +103,7 @@ class Edge:
                 break
         request = Request(
             method=scope["method"],
-            path=scope["path"],  # unquoted by the server already
+            path=scope["path"],  # already unquoted by the server
             raw_path=scope["raw_path"].decode("latin-1").partition("?")[0],
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
@@ -117,7 +117,7 @@ class Edge:
         await _reply(send, await self.answer(request), request.method)
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
-        """Begin to answer an invocation, by `done`; False where something is to be awaited."""
+        """Begin to answer an invocation; `done` gets the response. Return False to be awaited."""
         refusal = _refusal(request.headers)
         if refusal is not None:
             done(refusal)
@@ -125,14 +125,14 @@ class Edge:
         return self._ready.is_set() and self._gateway.begin(request, done)
 
     async def answer(self, request: Request) -> Response:
-        """Answer a local program's request, when a reset that is under way is over."""
+        """Answer the request of a local program, after a reset if one is in progress."""
         if not self._ready.is_set():
             await self._ready.wait()
         return await self._gateway.handle(request)
 
 
 def _refusal(headers: Mapping[str, str]) -> Response | None:
-    """Return what a request of a foreign page gets, None for a local program's."""
+    """Return the response to a request from a foreign web page, or None for a local program."""
     if _is_local(
         headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
     ):
@@ -143,18 +143,18 @@ def _refusal(headers: Mapping[str, str]) -> Response | None:
 
 @lru_cache(maxsize=256)
 def _is_local(given_host: str, origin: str | None, site: str | None) -> bool:
-    # A foreign name that resolves to this address (DNS rebinding) is still in the Host header.
+    # The Host header still has the foreign name if it resolves to this address (DNS rebinding).
     host = _host_of(f"//{given_host}")
     if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
         return False
     if origin is None:
-        # An image or a link of a foreign page sends no Origin, but its browser says where it is.
+        # An image or a link of a foreign page sends no Origin, but the browser sends the site.
         return site != "cross-site"
     return _host_of(origin) in _LOCAL_HOSTS
 
 
 def _host_of(url: str) -> str:
-    """Return the host of a URL; nothing for what is none, such as an IPv6 address cut short."""
+    """Return the host of a URL, or an empty string if it is not valid, like half an IPv6 one."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -167,7 +167,8 @@ async def _reply(send: Send, response: Response, method: str = "") -> None:
         for name, value in response.headers.items()
         if name != "content-length" or method == "HEAD"
     ]
-    # A client reads no body of these; moto sends some, which would be taken for the next response.
+    # A client reads no body of these responses. moto sends some, and a client would take them for
+    # the next response.
     bodiless = method == "HEAD" or response.status in _BODILESS
     if not bodiless:
         headers.append((b"content-length", str(len(response.body)).encode()))
@@ -189,7 +190,7 @@ def port_is_free(port: int) -> bool:
 async def serve(
     port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
 ) -> None:
-    """Run the local cloud until it is told to stop (SIGTERM, SIGINT or the shutdown route).
+    """Run the local cloud until SIGTERM, SIGINT or the shutdown route stops it.
 
     Raises:
         OSError: the port is taken.
@@ -226,7 +227,7 @@ async def serve(
         loop.add_signal_handler(number, stopped.set)
     await edge.start()
     with contextlib.suppress(asyncio.CancelledError):
-        # Not server.serve(): it would take the signals for itself.
+        # Not server.serve(), which would install its own signal handlers.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
         while not server.started:
             await wall_sleep(0.005)

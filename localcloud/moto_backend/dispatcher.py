@@ -1,8 +1,8 @@
-"""The passive services: moto in process, one thread, with the mends that real clients need.
+"""The moto backend: moto in this process, behind one thread.
 
-moto keeps what it is told and answers from it; nothing happens by itself. Life (event delivery,
-alarm evaluation, Lambda invocation) is added by the services of this package. Every change to
-moto's behaviour is in `mends/`, and nowhere else.
+moto stores what a request gives it and answers from that; nothing happens by itself. The services
+of this package add what does happen: events are delivered, alarms evaluated, functions invoked.
+Every change to moto's behaviour is in `patches/`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from localcloud.core.clock import wall_sleep
 from localcloud.moto_backend.patches import EventListener, RoleListener, apply
 from localcloud.moto_backend.persistence import Recorder
 
-# Before moto is imported: AWS-managed policies exist, as a provider expects.
+# Set before moto is imported. A provider expects AWS-managed policies to exist.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-# moto is a server here: it must never reach for the network or for Docker.
+# moto must never use the network or Docker.
 os.environ.setdefault("MOTO_EVENTS_INVOKE_HTTP", "false")
 
 T = TypeVar("T")
-log = logging.getLogger("localcloud.moto_backend.dispatcher")
+log = logging.getLogger("localcloud.moto_backend")
 
-# The services that moto serves here; any other answers 501.
+# The services that moto answers here; any other service answers 501.
 SERVICES = (
     "budgets",
     "cloudwatch",
@@ -51,26 +51,26 @@ SERVICES = (
     "sts",
 )
 _SWEEP_SECONDS = 1.0
-# moto's answer to a request that none of its routes takes.
+# moto's response to a request that matches none of its routes.
 _NOT_IN_MOTO = "Not yet implemented"
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
-# Services whose host names no region.
+# Services whose host name has no region.
 _GLOBAL = ("budgets",)
 
 
 class MotoBackend:
-    """moto behind one thread: calls are in order and its dictionaries need no lock.
+    """moto behind one thread, so that calls are in order and its dictionaries need no lock.
 
     Args:
-        state: SQLite file that its state is kept in; None to keep it in memory only.
+        state: the SQLite file of its state; None keeps the state in memory only.
 
     Raises:
-        StateDirectoryError: that file cannot be used.
+        StateDirectoryError: the file cannot be used.
     """
 
     def __init__(self, state: Path | None = None) -> None:
         self._recorder = Recorder(state, SERVICES) if state else None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passive")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
         self._on_role: RoleListener = lambda access_key, role_arn, session: None
@@ -79,8 +79,8 @@ class MotoBackend:
         """Import moto in its thread.
 
         Args:
-            on_event: called there for every rule that matches.
-            on_role: called there for every role that is assumed.
+            on_event: called in moto's thread for every rule that matches.
+            on_role: called in moto's thread for every role that is assumed.
         """
         self._on_event = on_event
         self._on_role = on_role or self._on_role
@@ -96,22 +96,22 @@ class MotoBackend:
             self._recorder.restore()
 
     async def keep(self) -> None:
-        """Write, for ever, what changed without being asked for."""
+        """Write once a second what changed without a request, until cancelled."""
         while self._recorder is not None:
             await wall_sleep(_SWEEP_SECONDS)
             try:
                 await self.call(self._recorder.sweep)
             except (sqlite3.Error, OSError):
-                log.exception("the passive services could not be kept")
+                log.exception("could not write the state of moto's services")
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run a function in moto's thread, where its backends may be touched."""
+        """Run a function in moto's thread, the only one that may access its backends."""
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, lambda: function(*arguments)
         )
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request by moto."""
+        """Let moto answer a request."""
         if request.service not in SERVICES:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
@@ -152,7 +152,7 @@ class MotoBackend:
                 request.service,
                 AwsError(
                     "InternalFailure",
-                    f"The passive service {request.service} failed on this request; "
+                    f"moto failed on this request to {request.service}; "
                     "the reason is in the local cloud's log.",
                     500,
                 ),
@@ -172,7 +172,7 @@ class MotoBackend:
         )
 
     def close(self) -> None:
-        """Write the last changes, forget everything and stop the thread."""
+        """Write the last changes, clear moto's memory and stop the thread."""
         self._thread.submit(self._end).result()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -191,7 +191,7 @@ class MotoBackend:
 
 
 def backends(service: str) -> Iterator[tuple[Scope, Any]]:
-    """Yield every backend of a service that is by region (in moto's thread only)."""
+    """Yield every regional backend of a service; call it in moto's thread."""
     from moto.backends import get_backend
 
     by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]
@@ -201,7 +201,7 @@ def backends(service: str) -> Iterator[tuple[Scope, Any]]:
 
 
 def backend(service: str, scope: Scope) -> Any:
-    """Return moto's backend of a service (call it in moto's thread only)."""
+    """Return moto's backend of a service; call it in moto's thread."""
     from moto.backends import get_backend
 
     by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]

@@ -233,7 +233,7 @@ def test_alarms_are_described_by_type_and_in_pages(alarms: Alarms) -> None:
     ("more", "reason"),
     [
         ({"AlarmRule": "ALARM(one) ALARM(two)"}, "after the rule's end"),
-        ({"AlarmRule": "ALARM(live-wrong)"}, "cannot hang on itself"),
+        ({"AlarmRule": "ALARM(live-wrong)"}, "cannot depend on itself"),
         ({"AlarmRule": "TRUE", "ActionsSuppressor": "one"}, "given together"),
     ],
 )

@@ -1,7 +1,8 @@
-"""Every change to moto's behaviour: what a real client or our own services need more than it does.
+"""Every change to moto's behaviour, for what a real client or our own services need beyond it.
 
-A mend is a function `_mend_*` that says what AWS does and what moto does instead; a module holds
-one service's. They are applied once, in moto's thread. Nothing else of this package may patch moto.
+Each module holds the patches of one service. A patch is a function `_patch_*` whose docstring says
+what moto does and what AWS does, so that it can be removed once moto does the same. All patches are
+applied once, in moto's thread. Nothing else in this package may patch moto.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ RoleListener = Callable[[str, str, str], None]
 
 @dataclass(slots=True)
 class _Applied:
-    """Whether moto is mended, and who listens now: a local cloud that is reset is another one."""
+    """The listeners of the patches; a reset replaces them, because it builds a new gateway."""
 
     on_event: EventListener
     on_role: RoleListener
@@ -29,7 +30,7 @@ _applied: list[_Applied] = []
 
 
 def apply(on_event: EventListener, on_role: RoleListener) -> None:
-    """Mend moto, or tell the mends who listens; call it in moto's thread, once it is imported."""
+    """Apply the patches, or only replace their listeners; call it in moto's thread."""
     from localcloud.moto_backend.patches import (
         budgets,
         cloudwatch,

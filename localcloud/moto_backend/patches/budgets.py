@@ -1,4 +1,4 @@
-"""Mends to Budgets. Budgets are kept; nothing is ever spent here."""
+"""Patches of Budgets. Budgets are stored, but nothing is ever spent here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_creation()
     _patch_update()
     _patch_subscribers()
@@ -15,7 +15,7 @@ def patch() -> None:
 
 
 def _patch_creation() -> None:
-    """CreateBudget keeps the tags."""
+    """CreateBudget: moto drops the tags; AWS stores them."""
     from moto.budgets.responses import BudgetsResponse
 
     original = BudgetsResponse.create_budget
@@ -30,7 +30,7 @@ def _patch_creation() -> None:
 
 
 def _patch_update() -> None:
-    """UpdateBudget, which moto lacks; the period stays when none is given."""
+    """UpdateBudget: moto lacks it. On AWS the period stays if the request has none."""
     from moto.budgets.responses import BudgetsResponse
     from moto.core.utils import unix_time
 
@@ -45,7 +45,11 @@ def _patch_update() -> None:
 
 
 def _patch_subscribers() -> None:
-    """DescribeSubscribersForNotification, which moto lacks although it keeps them."""
+    """DescribeSubscribersForNotification: moto lacks it, although it stores the subscribers.
+
+    DeleteNotification: moto compares notifications as they were written, including numbers and
+    omitted defaults, so it may delete nothing.
+    """
     from moto.budgets.exceptions import NotFoundException
     from moto.budgets.responses import BudgetsResponse
 
@@ -63,12 +67,11 @@ def _patch_subscribers() -> None:
     from moto.budgets.models import Budget
 
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
-    # moto compares texts of numbers and omitted defaults, and then deletes nothing.
     Budget.delete_notification = delete_notification
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two notifications are one: all but the state, with the default in place."""
+    """Return whether two notifications are the same one, whatever their state."""
 
     def key(details: dict[str, Any]) -> tuple[Any, ...]:
         return (
@@ -82,7 +85,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _patch_tags() -> None:
-    """TagResource, UntagResource and ListTagsForResource, which moto lacks."""
+    """TagResource, UntagResource and ListTagsForResource: moto lacks them."""
     from moto.budgets.responses import BudgetsResponse
 
     def tags(self: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Mends to CloudWatch."""
+"""Patches of CloudWatch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, pars
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_alarms()
     _patch_composite_alarms()
     _patch_descriptions()
 
 
 def _patch_alarms() -> None:
-    """CloudWatch: a new alarm is INSUFFICIENT_DATA, and a changed one keeps its state."""
+    """PutMetricAlarm: moto makes every alarm OK.
+
+    On AWS a new alarm is INSUFFICIENT_DATA, and an updated one keeps its state.
+    """
     from moto.cloudwatch.models import CloudWatchBackend
 
     original = CloudWatchBackend.put_metric_alarm
@@ -34,7 +37,7 @@ def _patch_alarms() -> None:
 
 
 def _patch_composite_alarms() -> None:
-    """CloudWatch: PutCompositeAlarm, which moto can keep (an alarm with a rule) but not take."""
+    """PutCompositeAlarm: moto lacks it, although its alarms may have a rule."""
     from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.responses import CloudWatchResponse
 
@@ -51,7 +54,7 @@ def _patch_composite_alarms() -> None:
         except AlarmRuleError as error:
             raise ValidationError(f"AlarmRule: {error}.") from None
         if name in children:
-            raise ValidationError(f"AlarmRule: the alarm {name} cannot hang on itself.")
+            raise ValidationError(f"AlarmRule: the alarm {name} cannot depend on itself.")
         given = [self._get_param(suppressor) is not None for suppressor in suppressors]
         if any(given) and not all(given):
             raise ValidationError(f"{', '.join(suppressors)} must be given together.")
@@ -66,7 +69,7 @@ def _patch_composite_alarms() -> None:
 
 
 def _patch_descriptions() -> None:
-    """CloudWatch: the filters and pages of DescribeAlarms, and DescribeAlarmHistory."""
+    """DescribeAlarms: moto lacks most filters and pages. DescribeAlarmHistory: moto lacks it."""
     from moto.cloudwatch.responses import CloudWatchResponse
     from moto.core.responses import ActionResult
 

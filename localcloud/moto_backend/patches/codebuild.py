@@ -1,11 +1,11 @@
-"""Mends to CodeBuild. Projects are kept; no build runs."""
+"""Patches of CodeBuild. moto stores projects, but runs no build."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-# Members of a project that moto's CreateProject drops.
+# The members of a project that moto's CreateProject drops.
 _KEPT = (
     "concurrentBuildLimit",
     "encryptionKey",
@@ -14,14 +14,14 @@ _KEPT = (
     "secondarySources",
     "sourceVersion",
 )
-# Where the pipeline, or nothing at all, is the source: there is no location.
+# Source types without a location.
 _WITHOUT_LOCATION = ("CODEPIPELINE", "NO_SOURCE")
 _DEFAULT_TIMEOUT_MINUTES = 60
 _DEFAULT_QUEUED_TIMEOUT_MINUTES = 480
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_locations()
     _patch_creation()
     _patch_update()
@@ -29,7 +29,7 @@ def patch() -> None:
 
 
 def _patch_locations() -> None:
-    """Take a source or artifacts of type CODEPIPELINE, which have no location (moto: required)."""
+    """CreateProject: moto requires a location of every source and artifact; AWS does not."""
     from moto.codebuild import responses
 
     source, artifacts = (
@@ -48,7 +48,7 @@ def _patch_locations() -> None:
 
 
 def _patch_creation() -> None:
-    """CreateProject keeps what it is given, and AWS's defaults of what it is not."""
+    """CreateProject: moto drops some members; AWS stores them, and has defaults for timeouts."""
     from moto.codebuild.responses import CodeBuildResponse
 
     original = CodeBuildResponse.create_project
@@ -68,7 +68,7 @@ def _patch_creation() -> None:
 
 
 def _patch_update() -> None:
-    """UpdateProject, which moto lacks: what is given replaces what there was."""
+    """UpdateProject: moto lacks it. On AWS the given members replace those of the project."""
     from moto.codebuild.exceptions import ResourceNotFoundException
     from moto.codebuild.responses import CodeBuildResponse
     from moto.core.responses import ActionResult
@@ -88,7 +88,7 @@ def _patch_update() -> None:
 
 
 def _patch_deletion() -> None:
-    """DeleteProject takes an ARN too (moto: a name only, and an ARN deletes nothing)."""
+    """DeleteProject: with an ARN moto deletes nothing; AWS accepts a name or an ARN."""
     from moto.codebuild.models import CodeBuildBackend
 
     original = CodeBuildBackend.delete_project

@@ -1,4 +1,4 @@
-"""Mends to CodeCommit. Repositories are kept by name; there is no Git behind them."""
+"""Patches of CodeCommit. moto stores repositories without Git."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_timestamps()
     _patch_creation()
     _patch_changes()
@@ -15,7 +15,10 @@ def patch() -> None:
 
 
 def _patch_timestamps() -> None:
-    """Timestamps are epoch numbers (moto: texts, which the provider's SDK cannot read)."""
+    """Timestamps: moto returns strings, which the SDK of Terraform's provider cannot parse.
+
+    AWS returns epoch numbers.
+    """
     from moto.codecommit.models import CodeCommit
     from moto.core.utils import unix_time
 
@@ -30,7 +33,10 @@ def _patch_timestamps() -> None:
 
 
 def _patch_creation() -> None:
-    """CreateRepository keeps the key and the tags, and a description only when there is one."""
+    """CreateRepository: moto drops the key and the tags, and returns a missing description.
+
+    AWS stores the key and the tags, and omits a missing description.
+    """
     from moto.codecommit.responses import CodeCommitResponse
 
     original = CodeCommitResponse.create_repository
@@ -50,7 +56,7 @@ def _patch_creation() -> None:
 
 
 def _patch_changes() -> None:
-    """ListRepositories, UpdateRepositoryDescription and -EncryptionKey, which moto lacks."""
+    """ListRepositories, UpdateRepositoryDescription and -EncryptionKey: moto lacks them."""
     from moto.codecommit.responses import CodeCommitResponse
     from moto.core.utils import unix_time
 
@@ -89,7 +95,7 @@ def _patch_changes() -> None:
 
 
 def _patch_tags() -> None:
-    """TagResource, UntagResource and ListTagsForResource, which moto lacks."""
+    """TagResource, UntagResource and ListTagsForResource: moto lacks them."""
     from moto.codecommit.exceptions import RepositoryDoesNotExistException
     from moto.codecommit.responses import CodeCommitResponse
 

@@ -1,4 +1,4 @@
-"""Mends to EventBridge."""
+"""Patches of EventBridge."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from localcloud.moto_backend.patches import EventListener
 
 
 def patch(emit: EventListener) -> None:
-    """Apply them; `emit` is called for every rule that matches."""
+    """Apply the patches; `emit` is called for every rule that matches."""
     _patch_event_delivery(emit)
 
 
 def _patch_event_delivery(emit: EventListener) -> None:
-    """EventBridge: delivery is ours (events.py), only the matching stays moto's.
+    """Delivery: moto delivers to four kinds of target, and skips those after an unknown one.
 
-    moto delivers to four kinds of target, and one that it does not know hides the ones after it.
+    AWS delivers to every target. moto still matches the patterns; `eventbridge/delivery.py`
+    delivers.
     """
     from moto.events.models import Rule
 

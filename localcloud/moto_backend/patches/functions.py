@@ -1,4 +1,4 @@
-"""Mends to Lambda."""
+"""Patches of Lambda."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_logging_and_tracing()
 
 
 def _patch_logging_and_tracing() -> None:
-    """Keep LoggingConfig and return it (moto: dropped), and change TracingConfig with an update."""
+    """LoggingConfig: moto drops it. TracingConfig: moto ignores it in an update.
+
+    AWS stores and returns both.
+    """
     from moto.awslambda.models import LambdaFunction
 
     make = LambdaFunction.__init__
@@ -40,5 +43,5 @@ def _patch_logging_and_tracing() -> None:
 
 
 def _logging(function: Any) -> dict[str, Any]:
-    # A function that was kept by an older local cloud has none.
+    # A function from the state of an older version has none.
     return dict(getattr(function, "logging_config", {}))

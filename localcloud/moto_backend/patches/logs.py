@@ -1,4 +1,4 @@
-"""Mends to CloudWatch Logs."""
+"""Patches of CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_keys()
 
 
 def _patch_keys() -> None:
-    """AssociateKmsKey and DisassociateKmsKey, which moto lacks although it keeps the key."""
+    """AssociateKmsKey and DisassociateKmsKey: moto lacks them, although it stores the key."""
     from moto.core.responses import EmptyResult
     from moto.logs.exceptions import ResourceNotFoundException
     from moto.logs.responses import LogsResponse

@@ -1,4 +1,4 @@
-"""Mends to what CloudWatch reads: percentiles, and arithmetic of metrics."""
+"""Patches of CloudWatch's metric data: percentiles, and metric math."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_percentiles()
     _patch_arithmetic()
 
 
 def _patch_percentiles() -> None:
-    """GetMetricStatistics has ExtendedStatistics, and GetMetricData p90 (moto: neither)."""
+    """GetMetricStatistics: moto lacks ExtendedStatistics. GetMetricData: it lacks percentiles."""
     from moto.cloudwatch.models import Statistics
     from moto.cloudwatch.responses import CloudWatchResponse
 
@@ -53,7 +53,10 @@ def _patch_percentiles() -> None:
 
 
 def _patch_arithmetic() -> None:
-    """GetMetricData evaluates + - * / over other queries (moto: an empty series)."""
+    """GetMetricData: moto returns an empty series for an expression; AWS evaluates it.
+
+    Differs: an expression has + - * / only.
+    """
     from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.models import CloudWatchBackend
 
@@ -68,7 +71,7 @@ def _patch_arithmetic() -> None:
     ) -> Any:
         plain = [{**q, "ReturnData": True} for q in queries if "MetricStat" in q]
         found = original(self, plain, start_time, end_time, scan_by)
-        for result in found:  # what has no percentile has no value
+        for result in found:  # leave out the times that have no percentile
             pairs = zip(result["timestamps"], result["values"], strict=True)
             known = [(at, value) for at, value in pairs if value is not None]
             result["timestamps"] = [at for at, _ in known]
@@ -105,7 +108,7 @@ def _computed(
     series: Mapping[str, Mapping[datetime, float]],
     depth: int = 0,
 ) -> dict[datetime, float]:
-    """Return an expression's values, by time; another expression that it names comes first."""
+    """Return the values of an expression by time, after those of the expressions it refers to."""
     if depth > len(queries):
         raise ExpressionError("it depends on itself")
     known = dict(series)
@@ -119,5 +122,7 @@ def _computed(
         for time in times
     }
     if not times:
-        evaluate(expression, dict.fromkeys(known))  # what cannot be read is told all the same
+        evaluate(
+            expression, dict.fromkeys(known)
+        )  # so that an invalid expression is reported without data, too
     return {time: value for time, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Mends to S3."""
+"""Patches of S3."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_bucket_policies()
     _patch_bucket_notifications()
     _patch_suspended_versioning()
@@ -16,10 +16,10 @@ def patch() -> None:
 
 
 def _patch_bucket_policies() -> None:
-    """S3: a policy statement whose Condition does not hold is neutral (moto: a deny).
+    """Bucket policies: moto denies if the Condition of a statement is not met.
 
-    aws:SecureTransport holds, since the requests never leave this machine: else a TLS-only bucket
-    policy would lock its owner out.
+    On AWS such a statement has no effect. aws:SecureTransport counts as met, because the requests
+    never leave this machine; a policy that requires TLS would otherwise lock the owner out.
     """
     from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 
@@ -45,7 +45,7 @@ def _patch_bucket_policies() -> None:
 
 
 def _patch_bucket_notifications() -> None:
-    """S3: GetBucketNotification returns EventBridgeConfiguration, which moto keeps but omits."""
+    """GetBucketNotification: moto omits EventBridgeConfiguration, although it stores it."""
     from moto.s3.responses import S3Response
 
     original = S3Response.get_bucket_notification
@@ -56,7 +56,7 @@ def _patch_bucket_notifications() -> None:
         if not kept or kept.event_bridge is None:
             return answer
         status, headers, body = answer
-        root = ElementTree.fromstring(body)  # noqa: S314 - moto's own answer
+        root = ElementTree.fromstring(body)  # noqa: S314 - moto's own response
         namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
         ElementTree.SubElement(root, f"{namespace}EventBridgeConfiguration")
         return status, headers, ElementTree.tostring(root, encoding="unicode")
@@ -65,9 +65,10 @@ def _patch_bucket_notifications() -> None:
 
 
 def _patch_suspended_versioning() -> None:
-    """Keep a suspended bucket's versions when one is deleted (moto: all of the key are gone).
+    """DeleteObject: if versioning is suspended, moto deletes all versions of the key.
 
-    A stack ends so: versioning is suspended first, then each version is deleted with the bucket.
+    AWS deletes one version. This matters when a stack is deleted: its provider suspends versioning
+    and then deletes each version before the bucket.
     """
     from moto.s3.models import S3Backend
 
@@ -88,7 +89,10 @@ def _patch_suspended_versioning() -> None:
 
 
 def _patch_log_permissions() -> None:
-    """Find the grant to S3's logging service in lists too (moto: one text, one resource)."""
+    """PutBucketLogging: moto finds the grant to S3's logging service only outside of lists.
+
+    AWS also accepts lists of principals and of resources in the target bucket's policy.
+    """
     from moto.s3.models import FakeBucket
 
     original = FakeBucket._log_permissions_enabled_policy
@@ -120,7 +124,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _condition_holds(condition: dict[str, dict[str, Any]], values: dict[str, str]) -> bool:
-    """Evaluate Bool and String conditions; a key that the request does not carry fails."""
+    """Evaluate Bool and String conditions; a condition on an absent key is not met."""
     for operator, keys in condition.items():
         negated = "Not" in operator
         for key, allowed in keys.items():

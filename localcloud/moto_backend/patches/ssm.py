@@ -1,4 +1,4 @@
-"""Mends to Systems Manager: parameters without EC2."""
+"""Patches of Systems Manager."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 
 def patch() -> None:
-    """Apply them."""
+    """Apply the patches."""
     _patch_import()
 
 
 def _patch_import() -> None:
-    """SSM is imported without EC2, of which it would find the instances that a command goes to.
+    """Import: moto's SSM imports EC2, to find the instances that a command is sent to.
 
-    There are none here, and EC2's tables of instance types take 90 MiB and most of a second.
+    There are no instances here, and EC2's tables of instance types take 90 MiB and most of a
+    second.
     """
     if "moto.ssm.models" in sys.modules or "moto.ec2" in sys.modules:
         return

@@ -1,4 +1,4 @@
-"""Mends to STS."""
+"""Patches of STS."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from localcloud.moto_backend.patches import RoleListener
 
 
-def patch(tell: RoleListener) -> None:
-    """Apply them; `tell` is called for every role that is assumed."""
-    _patch_assumed_roles(tell)
+def patch(on_role: RoleListener) -> None:
+    """Apply the patches; `on_role` is called for every role that is assumed."""
+    _patch_assumed_roles(on_role)
 
 
-def _patch_assumed_roles(tell: RoleListener) -> None:
-    """AssumeRole's keys act as the role (moto: as the account)."""
+def _patch_assumed_roles(on_role: RoleListener) -> None:
+    """AssumeRole: the keys that moto returns act as the account; on AWS they act as the role."""
     from moto.sts.models import STSBackend
 
     original = STSBackend.assume_role
 
     def assume_role(self: Any, *arguments: Any, **named: Any) -> Any:
         role = original(self, *arguments, **named)
-        tell(role.access_key_id, role.role_arn, role.session_name)
+        on_role(role.access_key_id, role.role_arn, role.session_name)
         return role
 
     STSBackend.assume_role = assume_role

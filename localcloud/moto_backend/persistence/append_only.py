@@ -1,4 +1,4 @@
-"""Lists that only grow: log lines and metric data are appended in chunks, never written anew."""
+"""Lists that only grow: log lines and metric data are appended in chunks and never rewritten."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from localcloud.moto_backend.persistence.pickling import dump_values, load_value
 
 
 class AppendOnlyLists:
-    """How far each list is written."""
+    """The lists on disk, and how far each of them is written."""
 
     def __init__(self, file: File) -> None:
         self._file = file
         self._last: dict[str, Any] = {}
 
     def names(self, prefix: str) -> list[str]:
-        """Return the names of the lists that are on disk."""
+        """Return the names of the lists on disk that begin with a prefix."""
         rows = self._file.connection.execute("SELECT DISTINCT list FROM chunk").fetchall()
         return [name for (name,) in rows if name.startswith(prefix)]
 
     def restore(self, name: str, find: Callable[..., Any]) -> list[Any]:
-        """Return a list as it was written."""
+        """Return the entries of a list."""
         rows = self._file.connection.execute(
             "SELECT body FROM chunk WHERE list = ? ORDER BY position", (name,)
         )
@@ -32,7 +32,7 @@ class AppendOnlyLists:
         return entries
 
     def write(self, name: str, entries: list[Any]) -> None:
-        """Append what came since the last time; what fell out at the front stays on disk."""
+        """Append the entries that are new; entries that moto dropped stay on disk."""
         if not entries or self._last.get(name) is entries[-1]:
             return
         new = _after(entries, self._last.get(name))
@@ -42,18 +42,18 @@ class AppendOnlyLists:
         self._last[name] = entries[-1]
 
     def forget(self, name: str) -> None:
-        """Drop a list."""
+        """Delete a list."""
         self._file.connection.execute("DELETE FROM chunk WHERE list = ?", (name,))
         self._last.pop(name, None)
 
     def forget_others(self, prefix: str, names: set[str]) -> None:
-        """Drop the lists of a prefix that are not among the names."""
+        """Delete the lists that begin with a prefix and are not among the names."""
         for name in [n for n in self._last if n.startswith(prefix) and n not in names]:
             self.forget(name)
 
 
 def _after(entries: list[Any], last: Any) -> list[Any]:
-    """Return the entries behind the last one that is written."""
+    """Return the entries after the last one that was written."""
     for index in range(len(entries) - 1, -1, -1):
         if entries[index] is last:
             return entries[index + 1 :]

@@ -1,4 +1,4 @@
-"""The SQLite file of the passive services: backends, S3's objects, chunks of growing lists."""
+"""The SQLite file of moto's services: backends, S3's objects, chunks of append-only lists."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CREATE INDEX IF NOT EXISTS chunk_by_list ON chunk (list);
 
 
 class File:
-    """The file; each call is a transaction of its own unless `connection` says otherwise."""
+    """The file; each call is a transaction unless the caller began one on `connection`."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # It holds what buckets and secrets hold: its owner's eyes only.
+        # It holds the contents of buckets and secrets, so only the owner may read it.
         path.touch(mode=0o600)
         os.chmod(path, 0o600)
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -35,12 +35,12 @@ class File:
         self.connection.executescript(_TABLES)
 
     def about(self, name: str) -> str | None:
-        """Return a fact about the file."""
+        """Return a property of the file, such as the version of moto that wrote it."""
         row = self.connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def note(self, name: str, value: str) -> None:
-        """Keep a fact about the file."""
+        """Set a property of the file."""
         self.connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""S3's objects: a row a version, so that a put writes one object and not the bucket."""
+"""S3's objects on disk: one row per version, so that a put writes one object, not the bucket."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from localcloud.moto_backend.persistence.pickling import dump_values, load_value
 
 
 class Objects:
-    """Which versions are on disk, and how they get there."""
+    """The object versions on disk."""
 
     def __init__(self, file: File) -> None:
         self._file = file
-        # Bucket → name → versions that are written.
+        # Bucket → object name → the versions on disk.
         self._written: dict[str, dict[str, list[str]]] = defaultdict(dict)
 
     def restore(self, buckets: dict[str, Any], find: Callable[..., Any]) -> None:
-        """Put the objects into their (empty) buckets, oldest version first."""
+        """Add the objects to their empty buckets, oldest version first."""
         rows = self._file.connection.execute(
             "SELECT bucket, name, version, body FROM object ORDER BY position"
         )
@@ -36,12 +36,12 @@ class Objects:
             self._file.connection.execute("DELETE FROM object WHERE bucket = ?", (bucket_name,))
 
     def write(self, bucket: Any, name: str, rewritten: str | None = None) -> None:
-        """Write one object's new versions, drop those that are gone.
+        """Write the new versions of one object, and delete those that are gone.
 
         Args:
-            bucket: moto's.
-            name: of the object.
-            rewritten: a version that was changed; None for the newest.
+            bucket: moto's bucket.
+            name: the name of the object.
+            rewritten: the version that was changed; None for the newest.
         """
         versions = bucket.keys.getlist(name, [])
         current = [_version(version) for version in versions]
@@ -55,7 +55,8 @@ class Objects:
         for position, (version, entry) in enumerate(zip(current, versions, strict=True)):
             newest = position == len(current) - 1
             if version not in written or (newest and rewritten is None):
-                # A new position: the newest comes last, also when it takes an old version's name.
+                # A new position, so that the newest version comes last even if its name was used
+                # before.
                 connection.execute(
                     "INSERT OR REPLACE INTO object (bucket, name, version, body) "
                     "VALUES (?, ?, ?, ?)",
@@ -72,7 +73,7 @@ class Objects:
             self._written[bucket.name].pop(name, None)
 
     def sweep(self, bucket: Any) -> None:
-        """Write what differs in a whole bucket."""
+        """Write every difference between a bucket and the disk."""
         written = self._written[bucket.name]
         current = {
             name: [_version(version) for version in dict.__getitem__(bucket.keys, name)]
@@ -85,13 +86,13 @@ class Objects:
                 self.write(bucket, name)
 
     def forget_others(self, buckets: set[str]) -> None:
-        """Drop the objects of buckets that are gone."""
+        """Delete the objects of buckets that are gone."""
         for name in set(self._written) - buckets:
             self._file.connection.execute("DELETE FROM object WHERE bucket = ?", (name,))
             del self._written[name]
 
     def holds(self, bucket: Any, name: str) -> bool:
-        """Return whether an object of that name is there or was."""
+        """Return whether an object of that name exists or is on disk."""
         return name in self._written[bucket.name] or dict.__contains__(bucket.keys, name)
 
 

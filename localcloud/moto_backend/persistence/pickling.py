@@ -1,8 +1,9 @@
 """One backend of moto to bytes and back.
 
-A backend's attributes are pickled, not the backend: on the way back they are put over a fresh one,
-so that what points to a backend points to the one that serves. What is kept elsewhere (objects,
-log lines, metric data, AWS's own policies) is left out; only types of the allow-list come back.
+The attributes of a backend are pickled, not the backend itself. A restore sets them on a new
+backend, so that every reference to a backend leads to the one in use. Parts that are stored
+elsewhere are left out: objects, log lines, metric data and AWS's own policies. Only types of an
+allow-list are loaded.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from functools import cache
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-# Attributes that `growing` keeps, by service.
+# Attributes that `append_only` stores, by service.
 LEFT_OUT = {"cloudwatch": frozenset({"metric_data", "paged_metric_data"})}
 
-# What pickle writes as a name.
+# What pickle writes as a name of a module.
 _NAMED = (type, FunctionType, BuiltinFunctionType)
-# What belongs to a running process: the way back makes a new one.
+# Types that belong to a running process; a restore makes new ones.
 _NEW: dict[Any, Any] = {
     type(threading.RLock()): threading.RLock,
     type(threading.Lock()): threading.Lock,
@@ -49,7 +50,7 @@ _NAMES = {
     "requests.structures": {"CaseInsensitiveDict"},
     __name__: {"_blank", "_dict_of_dicts", "_private_key"},
 }
-# Modules by the names that they had in states written before 0.2.
+# Today's module of a name in states that were written before 0.2.
 _RENAMED = {
     "localcloud.alarm_history": "localcloud.cloudwatch.alarm_history",
     "localcloud.datapoints": "localcloud.cloudwatch.metric_math",
@@ -58,7 +59,7 @@ _RENAMED = {
 
 
 class NotKept(Exception):
-    """A backend holds what cannot be written down."""
+    """A backend holds something that cannot be pickled."""
 
 
 def dump(service: str, backend: Any) -> bytes:
@@ -78,12 +79,12 @@ def dump(service: str, backend: Any) -> bytes:
 
 
 def restore(body: bytes, backend: Any, find: Callable[..., Any]) -> None:
-    """Put a state over a fresh backend.
+    """Restore a state into a new backend.
 
     Args:
-        body: what `dump` returned.
-        backend: a new one.
-        find: service, account and region to the backend that serves them.
+        body: the bytes that `dump` returned.
+        backend: a new backend.
+        find: returns the backend of a service, an account and a region.
 
     Raises:
         pickle.UnpicklingError: the bytes name a type that is not allowed.
@@ -99,13 +100,13 @@ def dump_values(values: Any) -> bytes:
 
 
 def load_values(body: bytes, find: Callable[..., Any]) -> Any:
-    """Return what `dump_values` was given."""
+    """Return the values of bytes that `dump_values` returned."""
     return _Unpickler(body, find).load()
 
 
 @dataclass(frozen=True, slots=True)
 class _Types:
-    """Types of moto that are written down in a way of their own."""
+    """Types of moto that are pickled in a special way."""
 
     backend: Any
     aws_policy: Any
@@ -131,7 +132,7 @@ class _Pickler(pickle.Pickler):
         self._types = _types()
 
     def persistent_id(self, value: Any) -> Any:
-        """Name what is not written down: backends and AWS's own policies."""
+        """Return a name for backends and AWS's own policies, which are not pickled."""
         if isinstance(value, self._types.backend):
             service = type(value).__module__.split(".")[1]
             return ("backend", _SERVICE.get(service, service), value.account_id, value.region_name)
@@ -140,15 +141,15 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, value: Any) -> Any:
-        """Write down what Python does not, and leave out what is kept elsewhere.
+        """Pickle types that Python cannot, and leave out parts that are stored elsewhere.
 
         Raises:
-            pickle.PicklingError: of a type that could not come back.
+            pickle.PicklingError: the value has a type that could not be loaded.
         """
         if isinstance(value, _NAMED) and not _allowed(str(value.__module__), value.__qualname__):
             raise pickle.PicklingError(f"{value.__module__}.{value.__qualname__}")
         if isinstance(value, self._types.bucket):
-            # Uploads in parts that are not complete are lost; the objects have their own rows.
+            # The objects have their own rows. Incomplete multipart uploads are lost.
             kept = vars(value) | {
                 "keys": type(value.keys)(),
                 "multiparts": type(value.multiparts)(),
@@ -157,10 +158,10 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, self._types.log_stream):
             return (*value.__reduce_ex__(5)[:2], vars(value) | {"events": []})
         if isinstance(value, defaultdict) and type(value) is not defaultdict:
-            # moto's own kind, whose constructor wants other arguments than Python's.
+            # A subclass of moto's, whose constructor takes other arguments than Python's.
             return _blank, (type(value),), vars(value), None, iter(value.items())
         if isinstance(value, defaultdict) and _is_local(value.default_factory):
-            # It cannot be named; what it makes can.
+            # The factory has no importable name, but what it makes does.
             made = value.default_factory() if value.default_factory else {}
             factory = dict if type(made) is dict else _dict_of_dicts
             return defaultdict, (factory,), None, None, iter(value.items())
@@ -179,7 +180,7 @@ class _Unpickler(pickle.Unpickler):
         self._find = find
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return what a name of `persistent_id` stands for."""
+        """Return the object that a name of `persistent_id` stands for."""
         match pid:
             case ("backend", service, account, region):
                 return self._find(service, account, region)
@@ -193,21 +194,21 @@ class _Unpickler(pickle.Unpickler):
         """Return a type of the allow-list.
 
         Raises:
-            pickle.UnpicklingError: it is not on it.
+            pickle.UnpicklingError: the type is not on the list.
         """
         module = _RENAMED.get(module, module)
         if _allowed(module, name):
             found = super().find_class(module, name)
             if isinstance(found, type) or not module.startswith(_MODULES):
                 return found
-        raise pickle.UnpicklingError(f"{module}.{name} does not belong in the state")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in the state")
 
 
 def _allowed(module: str, name: str) -> bool:
     return module.startswith(_MODULES) or name in _NAMES.get(module, ())
 
 
-# moto's folder where it is not the service's name.
+# moto's folder of a service, if it differs from the service's name.
 _SERVICE = {"awslambda": "lambda"}
 
 

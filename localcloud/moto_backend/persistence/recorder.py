@@ -1,10 +1,17 @@
-"""When what is written: the guarantee is that an answered change is on disk.
+"""The recorder decides when which part of moto's state is written.
 
-asked service            before the answer goes out
-object of a bucket       before the answer goes out
-log lines, metric data   within a second
-what one service does    within a second (SNS into a queue, an access log into a bucket)
-  to another
+The guarantee: once a client has the response to a change, the change is on disk.
+
+    the service of a request      before the response is sent
+    an object of a bucket         before the response is sent
+    log lines, metric data        within a second
+    effects on another service    within a second (SNS into a queue, an access log into a bucket)
+
+An example in time. A client sends PutParameter. moto changes its SSM backend; `after` pickles that
+backend, finds that its digest differs from the one written last, and commits it to SQLite; only
+then is the response sent. `kill -9` one millisecond later loses nothing. A training job's lines, by
+contrast, are appended to a log stream without a request. `sweep` writes them when it runs next, so
+that the same kill loses the lines of the last second.
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ from localcloud.moto_backend.persistence.file import File
 from localcloud.moto_backend.persistence.objects import Objects
 from localcloud.moto_backend.persistence.pickling import NotKept, dump, restore
 
-log = logging.getLogger("localcloud.moto_backend.dispatcher")
+log = logging.getLogger("localcloud.moto_backend")
 
 _READS = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup", "Validate", "Simulate", "Filter")
 _BY_METHOD = ("s3", "lambda")
@@ -35,14 +42,14 @@ _DATA = "data/"
 
 
 class Recorder:
-    """Keeps moto's backends in a file. All but its making runs in moto's thread.
+    """Writes moto's backends to a file. Everything but its construction runs in moto's thread.
 
     Args:
-        path: of the SQLite file; it is made when it is not there.
-        services: those that are kept.
+        path: the SQLite file, which is created if it does not exist.
+        services: the services whose state is written.
 
     Raises:
-        StateDirectoryError: the file is another version's, or no such file at all.
+        StateDirectoryError: another version wrote the file, or it is no SQLite file.
     """
 
     def __init__(self, path: Path, services: tuple[str, ...]) -> None:
@@ -51,15 +58,15 @@ class Recorder:
             self._file = File(path)
         except sqlite3.DatabaseError as error:
             raise StateDirectoryError(
-                f"{path} cannot be read ({error}); start anew with "
+                f"{path} cannot be read ({error}); start with an empty state by "
                 f"'localcloud reset --state-dir {path.parent}'"
             ) from None
         self._objects = Objects(self._file)
         self._append_only = AppendOnlyLists(self._file)
-        # What was last written of a backend: an unchanged one is not written again.
+        # The digest of what was last written, so that an unchanged backend is not written again.
         self._digests: dict[tuple[str, str, str], bytes] = {}
         self._refused: set[str] = set()
-        # Nothing is written over a state that has not been read.
+        # A state is not overwritten before it was restored.
         self._restored = False
         self._check_version(path)
 
@@ -69,13 +76,13 @@ class Recorder:
             self._file.close()
             raise StateDirectoryError(
                 f"{path.parent} was written with moto {written}, and this is moto {ours}: "
-                "install that version, or start anew with 'localcloud reset --state-dir "
-                f"{path.parent}'"
+                "install that version, or start with an empty state by 'localcloud reset "
+                f"--state-dir {path.parent}'"
             )
         self._file.note("moto", ours)
 
     def restore(self) -> None:
-        """Put everything back, before the first request."""
+        """Restore the state, before the first request."""
         rows = self._file.connection.execute(
             "SELECT service, account, region, body FROM backend ORDER BY service = 's3'"
         ).fetchall()
@@ -100,7 +107,7 @@ class Recorder:
         self._restored = True
 
     def after(self, request: Request) -> None:
-        """Write what a request has changed."""
+        """Write what a request changed; called before its response is sent."""
         if not self._restored or _reads(request):
             return
         with self._transaction():
@@ -109,7 +116,7 @@ class Recorder:
             self._write_service(request.service, request.scope.account)
 
     def sweep(self) -> None:
-        """Write whatever else has changed."""
+        """Write every other change; called once a second."""
         with self._transaction():
             for service, account, region, backend in _all(self._services):
                 self._write(service, account, region, backend)
@@ -132,7 +139,7 @@ class Recorder:
         self._file.close()
 
     def _object(self, request: Request) -> bool:
-        """Write the object that a request names; return whether nothing else can have changed."""
+        """Write the object of a request; return whether the request can have changed only that."""
         name, _, key = request.path.lstrip("/").partition("/")
         bucket = next((b for b in _buckets() if b.name == name), None)
         if bucket is None:
@@ -142,7 +149,7 @@ class Recorder:
             return False
         query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
         self._objects.write(bucket, key, query.get("versionId"))
-        # Tags of an object are the service's own, by ARN.
+        # The tags of an object belong to the service, which stores them by ARN.
         return not (query.keys() - {"", "x-id", "versionId"}) and (
             "x-amz-tagging" not in request.headers
         )
@@ -158,7 +165,10 @@ class Recorder:
         except NotKept as error:
             if service not in self._refused:
                 self._refused.add(service)
-                log.warning("a restart will not find this service as it is now: %s", error)
+                log.warning(
+                    "the state of this service cannot be written, and a restart will lose it: %s",
+                    error,
+                )
             return
         digest = hashlib.sha256(body).digest()
         if self._digests.get((service, account, region)) != digest:
@@ -187,7 +197,7 @@ def _reads(request: Request) -> bool:
 
 
 def _all(services: tuple[str, ...]) -> Iterator[tuple[str, str, str, Any]]:
-    """Yield what has been asked for since the start: looking must not load the other services."""
+    """Yield the backends in use; looking at the others would load their modules."""
     from moto.core.base_backend import BackendDict
 
     for by_account in list(BackendDict._instances):

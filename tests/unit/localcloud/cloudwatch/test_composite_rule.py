@@ -65,7 +65,7 @@ def test_a_rule_says_what_its_alarms_states_make_of_it(text: str, expected: bool
         ("ALARM(a) ALARM(b)", "after the rule's end"),
         ("ALARM(a) OR", "is missing before 'the end'"),
         ("AT_LEAST(1, ALARM, (a))", "cannot be read|AT_LEAST"),
-        ("alarm(a)", "'alarm' is no function"),
+        ("alarm(a)", "'alarm' is not a function"),
         ('ALARM("a)', "cannot be read"),
         ("(" * 200 + "TRUE" + ")" * 200, "too deeply"),
     ],

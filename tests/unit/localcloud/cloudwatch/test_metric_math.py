@@ -47,7 +47,7 @@ def test_arithmetic_of_metrics_is_evaluated(expression: str, expected: float | N
     [
         ("SUM(METRICS())", "not supported in metric math here"),
         ("requests +", "is not an expression"),
-        ("other / 2", "no metric of the id other"),
+        ("other / 2", "no metric with the id other"),
         ("requests ** 2", "not supported"),
         ("__import__('os')", "not supported"),
         ("'a'", "not supported"),

@@ -2,8 +2,8 @@
 
 app.py     the commands and their options
 console.py output and errors for a person
-watch.py   following a pipeline execution
-demo.py    the whole lab, end to end
+watch.py   follows a pipeline execution
+demo.py    runs the whole lab, end to end
 """
 
 from localcloud.cli.app import main

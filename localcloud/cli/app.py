@@ -37,7 +37,8 @@ app.add_typer(iam_app)
 app.add_typer(clock_app, name="clock")
 
 Pipeline = Annotated[
-    str | None, typer.Argument(help="Name of the pipeline. Default: the one that waits.")
+    str | None,
+    typer.Argument(help="Name of the pipeline. Default: the one with a pending approval."),
 ]
 
 
@@ -55,16 +56,21 @@ def start(
     port: Annotated[
         int | None, typer.Option(help="Port on 127.0.0.1. Default: 4566, or a free one.")
     ] = None,
-    speed: Annotated[float, typer.Option(help="AWS seconds per wall second, 1 to 3600.")] = 1.0,
-    state_dir: Annotated[Path, typer.Option(help="Directory that state is kept in.")] = DEFAULT,
+    speed: Annotated[
+        float, typer.Option(help="AWS seconds per wall-clock second, 1 to 3600.")
+    ] = 1.0,
+    state_dir: Annotated[Path, typer.Option(help="Directory of the state.")] = DEFAULT,
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep nothing: begin empty, leave nothing behind.")
+        bool, typer.Option("--ephemeral", help="Start empty and keep no state.")
     ] = False,
     iam: Annotated[
-        Mode, typer.Option(help="What roles may not do: deny it, only record it, or nothing.")
+        Mode,
+        typer.Option(
+            help="Calls that a role may not make: deny them, only record them, or check none."
+        ),
     ] = Mode.LOG,
     payload_mib: Annotated[
-        float, typer.Option(help="MiB that a request to an endpoint may have, up to 512.")
+        float, typer.Option(help="Largest request to an endpoint in MiB, up to 512.")
     ] = 6.0,
 ) -> None:
     """Run the local cloud in this terminal until Ctrl-C."""
@@ -96,25 +102,25 @@ def start(
 def reset(
     state_dir: Annotated[
         Path | None,
-        typer.Option(help="Of a local cloud that does not run. Default: the one that answers."),
+        typer.Option(help="State directory of a stopped local cloud. Default: the running one."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")] = False,
     url: Url = None,
 ) -> None:
-    """Forget everything: stacks, buckets, pipelines, endpoints. The clock goes on."""
+    """Delete all state: stacks, buckets, pipelines, endpoints. The clock is not reset."""
     from localcloud.core.internal_client import post
 
     with errors_in_one_line():
         target = f"in {state_dir}" if state_dir else f"at {endpoint_url(url)}"
         if not yes:
             if not sys.stdin.isatty():
-                raise CommandError("there is no terminal to ask: add --yes")
-            typer.confirm(f"Forget everything that the local cloud keeps {target}?", abort=True)
+                raise CommandError("there is no terminal to confirm in: add --yes")
+            typer.confirm(f"Delete all state of the local cloud {target}?", abort=True)
         if state_dir is None:
             post(f"{endpoint_url(url)}/_localcloud/reset", b"")
         else:
             if not (state_dir / STATE_FILE).exists():
-                raise CommandError(f"{state_dir} is no state directory: it has no {STATE_FILE}")
+                raise CommandError(f"{state_dir} is not a state directory: it has no {STATE_FILE}")
             directory = StateDirectory(state_dir)
             directory.empty()
             directory.close()
@@ -123,7 +129,7 @@ def reset(
 
 @app.command()
 def stop(url: Url = None) -> None:
-    """End the local cloud that answers at the endpoint, and all it started."""
+    """Stop the running local cloud and every process that it started."""
     from localcloud.core.internal_client import post
 
     with errors_in_one_line():
@@ -135,13 +141,15 @@ def stop(url: Url = None) -> None:
 def image_push(
     directory: Annotated[Path, typer.Argument(help="Directory with a Dockerfile.")],
     repository: Annotated[str, typer.Option(help="Name of the ECR repository.")],
-    tag: Annotated[str, typer.Option(help="Tag of the image; by default by its content.")] = "",
+    tag: Annotated[
+        str, typer.Option(help="Tag of the image. Default: derived from its content.")
+    ] = "",
     release: Annotated[
-        str, typer.Option(help="SSM parameter that is to hold the image, by digest.")
+        str, typer.Option(help="SSM parameter to set to the image's URI, by digest.")
     ] = "",
     url: Url = None,
 ) -> None:
-    """Pack a directory by its Dockerfile and register it in ECR, without Docker."""
+    """Build a directory by its Dockerfile and register the image in ECR, without Docker."""
     from localcloud.cli.images import push
 
     with errors_in_one_line():
@@ -164,20 +172,20 @@ def status(url: Url = None) -> None:
 @app.command()
 def approve(
     pipeline: Pipeline = None,
-    summary: Annotated[str, typer.Option(help="Why; at most 512 characters.")] = "Approved",
+    summary: Annotated[str, typer.Option(help="Comment, at most 512 characters.")] = "Approved",
     url: Url = None,
 ) -> None:
-    """Approve what waits for a person: the pipeline goes on."""
+    """Approve the pending manual approval; the pipeline continues."""
     _decide(pipeline, "Approved", summary, url)
 
 
 @app.command()
 def reject(
     pipeline: Pipeline = None,
-    summary: Annotated[str, typer.Option(help="Why; at most 512 characters.")] = "Rejected",
+    summary: Annotated[str, typer.Option(help="Comment, at most 512 characters.")] = "Rejected",
     url: Url = None,
 ) -> None:
-    """Reject what waits for a person: the pipeline stops."""
+    """Reject the pending manual approval; the pipeline stops."""
     _decide(pipeline, "Rejected", summary, url)
 
 
@@ -195,13 +203,13 @@ def _decide(pipeline: str | None, verdict: str, summary: str, url: str | None) -
 def invoke(
     endpoint: Annotated[str, typer.Argument(help="Name of the endpoint.")],
     body: Annotated[
-        str | None, typer.Argument(help="The request's body. Default: standard input.")
+        str | None, typer.Argument(help="Body of the request. Default: standard input.")
     ] = None,
-    content_type: Annotated[str, typer.Option(help="Of the body.")] = "text/csv",
-    accept: Annotated[str, typer.Option(help="Of the answer.")] = "application/json",
+    content_type: Annotated[str, typer.Option(help="Content type of the body.")] = "text/csv",
+    accept: Annotated[str, typer.Option(help="Content type of the response.")] = "application/json",
     url: Url = None,
 ) -> None:
-    """Send one request to an endpoint and print its answer."""
+    """Send one request to an endpoint and print the response."""
     with errors_in_one_line():
         content = body if body is not None else sys.stdin.read()
         answer = client("sagemaker-runtime", endpoint_url(url)).invoke_endpoint(
@@ -213,8 +221,12 @@ def invoke(
 @app.command()
 def logs(
     group: Annotated[str | None, typer.Argument(help="Log group. Default: list them.")] = None,
-    tail: Annotated[int, typer.Option(help="How many of the last lines.")] = 100,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    tail: Annotated[
+        int, typer.Option(help="Number of lines to print, counted from the end.")
+    ] = 100,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
+    ] = False,
     url: Url = None,
 ) -> None:
     """Print the lines of a CloudWatch log group."""
@@ -228,7 +240,7 @@ def logs(
 def operations(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the operations that the live services implement."""
+    """List the implemented operations, by service."""
     from localcloud.edge.coverage import implemented
 
     table = implemented()
@@ -243,7 +255,7 @@ def operations(
 
 @app.command()
 def simulate() -> None:
-    """Run a day's traffic against scaling settings: JSON from standard input to standard output.
+    """Simulate a day's traffic under scaling settings, from JSON to JSON.
 
     `python -m loadtest size` is the command for people.
     """
@@ -258,29 +270,34 @@ def demo(
     table: Annotated[
         str, typer.Option(help="Dataset: iris, wine, breast_cancer, digits or diabetes.")
     ] = "iris",
-    csv: Annotated[Path | None, typer.Option(help="A CSV file of yours instead.")] = None,
-    label: Annotated[str | None, typer.Option(help="The CSV's label column.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Your own CSV file instead of a dataset.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label column of the CSV.")] = None,
     categorical: Annotated[
-        str | None, typer.Option(help="The CSV's columns of categories: auto, or names.")
+        str | None, typer.Option(help="Columns of the CSV with categories: auto, or their names.")
     ] = None,
     missing_values: Annotated[
-        str, typer.Option(help="Whether the CSV's cells may be empty: refuse or accept.")
+        str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
     ] = "refuse",
     regression: Annotated[
-        bool, typer.Option("--regression", help="The CSV's label is a number to predict.")
+        bool,
+        typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
     ] = False,
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", "-c", help="A setting of stack dev, as key=value."),
+        typer.Option("--config", "-c", help="A setting of stack dev, as KEY=VALUE."),
     ] = None,
     approve_all: Annotated[
         bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud running.")] = False,
-    speed: Annotated[float, typer.Option(help="AWS seconds per wall second.")] = 60.0,
-    duration: Annotated[str, typer.Option(help="Length of the stress test.")] = "30s",
-    users: Annotated[int, typer.Option(help="Users at the end of the stress test's ramp.")] = 24,
-    report_dir: Annotated[Path, typer.Option(help="Where reports go.")] = Path("build/demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the local cloud running.")] = False,
+    speed: Annotated[float, typer.Option(help="AWS seconds per wall-clock second.")] = 60.0,
+    duration: Annotated[str, typer.Option(help="Duration of the stress test.")] = "30s",
+    users: Annotated[int, typer.Option(help="Number of users at the end of the ramp.")] = 24,
+    report_dir: Annotated[Path, typer.Option(help="Directory of the reports.")] = Path(
+        "build/demo"
+    ),
 ) -> None:
     """Run the whole lab: deploy, train, approve, serve, stress, report."""
     from localcloud.cli.demo import Demo, DemoOptions
@@ -289,9 +306,7 @@ def demo(
         if (csv is None) != (label is None):
             raise CommandError("--csv and --label go together: a file and its label column")
         if csv is None and (categorical or missing_values != "refuse" or regression):
-            raise CommandError(
-                "--categorical, --missing-values and --regression are for a --csv of yours"
-            )
+            raise CommandError("--categorical, --missing-values and --regression require --csv")
         if not approve_all and not sys.stdin.isatty():
             raise CommandError("there is no terminal to ask for the approval: add --approve")
         Demo(

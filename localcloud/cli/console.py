@@ -61,7 +61,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str | None:
-    """Return what a person reads of an expected error, and None of a bug.
+    """Return the message of an expected error, or None if the error is a bug.
 
     The modules are imported here, because a command that succeeds should not load botocore for it.
     """
@@ -93,7 +93,7 @@ def _escape(text: str) -> str:
 
 
 def endpoint_url(given: str | None) -> str:
-    """Return the endpoint: as given, by the environment, or the default port."""
+    """Return the endpoint: the given one, that of the environment, or the default port."""
     if given:
         return given.rstrip("/")
     url = os.environ.get("AWS_ENDPOINT_URL")

@@ -1,6 +1,6 @@
 """`localcloud cost`: the program's own estimate, read from a stack's outputs.
 
-It owns how the estimate is shown. The prices and the sum are the program's, exported as
+This module only prints the estimate. The program computes it and exports it as
 `monthlyCostEstimate`.
 """
 
@@ -21,10 +21,10 @@ def print_estimate(stack: str, outputs: dict[str, Any], *, as_json: bool) -> Non
     """Print the estimate of a stack.
 
     Args:
-        stack: its name.
-        outputs: as they were saved; `monthlyCostEstimate` is an object of priceDate, region,
+        stack: the stack's name.
+        outputs: the stack's saved outputs; `monthlyCostEstimate` is an object of priceDate, region,
             currency, total and items of what, quantity, unitPrice, unit, monthly and note.
-        as_json: the object itself.
+        as_json: print that object as JSON.
 
     Raises:
         CommandError: the stack has no such output.
@@ -53,7 +53,8 @@ def print_estimate(stack: str, outputs: dict[str, Any], *, as_json: bool) -> Non
         out.print(grid)
     else:
         for item in estimate["items"]:
-            # Past rich, which would make blanks of the tabs that another program can split at.
+            # Not by rich, which would turn the tabs into blanks; another program splits the lines
+            # at them.
             out.file.write("\t".join(_row(item)).rstrip() + "\n")
     out.print(f"Total: [bold]{float(estimate.get('total', 0)):.2f} {currency}[/bold] a month")
 

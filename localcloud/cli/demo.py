@@ -1,7 +1,7 @@
-"""The whole lab, end to end, as a person sees it.
+"""`localcloud demo`: the whole lab, end to end, with its output for a person.
 
-Every step goes through the front door: commands of this package, AWS's APIs, and the model's and
-the stress test's own command lines as child processes.
+Every step uses a public interface: the commands of this package, AWS's APIs, and the command lines
+of the model and the stress test as child processes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from localcloud.edge.server import DEFAULT_PORT, port_is_free
 _START_SECONDS = 30.0
 _TRIGGER_SECONDS = 15.0
 _POLL_SECONDS = 0.2
-# A pause of each user, so that the ramp of users is a ramp of requests/s and scaling shows.
+# Each user pauses, so that the ramp of users is a ramp of requests/s, and scaling can be seen.
 _THINK_SECONDS = 0.02
 # Settings of stack dev for a value to predict; R² is seldom near 1.
 _REGRESSION = ('hyperparameters={"algorithm": "linear-regression"}', "minimumAccuracy=0.4")
@@ -43,7 +43,7 @@ _REGRESSION = ('hyperparameters={"algorithm": "linear-regression"}', "minimumAcc
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the person asked for."""
+    """The options of the command."""
 
     table: str
     csv: Path | None
@@ -62,7 +62,7 @@ class DemoOptions:
 
 @dataclass(slots=True)
 class Timings:
-    """Wall seconds, for the summary."""
+    """Durations in wall-clock seconds, for the summary."""
 
     steps: dict[str, float] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
@@ -80,10 +80,10 @@ class Demo:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Run every step; stop what was started unless it is to be kept.
+        """Run every step, then stop the local cloud unless `keep` is set.
 
         Raises:
-            CommandError: a step failed; the text says which and why.
+            CommandError: a step failed; the message names it and the reason.
         """
         if not (self._project / "Pulumi.yaml").exists():
             raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
@@ -115,7 +115,7 @@ class Demo:
                 release=outputs["imageParameter"],
             )
         out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
-        self._step(4, "Make the dataset and upload it")
+        self._step(4, "Create the dataset and upload it")
         with self._timed("dataset"):
             dataset, version = self._upload(outputs)
         self._step(5, "The pipeline: train, deploy to DEV, approve, deploy to PRD")
@@ -162,7 +162,7 @@ class Demo:
             )
             self._wait_healthy(process, log_path)
         out.print(
-            f"  {self._url} answers; one wall second is {self._options.speed:g} AWS seconds; "
+            f"  {self._url} answers; its clock runs at {self._options.speed:g} times real time; "
             f"log: {_shown(log_path)}"
         )
         return process
@@ -191,10 +191,12 @@ class Demo:
         except (RequestFailed, subprocess.TimeoutExpired):
             process.terminate()
             process.wait(15)
-        out.print("\nStopped the local cloud and all it had started.")
+        out.print("\nStopped the local cloud and every process that it had started.")
 
     def _explain_keep(self, process: subprocess.Popen[bytes]) -> None:
-        out.print(f"\n[bold]The cloud goes on at {self._url}[/bold] (process {process.pid}).")
+        out.print(
+            f"\n[bold]The local cloud keeps running at {self._url}[/bold] (process {process.pid})."
+        )
         out.print(f"  export AWS_ENDPOINT_URL={self._url}")
         for command in (
             "status",
@@ -220,7 +222,7 @@ class Demo:
         self._child("-m", "localcloud", *arguments, "--endpoint-url", self._url)
 
     def _child(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> int:
-        """Run a Python module with this terminal as its own."""
+        """Run a Python module in this terminal."""
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": self._url,
@@ -333,7 +335,7 @@ class Demo:
         verdict = "Approved"
         if not self._options.approve:
             out.print(
-                f"\n  [bold yellow]{waiting.stage}/{waiting.action} waits for you.[/bold yellow]"
+                f"\n  [bold yellow]{waiting.stage}/{waiting.action} is pending.[/bold yellow]"
             )
             given = out.input("  Deploy this model to production? \\[y/N] ").strip().lower()
             self._rejected = given not in ("y", "yes")

@@ -1,4 +1,4 @@
-"""`localcloud iam`: what each role called and lacks, and what it may do and never did."""
+"""`localcloud iam`: missing and unused permissions of each role."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def iam(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     url: Url = None,
 ) -> None:
-    """Hold what roles called against their policies; exit status 2 when one lacks a permission."""
+    """Compare the calls of roles with their policies. Exit status 2 if a permission is missing."""
     with errors_in_one_line():
         endpoint = endpoint_url(url)
         found = report(_calls(endpoint), dict(_policies(client("iam", endpoint))))
@@ -70,7 +70,7 @@ def _policies(iam: Any) -> Iterator[tuple[str, list[str | dict[str, Any]]]]:
 
 def _show(found: list[RoleReport]) -> None:
     if not found:
-        out.print("There are no roles.")
+        out.print("No role exists.")
     for role in found:
         name = role.role.rpartition(":role/")[2]
         if not role.acted:

@@ -1,4 +1,4 @@
-"""`localcloud image push`: a build context as a tar archive, to the local cloud."""
+"""`localcloud image push`: sends a build context to the local cloud."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ def push(
 
     Args:
         directory: the build context, with a Dockerfile.
-        repository: of ECR.
-        url: of the local cloud.
-        tag: empty for one that follows from the content.
-        release: SSM parameter that is to hold the image, by digest; empty for none.
+        repository: the name of the ECR repository.
+        url: the address of the local cloud.
+        tag: the image's tag; if empty, it is derived from the content.
+        release: SSM parameter to set to the image's URI by digest; empty for none.
 
     Raises:
-        CommandError: no such directory, no Dockerfile, or the cloud refused it.
+        CommandError: the directory holds no Dockerfile.
+        RequestFailed: the local cloud refused the image.
     """
     if not (directory / "Dockerfile").is_file():
         raise CommandError(f"{directory} holds no Dockerfile; give the directory of a container")
@@ -31,7 +32,7 @@ def push(
     answer = post(f"{url}/_localcloud/images?repository={repository}&tag={tag}", body)
     result: dict[str, str] = json.loads(answer)
     if release:
-        # What the image build does on AWS as its last step.
+        # On AWS this is the last step of the image build.
         client("ssm", url).put_parameter(
             Name=release, Value=result["uri"], Type="String", Overwrite=True
         )

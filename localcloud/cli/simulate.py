@@ -1,4 +1,4 @@
-"""`localcloud simulate`: a day's traffic against scaling settings, JSON in and JSON out."""
+"""`localcloud simulate`: simulates a day's traffic under scaling settings, from JSON to JSON."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from localcloud.core.clock import monotonic
 
 
 def run(text: str) -> dict[str, Any]:
-    """Return what a document asks for.
+    """Return the result of a simulation, or of a search for the cheapest settings.
 
     Args:
-        text: JSON: `requests_per_minute`, `capacity_rps`, `startup_minutes`, and either `settings`
-            (of TargetTracking) or an `objective`, the greatest share of requests beyond the
-            capacity, for which the cheapest settings are looked for.
+        text: a JSON object of `requests_per_minute` (a list), `capacity_rps`, `startup_minutes`,
+        and
+            either `settings`, the fields of TargetTracking, or `objective`, the largest allowed
+            share of requests beyond the capacity, 0 to 1.
 
     Raises:
-        CommandError: the document is none of that, or no settings hold the objective.
+        CommandError: the document is not valid, or no settings meet the objective.
     """
     try:
         document = json.loads(text)
@@ -50,8 +51,8 @@ def run(text: str) -> dict[str, Any]:
     if best is None:
         least = min(outcome.over_share for outcome in outcomes)
         raise CommandError(
-            f"no settings hold {objective:.3%} of the requests beyond the capacity; the best of "
-            f"{len(outcomes)} leave {least:.3%}. Allow more, or make instances start sooner"
+            f"no settings keep requests beyond the capacity under {objective:.3%}; the best "
+            f"of {len(outcomes)} have {least:.3%}. Raise the objective, or shorten the startup"
         )
     if not given:
         best = trimmed(world, best)

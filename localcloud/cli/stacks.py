@@ -1,4 +1,4 @@
-"""`localcloud up`, `preview`, `down` and `cost`: the commands about a stack."""
+"""`localcloud up`, `preview`, `down` and `cost`: the commands for stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Url = Annotated[
     str | None,
     typer.Option(
         "--endpoint-url",
-        help="Where the cloud answers. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST, then port 4566.",
+        help="The local cloud's address. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST or port 4566.",
         show_default=False,
     ),
 ]
@@ -30,20 +30,20 @@ Config = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="KEY=VALUE over the stack's own setting, for this run only; may be given again.",
+        help="KEY=VALUE to override a setting for this run only; may be repeated.",
         show_default=False,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 EXIT_CHANGES = 2
-# (symbol, word, colour) of a change in a preview.
+# The symbol, word and colour of a change in a preview.
 _SHOWN = {
     "CREATE": ("+", "create", "green"),
     "UPDATE": ("~", "update", "yellow"),
     "REPLACE": ("+-", "replace", "magenta"),
     "DELETE": ("-", "delete", "red"),
-    "RETAIN": ("-", "forget, not delete", "red"),
+    "RETAIN": ("-", "keep, not delete", "red"),
     "SAME": (" ", "same", "dim"),
 }
 
@@ -63,7 +63,7 @@ def up(
         changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
-            # A structure is for other programs: `localcloud cost` shows the one there is.
+            # A structured output is for programs; `localcloud cost` shows the only one.
             if isinstance(value, str | int | float | bool) and value != "":
                 out.print(f"  {key} = {value}", markup=False)
 
@@ -75,9 +75,9 @@ def preview(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show what `up` would do, and change nothing.
+    """Show what `up` would change, without changing anything.
 
-    Exit status: 0 when nothing would change, 2 when something would, 1 on an error.
+    Exit status: 0 if nothing would change, 2 if something would, 1 on an error.
     """
     from localcloud.deploy.stacks import preview as look
 
@@ -106,15 +106,15 @@ def down(
         bool,
         typer.Option(
             "--unprotect",
-            help="Take off the protection first, as `pulumi state unprotect --all` does.",
+            help="Remove the protection first, like `pulumi state unprotect --all`.",
         ),
     ] = False,
     url: Url = None,
 ) -> None:
-    """Delete a stack's resources, the last made first.
+    """Delete a stack's resources, in reverse order of creation.
 
-    The endpoint is the delivery pipeline's, in a CloudFormation stack of its own, and stays unless
-    --deployed is given: so it is on AWS too. A protected resource refuses it all.
+    The endpoint stays unless --deployed is given, because the delivery pipeline deployed it in a
+    CloudFormation stack of its own, as on AWS. Nothing is deleted if a resource is protected.
     """
     from localcloud.cli.views import delete_deployed, deployed_stack
     from localcloud.deploy import stacks
@@ -150,7 +150,7 @@ def cost(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Print what a deployed stack would cost a month on AWS, as the program estimates it."""
+    """Print the program's estimate of what a deployed stack would cost per month on AWS."""
     from localcloud.deploy.state import StateStore
 
     with errors_in_one_line():
@@ -159,7 +159,7 @@ def cost(
 
 
 def _settings(given: list[str] | None) -> dict[str, str]:
-    """Return KEY=VALUE texts as settings.
+    """Return KEY=VALUE strings as settings.
 
     Raises:
         CommandError: one of them is not of this form.
@@ -189,7 +189,7 @@ def _print_step(step: Step) -> None:
 
 
 def _print_preview(stack: str, steps: list[Step], changes: dict[Change, int]) -> None:
-    out.print(f"Preview of stack [bold]{stack}[/bold]: nothing is changed")
+    out.print(f"Preview of stack [bold]{stack}[/bold]; nothing is changed")
     for step in steps:
         symbol, word, style = _SHOWN[step.change.name]
         if step.change.name == "SAME":

@@ -1,4 +1,4 @@
-"""`localcloud clock`: the time in the local cloud, and putting it on."""
+"""`localcloud clock`: shows and advances the local cloud's time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_lin
 from localcloud.cli.stacks import Url
 from localcloud.core.internal_client import get, post
 
-clock_app = typer.Typer(help="The time in the local cloud.", invoke_without_command=True)
+clock_app = typer.Typer(help="Show or advance the local cloud's time.", invoke_without_command=True)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -24,17 +24,17 @@ def seconds_of(duration: str) -> float:
     """Return the seconds of a duration such as `90s`, `15m`, `2h` or `1h30m`.
 
     Raises:
-        CommandError: it is none.
+        CommandError: the string is not a duration.
     """
     parts = _DURATION.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise CommandError(f"'{duration}' is no duration; write it as 90s, 15m, 2h, 7d or 1h30m")
+        raise CommandError(f"'{duration}' is not a duration; write it as 90s, 15m, 2h, 7d or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 @clock_app.callback()
 def show(context: typer.Context, url: Url = None) -> None:
-    """Show the time and how fast it passes."""
+    """Show the time and the speed of the clock."""
     if context.invoked_subcommand is None:
         with errors_in_one_line():
             _print(get(f"{endpoint_url(url)}/_localcloud/clock"))
@@ -42,10 +42,10 @@ def show(context: typer.Context, url: Url = None) -> None:
 
 @clock_app.command()
 def advance(
-    duration: Annotated[str, typer.Argument(help="How far: 90s, 15m, 2h, 7d, 1h30m.")],
+    duration: Annotated[str, typer.Argument(help="Duration: 90s, 15m, 2h, 7d, 1h30m.")],
     url: Url = None,
 ) -> None:
-    """Put the clock on: what waits for AWS's time (cooldowns, alarms, approvals) sees it pass."""
+    """Advance the clock; cooldowns, alarms and approval timeouts see the time pass."""
     with errors_in_one_line():
         query = urlencode({"advance_seconds": seconds_of(duration)})
         _print(post(f"{endpoint_url(url)}/_localcloud/clock?{query}", b"", timeout_seconds=600))
@@ -54,4 +54,4 @@ def advance(
 def _print(answer: bytes) -> None:
     clock = json.loads(answer)
     now = datetime.fromtimestamp(clock["now"], UTC)
-    out.print(f"{now:%Y-%m-%d %H:%M:%S} UTC, {clock['speed']:g} AWS seconds a wall second")
+    out.print(f"{now:%Y-%m-%d %H:%M:%S} UTC, {clock['speed']:g} AWS seconds per wall-clock second")

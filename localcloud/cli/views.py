@@ -1,4 +1,4 @@
-"""`localcloud status` and `localcloud logs`, and what `localcloud down` asks CloudFormation."""
+"""`localcloud status` and `logs`, and the CloudFormation part of `localcloud down`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def show_status(url: str) -> None:
                 text = latest.get("errorDetails", {}).get("message") or latest.get("summary", "")
                 status = latest.get("status", "not run")
                 if latest.get("token"):
-                    status, text = "InProgress", "waits for: localcloud approve | reject"
+                    status, text = "InProgress", "pending: localcloud approve | reject"
                 grid.add_row(stage["stageName"], action["actionName"], styled(status), text)
         out.print(grid)
     sagemaker = client("sagemaker", url)
@@ -55,7 +55,7 @@ def show_status(url: str) -> None:
 
 
 def show_logs(url: str, group: str | None, tail: int, *, follow: bool) -> None:
-    """Print the last lines of a log group, or the groups there are.
+    """Print the last lines of a log group, or the names of all log groups.
 
     Raises:
         CommandError: there is no such group.
@@ -67,7 +67,7 @@ def show_logs(url: str, group: str | None, tail: int, *, follow: bool) -> None:
             out.print(name, markup=False)
         return
     if group not in groups:
-        raise CommandError(f"there is no log group {group}; there are: {', '.join(groups)}")
+        raise CommandError(f"there is no log group {group}; existing groups: {', '.join(groups)}")
     shown: set[str] = set()
     first = True
     while first or follow:
@@ -88,7 +88,7 @@ def _events(logs: Any, group: str) -> list[dict[str, Any]]:
 
 
 def deployed_stack(url: str, stack: str) -> str | None:
-    """Return the CloudFormation stack that the pipeline deployed for a stack, if it is there."""
+    """Return the CloudFormation stack that the pipeline deployed for a stack, or None."""
     from localcloud.deploy.state import StateStore
 
     name = StateStore(url).load(stack).outputs.get("stackName")

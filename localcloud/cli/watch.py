@@ -1,4 +1,4 @@
-"""Following a pipeline: what each action of an execution did, and what waits for a person."""
+"""The actions of a pipeline execution, and the approvals that are pending."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDED = frozenset({"Succeeded", "Failed", "Stopped", "Superseded", "Cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class WaitingApproval:
-    """An approval action that waits."""
+    """A pending approval."""
 
     pipeline: str
     stage: str
@@ -24,7 +24,7 @@ class WaitingApproval:
 
 @dataclass(frozen=True, slots=True)
 class ActionLine:
-    """One action of one execution, as it is now."""
+    """The current state of one action of an execution."""
 
     stage: str
     action: str
@@ -35,7 +35,7 @@ class ActionLine:
 
 
 def waiting_approvals(codepipeline: Any, pipeline: str) -> Iterator[WaitingApproval]:
-    """Yield what waits for a person in a pipeline."""
+    """Yield the pending approvals of a pipeline."""
     state = codepipeline.get_pipeline_state(name=pipeline)
     for stage in state["stageStates"]:
         for action in stage["actionStates"]:
@@ -51,10 +51,10 @@ def waiting_approvals(codepipeline: Any, pipeline: str) -> Iterator[WaitingAppro
 
 
 def find_approval(codepipeline: Any, pipeline: str | None) -> WaitingApproval:
-    """Return the one approval that waits.
+    """Return the only pending approval.
 
     Raises:
-        CommandError: none waits, or several do and no pipeline was named.
+        CommandError: no approval is pending, or several are and no pipeline was named.
     """
     names = (
         [pipeline] if pipeline else [p["name"] for p in codepipeline.list_pipelines()["pipelines"]]
@@ -62,10 +62,10 @@ def find_approval(codepipeline: Any, pipeline: str | None) -> WaitingApproval:
     found = [w for name in names for w in waiting_approvals(codepipeline, name)]
     if not found:
         where = f"of pipeline {pipeline}" if pipeline else "of any pipeline"
-        raise CommandError(f"no approval {where} waits; see: localcloud status")
+        raise CommandError(f"no approval {where} is pending; see: localcloud status")
     if len(found) > 1:
         known = ", ".join(f"{w.pipeline} ({w.stage}/{w.action})" for w in found)
-        raise CommandError(f"several approvals wait: {known}; name the pipeline")
+        raise CommandError(f"several approvals are pending: {known}; name the pipeline")
     return found[0]
 
 

@@ -309,7 +309,7 @@ def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
     assert "\x1b[" not in answer.stdout
-    assert "Stopped the local cloud and all it had started." in answer.stdout
+    assert "Stopped the local cloud and every process that it had started." in answer.stdout
     summary = json.loads((tmp_path / "summary.json").read_text())
     stress = json.loads((tmp_path / "stress" / "summary.json").read_text())
     assert summary["metrics"]["validation:accuracy"] > 0.8

@@ -112,5 +112,5 @@ def test_the_command_reads_and_answers_json() -> None:
         run(json.dumps({"capacity_rps": 5.0}))
     # Two instances are needed from the first minute on, and none that starts with one has them.
     flood = [600.0] * 2
-    with pytest.raises(CommandError, match="no settings hold"):
+    with pytest.raises(CommandError, match="no settings keep"):
         run(json.dumps({"requests_per_minute": flood, "capacity_rps": 5.0, "objective": -1.0}))

@@ -1,8 +1,8 @@
-"""Application Auto Scaling, live: the variants of SageMaker endpoints.
+"""Application Auto Scaling for the variants of SageMaker endpoints.
 
-decision.py   pure: metric, target tracking policy and capacity → the new capacity and why
-steps.py      pure: the same for step scaling
-model.py      records
-engine.py     alarms in, UpdateEndpointWeightsAndCapacities out, one activity a change
-api.py        the operations on targets, policies_api.py on policies, scheduled_api.py on schedules
+decision.py   the decision of target tracking (pure) steps.py      the decision of step scaling
+(pure) model.py      records engine.py     carries decisions out, and records an activity for each
+change simulator.py  simulates a day's traffic under a policy (pure) api.py        the operations on
+targets; policies_api.py those on policies, scheduled_api.py those on
+              scheduled actions
 """

@@ -1,7 +1,7 @@
 """The operations of Application Auto Scaling on targets, and its activities.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_Operations.html
-Differs: only SageMaker variants; predictive scaling is refused.
+Differs: supports SageMaker variants only, and refuses predictive scaling.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AutoScalingApi:
         self.targets = Collection(context.database, "autoscaling-target", ScalableTarget)
         self.policies = Collection(context.database, "autoscaling-policy", ScalingPolicy)
         self._activities = Collection(context.database, "autoscaling-activity", Activity)
-        # Called with a target that goes.
+        # Called with a target when it is deregistered.
         self.on_deregister: list[Callable[[ScalableTarget], Awaitable[None]]] = []
         self.engine = ScalingEngine(context, self.targets, self.policies, self._activities)
 
@@ -196,10 +196,10 @@ class AutoScalingApi:
         raise ResourceNotFound(f"The resource {arn} was not found.")
 
     def target(self, scope: Scope, params: dict[str, Any]) -> ScalableTarget:
-        """Return the scalable target that an operation's parameters name.
+        """Return the scalable target that the parameters of an operation name.
 
         Raises:
-            AwsError: ObjectNotFoundException, there is none.
+            AwsError: ObjectNotFoundException: there is no such target.
         """
         target = self.targets.get(_key(scope, params))
         if target is None:

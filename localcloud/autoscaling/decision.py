@@ -1,8 +1,9 @@
-"""Target tracking's decision. Pure: it takes the time and everything else it needs.
+"""The decision of target tracking. Pure: the time and all other input are arguments.
 
-Scale out is proportional: ceil(capacity × metric / target). With 2 instances at 300 invocations a
-minute each and a target of 120 it is ceil(2 × 300 / 120) = 5. Scale in is gradual: a tenth of the
-capacity at most, at least one instance, and never below what the metric needs.
+Scaling out is proportional: ceil(capacity × metric / target). For example, 2 instances with 300
+invocations per minute each and a target of 120 become ceil(2 × 300 / 120) = 5. Scaling in is
+gradual: it removes at most a tenth of the capacity but at least one instance, and keeps as many
+instances as the metric requires.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
 Inferred: AWS publishes neither the formula of scale out nor the step of scale in.
@@ -15,21 +16,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-# The two alarms of a policy: 3 of 3 minutes above the target, 15 of 15 below nine tenths of it.
+# The two alarms of a policy: 3 of 3 minutes above the target, and 15 of 15 minutes below nine
+# tenths of it.
 HIGH_PERIODS = 3
 LOW_PERIODS = 15
 LOW_FRACTION = 0.9
 
 
 class Direction(StrEnum):
-    """Which of the two alarms asks."""
+    """The direction of a change: OUT for the high alarm, IN for the low alarm."""
 
     OUT = "AlarmHigh"
     IN = "AlarmLow"
 
 
 class NotScaled(StrEnum):
-    """Why nothing changed, in AWS's codes where it has one."""
+    """The reason for not scaling, by AWS's code if it has one."""
 
     AT_MAXIMUM = "AlreadyAtMaxCapacity"
     AT_MINIMUM = "AlreadyAtMinCapacity"
@@ -42,7 +44,7 @@ class NotScaled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetTracking:
-    """A target tracking policy with its target's limits."""
+    """A target tracking policy, with the limits of its scalable target."""
 
     target_value: float
     minimum: int
@@ -54,7 +56,7 @@ class TargetTracking:
 
 @dataclass(frozen=True, slots=True)
 class LastChange:
-    """When capacity last changed by this policy, and which way."""
+    """The time and direction of the policy's last change of capacity."""
 
     direction: Direction
     at: datetime
@@ -62,7 +64,7 @@ class LastChange:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The capacity to have, or why it stays."""
+    """The new capacity, or the reason for not scaling."""
 
     capacity: int
     not_scaled: NotScaled | None = None
@@ -76,19 +78,19 @@ def decide(
     last: LastChange | None,
     now: datetime,
 ) -> Decision:
-    """Return the capacity that a breached alarm leads to.
+    """Decide what an alarm in ALARM changes.
 
     Args:
         policy: target and limits.
-        direction: which alarm is in ALARM.
-        capacity: instances now, at least 1.
-        metric: the tracked metric's latest value; None when there is no data, which never scales.
-        last: the policy's last change.
-        now: the time.
+        direction: OUT if the high alarm is in ALARM, IN if the low alarm is.
+        capacity: the current number of instances, at least 1.
+        metric: the latest value of the tracked metric; without data (None) nothing scales.
+        last: the last change by this policy, if there was one.
+        now: the current time.
     """
     if metric is None:
         return Decision(capacity, NotScaled.NO_DATA)
-    # Rounded first: 3 × 1.1 / 1.1 is 3.0000000000000004, which must not cost a fourth instance.
+    # Round first: 3 × 1.1 / 1.1 is 3.0000000000000004, which must not add a fourth instance.
     needed = math.ceil(round(capacity * metric / policy.target_value, 9))
     if direction is Direction.OUT:
         return _out(policy, capacity, needed, last, now)
@@ -113,7 +115,7 @@ def _in(
         return Decision(capacity, NotScaled.DISABLED)
     if capacity <= policy.minimum:
         return Decision(capacity, NotScaled.AT_MINIMUM)
-    # A scale-in waits for the cooldown of whichever change came last.
+    # A scale-in waits for the cooldown of the last change, in either direction.
     if _cooling(last, Direction.IN, policy.scale_in_cooldown_seconds, now) or _cooling(
         last, Direction.OUT, policy.scale_out_cooldown_seconds, now
     ):
@@ -122,7 +124,7 @@ def _in(
     wanted = max(capacity - step, needed, policy.minimum)
     if wanted < capacity:
         return Decision(wanted)
-    # One instance less would bring the metric over the target: 3 × 81 / 90 needs all three.
+    # With one instance less the metric would exceed the target: 3 × 81 / 90 needs all three.
     return Decision(capacity, NotScaled.FLAPPING)
 
 

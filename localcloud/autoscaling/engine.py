@@ -1,4 +1,4 @@
-"""What an alarm of a policy leads to: a decision, a change of the variant, an activity."""
+"""The engine of scaling: from an alarm to a decision, a change of the variant and an activity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.autoscaling")
 
 _POLL_CLOCK_SECONDS = 3.0
-# The codes that AWS has; of the other reasons it tells nothing.
+# The reasons for which AWS has a code; it reports no other reason.
 _NOT_SCALED_SHOWN = (
     NotScaled.AT_MAXIMUM,
     NotScaled.AT_MINIMUM,
@@ -51,7 +51,7 @@ class ScalingEngine:
     def on_alarm(
         self, policy_arn: str, alarm_name: str, metric: float | None, threshold: float
     ) -> None:
-        """React to an alarm of a policy that is in ALARM (called once a minute while it is)."""
+        """React to a policy's alarm; called once a minute while it is in ALARM."""
         policy = self._policies.get(policy_arn)
         target = self._targets.get(policy.target) if policy is not None else None
         if policy is None or target is None or target.key in self._busy:
@@ -63,7 +63,7 @@ class ScalingEngine:
         )
 
     def enforce_limits(self, target: ScalableTarget, cause: str = "") -> None:
-        """Bring a target's capacity between its limits, which are new; `cause` says why."""
+        """Move a target's capacity into its new limits; `cause` goes into the activity."""
         self._context.spawn(f"limits {target.resource_id}", self._enforce(target, cause))
 
     async def _react(
@@ -122,7 +122,7 @@ class ScalingEngine:
             await self._set_capacity(target, target.maximum, reason)
 
     async def _variant(self, target: ScalableTarget) -> dict[str, Any] | None:
-        """Return the variant as DescribeEndpoint has it; None while it cannot be scaled."""
+        """Return the variant from DescribeEndpoint, or None while it cannot be scaled."""
         endpoint, variant_name = names_of(target.resource_id)
         try:
             answer = await self._context.api(
@@ -186,7 +186,7 @@ class ScalingEngine:
     def _note_not_scaled(
         self, target: ScalableTarget, reason: NotScaled, capacity: int, cause: str
     ) -> None:
-        """Keep one activity a run of equal reasons, as IncludeNotScaledActivities shows them."""
+        """Record one activity for a run of equal reasons, for IncludeNotScaledActivities."""
         if reason not in _NOT_SCALED_SHOWN:
             return
         mine = [a for a in self._activities.values() if a.target == target.key]
@@ -233,7 +233,7 @@ def steps_of(configuration: dict[str, Any]) -> tuple[Step, ...]:
 
 
 def stepping_of(policy: ScalingPolicy, target: ScalableTarget) -> StepScaling:
-    """Return the policy as the decision by steps takes it."""
+    """Return the policy in the form that `steps.py` takes."""
     configuration = policy.configuration
     return StepScaling(
         adjustment_type=configuration["AdjustmentType"],
@@ -246,7 +246,7 @@ def stepping_of(policy: ScalingPolicy, target: ScalableTarget) -> StepScaling:
 
 
 def tracking_of(policy: ScalingPolicy, target: ScalableTarget) -> TargetTracking:
-    """Return the policy as the decision takes it."""
+    """Return the policy in the form that `decision.py` takes."""
     configuration = policy.configuration
     return TargetTracking(
         target_value=configuration["TargetValue"],

@@ -28,7 +28,7 @@ class ScalableTarget:
 
     @property
     def key(self) -> str:
-        """Return the key of the target: all that its identity is made of."""
+        """Return the key of the target: everything that identifies it."""
         return target_key(
             self.account,
             self.region,
@@ -65,7 +65,7 @@ class ScalingPolicy:
 
 @dataclass(slots=True)
 class ScheduledAction:
-    """A change of a target's limits by the clock; `due` is None when it never comes again."""
+    """A scheduled change of a target's limits; `due` is None if it never occurs again."""
 
     arn: str
     name: str
@@ -82,7 +82,7 @@ class ScheduledAction:
 
 @dataclass(slots=True)
 class Activity:
-    """One change of capacity, or one that was not made."""
+    """One change of capacity, or a decision not to change it."""
 
     id: str
     target: str

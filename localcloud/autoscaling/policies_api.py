@@ -1,7 +1,7 @@
 """The operations of Application Auto Scaling on policies, and the alarms of target tracking.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
-Differs: predictive scaling is refused.
+Differs: refuses predictive scaling.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PoliciesApi:
         existing = self._policy(target, params["PolicyName"])
         kind = params.get("PolicyType") or (existing.type if existing else None)
         if kind is None:
-            raise ValidationError("PolicyType must be given when a policy is first put.")
+            raise ValidationError("PolicyType must be given for a new policy.")
         if kind not in _CONFIGURATIONS:
             raise ValidationError(
                 f"PolicyType {kind} is not supported locally; it must be one of: "
@@ -57,7 +57,7 @@ class PoliciesApi:
         others = [n for k, n in _CONFIGURATIONS.items() if k != kind and params.get(n) is not None]
         if configuration is None or others:
             raise ValidationError(
-                f"A policy of the type {kind} takes {_CONFIGURATIONS[kind]} and no other."
+                f"A policy of the type {kind} takes {_CONFIGURATIONS[kind]} only."
             )
         _check(target, kind, configuration)
         policy = existing or ScalingPolicy(
@@ -183,10 +183,10 @@ class PoliciesApi:
 
 
 def _check(target: ScalableTarget, kind: str, configuration: dict[str, Any]) -> None:
-    """Refuse a configuration that could not scale.
+    """Refuse an invalid configuration.
 
     Raises:
-        ValidationError: what is wrong with it.
+        ValidationError: names the first problem.
     """
     if kind == "StepScaling":
         if "AdjustmentType" not in configuration:
@@ -196,7 +196,7 @@ def _check(target: ScalableTarget, kind: str, configuration: dict[str, Any]) -> 
             raise ValidationError(f"StepAdjustments: {problem}.")
         percent = configuration["AdjustmentType"] == "PercentChangeInCapacity"
         if "MinAdjustmentMagnitude" in configuration and not percent:
-            raise ValidationError("MinAdjustmentMagnitude goes with PercentChangeInCapacity only.")
+            raise ValidationError("MinAdjustmentMagnitude requires PercentChangeInCapacity.")
         return
     if configuration["TargetValue"] <= 0:
         raise ValidationError(
@@ -240,10 +240,10 @@ def _metric(target: ScalableTarget, configuration: dict[str, Any]) -> dict[str, 
 
 
 def _queries(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return metric math as an alarm takes it, a value a minute.
+    """Return metric math in the form of an alarm, with a period of a minute.
 
     Raises:
-        ValidationError: an expression that the local cloud could not evaluate.
+        ValidationError: the local cloud cannot evaluate an expression.
     """
     ids = {query["Id"]: 1.0 for query in metrics if "MetricStat" in query}
     found = []

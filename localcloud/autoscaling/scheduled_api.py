@@ -1,4 +1,4 @@
-"""Scheduled actions: the operations, and the actions that come due.
+"""The operations on scheduled actions, and the loop that carries them out.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
 """
@@ -27,7 +27,7 @@ _PAGE = 50
 
 
 class ScheduledActionsApi:
-    """Changes of a target's limits by the clock."""
+    """Scheduled changes of a target's limits."""
 
     def __init__(self, context: ServiceContext, scaling: AutoScalingApi) -> None:
         self._context = context
@@ -52,7 +52,7 @@ class ScheduledActionsApi:
         )
         before = existing or ScheduledAction(arn, name, target.key, params["Schedule"], now)
         limits = params.get("ScalableTargetAction") or {}
-        # A copy, so that a refusal leaves what there was.
+        # A copy, so that a refusal leaves the existing action unchanged.
         action = replace(
             before,
             schedule=params.get("Schedule", before.schedule),
@@ -127,7 +127,7 @@ class ScheduledActionsApi:
         return {"ScheduledActions": shown, "NextToken": token}
 
     async def run(self) -> None:
-        """For ever: carry out what is due."""
+        """Carry out the actions that are due, until cancelled."""
         clock = self._context.clock
         while True:
             await clock.pace(_LOOK_CLOCK_SECONDS)

@@ -1,8 +1,8 @@
-"""Step scaling's decision. Pure: it takes the time and everything else it needs.
+"""The decision of step scaling. Pure: the time and all other input are arguments.
 
-With steps of +1 from 0 to 50 and +2 from 50 up, and an alarm at 100, a metric of 130 adds one
-instance and one of 150 adds two. A lower bound belongs to its step and an upper bound does not;
-below the threshold it is the other way round.
+For example, take steps of +1 from 0 to 50 and +2 from 50 up, and an alarm with a threshold of 100.
+A metric of 130 adds one instance, and a metric of 150 adds two. The lower bound belongs to a step
+and the upper bound does not; below the threshold it is the other way round.
 
 Source: https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
 """
@@ -20,7 +20,7 @@ from localcloud.autoscaling.decision import Decision, Direction, LastChange, Not
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: bounds relative to the alarm's threshold, None where it has none."""
+    """One step; its bounds are relative to the alarm's threshold, and None is unbounded."""
 
     lower: float | None
     upper: float | None
@@ -35,11 +35,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StepScaling:
-    """A step scaling policy with its target's limits.
+    """A step scaling policy, with the limits of its scalable target.
 
     Attributes:
         adjustment_type: ChangeInCapacity, PercentChangeInCapacity or ExactCapacity.
-        least_change: MinAdjustmentMagnitude, of a change in percent.
+        least_change: MinAdjustmentMagnitude, in instances.
     """
 
     adjustment_type: str
@@ -56,7 +56,7 @@ class StepScaling:
                 wanted = adjustment
             case "PercentChangeInCapacity":
                 change = capacity * adjustment / 100
-                # What is less than one becomes one; what is more loses its fraction.
+                # A change of less than one instance becomes one; a larger one loses its fraction.
                 whole = math.trunc(change) if abs(change) >= 1 else math.copysign(1, change)
                 least = max(abs(whole), self.least_change)
                 wanted = capacity + int(math.copysign(least, change)) if change else capacity
@@ -66,7 +66,7 @@ class StepScaling:
 
 
 def check_steps(steps: Sequence[Step]) -> str | None:
-    """Return what is wrong with steps, None when nothing is."""
+    """Return the problem of a list of steps, or None."""
     ordered = sorted(steps, key=lambda step: -math.inf if step.lower is None else step.lower)
     if not ordered:
         return "StepAdjustments must be given"
@@ -80,9 +80,9 @@ def check_steps(steps: Sequence[Step]) -> str | None:
             return "the intervals of the steps must neither overlap nor leave a gap"
     lowest, highest = ordered[0].lower, ordered[-1].upper
     if lowest is not None and lowest < 0:
-        return "where a lower bound is negative, one step must have no lower bound"
+        return "if a lower bound is negative, one step must have no lower bound"
     if highest is not None and highest > 0:
-        return "where an upper bound is positive, one step must have no upper bound"
+        return "if an upper bound is positive, one step must have no upper bound"
     return None
 
 
@@ -94,17 +94,17 @@ def decide_step(
     base: int | None,
     now: datetime,
 ) -> Decision:
-    """Return the capacity that a breached alarm leads to.
+    """Decide what an alarm in ALARM changes.
 
-    Within the cooldown of a scale-out, only what a larger step adds to that one is added.
+    Within the cooldown of a scale-out, a larger step adds only the difference to that change.
 
     Args:
         policy: steps and limits.
-        capacity: instances now, at least 1.
-        distance: the metric's latest value less the alarm's threshold; None when there is no data.
-        last: the policy's last change.
+        capacity: the current number of instances, at least 1.
+        distance: the metric's latest value minus the alarm's threshold; None without data.
+        last: the last change by this policy, if there was one.
         base: the capacity before that change.
-        now: the time.
+        now: the current time.
     """
     if distance is None:
         return Decision(capacity, NotScaled.NO_DATA)

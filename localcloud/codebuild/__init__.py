@@ -1,8 +1,10 @@
-"""CodeBuild: moto keeps the projects, and their builds run here.
+"""CodeBuild: moto stores the projects, and this package runs their builds.
 
-buildspec.py  what a buildspec says (pure)
-shell.py      a phase as a bash script (pure)
-engine.py     a build: source, phases, artifacts
-api.py        the operations of builds
-docker.py, aws.py, tools.py   what `docker` and `aws` are in a build on a machine without them
+engine.py     runs a build: source, phases, artifact; read this first
+buildspec.py  parses a buildspec (pure)
+shell.py      writes a phase as a bash script (pure)
+api.py        the operations on builds
+docker.py     `docker` in a build, for a machine without Docker
+aws.py        `aws` in a build, for a machine without the AWS CLI
+tools.py      the common part of these two command lines
 """

@@ -1,7 +1,7 @@
-"""The operations of builds. Projects are moto's.
+"""The operations on builds. moto answers those on projects.
 
 Source: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html
-Differs: of a project's sources CODEPIPELINE, S3 and NO_SOURCE can be built, CODECOMMIT too.
+Differs: supports the sources CODEPIPELINE, CODECOMMIT, S3 and NO_SOURCE.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class CodeBuildApi:
         """Start a build of a project.
 
         Raises:
-            AwsError: an environment variable is of a kind that cannot be had here.
+            AwsError: an environment variable has a type that is not supported here.
         """
         name = project["name"]
         variables: dict[str, str] = {}
@@ -140,7 +140,7 @@ class CodeBuildApi:
         return found
 
     async def project(self, scope: Scope, name: str) -> dict[str, Any] | None:
-        """Return a project as moto keeps it, or None."""
+        """Return a project from moto, or None; call it in moto's thread."""
         return await self._context.moto.call(_metadata, scope, name)
 
     def _find(self, scope: Scope, id_: str) -> Build | None:

@@ -1,9 +1,10 @@
-"""`aws` in a build on a machine without the AWS CLI: one call of an API, by botocore's models.
+"""`aws` in a build, for a machine without the AWS CLI: one API call, by botocore's models.
 
     aws SERVICE OPERATION [--name VALUE ...] [--query JMESPATH] [--output json | text]
 
-Also `aws ecr get-login-password` and `aws s3 cp FILE s3://…`. The rest of the CLI (profiles,
-files as values, shorthand) it refuses by name. A build uses the real CLI where there is one.
+It also has `aws ecr get-login-password` and `aws s3 cp FILE s3://…`. Other features of the CLI
+(profiles, values from files, shorthand syntax) are refused by name. A build uses the real CLI if
+the machine has it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def run(arguments: Sequence[str]) -> str:
     """Carry out one command; return what it prints.
 
     Raises:
-        Refused: it cannot be done here.
+        Refused: this command line does not support it.
         ClientError: the service's own error.
     """
     words, options = _options(list(arguments))
@@ -59,7 +60,7 @@ _CLIENT = {"--region": "region_name", "--endpoint-url": "endpoint_url"}
 
 
 def _options(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Split off the options that belong to no operation."""
+    """Split the global options from those of the operation."""
     rest: list[str] = []
     options: dict[str, str] = {}
     remaining = iter(words)
@@ -87,7 +88,7 @@ def _parameters(shape: Any, words: list[str]) -> dict[str, Any]:
         negative = flag.replace("--no-", "--", 1)
         name = by_flag.get(flag) or by_flag.get(negative)
         if name is None:
-            raise Refused(f"unknown option {flag}; there are: {', '.join(sorted(by_flag))}")
+            raise Refused(f"unknown option {flag}; the options are: {', '.join(sorted(by_flag))}")
         if members[name].type_name == "boolean" and not separator:
             found[name] = flag in by_flag
             continue

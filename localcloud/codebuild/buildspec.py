@@ -1,4 +1,4 @@
-"""What a buildspec says. Pure: text in, values out; what cannot be done here is refused by name.
+"""The parser of buildspecs. Pure. A feature that is not supported here is refused by name.
 
 Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
 """
@@ -18,12 +18,12 @@ _ARTIFACTS = {"files", "base-directory", "discard-paths", "name"}
 
 
 class BuildspecError(ValueError):
-    """A buildspec that cannot be read, or that asks for what cannot be done here."""
+    """A buildspec that is not valid, or that uses a feature which is not supported here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase: its commands, and those that follow whatever came of them."""
+    """One phase: its commands, and the `finally` commands that run in any case."""
 
     name: str
     commands: list[str]
@@ -33,14 +33,14 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Buildspec:
-    """A buildspec.
+    """A parsed buildspec.
 
     Attributes:
-        phases: in the order that CodeBuild runs them.
+        phases: in the order in which CodeBuild runs them.
         variables: plain environment variables.
-        parameters: environment variables that SSM parameters hold.
-        exported: variables that a pipeline's later actions may use.
-        files: patterns of the artifact's files, relative to `base_directory`.
+        parameters: environment variables whose values are in SSM parameters.
+        exported: variables for later actions of a pipeline.
+        files: patterns of the artifact's files, relative to the base directory.
     """
 
     phases: list[Phase]
@@ -53,10 +53,10 @@ class Buildspec:
 
 
 def parse(text: str) -> Buildspec:
-    """Read a buildspec.
+    """Parse a buildspec.
 
     Raises:
-        BuildspecError: it is not one, or asks for what cannot be done here.
+        BuildspecError: it is not valid, or uses a feature which is not supported here.
     """
     try:
         document = yaml.safe_load(text)
@@ -89,7 +89,7 @@ def parse(text: str) -> Buildspec:
 
 
 def _phase(name: str, declared: dict[str, Any]) -> Phase:
-    # The machine's own programs stand in for what runtime-versions would install.
+    # runtime-versions has no effect: the programs are those of this machine.
     _only(declared, {*_PHASE, "runtime-versions"}, f"phases.{name}")
     return Phase(
         name,
@@ -104,7 +104,7 @@ def _commands(value: Any, where: str) -> list[str]:
         return []
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a list of texts")
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a list of strings")
     return found
 
 

@@ -1,7 +1,8 @@
-"""`docker` in a build on a machine without Docker: build, tag, push, inspect, login.
+"""`docker` in a build, for a machine without Docker: build, tag, push, inspect, login.
 
 An image is a build context laid out by its Dockerfile (see core/image_store.py). It is packed at
-`build` and registered in ECR at `push`. What it cannot do it refuses by name, with status 1.
+`build` and registered in ECR at `push`. Other commands and options are refused by name, with exit
+status 1.
 """
 
 from __future__ import annotations
@@ -21,34 +22,34 @@ from localcloud.core.internal_client import RequestFailed, post
 _IMAGE = re.compile(
     r"(?:[^/]+\.dkr\.ecr\.[^/]+/)?(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
 )
-# `docker inspect --format`'s templates that builds use.
+# The supported templates of `docker inspect --format`.
 _DIGEST = "{{index .RepoDigests 0}}"
 _ID = "{{.Id}}"
 
 
 class Images:
-    """The images that one build has made, in its state directory."""
+    """The images that one build made, in its state directory."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
         self._file = state / "images.json"
 
     def load(self) -> dict[str, dict[str, Any]]:
-        """Return what is known of each image, by name."""
+        """Return the record of each image, by name."""
         found: dict[str, dict[str, Any]] = (
             json.loads(self._file.read_text()) if self._file.exists() else {}
         )
         return found
 
     def keep(self, images: dict[str, dict[str, Any]]) -> None:
-        """Keep what is known."""
+        """Write the records."""
         self._file.write_text(json.dumps(images))
 
     def one(self, name: str) -> dict[str, Any]:
-        """Return what is known of an image.
+        """Return the record of an image.
 
         Raises:
-            Refused: there is none of that name.
+            Refused: there is no image of that name.
         """
         found = self.load().get(_named(name))
         if found is None:
@@ -56,7 +57,7 @@ class Images:
         return found
 
     def build(self, arguments: list[str]) -> str:
-        """Pack a context for each name that is given."""
+        """Pack a build context, once for each given name."""
         names, context = [], ""
         rest = iter(arguments)
         for word in rest:
@@ -128,7 +129,7 @@ class Images:
         return str(image["uri"] if words[1] == _DIGEST else image["digest"])
 
     def login(self, arguments: list[str]) -> str:
-        """Take any password: there is nothing to keep out."""
+        """Accept any password."""
         if "--password-stdin" in arguments:
             sys.stdin.read()
         return "Login Succeeded"
@@ -138,7 +139,7 @@ def run(arguments: Sequence[str], state: Path) -> str:
     """Carry out one command; return what it prints.
 
     Raises:
-        Refused: it cannot be done here.
+        Refused: this command line does not support it.
         RequestFailed: the local cloud refused it.
     """
     images = Images(state)
@@ -155,13 +156,13 @@ def run(arguments: Sequence[str], state: Path) -> str:
     command = words[0] if words else ""
     if command not in known:
         raise Refused(
-            f"docker {command} is not supported by the local cloud; it has: {', '.join(known)}"
+            f"docker {command} is not supported here; the commands are: {', '.join(known)}"
         )
     return known[command](words[1:])
 
 
 def _named(name: str) -> str:
-    """Return a name with its tag, which is latest when none is given."""
+    """Return a name with its tag, or with `latest` if it has none."""
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 

@@ -1,8 +1,8 @@
-"""A build: its source into a clean directory, its phases, its artifact.
+"""The engine of builds: source into a clean directory, phases, artifact.
 
 Source: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases
-Differs: a build is processes of this machine, not a container; `docker` and, where it is missing,
-`aws` are this package's own, which refuse by name what they cannot do.
+Differs: a build runs as processes on this machine, not in a container. `docker` is this package's
+own, and so is `aws` if the machine has none; they refuse by name what they do not support.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ log = logging.getLogger("localcloud.codebuild")
 
 DEFAULT_BUILDSPEC = "buildspec.yml"
 _STOP_GRACE_SECONDS = 2.0
-# A build finds the machine's programs, not those of whoever started the local cloud.
+# A build gets the machine's programs, not those of the user who started the local cloud.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class BuildFailed(Exception):
-    """The build cannot go on; the message is its phase's context."""
+    """The build failed; the message becomes the context of its phase."""
 
 
 class BuildEngine:
@@ -56,13 +56,13 @@ class BuildEngine:
         self._context.spawn(f"build {build.id}", self._run(build))
 
     async def wait(self, build: Build) -> None:
-        """Wait for a build's end."""
+        """Wait until a build ends."""
         event = self._ended.get(build.id)
         if event is not None:
             await event.wait()
 
     def resume(self) -> None:
-        """After a restart: what was building has been cut off."""
+        """Fail the builds that a restart interrupted."""
         now = self._context.clock.now()
         for build in self._builds.values():
             if build.status is BuildStatus.IN_PROGRESS:
@@ -73,7 +73,7 @@ class BuildEngine:
                 self._builds.put(build.id, build)
 
     async def stop(self, build: Build) -> None:
-        """End a build's processes; its status becomes STOPPED."""
+        """Stop a build's processes; its status becomes STOPPED."""
         self._stopping.add(build.id)
         child = self._children.get(build.id)
         if child is not None:
@@ -123,7 +123,7 @@ class BuildEngine:
         self._end(build, phase, BuildStatus.SUCCEEDED)
         succeeded = True
         for declared in spec.phases:
-            # After a failure only post_build runs, and it is told.
+            # After a failure only post_build runs; CODEBUILD_BUILD_SUCCEEDING tells it.
             if not succeeded and declared.name != "post_build":
                 continue
             phase = self._begin(build, declared.name.upper())
@@ -235,7 +235,7 @@ class BuildEngine:
         *,
         succeeded: bool,
     ) -> tuple[BuildStatus, str]:
-        """Run a phase's commands, then those that follow whatever came of them."""
+        """Run a phase's commands, then its `finally` commands."""
         said = {"CODEBUILD_BUILD_SUCCEEDING": "1" if succeeded else "0"}
         status, message = BuildStatus.SUCCEEDED, ""
         for commands in (phase.commands, phase.at_last):
@@ -315,10 +315,10 @@ class BuildEngine:
 
 
 def _buildspec(build: Build, source: Path) -> str:
-    """Return the buildspec: written into the project, or a file of the source.
+    """Return the buildspec: that of the project, or a file of the source.
 
     Raises:
-        BuildFailed: there is none.
+        BuildFailed: the file does not exist.
     """
     given = build.buildspec.strip() or DEFAULT_BUILDSPEC
     if "\n" in given:
@@ -338,7 +338,7 @@ def _extract(archive: zipfile.ZipFile, target: Path) -> None:
 
 
 def _make_tools(directory: Path) -> str:
-    """Put `docker`, this Python and, where it is missing, `aws` on the path; return the path."""
+    """Create commands for `docker`, this Python and a missing `aws`; return their PATH."""
     modules = {"docker": "localcloud.codebuild.docker"}
     if shutil.which("aws", path=_PATH) is None:
         modules["aws"] = "localcloud.codebuild.aws"
@@ -364,7 +364,7 @@ def _pack(spec: Buildspec, source: Path) -> bytes:
     """
     base = (source / spec.base_directory).resolve()
     if not base.is_relative_to(source.resolve()):
-        raise BuildFailed("CLIENT_ERROR: base-directory leaves the source")
+        raise BuildFailed("CLIENT_ERROR: base-directory is outside of the source")
     files = sorted(path for path in base.rglob("*") if path.is_file())
     chosen = [
         path
@@ -382,6 +382,6 @@ def _pack(spec: Buildspec, source: Path) -> bytes:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # `**/*` is every file, at the top too.
+    # `**/*` matches every file, including those at the top.
     pattern = pattern.removeprefix("./")
     return fnmatch(name, pattern) or fnmatch(name, pattern.replace("**/", ""))

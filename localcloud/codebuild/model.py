@@ -27,7 +27,7 @@ class BuildStatus(StrEnum):
 
 @dataclass(slots=True)
 class BuildPhase:
-    """One phase, from its start."""
+    """One phase that was entered."""
 
     name: str
     started: datetime
@@ -42,7 +42,7 @@ class Build:
 
     Attributes:
         source: zip archive in S3 as (bucket, key), or None for a build without a source.
-        output: where the artifact goes, as (bucket, key), or None.
+        output: target of the artifact as (bucket, key), or None.
     """
 
     arn: str
@@ -75,7 +75,7 @@ class Build:
         """End the build.
 
         Raises:
-            IllegalTransition: it has ended before.
+            IllegalTransition: the build has already ended.
         """
         if self.status is not BuildStatus.IN_PROGRESS:
             raise IllegalTransition(f"build {self.id}: {self.status} to {status}")
@@ -84,5 +84,5 @@ class Build:
 
     @property
     def reason(self) -> str:
-        """Return why it failed, or nothing."""
+        """Return the reason of the failure, or an empty string."""
         return next((phase.message for phase in self.phases if phase.message), "")

@@ -1,4 +1,4 @@
-"""CodeBuild as one service: builds; moto keeps the projects."""
+"""CodeBuild as one service: builds; moto answers the operations on projects."""
 
 from __future__ import annotations
 

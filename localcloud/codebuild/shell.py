@@ -1,8 +1,8 @@
 """A phase of a build as a bash script. Pure.
 
-CodeBuild runs all commands of a build in one shell. Here each phase is a shell of its own that
-begins where the one before it ended, so that a phase whose shell is gone (`set -e`, `exit`) does
-not take post_build with it: variables, shell options and directory are kept in files.
+CodeBuild runs all commands of a build in one shell. Here each phase has a shell of its own, which
+starts with the variables, shell options and directory of the one before; files carry them over. So
+a phase whose shell ends early (`set -e`, `exit`) does not prevent post_build.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-# Where a shell keeps what the next one begins with.
+# The files with the state of a shell.
 STATE = ("variables", "options", "directory")
 
 
@@ -18,22 +18,22 @@ def script(commands: list[str], state: Path, set_anew: dict[str, str] | None = N
     """Return a script that runs commands until one fails, and ends with its status.
 
     Args:
-        commands: of the phase.
+        commands: the phase's commands.
         state: directory of the shell's state.
-        set_anew: variables that do not keep the value of the phase before.
+        set_anew: variables to set, instead of keeping the value of the phase before.
     """
     variables, options, directory = (shlex.quote(str(state / name)) for name in STATE)
     lines = [
         "keep() {",
         "  status=$?",
         "  trap - EXIT",
-        # Options first: with `set -e` a failing declare would end the trap.
+        # The options come first, because with `set -e` a failing declare would end the trap.
         f"  set +o > {options}; set +eu",
         f"  pwd > {directory}; declare -p > {variables} 2>/dev/null",
         "  exit $status",
         "}",
         f'if [ -f {directory} ]; then cd "$(cat {directory})"; fi',
-        # Read-only variables of bash itself are in the file too, and refuse.
+        # The file also has bash's own read-only variables, which cannot be set.
         f"if [ -f {variables} ]; then . {variables} 2>/dev/null; fi",
         *(f"export {name}={shlex.quote(value)}" for name, value in (set_anew or {}).items()),
         "trap keep EXIT",

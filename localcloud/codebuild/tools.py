@@ -1,4 +1,4 @@
-"""What the command lines that a build runs have in common: how they refuse, and how they end."""
+"""The common part of the command lines of a build: refusals and exit statuses."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 
 class Refused(Exception):
-    """What is asked for cannot be done here; the message says what."""
+    """The command line does not support a request; the message names it."""
 
 
 def command_line(
     name: str, run: Callable[[], str], errors: tuple[type[Exception], ...] = ()
 ) -> int:
-    """Run a command and print what it says; return its exit status.
+    """Run a command and print its output; return its exit status.
 
     Args:
-        name: of the command, before an error.
-        run: returns what is printed.
-        errors: what it may raise beside Refused.
+        name: the command's name, for error messages.
+        run: returns the output.
+        errors: exceptions, besides Refused, that become error messages.
     """
     refusals: tuple[type[Exception], ...] = (Refused, *errors)
     try:

@@ -1,5 +1,5 @@
-"""CodeCommit: moto keeps the repositories' names and descriptions, Git what is pushed to them.
+"""CodeCommit: moto stores names and descriptions of repositories, and Git their content.
 
-git.py      bare repositories on disk, by the git program
-service.py  Git's smart HTTP, the branches' operations, the events of a push
+git.py  bare repositories on disk, by the git program
+api.py  Git's smart HTTP, the operations on branches and commits, and the events of a push
 """

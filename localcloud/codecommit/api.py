@@ -1,10 +1,10 @@
-"""CodeCommit's life: `git push` and `git clone` over HTTP, branches, commits, and their events.
+"""`git push` and `git clone` over HTTP, the operations on branches and commits, and their events.
 
-The clone URL of a repository leads here. What is not named here (creating, describing, tagging a
-repository) is moto's.
+The clone URL of a repository leads here. moto answers the other operations, which create, describe
+and tag repositories.
 
 Source: https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
-Differs: anybody on this machine may push; the clone URL is this local cloud's.
+Differs: every user of this machine may push; the clone URL is an address of this local cloud.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _ZERO = "0" * 40
 
 
 class CodeCommitApi:
-    """Repositories that can be pushed to."""
+    """Repositories with Git content."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     def repository(self, scope: Scope, name: str) -> GitRepository:
-        """Return what was pushed to a repository."""
+        """Return the Git repository behind a CodeCommit repository."""
         directory = self._context.directory / "codecommit" / scope.account / scope.region
         return GitRepository(directory / f"{name}.git")
 
     async def handle(self, request: Request) -> Response | None:
-        """Answer Git, and moto's answers with the clone URL that works here."""
+        """Answer Git's requests, and put our clone URL into moto's responses."""
         if request.path.startswith(GIT_PREFIX):
             return await self._git(request)
         if request.service != "codecommit" or operation_name(request) in LIVE_OPERATIONS:
@@ -52,7 +52,7 @@ class CodeCommitApi:
     async def _git(self, request: Request) -> Response:
         match = _PATH.fullmatch(request.path)
         if match is None:
-            return _text(404, "There is no such repository.\n")
+            return _text(404, "The repository does not exist.\n")
         account, region, name, rest = match.groups()
         scope = Scope(account, region)
         if not await self._context.moto.call(_exists, scope, name):
@@ -63,7 +63,7 @@ class CodeCommitApi:
             if (request.method, rest) == ("GET", "info/refs"):
                 service = parse_qs(request.query).get("service", [""])[0]
                 if service not in SERVICES:
-                    return _text(403, "Only Git's smart protocol is spoken here.\n")
+                    return _text(403, "Only Git's smart protocol is supported here.\n")
                 headers["content-type"] = f"application/x-{service}-advertisement"
                 return Response(200, headers, await repository.advertise(service))
             if request.method == "POST" and rest in SERVICES:
@@ -74,14 +74,16 @@ class CodeCommitApi:
                 before = await repository.references()
                 answer = await repository.exchange(rest, body)
                 if rest == "git-receive-pack":
-                    self._tell(scope, name, before, await repository.references())
+                    self._publish_changes(scope, name, before, await repository.references())
                 return Response(200, headers, answer)
         except (GitError, OSError) as error:
             return _text(500, f"{error}\n")
         return _text(404, f"There is no {request.method} {rest} of a repository.\n")
 
-    def _tell(self, scope: Scope, name: str, before: dict[str, str], after: dict[str, str]) -> None:
-        """Send EventBridge an event for each reference that a push has changed."""
+    def _publish_changes(
+        self, scope: Scope, name: str, before: dict[str, str], after: dict[str, str]
+    ) -> None:
+        """Send an event to EventBridge for each reference that a push changed."""
         for reference in sorted(set(before) | set(after)):
             old, new = before.get(reference), after.get(reference)
             if old == new:
@@ -144,7 +146,7 @@ class CodeCommitApi:
         return {"repositoryId": id_} if id_ else {}
 
     async def branches(self, scope: Scope, name: str) -> dict[str, str]:
-        """Return commit by branch.
+        """Return the commit of each branch.
 
         Raises:
             AwsError: RepositoryDoesNotExistException.
@@ -160,7 +162,7 @@ class CodeCommitApi:
         }
 
 
-# What is answered here; the rest of the service is moto's.
+# The operations that are implemented here; moto answers the others.
 LIVE_OPERATIONS = frozenset(implemented_by(CodeCommitApi).values())
 
 

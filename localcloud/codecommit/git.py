@@ -1,4 +1,4 @@
-"""Bare Git repositories on disk. Owns every call of the git program; knows nothing of AWS."""
+"""Bare Git repositories on disk. Only this module calls the git program; it does not know AWS."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _COMMIT = _NUL.join(("%H", "%T", "%P", "%an", "%ae", "%ad", "%cn", "%ce", "%cd",
 
 
 class GitError(Exception):
-    """Git refused; the message is its own."""
+    """The git program failed; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who wrote or committed, and when (`<epoch seconds> <offset>`)."""
+    """An author or committer, with the time as `<epoch seconds> <offset>`."""
 
     name: str
     email: str
@@ -42,13 +42,13 @@ class Commit:
 
 
 class GitRepository:
-    """One bare repository; it is made when it is first needed."""
+    """One bare repository, created when it is first used."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def advertise(self, service: str) -> bytes:
-        """Return the references as `git clone` or `git push` asks for them first."""
+        """Return the advertisement of references, the first response of a clone or a push."""
         await self._ensure()
         refs = await self._git(
             service.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", "."
@@ -62,7 +62,7 @@ class GitRepository:
         return await self._git(service.removeprefix("git-"), "--stateless-rpc", ".", stdin=request)
 
     async def references(self) -> dict[str, str]:
-        """Return commit by full reference name, for example `refs/heads/main`."""
+        """Return the commit of each reference, by full name, for example `refs/heads/main`."""
         if not self._directory.exists():
             return {}
         found = await self._git("for-each-ref", "--format=%(refname) %(objectname)")
@@ -73,7 +73,7 @@ class GitRepository:
         """Return a commit.
 
         Raises:
-            GitError: there is none of that name.
+            GitError: there is no such commit.
         """
         if not self._directory.exists() or revision.startswith("-"):
             raise GitError(f"no commit {revision}")
@@ -97,7 +97,7 @@ class GitRepository:
         return await self._git("archive", "--format=zip", revision)
 
     def remove(self) -> None:
-        """Delete it with all that was pushed."""
+        """Delete the repository with its content."""
         shutil.rmtree(self._directory, ignore_errors=True)
 
     async def _ensure(self) -> None:
@@ -110,7 +110,7 @@ class GitRepository:
         return await asyncio.to_thread(self._run, arguments, stdin)
 
     def _run(self, arguments: tuple[str, ...], stdin: bytes) -> bytes:
-        # No settings of this machine's user or system: a hook or a helper of theirs must not run.
+        # Without the settings of the user and the system, whose hooks and helpers must not run.
         alone = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         try:
             done = subprocess.run(

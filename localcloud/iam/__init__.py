@@ -1,12 +1,12 @@
-"""IAM: who calls, which permission a call needs, and whether the caller's role gives it.
+"""IAM: identifies the caller, and checks the permissions of calls that roles make.
 
-authoriser.py    the one decision: identify the caller, record, deny; read this first
-enforcement.py   deny, record or ignore
-policy.py        what policy documents say of an action, a resource and a context (pure)
-actions.py       which permissions an operation needs (pure)
-requests.py      which operation a request is (pure)
-encryption.py    which KMS keys it uses
-keys.py          temporary access keys of roles
-calls.py         what roles have done
-report.py        what they did against what they are granted (pure)
+authoriser.py    identifies the caller, decides, records, denies; read this first
+enforcement.py   the modes: deny, record, or check nothing
+policy.py        evaluates policy documents (pure)
+actions.py       the permissions that an operation requires (pure)
+requests.py      the operation of a request, and its parameters (pure)
+encryption.py    the KMS keys that a request uses through S3 or SNS
+keys.py          the temporary access keys of roles
+calls.py         the calls that roles made
+report.py        compares calls with grants (pure)
 """

@@ -1,7 +1,8 @@
-"""Which permissions an operation needs. Pure: an operation and its parameters in, permissions out.
+"""The permissions that an operation requires. Pure.
 
-Owns the table from operations to IAM actions and resources. Must not: know who calls, or what
-policies say. Most operations are `service:Operation` on one resource; what differs is a function.
+This module owns the table from operations to IAM actions and resources. Most operations require the
+action `service:Operation` on one resource; a function covers each exception. Must not: know the
+caller or its policies.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 Differs: an operation without an entry, which only moto's have, requires its action on any resource;
@@ -21,11 +22,11 @@ from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One thing that the caller must be allowed.
+    """One permission that the caller must have.
 
     Attributes:
         action: `service:Operation`.
-        resource: an ARN, `*` where AWS has no resource level, None where it is not known.
+        resource: an ARN; `*` if the action has no resource level; None if it is not known.
         context: the condition keys that the request carries, with their values.
     """
 
@@ -37,12 +38,13 @@ class Permission:
 Parameters = Mapping[str, Any]
 _Rule = Callable[[Scope, Parameters], list[Permission]]
 
-# What IAM calls a service where botocore calls it otherwise.
+# IAM's name of a service, if botocore has another one.
 _PREFIX = {"sagemaker-runtime": "sagemaker"}
 SAGEMAKER, CLOUDFORMATION = "sagemaker.amazonaws.com", "cloudformation.amazonaws.com"
 CODEPIPELINE = "codepipeline.amazonaws.com"
 
-# Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
+# The resources of an operation, each as the last part of an ARN of the service, a whole ARN, or
+# `*`.
 _RESOURCES: dict[str, tuple[str, ...]] = {
     **DELIVERY,
     "application-autoscaling:DeleteScheduledAction": ("scalable-target/*",),
@@ -78,13 +80,13 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
 def permissions(
     service: str, operation: str, parameters: Parameters, scope: Scope
 ) -> list[Permission]:
-    """Return what a caller of an operation must be allowed, all of it.
+    """Return every permission that an operation requires of its caller.
 
     Args:
-        service: botocore's name of it.
-        operation: as the model has it; for S3 see `requests.py`.
-        parameters: by their names in the model.
-        scope: account and region that are called.
+        service: botocore's name of the service.
+        operation: the name in botocore's model; for S3 see `requests.py`.
+        parameters: the parameters by their names in the model.
+        scope: the account and region of the call.
     """
     prefix = _PREFIX.get(service, service)
     name = f"{prefix}:{operation}"
@@ -105,23 +107,23 @@ def permissions(
 def use_of_key(
     action: str, key_arn: str, aliases: tuple[str, ...], service: str, scope: Scope
 ) -> Permission:
-    """Return what using a KMS key through another service needs.
+    """Return the permission to use a KMS key through another service.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 
     Args:
         action: `kms:Decrypt` or `kms:GenerateDataKey`.
         key_arn: the key.
-        aliases: all of its aliases, as `alias/NAME`.
+        aliases: all aliases of the key, as `alias/NAME`.
         service: `s3` or `sns`.
-        scope: where that service is called.
+        scope: the account and region of that service.
     """
     via = f"{service}.{scope.region}.amazonaws.com"
     return Permission(action, key_arn, {"kms:ViaService": (via,), "kms:ResourceAliases": aliases})
 
 
 def push_of_image(registry: Scope, repository: str) -> list[Permission]:
-    """Return what `docker push` needs.
+    """Return the permissions that `docker push` requires.
 
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
@@ -141,7 +143,7 @@ def push_of_image(registry: Scope, repository: str) -> list[Permission]:
 
 
 def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
-    """Return what a SageMaker container needs to pull its image.
+    """Return the permissions that pulling a container's image requires.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
     """
@@ -156,7 +158,7 @@ def pull_of_image(registry: Scope, repository: str) -> list[Permission]:
 def writing_logs(
     scope: Scope, group: str, stream: str, new_group: bool, new_stream: bool
 ) -> list[Permission]:
-    """Return what writing lines to a log stream needs; SageMaker looks for the stream first."""
+    """Return the permissions to write to a log stream; SageMaker first looks for the stream."""
     operations = ["PutLogEvents"]
     if new_stream:
         looks = group.startswith("/aws/sagemaker/")
@@ -168,7 +170,7 @@ def writing_logs(
 
 
 def metrics_in(namespace: str) -> list[Permission]:
-    """Return what publishing metrics in a namespace needs."""
+    """Return the permission to publish metrics in a namespace."""
     return [Permission("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": (namespace,)})]
 
 
@@ -188,12 +190,12 @@ def _arn(name: str, template: str, scope: Scope, parameters: Parameters) -> str 
         return None
     if text.startswith("arn:"):
         return text
-    # SageMaker's ARNs are in lower case, whatever the name is.
+    # SageMaker's ARNs are in lower case, even if the name is not.
     return scope.arn(service, text.lower() if service == "sagemaker" else text)
 
 
 def _rollback_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:
-    """Return what looking at the alarms needs that bring a deployment back.
+    """Return the permissions to read the alarms that roll a deployment back.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
     """
@@ -239,7 +241,7 @@ def _stack(name: str) -> _Rule:
 
 
 def _change_set(name: str) -> _Rule:
-    """Return the rule of an operation on a change set: it is on the stack, which an ARN hides.
+    """Return the rule of an operation on a change set, whose resource is the stack.
 
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
     """
@@ -265,10 +267,10 @@ def _parameter(name: str) -> _Rule:
 
 
 def _scaling(operation: str) -> _Rule:
-    """Scale through Application Auto Scaling: what it needs, and what it does as its caller.
+    """Return the rule of an operation that scales: its own permissions and those for its effects.
 
     Source: https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
-    Differs: iam:CreateServiceLinkedRole is not asked for, since the role is always there.
+    Differs: does not require iam:CreateServiceLinkedRole, because the role always exists.
     """
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
@@ -302,7 +304,7 @@ def _tracking_alarms(scope: Scope, parameters: Parameters, *operations: str) -> 
 
 
 def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> _Rule:
-    """Return the rule of an operation on builds, `PROJECT:UUID`; a policy names their projects."""
+    """Return the rule of an operation on builds, `PROJECT:UUID`; its resource is the project."""
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         projects = dict.fromkeys(str(id_).partition(":")[0] for id_ in ids(parameters))
@@ -312,7 +314,7 @@ def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> _Rule:
 
 
 def _pipeline(name: str) -> _Rule:
-    """Return the rule of an operation that gives CodePipeline a declaration, and so its role."""
+    """Return the rule of an operation with a pipeline declaration, which passes a role."""
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         declaration = parameters.get("pipeline") or {}
@@ -346,7 +348,7 @@ def _objects(*actions: str) -> _Rule:
 
 
 def _versioned(action: str) -> _Rule:
-    """Return the rule of an action on an object, which has another name when it is on a version.
+    """Return the rule of an action on an object, or of the one on a version of an object.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
     """

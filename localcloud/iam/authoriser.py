@@ -1,11 +1,11 @@
-"""Holds what a role calls against its policies: records it, and denies it when it is told to.
+"""The authoriser: checks every call of a role against its policies, records it, and may deny it.
 
-Owns the mode and the one decision. Every request of a role is checked at the gateway; an effect
-that does not go over HTTP asks `authorise`. Must not: judge what an account does itself.
+This is the only place that decides. The gateway checks each request of a role; an effect that does
+not go over HTTP calls `authorise`. Must not: check what an account does itself.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-Differs: identity-based policies alone decide: permissions boundaries, policies of the organisation
-and Allows of resource policies are not looked at, nor who may assume a role.
+Differs: only identity-based policies decide. Permissions boundaries, service control policies,
+Allows in resource policies and trust policies are not evaluated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _BECAUSE = {
 
 
 class Authoriser:
-    """Decides for roles.
+    """Checks the calls of roles.
 
     Attributes:
         keys: the access keys of roles.
-        calls: what roles have done.
+        calls: the calls that roles made.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Authoriser:
         self.calls = CallLog()
 
     async def handle(self, request: Request) -> Response | None:
-        """Say who calls, and answer what a role may not do; None for what may go on."""
+        """Identify the caller, and answer a call that is denied; return None for any other."""
         session = self.keys.get(request.access_key)
-        if session is None:  # the account: on the hot path, this is all
+        if session is None:  # an account calls; on the hot path nothing else runs
             return None
         request.principal = session.role_arn
         request.scope = Scope(session.account, request.scope.region)
@@ -80,16 +80,16 @@ class Authoriser:
             await self._decide(session, wanted)
 
     async def authorise(self, role_arn: str, wanted: Iterable[Permission]) -> None:
-        """Authorise what a service does as a role; without a role it acts for itself.
+        """Check what a service does as a role; an empty ARN means that it acts for itself.
 
         Raises:
-            AccessDenied: the role may not, and that is enforced.
+            AccessDenied: the role lacks a permission, and the mode is `enforce`.
         """
         if role_arn and self._mode is not Mode.OFF:
             await self._decide(RoleSession(role_arn), wanted)
 
     def forget(self) -> None:
-        """Read policies anew: one may have changed."""
+        """Forget the parsed policies, because one may have changed."""
         self._statements.clear()
 
     async def _decide(self, session: RoleSession, wanted: Iterable[Permission]) -> None:
@@ -109,7 +109,7 @@ class Authoriser:
 
 
 def denial(session: RoleSession, action: str, resource: str, verdict: Verdict) -> str:
-    """Return AWS's text for a denied call."""
+    """Return AWS's message for a denied call."""
     return (
         f"User: {session.arn} is not authorized to perform: {action} on resource: {resource} "
         + _BECAUSE[verdict].format(action=action)
@@ -117,7 +117,7 @@ def denial(session: RoleSession, action: str, resource: str, verdict: Verdict) -
 
 
 def _answer(service: str, error: AccessDenied) -> Response:
-    """Return the denial as the service's protocol has it."""
+    """Return the denial in the protocol of the service."""
     code, status = error.code, 400
     if protocol_of(service) in ("query", "rest-xml"):
         code, status = "AccessDenied", 403
@@ -132,13 +132,13 @@ def _parsed(role_arn: str, documents: dict[str, str]) -> tuple[Statement, ...]:
         try:
             found += parse(document)
         except PolicyError as error:
-            # It grants nothing here: the calls that needed it then say so, by role and action.
-            log.warning("the policy %s of %s is left out: %s", name, role_arn, error)
+            # The policy grants nothing, and the calls that need it name the role and the action.
+            log.warning("the policy %s of %s is ignored: %s", name, role_arn, error)
     return tuple(found)
 
 
 def _documents(role_arn: str) -> dict[str, str]:
-    """Return a role's policy documents by name; none where there is no role (in moto's thread)."""
+    """Return a role's policy documents by name, or nothing without it; run in moto's thread."""
     from moto.iam.exceptions import NotFoundException
 
     try:

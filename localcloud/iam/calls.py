@@ -1,7 +1,7 @@
-"""What roles have done: each (role, action, resource, outcome) once, with how often and when last.
+"""The calls that roles made: each (role, action, resource, outcome) once, with count and last time.
 
-In memory and bounded; one entry stands for every like call, or the lines of one log stream would
-push out the rest.
+The log is in memory and bounded. One entry stands for all equal calls; otherwise the lines of one
+log stream would push out everything else.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-# Different calls that are remembered; the ones made longest ago are forgotten first.
+# The number of different calls that are kept; the oldest are dropped first.
 LIMIT = 20_000
 
 
 @dataclass(slots=True)
 class Calls:
-    """Like calls of a role.
+    """Equal calls of a role.
 
     Attributes:
         resource: an ARN, or `*`.
-        allowed: what the role's policies say, whether it was enforced or not.
-        last: on the local cloud's clock.
+        allowed: whether the role's policies allow the call, enforced or not.
+        last: the AWS time of the last one.
     """
 
     role: str
@@ -33,7 +33,7 @@ class Calls:
 
 
 class CallLog:
-    """Remembers calls."""
+    """The log of calls."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -42,7 +42,7 @@ class CallLog:
     def record(
         self, role: str, action: str, resource: str, now: datetime, *, allowed: bool
     ) -> None:
-        """Remember one call."""
+        """Record one call."""
         key = (role, action, resource, allowed)
         known = self._calls.pop(key, None) or Calls(role, action, resource, allowed, 0, now)
         known.count += 1
@@ -52,9 +52,9 @@ class CallLog:
             self._calls.pop(next(iter(self._calls)))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete all records."""
         self._calls.clear()
 
     def document(self) -> list[dict[str, Any]]:
-        """Return the calls for JSON, the latest last."""
+        """Return the calls as JSON values, the latest last."""
         return [asdict(c) | {"last": c.last.isoformat()} for c in self._calls.values()]

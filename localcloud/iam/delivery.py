@@ -5,7 +5,8 @@ Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_
 
 from __future__ import annotations
 
-# Resources of an operation: the last part of an ARN of the service, a whole ARN, or `*`.
+# The resources of an operation, each as the last part of an ARN of the service, a whole ARN, or
+# `*`.
 DELIVERY: dict[str, tuple[str, ...]] = {
     "cloudformation:ListExports": ("*",),
     "cloudformation:ListImports": ("*",),
@@ -50,7 +51,7 @@ DELIVERY: dict[str, tuple[str, ...]] = {
     "codepipeline:UntagResource": ("{resourceArn}",),
 }
 
-# Operations of CloudFormation on the stack that their StackName names.
+# The operations of CloudFormation whose resource is the stack that StackName names.
 STACK_OPERATIONS = (
     "CancelUpdateStack",
     "ContinueUpdateRollback",

@@ -1,11 +1,11 @@
-"""Which KMS keys a request uses through S3 or SNS, and what its caller needs for that.
+"""The KMS keys that a request uses through S3 or SNS, and the permissions for them.
 
-Owns the reading of what buckets and topics are encrypted with. A key of AWS's own (aws/s3) needs
-no permission.
+This module reads the encryption of buckets and topics. A key that AWS manages (aws/s3) requires no
+permission.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-Differs: an object is taken to be under its bucket's key of now.
+Differs: assumes that an object is encrypted with the current key of its bucket.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from localcloud.iam.actions import Parameters, Permission, use_of_key
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 _DECRYPT, _GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
-# ARN of a key and its aliases.
+# The ARN of a key, and its aliases.
 _Key = tuple[str, tuple[str, ...]]
 
 
 async def key_permissions(
     moto: MotoBackend, service: str, operation: str, parameters: Parameters, scope: Scope
 ) -> list[Permission]:
-    """Return what an operation needs of KMS keys."""
+    """Return the permissions on KMS keys that an operation requires."""
     uses: list[tuple[tuple[str, ...], Callable[[Scope, str], _Key | None], str]] = []
     match service, operation:
         case "s3", "GetObject":
@@ -67,7 +67,7 @@ def _key_of_topic(scope: Scope, arn: str) -> _Key | None:
 
 
 def _key(scope: Scope, name: str | None) -> _Key | None:
-    """Return a customer's key by its id, ARN or alias; None for any other."""
+    """Return a customer managed key by its id, ARN or alias, or None."""
     if not name:
         return None
     where = scope_of_arn(name) if name.startswith("arn:") else scope

@@ -1,11 +1,11 @@
-"""Temporary access keys of roles: how a request of a role is told from one of its account.
+"""The temporary access keys of roles, which distinguish a role's request from its account's.
 
-Owns which access key stands for which role. A child gets its keys when it starts and ends with the
-local cloud; those that AssumeRole gave out are kept, or a restart would make them their account's.
-A key that is not known here is its account's and may do everything.
+This module knows which role an access key stands for. Child processes get keys that end with the
+local cloud. The keys that AssumeRole returned are stored; otherwise they would act as the account
+after a restart. Any other key belongs to an account, which may do everything.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html
-Differs: keys do not expire; a service's sessions have this program's name.
+Differs: keys do not expire, and the sessions of services are named after this program.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from localcloud.core.store import Collection, Database
 
 SERVICE_SESSION = "localcloud"
 _ALPHABET = string.ascii_uppercase + "234567"
-# AssumeRole makes a key a call; the oldest are forgotten.
+# AssumeRole makes a key per call; the oldest keys are dropped.
 _KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RoleSession:
-    """A role that somebody acts as, and what for."""
+    """A session of a role."""
 
     role_arn: str
     name: str = SERVICE_SESSION
@@ -37,16 +37,16 @@ class RoleSession:
 
     @property
     def arn(self) -> str:
-        """Return the ARN that messages name: it leaves out the role's path."""
+        """Return the ARN in messages, which does not have the role's path."""
         role = self.role_arn.rpartition("/")[2]
         return f"arn:aws:sts::{self.account}:assumed-role/{role}/{self.name}"
 
 
 class Keys:
-    """The keys that were given out.
+    """The keys of roles.
 
     Args:
-        database: where those that AssumeRole gave out are kept; None to keep none.
+        database: stores the keys that AssumeRole returned; None stores none.
     """
 
     def __init__(self, database: Database | None = None) -> None:
@@ -55,7 +55,7 @@ class Keys:
         self._issued: dict[RoleSession, str] = {}
 
     def issue(self, role_arn: str, name: str = SERVICE_SESSION) -> str:
-        """Return an access key id that acts as a role: the same one for the same session."""
+        """Return an access key id that acts as a role; equal sessions get the same one."""
         session = RoleSession(role_arn, name)
         key = self._issued.get(session)
         if key is None or key not in self._sessions:
@@ -65,7 +65,7 @@ class Keys:
         return key
 
     def remember(self, access_key: str, role_arn: str, name: str) -> None:
-        """Let a key that another made (AssumeRole) act as a role."""
+        """Register a key that AssumeRole made."""
         session = RoleSession(role_arn, name)
         self._add(access_key, session)
         if self._kept is not None:
@@ -80,5 +80,5 @@ class Keys:
                 self._kept.delete(oldest)
 
     def get(self, access_key: str) -> RoleSession | None:
-        """Return what a key acts as; None for a key of an account."""
+        """Return the session of a key, or None for the key of an account."""
         return self._sessions.get(access_key)

@@ -1,12 +1,12 @@
-"""What IAM policy documents say of an action on a resource. Pure: documents in, a verdict out.
+"""The evaluation of identity-based policies. Pure: documents in, a verdict out.
 
-Owns the evaluation of identity-based policies: Deny wins, then Allow, else nothing is allowed.
-Must not: know roles, calls or where the documents are kept. What it cannot evaluate it refuses by
-name, since a condition that is skipped would allow too much or too little.
+An explicit Deny takes precedence over an Allow, and an action that nothing allows is denied. An
+element that cannot be evaluated is refused by name, because a condition that is skipped would allow
+too much or too little. Must not: know roles, calls or where documents are stored.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_multi-value-conditions.html
-Differs: a resource is matched as one text, not part by part; policy variables are refused.
+Differs: a resource is matched as one string, not part by part; policy variables are refused.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-# Condition key → the request's values of it.
+# Condition key → its values in the request.
 Context = Mapping[str, Sequence[str]]
 
 
 class Verdict(StrEnum):
-    """What the policies decide, in the words of IAM's policy simulator."""
+    """The decision, in the words of IAM's policy simulator."""
 
     ALLOWED = "allowed"
     IMPLICIT_DENY = "implicitDeny"
@@ -32,12 +32,12 @@ class Verdict(StrEnum):
 
 
 class PolicyError(ValueError):
-    """A policy document that is malformed, or holds what cannot be evaluated here."""
+    """A policy document that is malformed, or has an element that cannot be evaluated here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator on one key: `ForAnyValue:StringLikeIfExists` taken apart."""
+    """One operator on one key, for example `ForAnyValue:StringLikeIfExists`, in its parts."""
 
     operator: str
     quantifier: str
@@ -46,12 +46,12 @@ class Condition:
     values: tuple[str, ...]
 
     def holds(self, context: Context) -> bool:
-        """Return whether the request's context satisfies it."""
+        """Return whether the request's context meets the condition."""
         actual = _values_of(context, self.key)
         if not actual:
             if self.if_exists or self.quantifier == "ForAllValues":
                 return True
-            # A negated operator holds for a key that the request does not carry.
+            # A negated operator is met if the request does not have the key.
             return self.quantifier != "ForAnyValue" and self.operator in _NEGATED
         matches, negated = _OPERATORS[self.operator], self.operator in _NEGATED
         holding = [any(matches(w, value) for w in self.values) != negated for value in actual]
@@ -64,9 +64,9 @@ class Statement:
     """One statement.
 
     Attributes:
-        allow: its effect; False for Deny.
-        actions: patterns; `not_actions` says that they are NotAction's.
-        resources: patterns; `not_resources` says that they are NotResource's.
+        allow: True for the effect Allow, False for Deny.
+        actions: patterns of Action, or of NotAction if `not_actions` is set.
+        resources: patterns of Resource, or of NotResource if `not_resources` is set.
     """
 
     allow: bool
@@ -77,12 +77,13 @@ class Statement:
     conditions: tuple[Condition, ...] = ()
 
     def matches(self, action: str, resource: str | None, context: Context) -> bool:
-        """Return whether it speaks of this action, resource and context.
+        """Return whether the statement applies to this action, resource and context.
 
         Args:
-            action: `service:Operation`, in any case.
+            action: `service:Operation`, in upper or lower case.
             resource: an ARN, `*` for an action without a resource level, or None for a resource
-                that is not known: an Allow on any resource matches, a Deny on all of them.
+                that is not known. Then an Allow on any resource applies, and a Deny only if it is
+                on all resources.
             context: the request's condition keys.
         """
         named = any(wildcard_matches(p.lower(), action.lower()) for p in self.actions)
@@ -91,17 +92,17 @@ class Statement:
         return self.covers(resource) and all(c.holds(context) for c in self.conditions)
 
     def covers(self, resource: str | None) -> bool:
-        """Return whether it speaks of a resource, or of any when that is not known."""
+        """Return whether the statement applies to a resource, or to any if it is None."""
         if resource is None:
             return self.allow or (not self.not_resources and "*" in self.resources)
         return any(wildcard_matches(p, resource) for p in self.resources) != self.not_resources
 
 
 def parse(document: str | Mapping[str, Any]) -> tuple[Statement, ...]:
-    """Return a policy document's statements.
+    """Return the statements of a policy document.
 
     Raises:
-        PolicyError: it is malformed or holds an unknown operator or a policy variable.
+        PolicyError: it is malformed, or has an unknown operator or a policy variable.
     """
     try:
         content = json.loads(document) if isinstance(document, str) else document
@@ -115,7 +116,7 @@ def parse(document: str | Mapping[str, Any]) -> tuple[Statement, ...]:
 def evaluate(
     statements: Iterable[Statement], action: str, resource: str | None, context: Context
 ) -> Verdict:
-    """Decide: an explicit deny wins, then an allow; what nothing allows is denied."""
+    """Return the verdict of statements on an action, a resource and a context."""
     verdict = Verdict.IMPLICIT_DENY
     for statement in statements:
         if statement.matches(action, resource, context):
@@ -126,13 +127,13 @@ def evaluate(
 
 
 def wildcard_matches(pattern: str, text: str) -> bool:
-    """Return whether a pattern matches all of a text: `*` any characters, `?` exactly one."""
+    """Return whether a pattern matches a whole string: `*` any characters, `?` exactly one."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # A run of stars means one: else a long run takes the expression exponential time.
+    # A run of stars means one star; without this, a long run would take exponential time.
     parts = re.split(r"(\*+|\?)", pattern)
     wild = {"*": ".*", "?": "."}
     return re.compile("".join(wild.get(p[:1], "") or re.escape(p) for p in parts), re.DOTALL)
@@ -185,7 +186,7 @@ def _condition(name: str, key: str, values: tuple[str, ...]) -> Condition:
     operator = rest.removesuffix("IfExists")
     if operator not in _OPERATORS or (quantifier and quantifier not in _QUANTIFIERS):
         raise PolicyError(
-            f"the condition operator {name} is not evaluated here; these are: "
+            f"the condition operator {name} is not supported here; supported are: "
             f"{', '.join(_OPERATORS)}, with IfExists, ForAnyValue: and ForAllValues:"
         )
     return Condition(operator, quantifier, rest != operator, key, values)
@@ -194,7 +195,7 @@ def _condition(name: str, key: str, values: tuple[str, ...]) -> Condition:
 def _refuse_variables(texts: Iterable[str]) -> None:
     for text in texts:
         if "${" in text:
-            raise PolicyError(f"policy variables are not evaluated here: {text}")
+            raise PolicyError(f"policy variables are not supported here: {text}")
 
 
 def _values_of(context: Context, key: str) -> Sequence[str]:
@@ -207,5 +208,5 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    # JSON's true is a valid value of Bool.
+    # Bool accepts JSON's true as a value.
     return [str(v).lower() if isinstance(v, bool) else str(v) for v in _listed(value)]

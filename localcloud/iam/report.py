@@ -1,4 +1,4 @@
-"""What roles called against what they are granted. Pure: calls and policies in, findings out.
+"""The report on roles: their calls compared with their grants. Pure.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
 """
@@ -17,9 +17,9 @@ class RoleReport:
     """One role's findings.
 
     Attributes:
-        used: actions that it called and may call.
-        missing: (action, resource) that it called and may not call.
-        unused: granted actions that no call needed; all of them when it never acted.
+        used: actions that the role called and may call.
+        missing: (action, resource) that the role called and may not call.
+        unused: granted actions that no call needed.
     """
 
     role: str
@@ -29,18 +29,18 @@ class RoleReport:
 
     @property
     def acted(self) -> bool:
-        """Return whether it called anything."""
+        """Return whether the role made a call."""
         return bool(self.used or self.missing)
 
 
 def report(
     calls: Iterable[Mapping[str, Any]], policies: Mapping[str, list[str | dict[str, Any]]]
 ) -> list[RoleReport]:
-    """Compare.
+    """Compare calls with policies.
 
     Args:
-        calls: as `/_localcloud/iam/calls` has them.
-        policies: each role's documents, by its ARN.
+        calls: the calls from `/_localcloud/iam/calls`.
+        policies: the policy documents of each role, by its ARN.
     """
     kept = list(calls)
     roles = {*policies, *(call["role"] for call in kept)}

@@ -1,7 +1,8 @@
-"""Which operation a request is, with the parameters that its permissions depend on. Pure.
+"""The operation of a request, with the parameters that its permissions depend on. Pure.
 
-Owns the reading of requests for authorisation only: nothing is validated, and what cannot be read
-is left out. S3 and the two hot paths name their operation by method, path and query.
+This module reads requests for authorisation only. It validates nothing, and leaves out what it
+cannot read. A request to S3, to Lambda's Invoke or to an endpoint names its operation by method,
+path and query.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
 """
@@ -20,7 +21,7 @@ _ENDPOINT = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
 _FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)(/invocations)?")
 _SMITHY = re.compile(r"/service/[^/]+/operation/(\w+)")
 
-# A query key that says what of a bucket or object is meant → the end of the operation's name.
+# A query key that selects a part of a bucket or object → the end of the operation's name.
 _PARTS_OF_BUCKET = {
     "acl": "Acl",
     "encryption": "Encryption",
@@ -36,7 +37,7 @@ _VERBS = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete"}
 
 
 def operation_of(request: Request) -> tuple[str, dict[str, Any]]:
-    """Return a request's operation and its parameters; an empty name when there is none."""
+    """Return the operation of a request and its parameters; the name is empty if it has none."""
     match request.service:
         case "s3":
             return _s3(request)
@@ -50,7 +51,7 @@ def operation_of(request: Request) -> tuple[str, dict[str, Any]]:
     try:
         return name, parse(request, name)
     except AwsError:
-        # The service refuses it too, unless it is moto's, which takes what it can.
+        # Our own services refuse it, too; moto reads what it can.
         return name, {}
 
 
@@ -104,7 +105,7 @@ def _object_operation(method: str, query: dict[str, str]) -> str:
         return "GetObject"
     if method == "DELETE":
         return "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
-    # A new object, a part of one, or the start or the end of an upload in parts.
+    # A new object, a part of one, or the start or the end of a multipart upload.
     return "PutObject"
 
 

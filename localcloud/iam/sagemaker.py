@@ -1,4 +1,4 @@
-"""What SageMaker's operations are on, as `actions.py` reads it.
+"""The resources of SageMaker's operations, for `actions.py`.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
 """
@@ -63,9 +63,10 @@ SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
 
 
 def named(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters with plain names where a caller may also give an ARN.
+    """Return the parameters with plain names instead of ARNs.
 
-    A version that is being created has no number yet, so it is any of its group's.
+    A model package version that is being created has no number yet, so its name matches all
+    versions of the group.
     """
     plain = {
         key: parameters[key].partition("/")[2]
@@ -79,6 +80,6 @@ def named(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def definitions(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return every part of the parameters that may hand over a role."""
+    """Return every part of the parameters that may pass a role."""
     one = parameters.get("TrainingJobDefinition")
     return [parameters, *([one] if one else []), *parameters.get("TrainingJobDefinitions", [])]

@@ -1,6 +1,6 @@
-"""Lambda's life: a function's own zip under AWS's own runtime client.
+"""Lambda: invocations of a function's own zip under AWS's own runtime client.
 
 runtime_api.py  the Lambda Runtime API that the client polls
 environment.py  one execution environment: a process and its Runtime API
-service.py      Invoke: find the function, a warm environment or a cold one, and the result
+service.py      Invoke: finds the function, and a warm environment or a cold one
 """

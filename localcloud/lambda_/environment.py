@@ -1,4 +1,4 @@
-"""One execution environment: a function's code in a directory, a process, its Runtime API.
+"""An execution environment: a directory of code, a process, and its Runtime API.
 
     starting ──► idle ◄──► busy ──► stopped
 
@@ -29,11 +29,11 @@ _STOP_GRACE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is needed to run a function.
+    """The parts of a function that running it needs.
 
     Attributes:
-        version_key: changes whenever the code or the configuration does.
-        timeout_seconds: wall seconds; the handler really computes.
+        version_key: changes with the code and with the configuration.
+        timeout_seconds: in wall-clock seconds, because the handler really computes.
     """
 
     scope: Scope
@@ -65,7 +65,7 @@ class Environment:
 
     @property
     def alive(self) -> bool:
-        """Return whether its process still runs."""
+        """Return whether the process is running."""
         return self._child is not None and self._child.returncode is None
 
     async def start(
@@ -106,7 +106,7 @@ class Environment:
         )
 
     async def invoke(self, event: bytes, request_id: str, wall_epoch: float) -> Outcome:
-        """Run one event to its answer; a handler past its timeout is killed."""
+        """Run one event and return its outcome; a handler past its timeout is killed."""
         function = self.function
         deadline = int((wall_epoch + function.timeout_seconds) * 1000)
         answer = self._api.submit(Invocation(request_id, function.arn, event, deadline))
@@ -133,7 +133,7 @@ class Environment:
         return Outcome(error_payload("Sandbox.Timedout", message), "Unhandled")
 
     async def stop(self) -> None:
-        """End the process and remove the code."""
+        """Stop the process and delete the code."""
         if self._child is not None:
             await self._child.stop(_STOP_GRACE_SECONDS)
         await self._api.stop()
@@ -147,7 +147,7 @@ def _unpack(code: bytes, directory: Path) -> None:
 
 
 def is_json(payload: bytes) -> bool:
-    """Return whether an event can be handed to a handler."""
+    """Return whether an event is valid JSON."""
     try:
         json.loads(payload)
     except ValueError:

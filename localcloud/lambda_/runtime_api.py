@@ -32,14 +32,14 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an invocation: a payload, and AWS's function error when it failed."""
+    """The outcome of an invocation: a payload, and AWS's function error if it failed."""
 
     payload: bytes
     function_error: str | None = None
 
 
 class RuntimeApi:
-    """Hands events to one runtime client and takes its answers."""
+    """Gives events to one runtime client and receives its responses."""
 
     def __init__(self) -> None:
         self._events: asyncio.Queue[Invocation] = asyncio.Queue()
@@ -68,7 +68,7 @@ class RuntimeApi:
             await self._runner.cleanup()
 
     def submit(self, invocation: Invocation) -> asyncio.Future[Outcome]:
-        """Queue an event; the future ends with the handler's answer."""
+        """Queue an event; the future resolves to the handler's outcome."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._outcomes[invocation.request_id] = future
         self._events.put_nowait(invocation)
@@ -115,6 +115,6 @@ def _accepted() -> web.Response:
 
 
 def error_payload(error_type: str, message: str) -> bytes:
-    """Return a function error in AWS's shape."""
+    """Return a function error as AWS's JSON."""
     document: dict[str, Any] = {"errorMessage": message, "errorType": error_type}
     return json.dumps(document).encode()

@@ -1,7 +1,7 @@
-"""Lambda's Invoke: warm environments are reused, concurrent events get one each.
+"""Lambda's Invoke: warm environments are reused, and concurrent events get one each.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-Differs: an idle environment is kept for five wall minutes; memory is reported, not limited.
+Differs: an idle environment is kept for five wall-clock minutes; memory is reported, not limited.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ASYNC_PAUSE_CLOCK_SECONDS = 60.0
 
 
 class LambdaService(Service):
-    """Runs the functions that moto keeps."""
+    """Runs the functions that moto stores."""
 
     OPERATIONS_BY_PATH: ClassVar = {"lambda": ("Invoke",)}
 
@@ -48,7 +48,7 @@ class LambdaService(Service):
         self._idle: dict[str, list[tuple[float, Environment]]] = defaultdict(list)
 
     async def handle(self, request: Request) -> Response | None:
-        """Answer Invoke; None for any other request (moto keeps the functions)."""
+        """Answer Invoke; return None for any other request, which moto answers."""
         match = _INVOKE.fullmatch(request.path)
         if match is None or request.method != "POST" or request.service != "lambda":
             return None
@@ -80,10 +80,10 @@ class LambdaService(Service):
     async def invoke(
         self, scope: Scope, name: str, event: dict[str, Any], principal: str = ""
     ) -> Outcome:
-        """Invoke a function from another service, as a role of it, and wait for its answer.
+        """Invoke a function for another service, as that service's role, and wait for the outcome.
 
         Raises:
-            AwsError: there is no such function, or the role may not invoke it.
+            AwsError: the function does not exist, or the role may not invoke it.
         """
         wanted = permissions("lambda", "Invoke", {"FunctionName": name}, scope)
         await self._context.iam.authorise(principal, wanted)
@@ -92,7 +92,7 @@ class LambdaService(Service):
         return outcome
 
     async def _invoke_async(self, function: Function, code: bytes, event: bytes) -> None:
-        """Asynchronous invocation: two retries, a minute apart."""
+        """Invoke asynchronously, with two retries a minute apart."""
         for attempt in range(_ASYNC_ATTEMPTS):
             outcome, _ = await self._invoke(function, code, event)
             if outcome.function_error is None:
@@ -138,7 +138,7 @@ class LambdaService(Service):
         return outcome, "\n".join(lines)
 
     async def _take(self, function: Function, code: bytes) -> Environment:
-        """Return a warm environment of this very code, or start one."""
+        """Return a warm environment of this version of the code, or start one."""
         idle = self._idle[function.arn]
         while idle:
             _, environment = idle.pop()
@@ -178,7 +178,7 @@ class LambdaService(Service):
 
 
 def _read_function(scope: Scope, name: str) -> tuple[Function, bytes] | None:
-    """Read a function from moto (in moto's thread)."""
+    """Read a function from moto; call it in moto's thread."""
     from moto.awslambda.exceptions import UnknownFunctionException
 
     try:

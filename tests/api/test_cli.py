@@ -58,7 +58,7 @@ def test_wrong_arguments_say_what_is_allowed(cloud: TestCloud, tmp_path: Path) -
     )
     assert "add --approve" in refused(run("demo"))
     assert "--csv and --label" in refused(run("demo", "--approve", "--csv", "x.csv"))
-    assert "of yours" in refused(run("demo", "--approve", "--categorical", "auto"))
+    assert "require --csv" in refused(run("demo", "--approve", "--categorical", "auto"))
     assert "no approval" in refused(run("approve", *url))
 
 

@@ -288,7 +288,7 @@ def test_what_cannot_be_built_fails_by_name(builds: Builds) -> None:
         builds.project("version: 0.2\nphases: {build: {commands: ['docker run x']}}")
     )
     assert build["buildStatus"] == "FAILED"
-    assert "docker run is not supported by the local cloud" in builds.log(build)
+    assert "docker run is not supported here" in builds.log(build)
     build = builds.build(builds.project("version: 0.2\nbatch: {}\nphases: {build: {commands: a}}"))
     assert phases(build)["DOWNLOAD_SOURCE"] == "FAILED"
     with pytest.raises(ClientError) as caught:

@@ -31,7 +31,7 @@ def test_three_minutes_above_the_target_and_the_startup_bring_what_is_needed() -
     # Three minutes to alarm, four to start: the eighth minute has ceil(1 × 1500 / 600) = 3.
     assert [1] * 7 + [3] * 5 == [minute.instances for minute in outcome.minutes]
     assert "above 600: to 3" in outcome.minutes[2].why
-    assert "under way" in outcome.minutes[3].why
+    assert "in progress" in outcome.minutes[3].why
 
 
 def test_fifteen_quiet_minutes_bring_one_instance_less_at_a_time() -> None:
@@ -89,8 +89,8 @@ def test_the_cheapest_that_holds_the_objective_is_chosen() -> None:
 @pytest.mark.parametrize(
     ("traffic", "capacity", "startup", "word"),
     [
-        ([], 10.0, 4, "a minute at least"),
-        ([1.0, -1.0], 10.0, 4, "none below zero"),
+        ([], 10.0, 4, "at least one minute"),
+        ([1.0, -1.0], 10.0, 4, "no minute below zero"),
         ([1.0], 0.0, 4, "capacity is 0"),
         ([1.0], 10.0, 61, "0 to 60"),
     ],

@@ -63,7 +63,7 @@ def test_the_models_own_buildspec_is_one_that_can_be_run() -> None:
         ("version: 0.1\nphases: {build: {commands: a}}", "write 0.2"),
         ("version: 0.2", "phases is missing"),
         ("version: 0.2\nphases: {deploy: {commands: a}}", "deploy in phases is not supported"),
-        ("version: 0.2\nphases: {build: {commands: [{a: 1}]}}", "must be a list of texts"),
+        ("version: 0.2\nphases: {build: {commands: [{a: 1}]}}", "must be a list of strings"),
         ("version: 0.2\ncache: {paths: [a]}\nphases: {build: {commands: a}}", "cache in the build"),
         (
             "version: 0.2\nenv: {secrets-manager: {A: b}}\nphases: {build: {commands: a}}",

@@ -55,7 +55,7 @@ def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "x"], "docker run is not supported by the local cloud; it has: build"),
+        (["run", "x"], "docker run is not supported here; the commands are: build"),
         (["build", "."], "needs --tag"),
         (["build", "--secret", "x", "-t", "a", "."], "docker build --secret is not supported"),
         (["build", "-t", "a", "/nowhere"], "holds no Dockerfile"),
@@ -97,7 +97,7 @@ def test_options_become_parameters_by_the_services_own_model() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--nmae", "x"), "unknown option --nmae; there are: "),
+        (("--nmae", "x"), "unknown option --nmae; the options are: "),
         (("--name",), "--name needs a value"),
         (("--value", "file://x"), "file://x is not supported"),
         (("--tags", "Key=a,Value=b"), "write the value as JSON"),

@@ -1,12 +1,21 @@
-"""CloudFormation, live: a stack is complete when every resource is really there.
+"""CloudFormation: a stack is complete once every one of its resources really exists.
 
-model.py      records and statuses
-template.py   pure: parse, parameters, order; intrinsics.py functions and conditions, rules.py rules
-evaluation.py pure: what a template comes to; exports.py who exports and imports
-resources.py  resource type → API calls; nested.py stacks in stacks; handlers.py all of them
-changes.py    pure: what an update would do
-engine.py     create, update, roll back and delete stacks; ledger.py statuses and events
-changesets.py the life of change sets
-requests.py   what a request says, checked; sources.py where its template is
-api.py        the operations on stacks, changesets_api.py on change sets, sharing_api.py the rest
+The operations and the records:
+
+    api.py             on stacks; changesets_api.py on change sets, sharing_api.py on exports and
+    more engine.py          creates, updates, rolls back and deletes stacks; read this first
+    changesets.py      the lifecycle of change sets resource_types/    each resource type by AWS's
+    own APIs; schema.py what AWS's registry has on it model.py           records and statuses;
+    stack_events.py the log of their changes
+
+From a request to rendered properties, in the order of the calls (all but the first are pure):
+
+    template_source.py     gets the template from the request, the stack or S3
+    request_validation.py  checks template, parameters, tags and capabilities
+    template.py            parses the template and orders its resources
+    parameter_rules.py     checks the section Rules
+    evaluation.py          parameter values and outputs of a stack
+    intrinsics.py          evaluates functions and conditions
+    exports.py             exports and imports between stacks
+    changes.py             the list of changes of a change set
 """

@@ -1,4 +1,4 @@
-"""The operations of CloudFormation.
+"""The operations of CloudFormation on stacks.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html
 """
@@ -15,7 +15,7 @@ from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.requests import (
+from localcloud.cloudformation.request_validation import (
     check_stack_name,
     check_updatable,
     checked,
@@ -27,8 +27,8 @@ from localcloud.cloudformation.requests import (
     paged,
     tags_of,
 )
-from localcloud.cloudformation.sources import stack_policy, template_body
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
+from localcloud.cloudformation.template_source import stack_policy, template_body
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
 
@@ -43,7 +43,7 @@ class CloudFormationApi:
         self.change_sets = ChangeSets(context, self.stacks, self.engine)
 
     def resume(self) -> None:
-        """After a restart: fail what was in progress."""
+        """Settle the operations that a restart interrupted."""
         self.engine.resume()
         self.change_sets.resume()
 
@@ -55,7 +55,7 @@ class CloudFormationApi:
             raise invalid("You can specify either DisableRollback or OnFailure, but not both.")
         if params.get("RetainExceptOnCreate"):
             raise invalid(
-                "The local cloud takes RetainExceptOnCreate as a resource's DeletionPolicy only."
+                "The local cloud supports RetainExceptOnCreate as a resource's DeletionPolicy only."
             )
         body = await template_body(self._context, scope, params)
         capabilities = params.get("Capabilities") or []
@@ -92,7 +92,7 @@ class CloudFormationApi:
         policy = await stack_policy(self._context, scope, params)
         check_updatable(stack)
         if params.get("DisableRollback"):
-            raise invalid("The local cloud rolls a failed update back always.")
+            raise invalid("The local cloud always rolls a failed update back.")
         capabilities = params.get("Capabilities") or []
         given = params.get("Parameters")
         _, parameters = checked(scope, body, given, stack.parameters, capabilities)
@@ -119,7 +119,7 @@ class CloudFormationApi:
                 f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
             )
         if params.get("RetainResources"):
-            raise invalid("The local cloud does not retain resources of a stack that is deleted.")
+            raise invalid("The local cloud does not support RetainResources.")
         try:
             check_exports(stack, [], self.engine.of(scope))
         except TemplateError as error:
@@ -252,31 +252,31 @@ class CloudFormationApi:
         return [stack for stack in self.stacks.values() if stack.id.startswith(prefix)]
 
     def live(self, scope: Scope, name: str) -> Stack | None:
-        """Return a stack that is not deleted, by its name or id."""
+        """Return an existing stack by its name or id."""
         for stack in self._all(scope):
             if stack.deleted is None and name in (stack.name, stack.id):
                 return stack
         return None
 
     def stack(self, scope: Scope, name: str) -> Stack:
-        """Return a stack by name, or by id even when it is deleted."""
+        """Return an existing stack by name, or any stack by id."""
         stack = self.live(scope, name) or self.stacks.get(name)
         if stack is None:
             raise invalid(f"Stack with id {name} does not exist")
         return stack
 
     def _stack_of(self, scope: Scope, physical_id: str) -> Stack:
-        """Return the stack that a resource is of."""
+        """Return the stack of a resource."""
         for stack in self._all(scope):
             if any(r.physical_id == physical_id for r in stack.resources.values()):
                 return stack
         raise invalid(f"Stack for {physical_id} does not exist")
 
     def named_stack(self, scope: Scope, name: str | None, change_set: str) -> Stack | None:
-        """Return the stack that a request about a change set names; its ARN needs none.
+        """Return the stack of a request on a change set; the ARN of a change set needs none.
 
         Raises:
-            ValidationError: no stack is named, or it is not there.
+            ValidationError: the request names no stack, or one that does not exist.
         """
         if change_set.startswith("arn:"):
             return None

@@ -1,16 +1,17 @@
-"""The change list: what an update would do to each resource, before it is done. Pure.
+"""The list of changes of a change set: the effect of an update on each resource. Pure.
 
-It goes by what the engine goes by: a resource is modified when its rendered properties differ from
-those it has. What is only known once another resource is made or replaced is KNOWN_AFTER_APPLY: a
-property that holds it is `Dynamic`, and a replacement that hangs on it `Conditional`.
+Like the engine, it modifies a resource if its rendered properties differ from the current ones. A
+value that is known only after another resource was created or replaced is KNOWN_AFTER_APPLY. A
+property with such a value is `Dynamic`, and a replacement that depends on it is `Conditional`.
 
     RequiresRecreation Always, Evaluation Static  ──► Replacement True
     RequiresRecreation Always, Evaluation Dynamic ──► Replacement Conditional
     anything else                                 ──► Replacement False
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
-Differs: an attribute of a resource that is modified in place is taken to stay; a changed parameter
-gives one detail, where AWS adds a Dynamic DirectModification; stack tags reach no resource.
+Differs: assumes that the attributes of a resource do not change when it is modified in place. A
+changed parameter gives one detail, where AWS adds a Dynamic DirectModification. Stack tags are not
+passed to resources.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from localcloud.cloudformation.template import (
 )
 
 KNOWN_AFTER_APPLY = "{{changeSet:KNOWN_AFTER_APPLY}}"
-# What a template may say of a resource besides its properties; it is never a reason to replace.
+# The attributes of a resource besides its properties; a change of these never replaces it.
 _ATTRIBUTES = (
     "CreationPolicy",
     "DeletionPolicy",
@@ -46,7 +47,7 @@ _Detail = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CurrentStack:
-    """What is there: nothing, for a new stack."""
+    """The stack as it is; empty for a new stack."""
 
     template: Template | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -55,11 +56,11 @@ class CurrentStack:
 
 @dataclass(frozen=True, slots=True)
 class DesiredStack:
-    """What is asked for.
+    """The stack as it should become.
 
     Attributes:
-        values: parameters and pseudo parameters, as a Renderer takes them.
-        imported: the value of an export by its name.
+        values: parameters and pseudo parameters, in the form that a Renderer takes.
+        imported: returns the value of an export by its name.
     """
 
     template: Template
@@ -71,12 +72,12 @@ class DesiredStack:
 def changes(
     deployed: CurrentStack, wanted: DesiredStack, recreates: Callable[[str, str], bool]
 ) -> list[Change]:
-    """Return ResourceChange structures: adds and modifications in their order, then removals.
+    """Return ResourceChange structures: additions and modifications in order, then removals.
 
     Args:
-        deployed: the stack as it is.
-        wanted: the stack as it shall be.
-        recreates: whether a change of a resource type's property replaces the resource.
+        deployed: the current stack.
+        wanted: the desired stack.
+        recreates: returns whether a change of a resource type's property replaces the resource.
 
     Raises:
         TemplateError: the template cannot be evaluated with these parameters.
@@ -97,9 +98,9 @@ class _Comparison:
             for name, value in wanted.parameters.items()
             if deployed.parameters.get(name) != value
         }
-        # Resources whose Ref and attributes are not known until they are made.
+        # Resources whose Ref and attributes are not known before they exist.
         self._unknown: set[str] = set()
-        # What the value in hand was found to hang on: (logical id, attribute).
+        # The dependencies of the value that was rendered last, as (logical id, attribute).
         self._touched: dict[tuple[str, str | None], None] = {}
 
     def run(self) -> list[Change]:
@@ -167,7 +168,7 @@ class _Comparison:
         return found
 
     def _causes(self, target: dict[str, Any], declared: Any, before: Any) -> list[_Detail]:
-        """Return a property's details, one for each reason why it changes."""
+        """Return the details of a property, one for each reason of its change."""
         evaluation = "Dynamic" if self._touched else "Static"
         found: list[_Detail] = []
         if declared != before:
@@ -180,7 +181,7 @@ class _Comparison:
             else:
                 entity = f"{logical_id}.{attribute}"
                 found.append(_detail(target, "Dynamic", "ResourceAttribute", entity))
-        # A mapping or a condition that says something else now.
+        # A mapping or a condition has another value now.
         return found or [_detail(target, evaluation, "DirectModification")]
 
     def _attribute_details(self, logical_id: str) -> list[_Detail]:
@@ -194,10 +195,10 @@ class _Comparison:
         ]
 
     def _value(self, declared: Any) -> Any:
-        """Return a property's value; `_touched` then holds what it hangs on.
+        """Return a property's value, and set `_touched` to its dependencies.
 
         Raises:
-            TemplateError: it has none, for a reason that making resources will not mend.
+            TemplateError: the value cannot be rendered, even after the resources exist.
         """
         self._touched = {}
         try:
@@ -222,7 +223,7 @@ class _Comparison:
         return resource.attributes[attribute]
 
     def _parameters_of(self, declared: Any) -> set[str]:
-        """Return the names that a value refers to, through its conditions too."""
+        """Return the names that a value refers to, directly or by its conditions."""
         conditions = self._template.document.get("Conditions", {})
         names = references(declared)
         pending, seen = _conditions(declared), set[str]()
@@ -239,7 +240,7 @@ class _Comparison:
 
 
 def _conditions(value: Any) -> set[str]:
-    """Return the conditions that a value names by Fn::If or Condition."""
+    """Return the conditions that a value refers to by Fn::If or Condition."""
     found: set[str] = set()
     if isinstance(value, list):
         for item in value:

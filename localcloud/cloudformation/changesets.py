@@ -1,7 +1,7 @@
-"""The life of change sets: made, executed by the stack's engine, obsolete, deleted.
+"""The lifecycle of change sets: created, executed by the stack's engine, obsolete, deleted.
 
-It owns their records and their background work; what a request may say is `changesets_api.py`'s,
-the change list `changes.py`'s. The two statuses are drawn in `model.py`.
+This module owns their records and their background work. `changesets_api.py` checks requests, and
+`changes.py` makes the list of changes. `model.py` has a diagram of the two statuses.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
 """
@@ -17,7 +17,7 @@ from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
 from localcloud.cloudformation.intrinsics import Imported
 from localcloud.cloudformation.model import ChangeSet, Stack
-from localcloud.cloudformation.requests import check_updatable, invalid, is_same
+from localcloud.cloudformation.request_validation import check_updatable, invalid, is_same
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.core.store import Collection
@@ -44,16 +44,16 @@ class ChangeSets:
         self._records = Collection(context.database, "cloudformation-change-set", ChangeSet)
 
     def resume(self) -> None:
-        """After a restart, and after the engine's: fail what was in progress."""
+        """Fail the creations that a restart interrupted; call it after the engine's resume."""
         for found in self._records.values():
             if found.status in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-                self._fail(found, "the local cloud ended while the change set was made")
+                self._fail(found, "the local cloud stopped while the change set was being created")
             if found.execution_status == "EXECUTE_IN_PROGRESS":
                 found.execution_status = "EXECUTE_FAILED"
                 self._put(found)
 
     def of(self, stack: Stack) -> list[ChangeSet]:
-        """Return a stack's change sets, those that were executed too."""
+        """Return a stack's change sets, including those that were executed."""
         return [found for found in self._records.values() if found.stack_id == stack.id]
 
     def pending(self, stack: Stack) -> list[ChangeSet]:
@@ -79,7 +79,7 @@ class ChangeSets:
         return next((found for found in self.of(stack) if found.name == name), None)
 
     def create(self, change_set: ChangeSet) -> None:
-        """Begin to make a change set; it takes the place of an executed one of its name."""
+        """Begin to create a change set; it replaces an executed one of the same name."""
         for old in self._records.values():
             if (old.stack_id, old.name) == (change_set.stack_id, change_set.name):
                 self._records.delete(old.id)
@@ -87,7 +87,7 @@ class ChangeSets:
         self._context.spawn(f"change set {change_set.name}", self._make(change_set))
 
     def execute(self, change_set: ChangeSet, *, disable_rollback: bool) -> None:
-        """Bring the stack to what a change set says; its other change sets are deleted.
+        """Begin to execute a change set; the stack's other change sets are deleted.
 
         Raises:
             AwsError: InvalidChangeSetStatus, or the stack's status forbids it.
@@ -102,7 +102,7 @@ class ChangeSets:
             check_updatable(stack)
             if disable_rollback:
                 raise invalid(
-                    "The local cloud rolls a failed update back always; DisableRollback is for a "
+                    "The local cloud always rolls a failed update back; DisableRollback requires a "
                     "change set of the type CREATE."
                 )
         change_set.execution_status = "EXECUTE_IN_PROGRESS"
@@ -126,10 +126,10 @@ class ChangeSets:
         self._engine.create(stack, then)
 
     def delete(self, change_set: ChangeSet) -> None:
-        """Delete a change set; the stack stays, in review too.
+        """Delete a change set; the stack stays, even in REVIEW_IN_PROGRESS.
 
         Raises:
-            AwsError: InvalidChangeSetStatus, while it is made or executed.
+            AwsError: InvalidChangeSetStatus, while it is being created or executed.
         """
         if change_set.status in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
             raise _wrong_status(change_set, "deleted", "status", change_set.status)
@@ -139,13 +139,13 @@ class ChangeSets:
         self._records.delete(change_set.id)
 
     def make_obsolete(self, stack: Stack) -> None:
-        """Let no change set be executed that was made for the stack as it was."""
+        """Make the change sets obsolete that were created before the stack changed."""
         for found in self.pending(stack):
             found.execution_status = "OBSOLETE"
             self._put(found)
 
     def forget(self, stack: Stack) -> None:
-        """Delete a stack's change sets, since it goes itself."""
+        """Delete the change sets of a stack that is being deleted."""
         for found in self.of(stack):
             self._records.delete(found.id)
 
@@ -193,7 +193,7 @@ class ChangeSets:
 
     def _stack(self, change_set: ChangeSet) -> Stack:
         stack = self._stacks.get(change_set.stack_id)
-        if stack is None:  # a record is deleted before its stack
+        if stack is None:  # the stack was deleted first
             raise LookupError(change_set.stack_id)
         return stack
 

@@ -1,7 +1,7 @@
 """The operations of CloudFormation on change sets.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
-Differs: IMPORT is refused; the change sets of nested stacks, drift and hooks are not there.
+Differs: IMPORT is refused; change sets of nested stacks, drift and hooks are not supported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
-from localcloud.cloudformation.requests import (
+from localcloud.cloudformation.request_validation import (
     check_stack_name,
     check_updatable,
     checked,
@@ -24,10 +24,11 @@ from localcloud.cloudformation.requests import (
     secrets_of,
     tags_of,
 )
-from localcloud.cloudformation.sources import template_body
+from localcloud.cloudformation.template_source import template_body
 from localcloud.service_context import ServiceContext
 
-# A request that is no retry may not take a name; it differs in one of these, as AWS calls them.
+# The attributes that must be equal for a request with an existing name to count as a retry, under
+# AWS's names.
 _IDENTITY = {
     "Template": "template_body",
     "Parameters": "parameters",
@@ -42,7 +43,7 @@ _VALUES = ("Path", "BeforeValue", "AfterValue", "AttributeChangeType")
 
 
 class ChangeSetsApi:
-    """Change sets: what a stack would become, asked before it does."""
+    """The operations on change sets."""
 
     def __init__(self, context: ServiceContext, stacks: CloudFormationApi) -> None:
         self._context = context
@@ -54,7 +55,7 @@ class ChangeSetsApi:
         kind, name = params.get("ChangeSetType") or "UPDATE", params["ChangeSetName"]
         if kind == "IMPORT" or params.get("ResourcesToImport"):
             raise invalid(
-                "The local cloud does not import resources; a change set is of the type CREATE or "
+                "The local cloud does not import resources; a change set has the type CREATE or "
                 "UPDATE."
             )
         if kind == "UPDATE" and params.get("OnStackFailure") == "DELETE":
@@ -64,7 +65,7 @@ class ChangeSetsApi:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
         previous = stack if kind == "UPDATE" else None
         body = await template_body(self._context, scope, params, previous)
-        # Asked again, since reading a TemplateURL takes its time.
+        # Check again, because reading a TemplateURL takes time.
         stack = self._stacks.live(scope, params["StackName"])
         current = self._change_sets.get(scope, stack, name) if stack is not None else None
         if stack is None:
@@ -142,7 +143,7 @@ class ChangeSetsApi:
         found = self._named(scope, params)
         if found.on_stack_failure and params.get("DisableRollback") is not None:
             raise invalid(
-                "DisableRollback must not be specified when the change set was made with "
+                "DisableRollback must not be specified if the change set was created with "
                 f"OnStackFailure, which is {found.on_stack_failure}."
             )
         self._change_sets.execute(found, disable_rollback=bool(params.get("DisableRollback")))
@@ -159,7 +160,7 @@ class ChangeSetsApi:
 
     @operation("ListChangeSets")
     def list_change_sets(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the change sets of a stack that may still be executed, or say why they may not."""
+        """Return the change sets of a stack that were not executed."""
         stack = self._stacks.live(scope, params["StackName"])
         if stack is None:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
@@ -187,10 +188,10 @@ class ChangeSetsApi:
 
 
 def _retried(current: ChangeSet, made: ChangeSet) -> ChangeSet:
-    """Return the change set that is there, when the request is the same as the one that made it.
+    """Return an existing change set if the request is a retry of the one that created it.
 
     Raises:
-        AwsError: AlreadyExistsException, since it is another request.
+        AwsError: AlreadyExistsException: the request differs.
     """
     for name, attribute in _IDENTITY.items():
         if getattr(current, attribute) != getattr(made, attribute):
@@ -220,7 +221,7 @@ def _summary(found: ChangeSet) -> dict[str, Any]:
 
 
 def _hidden(change: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
-    """Return a change in whose values no NoEcho parameter is to be read."""
+    """Return a change with the values of NoEcho parameters masked."""
     details = []
     for detail in change["Details"]:
         target = dict(detail["Target"])
@@ -233,7 +234,7 @@ def _hidden(change: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
 
 
 def _plain(change: dict[str, Any]) -> dict[str, Any]:
-    """Return a change without its properties' values, which are told only when asked for."""
+    """Return a change without the values of properties, which a request must ask for."""
     details = [
         {**d, "Target": {k: v for k, v in d["Target"].items() if k not in _VALUES}}
         for d in change["Details"]

@@ -1,4 +1,8 @@
-"""Creates, updates, rolls back and deletes stacks, resource by resource, with an event a step."""
+"""The engine of stacks: creates, updates, rolls back and deletes them, resource by resource.
+
+Each step is an event of the stack. Resources are created in the order of their dependencies, and
+deleted in reverse.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ log = logging.getLogger("localcloud.cloudformation")
 
 
 class StackEngine:
-    """Runs one task a stack operation."""
+    """Runs each stack operation as a task."""
 
     def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:
         self._context = context
@@ -42,20 +46,20 @@ class StackEngine:
         self._event, self._set = event_log.event, event_log.set_status
 
     def resume(self) -> None:
-        """After a restart: fail what was in progress, with the reason."""
+        """Fail the operations that a restart interrupted."""
         for stack in self._stacks.values():
             if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
                 failed = "DELETE_FAILED" if "DELETE" in stack.status else "ROLLBACK_FAILED"
                 if stack.status.startswith("UPDATE"):
                     failed = "UPDATE_ROLLBACK_FAILED"
-                self._set(stack, failed, "the local cloud ended during the operation")
+                self._set(stack, failed, "the local cloud stopped during the operation")
 
     def review(self, stack: Stack) -> None:
-        """Keep a new stack that has nothing but change sets."""
+        """Store a new stack that has nothing but change sets."""
         self._set(stack, "REVIEW_IN_PROGRESS", "User Initiated")
 
     def create(self, stack: Stack, then: Callable[[], None] | None = None) -> None:
-        """Begin to create a stack, and call `then` when that has ended, well or not."""
+        """Begin to create a stack; `then` is called when that succeeded or failed."""
         stack.begun = self._context.clock.now()
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._create(stack), then)
@@ -68,7 +72,7 @@ class StackEngine:
         parameters: dict[str, str],
         then: Callable[[], None] | None = None,
     ) -> None:
-        """Begin to update a stack, and call `then` when that has ended, well or not."""
+        """Begin to update a stack; `then` is called when that succeeded or failed."""
         self._cancelled.discard(stack.id)
         stack.unrolled, stack.leftovers = {}, []
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
@@ -76,7 +80,7 @@ class StackEngine:
         self._context.spawn(f"update stack {stack.name}", work)
 
     def cancel(self, stack: Stack) -> None:
-        """Let an update end after the resource in hand, and roll back."""
+        """Cancel an update after the current resource, and roll it back."""
         self._cancelled.add(stack.id)
 
     def _check_cancelled(self, stack: Stack) -> None:
@@ -85,7 +89,7 @@ class StackEngine:
             raise ResourceFailed("The update was cancelled: User Initiated")
 
     def continue_rollback(self, stack: Stack, skipped: set[str]) -> None:
-        """Begin to roll back what a failed rollback left, but for the resources named."""
+        """Begin to continue a failed rollback, without the skipped resources."""
         self._set(stack, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
         work = self._guard(stack, self._continue_rollback(stack, skipped))
         self._context.spawn(f"roll back stack {stack.name}", work)
@@ -142,7 +146,7 @@ class StackEngine:
             made = await handler.create(self._call(stack, logical_id), resource.properties)
         except (ResourceFailed, TemplateError) as error:
             if isinstance(error, ResourceFailed) and error.made is not None:
-                _take(resource, error.made)  # it is there, if not well
+                _take(resource, error.made)  # it exists, although it failed
             self._event(stack, resource, "CREATE_FAILED", str(error))
             raise ResourceFailed(
                 f"The following resource(s) failed to create: [{logical_id}]."
@@ -200,7 +204,7 @@ class StackEngine:
     async def _update_resource(
         self, stack: Stack, template: Template, renderer: Renderer, resource: StackResource
     ) -> StackResource | None:
-        """Bring one resource up to date; return the old one when it was replaced."""
+        """Update or replace one resource; return the old one if it was replaced."""
         declared = template.resources[resource.logical_id]
         try:
             properties = renderer.render(declared.get("Properties", {}))
@@ -272,7 +276,7 @@ class StackEngine:
         self._rolled_back(stack, failures)
 
     async def _restore(self, stack: Stack, current: StackResource, old: StackResource) -> str:
-        """Bring a resource back to what it was; return why it could not be."""
+        """Restore a resource; return the reason of a failure, or an empty string."""
         handler = HANDLERS.get(old.type)
         if current.properties != old.properties and handler is not None:
             try:
@@ -328,11 +332,11 @@ class StackEngine:
         self._set(stack, "DELETE_COMPLETE")
 
     async def _delete_resources(self, stack: Stack, names: Iterable[str]) -> str:
-        """Delete resources; return what could not be, as one text."""
+        """Delete resources; return the failures as one string."""
         failures: list[str] = []
         for logical_id in list(names):
             resource = stack.resources[logical_id]
-            # A policy of RetainExceptOnCreate does not hold while a creation is rolled back.
+            # RetainExceptOnCreate does not retain while a creation is rolled back.
             kept = ("Retain",) if stack.status == "ROLLBACK_IN_PROGRESS" else RETAINING
             retained = resource.deletion_policy in kept
             failure = await self._delete_one(stack, resource, retained=retained)
@@ -362,13 +366,13 @@ class StackEngine:
         return ""
 
     def of(self, scope: Scope) -> list[Stack]:
-        """Return the stacks of an account and region, those that are deleted not."""
+        """Return the existing stacks of an account and region."""
         prefix = scope.arn("cloudformation", "stack/")
         found = self._stacks.values()
         return [stack for stack in found if stack.id.startswith(prefix) and stack.deleted is None]
 
     def imported(self, stack: Stack, used: set[str]) -> Imported:
-        """Return what answers Fn::ImportValue for a stack, and notes in `used` what it did."""
+        """Return a function for Fn::ImportValue that adds each imported name to `used`."""
 
         def value(name: str) -> str:
             found = value_of(self.of(scope_of_arn(stack.id)), name)
@@ -380,7 +384,7 @@ class StackEngine:
     def renderer(
         self, stack: Stack, template: Template, parameters: dict[str, str], used: set[str]
     ) -> Renderer:
-        """Return a renderer whose Ref and GetAtt answer from the stack's resources."""
+        """Return a renderer that evaluates Ref and Fn::GetAtt by the stack's resources."""
 
         def lookup(logical_id: str, attribute: str | None) -> str:
             resource = stack.resources.get(logical_id)
@@ -392,7 +396,7 @@ class StackEngine:
                 known = ", ".join(sorted(resource.attributes)) or "none"
                 raise TemplateError(
                     f"Template error: {resource.type} {logical_id} has no attribute {attribute}; "
-                    f"the local cloud knows: {known}"
+                    f"the local cloud supports: {known}"
                 )
             return resource.attributes[attribute]
 

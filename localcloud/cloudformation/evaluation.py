@@ -1,4 +1,4 @@
-"""What a template comes to: values, outputs and the order of resources. Pure."""
+"""The evaluation of a stack's template: parameter values, outputs, order of resources. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localcloud.cloudformation.template import Template, scalar_text
 
 
 def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
-    """Return what Ref answers for parameters, lists as lists, and pseudo parameters."""
+    """Return the values of parameters and pseudo parameters for Ref."""
     scope = scope_of_arn(stack.id)
     pseudo: dict[str, Any] = {
         "AWS::AccountId": scope.account,
@@ -26,7 +26,7 @@ def values(stack: Stack, template: Template, parameters: dict[str, str]) -> dict
 
 
 def typed(template: Template, parameters: dict[str, str]) -> dict[str, Any]:
-    """Return parameters as Ref answers them: those of list types as lists."""
+    """Return the values of parameters for Ref, which has lists for list types."""
     return {
         name: value.split(",")
         if template.parameters[name].get("Type", "").startswith(("List", "CommaDelimited"))
@@ -36,7 +36,7 @@ def typed(template: Template, parameters: dict[str, str]) -> dict[str, Any]:
 
 
 def deletable_order(stack: Stack) -> list[str]:
-    """Return the stack's resources, each after those it depends on."""
+    """Return the logical ids of the stack's resources, each after its dependencies."""
     remaining = {
         name: set(resource.depends_on) & stack.resources.keys()
         for name, resource in stack.resources.items()
@@ -51,10 +51,10 @@ def deletable_order(stack: Stack) -> list[str]:
 
 
 def outputs_of(template: Template, renderer: Renderer) -> list[dict[str, str]]:
-    """Return the outputs whose conditions hold, with the names that they are exported by.
+    """Return the outputs whose conditions are true, with the names of their exports.
 
     Raises:
-        TemplateError: one cannot be evaluated.
+        TemplateError: an output cannot be evaluated.
     """
     outputs = []
     for name, declared in template.document.get("Outputs", {}).items():

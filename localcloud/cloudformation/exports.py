@@ -1,4 +1,4 @@
-"""Outputs that stacks share: who exports a name, who imports it. Pure.
+"""The exports and imports of stacks. Pure.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
 """
@@ -12,7 +12,7 @@ from localcloud.cloudformation.template import TemplateError
 
 
 def exports_of(outputs: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Return value by name of what outputs export."""
+    """Return the exported values of outputs, by the name of the export."""
     return {o["ExportName"]: o["OutputValue"] for o in outputs if "ExportName" in o}
 
 
@@ -25,7 +25,7 @@ def value_of(stacks: Iterable[Stack], name: str) -> str:
     """Return the value of an export.
 
     Raises:
-        TemplateError: there is none.
+        TemplateError: there is no such export.
     """
     for stack in stacks:
         found = exports_of(stack.outputs).get(name)
@@ -35,15 +35,15 @@ def value_of(stacks: Iterable[Stack], name: str) -> str:
 
 
 def check_exports(stack: Stack, outputs: list[dict[str, str]], stacks: Iterable[Stack]) -> None:
-    """Refuse outputs that take another stack's export, or change one that is in use.
+    """Refuse outputs that export the name of another stack, or change an export in use.
 
     Args:
-        stack: whose outputs they will be; what it exports now is compared.
-        outputs: as they shall be; none for a stack that goes.
-        stacks: of the account and region that are there.
+        stack: the stack of the outputs.
+        outputs: the new outputs; empty for a stack that is deleted.
+        stacks: the existing stacks of the account and region.
 
     Raises:
-        TemplateError: with the export and the stack in the way.
+        TemplateError: names the export and the other stack.
     """
     others = [other for other in stacks if other.id != stack.id]
     wanted = exports_of(outputs)

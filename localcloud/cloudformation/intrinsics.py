@@ -1,8 +1,10 @@
-"""Intrinsic functions and conditions. Pure: what a resource or an export is, the caller says.
+"""The evaluation of intrinsic functions and conditions. Pure.
+
+The caller passes functions that return the values of resources and exports.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
-Differs: Fn::Transform, Fn::ForEach, Fn::Length and Fn::ToJsonString are refused by name; a region
-has three availability zones.
+Differs: Fn::Transform, Fn::ForEach, Fn::Length and Fn::ToJsonString are refused by name; every
+region has three availability zones.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from localcloud.cloudformation.template import SUB, Template, TemplateError, sca
 
 _NO_VALUE = object()
 
-# (logical id, attribute or None for Ref) → value.
+# Takes a logical id, and an attribute or None for Ref; returns the value.
 Lookup = Callable[[str, str | None], Any]
-# name of an export → its value.
+# Takes the name of an export; returns its value.
 Imported = Callable[[str], str]
 
 
@@ -30,9 +32,9 @@ class Renderer:
 
     Args:
         template: the template.
-        parameters: parameter and pseudo parameter values.
-        lookup: what resources answer to Ref and Fn::GetAtt.
-        imported: the value of an export by its name; without it Fn::ImportValue is an error.
+        parameters: the values of parameters and pseudo parameters.
+        lookup: returns the value of Ref or Fn::GetAtt for a resource.
+        imported: returns the value of an export; without it Fn::ImportValue is an error.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Renderer:
         return None if result is _NO_VALUE else result
 
     def condition(self, name: str) -> bool:
-        """Return a named condition's value."""
+        """Return the value of a named condition."""
         conditions = self._document.get("Conditions", {})
         if name not in conditions:
             raise TemplateError(f"Template error: unresolved condition dependency {name}")
@@ -70,7 +72,7 @@ class Renderer:
             ) from None
 
     def included(self, logical_id: str) -> bool:
-        """Return whether a resource's or output's condition lets it exist."""
+        """Return whether the condition of a resource or an output is true."""
         condition = self._resources[logical_id].get("Condition")
         return condition is None or self.condition(condition)
 

@@ -1,6 +1,6 @@
 """Records of CloudFormation.
 
-    REVIEW_IN_PROGRESS ──► (its change set is executed)
+    REVIEW_IN_PROGRESS ──► (when its change set is executed)
     CREATE_IN_PROGRESS ──► CREATE_COMPLETE
             └──► ROLLBACK_IN_PROGRESS ──► ROLLBACK_COMPLETE | ROLLBACK_FAILED
     UPDATE_IN_PROGRESS ──► UPDATE_COMPLETE
@@ -28,8 +28,8 @@ class StackResource:
     """One resource of a stack.
 
     Attributes:
-        properties: as rendered when it was last made.
-        attributes: what Fn::GetAtt answers.
+        properties: the rendered properties of its last creation or update.
+        attributes: the values of Fn::GetAtt.
     """
 
     logical_id: str
@@ -60,13 +60,13 @@ class StackEvent:
 
 @dataclass(slots=True)
 class Stack:
-    """One stack, deleted ones included (they are found by id).
+    """One stack; a deleted one is still found by its id.
 
     Attributes:
-        begun: when its creation began; TimeoutInMinutes counts from it.
-        imports: names of the exports that it uses.
-        unrolled: what a failed rollback has not brought back, as it was.
-        leftovers: what a failed rollback has not deleted.
+        begun: the time at which its creation began; TimeoutInMinutes counts from it.
+        imports: the names of the exports that it uses.
+        unrolled: the resources that a failed rollback did not restore, as they were before.
+        leftovers: the resources that a failed rollback did not delete.
     """
 
     id: str
@@ -100,13 +100,14 @@ class Stack:
 
 @dataclass(slots=True)
 class ChangeSet:
-    """What a stack could become.
+    """One change set.
 
     Attributes:
         type: CREATE or UPDATE.
-        template_body, parameters, tags, role_arn, capabilities: as the stack takes them over.
+        template_body, parameters, tags, role_arn, capabilities: the values that the stack takes
+            over at the execution.
         changes: ResourceChange structures of the API.
-        token: the request's ClientToken, by which a retry is known.
+        token: the ClientToken of the request, which identifies a retry.
     """
 
     id: str
@@ -130,5 +131,5 @@ class ChangeSet:
 
     @property
     def is_executed(self) -> bool:
-        """Return whether its execution has begun."""
+        """Return whether the execution has begun."""
         return self.execution_status.startswith("EXECUTE_")

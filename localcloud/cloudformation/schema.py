@@ -1,8 +1,8 @@
-"""What AWS's registry says of the resource types that a stack may have here.
+"""The registry schemas of the supported resource types, in an extract.
 
-`schemas.json` is an extract of the registry's schemas as cfn-lint ships them. `make schemas` writes
-it, and a test compares it with the cfn-lint that is installed, so that the local cloud itself needs
-no cfn-lint.
+`schemas.json` has the extract of AWS's registry schemas, as cfn-lint ships them. `make schemas`
+writes it, and a test compares it with the installed cfn-lint, so that the local cloud itself does
+not need cfn-lint.
 
 Source: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
 """
@@ -19,13 +19,13 @@ FILE = Path(__file__).with_name("schemas.json")
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A resource type's top-level properties.
+    """The top-level properties of a resource type.
 
     Attributes:
-        properties: all of them.
-        required: those that a template must have.
-        create_only: those whose change replaces the resource.
-        read_only: those that only Fn::GetAtt reads.
+        properties: the names of all properties.
+        required: the properties that a template must have.
+        create_only: the properties whose change replaces the resource.
+        read_only: the properties that only Fn::GetAtt returns.
     """
 
     properties: frozenset[str]
@@ -38,7 +38,7 @@ def extract(schema: dict[str, Any]) -> dict[str, list[str]]:
     """Return the extract of one registry schema, as `schemas.json` holds it."""
 
     def named(key: str) -> list[str]:
-        # "/properties/A" is a property, "/properties/A/B" only a part of one.
+        # "/properties/A" is a property; "/properties/A/B" is a part of one.
         paths = [path.split("/")[2:] for path in schema.get(key) or []]
         return sorted(path[0] for path in paths if len(path) == 1)
 

@@ -12,7 +12,7 @@ from localcloud.service_context import ServiceContext
 
 
 class CloudFormationService(Service):
-    """Stacks whose resources are made by AWS's own APIs."""
+    """Stacks, whose resources are created by AWS's own APIs."""
 
     API_CLASSES: ClassVar = {"cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi)}
 

@@ -1,8 +1,8 @@
-"""The operations of CloudFormation on what surrounds a stack: exports, protection, rollbacks.
+"""The operations of CloudFormation on exports, protection, stack policies and rollbacks.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListExports.html
-Differs: an update that is cancelled ends after the resource in hand; a stack policy is kept, and
-forbids nothing.
+Differs: a cancelled update ends after the current resource; a stack policy is stored, but not
+enforced.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.exports import exports_of, importers
-from localcloud.cloudformation.requests import invalid, paged
-from localcloud.cloudformation.sources import stack_policy
+from localcloud.cloudformation.request_validation import invalid, paged
+from localcloud.cloudformation.template_source import stack_policy
 from localcloud.service_context import ServiceContext
 
 
 class SharingApi:
-    """Exports and imports, termination protection, stack policies, updates cut short."""
+    """Exports and imports, termination protection, stack policies, cancelled updates."""
 
     def __init__(self, context: ServiceContext, stacks: CloudFormationApi) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""Statuses and events of stacks: what happens to one is said here, and kept."""
+"""The event log of stacks: every change of a status goes through it and is stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localcloud.service_context import ServiceContext
 
 
 class StackEventLog:
-    """Writes down every step of every stack."""
+    """Sets the statuses of stacks and resources, and records an event for each."""
 
     def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:
         self._context = context
@@ -19,7 +19,7 @@ class StackEventLog:
     def event(
         self, stack: Stack, resource: StackResource, status: str, reason: str | None = None
     ) -> None:
-        """Give a resource a status, and its stack an event of it."""
+        """Set the status of a resource, and record the event."""
         now = self._context.clock.now()
         resource.status, resource.reason, resource.changed = status, reason, now
         stack.events.append(
@@ -36,7 +36,7 @@ class StackEventLog:
         self._stacks.put(stack.id, stack)
 
     def set_status(self, stack: Stack, status: str, reason: str | None = None) -> None:
-        """Give a stack a status and an event of it."""
+        """Set the status of a stack, and record the event."""
         stack.status, stack.status_reason = status, reason
         now = self._context.clock.now()
         stack.events.append(

@@ -1,4 +1,4 @@
-"""Templates: parsing, parameters, and the order of resources. Pure.
+"""The parser of templates: parameters, and the order of resources. Pure.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
 Differs: transforms, macros, Fn::ForEach and parameters of SSM types are refused by name.
@@ -17,7 +17,7 @@ import yaml
 SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
-# Deletion policies that keep a resource.
+# The deletion policies that retain a resource.
 RETAINING = ("Retain", "RetainExceptOnCreate")
 _POLICIES = {
     "DeletionPolicy": ("Delete", *RETAINING),
@@ -26,7 +26,7 @@ _POLICIES = {
 
 
 class TemplateError(ValueError):
-    """A template that CloudFormation would refuse; the message is AWS's, or as near as may be."""
+    """A template that CloudFormation would refuse; the message is AWS's or close to it."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,7 +47,7 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 
 
 _Loader.add_multi_constructor("!", _short_form)
-# A date in a template (AWSTemplateFormatVersion: 2010-09-09) is text.
+# A date in a template (AWSTemplateFormatVersion: 2010-09-09) is a string.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -182,7 +182,7 @@ def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
 
 
 def scalar_text(value: Any) -> str:
-    """Return a scalar as CloudFormation writes it: a boolean in lower case."""
+    """Return a scalar as CloudFormation's string of it; a boolean is in lower case."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -208,10 +208,10 @@ def references(value: Any) -> set[str]:
 
 
 def creation_order(template: Template) -> list[str]:
-    """Return the logical ids, each after those it depends on.
+    """Return the logical ids, each after its dependencies.
 
     Raises:
-        TemplateError: a circular dependency, or one on nothing.
+        TemplateError: a dependency is circular, or on a resource that does not exist.
     """
     resources = template.resources
     remaining = {name: dependencies(resources[name], resources) for name in resources}
@@ -232,7 +232,7 @@ def dependencies(resource: dict[str, Any], resources: Mapping[str, Any]) -> set[
     """Return the logical ids that a resource depends on.
 
     Raises:
-        TemplateError: DependsOn names a resource that is not there.
+        TemplateError: DependsOn names a resource that does not exist.
     """
     explicit = resource.get("DependsOn", [])
     explicit = [explicit] if isinstance(explicit, str) else explicit

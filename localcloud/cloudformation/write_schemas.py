@@ -10,7 +10,7 @@ from localcloud.cloudformation.schema import FILE, extract
 
 
 def document(types: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Return the content of `schemas.json` by the cfn-lint that is installed."""
+    """Return the content of `schemas.json` from the installed cfn-lint."""
     # A development dependency, so not imported with the module.
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 

@@ -1,13 +1,19 @@
-"""CodePipeline, live: executions move through locked stages, approvals wait for a person.
+"""CodePipeline: executions move through locked stages, and approvals wait for a person.
 
-model.py        records and their legal transitions
-declaration.py  pure: what a pipeline may be; catalogue.py what it may be made of
-plan.py         pure: which step comes next (locks, superseding, run order, conditions)
-starting.py     pure: new executions, retries; rollback.py what a stage may go back to
-variables.py    pure: #{Namespace.Key}, Fn::GetParam and artifacts
-engine.py       carries the plan out and keeps the records
-actions/        what each action provider does; rules.py what each rule, conditions.py runs them
-polling.py      looks for changes of the sources that are polled
-api.py          the operations on pipelines; running_api.py, history_api.py and jobs_api.py the rest
-views.py        pure: their answers about pipelines and executions
+plan.py                 the next steps: locks, superseding, run order, conditions (pure); read this
+                        first
+engine.py               carries the steps out and stores the records
+execution_lifecycle.py  new executions, retries, rollbacks and abandonment (pure)
+rollback.py             the executions that a stage may be rolled back to (pure)
+actions/                the action types
+rules.py                the rule types; conditions.py evaluates conditions
+variables.py            #{Namespace.Key}, Fn::GetParam and Fn::GetArtifactAtt (pure)
+declaration.py          validates a pipeline's declaration (pure)
+catalogue.py            the action and rule types, for the API (pure)
+state_changes.py        the events of a change (pure)
+polling.py              starts pipelines whose polled sources changed
+model.py                records and their legal transitions
+api.py                  the operations on pipelines; running_api.py, history_api.py and jobs_api.py
+                        have the others
+views.py                pipelines and executions in the shapes of the API (pure)
 """

@@ -1,4 +1,4 @@
-"""The operations of CodePipeline on pipelines themselves.
+"""The operations of CodePipeline on pipelines.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_CreatePipeline.html
 """
@@ -47,7 +47,7 @@ class CodePipelineApi:
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:
-        """Start a pipeline because an EventBridge rule matched; False when there is none."""
+        """Start a pipeline for an EventBridge rule; return False if it does not exist."""
         pipeline = self.pipelines.get(arn)
         if pipeline is None:
             return False
@@ -156,7 +156,7 @@ class CodePipelineApi:
         del scope
         tags = self._tags.get(params["resourceArn"])
         if tags is None:
-            raise ResourceNotFound(f"There is no resource {params['resourceArn']}.")
+            raise ResourceNotFound(f"The resource {params['resourceArn']} does not exist.")
         return {"tags": [{"key": k, "value": v} for k, v in tags.items()]}
 
     def pipeline(self, scope: Scope, name: str) -> Pipeline:
@@ -197,5 +197,6 @@ class CodePipelineApi:
         if name not in names:
             raise AwsError(
                 "StageNotFoundException",
-                f"The pipeline {pipeline.name} has no stage {name}; it has: {', '.join(names)}.",
+                f"The pipeline {pipeline.name} has no stage {name}; "
+                f"its stages are: {', '.join(names)}.",
             )

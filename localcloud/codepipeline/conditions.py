@@ -1,4 +1,4 @@
-"""Evaluates a stage's condition: its rules one after the other, until one is not met.
+"""The evaluation of a stage's condition: its rules, one after the other, until one fails.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-conditions.html
 """
@@ -25,15 +25,15 @@ from localcloud.codepipeline.variables import VariableError, resolve
 
 log = logging.getLogger("localcloud.codepipeline")
 
-# A rule's failure that says that the check was made.
+# The errors of a rule which mean that the check was made and is not met.
 _MADE = (RULE_FAILED, "JobFailed")
 
-# (declaration, run) → what the rule is given.
+# Takes a rule's declaration and its run; returns the context of the rule.
 MakeContext = Callable[[dict[str, Any], ActionRun], ActionContext]
 
 
 def declared(execution: Execution, kind: str) -> dict[str, Any]:
-    """Return the declaration of a condition of the stage that an execution is in."""
+    """Return the declaration of a condition of an execution's current stage."""
     condition: dict[str, Any] = execution.stage_declaration[kind]["conditions"][0]
     return condition
 
@@ -51,7 +51,7 @@ async def evaluate(
     save: Callable[[], None],
     now: Callable[[], datetime],
 ) -> None:
-    """Run the rules of a condition and settle its status."""
+    """Run the rules of a condition and set its status."""
     found = ConditionStatus.SUCCEEDED
     rules = declared(execution, condition.kind).get("rules", [])
     for rule in rules:

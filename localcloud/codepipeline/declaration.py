@@ -1,4 +1,4 @@
-"""The rules of a pipeline declaration that botocore's model does not hold. Pure.
+"""The validation of a pipeline's declaration, beyond botocore's model. Pure.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
@@ -12,7 +12,7 @@ from localcloud.codepipeline.actions import PROVIDERS
 from localcloud.codepipeline.model import BEFORE_ENTRY, ON_FAILURE, ON_SUCCESS
 from localcloud.codepipeline.rules import RULES
 
-# What a condition that is not met may lead to, and what a failure may lead to without one.
+# The results of a condition that is not met, and the results of a failure without a condition.
 _RESULTS = {
     BEFORE_ENTRY: ("FAIL", "SKIP"),
     ON_SUCCESS: ("FAIL", "ROLLBACK"),
@@ -22,11 +22,11 @@ _AFTER_FAILURE = ("FAIL", "RETRY", "ROLLBACK")
 
 
 def check_declaration(declaration: dict[str, Any]) -> None:
-    """Refuse a declaration that cannot run.
+    """Refuse an invalid declaration.
 
     Raises:
         AwsError: InvalidStructureException, InvalidStageDeclarationException or
-            InvalidActionDeclarationException, with every problem of that kind.
+            InvalidActionDeclarationException; names every problem of that kind.
     """
     stages = declaration["stages"]
     if "artifactStore" not in declaration and "artifactStores" not in declaration:
@@ -58,7 +58,7 @@ def check_declaration(declaration: dict[str, Any]) -> None:
         for name in sorted({n for n in action_names if action_names.count(n) > 1}):
             problems.append(f"{stage['name']}: the action name {name} is repeated")
         for order in sorted({action.get("runOrder", 1) for action in actions}):
-            earlier = frozenset(made)  # actions of one run order run side by side
+            earlier = frozenset(made)  # actions of one run order run in parallel
             for action in actions:
                 if action.get("runOrder", 1) == order:
                     problems += _action_problems(stage["name"], index, action, earlier, made)
@@ -67,17 +67,17 @@ def check_declaration(declaration: dict[str, Any]) -> None:
 
 
 def _check_kind(declaration: dict[str, Any]) -> None:
-    """Refuse triggers that nothing here can pull, and what only a pipeline of type V2 has.
+    """Refuse triggers, which are not supported here, and features that require type V2.
 
     Raises:
         AwsError: InvalidStructureException.
     """
     if declaration.get("triggers"):
-        # The model knows one provider, CodeStarSourceConnection, whose source action is not here.
+        # The only provider of triggers is CodeStarSourceConnection, which is not supported here.
         raise AwsError(
             "InvalidStructureException",
-            "The local cloud has no CodeStarSourceConnection, so a pipeline has no triggers; "
-            "a rule of EventBridge, or PollForSourceChanges, starts it when a source changes.",
+            "The local cloud supports no triggers, because it has no CodeStarSourceConnection. "
+            "Use an EventBridge rule or PollForSourceChanges to start the pipeline.",
         )
     if declaration.get("pipelineType", "V1") == "V2":
         return
@@ -89,7 +89,7 @@ def _check_kind(declaration: dict[str, Any]) -> None:
     if own:
         raise AwsError(
             "InvalidStructureException",
-            f"Only a pipeline of pipelineType V2 may have: {', '.join(own)}.",
+            f"These require pipelineType V2: {', '.join(own)}.",
         )
 
 
@@ -103,7 +103,7 @@ def _condition_problems(stage: dict[str, Any], index: int, mode: str) -> list[st
         known = ", ".join(_AFTER_FAILURE)
         found.append(f"{stage['name']}: onFailure result {result} must be one of {known}")
     if "retryConfiguration" in failure and result != "RETRY":
-        found.append(f"{stage['name']}: retryConfiguration goes with the result RETRY only")
+        found.append(f"{stage['name']}: retryConfiguration requires the result RETRY")
     results = {result}
     for kind, allowed in _RESULTS.items():
         for condition in (stage.get(kind) or {}).get("conditions", []):
@@ -114,14 +114,14 @@ def _condition_problems(stage: dict[str, Any], index: int, mode: str) -> list[st
                 found.append(f"{where}: result {engaged} must be one of {', '.join(allowed)}")
             names = [rule["name"] for rule in condition.get("rules", [])]
             if not names or len(set(names)) < len(names):
-                found.append(f"{where}: rules must be given, each with a name of its own")
+                found.append(f"{where}: the condition must have rules with unique names")
             for rule in condition.get("rules", []):
                 found += _rule_problems(f"{where}/{rule['name']}", rule)
     if "ROLLBACK" in results and (mode == "PARALLEL" or index == 0):
         what = "a source stage" if index == 0 else "a pipeline in PARALLEL execution mode"
-        found.append(f"{stage['name']}: {what} has no result ROLLBACK")
+        found.append(f"{stage['name']}: {what} cannot have the result ROLLBACK")
     if index == 0 and stage.get(BEFORE_ENTRY):
-        found.append(f"{stage['name']}: a source stage has no entry condition")
+        found.append(f"{stage['name']}: a source stage cannot have an entry condition")
     return found
 
 
@@ -129,7 +129,9 @@ def _rule_problems(where: str, rule: dict[str, Any]) -> list[str]:
     provider = rule["ruleTypeId"]["provider"]
     if provider not in RULES:
         known = ", ".join(sorted(RULES))
-        return [f"{where}: the local cloud has no rule of provider {provider}; it has: {known}"]
+        return [
+            f"{where}: the local cloud does not support rules of {provider}; it supports: {known}"
+        ]
     given = rule.get("configuration", {})
     keys = RULES[provider].configuration
     known_keys = {key.name for key in keys}
@@ -138,7 +140,7 @@ def _rule_problems(where: str, rule: dict[str, Any]) -> list[str]:
     unknown = sorted(set(given) - known_keys)
     found += [f"{where}: the configuration has no key {key}" for key in unknown]
     if rule.get("commands"):
-        found.append(f"{where}: only a rule of provider Commands has commands")
+        found.append(f"{where}: commands require a rule of provider Commands")
     return found
 
 
@@ -152,18 +154,19 @@ def _action_problems(
     if key not in PROVIDERS:
         known = ", ".join(f"{category} {provider}" for category, provider in PROVIDERS)
         problems.append(
-            f"{where}: the local cloud has no {key[0]} action of provider {key[1]}; it has: {known}"
+            f"{where}: the local cloud does not support {key[0]} actions of {key[1]}; "
+            f"it supports: {known}"
         )
     if (kind["category"] == "Source") != (index == 0):
-        problems.append(f"{where}: the first stage, and no other, holds Source actions")
+        problems.append(f"{where}: Source actions belong in the first stage, and only there")
     settings = action.get("configuration", {})
     if settings.get("OutputFileName") and len(action.get("outputArtifacts", [])) != 1:
-        problems.append(f"{where}: OutputFileName needs one output artifact to be written to")
+        problems.append(f"{where}: OutputFileName requires one output artifact")
     for artifact in action.get("inputArtifacts", []):
         if artifact["name"] not in earlier:
-            problems.append(f"{where}: no earlier action makes its input {artifact['name']}")
+            problems.append(f"{where}: no earlier action produces its input {artifact['name']}")
     for artifact in action.get("outputArtifacts", []):
         if artifact["name"] in made:
-            problems.append(f"{where}: the output {artifact['name']} is made twice")
+            problems.append(f"{where}: the output {artifact['name']} is produced twice")
         made.add(artifact["name"])
     return problems

@@ -1,7 +1,8 @@
-"""Carries out the plan: enters stages, runs actions, ends executions, keeps every step.
+"""The engine of pipelines: enters stages, runs actions, ends executions, stores every step.
 
-`tick` asks `plan` what is due until nothing is; it is called after every change. An action is one
-task; what it needs to go on after a restart is in its ActionRun.
+`tick` calls `plan` and carries out the steps that are due, until none is; it runs after every
+change. An action is a task. Its ActionRun has everything that the action needs to continue after a
+restart.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _STAGE_OF_EXECUTION = {
 
 
 class PipelineEngine:
-    """Moves executions."""
+    """Moves executions through their pipelines."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class PipelineEngine:
         return self._by_pipeline.get(pipeline.arn, [])
 
     def resume(self) -> None:
-        """After a restart: run again every action that was in progress."""
+        """Run the actions and conditions again that a restart interrupted."""
         for pipeline in self._pipelines.values():
             for execution in self.executions(pipeline):
                 stage = execution.current_stage if _active(execution) else None
@@ -118,7 +119,7 @@ class PipelineEngine:
         source_revisions: list[dict[str, str]] | None = None,
         client_token: str | None = None,
     ) -> Execution:
-        """Begin an execution; variables that are not given have their defaults."""
+        """Start an execution; variables that are not given have their defaults."""
         execution = self._new(pipeline, trigger_type, trigger_detail)
         execution.source_revisions = source_revisions or []
         execution.client_token = client_token
@@ -133,7 +134,7 @@ class PipelineEngine:
         trigger_type: str,
         trigger_detail: str,
     ) -> Execution:
-        """Begin an execution that takes a stage back to what another brought it to."""
+        """Start an execution that rolls a stage back to the state of another execution."""
         execution = self._new(pipeline, trigger_type, trigger_detail)
         prepare_rollback(execution, stage_name, target)
         return self._begin(pipeline, execution)
@@ -151,7 +152,7 @@ class PipelineEngine:
         return execution
 
     def stop(self, pipeline: Pipeline, execution: Execution, reason: str, *, abandon: bool) -> None:
-        """Stop an execution: wait for its actions, or abandon them."""
+        """Stop an execution, after its actions or by abandoning them."""
         now = self._context.clock.now()
         if execution.status is ExecutionStatus.IN_PROGRESS:
             execution.move(ExecutionStatus.STOPPING, now)
@@ -166,7 +167,7 @@ class PipelineEngine:
         self.tick(pipeline)
 
     def _cancel_within(self, execution: Execution, stage: StageRun) -> None:
-        """End the tasks of a stage; none of them writes a status any more."""
+        """Cancel the tasks of a stage, so that none of them changes a status."""
         keys = [run.id for run in stage.actions.values()]
         keys += [_key(execution, condition) for condition in stage.conditions.values()]
         for task in (self._tasks.get(key) for key in keys):
@@ -174,7 +175,7 @@ class PipelineEngine:
                 task.cancel()
 
     def retry(self, pipeline: Pipeline, execution: Execution, *, all_actions: bool) -> None:
-        """Run a failed stage's failed actions again, or all of its actions, as a person asks."""
+        """Retry the failed actions of a failed stage, or all of its actions."""
         stage = _entered(execution)
         reset_for_retry(stage, all_actions=all_actions)
         stage.manual_retries, stage.last_retry = stage.manual_retries + 1, "ManualStageRetry"
@@ -183,7 +184,7 @@ class PipelineEngine:
         self.tick(pipeline)
 
     def override(self, pipeline: Pipeline, execution: Execution, condition: ConditionRun) -> None:
-        """Let a failed execution go on, whatever the rules of a condition said."""
+        """Override a condition, so that a failed execution continues."""
         now = self._context.clock.now()
         condition.status, condition.changed = ConditionStatus.OVERRIDDEN, now
         _entered(execution).status = StageStatus.IN_PROGRESS
@@ -192,7 +193,7 @@ class PipelineEngine:
         self.tick(pipeline)
 
     def forget(self, pipeline: Pipeline) -> None:
-        """Drop a deleted pipeline's executions and their running actions."""
+        """Delete the executions of a deleted pipeline, and cancel their actions."""
         for execution in self._by_pipeline.pop(pipeline.arn, []):
             for stage in execution.stages.values():
                 self._cancel_within(execution, stage)
@@ -200,7 +201,7 @@ class PipelineEngine:
             self._last_published.pop(execution.id, None)
 
     def tick(self, pipeline: Pipeline) -> None:
-        """Take every step that is due."""
+        """Carry out every step that is due."""
         if pipeline.arn not in self._pipelines:
             return
         while steps := plan(pipeline, self.executions(pipeline)):
@@ -232,7 +233,7 @@ class PipelineEngine:
                 self._roll_back_automatically(pipeline, failed)
 
     def _roll_back_automatically(self, pipeline: Pipeline, failed: Execution) -> None:
-        """Take a failed stage back, when an execution of this pipeline version succeeded in it."""
+        """Roll a failed stage back, if an execution of this pipeline version succeeded in it."""
         name = failed.stage_declaration["name"]
         target = latest_success(pipeline, self.executions(pipeline), name)
         if target is not None:
@@ -243,19 +244,19 @@ class PipelineEngine:
         self._publish_changes(execution)
 
     def _publish_changes(self, execution: Execution) -> None:
-        """Send EventBridge what has changed since it was last told."""
+        """Send an event to EventBridge for each status that changed since the last call."""
         pipeline = self._pipelines.get(execution.pipeline_arn)
         if pipeline is None:
             return
         before, after = self._last_published.get(execution.id, {}), statuses(execution)
         if after == before:
-            return  # most savings change a summary, a token or a variable
-        made = state_change_events(pipeline, execution, before)
+            return  # most changes are of a summary, a token or a variable
+        events = state_change_events(pipeline, execution, before)
         self._last_published[execution.id] = after
         scope = scope_of_arn(pipeline.arn)
-        for notice in made:
+        for event in events:
             self._context.publish(
-                scope, "aws.codepipeline", notice.detail_type, [pipeline.arn], notice.detail
+                scope, "aws.codepipeline", event.detail_type, [pipeline.arn], event.detail
             )
 
     def _enter(self, execution: Execution) -> None:
@@ -402,7 +403,7 @@ def _active(execution: Execution) -> bool:
 
 
 def _entered(execution: Execution) -> StageRun:
-    """Return the stage it is in, where the plan or the API knows that it is in one."""
+    """Return the current stage of an execution that has entered one."""
     stage = execution.current_stage
     assert stage is not None  # noqa: S101 - a step within a stage follows EnterStage
     return stage

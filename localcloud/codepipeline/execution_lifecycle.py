@@ -1,4 +1,4 @@
-"""New executions, and what a retry, a stop or an abandonment does to a stage. Pure."""
+"""New executions and rollbacks, and the effect of a retry or an abandonment on a stage. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from localcloud.codepipeline.model import (
 def new_execution(
     pipeline: Pipeline, number: int, trigger_type: str, trigger_detail: str, now: datetime
 ) -> Execution:
-    """Return an execution that has not entered a stage; `number` is its place in the order."""
+    """Return a new execution; `number` is its place in the order of starts."""
     execution = Execution(
         id=str(uuid.uuid4()),
         pipeline_arn=pipeline.arn,
@@ -36,7 +36,7 @@ def new_execution(
 
 
 def set_variables(execution: Execution, given: dict[str, str]) -> None:
-    """Give an execution the pipeline's variables: the given values, and defaults for the rest."""
+    """Set the pipeline's variables: the given values, and defaults for the others."""
     values = {
         declared["name"]: declared["defaultValue"]
         for declared in execution.declaration.get("variables", [])
@@ -47,7 +47,7 @@ def set_variables(execution: Execution, given: dict[str, str]) -> None:
 
 
 def prepare_rollback(execution: Execution, stage_name: str, target: Execution) -> None:
-    """Make an execution a rollback: it waits for the stage with all that the target had."""
+    """Make an execution a rollback: it waits for the stage, with the target's artifacts."""
     execution.rollback_target = target.id
     execution.declaration = target.declaration
     names = [stage["name"] for stage in target.declaration["stages"]]
@@ -61,7 +61,11 @@ def prepare_rollback(execution: Execution, stage_name: str, target: Execution) -
 
 
 def reset_for_retry(stage: StageRun, *, all_actions: bool) -> None:
-    """Put by what a retry runs anew: actions, and conditions but an entry that was let through."""
+    """Move what a retry repeats into the history of the stage.
+
+    That is the actions, either all or those that failed, and the conditions, except an entry
+    condition that was met.
+    """
     for name, run in list(stage.actions.items()):
         if all_actions or run.status is not ActionStatus.SUCCEEDED:
             stage.history.append(run)

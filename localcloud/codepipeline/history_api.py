@@ -1,4 +1,4 @@
-"""The operations of CodePipeline that say how a pipeline is and what it did.
+"""The operations of CodePipeline that return the state and history of pipelines.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListPipelineExecutions.html
 """
@@ -26,7 +26,7 @@ _INVALID_TOKEN = "InvalidNextTokenException"  # noqa: S105 - an error code
 
 
 class HistoryApi:
-    """State and history of pipelines, and what a pipeline may be made of."""
+    """State and history of pipelines, and the supported action and rule types."""
 
     def __init__(self, api: CodePipelineApi) -> None:
         self._api = api
@@ -104,7 +104,7 @@ class HistoryApi:
         return {"ruleTypes": rule_types()}
 
     def _wanted(self, pipeline: Pipeline, params: dict[str, Any]) -> list[Execution]:
-        """Return the executions that a filter leaves."""
+        """Return the executions that match a filter."""
         given = params.get("filter") or {}
         latest = given.get("latestInPipelineExecution") or {}
         wanted = given.get("pipelineExecutionId") or latest.get("pipelineExecutionId")
@@ -114,7 +114,7 @@ class HistoryApi:
 
 
 def _details(details: list[dict[str, Any]], params: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return a page of details, the latest first; the latest alone of each, if that is asked."""
+    """Return a page of details, the latest first, optionally only the latest of each."""
     details.sort(key=lambda detail: detail["startTime"], reverse=True)
     filtered = (params.get("filter") or {}).get("latestInPipelineExecution") or {}
     if filtered.get("startTimeRange") == "Latest":

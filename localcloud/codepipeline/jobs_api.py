@@ -1,4 +1,4 @@
-"""The operations of CodePipeline that answer what waits: approvals and jobs.
+"""The operations of CodePipeline that answer approvals and jobs.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutApprovalResult.html
 """
@@ -18,7 +18,7 @@ from localcloud.service_context import ServiceContext
 
 
 class JobsApi:
-    """Approvals that people give, and jobs that functions answer."""
+    """Results of approvals, which people give, and of jobs, which functions give."""
 
     def __init__(self, context: ServiceContext, api: CodePipelineApi) -> None:
         self._context = context
@@ -45,8 +45,8 @@ class JobsApi:
         if run is None:
             raise AwsError(
                 "InvalidApprovalTokenException",
-                f"The token is not the one of the approval {params['stageName']}/"
-                f"{params['actionName']} of {pipeline.name}; get_pipeline_state gives it.",
+                f"The token does not belong to the approval {params['stageName']}/"
+                f"{params['actionName']} of {pipeline.name}; GetPipelineState returns it.",
             )
         answer = self._api.engine.pending_results.approvals.get(params["token"])
         if run.status is not ActionStatus.IN_PROGRESS or answer is None or answer.done():
@@ -100,13 +100,13 @@ class JobsApi:
         del scope
         job = self._api.engine.pending_results.job_details.get(params["jobId"])
         if job is None:
-            raise AwsError("JobNotFoundException", f"There is no job {params['jobId']}.")
+            raise AwsError("JobNotFoundException", f"The job {params['jobId']} does not exist.")
         return {"jobDetails": job}
 
     def _settle(self, job_id: str, result: JobResult) -> None:
         answer = self._api.engine.pending_results.jobs.get(job_id)
         if answer is None:
-            raise AwsError("JobNotFoundException", f"There is no job {job_id} waiting.")
+            raise AwsError("JobNotFoundException", f"The job {job_id} is not pending.")
         if answer.done():
             raise AwsError(
                 "InvalidJobStateException", f"The job {job_id} has already been answered."

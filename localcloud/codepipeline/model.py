@@ -1,4 +1,4 @@
-"""Records of CodePipeline and the transitions that are legal.
+"""Records of CodePipeline, and their legal transitions.
 
     Execution   InProgress ──► Succeeded | Failed | Superseded | Stopped
                     │  ▲
@@ -9,7 +9,7 @@
                                    Failed | Errored ── override ──► Overridden
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
-Differs: nothing is Cancelled: an execution ends on the declaration that it started with.
+Differs: an execution is never Cancelled; it ends with the declaration that it started with.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ActionStatus(StrEnum):
 
 
 class ConditionStatus(StrEnum):
-    """Status of a stage's condition."""
+    """Status of a condition of a stage."""
 
     IN_PROGRESS = "InProgress"
     SUCCEEDED = "Succeeded"
@@ -64,7 +64,7 @@ class ConditionStatus(StrEnum):
     ABANDONED = "Abandoned"
 
 
-# Where a condition stands in a stage's declaration.
+# The keys of conditions in a stage's declaration.
 BEFORE_ENTRY, ON_SUCCESS, ON_FAILURE = "beforeEntry", "onSuccess", "onFailure"
 
 
@@ -88,7 +88,7 @@ EXECUTION_TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 
 @dataclass(slots=True)
 class Pipeline:
-    """One pipeline: its declaration as sent, and its switches."""
+    """One pipeline: its declaration, and its disabled transitions."""
 
     arn: str
     name: str
@@ -144,8 +144,8 @@ class ConditionRun:
 
     Attributes:
         kind: BEFORE_ENTRY, ON_SUCCESS or ON_FAILURE.
-        result: what a condition that is not met leads to.
-        rules: runs of its rules, in their order.
+        result: the result if the condition is not met.
+        rules: the runs of its rules, in order.
     """
 
     kind: str
@@ -157,18 +157,18 @@ class ConditionRun:
 
     @property
     def is_met(self) -> bool:
-        """Return whether it lets the execution go on."""
+        """Return whether the execution may continue."""
         return self.status in (ConditionStatus.SUCCEEDED, ConditionStatus.OVERRIDDEN)
 
 
 @dataclass(slots=True)
 class StageRun:
-    """One stage of an execution, from the moment it was entered.
+    """One stage that an execution entered.
 
     Attributes:
         history: runs of actions that a retry replaced.
-        conditions: the latest evaluation of each, by its kind.
-        rule_history: evaluations that a retry replaced.
+        conditions: the latest evaluation of each condition, by its kind.
+        rule_history: evaluations of conditions that a retry replaced.
     """
 
     name: str
@@ -185,14 +185,14 @@ class StageRun:
 
 @dataclass(slots=True)
 class Execution:
-    """One pipeline execution; it keeps the declaration that it started with.
+    """One pipeline execution, with the declaration that it started with.
 
     Attributes:
-        number: order of starting within the pipeline.
-        stage_index: the stage it is in, or waits to enter.
-        rollback_target: the execution whose artifacts and variables it takes a stage back to; it
-            runs that stage alone. None for a standard execution.
-        client_token: of the request that started it, by which a repetition is known.
+        number: its place in the order of starts within the pipeline. stage_index: index of the
+        stage that it is in, or waits to enter. rollback_target: for a rollback, the execution whose
+        artifacts and variables it uses; it runs
+            one stage only. None for a standard execution.
+        client_token: the token of the request that started it, which identifies a retry.
     """
 
     id: str
@@ -222,13 +222,13 @@ class Execution:
 
     @property
     def is_in_last_stage(self) -> bool:
-        """Return whether no stage comes after the one it is in."""
+        """Return whether the current stage is the last one."""
         last = self.stage_index + 1 == len(self.declaration["stages"])
         return last or self.rollback_target is not None
 
     @property
     def stage_declaration(self) -> dict[str, Any]:
-        """Return the declaration of the stage it is in or waits for."""
+        """Return the declaration of the stage that it is in, or waits to enter."""
         stage: dict[str, Any] = self.declaration["stages"][self.stage_index]
         return stage
 
@@ -243,7 +243,7 @@ class Execution:
         )
 
     def revisions_of(self, action_name: str) -> set[str]:
-        """Return the revisions of a source action that it works on, or was asked to."""
+        """Return the requested revisions of a source action."""
         asked = {
             revision["revisionValue"]
             for revision in self.source_revisions
@@ -256,14 +256,14 @@ class Execution:
 
     @property
     def current_stage(self) -> StageRun | None:
-        """Return the stage it has entered and not left, or None while it waits."""
+        """Return the stage that it has entered and not left, or None while it waits."""
         return self.stages.get(self.stage_declaration["name"])
 
     def move(self, status: ExecutionStatus, now: datetime) -> None:
         """Change the status.
 
         Raises:
-            IllegalTransition: the table has no such step.
+            IllegalTransition: the table does not have this transition.
         """
         if status not in EXECUTION_TRANSITIONS[self.status]:
             raise IllegalTransition(f"execution {self.id}: {self.status} to {status}")

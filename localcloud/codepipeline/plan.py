@@ -1,8 +1,16 @@
-"""Which steps come next: stage locks, superseding, queueing and run order. Pure.
+"""The planner: the next steps of a pipeline's executions, by locks, modes and run order. Pure.
 
-A stage is locked by the one execution in it. In SUPERSEDED mode the newest execution that waits
-before a stage enters and the older ones are superseded; in QUEUED mode the oldest enters; in
-PARALLEL mode there are no locks. A failed or stopped execution has let its lock go.
+One execution at a time may be in a stage; it holds the lock of the stage. In SUPERSEDED mode the
+newest of the executions that wait before a stage enters it, and the older ones are superseded. In
+QUEUED mode the oldest enters. PARALLEL mode has no locks. An execution that failed or was stopped
+holds no lock.
+
+An example in time, in SUPERSEDED mode. Execution 1 is in the stage DeployApproval, where a person
+has not decided yet. Executions 2 and 3 have left the stage before and wait. The plan is empty,
+because 1 holds the lock. The person approves: the action succeeds, and the engine asks again. Now
+the plan is LeaveStage for 1. Once 1 is in DeployPrd, the plan is EnterStage for 3, the newest, and
+EndExecution with Superseded for 2. The engine carries both out and asks again, until the plan is
+empty.
 
     enter ─► beforeEntry ─► actions ─► onSuccess ─► leave     a condition that is not met engages
                  │             │           │                  its result: FAIL, SKIP (at entry)
@@ -10,8 +18,8 @@ PARALLEL mode there are no locks. A failed or stopped execution has let its lock
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-conditions.html
-Inferred: conditions are evaluated with the stage's lock held; a stage is retried once; a rollback
-passes a disabled transition.
+Inferred: conditions are evaluated while the stage's lock is held; a stage is retried once; a
+disabled transition does not stop a rollback.
 """
 
 from __future__ import annotations
@@ -36,14 +44,14 @@ ACTIVE = (ExecutionStatus.IN_PROGRESS, ExecutionStatus.STOPPING)
 
 @dataclass(frozen=True, slots=True)
 class EnterStage:
-    """The execution takes the lock of the stage it waits for."""
+    """The execution enters the stage that it waits for, and gets its lock."""
 
     execution_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartAction:
-    """The action may run now."""
+    """Start an action."""
 
     execution_id: str
     action_name: str
@@ -51,7 +59,7 @@ class StartAction:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateCondition:
-    """The rules of one of the stage's conditions may run now."""
+    """Evaluate a condition of the stage."""
 
     execution_id: str
     kind: str
@@ -59,7 +67,7 @@ class EvaluateCondition:
 
 @dataclass(frozen=True, slots=True)
 class RetryStage:
-    """The stage failed and is to be tried again without being asked to."""
+    """Retry a failed stage automatically."""
 
     execution_id: str
     all_actions: bool
@@ -67,24 +75,24 @@ class RetryStage:
 
 @dataclass(frozen=True, slots=True)
 class SkipStage:
-    """The stage's entry condition is not met, which passes it over."""
+    """Skip a stage whose entry condition is not met."""
 
     execution_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveStage:
-    """Every action of the stage succeeded; the lock is let go."""
+    """Leave a stage, all of whose actions succeeded, and release its lock."""
 
     execution_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndExecution:
-    """The execution is over.
+    """End an execution.
 
     Attributes:
-        roll_back: whether its stage then goes back to the last execution that was successful in it.
+        roll_back: whether its stage is then rolled back to the last execution that succeeded in it.
     """
 
     execution_id: str
@@ -104,7 +112,7 @@ Step = (
 
 
 def plan(pipeline: Pipeline, executions: Sequence[Execution]) -> list[Step]:
-    """Return the steps that are due now; empty when all there is to do is wait."""
+    """Return the steps that are due now, or an empty list if all executions have to wait."""
     active = [execution for execution in executions if execution.status in ACTIVE]
     steps: list[Step] = []
     inside: dict[str, int] = {}
@@ -121,7 +129,8 @@ def plan(pipeline: Pipeline, executions: Sequence[Execution]) -> list[Step]:
             waiting.setdefault(execution.stage_declaration["name"], []).append(execution)
     for name, queue in waiting.items():
         queue.sort(key=lambda execution: execution.number)
-        # A rollback neither came by the transition nor competes with what did.
+        # A rollback did not come through the transition, and does not compete with executions that
+        # did.
         rollbacks = [execution for execution in queue if execution.rollback_target]
         queue = [execution for execution in queue if not execution.rollback_target]
         if pipeline.mode == "SUPERSEDED":
@@ -138,7 +147,7 @@ def plan(pipeline: Pipeline, executions: Sequence[Execution]) -> list[Step]:
 
 
 def _within(execution: Execution, stage: StageRun) -> list[Step]:
-    """Return what is due for an execution inside a stage."""
+    """Return the steps that are due for an execution inside a stage."""
     runs = stage.actions
     running = any(run.status is ActionStatus.IN_PROGRESS for run in runs.values())
     evaluating = any(
@@ -169,7 +178,7 @@ def _within(execution: Execution, stage: StageRun) -> list[Step]:
 
 
 def _gate(execution: Execution, stage: StageRun, kind: str) -> Step | None:
-    """Return the step that a condition asks for; None when it lets the execution go on."""
+    """Return the step that a condition requires, or None if the execution may continue."""
     if not execution.stage_declaration.get(kind):
         return None
     run = stage.conditions.get(kind)
@@ -179,7 +188,7 @@ def _gate(execution: Execution, stage: StageRun, kind: str) -> Step | None:
 
 
 def _after_failure(execution: Execution, stage: StageRun) -> Step:
-    """Return what a failed stage leads to, by its onFailure."""
+    """Return the steps after a stage failed, by its onFailure."""
     declared = execution.stage_declaration.get(ON_FAILURE) or {}
     result = declared.get("result", "FAIL")
     if result == "RETRY":
@@ -198,6 +207,6 @@ def _after_failure(execution: Execution, stage: StageRun) -> Step:
 def _engage(execution: Execution, result: str) -> Step:
     if result == "SKIP":
         return SkipStage(execution.id)
-    # A rollback that fails is not rolled back in its turn.
+    # A rollback that fails is not rolled back again.
     back = result == "ROLLBACK" and execution.rollback_target is None
     return EndExecution(execution.id, ExecutionStatus.FAILED, back)

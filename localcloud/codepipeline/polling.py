@@ -1,7 +1,7 @@
-"""Looks once a minute for a change of the sources that a pipeline polls.
+"""The polling of sources: checks once a minute whether a polled source changed.
 
-An S3 or CodeCommit source polls unless its PollForSourceChanges is false. A revision that no
-execution works on yet starts one; while an execution is still to read the source, it waits.
+An S3 or CodeCommit source is polled unless its PollForSourceChanges is false. A revision that no
+execution uses yet starts one. Polling pauses while an execution has yet to read the source.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/triggers-polling-pipelines.html
 """
@@ -26,7 +26,7 @@ _LOOK_CLOCK_SECONDS = 60.0
 
 
 def polls(action: dict[str, Any]) -> bool:
-    """Return whether a source action is polled: omitting PollForSourceChanges means it is."""
+    """Return whether a source action is polled, which is the default."""
     setting = action.get("configuration", {}).get("PollForSourceChanges", "true")
     return str(setting).lower() != "false"
 
@@ -47,7 +47,7 @@ class SourcePolling:
         self._repositories = repositories
 
     async def run(self) -> None:
-        """For ever: look."""
+        """Poll the sources, until cancelled."""
         while True:
             await self._context.clock.pace(_LOOK_CLOCK_SECONDS)
             for pipeline in self._pipelines.values():
@@ -71,7 +71,7 @@ class SourcePolling:
             ):
                 log.info("%s: %s has the revision %s", pipeline.name, action["name"], revision)
                 s3 = action["actionTypeId"]["provider"] == "S3"
-                # Named, so that one that cannot be read is tried once and not each minute.
+                # The revision is named, so that one which cannot be read is tried only once.
                 asked = {
                     "actionName": action["name"],
                     "revisionType": "S3_OBJECT_VERSION_ID" if s3 else "COMMIT_ID",
@@ -83,14 +83,14 @@ class SourcePolling:
                 return
 
     def _is_unread(self, pipeline: Pipeline) -> bool:
-        """Return whether an execution is still to read the sources, or does so now."""
+        """Return whether an execution has yet to read the sources, or is reading them."""
         return any(
             execution.status in ACTIVE and execution.stage_index == 0
             for execution in self._engine.executions(pipeline)
         )
 
     async def _revision(self, pipeline: Pipeline, action: dict[str, Any]) -> str | None:
-        """Return the newest revision of a source; None when it cannot be read."""
+        """Return the newest revision of a source, or None if it cannot be read."""
         scope = scope_of_arn(pipeline.arn)
         settings = action.get("configuration", {})
         role = action.get("roleArn") or pipeline.declaration["roleArn"]
@@ -110,6 +110,6 @@ class SourcePolling:
         except AwsError:
             return None
         except Exception as error:
-            # No object, no permission: what the source action would say, on each look.
+            # The object or the permission is missing; the source action itself would report it.
             log.debug("%s: %s cannot be polled: %s", pipeline.name, action["name"], error)
             return None

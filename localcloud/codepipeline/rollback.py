@@ -1,7 +1,7 @@
-"""Which execution a stage may go back to. Pure.
+"""The executions that a stage may be rolled back to. Pure.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html
-Inferred: the execution of a rollback runs the stage alone.
+Inferred: the execution of a rollback runs only the stage.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from localcloud.codepipeline.plan import ACTIVE
 
 
 def succeeded_in(execution: Execution, stage_name: str) -> bool:
-    """Return whether an execution was successful in a stage."""
+    """Return whether an execution succeeded in a stage."""
     stage = execution.stages.get(stage_name)
     return stage is not None and stage.status is StageStatus.SUCCEEDED
 
@@ -22,7 +22,7 @@ def succeeded_in(execution: Execution, stage_name: str) -> bool:
 def latest_success(
     pipeline: Pipeline, executions: Sequence[Execution], stage_name: str
 ) -> Execution | None:
-    """Return the execution that an automatic rollback goes back to, None when there is none."""
+    """Return the target execution of an automatic rollback, or None."""
     fit = [
         execution
         for execution in executions
@@ -36,7 +36,7 @@ def latest_success(
 def check_rollback(
     pipeline: Pipeline, executions: Sequence[Execution], stage_name: str, target: Execution
 ) -> None:
-    """Refuse to take a stage back to an execution where AWS would.
+    """Refuse a rollback that AWS refuses.
 
     Raises:
         AwsError: PipelineExecutionOutdatedException or UnableToRollbackStageException.
@@ -46,16 +46,16 @@ def check_rollback(
         raise AwsError(
             "PipelineExecutionOutdatedException",
             f"The execution {target.id} ran version {target.pipeline_version} of the pipeline, "
-            f"which is {pipeline.version} now; a stage goes back within one version only.",
+            f"which is {pipeline.version} now; a rollback requires the same version.",
         )
     if pipeline.mode == "PARALLEL":
-        reason = "a pipeline in PARALLEL execution mode has no rollback"
+        reason = "a pipeline in PARALLEL execution mode does not support rollbacks"
     elif names.index(stage_name) == 0:
         reason = "a source stage cannot be rolled back"
     elif target.rollback_target is not None:
-        reason = f"the execution {target.id} is a rollback itself"
+        reason = f"the execution {target.id} is itself a rollback"
     elif not succeeded_in(target, stage_name):
-        reason = f"the execution {target.id} was not successful in it"
+        reason = f"the execution {target.id} did not succeed in it"
     elif any(
         execution.status in ACTIVE
         and execution.current_stage is not None

@@ -1,12 +1,12 @@
-"""What each rule of a stage's condition checks. A rule succeeds, or raises ActionFailed.
+"""The rule types of a stage's conditions. A rule returns if it is met, or raises ActionFailed.
 
-A rule is given what an action is given: its configuration with the variables resolved, its role and
-the input artifacts. RULE_FAILED says that the check was made and is not met; any other code that it
-could not be made.
+A rule gets the same context as an action: its configuration with the variables resolved, its role
+and the input artifacts. The code RULE_FAILED means that the check is not met; any other code means
+that the check could not be made.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference.html
 Differs: CodeBuild, Commands and DeploymentWindow are refused by name; regular expressions are
-Python's; a CloudWatchAlarm rule looks once, at the end of its WaitTime.
+Python's; a CloudWatchAlarm rule checks the alarm once, at the end of its WaitTime.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 
 
 async def check_variable(context: ActionContext) -> ActionOutcome:
-    """Compare a variable's value with the one expected.
+    """Compare a variable's value with the expected one.
 
     Raises:
-        ActionFailed: it does not compare so, or the configuration is wrong.
+        ActionFailed: the comparison is false, or the configuration is not valid.
     """
     operator = context.require("Operator")
     for name in ("Variable", "Value"):
@@ -57,15 +57,15 @@ async def check_variable(context: ActionContext) -> ActionOutcome:
                 f"Operator is {operator}; it must be one of: {', '.join(OPERATORS)}",
             )
     if not holds:
-        raise ActionFailed(RULE_FAILED, f"'{found}' {operator} '{expected}' does not hold")
+        raise ActionFailed(RULE_FAILED, f"'{found}' {operator} '{expected}' is false")
     return ActionOutcome(summary=f"'{found}' {operator} '{expected}'")
 
 
 async def watch_alarm(context: ActionContext) -> ActionOutcome:
-    """See that an alarm is in none of the states given, ALARM by default, after the WaitTime.
+    """Check after the WaitTime that an alarm is in none of the given states, by default ALARM.
 
     Raises:
-        ActionFailed: it is in one of them, or there is no such alarm.
+        ActionFailed: it is in one of them, or it does not exist.
     """
     name = context.require("AlarmName")
     given = context.configuration.get("AlarmStates") or "ALARM"
@@ -77,7 +77,7 @@ async def watch_alarm(context: ActionContext) -> ActionOutcome:
     if minutes < 0 or not set(states) <= set(_STATES):
         raise ActionFailed(
             "ConfigurationError",
-            f"WaitTime must be minutes, AlarmStates of: {', '.join(_STATES)}",
+            f"WaitTime must be in minutes, and AlarmStates some of: {', '.join(_STATES)}",
         )
     await context.services.clock.sleep(minutes * 60.0)
     try:
@@ -91,7 +91,7 @@ async def watch_alarm(context: ActionContext) -> ActionOutcome:
         raise ActionFailed("PermissionError", str(error)) from error
     found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
     if not found:
-        raise ActionFailed("ConfigurationError", f"there is no alarm {name}")
+        raise ActionFailed("ConfigurationError", f"the alarm {name} does not exist")
     state = found[0]["StateValue"]
     if state in states:
         raise ActionFailed(RULE_FAILED, f"the alarm {name} is in the state {state}")

@@ -1,7 +1,7 @@
-"""The operations of CodePipeline that start, stop, retry and roll back.
+"""The operations of CodePipeline that start, stop, retry, roll back and override.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_StartPipelineExecution.html
-Inferred: a source revision that fits no source action is refused when the execution is started.
+Inferred: a source revision that matches no source action is refused at the start.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KINDS = {"BEFORE_ENTRY": BEFORE_ENTRY, "ON_SUCCESS": ON_SUCCESS}
 
 
 class RunningApi:
-    """Executions, begun and held up by those who call."""
+    """The operations on running executions."""
 
     def __init__(self, context: ServiceContext, api: CodePipelineApi) -> None:
         self._context = context
@@ -55,7 +55,7 @@ class RunningApi:
         for given in params.get("variables") or []:
             if given["name"] not in declared:
                 raise ValidationError(
-                    f"The pipeline has no variable {given['name']}; it has: "
+                    f"The pipeline has no variable {given['name']}; its variables are: "
                     f"{', '.join(declared) or 'none'}."
                 )
             values[given["name"]] = given["value"]
@@ -198,7 +198,7 @@ class RunningApi:
         return {}
 
     def _execution_of(self, pipeline: Pipeline, execution_id: str, code: str) -> Execution:
-        """Return an execution, for an operation that has no error of its own for a missing one."""
+        """Return an execution, for an operation without a modelled error for a missing one."""
         try:
             return self._api.execution(pipeline, execution_id)
         except AwsError as error:
@@ -206,7 +206,7 @@ class RunningApi:
 
     def _require_latest(self, pipeline: Pipeline, execution: Execution, stage: StageRun) -> None:
         latest = latest_in_stage(self._api.engine.executions(pipeline), stage.name)
-        # Parallel executions have nothing to do with one another.
+        # Parallel executions do not affect one another.
         if latest is not execution and pipeline.mode != "PARALLEL":
             raise AwsError(
                 "NotLatestPipelineExecutionException",
@@ -214,7 +214,7 @@ class RunningApi:
             )
 
     def _check_room(self, pipeline: Pipeline) -> None:
-        """Refuse one execution more than may be in progress.
+        """Refuse an execution beyond the largest number in progress.
 
         Raises:
             AwsError: ConcurrentPipelineExecutionsLimitExceededException.
@@ -233,14 +233,14 @@ def _check_revision(pipeline: Pipeline, revision: dict[str, str]) -> None:
     action = sources.get(revision["actionName"])
     if action is None:
         raise ValidationError(
-            f"The pipeline has no source action {revision['actionName']}; it has: "
+            f"The pipeline has no source action {revision['actionName']}; its source actions are: "
             f"{', '.join(sources)}."
         )
     provider = action["actionTypeId"]["provider"]
     if revision["revisionType"] not in _REVISION_TYPES[provider]:
         raise ValidationError(
             f"The revision type {revision['revisionType']} does not fit the {provider} action "
-            f"{action['name']}; it takes: {', '.join(_REVISION_TYPES[provider])}."
+            f"{action['name']}; it accepts: {', '.join(_REVISION_TYPES[provider])}."
         )
     allowed = action.get("configuration", {}).get("AllowOverrideForS3ObjectKey", "false")
     if revision["revisionType"] == "S3_OBJECT_KEY" and allowed != "true":

@@ -1,4 +1,4 @@
-"""The events that a change of an execution means. Pure: two looks at it in, events out.
+"""The EventBridge events of a change of an execution. Pure.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html
 """
@@ -11,7 +11,7 @@ from typing import Any
 from localcloud.aws.routing import scope_of_arn
 from localcloud.codepipeline.model import Execution, Pipeline
 
-# What has a status: () is the execution, (stage,) a stage, (stage, action, run) an action.
+# The key () is the execution, (stage,) is a stage, and (stage, action, run) is an action.
 Statuses = dict[tuple[str, ...], str]
 
 _LEVEL = {0: "Pipeline", 1: "Stage", 3: "Action"}
@@ -27,7 +27,7 @@ class StateChangeEvent:
 
 
 def statuses(execution: Execution) -> Statuses:
-    """Return every status of an execution as it is now."""
+    """Return every status of an execution."""
     found: Statuses = {(): execution.status.value}
     for stage in execution.stages.values():
         found[stage.name,] = stage.status.value
@@ -39,7 +39,7 @@ def statuses(execution: Execution) -> Statuses:
 def state_change_events(
     pipeline: Pipeline, execution: Execution, before: Statuses
 ) -> list[StateChangeEvent]:
-    """Return an event for each status that is not what it was, the outermost first."""
+    """Return an event for each status that changed, the execution's own first."""
     made = []
     for key, status in sorted(statuses(execution).items(), key=lambda item: len(item[0])):
         was = before.get(key)
@@ -50,7 +50,7 @@ def state_change_events(
             "pipeline": pipeline.name,
             "execution-id": execution.id,
             "state": "RESUMED" if resumed else _STATE.get(status, status.upper()),
-            # EventBridge has it as a number with a fraction.
+            # A number with a fraction, as AWS sends it.
             "version": float(execution.pipeline_version),
         }
         if not key and was is None:

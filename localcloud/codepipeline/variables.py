@@ -1,7 +1,7 @@
-"""Variables and artifact functions in an action's configuration. Pure but for the reader given.
+"""Variables and artifact functions in an action's configuration. Pure, except for the given reader.
 
-`#{Namespace.Key}` is an action's output variable, `#{codepipeline.PipelineExecutionId}` the
-pipeline's own. ParameterOverrides also knows Fn::GetParam and Fn::GetArtifactAtt.
+`#{Namespace.Key}` is an output variable of an action, and `#{codepipeline.PipelineExecutionId}` a
+variable of the pipeline. ParameterOverrides also has Fn::GetParam and Fn::GetArtifactAtt.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
 """
@@ -20,7 +20,7 @@ _OVERRIDES_LIMIT_BYTES = 1024
 
 
 class VariableError(ValueError):
-    """A reference to a variable or an artifact that is not there."""
+    """A reference to a variable or an artifact that does not exist."""
 
 
 def resolve(text: str, variables: Mapping[str, Mapping[str, str]]) -> str:
@@ -39,13 +39,15 @@ def resolve(text: str, variables: Mapping[str, Mapping[str, str]]) -> str:
             )
         if key not in variables[namespace]:
             known = ", ".join(sorted(variables[namespace])) or "none"
-            raise VariableError(f"the namespace {namespace} has no variable {key}; it has: {known}")
+            raise VariableError(
+                f"the namespace {namespace} has no variable {key}; its variables are: {known}"
+            )
         return variables[namespace][key]
 
     return _REFERENCE.sub(value_of, text)
 
 
-# (artifact name, file name) → content of a file in the artifact's zip.
+# Takes an artifact name and a file name; returns the content of that file in the artifact's zip.
 ReadFile = Callable[[str, str], bytes]
 
 
@@ -55,8 +57,8 @@ def parameter_overrides(
     """Return a CloudFormation action's ParameterOverrides with its functions evaluated.
 
     Raises:
-        VariableError: not a JSON object of strings and functions, over 1 KB, or a reference to
-            something that is not there.
+        VariableError: it is not a JSON object of strings and functions, has over 1 KB, or refers to
+            something that does not exist.
     """
     try:
         document = json.loads(text)
@@ -90,7 +92,7 @@ def _value(value: Any, artifacts: Mapping[str, Artifact], read_file: ReadFile) -
         if function == "Fn::GetArtifactAtt" and _is_strings(arguments, 2):
             name, attribute = arguments
             if name not in artifacts:
-                raise VariableError(f"there is no artifact {name}")
+                raise VariableError(f"the artifact {name} does not exist")
             artifact = artifacts[name]
             known = {
                 "BucketName": artifact.bucket,
@@ -99,7 +101,8 @@ def _value(value: Any, artifacts: Mapping[str, Artifact], read_file: ReadFile) -
             }
             if attribute not in known:
                 raise VariableError(
-                    f"Fn::GetArtifactAtt has no attribute {attribute}; it has: {', '.join(known)}"
+                    f"Fn::GetArtifactAtt has no attribute {attribute}; "
+                    f"its attributes are: {', '.join(known)}"
                 )
             return known[attribute]
     raise VariableError(

@@ -1,4 +1,4 @@
-"""What the operations answer of pipelines and executions, in the API's shapes. Pure.
+"""Pipelines and executions in the shapes of the API. Pure.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_GetPipelineState.html
 """
@@ -31,7 +31,7 @@ def latest_in_stage(executions: list[Execution], name: str) -> Execution | None:
 def find_approval(
     executions: list[Execution], stage_name: str, action_name: str, token: str
 ) -> ActionRun | None:
-    """Return the approval run that a token belongs to, in progress or not."""
+    """Return the approval run of a token, in progress or not."""
     for execution in executions:
         stage = execution.stages.get(stage_name)
         run = stage.actions.get(action_name) if stage is not None else None
@@ -43,7 +43,7 @@ def find_approval(
 def stage_state(
     pipeline: Pipeline, stage: dict[str, Any], executions: list[Execution]
 ) -> dict[str, Any]:
-    """Return a stage as GetPipelineState has it."""
+    """Return a stage in the shape of GetPipelineState."""
     name = stage["name"]
     latest = latest_in_stage(executions, name)
     disabled = pipeline.disabled_transitions.get(name)
@@ -131,7 +131,7 @@ def _error(run: ActionRun) -> dict[str, Any] | None:
 
 
 def action_state(action: dict[str, Any], run: ActionRun | None) -> dict[str, Any]:
-    """Return an action as GetPipelineState has it."""
+    """Return an action in the shape of GetPipelineState."""
     state: dict[str, Any] = {"actionName": action["name"]}
     if run is None:
         return state
@@ -161,17 +161,17 @@ def action_state(action: dict[str, Any], run: ActionRun | None) -> dict[str, Any
 
 
 def _revision(run: ActionRun) -> str | None:
-    """Return the revision that a source action took: an object's version, or a commit."""
+    """Return the revision of a source action: an object's version, or a commit."""
     return run.outputs.get("VersionId") or run.outputs.get("CommitId")
 
 
 def trigger(execution: Execution) -> dict[str, str]:
-    """Return what started an execution."""
+    """Return the trigger of an execution."""
     return {"triggerType": execution.trigger_type, "triggerDetail": execution.trigger_detail}
 
 
 def source_revisions(execution: Execution) -> list[dict[str, Any]]:
-    """Return the revisions that an execution works on."""
+    """Return the revisions of an execution."""
     source = execution.declaration["stages"][0]
     stage = execution.stages.get(source["name"])
     return [
@@ -186,7 +186,7 @@ def source_revisions(execution: Execution) -> list[dict[str, Any]]:
 
 
 def execution_summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """Return an execution as ListPipelineExecutions has it."""
+    """Return an execution in the shape of ListPipelineExecutions."""
     stopped = execution.stop_reason
     return {
         "pipelineExecutionId": execution.id,
@@ -203,7 +203,7 @@ def execution_summary(pipeline: Pipeline, execution: Execution) -> dict[str, Any
 
 
 def execution_detail(pipeline: Pipeline, execution: Execution) -> dict[str, Any]:
-    """Return an execution as GetPipelineExecution has it."""
+    """Return an execution in the shape of GetPipelineExecution."""
     return {
         "pipelineName": pipeline.name,
         "pipelineVersion": execution.pipeline_version,
@@ -241,7 +241,7 @@ def _rollback(execution: Execution) -> dict[str, Any]:
 def rule_detail(
     execution: Execution, stage_name: str, condition: ConditionRun, run: ActionRun
 ) -> dict[str, Any]:
-    """Return one run of a rule as ListRuleExecutions has it."""
+    """Return a run of a rule in the shape of ListRuleExecutions."""
     stage = next(s for s in execution.declaration["stages"] if s["name"] == stage_name)
     rules = stage[condition.kind]["conditions"][0]["rules"]
     declared = next(rule for rule in rules if rule["name"] == run.name)
@@ -273,7 +273,7 @@ def rule_detail(
 
 
 def action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict[str, Any]:
-    """Return one action execution as ListActionExecutions has it."""
+    """Return an action execution in the shape of ListActionExecutions."""
     result: dict[str, Any] = {
         "externalExecutionId": run.external_id,
         "externalExecutionSummary": run.summary,
@@ -308,7 +308,7 @@ def action_detail(execution: Execution, stage_name: str, run: ActionRun) -> dict
 
 
 def _artifacts(execution: Execution, declared: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Return those of the declared artifacts that are there, with their places."""
+    """Return the declared artifacts that exist, with their locations."""
     found = {entry["name"]: execution.artifacts.get(entry["name"]) for entry in declared}
     return [
         {"name": name, "s3location": {"bucket": artifact.bucket, "key": artifact.key}}

@@ -74,7 +74,7 @@ def test_an_entry_condition_that_is_not_met_fails_and_can_be_overridden(
     assert [(d["ruleName"], d["status"]) for d in details] == [("Rule", "Failed")]
     assert details[0]["input"]["resolvedConfiguration"]["Variable"] == "source.zip"
     message = details[0]["output"]["executionResult"]["errorDetails"]["message"]
-    assert message == "'source.zip' EQ 'other.zip' does not hold"
+    assert message == "'source.zip' EQ 'other.zip' is false"
     assert pipelines.action(name) == {}
     execution = pipelines.executions(name)[0]["pipelineExecutionId"]
     override = {"pipelineName": name, "stageName": "Stage1", "pipelineExecutionId": execution}
@@ -188,7 +188,7 @@ def test_a_function_decides_as_a_rule_and_a_rule_that_cannot_run_is_an_error(
         (condition("beforeEntry", "ROLLBACK", key_is("x")), "beforeEntry: result ROLLBACK"),
         (condition("onSuccess", "SKIP", key_is("x")), "onSuccess: result SKIP"),
         (condition("onSuccess", "FAIL", rule("VariableCheck", Operator="EQ")), "lacks Variable"),
-        (condition("onSuccess", "FAIL", key_is("x"), key_is("y")), "a name of its own"),
+        (condition("onSuccess", "FAIL", key_is("x"), key_is("y")), "unique names"),
     ],
 )
 def test_a_condition_that_could_not_be_evaluated_is_refused(

@@ -153,7 +153,7 @@ def test_a_failed_stage_is_retried_once_by_itself(pipelines: Pipelines) -> None:
         (
             {"onFailure": {"result": "FAIL", "retryConfiguration": {"retryMode": "ALL_ACTIONS"}}},
             {},
-            "RETRY only",
+            "requires the result RETRY",
         ),
     ],
 )

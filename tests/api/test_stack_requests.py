@@ -196,7 +196,7 @@ def test_what_would_be_ignored_is_refused(stacks: Stacks) -> None:
     name = stacks.create(template(G=group("/stack/refusals")))
     stacks.settled(name)
     body = template(G=group("/stack/refusals", 14))
-    with pytest.raises(ClientError, match="rolls a failed update back always"):
+    with pytest.raises(ClientError, match="always rolls a failed update back"):
         stacks.client.update_stack(StackName=name, TemplateBody=body, DisableRollback=True)
     with pytest.raises(ClientError) as caught:
         stacks.client.detect_stack_drift(StackName=name)

@@ -15,14 +15,14 @@ from localcloud.cloudformation.resource_types.base import (
 
 _SERVICE = "application-autoscaling"
 _TARGET_KEYS = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-# Properties that are no parameters of RegisterScalableTarget, or only of its first call.
+# Properties that are not parameters of RegisterScalableTarget, or only for a new target.
 _APART = ("ScheduledActions", "Tags")
 
 
 async def _create_target(call: Call, properties: Properties) -> CreatedResource:
     changed, _ = tag_changes({}, properties)
     await _register(call, properties, **({"Tags": changed} if changed else {}))
-    # Ref answers "resource|dimension|namespace".
+    # Ref returns "resource|dimension|namespace".
     parts = ("ResourceId", "ScalableDimension", "ServiceNamespace")
     made = CreatedResource("|".join(properties[key] for key in parts), _key(properties))
     try:

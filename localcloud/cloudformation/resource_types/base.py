@@ -40,7 +40,7 @@ class CreatedResource:
 
 
 class ResourceFailed(Exception):
-    """A resource could not be made; the message is its ResourceStatusReason.
+    """An operation on a resource failed; the message becomes its ResourceStatusReason.
 
     Attributes:
         made: the resource, if it exists although it failed; it has to be deleted.
@@ -53,7 +53,7 @@ class ResourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler needs to call AWS's APIs."""
+    """The means of a handler to call AWS's APIs, for one resource."""
 
     services: ServiceContext
     scope: Scope
@@ -63,19 +63,19 @@ class Call:
     deadline: datetime | None = None
 
     def check_time(self) -> None:
-        """End a creation that takes longer than its TimeoutInMinutes.
+        """Fail a creation that takes longer than the stack's TimeoutInMinutes.
 
         Raises:
-            ResourceFailed: it does.
+            ResourceFailed: the time is over.
         """
         if self.deadline is not None and self.clock.now() > self.deadline:
             raise ResourceFailed("Stack creation time exceeded the specified timeout.")
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an API as the stack's role, or the account where it has none.
+        """Call an API as the stack's role, or as the account if the stack has no role.
 
         Raises:
-            ResourceFailed: the API refused, with its text.
+            ResourceFailed: the API refused; the message is its own.
         """
         shape = input_shape(service, operation)
         try:
@@ -91,11 +91,11 @@ class Call:
 
     @property
     def clock(self) -> Clock:
-        """Return the clock."""
+        """Return the clock of the local cloud."""
         return self.services.clock
 
     def generated_name(self, limit: int = 63) -> str:
-        """Return a name as CloudFormation makes them: stack, logical id, random suffix."""
+        """Return a name in CloudFormation's form: stack, logical id, random suffix."""
         alphabet = string.ascii_uppercase + string.digits
         suffix = "".join(secrets.choice(alphabet) for _ in range(12))
         stem = f"{self.stack_name}-{self.logical_id}"[: limit - 13]
@@ -103,7 +103,7 @@ class Call:
 
 
 def coerced(shape: Any, value: Any) -> Any:
-    """Return a value with the numbers and booleans that a template may hold as text."""
+    """Return a value with strings converted to the numbers and booleans of an API's shape."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
         members = shape.members
@@ -119,7 +119,7 @@ def coerced(shape: Any, value: Any) -> Any:
             if kind in ("float", "double"):
                 return float(value)
         except ValueError:
-            return value  # the API's own error says it best
+            return value  # the API's own error is the clearest
         if kind == "boolean":
             return value.lower() == "true"
     elif kind == "string" and isinstance(value, (int, float)):
@@ -142,12 +142,11 @@ class Handler:
         create: makes the resource.
         update: changes it in place; called when no create-only property differs.
         delete: deletes it.
-        carried_out: the properties that have an effect here, besides those that AWS's schema does
-            not have.
-        assumed: properties that have no effect here, with the value that AWS assumes when they are
-            absent. A template may say them with that value.
-        name_property: the property that names the resource. A resource whose template names it
-            cannot be replaced.
+        carried_out: the properties that have an effect here.
+        assumed: properties that have no effect here, each with the value that AWS assumes if it is
+            absent. A template may have them with that value.
+        name_property: the property that names the resource; a resource whose template has it cannot
+            be replaced.
     """
 
     type: str
@@ -160,22 +159,22 @@ class Handler:
 
     @property
     def schema(self) -> Schema:
-        """Return what AWS's registry says of the type."""
+        """Return the type's schema in AWS's registry."""
         return SCHEMAS[self.type]
 
     def replaced_by(self, name: str) -> bool:
-        """Return whether a change of this property makes a new resource."""
+        """Return whether a change of this property replaces the resource."""
         return name in self.schema.create_only
 
     def must_replace(self, before: Properties, after: Properties) -> bool:
-        """Return whether going from one set of properties to the other makes a new resource."""
+        """Return whether an update of these properties replaces the resource."""
         return any(before.get(name) != after.get(name) for name in self.schema.create_only)
 
     def check(self, logical_id: str, properties: Properties) -> None:
-        """Refuse properties that AWS does not know, that are missing, or that do nothing here.
+        """Refuse properties that AWS does not know, that are missing, or that have no effect here.
 
         Raises:
-            ResourceFailed: with every problem.
+            ResourceFailed: names every problem.
         """
         problems = [
             f"#: extraneous key [{name}] is not permitted"

@@ -22,7 +22,7 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
 async def _update(
     call: Call, made: CreatedResource, before: Properties, after: Properties
 ) -> CreatedResource:
-    # PutMetricAlarm takes tags of a new alarm only.
+    # PutMetricAlarm sets tags only when it creates the alarm.
     settings = {key: value for key, value in after.items() if key not in ("AlarmName", "Tags")}
     await call.api("cloudwatch", "put_metric_alarm", AlarmName=made.physical_id, **settings)
     changed, removed = tag_changes(before, after)

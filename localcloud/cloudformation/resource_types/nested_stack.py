@@ -1,8 +1,8 @@
-"""A stack within a stack: AWS::CloudFormation::Stack, made by the API like any other.
+"""AWS::CloudFormation::Stack: a nested stack, created by the API like any other.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
-Differs: DescribeStacks tells neither ParentId nor RootId; a nested stack that fails rolls itself
-back, and then is deleted by the one it is in.
+Differs: DescribeStacks returns neither ParentId nor RootId; a nested stack that fails rolls itself
+back, and then its parent deletes it.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def _text(value: Any) -> str:
 
 
 async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
-    """Wait until the stack is where it was to go.
+    """Wait until the operation on the nested stack succeeded.
 
     Raises:
-        ResourceFailed: it went elsewhere, with its reason.
+        ResourceFailed: the operation failed; the message has its reason.
     """
     while True:
         answer = await call.api("cloudformation", "describe_stacks", StackName=made.physical_id)
@@ -92,7 +92,7 @@ async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
             return CreatedResource(made.physical_id, found)
         if not status.endswith("IN_PROGRESS"):
             raise ResourceFailed(
-                f"Embedded stack {made.physical_id} was not successfully made: it is {status}. "
+                f"Embedded stack {made.physical_id} was not successfully created: it is {status}. "
                 f"{stack.get('StackStatusReason', '')}".strip()
             )
         call.check_time()

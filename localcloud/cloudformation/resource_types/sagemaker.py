@@ -13,7 +13,7 @@ from localcloud.cloudformation.resource_types.base import (
     tag_list,
 )
 
-# What UpdateEndpoint is told besides the new configuration.
+# The parameters of UpdateEndpoint besides the new configuration.
 _OF_AN_UPDATE = (
     "RetainAllVariantProperties",
     "ExcludeRetainedVariantProperties",
@@ -36,14 +36,14 @@ async def _update_tags(
 
 
 def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> Handler:
-    """Return the handler of a resource that never changes, but for its tags.
+    """Return the handler of a resource of which only the tags can change.
 
     Args:
-        kind: of the resource type, for example Model.
-        noun: of its operations, for example `model` in create_model.
+        kind: the last part of the resource type, for example Model.
+        noun: the noun of its operations, for example `model` in create_model.
         name: the property and the parameter that name it.
-        arn: the member of the answer that holds its ARN.
-        carried_out: properties besides its name and tags.
+        arn: the member of the response that has its ARN.
+        carried_out: the supported properties besides its name and tags.
     """
 
     async def create(call: Call, properties: Properties) -> CreatedResource:
@@ -95,10 +95,10 @@ async def _update_endpoint(
 
 
 async def _wait_in_service(call: Call, made: CreatedResource, config_name: str) -> None:
-    """Wait for InService, and see that it is on the configuration asked for.
+    """Wait until the endpoint is InService with the new configuration.
 
     Raises:
-        ResourceFailed: it failed, or went back to its old configuration.
+        ResourceFailed: it failed, or rolled back to its old configuration.
     """
     name = made.attributes["EndpointName"]
     while True:

@@ -1,4 +1,4 @@
-"""The action types that a pipeline may use: one ActionProvider each, and this table is all of them.
+"""The action types that a pipeline may use, one ActionProvider for each.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
 """
@@ -96,6 +96,6 @@ _ALL = (
 
 # (category, provider) → the action type.
 PROVIDERS: Mapping[tuple[str, str], ActionProvider] = {(p.category, p.name): p for p in _ALL}
-# (category, provider) → what runs its actions.
+# (category, provider) → the function that runs its actions.
 Runs = Mapping[tuple[str, str], RunAction]
 RUNS: Runs = {key: provider.run for key, provider in PROVIDERS.items()}

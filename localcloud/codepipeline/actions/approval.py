@@ -1,4 +1,4 @@
-"""The manual approval action: it waits for a person.
+"""The manual approval action, which waits for a person's decision.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html
 """
@@ -24,10 +24,10 @@ _DEFAULT_TIMEOUT_MINUTES = 7 * 24 * 60
 
 
 async def approve(context: ActionContext) -> ActionOutcome:
-    """Wait until `put_approval_result` gives this action's token.
+    """Wait until PutApprovalResult is called with this action's token.
 
     Raises:
-        ActionFailed: it was rejected, or nobody answered in time (clock minutes).
+        ActionFailed: a person rejected it, or nobody answered within the timeout, in clock minutes.
     """
     run = context.run
     resumed = run.token is not None
@@ -56,10 +56,10 @@ async def approve(context: ActionContext) -> ActionOutcome:
 
 
 async def _notify(context: ActionContext, minutes: int) -> None:
-    """Publish AWS's approval message; a topic that is gone does not stop the approval.
+    """Publish AWS's approval message; the approval continues if the topic does not exist.
 
     Raises:
-        ActionFailed: the action's role may not publish.
+        ActionFailed: the action's role may not publish to the topic.
     """
     run = context.run
     stage = context.execution.stage_declaration["name"]

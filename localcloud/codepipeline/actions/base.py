@@ -1,4 +1,4 @@
-"""What an action is given and what it gives back."""
+"""The contract of an action: its context, its outcome and its errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ActionFailed(Exception):
-    """The action fails, with AWS's error code and a reason for people."""
+    """The action failed, with AWS's error code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class ActionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a function said of its job."""
+    """The result of a job, given by its function."""
 
     succeeded: bool
     continuation: str | None = None
@@ -47,7 +47,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult:
-    """What a person said."""
+    """The result of an approval, given by a person."""
 
     approved: bool
     summary: str
@@ -56,7 +56,7 @@ class ApprovalResult:
 
 @dataclass(slots=True)
 class PendingResults:
-    """Answers that actions wait for: approvals by token, jobs by id."""
+    """The results that actions wait for: of approvals by token, of jobs by id."""
 
     approvals: dict[str, asyncio.Future[ApprovalResult]] = field(default_factory=dict)
     jobs: dict[str, asyncio.Future[JobResult]] = field(default_factory=dict)
@@ -65,11 +65,11 @@ class PendingResults:
 
 @dataclass(slots=True)
 class ActionContext:
-    """One running action.
+    """The context of one running action.
 
     Attributes:
-        configuration: the action's configuration with its variables resolved.
-        save: keeps the records; call it after changing `run`.
+        configuration: the action's configuration, with its variables resolved.
+        save: stores the records; call it after a change of `run`.
     """
 
     services: ServiceContext
@@ -87,7 +87,7 @@ class ActionContext:
 
     @property
     def role_arn(self) -> str:
-        """Return the role that this action acts as: its own, else the pipeline's."""
+        """Return the role of this action: its own, or that of the pipeline."""
         return str(self.declaration.get("roleArn") or self.execution.declaration["roleArn"])
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -97,10 +97,10 @@ class ActionContext:
         )
 
     async def assume_role(self) -> None:
-        """Take the action's own role, when it has one, as the pipeline's.
+        """Check that the pipeline's role may assume the action's own role, if it has one.
 
         Raises:
-            ActionFailed: the pipeline's role may not.
+            ActionFailed: the pipeline's role may not assume it.
         """
         if "roleArn" not in self.declaration:
             return
@@ -112,7 +112,7 @@ class ActionContext:
 
     @property
     def artifact_store(self) -> dict[str, Any]:
-        """Return the artifact store's declaration."""
+        """Return the declaration of the artifact store."""
         store: dict[str, Any] | None = self.execution.declaration.get("artifactStore")
         if store is None:
             store = dict(self.execution.declaration["artifactStores"][self.scope.region])
@@ -124,7 +124,7 @@ class ActionContext:
         return str(self.artifact_store["location"])
 
     def require(self, key: str) -> str:
-        """Return a configuration value.
+        """Return a required configuration value.
 
         Raises:
             ActionFailed: it is missing.
@@ -134,7 +134,7 @@ class ActionContext:
         return self.configuration[key]
 
     def output_location(self, name: str) -> Artifact:
-        """Return where an output artifact of this run belongs, as AWS names it."""
+        """Return the location of an output artifact of this run, in AWS's form."""
         prefix = f"{self.pipeline.name[:20]}/{name[:10]}"
         return Artifact(self.artifact_bucket, f"{prefix}/{self.run.id.replace('-', '')[:7]}")
 
@@ -142,13 +142,14 @@ class ActionContext:
         """Return an artifact's bytes.
 
         Raises:
-            ActionFailed: there is no such artifact, or it cannot be read.
+            ActionFailed: the artifact does not exist or cannot be read.
         """
         artifact = self.execution.artifacts.get(name)
         if artifact is None:
             known = ", ".join(self.execution.artifacts) or "none"
             raise ActionFailed(
-                "ConfigurationError", f"there is no artifact {name}; there are: {known}"
+                "ConfigurationError",
+                f"the artifact {name} does not exist; existing artifacts: {known}",
             )
         try:
             answer = await self.api("s3", "get_object", Bucket=artifact.bucket, Key=artifact.key)
@@ -175,7 +176,7 @@ def file_in_zip(content: bytes, artifact: str, file_name: str) -> bytes:
     """Return a file of a zip archive.
 
     Raises:
-        VariableError: not an archive, or no such file.
+        VariableError: it is not a zip archive, or has no such file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -196,7 +197,7 @@ def zipped(file_name: str, content: bytes) -> bytes:
 
 @dataclass(slots=True)
 class ActionOutcome:
-    """What a succeeded action leaves."""
+    """The outcome of a successful action."""
 
     summary: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
@@ -212,7 +213,7 @@ class ConfigurationKey:
 
     Attributes:
         required: the configuration must have it.
-        identifies: its value tells one action of a pipeline from another (AWS: `key`).
+        identifies: its value distinguishes the actions of a pipeline (AWS: `key`).
     """
 
     name: str
@@ -222,15 +223,15 @@ class ConfigurationKey:
 
 @dataclass(frozen=True, slots=True)
 class ActionProvider:
-    """An action type: what runs it, and what ListActionTypes says of it.
+    """An action type: the function that runs it, and its entry in ListActionTypes.
 
     Attributes:
         category: for example Source or Deploy.
         name: the provider, for example S3.
-        run: carries an action out; it returns, or raises ActionFailed.
+        run: runs an action; it returns an outcome or raises ActionFailed.
         inputs: the smallest and largest number of input artifacts.
-        outputs: the same of output artifacts.
-        configuration: its keys; AWS lists at most ten.
+        outputs: the smallest and largest number of output artifacts.
+        configuration: the keys of its configuration; AWS lists at most ten.
     """
 
     category: str
@@ -243,7 +244,7 @@ class ActionProvider:
 
 @dataclass(frozen=True, slots=True)
 class RuleProvider:
-    """A rule type of a stage's condition: what runs it, and its configuration's keys."""
+    """A rule type of a stage's condition: the function that runs it, and its configuration."""
 
     name: str
     run: RunAction

@@ -1,10 +1,10 @@
 """The CloudFormation deploy action, in each of its modes (ActionMode).
 
-    CREATE_UPDATE, REPLACE_ON_FAILURE        the stack is brought to the template
-    CHANGE_SET_REPLACE, CHANGE_SET_EXECUTE   the same in two actions, with a look between them
-    DELETE_ONLY                              the stack goes
+    CREATE_UPDATE, REPLACE_ON_FAILURE        creates or updates the stack
+    CHANGE_SET_REPLACE, CHANGE_SET_EXECUTE   the same in two actions, with a review in between
+    DELETE_ONLY                              deletes the stack
 
-A change set without changes is no failure: both of its actions succeed, and nothing is done.
+A change set without changes is not a failure: both actions succeed without an effect.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html
 """
@@ -35,12 +35,12 @@ _POLL_CLOCK_SECONDS = 6.0
 
 
 async def deploy_stack(context: ActionContext) -> ActionOutcome:
-    """Bring a stack to the template and parameters of the artifacts.
+    """Deploy the template and parameters of the artifacts to a stack.
 
     With an OutputFileName, the stack's outputs become a JSON file in the output artifact.
 
     Raises:
-        ActionFailed: the configuration is wrong, or the stack did not get there.
+        ActionFailed: the configuration is not valid, or the deployment failed.
     """
     outcome = await _deploy(context)
     file_name = context.configuration.get("OutputFileName")
@@ -107,7 +107,7 @@ async def _replace_change_set(context: ActionContext, name: str) -> ActionOutcom
     if context.run.external_id is None:
         request = await _request(context, name)
         stack = await _describe(context, name)
-        if stack is not None:  # deleting a change set that is not there is no error
+        if stack is not None:  # deleting a change set that does not exist is no error
             await _call(context, "delete_change_set", StackName=name, ChangeSetName=change_set)
         new = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
         answer = await _call(
@@ -155,7 +155,7 @@ def _is_empty(change_set: dict[str, Any]) -> bool:
 def _count(change_set: dict[str, Any]) -> str:
     actions = [change["ResourceChange"]["Action"] for change in change_set["Changes"]]
     counts = [f"{actions.count(a)} {a}" for a in ("Add", "Modify", "Remove") if a in actions]
-    return ", ".join(counts) or "no change of a resource"
+    return ", ".join(counts) or "no resource changes"
 
 
 async def _request(context: ActionContext, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The actions of an image's pipeline: a branch of CodeCommit, and a build of CodeBuild.
+"""The CodeCommit source action and the CodeBuild build action.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeCommit.html
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
-Differs: a build has one input and at most one output artifact; batch builds are refused.
+Differs: a build has one input artifact and at most one output artifact; batch builds are refused.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from localcloud.codecommit.git import GitError
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
 from localcloud.iam.actions import Permission
 
-# What CodePipeline calls for these actions.
+# The operations that CodePipeline calls for these actions.
 _FETCH = ("GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus")
 _BUILD = ("StartBuild", "BatchGetBuilds")
 
 
 async def fetch_branch(context: ActionContext) -> ActionOutcome:
-    """Put a branch's newest commit into the artifact store.
+    """Copy the newest commit of a branch into the artifact store.
 
     Raises:
-        ActionFailed: there is no such repository or branch.
+        ActionFailed: the repository or the branch does not exist.
     """
     repository, branch = context.require("RepositoryName"), context.require("BranchName")
     repositories = context.repositories
@@ -76,10 +76,10 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
 
 
 async def run_build(context: ActionContext) -> ActionOutcome:
-    """Build the input artifact by a project, and wait for it.
+    """Build the input artifact with a project, and wait for the build.
 
     Raises:
-        ActionFailed: there is no such project, or the build did not succeed.
+        ActionFailed: the project does not exist, or the build failed.
     """
     name = context.require("ProjectName")
     project = await context.builds.project(context.scope, name)
@@ -90,7 +90,7 @@ async def run_build(context: ActionContext) -> ActionOutcome:
     if len(inputs) != 1 or len(outputs) > 1 or context.configuration.get("BatchEnabled") == "true":
         raise ActionFailed(
             "ConfigurationError",
-            "the local cloud builds one input artifact into at most one output, not as a batch",
+            "the local cloud supports one input artifact, at most one output artifact and no batch",
         )
     source = context.execution.artifacts[inputs[0]]
     location = context.output_location(outputs[0]) if outputs else None

@@ -1,10 +1,11 @@
-"""The Lambda invoke action: a job is handed to a function, which answers it.
+"""The Lambda invoke action: gives a job to a function, which reports the result.
 
-A success with a continuation token means "still running": the function is invoked again later.
+A success with a continuation token means that the job is still running. The function is then
+invoked again later.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html
-Differs: a function that fails before it answers fails the action at once, with its error, where
-AWS waits for twenty minutes; a continuation comes back after 15 clock seconds.
+Differs: a function that fails before it reports a result fails the action at once, with its error;
+AWS waits for twenty minutes. A continuation is invoked after 15 clock seconds.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ _TOTAL = timedelta(hours=24)
 
 
 async def invoke_function(context: ActionContext) -> ActionOutcome:
-    """Invoke the function until it says that its job is done.
+    """Invoke the function until it reports the result of its job.
 
     Raises:
-        ActionFailed: the function said so, did not answer, or does not exist.
+        ActionFailed: the function reported a failure or nothing, or it does not exist.
     """
     name = context.require("FunctionName")
     outputs = {
@@ -80,7 +81,8 @@ async def _one_job(context: ActionContext, name: str, outputs: dict[str, Artifac
         if not answer.done() and outcome.function_error is not None:
             reason = outcome.payload.decode("utf-8", "replace")[:2000]
             raise ActionFailed(
-                "JobFailed", f"The AWS Lambda function {name} failed before it answered: {reason}"
+                "JobFailed",
+                f"The AWS Lambda function {name} failed before it reported a result: {reason}",
             )
         try:
             return await context.services.clock.wait_for(answer, _ANSWER_CLOCK_SECONDS)

@@ -1,4 +1,4 @@
-"""The S3 source action: the newest version of an object becomes an artifact.
+"""The S3 source action: copies the newest version of an object into an artifact.
 
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html
 """
@@ -14,7 +14,7 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
     """Copy the object into the artifact store.
 
     Raises:
-        ActionFailed: the bucket is not versioned, or there is no such object.
+        ActionFailed: the bucket is not versioned, or the object does not exist.
     """
     bucket, key = context.require("S3Bucket"), context.require("S3ObjectKey")
     version_id = None
@@ -30,7 +30,7 @@ async def fetch_object(context: ActionContext) -> ActionOutcome:
     if (await _call(context, "get_bucket_versioning", Bucket=bucket)).get("Status") != "Enabled":
         raise ActionFailed(
             "ConfigurationError",
-            f"The bucket '{bucket}' is not versioned; an S3 source needs versioning enabled.",
+            f"The bucket '{bucket}' is not versioned; an S3 source requires versioning.",
         )
     try:
         head = await context.api("s3", "head_object", **wanted)

@@ -10,10 +10,10 @@ import pytest
 from localcloud.cloudformation.exports import check_exports, importers, value_of
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
-from localcloud.cloudformation.requests import needed_capabilities
-from localcloud.cloudformation.rules import check_rules
-from localcloud.cloudformation.sources import place_of
+from localcloud.cloudformation.parameter_rules import check_rules
+from localcloud.cloudformation.request_validation import needed_capabilities
 from localcloud.cloudformation.template import Template, TemplateError, parameter_values, parse
+from localcloud.cloudformation.template_source import place_of
 
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 NOTHING = {"R": {"Type": "AWS::SNS::Topic"}}

@@ -118,7 +118,7 @@ def test_functions_read_an_artifacts_file_and_its_place() -> None:
         ({"a": {"Fn::GetParam": ["Model", "model.json", "Nope"]}}, "no key Nope"),
         ({"a": {"Fn::GetParam": ["Model", "list.json", "x"]}}, "list.json"),
         ({"a": {"Fn::GetParam": ["Model", "broken.json", "x"]}}, "broken.json of Model"),
-        ({"a": {"Fn::GetArtifactAtt": ["Nope", "URL"]}}, "no artifact Nope"),
+        ({"a": {"Fn::GetArtifactAtt": ["Nope", "URL"]}}, "the artifact Nope does not exist"),
         ({"a": {"Fn::GetArtifactAtt": ["Model", "Size"]}}, "Size"),
     ],
 )
@@ -178,22 +178,30 @@ def test_a_sound_declaration_passes() -> None:
             "repeated: A",
         ),
         (pipeline([SOURCE], [TRAIN, TRAIN]), "InvalidActionDeclarationException", "Train is rep"),
-        (pipeline([TRAIN], [TRAIN]), "InvalidActionDeclarationException", "S0/Train: the first"),
-        (pipeline([SOURCE], [SOURCE]), "InvalidActionDeclarationException", "S1/Get: the first"),
+        (
+            pipeline([TRAIN], [TRAIN]),
+            "InvalidActionDeclarationException",
+            "S0/Train: Source actions belong",
+        ),
+        (
+            pipeline([SOURCE], [SOURCE]),
+            "InvalidActionDeclarationException",
+            "S1/Get: Source actions belong",
+        ),
         (
             pipeline([SOURCE], [action("Use", "Invoke", "Lambda", takes="Nope")]),
             "InvalidActionDeclarationException",
-            "no earlier action makes its input Nope",
+            "no earlier action produces its input Nope",
         ),
         (
             pipeline([SOURCE], [action("Use", "Invoke", "Lambda", makes="Data")]),
             "InvalidActionDeclarationException",
-            "the output Data is made twice",
+            "the output Data is produced twice",
         ),
         (
             pipeline([SOURCE], [action("Go", "Build", "Jenkins")]),
             "InvalidActionDeclarationException",
-            "no Build action of provider Jenkins",
+            "does not support Build actions of Jenkins",
         ),
     ],
 )
@@ -209,12 +217,12 @@ def test_a_declaration_that_cannot_run_is_refused(
 def test_an_artifact_of_a_later_run_order_cannot_be_an_input() -> None:
     late = action("Train", "Invoke", "Lambda", 2, takes="Data", makes="Model")
     early = action("Use", "Invoke", "Lambda", 1, takes="Model")
-    with pytest.raises(AwsError, match="no earlier action makes its input Model"):
+    with pytest.raises(AwsError, match="no earlier action produces its input Model"):
         check_declaration(pipeline([SOURCE], [late, early]))
 
 
 @structure
 def test_an_artifact_of_the_same_run_order_cannot_be_an_input() -> None:
     use = action("Use", "Invoke", "Lambda", takes="Model")
-    with pytest.raises(AwsError, match="no earlier action makes its input Model"):
+    with pytest.raises(AwsError, match="no earlier action produces its input Model"):
         check_declaration(pipeline([SOURCE], [TRAIN, use]))

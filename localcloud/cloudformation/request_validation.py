@@ -1,7 +1,6 @@
-"""What a request says of a stack: template, parameters and tags, checked.
+"""The validation of requests on stacks and change sets: template, parameters and tags.
 
-Shared by stacks and change sets. It keeps nothing: what is wrong is refused before anything is
-made.
+It stores nothing, so that a wrong request is refused before anything is created.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from localcloud.aws.routing import Scope
 from localcloud.cloudformation.evaluation import typed
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
-from localcloud.cloudformation.rules import check_rules
+from localcloud.cloudformation.parameter_rules import check_rules
 from localcloud.cloudformation.template import (
     Template,
     TemplateError,
@@ -31,7 +30,7 @@ T = TypeVar("T")
 
 _PAGE = 100
 _UPDATABLE = re.compile(r"(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT)_COMPLETE")
-# What gives a resource of IAM a name of the template's.
+# The properties with which a template names an IAM resource itself.
 _NAMES = dict.fromkeys(
     ("RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName")
 )
@@ -48,10 +47,10 @@ def invalid(message: str) -> ValidationError:
 
 
 def check_stack_name(name: str) -> None:
-    """Refuse a name that no new stack may have.
+    """Refuse an invalid stack name.
 
     Raises:
-        ValidationError: with the pattern.
+        ValidationError: names the pattern.
     """
     if not _STACK_NAME.fullmatch(name):
         raise invalid(
@@ -61,17 +60,17 @@ def check_stack_name(name: str) -> None:
 
 
 def check_updatable(stack: Stack) -> None:
-    """Refuse a stack that is busy, in review or only fit to be deleted.
+    """Refuse a stack that is busy, in review, or that can only be deleted.
 
     Raises:
-        ValidationError: with the stack's status.
+        ValidationError: names the stack's status.
     """
     if not _UPDATABLE.fullmatch(stack.status):
         raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
 
 
 def tags_of(params: dict[str, Any], stack: Stack | None = None) -> dict[str, str]:
-    """Return the tags of a request, or the stack's own where it names none."""
+    """Return the tags of a request, or those of the stack if it has none."""
     if stack is not None and params.get("Tags") is None:
         return stack.tags
     return {tag["Key"]: tag["Value"] for tag in params.get("Tags") or []}
@@ -87,14 +86,14 @@ def checked(
     """Parse a template and return it with every parameter's value.
 
     Args:
-        scope: account and region that it is for.
+        scope: the account and region of the stack.
         body: JSON or YAML.
         given: the request's Parameters.
-        previous: the values that UsePreviousValue means.
-        capabilities: what the request acknowledges.
+        previous: the values for UsePreviousValue.
+        capabilities: the capabilities of the request.
 
     Raises:
-        ValidationError: what is wrong with either.
+        ValidationError: the template or a parameter is not valid.
         AwsError: InsufficientCapabilitiesException.
     """
     values = {p["ParameterKey"]: _value(p, previous) for p in given or []}
@@ -115,7 +114,7 @@ def checked(
 
 
 def needed_capabilities(template: Template) -> list[str]:
-    """Return the capability that a template's resources of IAM need to be acknowledged by."""
+    """Return the capabilities that the IAM resources of a template require."""
     found = [r for r in template.resources.values() if str(r["Type"]).startswith("AWS::IAM::")]
     if not found:
         return []
@@ -158,7 +157,7 @@ def _value(parameter: dict[str, Any], previous: dict[str, str]) -> str:
 
 
 def is_same(stack: Stack, body: str, parameters: dict[str, str], tags: dict[str, str]) -> bool:
-    """Return whether a stack is already what is asked for."""
+    """Return whether an update would change nothing in a stack."""
     return (_normal(body), parameters, tags) == (
         _normal(stack.template_body),
         stack.parameters,
@@ -171,7 +170,7 @@ def _normal(body: str) -> str:
 
 
 def declarations(template: Template, *, types: bool) -> list[dict[str, Any]]:
-    """Return a template's parameters as declared, with their types and constraints if asked."""
+    """Return the parameter declarations of a template, optionally with their constraints."""
     found = []
     for name, declared in template.parameters.items():
         default = declared.get("Default")
@@ -195,6 +194,6 @@ def paged(
     """Return a page of a hundred entries and the token of the next.
 
     Raises:
-        AwsError: ValidationError, the request's NextToken is not one of this list's.
+        AwsError: ValidationError: the request's NextToken is not valid.
     """
     return page(entries, key, params.get("NextToken"), _PAGE, "ValidationError")

@@ -1,8 +1,8 @@
-"""The Rules section: assertions about parameters. Pure.
+"""The section Rules of a template: assertions about parameters. Pure.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
-Differs: Fn::RefAll, Fn::ValueOf and Fn::ValueOfAll, which ask about the values of AWS-specific
-types of parameters, are refused by name.
+Differs: Fn::RefAll, Fn::ValueOf and Fn::ValueOfAll, which read the values of AWS-specific types of
+parameters, are refused by name.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from localcloud.cloudformation.template import Template, TemplateError, scalar_t
 
 
 def check_rules(template: Template, renderer: Renderer) -> None:
-    """Hold the parameters against every rule.
+    """Check the parameters by every rule.
 
     Raises:
-        TemplateError: the assertion that does not hold, or a rule that cannot be evaluated.
+        TemplateError: an assertion is false, or a rule cannot be evaluated.
     """
     for name, rule in template.document.get("Rules", {}).items():
         condition = rule.get("RuleCondition")
@@ -25,8 +25,8 @@ def check_rules(template: Template, renderer: Renderer) -> None:
             continue
         for assertion in rule.get("Assertions", []):
             if not _holds(name, assertion.get("Assert"), renderer):
-                told = assertion.get("AssertDescription", "an assertion does not hold")
-                raise TemplateError(f"Template validation error: Rule {name} failed: {told}")
+                text = assertion.get("AssertDescription", "an assertion is false")
+                raise TemplateError(f"Template validation error: Rule {name} failed: {text}")
 
 
 def _holds(rule: str, node: Any, renderer: Renderer) -> bool:

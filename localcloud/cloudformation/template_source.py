@@ -1,4 +1,4 @@
-"""Where a template comes from: the request itself, the stack, or an object of this cloud's S3.
+"""The source of a template: the request itself, the stack, or an object in S3.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 """
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.model import Stack
-from localcloud.cloudformation.requests import invalid
+from localcloud.cloudformation.request_validation import invalid
 from localcloud.service_context import ServiceContext
 
 _BODY_BYTES = 51_200
@@ -22,7 +22,7 @@ _BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-](?:[a-z0-9-]+\.)?amazonaws\.co
 
 
 def place_of(url: str) -> tuple[str, str] | None:
-    """Return bucket and key of an S3 URL, by path or by host; None when it has none. Pure."""
+    """Return bucket and key of an S3 URL, by path or by host, or None. Pure."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
@@ -37,10 +37,10 @@ def place_of(url: str) -> tuple[str, str] | None:
 async def template_body(
     context: ServiceContext, scope: Scope, params: dict[str, Any], stack: Stack | None = None
 ) -> str:
-    """Return the template of a request, or the stack's own where it asks for that.
+    """Return the template of a request, or of the stack with UsePreviousTemplate.
 
     Raises:
-        ValidationError: there is none, or two, or it is too long.
+        ValidationError: the request has no template, several, or one that is too long.
     """
     body, url = params.get("TemplateBody"), params.get("TemplateURL")
     previous = stack is not None and params.get("UsePreviousTemplate")
@@ -61,10 +61,10 @@ async def template_body(
 
 
 async def stack_policy(context: ServiceContext, scope: Scope, params: dict[str, Any]) -> str | None:
-    """Return the stack policy of a request, None when it has none.
+    """Return the stack policy of a request, or None.
 
     Raises:
-        ValidationError: two are given, or it cannot be read.
+        ValidationError: the request has two policies, or one that cannot be read.
     """
     body, url = params.get("StackPolicyBody"), params.get("StackPolicyURL")
     if body is not None and url is not None:

@@ -3,18 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Unattended (no terminal to ask), the demo's approval is given by --approve.
+# Without a terminal nobody can approve, so the demo runs with --approve.
 ARGS ?= $(shell test -t 0 || echo --approve)
-# Files of tests side by side, the long ones first; each worker has local clouds of its own.
+# Test files run in parallel, the long ones first; each worker has its own local clouds.
 WORKERS ?= 2
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile
-# The local cloud's clock: AWS seconds per wall second.
+# The local cloud's clock: AWS seconds per wall-clock second.
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test test-provider test-clients test-notebooks nightly check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(VENV)/.done: requirements.lock pyproject.toml
@@ -30,7 +30,7 @@ demo: $(VENV)/.done ## Run the whole lab on the local cloud (asks for the approv
 test: $(VENV)/.done ## Run every test: unit, API and the whole lab
 	@$(BIN)/python -m pytest $(PARALLEL) tests/e2e tests/api tests/unit
 
-test-provider: $(VENV)/.done ## Deploy by the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
+test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
 	@$(BIN)/python -m pytest tests/provider
 
 test-clients: $(VENV)/.done tests/clients/.venv/.done ## Run the AWS CLI, awslocal and the SageMaker SDK
@@ -41,17 +41,17 @@ tests/clients/.venv/.done: tests/clients/requirements.in
 	tests/clients/.venv/bin/python -m pip install --quiet --requirement tests/clients/requirements.in
 	@touch $@
 
-test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook; a cell that raises fails
+test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and fail if a cell raises
 	@$(BIN)/python -m pytest tests/course
 
-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course; build/notebooks/*.html has what it showed
+notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course and write build/notebooks/*.html
 	@notebooks/.venv/bin/jupyter nbconvert --log-level WARN --to html --execute --output-dir build/notebooks notebooks/*.ipynb
 	@ls build/notebooks/*.html
 
 lab: $(VENV)/.done notebooks/.venv/.done ## Open the course in JupyterLab, on 127.0.0.1
 	@cd notebooks && .venv/bin/jupyter lab --ip 127.0.0.1
 
-clear: ## Take out of the notebooks what running and saving them put in
+clear: ## Clear the outputs of the notebooks
 	@$(PYTHON) notebooks/clear.py
 
 notebooks/.venv/.done: notebooks/requirements.in
@@ -59,13 +59,13 @@ notebooks/.venv/.done: notebooks/requirements.in
 	notebooks/.venv/bin/python -m pip install --quiet --requirement notebooks/requirements.in
 	@touch $@
 
-nightly: $(VENV)/.done ## Try the operations and state machines with many more requests
+nightly: $(VENV)/.done ## Run the property tests and the fuzzing with many more examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz --override-ini timeout=1800
 
 unit: $(VENV)/.done ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL)
 
-check: lint types unit ## What each commit passes: lint, types and unit tests
+check: lint types unit ## Run lint, types and unit tests, as before each commit
 
 lint: $(VENV)/.done ## Lint and check the formatting
 	@$(BIN)/ruff check .
@@ -88,22 +88,22 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 	@$(BIN)/localcloud up prd
 	@$(BIN)/localcloud up dev
 
-down: $(VENV)/.done ## Delete both stacks from the running local cloud, what is protected too
+down: $(VENV)/.done ## Delete both stacks from the running local cloud, including protected resources
 	@$(BIN)/localcloud down dev --deployed --unprotect
 	@$(BIN)/localcloud down prd --deployed --unprotect
 
-docs: $(VENV)/.done ## Write docs/operations.md anew from the code
+docs: $(VENV)/.done ## Regenerate docs/operations.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
 
-settings: $(VENV)/.done ## Rewrite the settings in Pulumi.yaml from components/settings.py
+settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from components/settings.py
 	@$(BIN)/python -m components.settings_file Pulumi.yaml
 
-schemas: $(VENV)/.done ## Rewrite CloudFormation's schemas.json from the cfn-lint that is installed
+schemas: $(VENV)/.done ## Regenerate CloudFormation's schemas.json from the installed cfn-lint
 	@$(BIN)/python -m localcloud.cloudformation.write_schemas
 
-lock: $(VENV)/.done ## Resolve the dependencies anew into requirements.lock
+lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
 
-clean: ## Remove what was built
+clean: ## Remove everything that make built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

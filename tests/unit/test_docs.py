@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,28 @@ def test_the_container_pins_what_the_lock_file_pins() -> None:
         pin = line.split("#")[0].strip()
         if pin:
             assert re.search(rf"^{re.escape(pin.split(';')[0].strip())}\b", lock, re.M), pin
+
+
+# A folder of a listing: its name with a slash, two or more blanks, and what it holds.
+FOLDER = re.compile(r"^([\w.]+)/ {2,}\S")
+
+
+def listings() -> list[list[str]]:
+    """Return the folders that each listing in ARCHITECTURE.md names."""
+    blocks = (ROOT / "ARCHITECTURE.md").read_text().split("```")[1::2]
+    found = [[m[1] for line in block.splitlines() if (m := FOLDER.match(line))] for block in blocks]
+    return [names for names in found if names]
+
+
+def folders(directory: Path) -> set[str]:
+    """Return the folders of a directory that git keeps."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=directory, check=True, capture_output=True, text=True
+    )
+    return {line.partition("/")[0] for line in tracked.stdout.splitlines() if "/" in line}
+
+
+def test_the_listings_of_the_architecture_are_the_folders() -> None:
+    top, localcloud = listings()
+    assert sorted(top) == sorted(folders(ROOT))
+    assert sorted(localcloud) == sorted(folders(ROOT / "localcloud"))

@@ -173,8 +173,8 @@ def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
     programs = {
         "ONNX Runtime": (
             f"from model.predictor import load; from pathlib import Path; import numpy as np\n"
-            f"p, c, _ = load(Path({str(base / 'model')!r})); p.put(0, [1.0] * c.width)\n"
-            f"one = lambda: p.run_put(1)\n"
+            f"p, c, _ = load(Path({str(base / 'model')!r})); p.write_row(0, [1.0] * c.width)\n"
+            f"one = lambda: p.run_buffered(1)\n"
         ),
         "scikit-learn": (
             f"import joblib, numpy as np; m = joblib.load({str(pickled)!r})\n"

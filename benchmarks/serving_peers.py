@@ -96,8 +96,8 @@ class Constant:
     def handle(self, request):
         request.answer(BENIGN)
 
-    def receive(self, request): ...
-    def leave(self, request): ...
+    def admit(self, request): ...
+    def release(self, request): ...
 
 listener = socket.create_server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])))
 uvloop.run(listen(Constant(), listener))
@@ -117,7 +117,7 @@ OURS_ALONE = """
 import os, sys
 from functools import partial
 import model.server
-model.server.Application = partial(model.server.Application, together=1)
+model.server.Application = partial(model.server.Application, max_batch_size=1)
 sys.exit(model.server.run(os.environ))
 """
 # Our application behind the servers of others.
@@ -146,9 +146,9 @@ async def app(scope, receive, send):
         more = message.get("more_body", False)
     request.complete()
     ours.handle(request)
-    head, _, body = (await answered).kept.partition(b"\\r\\n\\r\\n")
-    if request.waits:
-        ours.leave(request)
+    head, _, body = (await answered).keep_alive_bytes.partition(b"\\r\\n\\r\\n")
+    if request.admitted:
+        ours.release(request)
     status, *lines = head.split(b"\\r\\n")
     headers = [tuple(line.split(b": ", 1)) for line in lines]
     start = {"type": "http.response.start", "status": int(status.split()[1]), "headers": headers}

@@ -1,1 +1,1 @@
-"""Pulumi components of the lab and the pure modules that decide what goes into them."""
+"""The lab's Pulumi components, and the pure modules that compute their inputs."""

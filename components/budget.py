@@ -1,4 +1,4 @@
-"""MonthlyBudget: what a stack may cost a month, and who hears of it."""
+"""MonthlyBudget: a monthly cost budget for a stack, with e-mail notifications."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,15 @@ import pulumi_aws as aws
 
 from components.naming import Names
 
-# Percent of the budget, of what was spent or of what the month will come to.
-WARNINGS = (("ACTUAL", 80), ("FORECASTED", 100))
+# Percent of the budget at which AWS sends an e-mail: for the actual cost of the month so far, and
+# for the forecast of the whole month.
+NOTIFICATION_THRESHOLDS = (("ACTUAL", 80), ("FORECASTED", 100))
 
 
 class MonthlyBudget(pulumi.ComponentResource):
-    """A cost budget over the resources that carry the stack's tag.
+    """A cost budget for the resources with the stack's tag.
 
-    AWS counts a tag once it is activated as a cost allocation tag in the billing console.
+    AWS counts a tag only after it is activated as a cost allocation tag in the billing console.
     Source: https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html
     """
 
@@ -46,7 +47,7 @@ class MonthlyBudget(pulumi.ComponentResource):
                     "threshold_type": "PERCENTAGE",
                     "subscriber_email_addresses": [email],
                 }
-                for kind, percent in WARNINGS
+                for kind, percent in NOTIFICATION_THRESHOLDS
             ],
             tags=dict(tags),
             opts=pulumi.ResourceOptions(parent=self),

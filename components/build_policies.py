@@ -1,17 +1,17 @@
-"""What the image build's roles may do. Pure: names in, policy documents out.
+"""The policies of the image build's roles. Pure: names in, policy documents out.
 
 Must not: register resources.
 """
 
 from components.naming import Names
-from components.policies import allow, document, keep_artifacts, use_key
+from components.policies import allow, document, use_artifact_store, use_key
 
 
 def pipeline_role(names: Names, key_arn: str | None) -> str:
-    """Return what the image's pipeline may do: fetch the source, start the build."""
+    """Return the policy of the image's pipeline: fetch the source, start the build."""
     repository = names.arn("codecommit", names.source_repository)
     return document(
-        keep_artifacts(names, key_arn),
+        use_artifact_store(names, key_arn),
         allow(
             [
                 "codecommit:CancelUploadArchive",
@@ -30,7 +30,7 @@ def pipeline_role(names: Names, key_arn: str | None) -> str:
 
 
 def build_role(names: Names, key_arn: str | None) -> str:
-    """Return what the build may do: log, push the image, release it."""
+    """Return the policy of the build: write logs, push the image, release it."""
     group = names.arn("logs", f"log-group:/aws/codebuild/{names.image_build}")
     artifacts = names.s3_arn(names.artifact_bucket)
     return document(

@@ -1,7 +1,8 @@
-"""What a stack costs a month, from the list prices of `components.prices`.
+"""Estimates the monthly cost of a stack from the list prices in `components.prices`.
 
-Pure: settings in, estimate out. An estimate, not a bill: on-demand prices in US dollars, without
-free tiers, data transfer, requests and taxes; what it leaves out it says.
+Pure: settings in, estimate out. It is an estimate, not a bill: it uses on-demand prices in US
+dollars and excludes free tiers, data transfer, requests and taxes. The notes of its items list what
+else it assumes or excludes.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from components.prices import (
     ALARM_METRIC_MONTH,
     BUILD_MINUTE,
     DASHBOARD_MONTH,
-    HOURS_A_MONTH,
+    HOURS_PER_MONTH,
     INSTANCE_HOUR,
     KEY_MONTH,
     PIPELINE_ACTION_MINUTE,
@@ -21,22 +22,22 @@ from components.prices import (
 )
 from components.settings import Encryption, EndpointSettings, Environment, StackSettings
 
-# What a month of the lab's dev stack is taken to be.
-TRAININGS_A_MONTH, TRAINING_MINUTES = 30, 10
-PIPELINE_MINUTES, BUILDS_A_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
+# The assumed monthly usage of the lab's dev stack.
+TRAININGS_PER_MONTH, TRAINING_MINUTES = 30, 10
+PIPELINE_MINUTES, BUILDS_PER_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
 
 Item = dict[str, Any]
 
 
 def estimate(settings: StackSettings) -> dict[str, Any]:
-    """Return a stack's monthly cost.
+    """Return the estimate of a stack's monthly cost.
 
     Args:
-        settings: of the stack.
+        settings: the stack's settings.
 
-    Returns: ``total`` in US dollars and the ``items`` that it is the sum of, each ``quantity`` ×
-        ``unitPrice`` = ``monthly``. An instance type that is not in the table has a price and
-        sum of None, and ``total`` is then without it.
+    Returns: ``total`` in US dollars, and the ``items`` that it sums up, each with ``quantity`` ×
+        ``unitPrice`` = ``monthly``. For an instance type that is not in the table, ``unitPrice``
+        and ``monthly`` are None, and ``total`` excludes the item.
     """
     items = [
         _endpoint(settings.endpoint),
@@ -58,7 +59,7 @@ def estimate(settings: StackSettings) -> dict[str, Any]:
 
 
 def _alarm_metrics(endpoint: EndpointSettings) -> int:
-    """Return what is billed: each metric of an alarm's metric math counts."""
+    """Return the number of billed metrics; each metric of a metric math expression counts."""
     alarms = endpoint_alarms.render("endpoint", endpoint)
     queries = [alarm.arguments.get("metric_queries", [{"metric": {}}]) for alarm in alarms]
     return sum(1 for alarm in queries for query in alarm if "metric" in query)
@@ -66,46 +67,47 @@ def _alarm_metrics(endpoint: EndpointSettings) -> int:
 
 def _endpoint(endpoint: EndpointSettings) -> Item:
     price = INSTANCE_HOUR.get(endpoint.instance_type)
-    what = f"endpoint, {endpoint.instance_type}"
+    name = f"endpoint, {endpoint.instance_type}"
     count = endpoint.initial_instance_count
     note = ""
     if endpoint.scaling is not None:
         count = endpoint.scaling.min_instance_count
-        most = endpoint.scaling.max_instance_count
-        note = f"at its least instances; up to {most / count:g} times as much under load"
+        factor = endpoint.scaling.max_instance_count / count
+        note = f"with the minimum number of instances; up to {factor:g} times as much under load"
     if price is None:
-        note = f"no price of {endpoint.instance_type} in the table; {note}".rstrip("; ")
-    return _item(what, count * HOURS_A_MONTH, "instance hour", price, note)
+        missing = f"not included: the table has no price for {endpoint.instance_type}"
+        note = f"{missing}; {note}".rstrip("; ")
+    return _item(name, count * HOURS_PER_MONTH, "instance hour", price, note)
 
 
 def _delivery(settings: StackSettings) -> list[Item]:
     training = settings.delivery.training.instance_type
-    hours = TRAININGS_A_MONTH * TRAINING_MINUTES / 60
-    minutes = TRAININGS_A_MONTH * PIPELINE_MINUTES
+    hours = TRAININGS_PER_MONTH * TRAINING_MINUTES / 60
+    minutes = TRAININGS_PER_MONTH * PIPELINE_MINUTES
     return [
         _item(
             f"training, {training}",
             hours,
             "instance hour",
             INSTANCE_HOUR.get(training),
-            f"{TRAININGS_A_MONTH} jobs of {TRAINING_MINUTES} minutes",
+            f"{TRAININGS_PER_MONTH} jobs of {TRAINING_MINUTES} minutes",
         ),
         _item("pipeline", minutes, "action minute", PIPELINE_ACTION_MINUTE),
         _item(
             "image build",
-            BUILDS_A_MONTH * BUILD_MINUTES,
+            BUILDS_PER_MONTH * BUILD_MINUTES,
             "build minute",
             BUILD_MINUTE,
-            f"{BUILDS_A_MONTH} builds of {BUILD_MINUTES} minutes",
+            f"{BUILDS_PER_MONTH} builds of {BUILD_MINUTES} minutes",
         ),
         _item("datasets, models and images", STORED_GB, "GB", STORAGE_GB_MONTH),
     ]
 
 
-def _item(what: str, quantity: float, unit: str, unit_price: float | None, note: str = "") -> Item:
+def _item(name: str, quantity: float, unit: str, unit_price: float | None, note: str = "") -> Item:
     monthly = None if unit_price is None else round(quantity * unit_price, 2)
     return {
-        "what": what,
+        "what": name,
         "quantity": quantity,
         "unit": unit,
         "unitPrice": unit_price,

@@ -1,4 +1,4 @@
-"""DataLake: where datasets arrive, each upload a version and an event."""
+"""DataLake: the bucket for datasets; each upload creates a version and an event."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,10 @@ from components.private_bucket import BucketSafety, PrivateBucket
 
 
 class DataLake(pulumi.ComponentResource):
-    """A bucket that tells EventBridge about every new object."""
+    """A versioned bucket that sends an event to EventBridge for every new object.
+
+    ``ready`` lists the resources that must exist before an upload starts the pipeline.
+    """
 
     def __init__(
         self,

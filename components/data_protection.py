@@ -1,4 +1,4 @@
-"""DataProtection: the stack's KMS key and access log bucket, and how its data is kept."""
+"""DataProtection: the stack's KMS key and access log bucket, and the security of its buckets."""
 
 from collections.abc import Mapping
 
@@ -14,11 +14,11 @@ DELETION_WINDOW_DAYS = 30
 
 
 class DataProtection(pulumi.ComponentResource):
-    """What every bucket and topic of a stack is kept with.
+    """The encryption, access logs and deletion protection of a stack's buckets and topics.
 
     Attributes:
-        key_arn: the stack's KMS key; None where services encrypt with their own.
-        buckets: what each bucket is to be made with.
+        key_arn: the stack's KMS key; None if services encrypt with their own keys.
+        buckets: the security settings for each bucket of the stack.
     """
 
     def __init__(
@@ -32,16 +32,17 @@ class DataProtection(pulumi.ComponentResource):
         share_with: Names | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the key and the log bucket that the settings ask for.
+        """Create the key and the log bucket, if the settings enable them.
 
         Args:
             name: stem of the logical names.
             names: the account's names.
             environment: ``dev`` or ``prd``.
-            settings: encryption, access logs, protection.
-            tags: of each resource.
-            share_with: the account of a production elsewhere, which reads this stack's artifacts.
-            opts: of the component.
+            settings: encryption, access logs, deletion protection.
+            tags: tags for each resource.
+            share_with: names in the account of a separate production, which reads this stack's
+                artifacts; None if production is in the same account.
+            opts: the component's resource options.
         """
         super().__init__("mlops:index:DataProtection", name, None, opts)
         self.key_arn: pulumi.Output[str] | None = None
@@ -69,7 +70,7 @@ class DataProtection(pulumi.ComponentResource):
                 f"{name}-access-logs",
                 log_bucket_name,
                 names,
-                # S3 delivers access logs only to a bucket under its own keys.
+                # S3 delivers access logs only to buckets that are encrypted with S3's own keys.
                 safety=BucketSafety(protect=settings.protect),
                 tags=tags,
                 expire_days=365,
@@ -80,7 +81,7 @@ class DataProtection(pulumi.ComponentResource):
             )
         self.buckets = BucketSafety(
             key_arn=self.key_arn,
-            # S3 refuses to log to a bucket whose policy does not let it write yet.
+            # S3 refuses a log bucket whose policy does not allow it to write yet.
             log_bucket=log_bucket.name_with_policy if log_bucket else None,
             protect=settings.protect,
         )

@@ -1,9 +1,10 @@
-"""DeliveryAccess: how a pipeline of another account may deliver to this one.
+"""DeliveryAccess: the roles by which a pipeline in another account delivers to this account.
 
-    pipeline's role, there ──► delivery role, here: read the template, deploy the stack
-    smoke test's role, there ─► invoke role, here: ask the endpoint
+    pipeline's role, other account ───► delivery role, here: read the template, deploy the stack
+    smoke test's role, other account ─► invoke role, here: invoke the endpoint
 
-The roles there may not exist yet, so each is named by a condition, not as the principal.
+The roles in the other account may not exist yet, so a condition names them instead of the
+principal.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from components.service_role import service_role
 
 
 class DeliveryAccess(pulumi.ComponentResource):
-    """The two roles that the delivery account may act as."""
+    """The two roles that the delivery account may assume."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class DeliveryAccess(pulumi.ComponentResource):
             lambda made: policies.document(
                 policies.read_sources(names, [(made[0], made[1])]),
                 policies.use_key(names, made[3], "s3", write=False),
-                policies.keep_artifacts(delivery, delivery.arn("kms", "key/*")),
+                policies.use_artifact_store(delivery, delivery.arn("kms", "key/*")),
                 policies.deploy_stacks(names, [stack_name], [made[2]]),
             )
         )
@@ -46,7 +47,7 @@ class DeliveryAccess(pulumi.ComponentResource):
             names,
             f"{environment}-delivery",
             trust=policies.trust_role(delivery, "pipeline"),
-            description=f"What the pipeline of account {delivery.account} may do here",
+            description=f"Permissions of the pipeline of account {delivery.account} here",
             policy=grants,
             tags=tags,
             parent=self,
@@ -56,7 +57,7 @@ class DeliveryAccess(pulumi.ComponentResource):
             names,
             f"{environment}-invoke",
             trust=policies.trust_role(delivery, "smoke-test"),
-            description=f"How the smoke test of account {delivery.account} asks the endpoint",
+            description=f"Lets the smoke test of account {delivery.account} invoke the endpoint",
             policy=policies.document(
                 policies.invoke_endpoints(names, [names.endpoint(environment)])
             ),

@@ -1,7 +1,7 @@
-"""DeliveryPipeline: from a new dataset to a production endpoint.
+"""DeliveryPipeline: the pipeline from a new dataset to a production endpoint.
 
-Owns the functions, the approval topic, the CodePipeline and its trigger. What the stages do is
-in ``pipeline_stages``; what each role may do is in ``policies``.
+Owns the functions, the approval topic, the CodePipeline and its trigger. ``pipeline_stages``
+defines the stages, and ``policies`` the permissions of each role.
 """
 
 import json
@@ -26,7 +26,18 @@ from components.settings import DeliverySettings
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPipelineArgs:
-    """Where datasets come from, and where models go."""
+    """The source of the datasets, the artifact store, and the targets of the deployments.
+
+    Attributes:
+        settings: the pipeline's settings.
+        data_lake: the bucket whose uploads start the pipeline.
+        artifacts: the artifact store.
+        image_parameter: SSM parameter that holds the released image.
+        key_arn: KMS key of the artifacts and messages; None for the services' own encryption.
+        development: the DEV target.
+        production: the PRD target; None ends the pipeline after DEV.
+        tags: tags for each resource.
+    """
 
     settings: DeliverySettings
     data_lake: DataLake
@@ -34,13 +45,12 @@ class DeliveryPipelineArgs:
     image_parameter: pulumi.Input[str]
     key_arn: pulumi.Input[str] | None
     development: pulumi.Output[DeployTarget]
-    # A target that is None ends the pipeline after DEV.
     production: pulumi.Output[DeployTarget] | None
     tags: Mapping[str, str]
 
 
 class DeliveryPipeline(pulumi.ComponentResource):
-    """A pipeline that a dataset upload starts, and its own roles and functions."""
+    """A pipeline that starts on a dataset upload, with its roles and functions."""
 
     def __init__(
         self,
@@ -59,7 +69,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             pulumi.Output.from_input(args.key_arn).apply(
                 lambda key_arn: policies.training_role(names, key_arn)
             ),
-            "What a training job may do",
+            "Permissions of training jobs",
         )
         self.train = PipelineFunction(
             "train",
@@ -91,7 +101,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "pipeline",
             policies.CODEPIPELINE,
             pulumi.Output.all(stage_inputs, args.key_arn).apply(lambda made: self._policy(*made)),
-            f"What pipeline {names.pipeline} may do",
+            f"Permissions of pipeline {names.pipeline}",
         )
         self.pipeline = aws.codepipeline.Pipeline(
             name,
@@ -102,7 +112,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             artifact_stores=[artifact_store(args.artifacts.name, args.key_arn)],
             stages=stage_inputs.apply(lambda inputs: pipeline_stages.render(inputs, args.settings)),
             tags=dict(args.tags),
-            # Creation starts an execution at once.
+            # CodePipeline starts an execution as soon as the pipeline is created.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[
@@ -122,7 +132,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         )
 
     def _smoke_test_grants(self) -> list[policies.Statement]:
-        """Ask the endpoints of this account, and act as the role that asks in another one."""
+        """Allow invoking this account's endpoints, and assuming another account's invoke role."""
         names, args = self._names, self._args
         endpoints, roles = [names.endpoint("dev")], []
         if args.settings.production_account is not None:
@@ -152,29 +162,29 @@ class DeliveryPipeline(pulumi.ComponentResource):
     def _policy(self, inputs: StageInputs, key_arn: str | None) -> str:
         names = self._names
         targets = [t for t in (inputs.development, inputs.production) if t is not None]
-        # Elsewhere the pipeline acts as that account's role, which has the permissions.
-        elsewhere = [t.delivery_role_arn for t in targets if t.delivery_role_arn]
-        here = [t for t in targets if not t.delivery_role_arn]
-        other_keys = sorted({t.encryption_key_arn for t in here} - {"", key_arn})
+        # In another account the pipeline assumes that account's role, which has the permissions.
+        other_roles = [t.delivery_role_arn for t in targets if t.delivery_role_arn]
+        local = [t for t in targets if not t.delivery_role_arn]
+        other_keys = sorted({t.encryption_key_arn for t in local} - {"", key_arn})
         functions = (inputs.train_function, inputs.smoke_test_function)
         return policies.document(
             policies.read_sources(
                 names,
                 [
                     (inputs.data_bucket, DATASET_KEY),
-                    *((target.template_bucket, target.template_key) for target in here),
+                    *((target.template_bucket, target.template_key) for target in local),
                 ],
             ),
-            policies.keep_artifacts(names, key_arn),
+            policies.use_artifact_store(names, key_arn),
             [s for key in other_keys for s in policies.use_key(names, key, "s3", write=False)],
             policies.allow(
                 ["lambda:InvokeFunction"],
                 [names.arn("lambda", f"function:{name}") for name in functions],
             ),
             policies.deploy_stacks(
-                names, [t.stack_name for t in here], [t.deploy_role_arn for t in here]
+                names, [t.stack_name for t in local], [t.deploy_role_arn for t in local]
             ),
-            [policies.assume_roles(elsewhere)] if elsewhere else [],
+            [policies.assume_roles(other_roles)] if other_roles else [],
             policies.allow(["sns:Publish"], [inputs.approval_topic_arn])
             if inputs.production is not None
             else [],
@@ -184,7 +194,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
     def _trigger(self) -> None:
         names = self._names
 
-        def uploaded(bucket: str) -> str:
+        def event_pattern(bucket: str) -> str:
             detail = {"bucket": {"name": [bucket]}, "object": {"key": [DATASET_KEY]}}
             return json.dumps(
                 {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
@@ -195,8 +205,8 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             self.pipeline,
             names.pipeline,
-            event_pattern=self._args.data_lake.bucket_name.apply(uploaded),
-            description=f"A new {DATASET_KEY} starts {names.pipeline}",
+            event_pattern=self._args.data_lake.bucket_name.apply(event_pattern),
+            description=f"Starts {names.pipeline} when a new {DATASET_KEY} is uploaded",
             role_name="trigger",
             role_purpose="trigger",
             tags=self._args.tags,

@@ -1,8 +1,8 @@
-"""What the dev stack has beside its endpoint environment: data, image, delivery.
+"""The dev stack's components besides its endpoint environment: data, image and delivery.
 
-Owns how these components are wired to one another. Must not: decide anything of AWS.
+Owns the wiring of these components. Must not: decide the properties of AWS resources.
 
-    DataLake ──────────────────────────────► DeliveryPipeline ─► FailureNotice
+    DataLake ──────────────────────────────► DeliveryPipeline ─► FailureNotification
     ImageBuild ─► ImageRepository ─(parameter)─┘  │
          └────────── artifact store ──────────────┘
 """
@@ -13,7 +13,7 @@ from components import resource_policies
 from components.data_lake import DataLake
 from components.data_protection import DataProtection
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
-from components.failure_notice import FailureNotice
+from components.failure_notification import FailureNotification
 from components.image_build import ImageBuild, ImageBuildArgs
 from components.image_repository import ImageRepository
 from components.naming import DATASET_KEY, Names
@@ -31,17 +31,26 @@ def deploy(
     development: pulumi.Output[DeployTarget],
     opts: pulumi.ResourceOptions,
 ) -> dict[str, pulumi.Input[object]]:
-    """Make the data lake, the image's build and the delivery pipeline; return their exports."""
+    """Create the data lake, the image build and the delivery pipeline; return their exports.
+
+    Args:
+        settings: the stack's settings.
+        names: the account's names.
+        protection: encryption, access logs and deletion protection.
+        notification_topic_arn: topic that receives failure notifications.
+        development: the DEV target.
+        opts: resource options of the components.
+    """
     delivery_settings, tags = settings.delivery, settings.tags
     exports: dict[str, pulumi.Input[object]] = {}
-    production, elsewhere = None, None
+    production, other_account = None, None
     if delivery_settings.production_account is not None:
-        elsewhere = names.in_account(delivery_settings.production_account)
+        other_account = names.in_account(delivery_settings.production_account)
     if delivery_settings.production_stack is not None:
         production = production_target(
             delivery_settings.production_stack, names, delivery_settings, settings.safety
         )
-        exports["productionEndpointName"] = production.apply(lambda to: to.endpoint_name)
+        exports["productionEndpointName"] = production.apply(lambda target: target.endpoint_name)
 
     data_lake = DataLake("lake", names, safety=protection.buckets, tags=tags, opts=opts)
     artifacts = PrivateBucket(
@@ -50,14 +59,14 @@ def deploy(
         names,
         safety=protection.buckets,
         tags=tags,
-        statements=resource_policies.share_artifacts(names, elsewhere) if elsewhere else (),
+        statements=resource_policies.share_artifacts(names, other_account) if other_account else (),
         opts=opts,
     )
     images = ImageRepository(
         "images",
         names,
         key_arn=protection.key_arn,
-        share_with=elsewhere,
+        share_with=other_account,
         tags=tags,
         opts=opts,
     )
@@ -88,7 +97,7 @@ def deploy(
         ),
         opts,
     )
-    FailureNotice(
+    FailureNotification(
         "failure-notice",
         names,
         pipelines=[names.pipeline, names.image_pipeline],

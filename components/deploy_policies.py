@@ -1,4 +1,4 @@
-"""What CloudFormation may do to deploy an endpoint. Pure: names in, policy document out.
+"""The policy of the role that CloudFormation deploys an endpoint with. Pure: names in, policy out.
 
 Must not: register resources.
 """
@@ -17,7 +17,15 @@ def deploy_role(
     rollback_alarms: Sequence[str],
     scaling: bool,
 ) -> str:
-    """Return what CloudFormation may do in an environment."""
+    """Return the policy of an environment's deploy role.
+
+    Args:
+        names: the account's names.
+        environment: ``dev`` or ``prd``.
+        execution_role_arn: role that CloudFormation passes to SageMaker.
+        rollback_alarms: names of the alarms that SageMaker reads during a deployment.
+        scaling: allow managing the endpoint's scaling.
+    """
     endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
     # CloudFormation names models and configurations itself, after their logical ids.
     generated = [names.arn("sagemaker", "model/*"), names.arn("sagemaker", "endpoint-config/*")]
@@ -45,7 +53,7 @@ def deploy_role(
         pass_role(execution_role_arn, SAGEMAKER),
     ]
     if rollback_alarms:
-        # SageMaker looks at them while traffic shifts.
+        # SageMaker reads them while traffic shifts.
         arns = [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in rollback_alarms]
         statements.append(allow(["cloudwatch:DescribeAlarms"], arns))
     return document(statements, _scale_endpoint(names, endpoint) if scaling else [])
@@ -57,7 +65,7 @@ def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
         "/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
     )
     return [
-        # Application Auto Scaling names scalable targets by random ids.
+        # Application Auto Scaling gives scalable targets random ids.
         allow(
             [
                 "application-autoscaling:DeleteScalingPolicy",
@@ -71,7 +79,7 @@ def _scale_endpoint(names: Names, endpoint_arn: str) -> list[Statement]:
             ],
             [names.arn("application-autoscaling", "scalable-target/*")],
         ),
-        # These have no resource level.
+        # These actions do not support resource-level permissions.
         allow(
             [
                 "application-autoscaling:DescribeScalableTargets",

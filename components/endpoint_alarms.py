@@ -1,12 +1,12 @@
-"""What an endpoint is watched for.
+"""The alarms of an endpoint.
 
-Pure: settings in, alarms out. Owns thresholds and what missing data means. Must not: register
-resources.
+Pure: settings in, alarms out. Owns the thresholds and the treatment of missing data. Must not:
+register resources.
 
-    server-errors     answers of 5xx                   ┐ these also bring a deployment back
-    latency-p99       the model is slow                ┘
-    no-invocations    nobody asks any more             if noInvocationsMinutes is set
-    at-max-capacity   scaling has nothing left to add  if the endpoint scales
+    server-errors     5xx responses                         ┐ these also roll a deployment back
+    latency-p99       the model is slow                     ┘
+    no-invocations    the endpoint receives no requests     if noInvocationsMinutes is set
+    at-max-capacity   scaling cannot add more instances     if the endpoint scales
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -23,7 +23,14 @@ ROLLBACK = ("server-errors", "latency-p99")
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm: ``arguments`` are those of ``aws.cloudwatch.MetricAlarm``."""
+    """One alarm.
+
+    Attributes:
+        purpose: what the alarm detects; part of its logical and physical names.
+        name: the physical name.
+        description: shown in CloudWatch and in its notifications.
+        arguments: further arguments of ``aws.cloudwatch.MetricAlarm``.
+    """
 
     purpose: str
     name: str
@@ -32,7 +39,7 @@ class Alarm:
 
 
 def rollback_alarm_names(endpoint_name: str) -> list[str]:
-    """Return the alarms that bring a deployment of this endpoint back."""
+    """Return the names of the alarms that roll a deployment of this endpoint back."""
     return [f"{endpoint_name}-{purpose}" for purpose in ROLLBACK]
 
 
@@ -42,7 +49,12 @@ def dimensions(endpoint_name: str) -> dict[str, str]:
 
 
 def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
-    """Return the alarms of an endpoint."""
+    """Return the alarms of an endpoint.
+
+    Args:
+        endpoint_name: the endpoint's name.
+        settings: thresholds and scaling limits.
+    """
     watched = {"namespace": NAMESPACE, "dimensions": dimensions(endpoint_name)}
 
     def alarm(purpose: str, description: str, **arguments: Any) -> Alarm:
@@ -52,7 +64,7 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
     alarms = [
         alarm(
             "server-errors",
-            f"{endpoint_name} answers 5xx",
+            f"{endpoint_name} returns 5xx errors",
             **watched,
             metric_name="Invocation5XXErrors",
             statistic="Sum",
@@ -61,12 +73,12 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
             datapoints_to_alarm=2,
             comparison_operator="GreaterThanThreshold",
             threshold=0,
-            # Without traffic there is nothing wrong.
+            # A minute without traffic has no errors.
             treat_missing_data="notBreaching",
         ),
         alarm(
             "latency-p99",
-            f"the model of {endpoint_name} needs more than {latency} ms for 1 request in 100",
+            f"The p99 model latency of {endpoint_name} is over {latency} ms",
             **watched,
             metric_name="ModelLatency",
             extended_statistic="p99",
@@ -84,7 +96,7 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
         alarms.append(
             alarm(
                 "no-invocations",
-                f"nobody has asked {endpoint_name} for {minutes} minutes",
+                f"{endpoint_name} has received no invocations for {minutes} minutes",
                 **watched,
                 metric_name="Invocations",
                 statistic="Sum",
@@ -96,15 +108,15 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
             )
         )
     if settings.scaling is not None:
-        most = settings.scaling.max_instance_count
+        maximum = settings.scaling.max_instance_count
         alarms.append(
             alarm(
                 "at-max-capacity",
-                f"{endpoint_name} has run {most} instances, its most, for 15 minutes",
+                f"{endpoint_name} has been at its maximum of {maximum} instances for 15 minutes",
                 metric_queries=instance_count(endpoint_name),
                 evaluation_periods=15,
                 comparison_operator="GreaterThanOrEqualToThreshold",
-                threshold=most,
+                threshold=maximum,
                 treat_missing_data="notBreaching",
             )
         )
@@ -112,10 +124,11 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
 
 
 def instance_count(endpoint_name: str) -> list[dict[str, Any]]:
-    """Return the metric math of an endpoint's instances.
+    """Return the metric math expression for an endpoint's number of instances.
 
-    SageMaker has no metric of them, but each request counts 1 in Invocations and 1/instances
-    in InvocationsPerInstance: 600 requests that sum to 150 per instance were served by 4.
+    SageMaker has no such metric. But each request adds 1 to Invocations and 1/instances to
+    InvocationsPerInstance, so 600 requests with a sum of 150 per instance were served by 4
+    instances.
     """
 
     def total(id_: str, metric: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard of an endpoint, as CloudWatch's JSON.
+"""The CloudWatch dashboard of an endpoint, in CloudWatch's JSON format.
 
 Pure: settings in, dashboard body out. Must not: register resources.
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
@@ -21,10 +21,10 @@ def render(
     """Return the dashboard's body.
 
     Args:
-        endpoint_name: the endpoint.
-        region: where its metrics are.
-        settings: thresholds become lines in the plots.
-        alarm_arns: shown by their state.
+        endpoint_name: the endpoint's name.
+        region: region of its metrics.
+        settings: its thresholds become horizontal lines in the plots.
+        alarm_arns: alarms whose states are shown at the top.
     """
     pairs = [part for pair in dimensions(endpoint_name).items() for part in pair]
 
@@ -43,12 +43,12 @@ def render(
         target = settings.scaling.target_invocations_per_instance
         per_instance = _lines((f"target {target}", target))
         limits = _lines(
-            (f"most {settings.scaling.max_instance_count}", settings.scaling.max_instance_count),
-            (f"least {settings.scaling.min_instance_count}", settings.scaling.min_instance_count),
+            (f"maximum {settings.scaling.max_instance_count}", settings.scaling.max_instance_count),
+            (f"minimum {settings.scaling.min_instance_count}", settings.scaling.min_instance_count),
         )
     plots = [
         (
-            "Requests and errors a minute",
+            "Requests and errors per minute",
             [
                 metric("Invocations", stat="Sum"),
                 metric("Invocation4XXErrors", stat="Sum"),
@@ -57,7 +57,7 @@ def render(
             _lines(),
         ),
         (
-            "Latency of the model (µs)",
+            "Model latency (µs)",
             [metric("ModelLatency", stat=stat) for stat in ("p50", "p95", "p99")],
             _lines((f"alarm at {latency} ms", latency * 1000)),
         ),
@@ -76,7 +76,7 @@ def render(
             _lines(),
         ),
         (
-            "Latency that SageMaker adds (µs)",
+            "SageMaker overhead latency (µs)",
             [metric("OverheadLatency", stat=stat) for stat in ("p50", "p99")],
             _lines(),
         ),

@@ -1,8 +1,8 @@
-"""EndpointEnvironment: what an account needs before a pipeline can deploy an endpoint to it.
+"""EndpointEnvironment: the resources that a pipeline needs to deploy an endpoint to an account.
 
-Not the endpoint itself: the delivery pipeline makes and updates that, through CloudFormation,
-with the template and the role that are made here. Alarms and dashboard are here, because they
-watch one deployment as well as the next.
+The endpoint itself is not one of them: the delivery pipeline creates and updates it through
+CloudFormation, with the template and the role that this component creates. The alarms and the
+dashboard belong to this component because they outlast a deployment.
 """
 
 import json
@@ -32,9 +32,15 @@ CAPTURE_DAYS = 90
 
 @dataclass(frozen=True, slots=True)
 class EndpointEnvironmentArgs:
-    """Which environment, the instances of its endpoint, and who delivers to it.
+    """The environment, its endpoint's settings, and the account that delivers to it.
 
-    ``delivery`` are the names of the account with the pipeline, the artifacts and the image.
+    Attributes:
+        environment: DEV or PRD.
+        endpoint: instances, scaling, alarms, data capture and updates.
+        protection: encryption, access logs and deletion protection.
+        delivery: names in the account with the pipeline, the artifacts and the image.
+        notification_topic_arn: topic that receives the alarms.
+        tags: tags for each resource.
     """
 
     environment: Environment
@@ -46,7 +52,12 @@ class EndpointEnvironmentArgs:
 
 
 class EndpointEnvironment(pulumi.ComponentResource):
-    """Roles, rendered template, capture bucket, alarms and dashboard of one environment."""
+    """The roles, rendered template, capture bucket, alarms and dashboard of one environment.
+
+    Attributes:
+        outputs: the stack's outputs, which describe the environment to a pipeline.
+        target: the same values as a DeployTarget.
+    """
 
     def __init__(
         self,
@@ -69,7 +80,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             names,
             f"{environment}-execution",
             trust=policies.trust(names, policies.SAGEMAKER),
-            description=f"What the containers of {self.endpoint_name} may do",
+            description=f"Permissions of the containers of {self.endpoint_name}",
             policy=pulumi.Output.all(capture_bucket, key_arn).apply(
                 lambda made: policies.execution_role(
                     names,
@@ -88,7 +99,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             names,
             f"{environment}-deploy",
             trust=policies.trust(names, policies.CLOUDFORMATION),
-            description=f"What CloudFormation may do to deploy {self.endpoint_name}",
+            description=f"Permissions of CloudFormation to deploy {self.endpoint_name}",
             policy=self.execution_role.arn.apply(
                 lambda arn: deploy_policies.deploy_role(
                     names,
@@ -120,7 +131,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             source=pulumi.Output.all(self.execution_role.arn, capture_bucket, key_arn).apply(
                 lambda made: self._archive(*made)
             ),
-            # A template that can be read is one that can be deployed with.
+            # Once a pipeline can read the template, a deployment with it must succeed.
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*store.ready, execution_policy, deploy_policy, *alarms]
             ),
@@ -170,7 +181,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
         )
 
     def _rollback_alarms(self) -> list[str]:
-        """Return the alarms that SageMaker looks at: none where all traffic moves at once."""
+        """Return the alarms that SageMaker reads; none if all traffic moves at once."""
         if self._args.endpoint.update == UpdateSettings():
             return []
         return endpoint_alarms.rollback_alarm_names(self.endpoint_name)

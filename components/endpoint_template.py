@@ -1,14 +1,14 @@
 """The CloudFormation template that deploys one version of the model to an endpoint.
 
-Pure: settings in, template out. Owns what an endpoint consists of. Must not: register
-resources, or name a Model or EndpointConfig, because CloudFormation refuses to replace what
-has a name of its own. The endpoint alone keeps its name, so callers never notice a deploy.
+Pure: settings in, template out. Owns the resources of an endpoint. Must not: register resources, or
+name a Model or EndpointConfig, because CloudFormation cannot replace a resource that has a custom
+name. Only the endpoint has a fixed name, so callers do not notice a deployment.
 
     Model ◄─ EndpointConfig ◄─ Endpoint ◄─ ScalableTarget ◄─ ScalingPolicy   (scaling only)
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from components.endpoint_alarms import rollback_alarm_names
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
@@ -17,8 +17,8 @@ from components.settings import EndpointSettings, ScalingSettings, TrafficShifti
 PARAMETERS = {
     "ImageUri": "Image of the model container, by digest",
     "ModelDataUrl": "S3 URL of the trained model.tar.gz",
-    "TrainingJobName": "Training job that made the model",
-    "DatasetVersionId": "S3 version of the dataset that the model learned from",
+    "TrainingJobName": "Training job that produced the model",
+    "DatasetVersionId": "S3 version of the dataset that the model was trained on",
 }
 LINEAGE = ("TrainingJobName", "DatasetVersionId")
 OUTPUTS = {
@@ -27,9 +27,9 @@ OUTPUTS = {
     "ModelName": ("Model", "ModelName"),
 }
 
-# How long SageMaker waits for a new fleet to come up, beside the baking.
+# Time for a new fleet to start, in addition to the bake time.
 FLEET_SECONDS = 1_800
-# Requests and answers are kept as they are where the content type is one of these.
+# Bodies of these content types are captured as text; others are captured as base64.
 CAPTURED_AS_TEXT = {
     "CsvContentTypes": ["text/csv"],
     "JsonContentTypes": ["application/json", "application/jsonlines"],
@@ -53,12 +53,12 @@ def render(
     Args:
         endpoint_name: the endpoint's fixed name, 1 to 63 characters.
         execution_role_arn: role of the model's containers.
-        settings: instances, their scaling, and how a new model takes over.
-        tags: put on every resource that takes tags.
-        capture_bucket: where data capture writes; needed where it is on.
-        capture_key_arn: KMS key of what it writes, or None.
+        settings: instances, scaling, and the traffic shift to a new model.
+        tags: tags for every resource that takes tags.
+        capture_bucket: bucket for captured data; required if data capture is enabled.
+        capture_key_arn: KMS key of the captured data; None for S3's own encryption.
 
-    Returns: the template as JSON-serialisable values.
+    Returns: the template as JSON-serializable values.
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
@@ -86,7 +86,7 @@ def _attribute(resource: str, name: str) -> Template:
 
 
 def _model(execution_role_arn: str, tags: list[dict[str, str]]) -> Template:
-    # Lineage: which job and dataset a running model comes from, readable on AWS.
+    # Lineage: tags show on AWS which job and dataset a running model comes from.
     lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
     return {
         "Type": "AWS::SageMaker::Model",
@@ -114,7 +114,7 @@ def _endpoint_config(
                 "ModelName": _attribute("Model", "ModelName"),
                 "InstanceType": settings.instance_type,
                 "InitialInstanceCount": settings.initial_instance_count,
-                # Whole: a weight that float32 cannot hold reads back as another number.
+                # A whole number: a weight that float32 cannot represent reads back differently.
                 "InitialVariantWeight": 1,
             }
         ],
@@ -141,7 +141,7 @@ def _endpoint(
         "Tags": tags,
     }
     if settings.scaling is not None:
-        # Or a deploy under load would drop back to the initial instance count.
+        # Without it, a deployment under load would reset the count to the initial one.
         properties["RetainAllVariantProperties"] = True
     if settings.update != UpdateSettings():
         properties["DeploymentConfig"] = _deployment(endpoint_name, settings.update)
@@ -149,16 +149,21 @@ def _endpoint(
 
 
 def _deployment(endpoint_name: str, update: UpdateSettings) -> Template:
-    """Return how traffic moves to the new fleet, and what brings it back."""
+    """Return the traffic shift to the new fleet, and the alarms that roll it back."""
     step = {"Type": "CAPACITY_PERCENT", "Value": update.step_percent}
     routing: Template = {
         "Type": update.traffic_shifting.value,
         "WaitIntervalInSeconds": update.bake_seconds,
     }
-    if update.traffic_shifting is TrafficShifting.CANARY:
-        routing["CanarySize"] = step
-    elif update.traffic_shifting is TrafficShifting.LINEAR:
-        routing["LinearStepSize"] = step
+    match update.traffic_shifting:
+        case TrafficShifting.ALL_AT_ONCE:
+            pass  # there are no steps
+        case TrafficShifting.CANARY:
+            routing["CanarySize"] = step
+        case TrafficShifting.LINEAR:
+            routing["LinearStepSize"] = step
+        case _:
+            assert_never(update.traffic_shifting)
     return {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,

@@ -1,4 +1,4 @@
-"""ImageBuild: a push to the repository becomes a released image of the model container.
+"""ImageBuild: builds and releases the model container's image on each push to the repository.
 
 git push ─► CodeCommit ─► EventBridge ─► pipeline: Source ─► Build (CodeBuild)
                                                                │ model/buildspec.yml
@@ -33,7 +33,15 @@ IMAGE_ARTIFACT = "ImageArtifact"
 
 @dataclass(frozen=True, slots=True)
 class ImageBuildArgs:
-    """What is built, where it goes and what it is kept with."""
+    """The source branch, the target repository and the artifact store.
+
+    Attributes:
+        branch: branch whose pushes are built.
+        artifacts: the pipeline's artifact store.
+        images: the repository of the built images.
+        key_arn: KMS key of the artifacts; None for S3's own encryption.
+        tags: tags for each resource.
+    """
 
     branch: str
     artifacts: PrivateBucket
@@ -43,7 +51,7 @@ class ImageBuildArgs:
 
 
 class ImageBuild(pulumi.ComponentResource):
-    """The source repository, the build project and the pipeline that joins them."""
+    """The source repository, the build project, and the pipeline that connects them."""
 
     def __init__(
         self,
@@ -58,7 +66,7 @@ class ImageBuild(pulumi.ComponentResource):
         self.source = aws.codecommit.Repository(
             f"{name}-source",
             repository_name=names.source_repository,
-            description=f"Source of {names.model}; a push to {args.branch} builds its container",
+            description=f"Source of {names.model}; pushes to {args.branch} build its container",
             tags=dict(args.tags),
             opts=child,
         )
@@ -70,7 +78,7 @@ class ImageBuild(pulumi.ComponentResource):
             names,
             "image-pipeline",
             trust=policies.trust(names, policies.CODEPIPELINE),
-            description=f"What pipeline {names.image_pipeline} may do",
+            description=f"Permissions of pipeline {names.image_pipeline}",
             policy=pulumi.Output.from_input(key_arn).apply(
                 lambda key: build_policies.pipeline_role(names, key)
             ),
@@ -81,7 +89,7 @@ class ImageBuild(pulumi.ComponentResource):
             f"{name}-pipeline",
             name=names.image_pipeline,
             pipeline_type="V2",
-            # An older push must not release its image after a newer one.
+            # The image of an older push must not be released after that of a newer one.
             execution_mode="SUPERSEDED",
             role_arn=role.arn,
             artifact_stores=[artifact_store(args.artifacts.name, key_arn)],
@@ -109,7 +117,7 @@ class ImageBuild(pulumi.ComponentResource):
             names,
             "image-build",
             trust=policies.trust(names, policies.CODEBUILD),
-            description=f"What build project {names.image_build} may do",
+            description=f"Permissions of build project {names.image_build}",
             policy=pulumi.Output.from_input(args.key_arn).apply(
                 lambda key: build_policies.build_role(names, key)
             ),
@@ -129,7 +137,7 @@ class ImageBuild(pulumi.ComponentResource):
                 "type": "LINUX_CONTAINER",
                 "compute_type": "BUILD_GENERAL1_SMALL",
                 "image": BUILD_IMAGE,
-                # Docker in the build needs it.
+                # Docker needs it.
                 "privileged_mode": True,
                 "environment_variables": [
                     {"name": "IMAGE_REPOSITORY", "value": args.images.url},
@@ -143,7 +151,7 @@ class ImageBuild(pulumi.ComponentResource):
 
     def _trigger(self) -> None:
         names, args = self._names, self._args
-        pushed = {
+        event_pattern = {
             "source": ["aws.codecommit"],
             "detail-type": ["CodeCommit Repository State Change"],
             "resources": [names.arn("codecommit", names.source_repository)],
@@ -158,8 +166,8 @@ class ImageBuild(pulumi.ComponentResource):
             names,
             self.pipeline,
             names.image_pipeline,
-            event_pattern=json.dumps(pushed),
-            description=f"A push to {args.branch} starts {names.image_pipeline}",
+            event_pattern=json.dumps(event_pattern),
+            description=f"Starts {names.image_pipeline} on a push to {args.branch}",
             role_name=f"{self._name}-trigger",
             role_purpose="image-trigger",
             tags=args.tags,

@@ -1,4 +1,4 @@
-"""ImageRepository: the ECR repository of the model container, and which image is released."""
+"""ImageRepository: the ECR repository of the model container, and the pointer to its release."""
 
 import json
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ import pulumi_aws as aws
 from components import resource_policies
 from components.naming import Names
 
-# An endpoint keeps its image's digest; a hundred builds later it should have had a new one.
-IMAGES_KEPT = 100
+# An endpoint needs the image with its digest. After a hundred builds it should run a newer one.
+RETAINED_IMAGES = 100
 # The parameter's value until an image is released.
 NO_IMAGE = "none"
 
 
 class ImageRepository(pulumi.ComponentResource):
-    """A scanned, encrypted repository whose tags never move, and a pointer to the release.
+    """A scanned, encrypted repository with immutable tags, and a pointer to the release.
 
-    The SSM parameter holds ``REPOSITORY_URI@sha256:DIGEST``. The image build writes it, training
-    reads it; writing an older digest rolls the container back.
+    The SSM parameter holds ``REPOSITORY_URI@sha256:DIGEST``. The image build writes it, and
+    training reads it. Writing an older digest rolls the container back.
     """
 
     def __init__(
@@ -32,15 +32,16 @@ class ImageRepository(pulumi.ComponentResource):
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the repository.
+        """Create the repository and the parameter.
 
         Args:
             name: stem of the logical names.
             names: the account's names.
-            key_arn: KMS key of the images, or None.
-            share_with: the account of a production elsewhere, which pulls the image.
-            tags: of each resource.
-            opts: of the component.
+            key_arn: KMS key of the images; None for ECR's own encryption.
+            share_with: names in the account of a separate production, which pulls the image; None
+                if production is in the same account.
+            tags: tags for each resource.
+            opts: the component's resource options.
         """
         super().__init__("mlops:index:ImageRepository", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -69,11 +70,11 @@ class ImageRepository(pulumi.ComponentResource):
                     "rules": [
                         {
                             "rulePriority": 1,
-                            "description": f"Keep the last {IMAGES_KEPT} images",
+                            "description": f"Keep the last {RETAINED_IMAGES} images",
                             "selection": {
                                 "tagStatus": "any",
                                 "countType": "imageCountMoreThan",
-                                "countNumber": IMAGES_KEPT,
+                                "countNumber": RETAINED_IMAGES,
                             },
                             "action": {"type": "expire"},
                         }
@@ -92,11 +93,11 @@ class ImageRepository(pulumi.ComponentResource):
         released = aws.ssm.Parameter(
             f"{name}-released",
             name=names.image_parameter,
-            description=f"The released image of {names.model}, by digest",
+            description=f"The released image of {names.model}, with its digest",
             type="String",
             value=NO_IMAGE,
             tags=dict(tags),
-            # Releases write it; a deployment of this stack must not take one back.
+            # Releases write it; a deployment of this stack must not undo a release.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
         )
         self.parameter = released.name

@@ -1,11 +1,11 @@
 """Physical names and ARNs, derived from the model's name, the account and the region.
 
-Owns the names contract: every name that a person, a policy or the other stack relies on is
-made here, and is the same on every run. Must not: register resources or read configuration.
+Owns the naming contract: every name that users, policies or the other stack rely on is defined here
+and is the same in every run. Must not: register resources or read configuration.
 
-Names are deterministic so that a policy can name a resource of the other stack (production's
-execution role reads the artifact bucket, which is deployed after it) and a preview shows
-every policy in full.
+The names are deterministic for two reasons. A policy can name a resource of the other stack: for
+example, production's execution role reads the artifact bucket, which is deployed after it. And a
+preview shows every policy in full.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,14 @@ _ENDPOINT_SUFFIX = {"dev": "development", "prd": "production"}
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of one model's resources in one account and region."""
+    """Names of one model's resources in one account and region.
+
+    Attributes:
+        model: the model's name.
+        account: account id, twelve digits.
+        region: the AWS region.
+        partition: the AWS partition.
+    """
 
     model: str
     account: str
@@ -30,7 +37,7 @@ class Names:
     partition: str = "aws"
 
     def bucket(self, purpose: str) -> str:
-        """Return a bucket's name: global, hence with account and region."""
+        """Return a bucket's name. It is global, so it includes the account and the region."""
         return f"mlops-{self.model}-{purpose}-{self.account}-{self.region}"
 
     @property
@@ -48,11 +55,11 @@ class Names:
         return self.bucket(f"template-{environment}")
 
     def role(self, purpose: str) -> str:
-        """Return a role's name: IAM is global, hence with the region."""
+        """Return a role's name. IAM is global in an account, so it includes the region."""
         return f"mlops-{self.model}-{purpose}-{self.region}"
 
     def in_account(self, account: str | None) -> "Names":
-        """Return the same model's names in another account; None is this one."""
+        """Return the same model's names in another account, or these names for None."""
         return self if account is None else replace(self, account=account)
 
     @property
@@ -62,7 +69,7 @@ class Names:
 
     @property
     def image_parameter(self) -> str:
-        """The SSM parameter that holds the released image, by digest."""
+        """The SSM parameter that holds the released image, with its digest."""
         return f"/mlops/{self.model}/image"
 
     @property
@@ -86,15 +93,15 @@ class Names:
         return f"{self.model}-pipeline"
 
     def key_alias(self, environment: str) -> str:
-        """Return the alias of an environment's KMS key: of one region, hence without it."""
+        """Return the alias of an environment's KMS key. It is regional, so it omits the region."""
         return f"alias/mlops-{self.model}-{environment}"
 
     def endpoint(self, environment: str) -> str:
-        """Return the SageMaker endpoint's name, which no deployment changes."""
+        """Return the SageMaker endpoint's name, which stays the same in all deployments."""
         return f"{self.model}-{_ENDPOINT_SUFFIX[environment]}"
 
     def cloudformation_stack(self, environment: str) -> str:
-        """Return the name of the CloudFormation stack around an endpoint."""
+        """Return the name of the CloudFormation stack of an endpoint."""
         return f"mlops-deploy-{self.model}-{environment}"
 
     def s3_arn(self, bucket: str, key: str = "") -> str:
@@ -106,5 +113,5 @@ class Names:
         return f"arn:{self.partition}:iam::{self.account}:{resource}"
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a resource that lives in this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

@@ -1,4 +1,4 @@
-"""NotificationTopic: an SNS topic that people subscribe to."""
+"""NotificationTopic: an SNS topic for e-mail notifications."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +10,9 @@ from components.naming import Names
 
 
 class NotificationTopic(pulumi.ComponentResource):
-    """A topic, who publishes to it, and whom it tells by e-mail.
+    """A topic, the services that publish to it, and its e-mail subscription.
 
-    An e-mail subscription waits until its receiver confirms it.
+    An e-mail subscription is pending until its receiver confirms it.
     """
 
     def __init__(
@@ -27,17 +27,18 @@ class NotificationTopic(pulumi.ComponentResource):
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the topic.
+        """Create the topic.
 
         Args:
             name: stem of the logical names.
             names: the account's names.
-            purpose: the topic's name, after the model's.
-            email: who is told, or None.
-            key_arn: the key that encrypts messages, or None.
-            publishers: services that publish by themselves; roles do so by their policies.
-            tags: of the topic.
-            opts: of the component.
+            purpose: the topic's name after the model's name.
+            email: address to subscribe; None for no subscription.
+            key_arn: KMS key that encrypts the messages; None for no encryption.
+            publishers: service principals that the topic's policy allows to publish. Roles need
+                no entry; their own policies allow it.
+            tags: the topic's tags.
+            opts: the component's resource options.
         """
         super().__init__("mlops:index:NotificationTopic", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

@@ -1,4 +1,4 @@
-"""PipelineFunction: one Lambda function that a pipeline invokes, its role and its logs."""
+"""PipelineFunction: one Lambda function that a pipeline invokes, with its role and its logs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ from components.policies import Statement
 from components.service_role import service_role
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
-# What every handler imports.
+# The modules that every handler imports.
 SHARED_MODULES = ("__init__", "pipeline_job")
 RUNTIME = "python3.12"
 LOG_RETENTION_DAYS = 30
 
 
 class PipelineFunction(pulumi.ComponentResource):
-    """A function that may answer CodePipeline, write its own log, and what ``grants`` adds.
+    """A function that may report results to CodePipeline, write its log, and use ``grants``.
 
-    Artifacts it reads and writes with the credentials in CodePipeline's event, so its role
-    needs no access to buckets.
+    It reads and writes artifacts with the credentials in CodePipeline's event, so its role needs no
+    access to buckets.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class PipelineFunction(pulumi.ComponentResource):
         memory_mib: int = 256,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the function.
+        """Create the function.
 
         Args:
-            name: logical name and, after the model's name, the function's.
+            name: stem of the logical names, and the function's name after the model's name.
             module: module of ``lambda_src`` with a ``handler``.
             names: the account's names.
-            grants: statements beyond answering and logging.
-            tags: of each resource.
+            grants: further policy statements of the function's role.
+            tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
-            opts: of the component.
+            opts: the component's resource options.
         """
         super().__init__("mlops:index:PipelineFunction", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -57,10 +57,10 @@ class PipelineFunction(pulumi.ComponentResource):
             names,
             name,
             trust=policies.trust(names, policies.LAMBDA),
-            description=f"What function {function_name} may do",
+            description=f"Permissions of function {function_name}",
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
-                policies.answer_pipeline(),
+                policies.report_job_results(),
                 grants,
             ),
             tags=tags,
@@ -79,7 +79,7 @@ class PipelineFunction(pulumi.ComponentResource):
             role=self.role.arn,
             runtime=RUNTIME,
             handler=f"{SOURCE.name}.{module}.handler",
-            # File by file: a directory would bring byte code, and a new hash each time.
+            # Single files: a directory would include byte code, which changes the hash each time.
             code=pulumi.AssetArchive(
                 {
                     f"{SOURCE.name}/{file}.py": pulumi.FileAsset(str(SOURCE / f"{file}.py"))

@@ -1,10 +1,10 @@
 """The stages of the delivery pipeline.
 
-Pure: settings in, CodePipeline's stage declaration out. Owns the order of delivery and what
-each action is told. Must not: register resources.
+Pure: settings in, CodePipeline's stage declaration out. Owns the order of the stages and the
+configuration of each action. Must not: register resources.
 
     Source ─► Train ─► DeployDev ─► DeployApproval ─► DeployPrd
-                                    └── with a production target only ──┘
+                                    └── only with a production target ──┘
 """
 
 import json
@@ -17,7 +17,7 @@ from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageAr
 from components.naming import DATASET_KEY, TEMPLATE_FILE
 from components.settings import DeliverySettings
 
-# CodePipeline's limit on what a Lambda action hands to its function.
+# CodePipeline's limit for the UserParameters of a Lambda action.
 USER_PARAMETERS_LENGTH = 1000
 
 DATASET_ARTIFACT = "DatasetArtifact"
@@ -41,10 +41,10 @@ TARGET_OUTPUTS = {
 
 @dataclass(frozen=True, slots=True)
 class DeployTarget:
-    """Where an environment wants its deployments: its template, role, stack and endpoint.
+    """The target of an environment's deployments: its template, role, stack and endpoint.
 
-    ``encryption_key_arn`` is empty without a KMS key; ``delivery_role_arn`` and
-    ``invoke_role_arn``, which a pipeline of another account acts as, in the pipeline's own.
+    ``encryption_key_arn`` is empty without a KMS key. A pipeline in another account assumes
+    ``delivery_role_arn`` and ``invoke_role_arn``; both are empty in the pipeline's own account.
     """
 
     template_bucket: str
@@ -65,7 +65,7 @@ class DeployTarget:
 
 @dataclass(frozen=True, slots=True)
 class StageInputs:
-    """What the stages refer to, all known once the resources around them are."""
+    """The names and ARNs that the stages refer to, as resolved values."""
 
     # Source
     model_name: str
@@ -85,6 +85,10 @@ class StageInputs:
 
 def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStageArgsDict]:
     """Return the pipeline's stages in order.
+
+    Args:
+        inputs: names and ARNs of the resources.
+        settings: the pipeline's settings.
 
     Raises: ValueError when an action's UserParameters exceed CodePipeline's limit.
     """
@@ -113,7 +117,7 @@ def _template_source(name: str, target: DeployTarget) -> PipelineStageActionArgs
 def _in_account_of(
     target: DeployTarget, action: PipelineStageActionArgsDict
 ) -> PipelineStageActionArgsDict:
-    """Return the action as one that runs by the target account's role, where it has one."""
+    """Make an action run with the target account's delivery role, if the target has one."""
     if target.delivery_role_arn:
         action["role_arn"] = target.delivery_role_arn
     return action
@@ -130,7 +134,7 @@ def _s3_source(name: str, bucket: str, key: str) -> PipelineStageActionArgsDict:
         "configuration": {
             "S3Bucket": bucket,
             "S3ObjectKey": key,
-            # Left out it means polling, and every upload would run the pipeline twice.
+            # The default is polling, and every upload would then start the pipeline twice.
             "PollForSourceChanges": "false",
         },
         "output_artifacts": [f"{name}Artifact"],
@@ -193,7 +197,7 @@ def _deploy(
         "input_artifacts": [MODEL_ARTIFACT, template_artifact],
     }
     deploy = _in_account_of(target, deploy)
-    asked = {
+    smoke_test_parameters = {
         "endpointName": target.endpoint_name,
         "minimumAccuracy": settings.minimum_accuracy,
         "metric": "#{Train.Metric}",
@@ -210,7 +214,7 @@ def _deploy(
         "namespace": f"SmokeTest{environment}",
         "configuration": {
             "FunctionName": inputs.smoke_test_function,
-            "UserParameters": _user_parameters("SmokeTest", asked),
+            "UserParameters": _user_parameters("SmokeTest", smoke_test_parameters),
         },
         "input_artifacts": [DATASET_ARTIFACT],
     }
@@ -241,7 +245,7 @@ def _user_parameters(action: str, parameters: Mapping[str, object]) -> str:
     text = json.dumps(parameters, separators=(",", ":"))
     if len(text) > USER_PARAMETERS_LENGTH:
         raise ValueError(
-            f"UserParameters of action {action} have {len(text)} characters, CodePipeline takes "
-            f"{USER_PARAMETERS_LENGTH}: give fewer hyperparameters"
+            f"UserParameters of action {action} have {len(text)} characters, but CodePipeline "
+            f"allows {USER_PARAMETERS_LENGTH}: use fewer hyperparameters"
         )
     return text

@@ -1,4 +1,4 @@
-"""What starts a pipeline: an EventBridge rule, and the role by which it may."""
+"""The trigger of a pipeline: an EventBridge rule and its role."""
 
 from collections.abc import Mapping
 
@@ -23,26 +23,26 @@ def start_on_event(
     tags: Mapping[str, str],
     parent: pulumi.Resource,
 ) -> None:
-    """Let events that match a pattern start a pipeline.
+    """Start a pipeline on events that match a pattern.
 
     Args:
-        name: logical name of the rule and, after the model's, its name.
+        name: logical name of the rule, and its physical name after the model's name.
         names: the account's names.
-        pipeline: what is started.
-        pipeline_name: its name, which its role's policy must know before it exists.
-        event_pattern: of EventBridge, JSON.
-        description: of the rule, for people.
+        pipeline: the pipeline to start.
+        pipeline_name: the pipeline's name, which the role's policy needs before it exists.
+        event_pattern: EventBridge's event pattern, JSON.
+        description: the rule's description.
         role_name: stem of the role's logical names.
-        role_purpose: part of the role's name.
-        tags: of each resource.
-        parent: the component that they belong to.
+        role_purpose: part of the role's physical name.
+        tags: tags for each resource.
+        parent: the component that the resources belong to.
     """
     role, policy = service_role(
         role_name,
         names,
         role_purpose,
         trust=policies.trust(names, policies.EVENTS),
-        description=f"How EventBridge starts {pipeline_name}",
+        description=f"Lets EventBridge start {pipeline_name}",
         policy=policies.start_pipeline(names, pipeline_name),
         tags=tags,
         parent=parent,

@@ -3,9 +3,9 @@
 Owns every ``Allow`` of the project. Pure: names in, statements out. Must not: register
 resources.
 
-Rules that the tests hold: no wildcard action; ``Resource: "*"`` only where AWS offers no
-resource level, with the reason beside it; ``iam:PassRole`` always names its service; a trust
-policy names the account that the service acts for where the service says so.
+The tests enforce these rules: no action is a wildcard; ``Resource: "*"`` appears only for actions
+without resource-level permissions, with a comment; ``iam:PassRole`` always names its service; a
+trust policy names the account that the service acts for, if the service sends it.
 """
 
 import json
@@ -30,7 +30,7 @@ _ARTIFACT_READ = ["s3:GetObject", "s3:GetObjectVersion"]
 
 
 def document(*statements: Statement | Sequence[Statement]) -> str:
-    """Return the policy document of some statements, as compact JSON."""
+    """Return a policy document with these statements, as compact JSON."""
     flat: list[Statement] = []
     for statement in statements:
         flat.extend([statement] if isinstance(statement, dict) else statement)
@@ -59,8 +59,9 @@ def allow(
 def trust(names: Names, service: str) -> str:
     """Return the trust policy of a role that a service assumes.
 
-    Where the service says for whose resource it acts, that must be of this account (the
-    confused deputy). Elsewhere iam:PassRole, which ends at the account, stands in for it.
+    If the service sends the account that it acts for, it must be this account. That prevents the
+    confused deputy problem. For other services, iam:PassRole gives the protection, because it does
+    not work across accounts.
     """
     statement: Statement = {
         "Effect": "Allow",
@@ -73,10 +74,14 @@ def trust(names: Names, service: str) -> str:
 
 
 def trust_role(names: Names, purpose: str) -> str:
-    """Return the trust policy of a role that one role of another account may act as.
+    """Return the trust policy of a role that one role of another account may assume.
 
-    The account is the principal and the role a condition: IAM refuses a principal that does
-    not exist yet, and forgets one that was made anew.
+    The principal is the account, and a condition names the role: IAM refuses a role as principal
+    that does not exist yet, and no longer matches one that was deleted and created again.
+
+    Args:
+        names: names in the other account.
+        purpose: the purpose in the other role's name.
     """
     return document(
         {
@@ -91,12 +96,12 @@ def trust_role(names: Names, purpose: str) -> str:
 
 
 def pass_role(role_arn: str, service: str) -> Statement:
-    """Let a role be handed to one service, and to no other."""
+    """Allow passing a role to one service only."""
     return allow(["iam:PassRole"], [role_arn], {"StringEquals": {"iam:PassedToService": service}})
 
 
 def assume_roles(role_arns: Sequence[str]) -> Statement:
-    """Act as roles of another account."""
+    """Allow assuming roles of another account."""
     return allow(["sts:AssumeRole"], role_arns)
 
 
@@ -106,13 +111,13 @@ def assume_roles(role_arns: Sequence[str]) -> Statement:
 def use_key(
     names: Names, key_arn: str | None, *services: str, write: bool = True
 ) -> list[Statement]:
-    """Read, and if asked write, what a service keeps under a key; nothing without a key.
+    """Allow using a key through services; return no statement without a key.
 
     Args:
         names: the region's names.
-        key_arn: the key, or None where data is under the service's own keys.
-        services: ``s3`` or ``sns``: the key is of use through these alone.
-        write: encrypt too.
+        key_arn: the key; None if the data is encrypted with the service's own keys.
+        services: ``s3`` or ``sns``; the key may be used only through these.
+        write: allow encryption as well as decryption.
     """
     if not key_arn:
         return []
@@ -121,11 +126,11 @@ def use_key(
     return [allow(actions, [key_arn], {"StringEquals": {"kms:ViaService": via}})]
 
 
-def read_delivered(delivery: Names) -> Statement:
-    """Decrypt what the delivery account keeps in S3 under its own key.
+def decrypt_delivered_artifacts(delivery: Names) -> Statement:
+    """Allow decrypting the delivery account's artifacts, which are under its own key.
 
-    Production is deployed before the delivery's key exists, so its ARN is not known here; its
-    alias is, and the key's own policy names the roles that may use it.
+    Production is deployed before the delivery account's key exists, so the key's ARN is not known
+    here. Its alias is known, and the key's own policy names the roles that may use it.
     """
     return allow(
         ["kms:Decrypt"],
@@ -141,9 +146,9 @@ def read_delivered(delivery: Names) -> Statement:
 
 
 def pull_image(names: Names) -> list[Statement]:
-    """Pull the model image."""
+    """Allow pulling the model image."""
     return [
-        # GetAuthorizationToken has no resource level.
+        # GetAuthorizationToken does not support resource-level permissions.
         allow(["ecr:GetAuthorizationToken"], ["*"]),
         allow(
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
@@ -153,32 +158,32 @@ def pull_image(names: Names) -> list[Statement]:
 
 
 def write_container_logs(names: Names, log_group: str) -> list[Statement]:
-    """Write a container's logs to the SageMaker log groups that match ``log_group``.
+    """Allow writing a container's logs to the SageMaker log groups that match ``log_group``.
 
-    SageMaker makes the group at first use, hence CreateLogGroup.
+    CreateLogGroup is included because SageMaker creates the group at its first use.
     """
     group = names.arn("logs", f"log-group:{log_group}")
     return [
-        # AWS's pages name a group with and without `:*` for the same actions.
+        # For the same actions, AWS's pages show a group's ARN with and without `:*`.
         allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group, f"{group}:*"]),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:log-stream:*"]),
     ]
 
 
 def publish_metrics(namespace: str) -> Statement:
-    """Publish CloudWatch metrics in one namespace."""
-    # PutMetricData has no resource level; the condition takes its place.
+    """Allow publishing CloudWatch metrics in one namespace."""
+    # PutMetricData does not support resource-level permissions; the condition limits it instead.
     return allow(
         ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": namespace}}
     )
 
 
 def training_role(names: Names, key_arn: str | None) -> str:
-    """Return what a training job may do: read the dataset artifact, write the model."""
+    """Return the policy of training jobs: read the dataset artifact, write the model."""
     bucket = names.artifact_bucket
     return document(
         allow(["s3:ListBucket"], [names.s3_arn(bucket)]),
-        # CodePipeline files artifacts under its name, cut to 20 characters.
+        # CodePipeline stores artifacts under the pipeline's name, truncated to 20 characters.
         allow(["s3:GetObject"], [names.s3_arn(bucket, f"{names.model}-*")]),
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{TRAINING_PREFIX}/*")]),
         use_key(names, key_arn, "s3"),
@@ -197,15 +202,15 @@ def execution_role(
     capture_bucket: str | None,
     key_arn: str | None,
 ) -> str:
-    """Return what an endpoint's containers may do: load the trained model, capture data.
+    """Return the policy of an endpoint's containers: load the trained model, capture data.
 
     Args:
-        names: the endpoint's account.
+        names: names in the endpoint's account.
         environment: ``dev`` or ``prd``.
-        delivery: the account with the artifact store and the image.
-        delivered_under_key: the artifact store is under a KMS key.
-        capture_bucket: where requests and answers are kept, or None.
-        key_arn: the key of ``capture_bucket``, or None.
+        delivery: names in the account with the artifact store and the image.
+        delivered_under_key: the artifact store is encrypted with a KMS key.
+        capture_bucket: bucket for captured requests and responses; None without data capture.
+        key_arn: KMS key of ``capture_bucket``; None for S3's own encryption.
     """
     capture = []
     if capture_bucket is not None:
@@ -215,7 +220,7 @@ def execution_role(
         ]
     return document(
         allow(["s3:GetObject"], [names.s3_arn(delivery.artifact_bucket, f"{TRAINING_PREFIX}/*")]),
-        [read_delivered(delivery)] if delivered_under_key else [],
+        [decrypt_delivered_artifacts(delivery)] if delivered_under_key else [],
         capture,
         pull_image(delivery),
         write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
@@ -227,13 +232,13 @@ def execution_role(
 
 
 def write_function_logs(names: Names, function: str) -> Statement:
-    """Write to the log group that is made with the function."""
+    """Allow writing to the log group that is created with the function."""
     group = names.arn("logs", f"log-group:/aws/lambda/{function}")
     return allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"])
 
 
-def answer_pipeline() -> Statement:
-    """Report a job's result to CodePipeline."""
+def report_job_results() -> Statement:
+    """Allow reporting a job's result to CodePipeline."""
     # Jobs have no ARN.
     return allow(
         ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"],
@@ -242,7 +247,7 @@ def answer_pipeline() -> Statement:
 
 
 def run_training(names: Names, training_role_arn: str) -> list[Statement]:
-    """Start and follow the model's training jobs, on the image that was released."""
+    """Allow starting and polling the model's training jobs, with the released image."""
     return [
         allow(
             ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
@@ -254,7 +259,7 @@ def run_training(names: Names, training_role_arn: str) -> list[Statement]:
 
 
 def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
-    """Ask endpoints for predictions."""
+    """Allow invoking endpoints."""
     arns = [names.arn("sagemaker", f"endpoint/{endpoint}") for endpoint in endpoints]
     return allow(["sagemaker:InvokeEndpoint"], arns)
 
@@ -263,26 +268,26 @@ def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
 
 
 def start_pipeline(names: Names, pipeline: str) -> str:
-    """Return what EventBridge may do: start a pipeline."""
+    """Return the policy of an EventBridge rule that starts a pipeline."""
     return document(
         allow(["codepipeline:StartPipelineExecution"], [names.arn("codepipeline", pipeline)])
     )
 
 
-def keep_artifacts(names: Names, key_arn: str | None) -> list[Statement]:
-    """Read and write a pipeline's artifact store."""
+def use_artifact_store(names: Names, key_arn: str | None) -> list[Statement]:
+    """Allow reading and writing a pipeline's artifact store."""
     artifacts = names.s3_arn(names.artifact_bucket)
     return [
-        _look_at_buckets([artifacts]),
+        _inspect_buckets([artifacts]),
         allow([*_ARTIFACT_READ, "s3:PutObject"], [f"{artifacts}/*"]),
         *use_key(names, key_arn, "s3"),
     ]
 
 
 def read_sources(names: Names, objects: Sequence[tuple[str, str]]) -> list[Statement]:
-    """Read the objects, each a bucket and a key, that a pipeline starts from."""
+    """Allow reading a pipeline's source objects, each given as a bucket and a key."""
     return [
-        _look_at_buckets([names.s3_arn(bucket) for bucket, _ in objects]),
+        _inspect_buckets([names.s3_arn(bucket) for bucket, _ in objects]),
         allow(
             [*_ARTIFACT_READ, "s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
             [names.s3_arn(bucket, key) for bucket, key in objects],
@@ -293,7 +298,7 @@ def read_sources(names: Names, objects: Sequence[tuple[str, str]]) -> list[State
 def deploy_stacks(
     names: Names, stacks: Sequence[str], deploy_role_arns: Sequence[str]
 ) -> list[Statement]:
-    """Deploy CloudFormation stacks, each with the role that CloudFormation then acts as."""
+    """Allow deploying CloudFormation stacks, and passing the deploy roles to CloudFormation."""
     return [
         allow(
             [
@@ -309,5 +314,5 @@ def deploy_stacks(
     ]
 
 
-def _look_at_buckets(bucket_arns: Sequence[str]) -> Statement:
+def _inspect_buckets(bucket_arns: Sequence[str]) -> Statement:
     return allow(["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], bucket_arns)

@@ -1,4 +1,4 @@
-"""List prices, with the date they are of; `python -m components.prices` writes them as JSON.
+"""List prices of one date; `python -m components.prices` writes them as JSON.
 
 Pure. On-demand prices in US dollars, without free tiers and taxes.
 Source: https://aws.amazon.com/sagemaker/ai/pricing/ and the price pages of each service.
@@ -7,13 +7,13 @@ Source: https://aws.amazon.com/sagemaker/ai/pricing/ and the price pages of each
 import json
 import sys
 
-# What the list prices are taken to have been then. They were not read from AWS's price list when
-# this was written, and they change: look them up before you decide on them.
+# The date of these list prices. They were not read from AWS's price list when this was written, and
+# prices change: look them up before you rely on them.
 PRICE_DATE = "2024-10-01"
 PRICE_REGION = "us-east-1"
-HOURS_A_MONTH = 730
+HOURS_PER_MONTH = 730
 
-# US dollars an hour of real-time hosting, and, alike, of training.
+# US dollars per hour, for real-time hosting and for training.
 INSTANCE_HOUR = {
     "ml.t2.medium": 0.056,
     "ml.t2.large": 0.111,
@@ -36,7 +36,7 @@ STORAGE_GB_MONTH = 0.023
 
 
 def main() -> int:
-    """Write the instances' prices: what other programs may ask, as they must not import this."""
+    """Write the instance prices to standard output, for programs that must not import this one."""
     document = {
         "priceDate": PRICE_DATE,
         "priceRegion": PRICE_REGION,

@@ -1,4 +1,4 @@
-"""PrivateBucket: an S3 bucket with every safeguard that this project asks of one."""
+"""PrivateBucket: an S3 bucket with all safeguards that this project requires."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from components.policies import Statement
 
 @dataclass(frozen=True, slots=True)
 class BucketSafety:
-    """How a bucket's objects are kept.
+    """The security settings of a bucket.
 
-    ``key_arn`` encrypts them (None: S3's own key), ``log_bucket`` receives the access logs,
-    ``protect`` keeps a command from deleting the bucket, and what is in it.
+    ``key_arn`` is the KMS key of the objects (None for S3's own encryption), ``log_bucket``
+    receives the access logs, and ``protect`` prevents the deletion of the bucket and its objects.
     """
 
     key_arn: pulumi.Input[str] | None = None
@@ -25,9 +25,9 @@ class BucketSafety:
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A versioned, encrypted bucket without public access, without ACLs, TLS only.
+    """A versioned, encrypted bucket without public access and ACLs, which requires TLS.
 
-    ``ready`` lists what must exist before anything relies on the bucket.
+    ``ready`` lists the resources that must exist before the bucket is used.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class PrivateBucket(pulumi.ComponentResource):
         statements: Sequence[Statement] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make the bucket.
+        """Create the bucket.
 
         Args:
             name: stem of the logical names.
             bucket_name: the bucket's name.
             names: the account's names.
-            safety: encryption, access logs, protection.
-            tags: of the bucket.
-            rendered: all in it is made from settings, so that it may always be emptied.
-            noncurrent_version_days: how long an overwritten object is kept.
-            expire_days: how long an object is kept; None for ever.
-            statements: of the bucket's policy, beyond TLS only.
-            opts: of the component.
+            safety: encryption, access logs, deletion protection.
+            tags: the bucket's tags.
+            rendered: all objects are rendered from settings, so they may always be deleted.
+            noncurrent_version_days: days until an overwritten object is deleted.
+            expire_days: days until an object is deleted; None never deletes it.
+            statements: further statements of the bucket's policy.
+            opts: the component's resource options.
         """
         super().__init__("mlops:index:PrivateBucket", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -69,7 +69,7 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=safety.protect or None,
-                # Even an unprotected stack leaves the data where it is.
+                # The data stays even if the stack is unprotected and destroyed.
                 retain_on_delete=keep or None,
             ),
         )
@@ -115,14 +115,14 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=self.name,
             rules=[tidy],
-            # S3 counts noncurrent versions only in a bucket that already has versioning.
+            # S3 accepts rules for noncurrent versions only after versioning is enabled.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
         policy = aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=self.name,
             policy=resource_policies.bucket(names.s3_arn(bucket_name), *statements),
-            # S3 refuses two bucket-level changes at the same moment.
+            # S3 refuses two concurrent changes of a bucket.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access_block]),
         )
         if safety.log_bucket is not None:
@@ -133,7 +133,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 target_prefix=f"{bucket_name}/",
                 opts=child,
             )
-        # The name as the policy has it: who uses this one waits for the policy.
+        # The name from the policy resource: a resource that uses it waits for the policy.
         self.name_with_policy = policy.bucket
         self.ready: list[pulumi.Resource] = [versioning, policy]
         self.register_outputs({"name": self.name, "arn": self.arn})
@@ -149,6 +149,6 @@ def _encryption_rule(
             "sse_algorithm": "aws:kms",
             "kms_master_key_id": key_arn,
         },
-        # One call to KMS for many objects, at a fraction of the cost.
+        # A bucket key needs one call to KMS for many objects, which costs much less.
         "bucket_key_enabled": True,
     }

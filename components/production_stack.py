@@ -1,4 +1,4 @@
-"""What the dev stack knows about production: the outputs of production's own stack."""
+"""The dev stack's reference to production: the outputs of the production stack."""
 
 from collections.abc import Mapping
 
@@ -12,16 +12,16 @@ from components.settings import DeliverySettings, Encryption, Environment, Safet
 def production_target(
     stack: str, names: Names, delivery: DeliverySettings, safety: SafetySettings
 ) -> pulumi.Output[DeployTarget]:
-    """Return where production wants its deployments.
+    """Return the target of production's deployments.
 
     Args:
         stack: the production stack, ``organization/project/stack``.
-        names: this stack's names; the permissions of the pipeline follow from them.
-        delivery: says in which account production is to be.
-        safety: both stacks must encrypt alike.
+        names: this stack's names, from which the pipeline's permissions are derived.
+        delivery: names production's account.
+        safety: this stack's encryption, which production must have, too.
 
-    Raises: ValueError when the stack is another model's or another account's, or encrypts
-        otherwise (as the output resolves).
+    Raises: ValueError, when the output resolves, if the stack belongs to another model or another
+        account, or has another encryption.
     """
     reference = pulumi.StackReference(stack)
     outputs = {key: reference.require_output(key) for key in TARGET_OUTPUTS}
@@ -32,7 +32,7 @@ def production_target(
             raise ValueError(f"productionStack {stack} {problem}")
         return target
 
-    return DeployTarget.of(_texts(outputs)).apply(checked)
+    return DeployTarget.of(_strings(outputs)).apply(checked)
 
 
 def _problem(
@@ -41,25 +41,28 @@ def _problem(
     expected = names.endpoint(Environment.PRD.value)
     if target.endpoint_name != expected:
         return (
-            f"deploys endpoint {target.endpoint_name}, this stack expects {expected}: give both "
-            "stacks the same modelName"
+            f"deploys endpoint {target.endpoint_name}, but this stack expects {expected}: set the "
+            "same modelName in both stacks"
         )
     encryption = Encryption.KMS if target.encryption_key_arn else Encryption.AES256
     if encryption is not safety.encryption:
         return (
-            f"has encryption {encryption}, this stack {safety.encryption}: give both stacks the "
-            "same encryption"
+            f"has encryption {encryption}, but this stack has {safety.encryption}: set the same "
+            "encryption in both stacks"
         )
     account = target.deploy_role_arn.split(":")[4]
     if account != (delivery.production_account or names.account):
         return (
-            f"is in account {account}, this stack expects "
+            f"is in account {account}, but this stack expects "
             f"{delivery.production_account or names.account}: set productionAccount to {account}"
         )
     if delivery.production_account and not target.delivery_role_arn:
-        return f"lets no other account deliver to it: set its deliveryAccount to {names.account}"
+        return (
+            "does not allow another account to deliver to it: set its deliveryAccount to "
+            f"{names.account}"
+        )
     return None
 
 
-def _texts(outputs: Mapping[str, pulumi.Output[object]]) -> dict[str, pulumi.Output[str]]:
+def _strings(outputs: Mapping[str, pulumi.Output[object]]) -> dict[str, pulumi.Output[str]]:
     return {key: output.apply(str) for key, output in outputs.items()}

@@ -1,7 +1,7 @@
-"""The AWS provider, when the program talks to an endpoint other than AWS.
+"""The AWS provider for an endpoint other than AWS, such as a local cloud.
 
-Owns which environment variables point the program elsewhere, and at which services. Must
-not: be used on AWS, where Pulumi's default provider with its own credentials is right.
+Owns the environment variables that select the endpoint, and the list of services. Must not: be used
+on AWS, where Pulumi's default provider and its credentials apply.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import pulumi_aws as aws
 
 DEFAULT_PORT = 4566
 
-# One alias for each service that the program registers resources of; a provider takes a
-# service's endpoint only once.
+# One alias per service whose resources the program registers. A provider accepts only one alias of
+# each service.
 SERVICES = (
     "budgets",
     "cloudwatch",
@@ -32,10 +32,10 @@ SERVICES = (
 
 
 def endpoint_url(environ: Mapping[str, str]) -> str | None:
-    """Return the endpoint that the environment asks for, or None for AWS.
+    """Return the endpoint that the environment selects, or None for AWS.
 
-    ``AWS_ENDPOINT_URL`` is a whole URL and comes first; ``LOCALSTACK_HOST`` is a host with an
-    optional port, as LocalStack's own clients read it.
+    ``AWS_ENDPOINT_URL`` is a URL and has precedence. ``LOCALSTACK_HOST`` is a host with an optional
+    port, as in LocalStack's own clients.
     """
     url = environ.get("AWS_ENDPOINT_URL", "").strip().rstrip("/")
     if url:
@@ -47,7 +47,7 @@ def endpoint_url(environ: Mapping[str, str]) -> str | None:
 
 
 def endpoint_provider(environ: Mapping[str, str], region: str) -> aws.Provider | None:
-    """Return a provider for the endpoint that the environment asks for, or None for AWS."""
+    """Return a provider for the endpoint that the environment selects, or None for AWS."""
     url = endpoint_url(environ)
     if url is None:
         return None
@@ -56,12 +56,12 @@ def endpoint_provider(environ: Mapping[str, str], region: str) -> aws.Provider |
         "endpoint",
         region=region,
         access_key="test",
-        secret_key="test",  # noqa: S106 - an endpoint like this one takes any secret
+        secret_key="test",  # noqa: S106 - such an endpoint accepts any secret
         endpoints=[aws.ProviderEndpointArgs(**services)],
         s3_use_path_style=True,
         skip_credentials_validation=True,
         skip_metadata_api_check=True,
         skip_region_validation=True,
-        # The account is the endpoint's own, so ask for it.
+        # The endpoint has an account id of its own, which must be requested.
         skip_requesting_account_id=False,
     )

@@ -1,7 +1,7 @@
-"""Policies that a resource carries: buckets, keys, topics, the image repository.
+"""Resource-based policies: of buckets, keys, topics and the image repository.
 
-Owns who else than their own account's roles may use them. Pure: names in, documents out.
-Must not: register resources.
+Owns the access of services and of other accounts. Pure: names in, documents out. Must not: register
+resources.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from components.naming import TRAINING_PREFIX, Names
 from components.policies import Statement, document
 
-# What publishes to a topic of the project by itself.
+# The services that publish to the project's topics.
 ALARMS = "cloudwatch.amazonaws.com"
 RULES = "events.amazonaws.com"
 PUBLISHERS = (ALARMS, RULES)
 
 
 def bucket(bucket_arn: str, *statements: Statement) -> str:
-    """Return a bucket policy that refuses requests without TLS, and what is added to it."""
+    """Return a bucket policy that refuses requests without TLS, with further statements."""
     tls_only: Statement = {
         "Sid": "TlsOnly",
         "Effect": "Deny",
@@ -29,7 +29,7 @@ def bucket(bucket_arn: str, *statements: Statement) -> str:
 
 
 def receive_access_logs(names: Names, bucket_arn: str) -> Statement:
-    """Let S3 deliver the access logs of this account's buckets."""
+    """Allow S3 to deliver the access logs of this account's buckets."""
     return {
         "Sid": "AccessLogs",
         "Effect": "Allow",
@@ -41,7 +41,7 @@ def receive_access_logs(names: Names, bucket_arn: str) -> Statement:
 
 
 def share_artifacts(names: Names, production: Names) -> list[Statement]:
-    """Let another account's production read artifacts and load trained models."""
+    """Allow production in another account to read artifacts and to load trained models."""
     arn = names.s3_arn(names.artifact_bucket)
     delivery = _role(production, "prd-delivery")
     return [
@@ -53,7 +53,7 @@ def share_artifacts(names: Names, production: Names) -> list[Statement]:
             "Resource": [f"{arn}/*"],
         },
         {
-            "Sid": "ProductionDeliveryLooks",
+            "Sid": "ProductionDeliveryBucket",
             "Effect": "Allow",
             "Principal": delivery,
             "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
@@ -70,7 +70,7 @@ def share_artifacts(names: Names, production: Names) -> list[Statement]:
 
 
 def image_repository(production: Names) -> str:
-    """Return a repository policy that lets another account's endpoints pull the image."""
+    """Return a repository policy that allows another account's endpoints to pull the image."""
     return document(
         {
             "Sid": "ProductionPulls",
@@ -86,25 +86,30 @@ def image_repository(production: Names) -> str:
 
 
 def key(names: Names, *, share_with: Names | None) -> str:
-    """Return a key's policy: IAM decides in its own account, publishers may use topics.
+    """Return a key's policy.
+
+    In the key's own account IAM policies decide. The services that publish to encrypted topics may
+    use the key, and so may production in another account.
 
     Args:
-        names: the key's account.
-        share_with: the account of another production that reads what lies under the key.
+        names: names in the key's account.
+        share_with: names in the account of a separate production, which reads artifacts that are
+            encrypted with the key; None if production is in the same account.
     """
     statements: list[Statement] = [
         {
-            # Without it IAM policies of the account would have no say, and nobody could mend it.
-            "Sid": "AccountDecidesByIam",
+            # Without it, the account's IAM policies would not apply to the key, and the key's
+            # policy could not be changed any more.
+            "Sid": "EnableIamPolicies",
             "Effect": "Allow",
             "Principal": {"AWS": names.iam_arn("root")},
             "Action": "kms:*",
             "Resource": "*",
         },
         {
-            # As AWS's pages on encrypted topics have it: they show no condition that both services
-            # are known to send with a key.
-            "Sid": "PublishersToTopics",
+            # This follows AWS's pages on encrypted topics. They show no condition key that both
+            # services are known to send.
+            "Sid": "TopicPublishers",
             "Effect": "Allow",
             "Principal": {"Service": list(PUBLISHERS)},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
@@ -129,13 +134,14 @@ def key(names: Names, *, share_with: Names | None) -> str:
 
 
 def topic(names: Names, topic_arn: str, publishers: Sequence[str]) -> str:
-    """Return a topic's policy: what services may publish.
+    """Return a topic's policy, which allows services to publish.
 
-    Alarms must be this account's. A rule's delivery to SNS is not known to carry its source:
-    AWS's own statement for it has no condition, and with one the message could be lost.
+    Alarms must belong to this account. EventBridge rules have no such condition: it is not known
+    whether EventBridge sends the rule's ARN to SNS. AWS's own example has no condition either, and
+    with one, messages could be lost.
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
-    ours = {"ArnLike": {"aws:SourceArn": names.arn("cloudwatch", "alarm:*")}}
+    own_alarms = {"ArnLike": {"aws:SourceArn": names.arn("cloudwatch", "alarm:*")}}
     return document(
         [
             {
@@ -143,7 +149,7 @@ def topic(names: Names, topic_arn: str, publishers: Sequence[str]) -> str:
                 "Principal": {"Service": publisher},
                 "Action": "sns:Publish",
                 "Resource": topic_arn,
-                **({"Condition": ours} if publisher == ALARMS else {}),
+                **({"Condition": own_alarms} if publisher == ALARMS else {}),
             }
             for publisher in publishers
         ]

@@ -1,4 +1,4 @@
-"""A role with one policy: the way every job of the project gets its permissions."""
+"""An IAM role with one inline policy; every role of the project is created by this function."""
 
 from collections.abc import Mapping
 
@@ -19,17 +19,17 @@ def service_role(
     tags: Mapping[str, str],
     parent: pulumi.Resource,
 ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-    """Make a role and its policy; what acts as the role must wait for both.
+    """Create a role and its policy; resources that use the role must depend on both.
 
     Args:
         name: stem of the logical names.
         names: the account's names.
-        purpose: what the role is for, part of its name.
+        purpose: the role's purpose, part of its physical name.
         trust: trust policy, JSON.
-        policy: what the role may do, JSON.
-        description: for people.
-        tags: of the role.
-        parent: the component that it belongs to.
+        policy: permissions policy, JSON.
+        description: the role's description in IAM.
+        tags: the role's tags.
+        parent: the component that the role belongs to.
     """
     child = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(

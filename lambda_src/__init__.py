@@ -1,1 +1,1 @@
-"""Handlers of the pipeline's Lambda functions; only the standard library and boto3."""
+"""The handlers of the pipeline's Lambda functions; they use only the standard library and boto3."""

@@ -1,13 +1,13 @@
-"""A CodePipeline job: what a Lambda action is told, and its one answer.
+"""A CodePipeline job: the input of a Lambda action, and the single result that it reports.
 
-Owns the parsing of CodePipeline's event, access to the job's artifacts and the rule that each
-run answers exactly once. Must not: know what a job is for.
+Owns the parsing of CodePipeline's event, access to the job's artifacts, and the rule that each
+invocation reports exactly one result. Must not: know the purpose of a job.
 
     event ─► Job ─► work(job) ─► Succeeded | StillRunning | raised exception
-                                      └──────── answered once, by run() ────────┘
+                                      └──────── reported once, by run() ────────┘
 
-Artifacts are read and written with the credentials in the event, as AWS advises: they reach
-this action's artifacts and nothing else, so a function's role needs no access to buckets.
+Artifacts are read and written with the credentials in the event, as AWS recommends. These give
+access to the artifacts of this action only, so a function's role needs no access to buckets.
 Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html
 """
 
@@ -29,10 +29,10 @@ SUMMARY_LENGTH = 2048
 
 
 class JobError(Exception):
-    """The job has failed for a reason that its reader can act on.
+    """The job has failed, with a message that helps the user to fix the problem.
 
-    JobError             type JobFailed: the work came out wrong
-    └── ConfigurationError   type ConfigurationError: the pipeline told us something unusable
+    JobError             type JobFailed: the work failed
+    └── ConfigurationError   type ConfigurationError: the pipeline passed invalid input
     """
 
     failure_type = "JobFailed"
@@ -55,7 +55,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Job:
-    """One invocation by CodePipeline."""
+    """One invocation by CodePipeline.
+
+    Attributes:
+        id: CodePipeline's job id.
+        parameters: the action's UserParameters.
+        inputs: the input artifacts.
+        outputs: the output artifacts.
+        credentials: temporary credentials for the artifacts, under AWS's names.
+        continuation: the content of the continuation token; None at the first invocation.
+        encryption_key: KMS key of the artifact store; None for S3's own encryption.
+    """
 
     id: str
     parameters: Mapping[str, Any]
@@ -63,21 +73,26 @@ class Job:
     outputs: tuple[Artifact, ...]
     credentials: Mapping[str, str]
     continuation: Mapping[str, Any] | None
-    # KMS key of the artifact store, None for S3's own encryption.
     encryption_key: str | None
 
     def input(self) -> Artifact:
-        """Return the action's only input artifact."""
+        """Return the action's only input artifact.
+
+        Raises: ConfigurationError when there is not exactly one.
+        """
         return _only(self.inputs, "input")
 
     def output(self) -> Artifact:
-        """Return the action's only output artifact."""
+        """Return the action's only output artifact.
+
+        Raises: ConfigurationError when there is not exactly one.
+        """
         return _only(self.outputs, "output")
 
     def read(self, artifact: Artifact) -> zipfile.ZipFile:
         """Open an artifact's zip.
 
-        Raises: ConfigurationError when it is none.
+        Raises: ConfigurationError when the artifact is not a zip file.
         """
         body = self._s3().get_object(Bucket=artifact.bucket, Key=artifact.key)["Body"].read()
         try:
@@ -86,7 +101,7 @@ class Job:
             raise ConfigurationError(f"artifact {artifact.name} is not a zip file") from None
 
     def write(self, artifact: Artifact, files: Mapping[str, str]) -> None:
-        """Write an artifact: a zip of text files by name."""
+        """Write an artifact: a zip of text files, given as content by file name."""
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in files.items():
@@ -101,7 +116,7 @@ class Job:
         )
 
     def _s3(self) -> Any:
-        # Without credentials in the event boto3 falls back to the function's own.
+        # Without credentials in the event, boto3 falls back to the function's own.
         return boto3.client(
             "s3",
             aws_access_key_id=self.credentials.get("accessKeyId"),
@@ -112,7 +127,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The job is done."""
+    """The job has succeeded.
+
+    Attributes:
+        summary: shown in the pipeline, at most 2,048 characters.
+        external_id: id of the resource that did the work.
+        variables: the action's output variables.
+    """
 
     summary: str
     external_id: str
@@ -121,7 +142,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class StillRunning:
-    """The job goes on; CodePipeline hands ``continuation`` to the next invocation."""
+    """The job is still running; CodePipeline passes ``continuation`` to the next invocation."""
 
     summary: str
     external_id: str
@@ -132,15 +153,19 @@ Work = Callable[[Job], Succeeded | StillRunning]
 
 
 def run(event: Mapping[str, Any], work: Work) -> None:
-    """Do a job and answer CodePipeline exactly once, whatever happens.
+    """Do a job and report exactly one result to CodePipeline, whatever happens.
 
-    An exception of ``work`` becomes the failure's message. Nothing is raised: Lambda would
-    invoke the function again for the same job.
+    An exception of ``work`` becomes the message of a failure. This function raises nothing, because
+    Lambda would then invoke the function again for the same job.
+
+    Args:
+        event: CodePipeline's event.
+        work: does the job.
     """
     try:
         job_id = event["CodePipeline.job"]["id"]
     except (KeyError, TypeError):
-        # Without an id there is nobody to answer.
+        # Without an id, no result can be reported.
         logger.error("not an event of CodePipeline: it has no CodePipeline.job.id")
         return
     result: Succeeded | StillRunning | JobError
@@ -149,19 +174,19 @@ def run(event: Mapping[str, Any], work: Work) -> None:
     except JobError as error:
         logger.exception("job %s failed", job_id)
         result = error
-    except Exception as error:  # the edge: a job without an answer would wait for its timeout
+    except Exception as error:  # without a result, the action would wait for its timeout
         logger.exception("job %s failed unexpectedly", job_id)
         result = JobError(f"{type(error).__name__}: {error}")
     try:
-        _answer(job_id, result)
+        _report(job_id, result)
     except Exception:
-        logger.exception("could not answer CodePipeline for job %s", job_id)
+        logger.exception("could not report the result of job %s to CodePipeline", job_id)
 
 
 def parse(event: Mapping[str, Any]) -> Job:
-    """Read CodePipeline's event.
+    """Parse CodePipeline's event.
 
-    Raises: ConfigurationError when a part is missing or unreadable.
+    Raises: ConfigurationError when a part is missing or invalid.
     """
     try:
         job = event["CodePipeline.job"]
@@ -187,24 +212,29 @@ def parse(event: Mapping[str, Any]) -> Job:
 def parameter(job: Job, name: str, kind: type | tuple[type, ...]) -> Any:
     """Return a required value of UserParameters.
 
-    Raises: ConfigurationError when it is missing, empty or of another type.
+    Args:
+        job: the job.
+        name: key of the value.
+        kind: type of the value, or the types that are allowed.
+
+    Raises: ConfigurationError when the value is missing, empty or of another type.
     """
     value = job.parameters.get(name)
-    # JSON's true is an int to Python.
+    # In Python, JSON's true would be an int.
     if not isinstance(value, kind) or isinstance(value, bool) or value == "":
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        wanted = " or ".join(k.__name__ for k in kinds)
-        raise ConfigurationError(f"UserParameters: {name} must be {wanted}, not {value!r}")
+        allowed = " or ".join(k.__name__ for k in kinds)
+        raise ConfigurationError(f"UserParameters: {name} must be {allowed}, not {value!r}")
     return value
 
 
-def _json_object(text: str, what: str) -> Mapping[str, Any]:
+def _json_object(text: str, name: str) -> Mapping[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{what} is not JSON: {error}") from None
+        raise ConfigurationError(f"{name} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{what} must be a JSON object, not {text!r}")
+        raise ConfigurationError(f"{name} must be a JSON object, not {text!r}")
     return value
 
 
@@ -225,7 +255,7 @@ def _only(artifacts: tuple[Artifact, ...], kind: str) -> Artifact:
     return artifacts[0]
 
 
-def _answer(job_id: str, result: Succeeded | StillRunning | JobError) -> None:
+def _report(job_id: str, result: Succeeded | StillRunning | JobError) -> None:
     codepipeline = boto3.client("codepipeline")
     if isinstance(result, JobError):
         codepipeline.put_job_failure_result(

@@ -1,8 +1,9 @@
-"""Asks an endpoint for rows whose label is known, and compares.
+"""Invokes an endpoint with rows whose labels are known, and scores its predictions.
 
-The rows are those of ``validation.csv`` in the dataset artifact, or of ``train.csv`` where there is
-none: the label first. An endpoint that does not answer, answers too little or scores too low fails
-the stage. Its score is what the training job measured, too: accuracy, or a regression's R².
+The rows come from ``validation.csv`` in the dataset artifact, or from ``train.csv`` if there is no
+``validation.csv``; the label is the first column. The stage fails if the endpoint does not answer,
+returns too few predictions or scores too low. The score is the metric that the training job
+reported: accuracy, or R² for a regression.
 """
 
 import csv
@@ -29,7 +30,7 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
 
 
 def smoke_test(job: Job) -> Succeeded:
-    """Invoke the endpoint once with up to 50 rows and judge its answers."""
+    """Invoke the endpoint once with up to 50 rows and score its predictions."""
     endpoint = parameter(job, "endpointName", str)
     minimum = parameter(job, "minimumAccuracy", (int, float))
     metric = parameter(job, "metric", str)
@@ -43,46 +44,51 @@ def smoke_test(job: Job) -> Succeeded:
     expected = [row[0].strip() for row in rows]
     answers = _invoke(_runtime(job), endpoint, [row[1:] for row in rows])
     if len(answers) != len(expected):
-        raise JobError(f"endpoint {endpoint} gave {len(answers)} answers to {len(expected)} rows")
+        raise JobError(
+            f"endpoint {endpoint} returned {len(answers)} predictions for {len(expected)} rows"
+        )
     if metric == R2:
         score = _r2(endpoint, expected, answers)
         counted = f"{len(expected)} rows"
     else:
-        right = sum(answer == label for answer, label in zip(answers, expected, strict=True))
-        score = right / len(expected)
-        counted = f"{right} of {len(expected)} rows right"
-    verdict = f"endpoint {endpoint}: {counted}, {metric} {score:.4f}"
+        correct = sum(answer == label for answer, label in zip(answers, expected, strict=True))
+        score = correct / len(expected)
+        counted = f"{correct} of {len(expected)} rows correct"
+    summary = f"endpoint {endpoint}: {counted}, {metric} {score:.4f}"
     if score < minimum:
-        raise JobError(f"{verdict}, below the minimum of {minimum}")
+        raise JobError(f"{summary}, below the minimum of {minimum}")
     return Succeeded(
-        summary=verdict,
+        summary=summary,
         external_id=endpoint,
         variables={"Metric": metric, "Score": f"{score:.4f}", "Rows": str(len(expected))},
     )
 
 
 def _r2(endpoint: str, expected: list[str], answers: list[str]) -> float:
-    """Return the share of the labels' spread that the answers explain; 0 where there is none."""
+    """Return the share of the labels' variance that the predictions explain.
+
+    It is 0 if all labels are equal.
+    """
     truth = [_number("label", label) for label in expected]
-    found = [_number(f"answer of endpoint {endpoint}", answer) for answer in answers]
+    found = [_number(f"prediction of endpoint {endpoint}", answer) for answer in answers]
     mean = sum(truth) / len(truth)
-    spread = sum((value - mean) ** 2 for value in truth)
+    variance = sum((value - mean) ** 2 for value in truth)
     error = sum((value - answer) ** 2 for value, answer in zip(truth, found, strict=True))
-    return 1 - error / spread if spread else 0.0
+    return 1 - error / variance if variance else 0.0
 
 
-def _number(what: str, text: str) -> float:
+def _number(name: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise JobError(f"the {what} {text!r} is not a number, as a regression's must be")
+        raise JobError(f"the {name} {text!r} is not a number; a regression's must be")
     return number
 
 
 def _rows(archive: zipfile.ZipFile, artifact_name: str, *, header: bool) -> list[list[str]]:
-    # A zipped folder is as good as zipped files.
+    # The files may be in a folder of the zip.
     names = archive.namelist()
     found = {file: [n for n in names if PurePosixPath(n).name == file] for file in ROW_FILES}
     file = next((file for file in ROW_FILES if found[file]), ROW_FILES[0])
@@ -102,7 +108,7 @@ def _rows(archive: zipfile.ZipFile, artifact_name: str, *, header: bool) -> list
 
 
 def _runtime(job: Job) -> Any:
-    """Return a client that asks endpoints: of this account, or as a role of another one."""
+    """Return a client for endpoints of this account, or of another one by assuming its role."""
     if "roleArn" not in job.parameters:
         return boto3.client("sagemaker-runtime")
     credentials = boto3.client("sts").assume_role(

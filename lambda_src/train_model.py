@@ -1,9 +1,9 @@
-"""Starts a SageMaker training job and follows it, one invocation at a time.
+"""Starts a SageMaker training job and polls it, once per invocation.
 
-    first run       CreateTrainingJob ─► "still running", with the job's name
-    each next run   InProgress | Stopping ─► "still running"
-                    Completed ─► model artifact, success with the model's variables
-                    Failed | Stopped ─► failure with SageMaker's reason
+    first invocation   CreateTrainingJob ─► "still running", with the job's name
+    later invocations  InProgress | Stopping ─► "still running"
+                       Completed ─► model artifact, success with the model's variables
+                       Failed | Stopped ─► failure with SageMaker's reason
 
 The output artifact holds ``parameters.json``, from which CloudFormation takes its parameters.
 """
@@ -29,12 +29,13 @@ from lambda_src.pipeline_job import (
 CHANNEL = "dataset"
 VOLUME_GIB = 10
 TRAINING_JOB_NAME_LENGTH = 63
-# What the container prints, as `validation:accuracy=0.97;`: of classes, and of a regression.
+# The metrics that the container prints, such as `validation:accuracy=0.97`: those of a classifier,
+# and those of a regression.
 METRICS = (
     *("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss"),
     *("train:r2", "validation:r2", "validation:rmse", "validation:mae"),
 )
-# A model's score is one of these, as scikit-learn's `score` is.
+# The metric that is a model's score, as in scikit-learn: accuracy, or R² for a regression.
 SCORES = ("accuracy", "r2")
 _IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _NAME_KEY = "trainingJobName"
@@ -47,8 +48,8 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
 
 
 def train(job: Job) -> Succeeded | StillRunning:
-    """Start the training job, or look how it is doing."""
-    return _start(job) if job.continuation is None else _follow(job, job.continuation)
+    """Start the training job, or poll the one that an earlier invocation started."""
+    return _start(job) if job.continuation is None else _poll(job, job.continuation)
 
 
 def _start(job: Job) -> StillRunning:
@@ -98,16 +99,16 @@ def _start(job: Job) -> StillRunning:
     try:
         sagemaker.create_training_job(**request)
     except ClientError as error:
-        # The name is this CodePipeline job's own: Lambda delivered the event twice.
+        # Only this CodePipeline job uses this name, so Lambda has delivered the event twice.
         if error.response["Error"]["Code"] != "ResourceInUse":
             raise
     return _still_running(name, image_uri, "started")
 
 
-def _follow(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
+def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
     name, image_uri = continuation.get(_NAME_KEY), continuation.get(_IMAGE_KEY)
     if not name or not image_uri:
-        raise ConfigurationError(f"continuationToken lacks {_NAME_KEY} or {_IMAGE_KEY}")
+        raise ConfigurationError(f"continuationToken must hold {_NAME_KEY} and {_IMAGE_KEY}")
     description = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)
     status = description["TrainingJobStatus"]
     if status in ("InProgress", "Stopping"):
@@ -143,7 +144,7 @@ def _still_running(name: str, image_uri: str, progress: str) -> StillRunning:
 
 
 def _training_job_name(job: Job) -> str:
-    """Return the name that this CodePipeline job's training job always gets."""
+    """Return the training job's name, which is always the same for this CodePipeline job."""
     execution_id = parameter(job, "executionId", str)
     suffix = f"-{execution_id[:8]}-{job.id[:8]}"
     model_name = parameter(job, "modelName", str)
@@ -151,9 +152,9 @@ def _training_job_name(job: Job) -> str:
 
 
 def _released_image(job: Job) -> str:
-    """Return the image that is released now, by digest.
+    """Return the URI of the released image, with its digest.
 
-    Training and every endpoint of this execution then run the same bytes.
+    Training and every endpoint of this execution then run exactly the same image.
     """
     name = parameter(job, "imageParameter", str)
     try:
@@ -164,8 +165,8 @@ def _released_image(job: Job) -> str:
         image = "nothing"
     if not _IMAGE_BY_DIGEST.fullmatch(image):
         raise ConfigurationError(
-            f"SSM parameter {name} holds {image!r}, not an image by its digest: build the model "
-            "container first, by a push to its repository"
+            f"SSM parameter {name} holds {image!r}, not an image URI with a digest: build the "
+            "model container first, by a push to its repository"
         )
     return image
 
@@ -175,5 +176,5 @@ def _score(name: str, metrics: list[dict[str, Any]]) -> tuple[str, str]:
     for score in SCORES:
         if f"validation:{score}" in values:
             return score, f"{values[f'validation:{score}']:.4f}"
-    wanted = " or ".join(f"validation:{score}" for score in SCORES)
-    raise JobError(f"training job {name} reported no {wanted}")
+    expected = " or ".join(f"validation:{score}" for score in SCORES)
+    raise JobError(f"training job {name} reported no {expected}")

@@ -1,12 +1,12 @@
-"""The stress test: locust against an endpoint, its scaling watched, a report at the end.
+"""The stress test: loads an endpoint with locust, watches its scaling and writes a report.
 
-    payloads, shapes, lab, samples, summary, alarms, why      pure
-    histogram, recorder, tickets                              pure: counting, from many workers too
-    cloud_clock, observer                                     what the services say, and when
-    generator, user, crew, worker                             the child processes that run locust
-    run, live                                                 child, observer, terminal, files
-    plots, plot_scaling, report                               PNG and HTML, from the files alone
-    size, capacity, traffic, price                            the wind tunnel
+    payloads, shapes, lab, samples, objectives, summary, alarms, scaling_explanation   pure
+    histogram, recorder, request_quota      pure: counting, for one worker and for several
+    cloud_clock, observer                   the time and the state of the AWS services
+    generator, user, worker_pool, worker, messages, signing   the child processes that run locust
+    run, terminal_display                   the child process, the observer, the terminal, the files
+    plots, plot_scaling, plot_style, report PNG and HTML, from the files alone
+    size, size_plot, capacity, traffic, price   the capacity planner
 
-gevent patches the whole process it is imported in, so locust has a process of its own.
+gevent patches the whole process that imports it, so locust runs in a process of its own.
 """

@@ -1,7 +1,7 @@
 """The stress test's command: `python -m loadtest run | report | size`.
 
-Exit code 0 when it passed, 1 when an objective was missed (by default: more than 1 % failed, or
-nothing was sent), 2 when what was asked for cannot be done.
+The exit code is 0 if the test passed, 1 if an objective was missed (by default: more than 1 % of
+the requests failed, or none was sent), and 2 if the command cannot run with the given options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.errors import LoadTestError, UsageError
-from loadtest.lab import LAB_TESTS, PLAIN, REQUESTS_SECONDS
+from loadtest.lab import DEFAULT_LOAD, LAB_TESTS, REQUESTS_SECONDS
 from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
 from loadtest.shapes import MAX_WORKERS, SHAPES, Load, parse_duration
 
@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if options.think < 0:
         raise UsageError(f"--think is {options.think:g}; it must be 0 or more seconds")
     options.out = options.out or Path("build") / "loadtest" / options.endpoint
-    # boto3 takes a moment; a usage error should not wait for it.
+    # Importing boto3 takes a moment; a usage error should not wait for it.
     from loadtest.run import RunSettings, run
 
     run(
@@ -72,18 +72,18 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 
 
 def _load(options: argparse.Namespace) -> Load:
-    """Return the load that was named, with what was given beside it."""
-    named = LAB_TESTS.get(options.test, PLAIN)
-    requests = named.requests if options.requests is None else options.requests
-    seconds = named.duration_seconds
-    if named is PLAIN and requests is not None:
+    """Return the load of --test, or the default load; other options override its values."""
+    base = LAB_TESTS.get(options.test, DEFAULT_LOAD)
+    requests = base.requests if options.requests is None else options.requests
+    seconds = base.duration_seconds
+    if base is DEFAULT_LOAD and requests is not None:
         seconds = REQUESTS_SECONDS
     if options.duration is not None:
         seconds = parse_duration(options.duration)
     return Load(
-        shape=options.shape or named.shape,
-        users=named.users if options.users is None else options.users,
-        spawn_rate=named.spawn_rate if options.spawn_rate is None else options.spawn_rate,
+        shape=options.shape or base.shape,
+        users=base.users if options.users is None else options.users,
+        spawn_rate=base.spawn_rate if options.spawn_rate is None else options.spawn_rate,
         duration_seconds=seconds,
         requests=requests,
         workers=options.workers,
@@ -91,25 +91,27 @@ def _load(options: argparse.Namespace) -> Load:
 
 
 def _size(options: argparse.Namespace, console: Console) -> int:
-    from loadtest.capacity import Step
-    from loadtest.price import find
-    from loadtest.size import SizeSettings, check, measured, price_of, size
+    from loadtest.capacity import LoadStep
+    from loadtest.price import find_price
+    from loadtest.size import SizeSettings, check_options, endpoint_price, measure_capacity, size
     from loadtest.traffic import read_csv, wave
 
-    check(options.p99, options.objective, options.startup_minutes)
-    price = find(options.price, options.instance_type)
+    check_options(options.p99, options.objective, options.startup_minutes)
+    price = find_price(options.price, options.instance_type)
     if options.traffic is not None and not options.traffic.is_file():
-        raise UsageError(f"there is no file {options.traffic} with requests a minute")
+        raise UsageError(f"there is no file {options.traffic} with requests per minute")
     requests = (
         read_csv(options.traffic.read_text("utf-8"), options.traffic.name)
         if options.traffic is not None
         else wave(options.wave)
     )
     capacity: float | None = options.capacity
-    steps: list[Step] = []
+    steps: list[LoadStep] = []
     if capacity is None:
         if not options.endpoint or not options.dataset:
-            raise UsageError("--endpoint and --dataset are needed to measure; or give --capacity")
+            raise UsageError(
+                "--endpoint and --dataset are needed to measure the capacity; or use --capacity"
+            )
         if not options.dataset.is_file():
             raise UsageError(f"there is no file {options.dataset}")
         from loadtest.run import RunSettings
@@ -124,8 +126,8 @@ def _size(options: argparse.Namespace, console: Console) -> int:
             watch_seconds=0.0,
             out=options.out,
         )
-        capacity, steps = measured(base, options.p99, console)
-        price = price or price_of(options.endpoint, options.region, console)
+        capacity, steps = measure_capacity(base, options.p99, console)
+        price = price or endpoint_price(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
     settings = SizeSettings(
@@ -162,92 +164,131 @@ def _parser() -> argparse.ArgumentParser:
         "which costs money.",
     )
     run.add_argument("--endpoint", required=True, help="the endpoint's name")
-    run.add_argument("--dataset", required=True, type=Path, help="a dataset zip: rows to send")
-    tests = "; ".join(f"{name}: {test.said}" for name, test in LAB_TESTS.items())
+    run.add_argument(
+        "--dataset", required=True, type=Path, help="a dataset zip, whose validation rows are sent"
+    )
+    tests = "; ".join(f"{name}: {test.description}" for name, test in LAB_TESTS.items())
     run.add_argument(
         "--test",
         choices=tuple(LAB_TESTS),
-        help=f"one of the lab's ({tests}); what is given beside it wins",
+        help=f"one of the lab's tests ({tests}); other options override its values",
     )
-    run.add_argument("--users", type=int, help=f"at the peak, default {PLAIN.users}")
     run.add_argument(
-        "--spawn-rate", type=float, help=f"users a second, default {PLAIN.spawn_rate:g}"
+        "--users", type=int, help=f"number of users at the peak, default {DEFAULT_LOAD.users}"
+    )
+    run.add_argument(
+        "--spawn-rate",
+        type=float,
+        help=f"users started per second, default {DEFAULT_LOAD.spawn_rate:g}",
     )
     run.add_argument(
         "--requests",
         type=int,
-        help="end after exactly so many, of all users together; default: the duration ends it",
+        help="end the load after exactly this many requests of all users together; by default the "
+        "duration ends it",
     )
     run.add_argument(
         "--duration",
-        help="as 30s or 1m30s, at most 1 h; default 30s, and 10m with --requests. Ctrl-C ends the "
-        "load early and still reports",
+        help="duration of the load, such as 30s or 1m30s, at most 1 h; default 30s, or 10m with "
+        "--requests. Ctrl-C ends the load early and still writes the report",
     )
-    run.add_argument("--shape", choices=tuple(SHAPES), help=f"default {PLAIN.shape}")
+    run.add_argument(
+        "--shape",
+        choices=tuple(SHAPES),
+        help=f"number of users over time, default {DEFAULT_LOAD.shape}",
+    )
     run.add_argument(
         "--workers",
         type=int,
         default=1,
-        help=f"processes that send, default 1, at most {MAX_WORKERS}: one for each processor core "
-        "that is to send",
+        help=f"number of processes that send requests, default 1, at most {MAX_WORKERS}; use one "
+        "per processor core that may be busy",
     )
     run.add_argument(
-        "--think", type=float, default=0.0, help="a user's pause between requests, s, default 0"
+        "--think",
+        type=float,
+        default=0.0,
+        help="a user's pause between two requests in seconds, default 0",
     )
     run.add_argument(
-        "--watch", default="0s", help="watch the endpoint so long after the load, default 0s"
+        "--watch", default="0s", help="watch the endpoint for this long after the load, default 0s"
     )
     run.add_argument(
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )
-    run.add_argument("--out", type=Path, help="default build/loadtest/ENDPOINT")
-    held = run.add_argument_group("objectives", "the exit code is 1 when one is missed")
-    held.add_argument(
+    run.add_argument("--out", type=Path, help="output directory, default build/loadtest/ENDPOINT")
+    objectives = run.add_argument_group("objectives", "the exit code is 1 if one is missed")
+    objectives.add_argument(
         "--max-failures",
         type=float,
         default=MAX_FAILURE_SHARE,
-        help="share of the requests, default 0.01",
+        help="largest share of failed requests, default 0.01",
     )
-    held.add_argument("--max-p99", type=float, help="ms")
-    held.add_argument(
-        "--min-accuracy", type=float, help="share of right answers, as 0.9; of a regression, R²"
+    objectives.add_argument("--max-p99", type=float, help="largest p99 latency in ms")
+    objectives.add_argument(
+        "--min-accuracy",
+        type=float,
+        help="smallest share of correct labels, such as 0.9; for a regression, smallest R²",
     )
-    held.add_argument("--max-scale-out", type=float, help="s until more instances serve")
+    objectives.add_argument(
+        "--max-scale-out",
+        type=float,
+        help="longest time in seconds until the first additional instance is in service",
+    )
     size = commands.add_parser(
         "size",
         help="find the cheapest scaling settings for a day's traffic",
-        description="Measures one instance, then runs a day against AWS's scaling rules.",
+        description="Measures the capacity of one instance, then simulates a day's traffic with "
+        "AWS's scaling rules.",
     )
-    size.add_argument("--endpoint", help="to measure; best with one instance and without scaling")
-    size.add_argument("--dataset", type=Path, help="a dataset zip: rows to send")
-    size.add_argument("--capacity", type=float, help="requests/s of one instance, not measured")
-    size.add_argument("--p99", type=float, default=100.0, help="objective in ms, default 100")
+    size.add_argument(
+        "--endpoint", help="endpoint to measure; best with a single instance and without scaling"
+    )
+    size.add_argument("--dataset", type=Path, help="a dataset zip, whose validation rows are sent")
+    size.add_argument(
+        "--capacity",
+        type=float,
+        help="capacity of one instance in requests/s, instead of a measurement",
+    )
+    size.add_argument(
+        "--p99", type=float, default=100.0, help="p99 latency objective in ms, default 100"
+    )
     traffic = size.add_mutually_exclusive_group(required=True)
-    traffic.add_argument("--traffic", type=Path, help="a CSV of requests a minute")
-    traffic.add_argument("--wave", help="a day from TROUGH:PEAK requests/s, as 5:100")
+    traffic.add_argument("--traffic", type=Path, help="a CSV file with the requests of each minute")
+    traffic.add_argument(
+        "--wave", help="a synthetic day between TROUGH:PEAK requests/s, such as 5:100"
+    )
     size.add_argument(
         "--objective",
         type=float,
         default=0.001,
-        help="the greatest share of requests beyond the capacity, default 0.001",
+        help="largest share of requests that may exceed the capacity, default 0.001",
     )
     size.add_argument(
-        "--startup-minutes", type=int, default=4, help="until an instance serves, default 4"
+        "--startup-minutes",
+        type=int,
+        default=4,
+        help="minutes until a new instance is in service, default 4",
     )
     size.add_argument(
         "--instance-type",
-        help="whose price the cost is by, from the program's dated table of us-east-1; default: "
-        "that of the measured endpoint",
+        help="instance type for the cost, with its price in the program's dated table for "
+        "us-east-1; default: the type of the measured endpoint",
     )
     size.add_argument(
-        "--price", type=float, help="US dollars an instance hour, in place of the table's"
+        "--price", type=float, help="US dollars per instance hour, instead of the table's price"
     )
     size.add_argument(
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )
-    size.add_argument("--out", type=Path, default=Path("build") / "size")
-    report = commands.add_parser("report", help="write the report of a run's directory again")
-    report.add_argument("directory", type=Path)
+    size.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build") / "size",
+        help="output directory, default build/size",
+    )
+    report = commands.add_parser("report", help="write the report of an earlier run again")
+    report.add_argument("directory", type=Path, help="the run's output directory")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Pure: the alarms that scaling hangs on, from what CloudWatch says to states over time.
+"""Pure: turns CloudWatch's descriptions of the scaling alarms into their states over time.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmHistoryItem.html
 """
@@ -27,7 +27,7 @@ _TITLE_CHARACTERS = 24
 
 
 class Span(NamedTuple):
-    """A state from a moment to another, in seconds since the load began."""
+    """A period in which an alarm had one state; start and end in seconds since the load began."""
 
     start: float
     end: float
@@ -40,9 +40,9 @@ def states(
     """Return the states of an alarm since the load began, the first one at 0.
 
     Args:
-        now: its state at present; None: it is gone.
+        now: the alarm's present state; None if the alarm no longer exists.
         changes: the StateUpdate items of DescribeAlarmHistory since the load began.
-        clock: of the load.
+        clock: the cloud's clock, set at the start of the load.
     """
     found: list[AlarmState] = []
     for item in sorted(changes, key=lambda item: item["Timestamp"]):
@@ -63,28 +63,28 @@ def _change(item: dict[str, Any]) -> tuple[str, str, str]:
         before, after = data["oldState"], data["newState"]
         return before["stateValue"], after["stateValue"], after.get("stateReason") or ""
     except (ValueError, KeyError):
-        # CloudWatch cuts the data off at 4,095 characters; the summary is whole.
-        said = _SUMMARY.search(item.get("HistorySummary", ""))
-        before_state, after_state = said.groups() if said else (INSUFFICIENT_DATA,) * 2
+        # CloudWatch truncates the data to 4,095 characters; the summary is complete.
+        summary = _SUMMARY.search(item.get("HistorySummary", ""))
+        before_state, after_state = summary.groups() if summary else (INSUFFICIENT_DATA,) * 2
         return before_state, after_state, ""
 
 
 def condition(alarm: dict[str, Any]) -> str:
-    """Return when an alarm of DescribeAlarms goes off, as `> 500 for 3 min`."""
+    """Return the condition of an alarm of DescribeAlarms, such as `> 500 for 3 min`."""
     operator = _OPERATORS.get(alarm.get("ComparisonOperator", ""))
     if operator is None or "Threshold" not in alarm:
         return ""
     periods = alarm.get("EvaluationPeriods", 1)
     minutes = alarm.get("Period", 60) / 60
-    enough = alarm.get("DatapointsToAlarm") or periods
-    when = f"for {periods * minutes:g} min"
-    if enough != periods:
-        when = f"in {enough} of {periods} × {minutes:g} min"
-    return f"{operator} {alarm['Threshold']:,g} {when}"
+    datapoints = alarm.get("DatapointsToAlarm") or periods
+    duration = f"for {periods * minutes:g} min"
+    if datapoints != periods:
+        duration = f"in {datapoints} of {periods} × {minutes:g} min"
+    return f"{operator} {alarm['Threshold']:,g} {duration}"
 
 
 def title(name: str) -> str:
-    """Return what a reader calls an alarm: target tracking names its two alike everywhere."""
+    """Return a short title for an alarm, from the fixed name parts of target tracking's alarms."""
     if "-AlarmHigh-" in name:
         return HIGH
     if "-AlarmLow-" in name:
@@ -93,7 +93,7 @@ def title(name: str) -> str:
 
 
 def spans(alarm: ScalingAlarm, end: float) -> list[Span]:
-    """Return an alarm's states up to the end of a run, none of them empty."""
+    """Return the periods of an alarm's states up to the end of a run, without empty ones."""
     bounds = [*((state.start, state.state) for state in alarm.states), (end, "")]
     return [
         Span(start, min(following, end), state)
@@ -102,10 +102,10 @@ def spans(alarm: ScalingAlarm, end: float) -> list[Span]:
     ]
 
 
-def state_at(alarms: Sequence[ScalingAlarm], wanted: str, moment: float) -> AlarmState | None:
-    """Return the state of the alarm of a title at a moment; None where it is not known."""
+def state_at(alarms: Sequence[ScalingAlarm], alarm_title: str, moment: float) -> AlarmState | None:
+    """Return the state of the alarm with a title at a moment; None if it is unknown."""
     for alarm in alarms:
-        if title(alarm.name) == wanted:
+        if title(alarm.name) == alarm_title:
             known = [state for state in alarm.states if state.start <= moment]
             return known[-1] if known else None
     return None

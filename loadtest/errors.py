@@ -1,8 +1,8 @@
 """Errors of the load test.
 
-LoadTestError           one sentence for a person
-├── UsageError          exit code 2: what was asked for cannot be done
-└── GeneratorError      exit code 1: the load generator ended badly
+LoadTestError           one sentence for the user
+├── UsageError          exit code 2: the options or their environment are invalid
+└── GeneratorError      exit code 1: the load generator failed
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class LoadTestError(Exception):
 
 
 class UsageError(LoadTestError):
-    """What was asked for cannot be done."""
+    """The command cannot run with these options."""
 
 
 class GeneratorError(LoadTestError):
-    """The load generator ended badly."""
+    """The load generator failed."""

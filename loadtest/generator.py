@@ -2,13 +2,13 @@
 
 It reads its settings as one JSON object from standard input and writes JSON lines to standard
 output: `{"kind": "started"}`, then `{"kind": "stats", …}` every half second, then
-`{"kind": "final", …}`. SIGTERM ends the load early; the last line still comes.
+`{"kind": "final", …}`. SIGTERM ends the load early; the final line is still written.
 
-One worker is this process itself. Of several each has a process (`loadtest.crew`), and this one
-counts together what they tell.
+A single worker is this process itself. Several workers are processes of their own
+(`loadtest.worker_pool`), and this process adds up their counts.
 
-locust patches the standard library for gevent when it is imported. Whatever opens sockets
-(boto3 in `loadtest.signing`) must come after it, as it does in this order.
+locust patches the standard library for gevent when it is imported. Modules that open sockets
+(boto3 in `loadtest.signing`) must be imported after it, as they are here.
 """
 
 from __future__ import annotations
@@ -24,120 +24,120 @@ import gevent
 from gevent.event import Event
 from locust import LoadTestShape
 
-from loadtest.crew import Crew
 from loadtest.errors import LoadTestError
 from loadtest.recorder import Recorder
+from loadtest.request_quota import QuotaLease
 from loadtest.shapes import Load
-from loadtest.tickets import Purse
-from loadtest.user import Turnstile, environment_of
+from loadtest.user import QuotaGate, create_environment
+from loadtest.worker_pool import WorkerPool
 
 _TICK_SECONDS = 0.5
 
 
 class Generator(Protocol):
-    """Sends a load, from one process or several."""
+    """Sends a load, from one process or from several."""
 
     @property
     def cut_short(self) -> str:
-        """Return why the load ended before its end; empty if it did not."""
+        """Return the reason why the load ended early; empty if it did not."""
 
     @property
     def users(self) -> int:
-        """Return how many there are now."""
+        """Return the number of users that are running now."""
 
     @property
     def notes(self) -> list[str]:
-        """Return what a reader should know."""
+        """Return notes for the report."""
 
     def start(self) -> None:
-        """Begin; it sets its `finished` event when all requests are answered."""
+        """Start the load; the `finished` event is set when all requests are answered."""
 
     def stop(self) -> None:
-        """End the load; all is counted when it returns."""
+        """End the load; everything is counted when this returns."""
 
 
-class Alone:
-    """The load from this process."""
+class SingleProcessGenerator:
+    """Sends the load from this process."""
 
     def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
         load = Load(**settings["load"])
-        turnstile = Turnstile(Purse(load.requests), settled=finished.set)
-        environment = environment_of(settings, recorder, turnstile, _shape(load))
+        gate = QuotaGate(QuotaLease(load.requests), on_completed=finished.set)
+        environment = create_environment(settings, recorder, gate, _shape(load))
         environment.events.request.add_listener(recorder.record)
-        environment.events.request.add_listener(turnstile.answered)
+        environment.events.request.add_listener(gate.answered)
         self._runner: Any = environment.create_local_runner()
 
     @property
     def cut_short(self) -> str:
-        """Return nothing: what ends this process is not for it to tell."""
+        """Return an empty string: if this process fails, it cannot report a reason."""
         return ""
 
     @property
     def users(self) -> int:
-        """Return how many there are now."""
+        """Return the number of users that are running now."""
         return int(self._runner.user_count)
 
     @property
     def notes(self) -> list[str]:
-        """Return whether the processor was too busy."""
+        """Return a note if the processor was too busy."""
         busy = self._runner.cpu_warning_emitted
         return ["the load generator's processor was over 90 % busy"] if busy else []
 
     def start(self) -> None:
-        """Begin."""
+        """Start the users."""
         self._runner.start_shape()
 
     def stop(self) -> None:
-        """End the users."""
+        """Stop the users."""
         self._runner.quit()
 
 
-class Together:
-    """The load from several workers."""
+class MultiProcessGenerator:
+    """Sends the load from several worker processes."""
 
     def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
         load = Load(**settings["load"])
-        # locust asks the master for the class; its users are in the workers.
-        unused = Turnstile(Purse(0), settled=finished.set)
-        self._crew = Crew(settings, recorder)
+        # locust needs a user class in the master, although its users run in the workers.
+        unused = QuotaGate(QuotaLease(0), on_completed=finished.set)
+        self._pool = WorkerPool(settings, recorder)
 
-        def counted() -> None:
+        def check_finished() -> None:
             if load.requests is not None and recorder.total.count >= load.requests:
                 finished.set()
 
-        environment = environment_of(settings, recorder, unused, _shape(load))
-        self._runner = self._crew.start(environment, counted)
+        environment = create_environment(settings, recorder, unused, _shape(load))
+        self._runner = self._pool.start(environment, check_finished)
         self._finished = finished
 
     @property
     def cut_short(self) -> str:
-        """Return why the load ended before its end; empty if it did not."""
-        return self._crew.cut_short
+        """Return the reason why the load ended early; empty if it did not."""
+        return self._pool.cut_short
 
     @property
     def users(self) -> int:
-        """Return how many the workers told of."""
+        """Return the number of users that the workers reported."""
         return int(self._runner.user_count)
 
     @property
     def notes(self) -> list[str]:
-        """Return which workers' processors were too busy."""
-        return self._crew.notes
+        """Return a note for each worker whose processor was too busy."""
+        return self._pool.notes
 
     def start(self) -> None:
-        """Begin."""
-        self._crew.watch(self._runner, self._finished.set)
+        """Start the users."""
+        self._pool.watch(self._runner, self._finished.set)
         self._runner.start_shape()
 
     def stop(self) -> None:
-        """End the workers."""
-        self._crew.stop(self._runner)
+        """Stop the users and end the worker processes."""
+        self._pool.stop(self._runner)
 
 
 def _shape(load: Load) -> Any:
     class Shape(LoadTestShape):  # type: ignore[misc]  # locust ships no types
         def tick(self) -> tuple[int, float]:
-            # The end is not the shape's to tell: locust looks once a second only.
+            # `_run` ends the load, because locust calls this only once per second.
             at = min(self.get_run_time(), load.duration_seconds * (1 - 1e-9))
             return load.users_at(at) or 1, load.spawn_rate
 
@@ -150,31 +150,31 @@ def _write(kind: str, **values: object) -> None:
 
 
 def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) -> None:
-    """Send the load to its end, telling of it."""
-    began = time.monotonic()
+    """Send the load to its end, and write a line every half second."""
+    started = time.monotonic()
     generator.start()
     _write("started")
 
-    def stats(*, rest: bool = False) -> None:
-        t = round(time.monotonic() - began, 3)
-        _write("stats", t=t, users=generator.users, **recorder.tick(rest=rest))
+    def write_stats(*, remainder: bool = False) -> None:
+        t = round(time.monotonic() - started, 3)
+        _write("stats", t=t, users=generator.users, **recorder.tick(remainder=remainder))
 
-    def tell() -> None:
+    def write_periodically() -> None:
         try:
             while True:
                 gevent.sleep(_TICK_SECONDS)
-                stats()
+                write_stats()
         except BrokenPipeError:  # the parent is gone
             finished.set()
 
-    teller = gevent.spawn(tell)
+    writer = gevent.spawn(write_periodically)
     finished.wait(timeout=load.duration_seconds)
     ended = time.monotonic()
     generator.stop()
-    # The last requests are answered while the users stop, which may take longer than they do.
-    load_seconds = max(ended, recorder.counted) - began
-    teller.kill()
-    stats(rest=True)
+    # The last requests are answered while the users stop; stopping may take longer than that.
+    load_seconds = max(ended, recorder.last_recorded) - started
+    writer.kill()
+    write_stats(remainder=True)
     _write(
         "final",
         load_seconds=round(load_seconds, 3),
@@ -185,15 +185,15 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
 
 
 def main() -> int:
-    """Run the load of the settings on standard input; return the exit code."""
+    """Run the load that standard input describes; return the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     settings = json.loads(sys.stdin.readline())
     load = Load(**settings["load"])
     recorder, finished = Recorder(), Event()
-    # Ctrl-C reaches the whole terminal group: the parent decides, and sends SIGTERM.
+    # Ctrl-C reaches the whole terminal group; the parent decides and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gevent.signal_handler(signal.SIGTERM, finished.set)
-    kind = Alone if load.workers == 1 else Together
+    kind = SingleProcessGenerator if load.workers == 1 else MultiProcessGenerator
     try:
         _run(kind(settings, recorder, finished), recorder, load, finished)
     except LoadTestError as error:

@@ -1,7 +1,7 @@
-"""Pure: latencies counted by value, to three significant digits.
+"""Pure: a histogram of latencies, counted by value with three significant digits.
 
-Bounded memory however long the test, and percentiles within half a percent of the exact ones:
-123.4 ms is counted as 123 ms, 1.2345 ms as 1.23 ms.
+Its memory is bounded, however long the test is, and its percentiles are within half a percent of
+the exact ones: 123.4 ms is counted as 123 ms, and 1.2345 ms as 1.23 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Any, Self
 
 
 class Histogram:
-    """Counted latencies in milliseconds."""
+    """A histogram of latencies in milliseconds.
+
+    Attributes:
+        count: number of latencies.
+        max_ms: the largest latency, exact; 0 for an empty histogram.
+    """
 
     def __init__(self, values_ms: Iterable[float] = ()) -> None:
         self._counts: Counter[float] = Counter()
@@ -29,18 +34,18 @@ class Histogram:
         self.max_ms = max(self.max_ms, value_ms)
 
     def merge(self, other: Histogram) -> None:
-        """Count all of another's."""
+        """Add the counts of another histogram."""
         self._counts.update(other._counts)
         self.count += other.count
         self.max_ms = max(self.max_ms, other.max_ms)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts, from which `from_json` makes the same histogram."""
+        """Return a JSON object from which `from_json` restores the histogram."""
         return {"counts": [list(pair) for pair in self._counts.items()], "max_ms": self.max_ms}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Return the histogram of such counts."""
+        """Return the histogram of a JSON object that `as_json` returned."""
         histogram = cls()
         histogram._counts.update(dict(document["counts"]))
         histogram.count = histogram._counts.total()
@@ -48,14 +53,17 @@ class Histogram:
         return histogram
 
     def percentile(self, share: float) -> float | None:
-        """Return the smallest latency that `share` (0 to 1) of the requests do not exceed."""
+        """Return the smallest latency that `share` (0 to 1) of the requests do not exceed.
+
+        The result is in milliseconds; None for an empty histogram.
+        """
         if not self.count:
             return None
-        wanted = max(1, math.ceil(share * self.count))
+        rank = max(1, math.ceil(share * self.count))
         seen = 0
         for value in sorted(self._counts):
             seen += self._counts[value]
-            if seen >= wanted:
+            if seen >= rank:
                 return value
         raise AssertionError("the counts do not add up")
 

@@ -1,8 +1,8 @@
 """Pure: the lab's three tests, as data.
 
 The lab asks for 10 clients with 1,000 requests, 100 clients with 10,000 requests, and 150 clients
-until they are stopped. The requests are those of all clients together, some 100 for each; how many
-one client sends is not fixed, as they send side by side.
+until they are stopped. The numbers of requests are totals of all clients, about 100 for each; a
+single client has no fixed number, because all of them send concurrently.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from loadtest.shapes import MAX_DURATION_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class LabTest:
-    """A load with a name.
+    """A predefined load.
 
     Attributes:
-        users: clients at once.
-        spawn_rate: users started a second.
-        requests: all users' together, which end it; None: it goes on until it is stopped.
-        shape: a name of SHAPES.
-        duration_seconds: ends it in any case.
+        users: concurrent clients.
+        spawn_rate: users started per second.
+        requests: total number of requests after which the load ends; None for a load that runs
+            until it is stopped.
+        shape: a key of SHAPES.
+        duration_seconds: time after which the load ends in any case.
     """
 
     users: int
@@ -32,8 +33,8 @@ class LabTest:
     duration_seconds: float
 
     @property
-    def said(self) -> str:
-        """Return it in words."""
+    def description(self) -> str:
+        """Return a description for the help text."""
         bound = "until stopped" if self.requests is None else f"{self.requests:,} requests"
         return f"{self.users} users, {bound}, at most {self.duration_seconds / 60:g} min"
 
@@ -44,6 +45,7 @@ LAB_TESTS: Mapping[str, LabTest] = {
     "endless": LabTest(150, 20, None, "constant", MAX_DURATION_SECONDS),
 }
 
-# Without a test and without options; what has requests to end it gets the time to reach them.
-PLAIN = LabTest(16, 8, None, "constant", 30)
+# The load without --test and other options.
+DEFAULT_LOAD = LabTest(16, 8, None, "constant", 30)
+# The default duration of a load with --requests, which needs time to send them all.
 REQUESTS_SECONDS = 600.0

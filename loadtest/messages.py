@@ -1,14 +1,14 @@
-"""The names of what the master and the workers of the load generator tell each other.
+"""The names of the messages between the master and the workers of the load generator.
 
-WANTED    worker → master: a worker runs low on tickets
-TICKETS   master → worker: how many it gets
-FIGURES   worker → master: what it counted, at once, as all is sent and answered
-RECORDED  worker → master: the key in locust's own report under which ours is
+QUOTA_REQUEST  worker → master: the worker's quota lease is running low
+QUOTA_GRANT    master → worker: the number of requests that the master grants
+COUNTS         worker → master: the worker's counts, sent at once when all requests are answered
+REPORT_KEY     worker → master: the key of our data in locust's own report
 """
 
 from __future__ import annotations
 
-WANTED = "tickets wanted"
-TICKETS = "tickets"
-FIGURES = "figures"
-RECORDED = "recorded"
+QUOTA_REQUEST = "quota request"
+QUOTA_GRANT = "quota grant"
+COUNTS = "counts"
+REPORT_KEY = "recorded"

@@ -1,4 +1,4 @@
-"""Pure: what a run was held to, and whether it held."""
+"""Pure: the objectives of a run, and the verdict on each of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ ACCURACY, R2 = "accuracy under load", "R² under load"
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """What a run must keep; None is not asked for.
+    """The limits that a run must meet; None is no limit.
 
     Attributes:
-        max_failure_share: of the requests, 0 to 1.
-        max_p99_ms: of all requests.
-        min_accuracy: of the answers against the dataset's labels, 0 to 1; of a regression, R².
-        max_scale_out_seconds: from the beginning of the load to more instances that serve.
+        max_failure_share: largest share of failed requests, 0 to below 1.
+        max_p99_ms: largest 99th percentile of the latency of all requests.
+        min_accuracy: smallest share of correct labels, 0 to 1; for a regression, smallest R².
+        max_scale_out_seconds: longest time from the beginning of the load to the first additional
+            instance in service.
     """
 
     max_failure_share: float = MAX_FAILURE_SHARE
@@ -33,7 +34,7 @@ class Objectives:
             share = self.max_failure_share
             problems.append(f"--max-failures is {share:g}; it must be from 0 to below 1")
         if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
-            problems.append(f"--min-accuracy is {self.min_accuracy:g}; it must be 0 to 1")
+            problems.append(f"--min-accuracy is {self.min_accuracy:g}; it must be from 0 to 1")
         for name, value in (
             ("--max-p99", self.max_p99_ms),
             ("--max-scale-out", self.max_scale_out_seconds),
@@ -46,12 +47,23 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One objective: what was wanted, what was, and whether that holds."""
+    """The verdict on one objective.
+
+    Attributes:
+        name: the objective.
+        target: the limit, for display.
+        actual: the measured value, for display.
+        met: the measured value is within the limit.
+    """
 
     name: str
-    wanted: str
+    target: str
     actual: str
-    held: bool
+    met: bool
+
+    def as_json(self) -> dict[str, str | bool]:
+        """Return the verdict under the keys of summary.json, which other programs read."""
+        return {"name": self.name, "wanted": self.target, "actual": self.actual, "held": self.met}
 
 
 def judge(
@@ -65,14 +77,22 @@ def judge(
     score: tuple[str, float | None],
     scale_out_seconds: float | None,
 ) -> list[Verdict]:
-    """Return a verdict for each objective; what was not measured does not hold.
+    """Return a verdict for each objective; one that could not be measured is not met.
 
-    `score` is accuracy or R², by name.
+    Args:
+        objectives: the limits.
+        requests: requests that were answered.
+        requests_wanted: requests that the load had to send; None if its duration ended it.
+        cut_short: the reason why the load ended early; empty if it did not.
+        failure_share: share of failed requests, 0 to 1.
+        p99_ms: 99th percentile of the latency; None if no request was answered.
+        score: `accuracy under load` or `R² under load`, and its value.
+        scale_out_seconds: time of the first scale-out; None if there was none.
     """
-    wanted = "some" if requests_wanted is None else f"{requests_wanted:,}"
+    target = "at least 1" if requests_wanted is None else f"{requests_wanted:,}"
     enough = requests > 0 if requests_wanted is None else requests == requests_wanted
     verdicts = [
-        Verdict("requests", wanted, f"{requests:,}", enough),
+        Verdict("requests", target, f"{requests:,}", enough),
         Verdict(
             "failures",
             f"at most {objectives.max_failure_share:.2%}",
@@ -81,16 +101,16 @@ def judge(
         ),
     ]
     if cut_short:
-        verdicts.append(Verdict("load", "to its end", cut_short, held=False))
-    for name, bound, actual, unit, most in (
+        verdicts.append(Verdict("load", "completed", cut_short, met=False))
+    for name, limit, actual, unit, upper in (
         ("p99", objectives.max_p99_ms, p99_ms, "ms", True),
         (score[0], objectives.min_accuracy, score[1], "", False),
         ("first scale-out", objectives.max_scale_out_seconds, scale_out_seconds, "s", True),
     ):
-        if bound is None:
+        if limit is None:
             continue
-        held = actual is not None and (actual <= bound if most else actual >= bound)
-        wanted = f"{'at most' if most else 'at least'} {bound:g} {unit}".rstrip()
+        met = actual is not None and (actual <= limit if upper else actual >= limit)
+        target = f"{'at most' if upper else 'at least'} {limit:g} {unit}".rstrip()
         shown = "none" if actual is None else f"{actual:.4g} {unit}".rstrip()
-        verdicts.append(Verdict(name, wanted, shown, held))
+        verdicts.append(Verdict(name, target, shown, met))
     return verdicts

@@ -1,6 +1,6 @@
-"""What AWS says about the endpoint: instances, scaling activities, the policy, the metric.
+"""Reads the endpoint's state from AWS: instances, scaling activities, alarms, policy and metric.
 
-A service that answers an error does not stop a load test: the error becomes a note of the report.
+An error of a service does not stop a load test; it becomes a note in the report.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """What DescribeEndpoint says of the variant; None where it says nothing."""
+    """The variant's state in DescribeEndpoint; None for values that it does not report."""
 
     status: str | None = None
     current_instances: int | None = None
@@ -39,7 +39,14 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class ScalingFacts:
-    """The scalable target, its target-tracking policy, and the alarms of all its policies."""
+    """The scalable target, its target-tracking policy, and the alarms of all its policies.
+
+    Attributes:
+        target_value: invocations per instance and minute; None without target tracking.
+        min_instances: minimum capacity; None without a scalable target.
+        max_instances: maximum capacity; None without a scalable target.
+        alarm_names: alarms of all scaling policies.
+    """
 
     target_value: float | None = None
     min_instances: int | None = None
@@ -48,7 +55,7 @@ class ScalingFacts:
 
 
 class Observer:
-    """Reads of one endpoint."""
+    """Reads the state of one endpoint; errors become notes."""
 
     def __init__(self, endpoint: str, region: str) -> None:
         config = Config(
@@ -67,14 +74,14 @@ class Observer:
 
     @property
     def notes(self) -> list[str]:
-        """Return what could not be read and why, each once."""
-        return [f"{what}: {why}" for what, why in self._notes.items()]
+        """Return a note for each operation that failed, with its first error."""
+        return [f"{operation}: {error}" for operation, error in self._notes.items()]
 
     def check(self) -> None:
-        """Refuse an endpoint that the service says is not there.
+        """Check that the endpoint exists, as far as the service answers.
 
         Raises:
-            UsageError: it is not there.
+            UsageError: the endpoint does not exist.
         """
         try:
             self._sagemaker.describe_endpoint(EndpointName=self._endpoint)
@@ -87,28 +94,33 @@ class Observer:
                     f"there is no endpoint '{self._endpoint}'; the endpoints are: {names}"
                 ) from None
         except BotoCoreError:
-            return  # the first reading of the run will note it
+            return  # the run's first read adds a note
 
     def state(self) -> EndpointState:
         """Return the endpoint's state now."""
         return self._read("DescribeEndpoint", self._state, EndpointState())
 
     def instance_type(self) -> str | None:
-        """Return the type of the variant's instances; None where it says nothing."""
+        """Return the variant's instance type; None if it cannot be read."""
         return self._read("DescribeEndpointConfig", self._instance_type, None)
 
     def scaling(self) -> ScalingFacts:
-        """Return the scalable target and its policy."""
+        """Return the scalable target, its policy and its alarms."""
         return self._read("DescribeScalingPolicies", self._facts, ScalingFacts())
 
     def activities(self, clock: CloudClock) -> list[ScalingActivity]:
-        """Return the activities since the load began, oldest first."""
+        """Return the scaling activities since the load began, oldest first."""
         return self._read(
             "DescribeScalingActivities", lambda: self._activities(clock), list[ScalingActivity]()
         )
 
     def invocations_per_instance(self, clock: CloudClock, seconds: float) -> list[MetricPoint]:
-        """Return the whole minutes of InvocationsPerInstance from the start to `seconds` later."""
+        """Return the whole minutes of InvocationsPerInstance in the run.
+
+        Args:
+            clock: the cloud's clock, set at the start of the load.
+            seconds: end of the run, in seconds after the start.
+        """
         return self._read(
             "GetMetricStatistics", lambda: self._metric(clock, seconds), list[MetricPoint]()
         )
@@ -116,7 +128,13 @@ class Observer:
     def alarms(
         self, names: tuple[str, ...], clock: CloudClock, seconds: float
     ) -> list[ScalingAlarm]:
-        """Return alarms and their states from the start to `seconds` later, the high ones first."""
+        """Return alarms and their states in the run, the high alarms first.
+
+        Args:
+            names: the alarms' names.
+            clock: the cloud's clock, set at the start of the load.
+            seconds: end of the run, in seconds after the start.
+        """
         if not names:
             return []
         return self._read(
@@ -125,12 +143,12 @@ class Observer:
             list[ScalingAlarm](),
         )
 
-    def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
+    def _read(self, operation: str, read: Callable[[], T], default: T) -> T:
         try:
             return read()
         except (ClientError, BotoCoreError) as error:
-            self._notes.setdefault(what, str(error))
-            return otherwise
+            self._notes.setdefault(operation, str(error))
+            return default
 
     def _list_endpoints(self) -> list[str]:
         return [item["EndpointName"] for item in self._sagemaker.list_endpoints()["Endpoints"]]
@@ -205,7 +223,7 @@ class Observer:
         for item in (item for page in pages for item in page.get("ScalingActivities", [])):
             start = clock.offset(item["StartTime"])
             if start < 0:
-                break  # newest first: the rest is older than the load
+                break  # they are listed newest first, so the rest is older than the load
             end = clock.offset(item["EndTime"]) if "EndTime" in item else None
             found.append(
                 ScalingActivity(
@@ -241,13 +259,17 @@ class Observer:
             MetricPoint(round(clock.offset(p["Timestamp"]), 3), length, float(p["Sum"]))
             for p in answer.get("Datapoints", [])
         ]
-        # The minute that the end cut off would look like a drop.
+        # The last minute is incomplete and would look like a drop.
         whole = [point for point in points if point.start + length <= seconds]
         return sorted(whole, key=lambda point: point.start)
 
 
 class StateWatcher:
-    """Keeps the latest EndpointState, read in a thread about twice a second."""
+    """Reads the endpoint's state in a thread, about twice per second.
+
+    Attributes:
+        latest: the last state that was read.
+    """
 
     def __init__(self, observer: Observer, interval_seconds: float = 0.5) -> None:
         self._observer = observer

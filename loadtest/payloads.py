@@ -1,4 +1,4 @@
-"""Pure: the rows that are sent and the labels that should come back, from a dataset zip."""
+"""Pure: reads the rows to send and their expected labels from a dataset zip."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from statistics import pvariance
 from loadtest.errors import UsageError
 
 _VALIDATION, _DESCRIPTION = "validation.csv", "dataset.json"
-# More rows than this make the test no better, and each is signed anew every minute.
+# More rows do not make the test better, and every row is signed again each minute.
 _MAX_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One request.
+    """One request and its expected prediction.
 
     Attributes:
         body: a row without its label, as text/csv.
-        label: the class it belongs to.
-        value: in place of a class, the number that a regression should answer.
+        label: the row's class.
+        value: the number that a regression should predict; None for a classifier.
     """
 
     body: bytes
@@ -38,9 +38,13 @@ class Payload:
 def read_payloads(archive: bytes, where: str) -> tuple[Payload, ...]:
     """Return the validation rows of a dataset zip, at most the first thousand.
 
+    Args:
+        archive: the zip's bytes.
+        where: the file's name, for messages.
+
     Raises:
-        UsageError: not a zip, no validation.csv, no rows in it, or a regression's label that is no
-            number.
+        UsageError: the file is not a zip, has no validation.csv or no rows in it, or a label of a
+            regression is not a number.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
@@ -49,7 +53,7 @@ def read_payloads(archive: bytes, where: str) -> tuple[Payload, ...]:
             description = json.loads(opened.read(_DESCRIPTION)) if described else {}
     except KeyError:
         raise UsageError(
-            f"{where} has no {_VALIDATION}; its rows are what the test sends and checks: "
+            f"{where} has no {_VALIDATION}, whose rows the test sends and checks; "
             "make the zip with python -m model.dataset"
         ) from None
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
@@ -71,27 +75,33 @@ def read_payloads(archive: bytes, where: str) -> tuple[Payload, ...]:
 
 
 def label_variance(payloads: Sequence[Payload]) -> float | None:
-    """Return the variance of the values that a regression should answer; None for classes."""
+    """Return the variance of the values that a regression should predict; None for classes."""
     values = [payload.value for payload in payloads if payload.value is not None]
     return pvariance(values) if values else None
 
 
 def rows_from(payloads: Sequence[Payload], worker: int, workers: int) -> Iterator[Payload]:
-    """Return the payloads in turn without end; each of several workers begins at another row."""
+    """Yield the payloads in turn, endlessly; each worker starts at a different row.
+
+    Args:
+        payloads: the rows.
+        worker: number of the worker, from 0.
+        workers: number of workers.
+    """
     start = worker * len(payloads) // workers
     return itertools.cycle([*payloads[start:], *payloads[:start]])
 
 
-def read_answer(body: str) -> str | None:
-    """Return the one label of a text/csv answer, None if it is not one label."""
+def parse_label(body: str) -> str | None:
+    """Return the label in a text/csv response; None if the response is not a single label."""
     rows = [cells for cells in csv.reader(io.StringIO(body, newline="")) if cells]
     if len(rows) != 1 or len(rows[0]) != 1:
         return None
     return rows[0][0]
 
 
-def read_value(label: str) -> float | None:
-    """Return the number that a regression answered, None if it is none."""
+def parse_value(label: str) -> float | None:
+    """Return the number that a regression predicted; None if it is not a finite number."""
     try:
         value = float(label)
     except ValueError:
@@ -100,16 +110,16 @@ def read_value(label: str) -> float | None:
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the first line names the columns: none of them is a number, unlike in the second."""
+    """Return True if the first line has no number but the second has one."""
     return _has_number(second) and not _has_number(first)
 
 
 def _has_number(cells: Sequence[str]) -> bool:
-    return any(read_value(cell) is not None for cell in cells[1:])
+    return any(parse_value(cell) is not None for cell in cells[1:])
 
 
 def _number(cell: str, where: str) -> float:
-    number = read_value(cell)
+    number = parse_value(cell)
     if number is None:
-        raise UsageError(f"{where}: the label '{cell}' is not a number, as a regression's must be")
+        raise UsageError(f"{where}: the label '{cell}' is not a number; a regression's must be")
     return number

@@ -1,6 +1,7 @@
-"""The panels of scaling, from cause to effect: the metric, the alarms, the instances.
+"""The scaling panels, from cause to effect: the metric, the alarms and the instances.
 
-A scaling activity is a numbered line through all three; the panel of reasons says what each was.
+Each scaling activity is a numbered line through all three panels. The panel of reasons below them
+lists the activities.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from typing import Any
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtest.alarms import ALARM, INSUFFICIENT_DATA, OK, Span, spans, title
-from loadtest.plot_style import AMBER, BLUE, MUTED, PALE, RED, TEAL, VIOLET, nothing
+from loadtest.plot_style import AMBER, BLUE, MUTED, PALE, RED, TEAL, VIOLET, draw_empty
 from loadtest.samples import RunRecord, Sample, ScalingActivity
 
 MAX_ALARMS = 6
 MAX_REASONS = 8
-# Two numbers nearer than this share of the axis would overlap; they go to different heights.
-_NEAR = 0.022
+# Two numbers closer than this share of the axis would overlap, so they get different heights.
+_MIN_DISTANCE = 0.022
 _LEVELS = 4
 _REASON_CHARACTERS = 118
 _CAUSE = re.compile(r"monitor alarm (\S+) in state (\S+) triggered policy (\S+)")
 
-_STATES: dict[str, dict[str, Any]] = {
+_STATE_STYLES: dict[str, dict[str, Any]] = {
     OK: {"facecolor": TEAL, "alpha": 0.3, "edgecolor": "none"},
     ALARM: {"facecolor": RED, "alpha": 0.85, "edgecolor": "none"},
     INSUFFICIENT_DATA: {"facecolor": "#f9fafb", "hatch": "////", "edgecolor": PALE},
@@ -31,7 +32,7 @@ _STATES: dict[str, dict[str, Any]] = {
 
 
 def invocations(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
-    """Draw the metric that target tracking follows, beside its target."""
+    """Draw the metric that target tracking follows, and its target."""
     axis.set_title("Invocations per instance and minute")
     points = record.invocations_per_instance
     if points:
@@ -44,7 +45,7 @@ def invocations(axis: Any, record: RunRecord, samples: Sequence[Sample], end: fl
             label="CloudWatch, sum of each minute",
         )
     else:
-        nothing(axis, "CloudWatch has no whole minute of the run")
+        draw_empty(axis, "CloudWatch has no whole minute of the run")
     top = max((p.value for p in points), default=0.0)
     if record.target_value is not None:
         axis.axhline(
@@ -61,13 +62,14 @@ def invocations(axis: Any, record: RunRecord, samples: Sequence[Sample], end: fl
 
 
 def alarms(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
-    """Draw a band an alarm, coloured by its state, under what the alarm is."""
+    """Draw a band for each alarm, colored by its state, below the alarm's condition."""
     axis.set_title("Alarms of the scaling policies")
     shown = record.alarms[:MAX_ALARMS]
     seen: set[str] = set()
     for row, alarm in enumerate(reversed(shown)):
         for span in spans(alarm, end):
-            axis.broken_barh([(span.start, span.end - span.start)], (row + 0.1, 0.4), **_look(span))
+            place = (span.start, span.end - span.start)
+            axis.broken_barh([place], (row + 0.1, 0.4), **_style(span))
             seen.add(span.state)
         axis.text(
             0.004,
@@ -78,9 +80,9 @@ def alarms(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) 
             fontsize=8.5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9},
         )
-    for state, look in _STATES.items():
+    for state, style in _STATE_STYLES.items():
         if state in seen:
-            axis.fill_between([], [], [], label=state.replace("_", " "), **look)
+            axis.fill_between([], [], [], label=state.replace("_", " "), **style)
     axis.set_ylim(0, len(shown))
     axis.set_yticks([])
     axis.grid(visible=False, axis="y")
@@ -92,7 +94,7 @@ def instances(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
     axis.set_title("Instances")
     known = [s for s in samples if s.current_instances is not None]
     if not known:
-        nothing(axis, "the endpoint's instance count could not be read")
+        draw_empty(axis, "the endpoint's instance count could not be read")
         return
     times = [s.t for s in known]
     current = [s.current_instances or 0 for s in known]
@@ -114,7 +116,7 @@ def instances(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
     axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     _lines(axis, record, label="scaling activity")
     for number, (activity, height) in enumerate(zip(record.activities, heights, strict=True), 1):
-        if activity.start > end:  # between the last sample and the question for activities
+        if activity.start > end:  # it started after the last sample, before activities were read
             continue
         axis.annotate(
             str(number),
@@ -133,7 +135,7 @@ def instances(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
 
 
 def reasons(axis: Any, record: RunRecord) -> None:
-    """Write what each numbered activity was, and why."""
+    """Write the description and the cause of each numbered activity."""
     axis.axis("off")
     lines = reason_lines(record)
     for row, (number, moment, text) in enumerate(lines):
@@ -146,47 +148,47 @@ def reasons(axis: Any, record: RunRecord) -> None:
 
 
 def reason_lines(record: RunRecord) -> list[tuple[str, str, str]]:
-    """Return number, moment and reason of the activities; of very many, of the first."""
+    """Return (number, start, reason) of the activities; if there are too many, of the first."""
     lines = [
         (str(number), f"{activity.start:.1f} s", reason(activity))
         for number, activity in enumerate(record.activities, 1)
     ]
     if len(lines) <= MAX_REASONS:
         return lines
-    left = len(lines) - MAX_REASONS + 1
-    return [*lines[: MAX_REASONS - 1], ("…", "", f"and {left} more, which the report lists")]
+    omitted = len(lines) - MAX_REASONS + 1
+    return [*lines[: MAX_REASONS - 1], ("…", "", f"and {omitted} more, which the report lists")]
 
 
 def reason(activity: ScalingActivity) -> str:
-    """Return what an activity did and why, in a line."""
-    cause = _CAUSE.search(activity.cause)
-    why = activity.cause
-    if cause is not None:
-        alarm, state, policy = cause.groups()
-        why = f"{title(alarm)} in {state}, policy {policy}"
+    """Return the description and the cause of an activity, in one line."""
+    match = _CAUSE.search(activity.cause)
+    cause = activity.cause
+    if match is not None:
+        alarm, state, policy = match.groups()
+        cause = f"{title(alarm)} in {state}, policy {policy}"
     status = f" ({activity.status})" if activity.status == "Failed" else ""
-    text = " – ".join(filter(None, [activity.description.rstrip(".") + status, why]))
+    text = " – ".join(filter(None, [activity.description.rstrip(".") + status, cause]))
     return text if len(text) <= _REASON_CHARACTERS else f"{text[: _REASON_CHARACTERS - 1]}…"
 
 
 def levels(places: Sequence[float]) -> list[int]:
-    """Return a height for each mark, so that near ones do not cover each other.
+    """Return a height level for each mark, so that close marks do not overlap.
 
     Args:
-        places: shares of the axis, rising.
+        places: positions as shares of the axis, in ascending order.
     """
     last = [-1.0] * _LEVELS
     found = []
     for place in places:
-        free = [level for level in range(_LEVELS) if place - last[level] >= _NEAR]
+        free = [level for level in range(_LEVELS) if place - last[level] >= _MIN_DISTANCE]
         level = free[0] if free else min(range(_LEVELS), key=lambda one: last[one])
         last[level] = place
         found.append(level)
     return found
 
 
-def _look(span: Span) -> dict[str, Any]:
-    return _STATES.get(span.state, _STATES[INSUFFICIENT_DATA])
+def _style(span: Span) -> dict[str, Any]:
+    return _STATE_STYLES.get(span.state, _STATE_STYLES[INSUFFICIENT_DATA])
 
 
 def _lines(axis: Any, record: RunRecord, label: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the plots look like."""
+"""The style of the plots."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ STYLE = {
 }
 
 
-def nothing(axis: Any, why: str) -> None:
-    """Say in an empty panel why it is empty."""
+def draw_empty(axis: Any, reason: str) -> None:
+    """Write the reason into an empty panel."""
     axis.text(
         0.5,
         0.5,
-        why,
+        reason,
         transform=axis.transAxes,
         ha="center",
         va="center",

@@ -1,7 +1,7 @@
-"""The plots of a run, as PNG.
+"""The plots of a run, as PNG files.
 
-overview.png   all panels on one time axis, and the reasons of the scaling activities
-requests.png, latency.png, scaling.png   the same panels apart
+overview.png   all panels on one time axis, and the reasons for the scaling activities
+requests.png, latency.png, scaling.png   the same panels as separate files
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from loadtest.samples import RunRecord, Sample
 _WIDTH_INCHES = 10.0
 _DPI = 130
 _INCHES = 2.15
-# The rest of a load comes a moment after the sample before; a line to it would look like a jump.
-_APART_SECONDS = 0.1
+# The last sample of a load may follow the one before it closely; a line to it would look like a
+# jump.
+_MIN_DISTANCE_SECONDS = 0.1
 _FEW_SAMPLES = 8
 
-# What draws a panel: axis, record, samples, and the last moment of the time axis.
+# Draws a panel, from its axis, the record, the samples, and the end of the time axis in seconds.
 Draw = Callable[[Any, RunRecord, Sequence[Sample], float], None]
-# A panel, and its height against the others'.
+# A panel and its relative height.
 Panel = tuple[Draw, float]
 
 
@@ -81,7 +82,8 @@ def _figure(
             if axis is axes[0]:
                 _after(axis, record.load_seconds)
         _legend(axis)
-    clock = f" ({record.clock_speed:g} cloud seconds each)" if record.clock_speed != 1 else ""
+    speed = record.clock_speed
+    clock = f" (1 second = {speed:g} seconds of cloud time)" if speed != 1 else ""
     axes[-1].set_xlabel(f"seconds since the load began{clock}")
     if lines:
         plot_scaling.reasons(grid[-1, 0], record)
@@ -118,7 +120,7 @@ def _legend(axis: Any) -> None:
 
 
 def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
-    shown = _apart(samples)
+    shown = _without_close_samples(samples)
     times = [sample.t for sample in shown]
     rates = [sample.rps for sample in shown]
     axis.fill_between(times, rates, color=BLUE, alpha=0.12, linewidth=0)
@@ -152,7 +154,8 @@ def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float
     axis.set_title("Latency")
     top = 0.0
     for name, color in (("p50", TEAL), ("p95", AMBER), ("p99", RED)):
-        points = [(s.t, v) for s in _apart(samples) if (v := getattr(s, f"{name}_ms")) is not None]
+        shown = _without_close_samples(samples)
+        points = [(s.t, v) for s in shown if (v := getattr(s, f"{name}_ms")) is not None]
         if points:
             times, values = zip(*points, strict=True)
             axis.plot(times, values, color=color, linewidth=1.6, label=name)
@@ -161,11 +164,11 @@ def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ms"))
 
 
-def _apart(samples: Sequence[Sample]) -> Sequence[Sample]:
+def _without_close_samples(samples: Sequence[Sample]) -> Sequence[Sample]:
     if len(samples) < _FEW_SAMPLES:
         return samples
-    near = {id(two) for one, two in pairwise(samples) if two.t - one.t < _APART_SECONDS}
-    return [sample for sample in samples if id(sample) not in near]
+    close = {id(two) for one, two in pairwise(samples) if two.t - one.t < _MIN_DISTANCE_SECONDS}
+    return [sample for sample in samples if id(sample) not in close]
 
 
 def _failure_moments(samples: Sequence[Sample]) -> list[float]:

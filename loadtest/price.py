@@ -1,7 +1,6 @@
-"""What an instance costs an hour: as given, or from the program's own dated table.
+"""The hourly price of an instance: from the command line, or from the program's dated table.
 
-The table is the program's (`components.prices`), which this package never imports: a child process
-writes it.
+This package never imports the program's table (`components.prices`); a child process prints it.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _TABLE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price, and where it is from.
+    """A price and its source.
 
     Attributes:
-        hourly: US dollars an instance hour.
-        source: in words.
+        hourly: US dollars per instance hour.
+        source: a description for the user.
     """
 
     hourly: float
@@ -33,33 +32,39 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """List prices of instances, US dollars an hour, of a date and a region."""
+    """List prices of one date and one region.
+
+    Attributes:
+        date: ISO 8601 date of the prices.
+        region: the AWS region.
+        instance_hour: US dollars per hour, by instance type.
+    """
 
     date: str
     region: str
     instance_hour: dict[str, float]
 
-    def priced(self, instance_type: str) -> Price:
-        """Return the price of a type.
+    def price_of(self, instance_type: str) -> Price:
+        """Return the price of an instance type.
 
         Raises:
-            UsageError: the table does not have it.
+            UsageError: the table does not have the type.
         """
         hourly = self.instance_hour.get(instance_type)
         if hourly is None:
             raise UsageError(
                 f"the prices of {self.date} have no instance type '{instance_type}'; they have "
-                f"{', '.join(self.instance_hour)}. Give its price with --price"
+                f"{', '.join(self.instance_hour)}. Set its price with --price"
             )
-        source = f"{instance_type} at {hourly:g} US dollars an hour"
+        source = f"{instance_type} at {hourly:g} US dollars per hour"
         return Price(hourly, f"{source}, prices of {self.date}, {self.region}")
 
 
 def read_table() -> PriceTable:
-    """Return the program's table.
+    """Return the program's price table.
 
     Raises:
-        UsageError: it cannot be read here.
+        UsageError: the program is not installed beside this package.
     """
     answer = subprocess.run(
         [sys.executable, "-m", "components.prices"],
@@ -71,21 +76,25 @@ def read_table() -> PriceTable:
     )
     if answer.returncode != 0:
         raise UsageError(
-            f"the program's price table (components/prices.py) is not in {_ROOT}; give the price "
+            f"the program's price table (components/prices.py) is not in {_ROOT}; set the price "
             "with --price"
         )
     document = json.loads(answer.stdout)
     return PriceTable(document["priceDate"], document["priceRegion"], document["instanceHour"])
 
 
-def find(given: float | None, instance_type: str | None) -> Price | None:
-    """Return the price that was given, or else that of the type that was; None without either.
+def find_price(hourly: float | None, instance_type: str | None) -> Price | None:
+    """Return the price from the options --price and --instance-type; None if neither is set.
+
+    Args:
+        hourly: US dollars per hour; has precedence over the type.
+        instance_type: a type in the program's table.
 
     Raises:
-        UsageError: the price is none, or the type has none.
+        UsageError: the price is not a positive number, or the type is not in the table.
     """
-    if given is not None:
-        if not given > 0:
-            raise UsageError(f"--price is {given:g}; it must be over 0 US dollars an hour")
-        return Price(given, f"{given:g} US dollars an hour, as given")
-    return read_table().priced(instance_type) if instance_type is not None else None
+    if hourly is not None:
+        if not hourly > 0:
+            raise UsageError(f"--price is {hourly:g}; it must be over 0 US dollars per hour")
+        return Price(hourly, f"{hourly:g} US dollars per hour, from --price")
+    return read_table().price_of(instance_type) if instance_type is not None else None

@@ -1,6 +1,6 @@
-"""Pure but for the clock: what was answered, counted; the parts of several workers put together.
+"""Counts the answered requests, and merges the counts of several workers. Pure but for the clock.
 
-worker ──take()──► JSON ──merge()──► master: the same counts as if one had counted all
+worker ──take()──► JSON ──merge()──► master: the same counts as if one process had counted all
 """
 
 from __future__ import annotations
@@ -13,15 +13,21 @@ from loadtest.histogram import Histogram
 
 _WINDOW_TICKS = 4
 _ERROR_CHARACTERS = 300
-# A test against a broken endpoint could meet a new text with every request.
+# A broken endpoint could return a different error with every request.
 _MAX_ERRORS = 20
 
 
 class Recorder:
-    """Counts answers: totals, and the last two seconds.
+    """Counts requests: the totals, and those of the last two seconds.
 
     Attributes:
-        counted: when the last of them was, on the monotonic clock.
+        failures: failed requests.
+        answers: well-formed predictions.
+        correct: predictions with the right label.
+        squared_error: sum over the predictions of a regression.
+        errors: number of failures by error message.
+        total: latencies of all requests.
+        last_recorded: time of the last request, on the monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -33,37 +39,48 @@ class Recorder:
         self.total = Histogram()
         self._tick = Histogram()
         self._window: deque[tuple[float, Histogram]] = deque(maxlen=_WINDOW_TICKS)
-        self._last = self.counted = time.monotonic()
+        self._last_tick = self.last_recorded = time.monotonic()
 
     def record(self, response_time: float, exception: object = None, **_: object) -> None:
-        """Count one request; locust's `request` event."""
-        self.counted = time.monotonic()
+        """Count one request; a listener of locust's `request` event.
+
+        Args:
+            response_time: latency in milliseconds.
+            exception: the error of a failed request.
+        """
+        self.last_recorded = time.monotonic()
         self._tick.add(response_time)
         self.total.add(response_time)
         if exception is not None:
             self.failures += 1
-            self._error(str(exception)[:_ERROR_CHARACTERS], 1)
+            self._add_error(str(exception)[:_ERROR_CHARACTERS], 1)
 
-    def answer(self, *, correct: bool = False, error: float = 0.0) -> None:
-        """Count one well-formed answer: whether it is right, or a regression's error."""
+    def record_prediction(self, *, correct: bool = False, error: float = 0.0) -> None:
+        """Count one well-formed prediction.
+
+        Args:
+            correct: a classifier returned the right label.
+            error: difference of a regression's value from the true one.
+        """
         self.answers += 1
         self.correct += correct
         self.squared_error += error * error
 
-    def tick(self, *, rest: bool = False) -> dict[str, Any]:
-        """Close a half second; return the figures of the last four.
+    def tick(self, *, remainder: bool = False) -> dict[str, Any]:
+        """Close the current interval of half a second; return the statistics of the last four.
 
         Args:
-            rest: it is the rest of a load, which may be a moment only: part of the one before.
+            remainder: the interval is the end of a load and may be very short, so it is merged
+                into the one before it.
         """
         now = time.monotonic()
-        length = now - self._last
-        if rest and self._window:
-            before, histogram = self._window.pop()
-            length += before
+        length = now - self._last_tick
+        if remainder and self._window:
+            previous_length, histogram = self._window.pop()
+            length += previous_length
             self._tick.merge(histogram)
         self._window.append((length, self._tick))
-        self._last, self._tick = now, Histogram()
+        self._last_tick, self._tick = now, Histogram()
         recent = Histogram()
         for _, histogram in self._window:
             recent.merge(histogram)
@@ -76,8 +93,8 @@ class Recorder:
         }
 
     def take(self) -> dict[str, Any]:
-        """Return all that was counted, as JSON, and begin at nothing: what a worker tells."""
-        taken = {
+        """Return all counts as a JSON object for the master, and reset them to zero."""
+        counts = {
             "failures": self.failures,
             "answers": self.answers,
             "correct": self.correct,
@@ -88,24 +105,24 @@ class Recorder:
         self.failures = self.answers = self.correct = 0
         self.squared_error = 0.0
         self.errors, self.total, self._tick = Counter(), Histogram(), Histogram()
-        return taken
+        return counts
 
-    def merge(self, taken: dict[str, Any]) -> None:
-        """Count what a worker has taken."""
-        latencies = Histogram.from_json(taken["latencies"])
+    def merge(self, counts: dict[str, Any]) -> None:
+        """Add the counts that a worker's `take` returned."""
+        latencies = Histogram.from_json(counts["latencies"])
         if latencies.count:
-            self.counted = time.monotonic()
+            self.last_recorded = time.monotonic()
         self._tick.merge(latencies)
         self.total.merge(latencies)
-        self.failures += taken["failures"]
-        self.answers += taken["answers"]
-        self.correct += taken["correct"]
-        self.squared_error += taken["squared_error"]
-        for text, count in taken["errors"].items():
-            self._error(text, count)
+        self.failures += counts["failures"]
+        self.answers += counts["answers"]
+        self.correct += counts["correct"]
+        self.squared_error += counts["squared_error"]
+        for text, count in counts["errors"].items():
+            self._add_error(text, count)
 
     def final(self) -> dict[str, Any]:
-        """Return the totals as a run's record has them."""
+        """Return the totals, under the names of RunRecord's fields."""
         return {
             "requests": self.total.count,
             "failures": self.failures,
@@ -117,13 +134,13 @@ class Recorder:
             **percentiles(self.total),
         }
 
-    def _error(self, text: str, count: int) -> None:
+    def _add_error(self, text: str, count: int) -> None:
         known = text in self.errors or len(self.errors) < _MAX_ERRORS
         self.errors[text if known else "other errors"] += count
 
 
 def percentiles(histogram: Histogram) -> dict[str, float | None]:
-    """Return the percentiles that are recorded."""
+    """Return the recorded percentiles, in milliseconds; None for an empty histogram."""
     return {
         "p50_ms": histogram.percentile(0.50),
         "p95_ms": histogram.percentile(0.95),

@@ -1,6 +1,6 @@
-"""The report of a run, from the files in its directory alone.
+"""Writes the report of a run, from the files in its directory alone.
 
-report.html (self-contained), summary.json and the plots.
+The report is report.html (self-contained), summary.json and the plots.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from loadtest.errors import UsageError
 from loadtest.objectives import ACCURACY, R2
 from loadtest.plots import draw
 from loadtest.samples import RunRecord, read_samples
-from loadtest.summary import Summary, milliseconds, summarise
-from loadtest.why import explain
+from loadtest.scaling_explanation import explain
+from loadtest.summary import Summary, milliseconds, summarize
 
 _SAMPLES_FILE = "samples.jsonl"
 _RECORD_FILE = "run.json"
@@ -28,7 +28,14 @@ _TEMPLATE = "report.html.jinja"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of the report's head: its name, its value, and a remark."""
+    """One figure at the top of the report.
+
+    Attributes:
+        name: the figure's label.
+        value: the formatted value.
+        remark: a note below the value; may be empty.
+        bad: the value is shown in red.
+    """
 
     name: str
     value: str
@@ -37,10 +44,13 @@ class Figure:
 
 
 def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
-    """Write the report of a run's directory; return its summary, its record and its path.
+    """Write the report of a run; return its summary, its record and the path of report.html.
+
+    Args:
+        directory: the run's output directory.
 
     Raises:
-        UsageError: the directory does not hold a run.
+        UsageError: the directory does not hold a finished run.
     """
     try:
         record = RunRecord.from_json((directory / _RECORD_FILE).read_text("utf-8"))
@@ -52,7 +62,7 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
         ) from None
     except ValueError as error:
         raise UsageError(f"{directory} holds no readable run: {error}") from None
-    summary = summarise(record, samples)
+    summary = summarize(record, samples)
     overview = draw(record, samples, directory)[0]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -61,7 +71,7 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
         record=record,
         summary=summary,
         figures=figures(summary, record),
-        why=explain(record, samples),
+        explanations=explain(record, samples),
         title=title,
         plot=base64.b64encode(overview.read_bytes()).decode(),
     )
@@ -73,12 +83,12 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
 
 
 def figures(summary: Summary, record: RunRecord) -> list[Figure]:
-    """Return the figures in the order people ask for them."""
+    """Return the figures, the most important ones first."""
     first = summary.first_scale_out_seconds
     scaled = "none" if first is None else f"{first:.1f} s"
     remark = "after the load began" if first is not None else ""
     if first is not None and record.clock_speed != 1:
-        remark += f", {first * record.clock_speed:.0f} s in cloud time"
+        remark += f", {first * record.clock_speed:.0f} s of cloud time"
     return [
         Figure("requests/s", f"{summary.rps:,.0f}", f"peak {summary.peak_rps:,.0f}"),
         Figure("requests", f"{summary.requests:,}", f"in {summary.seconds:.1f} s"),
@@ -98,7 +108,7 @@ def figures(summary: Summary, record: RunRecord) -> list[Figure]:
 
 
 def summary_table(summary: Summary, record: RunRecord) -> Table:
-    """Return the figures for the terminal."""
+    """Return a table of the figures and the missed objectives, for the terminal."""
     verdict = "passed" if summary.passed else "FAILED"
     table = Table(title=f"{record.endpoint}: {verdict}", title_justify="left", show_header=False)
     table.add_column(style="bold")
@@ -108,8 +118,8 @@ def summary_table(summary: Summary, record: RunRecord) -> Table:
         table.add_row(figure.name, figure.value, figure.remark)
     for text, count in record.errors.items():
         table.add_row("failure", f"{count:,}", text)
-    for broken in (verdict for verdict in summary.verdicts if not verdict.held):
-        table.add_row(f"[red]{broken.name}[/red]", broken.actual, f"wanted: {broken.wanted}")
+    for missed in (verdict for verdict in summary.verdicts if not verdict.met):
+        table.add_row(f"[red]{missed.name}[/red]", missed.actual, f"target: {missed.target}")
     return table
 
 
@@ -118,7 +128,7 @@ def _score(summary: Summary, record: RunRecord) -> Figure:
         remark = f"RMSE {summary.rmse:.4g} of {record.answers:,} answers"
         return Figure(R2, f"{summary.r2:.3f}", remark)
     accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
-    return Figure(ACCURACY, accuracy, f"{record.correct:,} of {record.answers:,} right")
+    return Figure(ACCURACY, accuracy, f"{record.correct:,} of {record.answers:,} correct")
 
 
 def _instances(summary: Summary) -> str:

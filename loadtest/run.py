@@ -1,8 +1,8 @@
-"""A run: start the generator, watch the endpoint, write the files.
+"""A run: starts the generator, watches the endpoint and writes the files.
 
 generator (child process) ──JSON lines──┐
 StateWatcher (thread)     ──latest──────┴→ Sample → terminal, samples.jsonl
-at the end: activities, policy, metric → run.json → report
+at the end: activities, policy, alarms, metric → run.json → report
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from rich.console import Console
 
 from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import GeneratorError
-from loadtest.live import Display, display
 from loadtest.objectives import Objectives
 from loadtest.observer import EndpointState, Observer, StateWatcher
 from loadtest.payloads import label_variance, read_payloads
 from loadtest.samples import RunRecord, Sample, sample_to_line
 from loadtest.shapes import Load
 from loadtest.signing import find_credentials
+from loadtest.terminal_display import Display, create_display
 
 SAMPLES_FILE = "samples.jsonl"
 RECORD_FILE = "run.json"
@@ -40,18 +40,18 @@ _WATCH_STEP_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What to run.
+    """The settings of a run.
 
     Attributes:
         endpoint: the endpoint's name.
         dataset: the dataset zip whose validation rows are sent.
-        load: users over time.
+        load: the users over time.
         region: the AWS region.
-        endpoint_url: of a local cloud; None is real AWS.
-        think_seconds: a user's pause between an answer and its next request.
-        watch_seconds: how long the endpoint is watched after the load, to see it scale in.
-        out: the directory of the files.
-        objectives: what the run is held to.
+        endpoint_url: URL of a local cloud; None for AWS.
+        think_seconds: a user's pause between a response and its next request.
+        watch_seconds: time to watch the endpoint after the load, to see it scale in.
+        out: the output directory.
+        objectives: the limits that the run must meet.
     """
 
     endpoint: str
@@ -71,11 +71,16 @@ class RunSettings:
 
 
 def run(settings: RunSettings, console: Console) -> RunRecord:
-    """Run a load test and write its files; Ctrl-C ends the load early and still reports.
+    """Run a load test and write its files; Ctrl-C ends the load early but the files are written.
+
+    Args:
+        settings: the settings of the run.
+        console: shows the progress.
 
     Raises:
-        UsageError: no credentials, no such endpoint, or an unreadable dataset.
-        GeneratorError: the load generator ended badly.
+        UsageError: there are no credentials, the endpoint does not exist, or the dataset cannot be
+            read.
+        GeneratorError: the load generator failed.
     """
     find_credentials()
     payloads = read_payloads(settings.dataset.read_bytes(), settings.dataset.name)
@@ -84,7 +89,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     settings.out.mkdir(parents=True, exist_ok=True)
     console.print(
         f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: "
-        f"{settings.load.said}, {len(payloads)} rows of {settings.dataset.name}",
+        f"{settings.load.description}, {len(payloads)} rows of {settings.dataset.name}",
         highlight=False,
         soft_wrap=True,
     )
@@ -92,13 +97,13 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     with (
         StateWatcher(observer) as watcher,
         (settings.out / SAMPLES_FILE).open("w", encoding="utf-8") as samples,
-        display(console, f"load test of {settings.endpoint}") as shown,
+        create_display(console, f"load test of {settings.endpoint}") as display,
     ):
-        recording = _Recording(watcher, samples, shown)
+        recording = _Recording(watcher, samples, display)
         with _generator(settings) as child:
             clock, final = _follow(child, settings, recording)
         if final is None:
-            raise GeneratorError(_why(child, settings.out / _GENERATOR_LOG))
+            raise GeneratorError(_failure_reason(child, settings.out / _GENERATOR_LOG))
         recording.watch(settings.watch_seconds)
     if final["cut_short"]:
         console.print(
@@ -134,17 +139,17 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
 
 
 class _Recording:
-    """Joins the generator's figures with the endpoint's state, for the file and the terminal."""
+    """Combines the generator's statistics with the endpoint's state, for file and terminal."""
 
-    def __init__(self, watcher: StateWatcher, samples: IO[str], shown: Display) -> None:
+    def __init__(self, watcher: StateWatcher, samples: IO[str], display: Display) -> None:
         self._watcher = watcher
         self._samples = samples
-        self._shown = shown
+        self._display = display
         self._last = Sample(0.0, 0, 0, 0, 0.0)
 
     @property
     def seconds(self) -> float:
-        """Return the moment of the last sample."""
+        """Return the time of the last sample, in seconds since the load began."""
         return self._last.t
 
     def begin(self) -> None:
@@ -156,13 +161,13 @@ class _Recording:
         self._add(Sample(**line))
 
     def watch(self, seconds: float) -> None:
-        """Go on without a load; Ctrl-C ends it."""
-        began, at = time.monotonic(), self._last.t
+        """Record samples without a load for some seconds; Ctrl-C ends this early."""
+        started, offset = time.monotonic(), self._last.t
         idle = replace(self._last, users=0, rps=0.0, p50_ms=None, p95_ms=None, p99_ms=None)
         try:
-            while (passed := time.monotonic() - began) < seconds:
-                time.sleep(min(_WATCH_STEP_SECONDS, seconds - passed))
-                self._add(replace(idle, t=round(at + time.monotonic() - began, 3)))
+            while (elapsed := time.monotonic() - started) < seconds:
+                time.sleep(min(_WATCH_STEP_SECONDS, seconds - elapsed))
+                self._add(replace(idle, t=round(offset + time.monotonic() - started, 3)))
         except KeyboardInterrupt:
             return
 
@@ -177,12 +182,12 @@ class _Recording:
         self._last = sample
         self._samples.write(sample_to_line(sample))
         self._samples.flush()
-        self._shown.show(sample)
+        self._display.show(sample)
 
 
 @contextmanager
 def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
-    """Start the generator, and see that it ends."""
+    """Start the generator, and make sure that it ends."""
     document = {
         "endpoint": settings.endpoint,
         "url": settings.url,
@@ -191,7 +196,7 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
         "think_seconds": settings.think_seconds,
         "load": asdict(settings.load),
     }
-    # The package must be found whatever the directory this command was started in.
+    # The child must find the package, whatever directory this command was started in.
     root = str(Path(__file__).resolve().parent.parent)
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with (settings.out / _GENERATOR_LOG).open("w", encoding="utf-8") as log:
@@ -205,7 +210,7 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
             env={**os.environ, "PYTHONPATH": search},
         )
     try:
-        assert child.stdin is not None  # noqa: S101 - asked for above
+        assert child.stdin is not None  # noqa: S101 - a pipe was requested above
         with child.stdin as stdin:
             stdin.write(json.dumps(document) + "\n")
         yield child
@@ -224,7 +229,10 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
 def _follow(
     child: subprocess.Popen[str], settings: RunSettings, recording: _Recording
 ) -> tuple[CloudClock, dict[str, Any] | None]:
-    """Record what the generator says to its end; return the clock and its last line."""
+    """Record the generator's lines until it ends; return the clock and the final line.
+
+    The final line is None if the generator failed.
+    """
     clock = CloudClock(time.time())
     while True:
         try:
@@ -244,7 +252,7 @@ def _follow(
             child.send_signal(signal.SIGTERM)
 
 
-def _why(child: subprocess.Popen[str], log: Path) -> str:
+def _failure_reason(child: subprocess.Popen[str], log: Path) -> str:
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    said = lines[-1].strip() if lines else "it said nothing"
-    return f"the load generator ended with status {child.returncode}: {said} (see {log})"
+    message = lines[-1].strip() if lines else "without a message"
+    return f"the load generator exited with status {child.returncode}: {message} (see {log})"

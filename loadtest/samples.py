@@ -1,7 +1,7 @@
-"""Pure: what is recorded of a run, and its JSON lines.
+"""Pure: the records of a run, and their JSON files.
 
 samples.jsonl  one Sample about every half second
-run.json       one RunRecord: the settings, the totals and what the services said
+run.json       one RunRecord: the settings, the totals, and the data read from AWS
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Sample:
 
     Attributes:
         t: seconds since the load began.
-        users: locust users now.
-        requests: answered so far, failures included.
-        failures: failed so far.
-        rps: requests a second over the last two seconds.
-        p50_ms, p95_ms, p99_ms: latency over the last two seconds, None without requests.
-        current_instances, desired_instances: of the variant, None if unknown.
-        endpoint_status: as DescribeEndpoint says, None if unknown.
+        users: locust users that are running.
+        requests: requests answered so far, including failures.
+        failures: requests failed so far.
+        rps: requests per second over the last two seconds.
+        p50_ms, p95_ms, p99_ms: latency over the last two seconds; None without requests.
+        current_instances, desired_instances: the variant's instance counts; None if unknown.
+        endpoint_status: EndpointStatus of DescribeEndpoint; None if unknown.
     """
 
     t: float
@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ScalingActivity:
-    """One scaling activity, its moments in seconds since the load began."""
+    """One scaling activity; start and end in seconds since the load began."""
 
     start: float
     end: float | None
@@ -53,7 +53,7 @@ class ScalingActivity:
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """The sum of a metric over a period that began at `start`, in seconds since the load began."""
+    """The sum of a metric over one period; its start in seconds since the load began."""
 
     start: float
     seconds: float
@@ -62,7 +62,7 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class AlarmState:
-    """A state of an alarm from `start` on, in seconds since the load began, and its reason."""
+    """A state of an alarm, the reason, and its start in seconds since the load began."""
 
     start: float
     state: str
@@ -71,7 +71,7 @@ class AlarmState:
 
 @dataclass(frozen=True, slots=True)
 class ScalingAlarm:
-    """An alarm of a scaling policy: its name, when it goes off, its states, the first at 0."""
+    """An alarm of a scaling policy: its name, its condition, and its states, the first at 0."""
 
     name: str
     condition: str
@@ -83,23 +83,24 @@ class RunRecord:
     """A whole run, without its samples.
 
     Attributes:
-        endpoint, region, url, shape, users, duration_seconds, dataset: what was asked for.
-        started: UTC, ISO 8601.
-        clock_speed: cloud seconds a wall second.
-        requests, failures, answers, correct: totals; `correct` of `answers` had the right label.
-        squared_error: of a regression's answers, summed.
-        label_variance: of the values that a regression should answer; None for classes.
-        load_seconds: from the first request to the end of the load.
-        p50_ms, p95_ms, p99_ms, max_ms: of all requests.
-        errors: how often each failure was seen.
-        target_value: of the target-tracking policy, invocations per instance and minute.
-        min_instances, max_instances: of the scalable target.
-        notes: what could not be read, and why.
-        objectives: what the run is held to, as Objectives has it.
-        requests_wanted: how many were to end the load; None is without end.
-        workers: processes that sent it.
-        cut_short: why the load ended before its end; empty if it did not.
-        alarms: those of the scaling policies; empty in runs of before they were recorded.
+        endpoint, region, url, shape, users, duration_seconds, dataset: the run's settings.
+        started: time of the start, UTC, ISO 8601.
+        clock_speed: cloud seconds per second of real time.
+        requests, failures, answers, correct: totals; `correct` of the `answers` had the right
+            label.
+        squared_error: sum of the squared errors of a regression's predictions.
+        label_variance: variance of the values that a regression should predict; None for classes.
+        load_seconds: seconds from the first request to the end of the load.
+        p50_ms, p95_ms, p99_ms, max_ms: latency of all requests.
+        errors: number of failures by error message.
+        target_value: target of the target-tracking policy, invocations per instance and minute.
+        min_instances, max_instances: limits of the scalable target.
+        notes: operations that failed, with their errors, and warnings.
+        objectives: the fields of Objectives.
+        requests_wanted: number of requests that the load had to send; None for no limit.
+        workers: number of processes that sent the load.
+        cut_short: the reason why the load ended early; empty if it did not.
+        alarms: alarms of the scaling policies; empty in records of earlier versions.
     """
 
     endpoint: str
@@ -136,15 +137,15 @@ class RunRecord:
     label_variance: float | None = None
 
     def to_json(self) -> str:
-        """Return the JSON text."""
+        """Return the content of run.json."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the record of a JSON text; keys of a later version are left out.
+        """Return the record in the content of run.json; unknown keys of later versions are ignored.
 
         Raises:
-            ValueError: it is not such a record.
+            ValueError: the text is not a record.
         """
         document = _known(cls, json.loads(text))
         try:
@@ -166,15 +167,15 @@ def _alarm(document: dict[str, Any]) -> ScalingAlarm:
 
 
 def sample_to_line(sample: Sample) -> str:
-    """Return the JSON line of a sample."""
+    """Return a sample as a line of samples.jsonl."""
     return json.dumps(asdict(sample), separators=(",", ":")) + "\n"
 
 
 def read_samples(lines: Iterable[str]) -> list[Sample]:
-    """Return the samples of JSON lines; a line cut off by a kill is left out.
+    """Return the samples of the lines of samples.jsonl; an incomplete last line is ignored.
 
     Raises:
-        ValueError: a line is JSON but no sample.
+        ValueError: a line is not a sample.
     """
     samples = []
     for line in lines:
@@ -189,6 +190,6 @@ def read_samples(lines: Iterable[str]) -> list[Sample]:
 
 def _known(kind: type, document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise ValueError(f"a JSON object is expected for {kind.__name__}")
+        raise ValueError(f"{kind.__name__} must be a JSON object")
     names = {item.name for item in fields(kind)}
     return {key: value for key, value in document.items() if key in names}

@@ -1,10 +1,10 @@
-"""Pure: how many users at which moment, as data.
+"""Pure: the load shapes, as data: the number of users over time.
 
-A shape is a list of points (share of the duration, share of the users); between two points the
-number of users follows the line, and two points at one moment are a jump.
+A shape is a list of points (share of the duration, share of the users). Between two points the
+number of users is interpolated linearly; two points at the same time are a jump.
 
     constant  ────────      ramp  ╱▔▔      step  ▁▃▅▇      spike  ▁▁▇▇▁▁
-    soak      ╱▔▔▔▔▔▔╲      wave  ▁▃▅▇▅▃▁, a day in small
+    soak      ╱▔▔▔▔▔▔╲      wave  ▁▃▅▇▅▃▁, a scaled-down day
 """
 
 from __future__ import annotations
@@ -49,16 +49,19 @@ _DURATION = re.compile(r"(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A bounded load.
+    """A load with a limited duration.
 
     Attributes:
-        shape: a name of SHAPES.
-        users: at the peak, 1 to MAX_USERS.
-        spawn_rate: users started a second, at most.
+        shape: a key of SHAPES.
+        users: number of users at the peak, 1 to MAX_USERS.
+        spawn_rate: largest number of users started per second, above 0 to MAX_USERS.
         duration_seconds: 1 to MAX_DURATION_SECONDS.
-        requests: all users' together, which end the load when they are answered, if the duration
-            has not; 1 to MAX_REQUESTS, None is without end.
-        workers: processes that send it, 1 to MAX_WORKERS and not more than users.
+        requests: total number of requests, 1 to MAX_REQUESTS; the load ends when they are answered
+            or when the duration is over. None for no limit.
+        workers: number of processes that send the load, 1 to MAX_WORKERS and at most `users`.
+
+    Raises:
+        UsageError: one or more values are out of range; the message lists all of them.
     """
 
     shape: str
@@ -89,21 +92,21 @@ class Load:
             problems.append(f"--workers is {self.workers}; it must be from 1 to {MAX_WORKERS}")
         elif self.workers > max(self.users, 1):
             problems.append(
-                f"--workers is {self.workers} for {self.users} users; each needs a user: use fewer "
-                "workers or more --users"
+                f"--workers is {self.workers} for {self.users} users; each worker needs a user: "
+                "use fewer workers or more --users"
             )
         if problems:
             raise UsageError("; ".join(problems))
 
     @property
-    def said(self) -> str:
-        """Return the bounds in words."""
+    def description(self) -> str:
+        """Return a description for the terminal."""
         workers = "" if self.workers == 1 else f" from {self.workers} workers"
         requests = "" if self.requests is None else f"{self.requests:,} requests, at most "
         return f"up to {self.users} users{workers} for {requests}{self.duration_seconds:g} s"
 
     def users_at(self, seconds: float) -> int | None:
-        """Return the users wanted at a moment, at least one; None once the load is over."""
+        """Return the number of users at a moment, at least one; None once the load is over."""
         if seconds >= self.duration_seconds:
             return None
         share = _interpolate(SHAPES[self.shape], max(0.0, seconds) / self.duration_seconds)
@@ -111,10 +114,10 @@ class Load:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of `30s`, `2m`, `1m30s` or `45`.
+    """Return the seconds of a duration such as `30s`, `2m`, `1m30s` or `45`.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: the text is not a duration.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
@@ -125,7 +128,7 @@ def parse_duration(text: str) -> float:
 
 def _interpolate(points: Points, at: float) -> float:
     for (left, low), (right, high) in pairwise(points):
-        # The right end belongs to the next piece: at a jump the new level holds.
+        # The right end belongs to the next segment: at a jump the new level applies.
         if left <= at < right:
             return low + (high - low) * (at - left) / (right - left)
     return points[-1][1]

@@ -1,4 +1,4 @@
-"""Signature Version 4 for InvokeEndpoint, by botocore.
+"""Signs InvokeEndpoint requests with Signature Version 4, using botocore.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 from loadtest.errors import UsageError
 from loadtest.payloads import Payload
 
-# A signature is good for five minutes; signing anew each time would take the load generator's
-# processor (about 0.2 ms a request) from the requests.
+# A signature is valid for five minutes. Signing takes about 0.2 ms of processor time, which would
+# limit the rate that the load generator can reach.
 _REUSE_SECONDS = 60.0
 
 
@@ -32,7 +32,7 @@ def find_credentials() -> Credentials:
     """Return the credentials that boto3's usual chain finds.
 
     Raises:
-        UsageError: it finds none.
+        UsageError: there are no credentials.
     """
     credentials = boto3.Session().get_credentials()
     if credentials is None:
@@ -51,7 +51,13 @@ class _Signed:
 
 
 class Signer:
-    """Signed headers of payloads, each used for a minute."""
+    """Creates the signed headers of payloads and reuses them for a minute.
+
+    Args:
+        credentials: AWS credentials.
+        region: the AWS region.
+        url: URL of the endpoint's invocations.
+    """
 
     def __init__(self, credentials: Credentials, region: str, url: str) -> None:
         self._credentials = credentials
@@ -60,7 +66,7 @@ class Signer:
         self._signed: dict[Payload, _Signed] = {}
 
     def headers(self, payload: Payload) -> Mapping[str, str]:
-        """Return the headers to send a payload with."""
+        """Return the signed headers of a payload."""
         now = time.monotonic()
         signed = self._signed.get(payload)
         if signed is None or now - signed.at > _REUSE_SECONDS:

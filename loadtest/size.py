@@ -1,7 +1,9 @@
-"""The wind tunnel's command: how to scale an endpoint for a day's traffic, and what that costs.
+"""The capacity planner: finds the cheapest scaling settings for a day's traffic, and their cost.
 
 one instance ──stepped load──► capacity ─┐
-a day's requests a minute ───────────────┴─► localcloud simulate (child) ─► settings, plot, cost
+a day's requests per minute ─────────────┴─► localcloud simulate (child) ─► settings, plot, cost
+
+`localcloud simulate` is the autoscaling simulator.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.capacity import Step, capacity, measure
+from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.price import Price, read_table
 from loadtest.shapes import MAX_USERS, Load
 
-HOURS_A_MONTH = 730
+HOURS_PER_MONTH = 730
 _STEP_SECONDS = 6.0
 _FILE = "size.json"
 _PLOT = "size.png"
@@ -30,16 +32,16 @@ _SIMULATE_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class SizeSettings:
-    """What to size.
+    """The settings of a capacity plan.
 
     Attributes:
-        requests_per_minute: the traffic.
-        p99_ms: the latency objective.
-        objective: the greatest share of requests beyond an instance's capacity, 0 to 1.
-        startup_minutes: until a new instance serves.
-        capacity_rps: of one instance; None to measure it.
-        price: of an instance hour; None where it is not known.
-        out: the directory of the files.
+        requests_per_minute: the traffic, one number per minute.
+        p99_ms: p99 latency objective.
+        objective: largest share of requests that may exceed the instances' capacity, 0 to 1.
+        startup_minutes: minutes until a new instance is in service.
+        capacity_rps: requests/s that one instance serves; None to measure it.
+        price: price of an instance hour; None if it is unknown.
+        out: the output directory.
     """
 
     requests_per_minute: list[float]
@@ -51,16 +53,18 @@ class SizeSettings:
     out: Path
 
 
-def measured(base: Any, p99_ms: float, console: Console) -> tuple[float, list[Step]]:
+def measure_capacity(base: Any, p99_ms: float, console: Console) -> tuple[float, list[LoadStep]]:
     """Measure one instance's capacity by loading an endpoint step by step.
+
+    Returns the capacity in requests/s, and the steps.
 
     Args:
         base: RunSettings of the endpoint; its load is replaced.
-        p99_ms: the objective.
-        console: gets a line a step.
+        p99_ms: p99 latency objective.
+        console: shows a line for each step.
 
     Raises:
-        LoadTestError: not even one user's p99 held the objective.
+        LoadTestError: even a single user's p99 was over the objective.
     """
     from loadtest.observer import Observer
     from loadtest.run import run
@@ -68,59 +72,65 @@ def measured(base: Any, p99_ms: float, console: Console) -> tuple[float, list[St
     serving = Observer(base.endpoint, base.region).state().current_instances or 1
     quiet = Console(quiet=True)
 
-    def load(users: int) -> Step:
-        # As many users for each instance: fewer users than instances would leave some idle.
-        together = min(users * serving, MAX_USERS)
-        shape = Load("constant", together, float(together), _STEP_SECONDS)
-        record = run(replace(base, load=shape, out=base.out / f"{users}-users"), quiet)
-        instances = record_instances(base.out / f"{users}-users" / "samples.jsonl")
+    def apply_load(users: int) -> LoadStep:
+        # `users` for each instance: with fewer users than instances, some would be idle.
+        total_users = min(users * serving, MAX_USERS)
+        load = Load("constant", total_users, float(total_users), _STEP_SECONDS)
+        record = run(replace(base, load=load, out=base.out / f"{users}-users"), quiet)
+        instances = mean_instances(base.out / f"{users}-users" / "samples.jsonl")
         rate = record.requests / record.load_seconds if record.load_seconds else 0.0
         share = record.failures / record.requests if record.requests else 1.0
-        step = Step(users, rate / instances, record.p99_ms, share)
+        step = LoadStep(users, rate / instances, record.p99_ms, share)
         console.print(
-            f"  {users:3} users an instance: {step.rps:8.1f} requests/s, p99 "
+            f"  {users:3} users per instance: {step.rps:8.1f} requests/s, p99 "
             f"{step.p99_ms or 0:.1f} ms, {share:.1%} failed",
             highlight=False,
         )
         return step
 
     console.print(
-        f"Measuring one instance of {base.endpoint} (in service: {serving}): p99 within "
-        f"{p99_ms:g} ms",
+        f"Measuring the capacity of one instance of {base.endpoint} (in service: {serving}) with a "
+        f"p99 of at most {p99_ms:g} ms",
         highlight=False,
         soft_wrap=True,
     )
     if serving > 1 and base.endpoint_url:
         console.print(
-            "  On a local cloud they share this machine, so that each does less than it could: "
-            "an endpoint of one instance shows what one can",
+            "  In a local cloud the instances share this machine, so each of them serves less than "
+            "it could alone; measure an endpoint with a single instance instead",
             soft_wrap=True,
         )
-    steps = measure(load, p99_ms)
+    steps = measure_steps(apply_load, p99_ms)
     found = capacity(steps, p99_ms)
     if found is None:
         raise LoadTestError(
-            f"one user alone has a p99 of {steps[0].p99_ms or 0:.1f} ms, over the objective of "
-            f"{p99_ms:g} ms: allow more with --p99, or choose a larger instance"
+            f"even a single user has a p99 of {steps[0].p99_ms or 0:.1f} ms, over the objective of "
+            f"{p99_ms:g} ms: allow more with --p99, or choose a larger instance type"
         )
     return found, steps
 
 
-def price_of(endpoint: str, region: str, console: Console) -> Price | None:
-    """Return the price of an endpoint's instances; None, with a line why, where there is none."""
+def endpoint_price(endpoint: str, region: str, console: Console) -> Price | None:
+    """Return the price of an endpoint's instances; None if it is unknown.
+
+    Args:
+        endpoint: the endpoint's name.
+        region: the AWS region.
+        console: shows the reason if the table does not have the instance type.
+    """
     from loadtest.observer import Observer
 
     instance_type = Observer(endpoint, region).instance_type()
     try:
-        price = read_table().priced(instance_type) if instance_type is not None else None
+        price = read_table().price_of(instance_type) if instance_type is not None else None
     except UsageError as error:
         console.print(f"no cost: {error}", highlight=False, soft_wrap=True)
         return None
     return price
 
 
-def record_instances(samples: Path) -> float:
-    """Return how many instances served on average during a run."""
+def mean_instances(samples: Path) -> float:
+    """Return the mean number of instances in service during a run, from its samples.jsonl."""
     counts = [
         count
         for line in samples.read_text("utf-8").splitlines()
@@ -129,13 +139,18 @@ def record_instances(samples: Path) -> float:
     return sum(counts) / len(counts) if counts else 1.0
 
 
-def size(settings: SizeSettings, steps: list[Step], console: Console) -> dict[str, Any]:
-    """Find the cheapest settings, print them and write the files.
+def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dict[str, Any]:
+    """Find the cheapest settings, print them and write the files; return the content of size.json.
+
+    Args:
+        settings: the settings of the plan, with a capacity.
+        steps: the measurements of the capacity; empty if it was given.
+        console: shows the result.
 
     Raises:
-        LoadTestError: no settings hold the objective.
+        LoadTestError: no settings meet the objective.
     """
-    result = simulated(
+    result = simulate(
         {
             "requests_per_minute": settings.requests_per_minute,
             "capacity_rps": settings.capacity_rps,
@@ -155,11 +170,14 @@ def size(settings: SizeSettings, steps: list[Step], console: Console) -> dict[st
     return result
 
 
-def simulated(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what the local cloud's own scaling rules make of a day.
+def simulate(document: dict[str, Any]) -> dict[str, Any]:
+    """Run the autoscaling simulator, `localcloud simulate`, and return its result.
+
+    Args:
+        document: the simulator's input.
 
     Raises:
-        LoadTestError: it says why not.
+        LoadTestError: the simulator failed; the message is its error.
     """
     answer = subprocess.run(
         [sys.executable, "-m", "localcloud", "simulate"],
@@ -178,20 +196,20 @@ def simulated(document: dict[str, Any]) -> dict[str, Any]:
 def _print(settings: SizeSettings, result: dict[str, Any], console: Console) -> None:
     found = result["settings"]
     days = len(settings.requests_per_minute) / 1440
-    table = Table("", "scaled", "fixed at the most", title="A day of this traffic")
+    table = Table("", "autoscaled", "fixed at the peak", title="A day of this traffic")
     hours = (result["instance_hours"] / days, result["fixed_instance_hours"] / days)
-    table.add_row("instance hours a day", *(f"{h:.1f}" for h in hours))
+    table.add_row("instance hours per day", *(f"{h:.1f}" for h in hours))
     if settings.price is not None:
-        monthly = [h * settings.price.hourly * HOURS_A_MONTH / 24 for h in hours]
-        table.add_row("US dollars a month", *(f"{m:,.0f}" for m in monthly))
-    table.add_row("requests beyond the capacity", f"{result['over_share']:.4%}", "0.0000%")
+        monthly = [h * settings.price.hourly * HOURS_PER_MONTH / 24 for h in hours]
+        table.add_row("US dollars per month", *(f"{m:,.0f}" for m in monthly))
+    table.add_row("requests over the capacity", f"{result['over_share']:.4%}", "0.0000%")
     console.print(table)
     if settings.price is not None:
         console.print(f"cost: {settings.price.source}", highlight=False, soft_wrap=True)
     speed = result["simulated_minutes"] / max(result["seconds"], 1e-9)
     console.print(
-        f"{result['holding']} of {result['tried']} settings hold the objective; "
-        f"{speed:,.0f} simulated minutes a second",
+        f"{result['holding']} of {result['tried']} settings meet the objective; "
+        f"{speed:,.0f} simulated minutes per second",
         highlight=False,
     )
     console.print("\nFor Pulumi.prd.yaml:\n", highlight=False)
@@ -201,7 +219,12 @@ def _print(settings: SizeSettings, result: dict[str, Any], console: Console) -> 
 
 
 def pulumi_lines(capacity_rps: float, found: dict[str, Any]) -> list[str]:
-    """Return the stack's settings as its file has them."""
+    """Return the settings as lines of the stack's configuration file.
+
+    Args:
+        capacity_rps: requests/s that one instance serves.
+        found: the simulator's settings.
+    """
     factor = found["target_value"] / 60 / capacity_rps
     values = {
         "scaling": "true",
@@ -215,18 +238,20 @@ def pulumi_lines(capacity_rps: float, found: dict[str, Any]) -> list[str]:
     return [f"mlops-lab:{key}: {value}" for key, value in values.items()]
 
 
-def check(p99_ms: float, objective: float, startup_minutes: int) -> None:
-    """Refuse what cannot be sized, all together.
+def check_options(p99_ms: float, objective: float, startup_minutes: int) -> None:
+    """Check the options --p99, --objective and --startup-minutes.
 
     Raises:
-        UsageError: says what and what is allowed.
+        UsageError: one or more are out of range; the message lists all of them.
     """
     problems = []
     if not 0 < p99_ms <= 60_000:
         problems.append(f"--p99 is {p99_ms:g}; it must be over 0 and at most 60000 ms")
     if not 0 <= objective < 1:
-        problems.append(f"--objective is {objective:g}; it must be a share from 0 to 1, as 0.001")
+        problems.append(
+            f"--objective is {objective:g}; it must be a share from 0 to below 1, such as 0.001"
+        )
     if not 0 <= startup_minutes <= 60:
-        problems.append(f"--startup-minutes is {startup_minutes}; it must be 0 to 60")
+        problems.append(f"--startup-minutes is {startup_minutes}; it must be from 0 to 60")
     if problems:
         raise UsageError("; ".join(problems))

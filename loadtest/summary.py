@@ -1,4 +1,4 @@
-"""Pure: a record and its samples to the figures that people read."""
+"""Pure: summarizes a run's record and samples as the figures of the report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from loadtest.samples import RunRecord, Sample
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of a run; None where there is nothing to say.
+    """The figures of a run; None for values that could not be measured.
 
     Attributes:
-        accuracy: share of right answers, of classes.
-        r2: share of the labels' variance that a regression's answers explain.
+        seconds: duration of the load.
+        rps: mean requests per second over the load.
+        peak_rps: largest rate over two seconds.
+        accuracy: share of correct labels, 0 to 1; None for a regression.
+        r2: share of the labels' variance that a regression's predictions explain.
         rmse: root of a regression's mean squared error.
+        first_scale_out_seconds: time until the first additional instance was in service.
+        verdicts: one for each objective.
     """
 
     endpoint: str
@@ -45,19 +50,20 @@ class Summary:
 
     @property
     def passed(self) -> bool:
-        """Return whether every objective was held."""
-        return all(verdict.held for verdict in self.verdicts)
+        """Return True if every objective was met."""
+        return all(verdict.met for verdict in self.verdicts)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures and the verdict."""
-        return asdict(self) | {"passed": self.passed}
+        """Return the content of summary.json."""
+        verdicts = [verdict.as_json() for verdict in self.verdicts]
+        return asdict(self) | {"verdicts": verdicts, "passed": self.passed}
 
 
-def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
+def summarize(record: RunRecord, samples: Sequence[Sample]) -> Summary:
     """Return the figures of a run."""
     instances = [s.current_instances for s in samples if s.current_instances is not None]
     failure_share = record.failures / record.requests if record.requests else 0.0
-    accuracy, r2, rmse = _rightness(record)
+    accuracy, r2, rmse = _prediction_quality(record)
     scaled = first_scale_out(samples)
     verdicts = judge(
         Objectives(**_known(record.objectives)),
@@ -78,7 +84,7 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         failures=record.failures,
         failure_share=failure_share,
         rps=rps,
-        # A sample's rate is of two seconds, which a short load does not fill.
+        # A sample's rate covers two seconds, which may be longer than a short load.
         peak_rps=max([rps, *(sample.rps for sample in samples)]),
         p50_ms=record.p50_ms,
         p95_ms=record.p95_ms,
@@ -96,8 +102,11 @@ def summarise(record: RunRecord, samples: Sequence[Sample]) -> Summary:
     )
 
 
-def _rightness(record: RunRecord) -> tuple[float | None, float | None, float | None]:
-    """Return accuracy, R² and RMSE. Every row is sent as often, so their variance is that sent."""
+def _prediction_quality(record: RunRecord) -> tuple[float | None, float | None, float | None]:
+    """Return accuracy, R² and RMSE.
+
+    All rows are sent about equally often, so R² uses the variance of the dataset's labels.
+    """
     if not record.answers:
         return None, None, None
     if record.label_variance is None:
@@ -107,13 +116,16 @@ def _rightness(record: RunRecord) -> tuple[float | None, float | None, float | N
 
 
 def _known(objectives: dict[str, float | None]) -> dict[str, Any]:
-    """Return the objectives that this version knows: a run may be of a later one."""
+    """Return the objectives that this version knows; a record may come from a later version."""
     names = {field.name for field in fields(Objectives)}
     return {name: value for name, value in objectives.items() if name in names}
 
 
 def first_scale_out(samples: Sequence[Sample]) -> float | None:
-    """Return when more instances served than in the sample before; None if that never was."""
+    """Return the time of the first sample with more instances than the one before it.
+
+    It is in seconds since the load began; None if there was no such sample.
+    """
     before: int | None = None
     for sample in samples:
         now = sample.current_instances
@@ -125,7 +137,7 @@ def first_scale_out(samples: Sequence[Sample]) -> float | None:
 
 
 def instances_text(sample: Sample) -> str:
-    """Return the instances in words: `2`, or `2 → 5` while the count is changing."""
+    """Return the instance count for display: `2`, or `2 → 5` while it is changing."""
     current, desired = sample.current_instances, sample.desired_instances
     if current is None:
         return "?"
@@ -133,7 +145,7 @@ def instances_text(sample: Sample) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency in words."""
+    """Return a latency for display."""
     if value is None:
         return "–"
     return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"

@@ -1,7 +1,7 @@
-"""The locust user that asks the endpoint, and the turnstile that each of its requests goes through.
+"""The locust user that invokes the endpoint, and the quota gate that each request passes.
 
-locust patches the standard library for gevent when it is imported. Whatever opens sockets
-(boto3 in `loadtest.signing`) must come after it, as it does in this order.
+locust patches the standard library for gevent when it is imported. Modules that open sockets
+(boto3 in `loadtest.signing`) must be imported after it, as they are here.
 """
 
 from __future__ import annotations
@@ -17,121 +17,123 @@ from locust import FastHttpUser, constant
 from locust.env import Environment
 from locust.exception import StopUser
 
-from loadtest.payloads import Payload, read_answer, read_payloads, read_value, rows_from
+from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
 from loadtest.recorder import Recorder
+from loadtest.request_quota import QuotaLease
 from loadtest.signing import Signer, find_credentials, invocations_path
-from loadtest.tickets import Purse
 
-# Requests under way at the end of the users may take so long.
+# Requests in flight may take this long when the users stop.
 STOP_SECONDS = 5
-# A user that waits for tickets looks up so often whether it is to stop.
+# A user that waits for quota checks at this interval whether it has to stop.
 _WAIT_SECONDS = 0.2
 
 
-class Turnstile:
-    """Lets requests through while there are tickets."""
-
-    def __init__(
-        self, purse: Purse, settled: Callable[[], None], ask: Callable[[], None] | None = None
-    ) -> None:
-        """Hold a purse.
-
-        Args:
-            purse: the tickets.
-            settled: called once when all is sent and answered.
-            ask: asks for more, which come by `put`.
-        """
-        self._purse = purse
-        self._settled = settled
-        self._ask = ask
-        self._asked = False
-        self._arrived = Event()
-
-    def enter(self) -> bool:
-        """Return whether a request may be sent, after a moment's wait if tickets are on the way.
-
-        Raises:
-            StopUser: there are no more.
-        """
-        entered = self._purse.take()
-        if self._purse.low and self._ask is not None and not self._asked:
-            self._asked = True
-            self._arrived.clear()
-            self._ask()
-        if not entered:
-            if self._purse.spent:
-                raise StopUser
-            self._arrived.wait(_WAIT_SECONDS)
-        return entered
-
-    def put(self, granted: int) -> None:
-        """Add the tickets that were asked for."""
-        self._purse.put(granted)
-        self._asked = False
-        self._arrived.set()
-        self._check()
-
-    def answered(self, **_: object) -> None:
-        """Note an answer; locust's `request` event."""
-        self._purse.used(answered=True)
-        self._check()
-
-    def given_up(self) -> None:
-        """Note a request that was cut off by the end of its user."""
-        self._purse.used(answered=False)
-
-    def _check(self) -> None:
-        if self._purse.settled:
-            self._settled()
-
-
-def environment_of(
-    settings: dict[str, Any], recorder: Recorder, turnstile: Turnstile, shape: Any = None
-) -> Environment:
-    """Return locust's environment of a process that sends, or that leads those that do.
+class QuotaGate:
+    """Lets the users' requests through while there is quota.
 
     Args:
-        settings: of the generator.
-        recorder: gets the well-formed answers.
-        turnstile: says whether there may be one more request.
-        shape: of the load; None for a worker, which does what it is told.
+        lease: the quota of this process.
+        on_completed: called once all requests are sent and answered.
+        request_quota: asks the master for more, which arrives by `renew`; None without a master.
+    """
+
+    def __init__(
+        self,
+        lease: QuotaLease,
+        on_completed: Callable[[], None],
+        request_quota: Callable[[], None] | None = None,
+    ) -> None:
+        self._lease = lease
+        self._on_completed = on_completed
+        self._request_quota = request_quota
+        self._requested = False
+        self._renewed = Event()
+
+    def acquire(self) -> bool:
+        """Return True if a request may be sent; otherwise wait a moment for more quota.
+
+        Raises:
+            StopUser: the quota is used up.
+        """
+        acquired = self._lease.take()
+        if self._lease.low and self._request_quota is not None and not self._requested:
+            self._requested = True
+            self._renewed.clear()
+            self._request_quota()
+        if not acquired:
+            if self._lease.exhausted:
+                raise StopUser
+            self._renewed.wait(_WAIT_SECONDS)
+        return acquired
+
+    def renew(self, granted: int) -> None:
+        """Add the quota that the master granted."""
+        self._lease.renew(granted)
+        self._requested = False
+        self._renewed.set()
+        self._check_completed()
+
+    def answered(self, **_: object) -> None:
+        """Record the end of a request; a listener of locust's `request` event."""
+        self._lease.finish(answered=True)
+        self._check_completed()
+
+    def abandoned(self) -> None:
+        """Record a request that was cut off because its user stopped."""
+        self._lease.finish(answered=False)
+
+    def _check_completed(self) -> None:
+        if self._lease.completed:
+            self._on_completed()
+
+
+def create_environment(
+    settings: dict[str, Any], recorder: Recorder, gate: QuotaGate, shape: Any = None
+) -> Environment:
+    """Return locust's environment for a process that sends requests or leads workers.
+
+    Args:
+        settings: the generator's settings.
+        recorder: counts the well-formed predictions.
+        gate: decides whether another request may be sent.
+        shape: the LoadTestShape; None for a worker, which follows its master.
     """
     dataset = Path(settings["dataset"])
     payloads = read_payloads(dataset.read_bytes(), dataset.name)
     return Environment(
-        user_classes=[user_class(settings, payloads, recorder, turnstile)],
+        user_classes=[create_user_class(settings, payloads, recorder, gate)],
         shape_class=shape,
         stop_timeout=STOP_SECONDS,
     )
 
 
-def user_class(
+def create_user_class(
     settings: dict[str, Any],
     payloads: tuple[Payload, ...],
     recorder: Recorder,
-    turnstile: Turnstile,
+    gate: QuotaGate,
 ) -> Any:
-    """Return the locust user that sends the payloads in turn, all users together.
+    """Return the locust user class; all its users together send the payloads in turn.
 
     Args:
-        settings: of the generator; `worker` of `load.workers` says at which row to begin.
-        payloads: the rows.
-        recorder: gets the well-formed answers.
-        turnstile: says whether there may be one more.
+        settings: the generator's settings; `worker` and `load.workers` select the first row.
+        payloads: the rows to send.
+        recorder: counts the well-formed predictions.
+        gate: decides whether another request may be sent.
     """
     parts = urlsplit(settings["url"])
     path = invocations_path(settings["endpoint"])
     base = f"{parts.scheme}://{parts.netloc}"
     signer = Signer(find_credentials(), settings["region"], base + path)
-    turn = rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"])
+    rows = rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"])
 
     def invoke(user: Any) -> None:
-        if not turnstile.enter():
+        if not gate.acquire():
             return
         try:
-            _send(user, path, next(turn), signer, recorder)
+            _send(user, path, next(rows), signer, recorder)
         except gevent.GreenletExit:
-            turnstile.given_up()
+            gate.abandoned()
             raise
 
     class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
@@ -158,11 +160,11 @@ def _send(user: Any, path: str, payload: Payload, signer: Signer, recorder: Reco
             response.failure(f"no answer: {response.error}")
         elif response.status_code != 200:
             response.failure(f"HTTP {response.status_code}: {response.text}")
-        elif (label := read_answer(response.text)) is None:
+        elif (label := parse_label(response.text)) is None:
             response.failure(f"not one label: {response.text}")
         elif payload.value is None:
-            recorder.answer(correct=label == payload.label)
-        elif (value := read_value(label)) is None:
+            recorder.record_prediction(correct=label == payload.label)
+        elif (value := parse_value(label)) is None:
             response.failure(f"not a number: {response.text}")
         else:
-            recorder.answer(error=value - payload.value)
+            recorder.record_prediction(error=value - payload.value)

@@ -1,8 +1,9 @@
-"""One of several workers of the load generator: locust's WorkerRunner, in a process of its own.
+"""One worker process of the load generator, with locust's WorkerRunner.
 
-It reads its settings as one JSON object from standard input: the generator's, with `worker` (its
-number from 0) and `master_port`. Standard input then stays open: its end is the end of the master,
-however that came, and the worker's too. What was counted goes with locust's own reports.
+It reads its settings as one JSON object from standard input: the generator's settings, with
+`worker` (its number from 0) and `master_port`. Standard input then stays open. It closes when the
+master exits, for whatever reason, and the worker exits, too. The worker's counts travel in locust's
+own reports.
 """
 
 from __future__ import annotations
@@ -19,65 +20,66 @@ from gevent.os import make_nonblocking
 from gevent.socket import wait_read
 from locust import runners
 
-from loadtest.messages import FIGURES, RECORDED, TICKETS, WANTED
+from loadtest.messages import COUNTS, QUOTA_GRANT, QUOTA_REQUEST, REPORT_KEY
 from loadtest.recorder import Recorder
-from loadtest.tickets import Purse
-from loadtest.user import STOP_SECONDS, Turnstile, environment_of
+from loadtest.request_quota import QuotaLease
+from loadtest.user import STOP_SECONDS, QuotaGate, create_environment
 
-# The master's moments are half a second long; reports as rare as that would make them uneven.
+# The master takes a sample every half second; reports at the same interval would make the samples
+# uneven.
 _REPORT_SECONDS = 0.1
 
 
 def main() -> int:
-    """Serve the master of the settings on standard input until it is gone."""
+    """Work for the master that standard input describes, until the master is gone."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     settings = json.loads(sys.stdin.readline())
-    # Ctrl-C reaches the whole terminal group: the master decides.
+    # Ctrl-C reaches the whole terminal group; the master decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gevent.spawn(_end_with_the_master)
+    gevent.spawn(_exit_with_master)
     runners.WORKER_REPORT_INTERVAL = _REPORT_SECONDS
-    _serve(settings).greenlet.join()
-    # All is told, but maybe not yet sent: the master closes standard input when it has it.
+    _connect(settings).greenlet.join()
+    # The last report may not be sent yet. The master closes standard input when it has arrived.
     gevent.sleep(STOP_SECONDS)
     return 0
 
 
-def _serve(settings: dict[str, Any]) -> Any:
-    """Connect to the master; return the runner that does what it says."""
+def _connect(settings: dict[str, Any]) -> Any:
+    """Connect to the master; return locust's worker runner."""
     recorder = Recorder()
-    bounded = settings["load"]["requests"] is not None
-    purse = Purse(0, more=True) if bounded else Purse(None)
-    turnstile = Turnstile(
-        purse,
-        settled=lambda: environment.runner.send_message(FIGURES, recorder.take()),
-        ask=lambda: environment.runner.send_message(WANTED),
+    limited = settings["load"]["requests"] is not None
+    lease = QuotaLease(0, renewable=True) if limited else QuotaLease(None)
+    gate = QuotaGate(
+        lease,
+        on_completed=lambda: environment.runner.send_message(COUNTS, recorder.take()),
+        request_quota=lambda: environment.runner.send_message(QUOTA_REQUEST),
     )
-    environment = environment_of(settings, recorder, turnstile)
+    environment = create_environment(settings, recorder, gate)
     stopped = []
     events = environment.events
     events.request.add_listener(recorder.record)
-    events.request.add_listener(turnstile.answered)
+    events.request.add_listener(gate.answered)
     events.test_stop.add_listener(lambda **_: stopped.append(True))
 
-    def report(client_id: str, data: dict[str, Any]) -> None:
-        data[RECORDED] = {
+    def add_report(client_id: str, data: dict[str, Any]) -> None:
+        data[REPORT_KEY] = {
             "worker": settings["worker"],
             "busy": bool(environment.runner.cpu_warning_emitted),
             "last": bool(stopped),
-            "figures": recorder.take(),
+            "counts": recorder.take(),
         }
 
-    events.report_to_master.add_listener(report)
+    events.report_to_master.add_listener(add_report)
     runner = environment.create_worker_runner("127.0.0.1", settings["master_port"])
-    runner.register_message(TICKETS, lambda environment, msg: turnstile.put(msg.data))
+    runner.register_message(QUOTA_GRANT, lambda environment, msg: gate.renew(msg.data))
     return runner
 
 
-def _end_with_the_master() -> None:
+def _exit_with_master() -> None:
     descriptor = sys.stdin.fileno()
     make_nonblocking(descriptor)
     wait_read(descriptor)
-    # Users may be in the midst of a request; nobody wants its answer.
+    # Users may have requests in flight, whose responses nobody needs any more.
     os._exit(0)
 
 

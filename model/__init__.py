@@ -4,18 +4,26 @@ It owns the model: reading a dataset, training, the ONNX artifact and the HTTP s
 SageMaker only through the container contract (`/opt/ml`, a few environment variables, two routes)
 and calls no AWS service. The directory works as a package wherever it is copied.
 
-    table, archive       pure: CSV text -> Table, zip bytes -> Dataset
-    columns              pure: cells <-> the numbers that the model takes; the same in both
-    hyperparameters      pure: strings -> Hyperparameters
-    quick, payload       pure: request bodies -> rows, fast and then strictly
-    media, answers       pure: which type goes out, and predictions -> response bodies
-    channels             what SageMaker mounted -> Dataset
-    estimator, export    scikit-learn fit; ONNX, compared with it before it is kept
-    trees                an ONNX model's trees, arranged to be walked fast
-    metrics, importances, plots   the figures of output data
-    fitting, train       the training job
-    predictor            the ONNX model
-    counters, invocation_log   what happened: for /metrics, and in the log
-    application, server  the endpoint instance: HTTP; processes and the port
-    dataset              the command that makes a dataset zip
+    cells                       pure: strings -> numbers that fit into 32 bits
+    table, archive              pure: CSV text -> Table, zip bytes -> Dataset
+    split                       pure: the stratified train/validation split
+    columns                     pure: cells -> the numbers that the model takes, in training and
+                                in serving
+    hyperparameters             pure: strings -> Hyperparameters
+    fast_parser, payload        pure: request bodies -> rows; the fast parser first, then the
+                                strict one
+    media, response_encoder     pure: content negotiation, predictions -> response bodies
+    channels                    the channels that SageMaker mounted -> Dataset
+    estimator, export           the scikit-learn fit; the ONNX export, compared with the fit
+    trees                       rewrites an ONNX model's trees for fast inference
+    metrics, importances, plots the figures of the job's output data
+    progress                    progress lines of a long fit
+    fitting, train              the training job
+    predictor                   the ONNX model
+    micro_batching              scores single rows together
+    counters, invocation_log    the counters of /metrics, the invocations in the log
+    messages, connection        HTTP/1.1: requests and responses, one connection
+    application                 the routes
+    server                      the endpoint instance: settings, worker processes, the port
+    dataset                     the command that makes a dataset zip
 """

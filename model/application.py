@@ -1,8 +1,9 @@
 """The application: /ping, /invocations and /metrics of one model.
 
-What a body means is in `quick` and `payload`, the answer in `predictor` and `answers`. One row of
-CSV, which is what most clients send, takes the short way: parsed, packed into the bound buffer,
-scored with the rows that are there at the same time, answered by a response made beforehand.
+`fast_parser` and `payload` parse the body, `predictor` scores the rows and `response_encoder`
+writes the response. A single row of CSV, which is what most clients send, takes the fast path: it
+is parsed, packed into the bound buffer, scored together with the rows that arrived in the same
+round of the event loop, and answered by a prebuilt response.
 """
 
 from __future__ import annotations
@@ -20,26 +21,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answers import Encoder
-from model.coalescing import Coalescer
 from model.columns import Columns
 from model.counters import Counters
 from model.errors import InternalFailureError, OverloadedError, RequestError
+from model.fast_parser import csv_row, csv_rows, json_rows
 from model.invocation_log import InvocationLog
-from model.media import CSV, JSON, LABELS, NPY, Answer, accepted, content_media_type
+from model.media import CSV, JSON, LABELS, NPY, ResponseFormat, content_media_type, negotiate
 from model.messages import Request, Response
+from model.micro_batching import MicroBatcher
 from model.payload import decode
 from model.predictor import BATCH_ROWS, Predictor
-from model.quick import csv_row, csv_rows, json_rows
+from model.response_encoder import ResponseEncoder
 
 log = logging.getLogger("model.application")
 
-# A body above the first is answered in its turn, between two rounds of the event loop; one above
-# the second takes so long that the loop must go on meanwhile: it is answered in a thread.
-_TURN_BYTES = 64 * 1024
-_THREAD_BYTES = 256 * 1024
-# Pairs of Content-Type and Accept that are remembered.
-_PLANS = 256
+# A body up to the first limit is answered at once. One up to the second is queued and answered
+# between two rounds of the event loop. A larger one takes so long that the loop must go on
+# meanwhile, so a thread answers it.
+_MAX_INLINE_BYTES = 64 * 1024
+_MAX_QUEUED_BYTES = 256 * 1024
+# Pairs of Content-Type and Accept whose negotiation is cached.
+_MAX_CACHED_NEGOTIATIONS = 256
 _ROUTES = {
     b"/ping": (b"GET", b"HEAD"),
     b"/metrics": (b"GET", b"HEAD"),
@@ -50,34 +52,35 @@ _JSON = JSON.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a pair of Content-Type and Accept means.
+class _Negotiation:
+    """The result of content negotiation for one pair of Content-Type and Accept.
 
     Attributes:
-        content_type: media type of the body.
-        answer: what to answer with.
-        header: the response's content-type.
-        short: text/csv in and labels as text/csv out, of a model of plain numbers.
+        content_type: media type of the request body.
+        response_format: format of the response body.
+        header: the response's content-type header.
+        fast_path: the model is a classifier of plain numbers, the request is text/csv, and the
+            response is labels as text/csv.
     """
 
     content_type: str
-    answer: Answer
+    response_format: ResponseFormat
     header: bytes
-    short: bool
+    fast_path: bool
 
 
 class Application:
-    """Answers the requests of one model, on one event loop.
+    """Answers the requests for one model, on one event loop.
 
     Args:
         predictor: the model.
-        columns: of a row.
-        counters: what /metrics tells.
-        output: labels or probabilities, when a client does not say.
-        max_waiting: bodies that may wait, to come in or for their turn, before others are
-            answered 503.
-        log_all: log every invocation and not only those that were refused.
-        together: single rows that are scored in one run, at most.
+        columns: the columns of a row, in order.
+        counters: the counters that /metrics reports; by default, new ones.
+        output: labels or probabilities, used if the Accept header does not select one.
+        max_waiting: bodies that may wait, for their remaining parts or in the queue, before
+            further ones are answered 503.
+        log_all: log every invocation, not only the refused ones.
+        max_batch_size: single rows that are scored in one run, 1 to BATCH_ROWS.
     """
 
     def __init__(
@@ -89,69 +92,71 @@ class Application:
         output: str = LABELS,
         max_waiting: int = 64,
         log_all: bool = False,
-        together: int = BATCH_ROWS,
+        max_batch_size: int = BATCH_ROWS,
     ) -> None:
         self._predictor = predictor
         self._columns = columns
-        self._coalescer = Coalescer(predictor, _soon, self._deliver, self._fail, together)
-        self._encoder = Encoder(predictor.classes)
+        self._batcher = MicroBatcher(
+            predictor, _call_soon, self._answer_batch, self._fail, max_batch_size
+        )
+        self._encoder = ResponseEncoder(predictor.classes)
         self._counters = counters or Counters()
         self._output = output
         self._max_waiting = max_waiting
         self._log = InvocationLog(answered=log_all)
         self._waiting = 0
-        # One at a time: more threads would only take turns.
-        self._thread = asyncio.Semaphore(1)
+        # One at a time: more threads would only compete for the interpreter's lock.
+        self._thread_semaphore = asyncio.Semaphore(1)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns: deque[tuple[Request, _Plan]] = deque()
-        self._plans: dict[tuple[bytes, bytes], _Plan] = {}
-        self._short_answers = [
+        self._queue: deque[tuple[Request, _Negotiation]] = deque()
+        self._negotiations: dict[tuple[bytes, bytes], _Negotiation] = {}
+        self._label_responses = [
             Response(200, b"text/csv; charset=utf-8", self._encode_label(number))
             for number in range(len(predictor.classes))
         ]
 
     def handle(self, request: Request) -> None:
         """Answer a request, now or later."""
-        # The short way.
+        # The fast path.
         if request.url == b"/invocations" and request.method == b"POST":
-            plan = self._plans.get((request.content_type, request.accept))
+            negotiation = self._negotiations.get((request.content_type, request.accept))
             if (
-                plan is not None
-                and plan.short
+                negotiation is not None
+                and negotiation.fast_path
                 and not request.request_id
                 and request.error is None
                 and (row := csv_row(request.body)) is not None
             ):
                 try:
-                    self._coalescer.add(row, request)
+                    self._batcher.add(row, request)
                     return
                 except (StructError, OverflowError):
                     pass
         self._attempt(self._route, request)
 
-    def receive(self, request: Request) -> None:
-        """Let a body wait, to come in or for its turn; past the bound it is refused."""
+    def admit(self, request: Request) -> None:
+        """Count a body that has to wait; refuse it if too many wait already."""
         if self._waiting >= self._max_waiting:
-            message = f"{self._waiting} requests wait already; try again soon"
+            message = f"{self._waiting} requests are waiting already; try again soon"
             request.refuse(OverloadedError(message))
         else:
             self._waiting += 1
-            request.waits = True
+            request.admitted = True
 
-    def leave(self, request: Request) -> None:
-        """Count a body no longer among those that wait."""
+    def release(self, request: Request) -> None:
+        """Stop counting a body among those that wait."""
         self._waiting -= 1
-        request.waits = False
+        request.admitted = False
 
     def flush(self) -> None:
-        """Write the invocations that wait to be logged; for the end of serving."""
+        """Write the buffered lines of the invocation log; call this when serving ends."""
         self._log.flush()
 
     def _route(self, request: Request) -> None:
         """Answer a request.
 
         Raises:
-            RequestError: it is refused.
+            RequestError: the request is refused.
         """
         if request.error is not None:
             raise request.error
@@ -169,41 +174,42 @@ class Application:
         elif path == b"/metrics":
             request.answer(Response(200, _METRICS_TYPE, self._counters.render()))
         else:
-            plan = self._plan(request.content_type, request.accept)
+            negotiation = self._negotiate(request.content_type, request.accept)
             size = len(request.body)
-            if size <= _TURN_BYTES:
-                self._answer_now(request, plan)
+            if size <= _MAX_INLINE_BYTES:
+                self._answer_inline(request, negotiation)
                 return
-            if not request.waits:
-                self.receive(request)
+            if not request.admitted:
+                self.admit(request)
                 if request.error is not None:
                     raise request.error
-            if size <= _THREAD_BYTES:
-                self._turns.append((request, plan))
-                if len(self._turns) == 1:
-                    _soon(self._take_turn)
+            if size <= _MAX_QUEUED_BYTES:
+                self._queue.append((request, negotiation))
+                if len(self._queue) == 1:
+                    _call_soon(self._process_queue)
                 return
-            task = asyncio.get_running_loop().create_task(self._answer_in_thread(request, plan))
+            answering = self._answer_in_thread(request, negotiation)
+            task = asyncio.get_running_loop().create_task(answering)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _take_turn(self) -> None:
-        self._attempt(self._answer_now, *self._turns[0])
-        self._turns.popleft()
-        if self._turns:
-            _soon(self._take_turn)
+    def _process_queue(self) -> None:
+        self._attempt(self._answer_inline, *self._queue[0])
+        self._queue.popleft()
+        if self._queue:
+            _call_soon(self._process_queue)
 
-    def _answer_now(self, request: Request, plan: _Plan) -> None:
-        self._answer(request, plan, *self._predict(request.body, plan))
+    def _answer_inline(self, request: Request, negotiation: _Negotiation) -> None:
+        self._answer(request, negotiation, *self._predict(request.body, negotiation))
 
-    async def _answer_in_thread(self, request: Request, plan: _Plan) -> None:
+    async def _answer_in_thread(self, request: Request, negotiation: _Negotiation) -> None:
         try:
-            async with self._thread:
-                found = await asyncio.to_thread(self._predict, request.body, plan)
+            async with self._thread_semaphore:
+                found = await asyncio.to_thread(self._predict, request.body, negotiation)
         except Exception as error:
             self._fail([request], error)
         else:
-            self._answer(request, plan, *found)
+            self._answer(request, negotiation, *found)
 
     def _attempt(self, answer: Callable[..., None], request: Request, *rest: Any) -> None:
         try:
@@ -211,26 +217,26 @@ class Application:
         except Exception as error:
             self._fail([request], error)
 
-    def _answer(self, request: Request, plan: _Plan, body: bytes, rows: int) -> None:
+    def _answer(self, request: Request, negotiation: _Negotiation, body: bytes, rows: int) -> None:
         extra = []
         if request.request_id:
             extra.append((b"x-request-id", self._log.id_of(request.request_id).encode()))
-        request.answer(Response(200, plan.header, body, *extra))
-        took = perf_counter_ns() - request.began
-        self._counters.answered(took, rows)
+        request.answer(Response(200, negotiation.header, body, *extra))
+        nanoseconds = perf_counter_ns() - request.started_ns
+        self._counters.answered(nanoseconds, rows)
         if self._log.writes_answered:
-            self._log.answered(request.request_id, took, rows)
+            self._log.answered(request.request_id, nanoseconds, rows)
 
-    def _deliver(self, requests: list[Request], numbers: list[int]) -> None:
-        """Answer the requests that took the short way."""
-        answers = self._short_answers
+    def _answer_batch(self, requests: list[Request], numbers: list[int]) -> None:
+        """Answer the requests that took the fast path."""
+        responses = self._label_responses
         for request, number in zip(requests, numbers, strict=True):
-            request.answer(answers[number])
+            request.answer(responses[number])
         now = perf_counter_ns()
-        took = [now - request.began for request in requests]
-        self._counters.answered_rows(took)
+        nanoseconds = [now - request.started_ns for request in requests]
+        self._counters.answered_rows(nanoseconds)
         if self._log.writes_answered:
-            self._log.answered_rows(took)
+            self._log.answered_rows(nanoseconds)
 
     def _fail(self, requests: list[Request], error: Exception) -> None:
         if not isinstance(error, RequestError):
@@ -242,52 +248,53 @@ class Application:
     def _refuse(self, request: Request, error: RequestError) -> None:
         code, message = type(error).__name__.removesuffix("Error"), str(error)
         self._counters.refused(error.status)
-        took = perf_counter_ns() - request.began
-        named = self._log.refused(request.request_id, error.status, took, code, message)
-        extra = [(b"x-request-id", named.encode())]
+        nanoseconds = perf_counter_ns() - request.started_ns
+        logged_id = self._log.refused(request.request_id, error.status, nanoseconds, code, message)
+        extra = [(b"x-request-id", logged_id.encode())]
         if error.status == OverloadedError.status:
             extra.append((b"retry-after", b"1"))
         request.answer(Response(error.status, _JSON, _error(code, message), *extra))
 
-    def _plan(self, content_type: bytes, accept: bytes) -> _Plan:
-        known = self._plans.get((content_type, accept))
-        if known is not None:
-            return known
+    def _negotiate(self, content_type: bytes, accept: bytes) -> _Negotiation:
+        cached = self._negotiations.get((content_type, accept))
+        if cached is not None:
+            return cached
         media_type = content_media_type(content_type.decode("latin-1"))
-        answer = accepted(accept.decode("latin-1"), media_type, self._output)
-        text = answer.media_type == CSV
-        plan = _Plan(
+        response_format = negotiate(accept.decode("latin-1"), media_type, self._output)
+        csv = response_format.media_type == CSV
+        negotiation = _Negotiation(
             media_type,
-            answer,
-            (answer.media_type + ("; charset=utf-8" if text else "")).encode(),
-            short=media_type == CSV
-            and text
-            and answer.output == LABELS
+            response_format,
+            (response_format.media_type + ("; charset=utf-8" if csv else "")).encode(),
+            fast_path=media_type == CSV
+            and csv
+            and response_format.output == LABELS
             and self._columns.plain
             and bool(self._predictor.classes),
         )
-        if len(self._plans) < _PLANS:
-            self._plans[content_type, accept] = plan
-        return plan
+        if len(self._negotiations) < _MAX_CACHED_NEGOTIATIONS:
+            self._negotiations[content_type, accept] = negotiation
+        return negotiation
 
-    def _predict(self, body: bytes, plan: _Plan) -> tuple[bytes, int]:
+    def _predict(self, body: bytes, negotiation: _Negotiation) -> tuple[bytes, int]:
         """Return the response body and the number of rows."""
         rows: NDArray[np.float32] | None = None
-        if self._columns.plain and plan.content_type != NPY:
-            if plan.content_type == CSV:
+        if self._columns.plain and negotiation.content_type != NPY:
+            if negotiation.content_type == CSV:
                 rows = csv_rows(body, self._predictor.width)
-            elif plan.content_type == JSON:
+            elif negotiation.content_type == JSON:
                 rows = json_rows(body, self._predictor.width)
         if rows is None:
-            rows = decode(body, plan.content_type, self._columns)
-        return self._encoder.encode(plan.answer, *self._predictor.run(rows)), len(rows)
+            rows = decode(body, negotiation.content_type, self._columns)
+        numbers, values = self._predictor.run(rows)
+        return self._encoder.encode(negotiation.response_format, numbers, values), len(rows)
 
     def _encode_label(self, number: int) -> bytes:
         numbers = np.array([number], np.int64)
-        return self._encoder.encode(Answer(CSV), numbers, np.zeros((1, 1), np.float32))
+        return self._encoder.encode(ResponseFormat(CSV), numbers, np.zeros((1, 1), np.float32))
 
 
-def _soon(call: Callable[[], None]) -> None:
+def _call_soon(call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(call)
 
 

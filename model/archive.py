@@ -1,13 +1,14 @@
-"""Pure: a dataset zip, from bytes and to bytes.
+"""Pure: reads a dataset zip from bytes and writes one to bytes.
 
     train.csv        required: no header, the label first
     validation.csv   optional
-    dataset.json     optional: name, label, features, classes, source, rows; and what the columns
-                     may hold: categorical (names), missing_values ("accept"), regression (true:
-                     the label is a number to predict)
+    dataset.json     optional: name, label, features, classes, source, rows; and options for
+                     reading the tables: categorical (column names), missing_values ("accept"),
+                     regression (true: the label is a number to predict)
 
-Nothing is ever extracted to disk, and no more than a limit is read, whatever the zip's own headers
-say. Bytes written are the same for the same dataset: entries carry a fixed time.
+Nothing is ever extracted to disk, and at most a fixed number of bytes is read, whatever sizes the
+zip's own headers claim. The same dataset always gives the same bytes, because every entry has the
+same fixed time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from model.errors import DatasetError
 from model.table import (
     ACCEPT,
     REFUSE,
-    Reading,
+    ReadOptions,
     Table,
     check_tables,
     csv_line,
@@ -37,7 +38,7 @@ from model.table import (
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_ENTRIES = 1000
 _TRAIN, _VALIDATION, _DESCRIPTION = "train.csv", "validation.csv", "dataset.json"
-# What zipfile raises, beside BadZipFile, for damaged bytes and for features that it lacks.
+# Besides BadZipFile, zipfile raises these for damaged bytes and for features that it lacks.
 _UNREADABLE = (
     zlib.error,
     struct.error,
@@ -48,26 +49,26 @@ _UNREADABLE = (
     NotImplementedError,
     OSError,
 )
-_PLAIN = Reading()
-# Of the label, where nothing names it.
+_PLAIN = ReadOptions()
+# The label column's name, if neither dataset.json nor a header gives one.
 DEFAULT_LABEL = "label"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a model is trained on.
+    """The data that a model is trained and validated on.
 
     Attributes:
         train: the rows to learn from.
-        validation: the rows to measure on, if the dataset brings them.
-        name: for people.
+        validation: the rows to compute the metrics on; None if the dataset has none.
+        name: the dataset's display name.
         label: the label column's name.
         features: the feature columns' names, in order.
-        classes: the classes, in the order of the model's outputs; none for a regression.
-        source: where the table comes from.
-        sha256: of the file or files it was read from, empty if it was not read.
-        accept_missing: a cell may be missing.
+        classes: the classes, in the order of the model's outputs; empty for a regression.
+        source: the origin of the table, for display.
+        sha256: hex digest of the files that were read; empty for a dataset made in memory.
+        accept_missing: cells may be missing.
     """
 
     train: Table
@@ -99,50 +100,55 @@ def read_archive(
     *,
     sha256: str = "",
     max_bytes: int = MAX_UNPACKED_BYTES,
-    reading: Reading = _PLAIN,
+    read_options: ReadOptions = _PLAIN,
 ) -> Dataset:
     """Read a dataset zip.
 
     Args:
         data: the zip's bytes.
         where: the file's name, for messages.
-        sha256: digest of the bytes, kept in the dataset.
-        max_bytes: the most that may be unpacked.
-        reading: what the tables may hold, beside what dataset.json says of them.
+        sha256: hex digest of the bytes, stored in the dataset.
+        max_bytes: limit for the unpacked size of all files together.
+        read_options: the job's options; dataset.json can add to them.
 
     Raises:
-        DatasetError: not a zip, an unsafe one, or a dataset that cannot be trained on.
+        DatasetError: the bytes are not a zip, the zip is unsafe, or the dataset cannot be used
+            for training.
     """
-    files = _unpack(data, where, max_bytes)
-    description = _describe(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
+    files = _read_entries(data, where, max_bytes)
+    description = _parse_description(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
     train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
-    if description.regression and not reading.regression:
+    if description.regression and not read_options.regression:
         raise DatasetError(
             f"{where} is a dataset for a regression, and this algorithm predicts classes; "
             "set the hyperparameter algorithm to linear-regression"
         )
     features = description.features
-    reading = replace(
-        reading,
-        categorical=reading.categorical or description.categorical,
-        accept_missing=reading.accept_missing or description.accept_missing,
+    read_options = replace(
+        read_options,
+        categorical=read_options.categorical or description.categorical,
+        accept_missing=read_options.accept_missing or description.accept_missing,
     )
-    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features, reading)
+    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features, read_options)
     validation = None
     if _VALIDATION in files:
         text = decode_text(files[_VALIDATION], validation_file)
-        validation = parse_table(text, validation_file, features, reading, like=train)
-    check_tables(train, validation, (train_file, validation_file), regression=reading.regression)
+        validation = parse_table(text, validation_file, features, read_options, like=train)
+    check_tables(
+        train, validation, (train_file, validation_file), regression=read_options.regression
+    )
     return Dataset(
         train,
         validation,
         name=description.name,
         label=description.label or train.label or DEFAULT_LABEL,
         features=features or train.names or numbered_features(train.width),
-        classes=() if reading.regression else _order(description.classes, train, train_file),
+        classes=()
+        if read_options.regression
+        else _class_order(description.classes, train, train_file),
         source=description.source,
         sha256=sha256,
-        accept_missing=reading.accept_missing,
+        accept_missing=read_options.accept_missing,
     )
 
 
@@ -151,7 +157,13 @@ def write_archive(
     validation: list[list[str]],
     description: dict[str, Any],
 ) -> bytes:
-    """Return the zip of rows of text, the label first in each; the same bytes for the same rows."""
+    """Return a dataset zip; the same arguments always give the same bytes.
+
+    Args:
+        train: rows of cells, the label first in each.
+        validation: rows of cells, the label first in each.
+        description: the content of dataset.json, without the row counts.
+    """
     document = description | {"rows": {"train": len(train), "validation": len(validation)}}
     contents = {
         _TRAIN: "".join(map(csv_line, train)),
@@ -170,11 +182,11 @@ def write_archive(
 
 
 def numbered_features(width: int) -> tuple[str, ...]:
-    """Return names for columns that have none."""
+    """Return feature_1, feature_2, …: names for columns without a header."""
     return tuple(f"feature_{number}" for number in range(1, width + 1))
 
 
-def _unpack(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
+def _read_entries(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = _check_entries(archive.infolist(), where)
@@ -193,7 +205,7 @@ def _unpack(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
             return contents
     except zipfile.BadZipFile as error:
         raise DatasetError(
-            f"{where} is not a zip file ({_what(data)}; {error}); "
+            f"{where} is not a zip file ({_summarize_bytes(data)}; {error}); "
             "make one with: python -m model.dataset"
         ) from None
     except _UNREADABLE as error:
@@ -236,57 +248,57 @@ def _check_entries(entries: list[zipfile.ZipInfo], where: str) -> set[str]:
     return names
 
 
-def _what(data: bytes) -> str:
+def _summarize_bytes(data: bytes) -> str:
     if not data:
         return "it has 0 bytes"
     return f"{len(data)} bytes, beginning with {quote(data[:12].decode('latin-1'))}"
 
 
-def _describe(data: bytes | None, where: str) -> _Description:
+def _parse_description(data: bytes | None, where: str) -> _Description:
     if data is None:
         return _Description()
     try:
         document = json.loads(decode_text(data, where))
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where} is not JSON ({error}); mend it or leave it out") from None
+        raise DatasetError(f"{where} is not JSON ({error}); fix it or leave it out") from None
     if not isinstance(document, dict):
         raise DatasetError(f"{where} must hold a JSON object with name, label, features, classes")
-    missing = _text(document, "missing_values", REFUSE, where)
+    missing = _string(document, "missing_values", REFUSE, where)
     if missing not in (REFUSE, ACCEPT):
         raise DatasetError(
             f"{where}: missing_values is {quote(missing)}; it must be {REFUSE} or {ACCEPT}"
         )
     return _Description(
-        name=_text(document, "name", "dataset", where),
-        label=_text(document, "label", "", where),
-        features=_texts(document, "features", where),
-        classes=_texts(document, "classes", where),
-        source=_text(document, "source", "", where),
-        categorical=_texts(document, "categorical", where) or (),
+        name=_string(document, "name", "dataset", where),
+        label=_string(document, "label", "", where),
+        features=_string_list(document, "features", where),
+        classes=_string_list(document, "classes", where),
+        source=_string(document, "source", "", where),
+        categorical=_string_list(document, "categorical", where) or (),
         accept_missing=missing == ACCEPT,
         regression=document.get("regression") is True,
     )
 
 
-def _text(document: dict[str, Any], key: str, default: str, where: str) -> str:
+def _string(document: dict[str, Any], key: str, default: str, where: str) -> str:
     value = document.get(key, default)
     if not isinstance(value, str):
-        raise DatasetError(f"{where}: {key} must be a text")
+        raise DatasetError(f"{where}: {key} must be a string")
     return value
 
 
-def _texts(document: dict[str, Any], key: str, where: str) -> tuple[str, ...] | None:
+def _string_list(document: dict[str, Any], key: str, where: str) -> tuple[str, ...] | None:
     value = document.get(key)
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DatasetError(f"{where}: {key} must be a list of texts")
+        raise DatasetError(f"{where}: {key} must be a list of strings")
     if len(set(value)) != len(value):
-        raise DatasetError(f"{where}: {key} names something twice")
+        raise DatasetError(f"{where}: {key} has a name twice")
     return tuple(value)
 
 
-def _order(declared: tuple[str, ...] | None, train: Table, where: str) -> tuple[str, ...]:
+def _class_order(declared: tuple[str, ...] | None, train: Table, where: str) -> tuple[str, ...]:
     seen = train.counts()
     if declared is None:
         return tuple(sorted(seen))
@@ -294,12 +306,12 @@ def _order(declared: tuple[str, ...] | None, train: Table, where: str) -> tuple[
         if label not in declared:
             raise DatasetError(
                 f"{where} has the class {quote(label)}, which dataset.json does not list in "
-                "classes; add it there or mend the row"
+                "classes; add it there or fix the row"
             )
     for label in declared:
         if label not in seen:
             raise DatasetError(
                 f"{where} has no row of the class {quote(label)}, which dataset.json lists in "
-                "classes; add examples or take it off the list"
+                "classes; add examples or remove it from the list"
             )
     return declared

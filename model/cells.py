@@ -1,8 +1,8 @@
-"""Pure: text to a number that survives as a 32-bit float, or the reason why not.
+"""Pure: parses a string as a number that fits into a 32-bit float, or says why it cannot be used.
 
-Python's `float()` takes more than a dataset should hold: underscores, other scripts' digits,
-`nan` and `infinity`. The model's input is float32, so a number that overflows there is refused
-here and not found later as an infinity.
+Python's `float()` accepts more than a dataset should hold: underscores, the digits of other
+scripts, `nan` and `infinity`. The model's input is float32, so a number that overflows there is
+refused here instead of turning into an infinity later.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ _SHOWN_CHARACTERS = 40
 
 
 class NotANumberError(ValueError):
-    """The text is not a usable number; the message says why."""
+    """The value of a cell cannot be used; the message continues a sentence about the cell."""
 
 
 def parse_number(text: str) -> float:
-    """Return the number that `text` holds.
+    """Return the number that a string holds.
 
     Raises:
-        NotANumberError: empty, not a number, not finite, or too large for a 32-bit float.
+        NotANumberError: the string is empty, not a number, not finite, or too large for a 32-bit
+            float.
     """
     try:
         number = float(text)
@@ -37,8 +38,12 @@ def parse_number(text: str) -> float:
 def check_number(number: float, shown: str) -> float:
     """Return the number if it is finite as a 32-bit float.
 
+    Args:
+        number: any float.
+        shown: the number as the user wrote it, for the message.
+
     Raises:
-        NotANumberError: NaN, infinite, or too large.
+        NotANumberError: the number is NaN, infinite, or too large.
     """
     if not math.isfinite(number):
         raise NotANumberError(f"holds {shown}, which is not a finite number")
@@ -48,6 +53,6 @@ def check_number(number: float, shown: str) -> float:
 
 
 def quote(text: str) -> str:
-    """Return the text in quotes, shortened and on one line, for a message."""
+    """Return a string in quotes, shortened to 40 characters and on one line, for a message."""
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
     return "'" + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown) + "'"

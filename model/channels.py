@@ -1,4 +1,4 @@
-"""What SageMaker mounted for a training job: its configuration, and the channels' dataset.
+"""Reads a training job's configuration files and the dataset in its channels.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
@@ -14,8 +14,8 @@ from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archiv
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
 from model.paths import MlPaths
-from model.split import stratified
-from model.table import Reading, Table, check_tables, decode_text, parse_table
+from model.split import stratified_split
+from model.table import ReadOptions, Table, check_tables, decode_text, parse_table
 
 _DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
 _ALLOWED = (
@@ -25,10 +25,10 @@ _ALLOWED = (
 
 
 def read_json_object(path: Path) -> dict[str, object]:
-    """Return a configuration file's object; empty if there is no such file.
+    """Return the object in a configuration file; an empty one if the file does not exist.
 
     Raises:
-        ContainerError: it is not a JSON object.
+        ContainerError: the file is not a JSON object.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
@@ -41,15 +41,16 @@ def read_json_object(path: Path) -> dict[str, object]:
     return document
 
 
-def read_channels(paths: MlPaths, reading: Reading) -> Dataset:
-    """Read the dataset from the channels that the job was given.
+def read_channels(paths: MlPaths, read_options: ReadOptions) -> Dataset:
+    """Read the dataset from the job's channels.
 
     Args:
-        paths: of the job.
-        reading: what the tables may hold.
+        paths: the job's directories.
+        read_options: options for reading the tables.
 
     Raises:
-        DatasetError: wrong channels, or a dataset that cannot be trained on.
+        DatasetError: the channels are not the expected ones, or the dataset cannot be used for
+            training.
     """
     configured = read_json_object(paths.config / "inputdataconfig.json")
     present = {path.name for path in paths.data.iterdir()} if paths.data.is_dir() else set()
@@ -59,19 +60,24 @@ def read_channels(paths: MlPaths, reading: Reading) -> Dataset:
             raise DatasetError(f"channel '{name}' is in Pipe mode; use File or FastFile")
     unknown = sorted(names - {_DATASET, _TRAIN, _VALIDATION})
     if unknown:
-        raise DatasetError(f"channel {quote(unknown[0])} is not read here; give {_ALLOWED}")
+        raise DatasetError(f"channel {quote(unknown[0])} is not used here; give {_ALLOWED}")
     if _DATASET in names and len(names) > 1:
         raise DatasetError(f"channels {', '.join(sorted(names))} are too many; give {_ALLOWED}")
     if _DATASET in names:
-        return _read_zip(paths.data / _DATASET, reading)
+        return _read_zip(paths.data / _DATASET, read_options)
     if _TRAIN not in names:
         given = ", ".join(sorted(names)) or "none"
         raise DatasetError(f"no channel to train on (given: {given}); give {_ALLOWED}")
-    return _read_csv(paths.data, names, reading)
+    return _read_csv(paths.data, names, read_options)
 
 
 def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     """Return the dataset with validation rows: its own, or a stratified part of the train rows.
+
+    Args:
+        dataset: the dataset as it was read.
+        fraction: share of the train rows to hold out, above 0 and below 1.
+        seed: seed of the split.
 
     Raises:
         DatasetError: a class has a single row.
@@ -79,26 +85,26 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     if dataset.validation is not None:
         return dataset
     table = dataset.train
-    # The values of a regression are no classes to be divided each.
+    # The labels of a regression are not classes, so the split treats them as one class.
     labels = table.labels if dataset.classes else ("any",) * len(table.labels)
-    kept, held = stratified(labels, fraction, seed, "the training data")
+    kept, held = stratified_split(labels, fraction, seed, "the training data")
     return replace(dataset, train=table.select(kept), validation=table.select(held))
 
 
-def _read_zip(directory: Path, reading: Reading) -> Dataset:
+def _read_zip(directory: Path, read_options: ReadOptions) -> Dataset:
     files = _files(directory)
     if len(files) != 1:
         found = ", ".join(path.name for path in files[:5]) or "none"
         raise DatasetError(
             f"channel '{_DATASET}' holds {len(files)} files ({found}); it must hold exactly one, "
-            "the dataset zip: give its whole S3 key as the prefix"
+            "the dataset zip: use its whole S3 key as the prefix"
         )
     data = files[0].read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    return read_archive(data, files[0].name, sha256=digest, reading=reading)
+    return read_archive(data, files[0].name, sha256=digest, read_options=read_options)
 
 
-def _read_csv(data: Path, names: set[str], reading: Reading) -> Dataset:
+def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset:
     digest = hashlib.sha256()
     tables: dict[str, Table] = {}
     for name in (_TRAIN, _VALIDATION):
@@ -113,10 +119,10 @@ def _read_csv(data: Path, names: set[str], reading: Reading) -> Dataset:
             digest.update(content)
             where = f"{name}/{path.name}"
             like = table or tables.get(_TRAIN)
-            part = parse_table(decode_text(content, where), where, None, reading, like)
+            part = parse_table(decode_text(content, where), where, None, read_options, like)
             if table is not None and part.width != table.width:
                 raise DatasetError(
-                    f"{where} has {part.width} numbers a row where the files before it have "
+                    f"{where} has {part.width} numbers per row, but the files before it have "
                     f"{table.width}; every file of a channel needs the same columns"
                 )
             table = part if table is None else table + part
@@ -124,15 +130,15 @@ def _read_csv(data: Path, names: set[str], reading: Reading) -> Dataset:
             tables[name] = table
     train, validation = tables[_TRAIN], tables.get(_VALIDATION)
     channels = (f"channel '{_TRAIN}'", f"channel '{_VALIDATION}'")
-    check_tables(train, validation, channels, regression=reading.regression)
+    check_tables(train, validation, channels, regression=read_options.regression)
     return Dataset(
         train,
         validation,
         label=train.label or DEFAULT_LABEL,
         features=train.names or numbered_features(train.width),
-        classes=() if reading.regression else tuple(sorted(train.counts())),
+        classes=() if read_options.regression else tuple(sorted(train.counts())),
         sha256=digest.hexdigest(),
-        accept_missing=reading.accept_missing,
+        accept_missing=read_options.accept_missing,
     )
 
 

@@ -1,11 +1,12 @@
-"""Pure: a row's columns, and how they become the numbers that the model takes.
+"""Pure: the columns of a row, and their encoding as the numbers that the model takes.
 
-    number     itself; where missing values are accepted, a missing one is `fill` (or NaN, for an
-               algorithm that learns from it)
-    category   one 0/1 number for each category, in their order; all 0 when it is missing or unknown
+    number     the number itself; where missing values are accepted, a missing number becomes
+               `fill` (or NaN, for an algorithm that learns from missing values)
+    category   one-hot: a 0/1 number for each category, in order; all 0 if the category is missing
+               or unknown
 
-Training and serving encode by this one function from the same card, so they cannot disagree. A
-model of plain numbers is encoded by copying.
+Training and serving use the same function with the same model metadata, so their encodings cannot
+differ. For a model of plain numbers the encoding is a copy.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from model.cells import NotANumberError, check_number, parse_number, quote
 from model.errors import DatasetError
 from model.table import Cell, Table, is_missing
 
-# One number each: more of them are an identifier.
+# Each category becomes one number. A column with more categories than this is an identifier.
 _MAX_CATEGORIES = 1000
 
 
@@ -32,9 +33,9 @@ class Column:
     """One column of a row.
 
     Attributes:
-        name: as in the dataset.
-        categories: of a category column; None for a number.
-        fill: what a missing number is read as; None leaves it NaN.
+        name: the column's name in the dataset.
+        categories: the known categories, in order; None for a column of numbers.
+        fill: the value of a missing number; None leaves it NaN.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Return how many numbers it becomes."""
+        """Return the number of numbers that a cell of this column becomes."""
         return 1 if self.categories is None else len(self.categories)
 
 
@@ -52,8 +53,8 @@ class Columns:
     """The columns of a model's rows.
 
     Attributes:
-        columns: in order.
-        accept_missing: a missing number or an unknown category is no error.
+        columns: the columns, in order, without the label.
+        accept_missing: a missing number or an unknown category is accepted.
     """
 
     columns: tuple[Column, ...]
@@ -65,11 +66,11 @@ class Columns:
         return cls(tuple(map(Column, names)))
 
     @classmethod
-    def from_card(cls, card: Mapping[str, Any]) -> Columns:
-        """Return the columns that a card names; a card without `columns` has numbers alone."""
-        described = card.get("columns")
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Columns:
+        """Return the columns that model metadata describes; without `columns`, all are numbers."""
+        described = metadata.get("columns")
         if described is None:
-            return cls.of_numbers(card["features"])
+            return cls.of_numbers(metadata["features"])
         columns = tuple(
             Column(
                 item["name"],
@@ -81,7 +82,7 @@ class Columns:
         return cls(columns, bool(described["accept_missing"]))
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `from_card` reads."""
+        """Return the JSON object that `from_metadata` reads under the key `columns`."""
         described: list[dict[str, Any]] = []
         for column in self.columns:
             if column.categories is None:
@@ -103,12 +104,12 @@ class Columns:
 
     @cached_property
     def width(self) -> int:
-        """Return how many numbers a row becomes."""
+        """Return the number of numbers that a row becomes."""
         return sum(column.width for column in self.columns)
 
     @cached_property
     def plain(self) -> bool:
-        """Return whether a row is its own encoding: numbers alone, none missing."""
+        """Return True if a row is its own encoding: numbers only, and none of them missing."""
         return not self.accept_missing and all(c.categories is None for c in self.columns)
 
     @cached_property
@@ -118,11 +119,15 @@ class Columns:
             for c in self.columns
         )
 
-    def read_text(self, text: str, at: int) -> Cell:
-        """Return the cell of column `at` (from 0) that a text holds.
+    def parse_cell(self, text: str, at: int) -> Cell:
+        """Return the value of a CSV cell.
+
+        Args:
+            text: the cell.
+            at: index of its column, from 0.
 
         Raises:
-            NotANumberError: it cannot be used; the message says why.
+            NotANumberError: the cell cannot be used; the message says why.
         """
         index = self._indexes[at]
         if index is not None:
@@ -131,11 +136,16 @@ class Columns:
             return math.nan
         return parse_number(text)
 
-    def read_json(self, value: object, at: int, shown: str) -> Cell:
-        """Return the cell of column `at` (from 0) that a JSON value holds.
+    def parse_json_value(self, value: object, at: int, shown: str) -> Cell:
+        """Return the value of a cell of a JSON body.
+
+        Args:
+            value: the decoded JSON value.
+            at: index of its column, from 0.
+            shown: the value as the client wrote it, for the message.
 
         Raises:
-            NotANumberError: it cannot be used; the message says why.
+            NotANumberError: the value cannot be used; the message says why.
         """
         index = self._indexes[at]
         missing = value is None or (isinstance(value, float) and math.isnan(value))
@@ -145,7 +155,7 @@ class Columns:
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if not isinstance(value, str):
-                raise NotANumberError(f"holds {shown}, which is not a text")
+                raise NotANumberError(f"holds {shown}, which is not a string")
             return self._category(value.strip(), index)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise NotANumberError(f"holds {shown}, which is not a number")
@@ -158,7 +168,7 @@ class Columns:
         """Return the model's input, shape (rows, width).
 
         Args:
-            rows: cells, each row as long as `columns`.
+            rows: cells; each row has one cell per column.
         """
         if self.plain:
             return np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
@@ -194,12 +204,12 @@ def learn_columns(
 
     Args:
         table: the rows to train on.
-        names: of its columns.
-        accept_missing: a missing number or an unknown category is no error.
-        fill: read a missing number as the column's median; else it stays NaN.
+        names: the feature columns' names, in order.
+        accept_missing: accept a missing number or an unknown category.
+        fill: replace a missing number by the column's median; otherwise it stays NaN.
 
     Raises:
-        DatasetError: a column without a value, or with too many categories.
+        DatasetError: a column has no value at all, or too many categories.
     """
     columns = []
     for at, name in enumerate(names):
@@ -207,12 +217,12 @@ def learn_columns(
         present = [value for value in values if not _is_missing(value)]
         if not present:
             raise DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
-        if at in table.text_columns:
+        if at in table.categorical_columns:
             categories = tuple(sorted({str(value) for value in present}))
             if len(categories) > _MAX_CATEGORIES:
                 raise DatasetError(
                     f"column {quote(name)} has {len(categories)} categories; at most "
-                    f"{_MAX_CATEGORIES} are learnt: is it an identifier?"
+                    f"{_MAX_CATEGORIES} are supported. Is it an identifier?"
                 )
             columns.append(Column(name, categories))
         else:
@@ -224,17 +234,22 @@ def learn_columns(
 def check_known(columns: Columns, table: Table, where: str) -> None:
     """Check that every category of a table is known.
 
+    Args:
+        columns: the columns learnt from the training rows.
+        table: the rows to check.
+        where: the table's name, for messages.
+
     Raises:
-        DatasetError: one is not, and unknown ones are not accepted.
+        DatasetError: a category is unknown, and unknown categories are not accepted.
     """
     for number, row in enumerate(table.rows, 1):
-        for at in table.text_columns:
+        for at in table.categorical_columns:
             try:
-                columns.read_text(str(row[at]), at)
+                columns.parse_cell(str(row[at]), at)
             except NotANumberError as reason:
                 raise DatasetError(
                     f"{where}, example {number}, column {quote(columns.names[at])} {reason}; set "
-                    "missing_values to accept to read what is unknown as missing"
+                    "missing_values to accept to read unknown categories as missing"
                 ) from None
 
 

@@ -1,7 +1,7 @@
 """Counters of an instance, for /metrics.
 
-All workers of an instance count in one shared memory, each in its own part, so that whichever of
-them answers /metrics tells of all. A part has one writer, its worker's event loop.
+All workers of an instance count in one block of shared memory, each in its own section, so every
+worker can report the totals. A section has one writer, the event loop of its worker.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import mmap
 from bisect import bisect_left
 
 STATUSES = (200, 400, 406, 413, 415, 431, 500, 503)
-# Upper bounds, each inclusive; above the last is the last bucket.
+# Inclusive upper bounds of the histogram buckets; one more bucket counts larger values.
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 ROWS = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000)
 _NANOSECONDS = tuple(int(bound * 1e9) for bound in SECONDS)
@@ -23,10 +23,10 @@ _SLOTS = _ROWS_SUM + 1
 
 
 class Counters:
-    """The counters of all workers.
+    """The counters of all workers. Create this before the workers are forked.
 
     Args:
-        workers: how many there will be; make this before they are forked.
+        workers: number of workers, including this process.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -34,12 +34,17 @@ class Counters:
         self._slots = memoryview(mmap.mmap(-1, workers * _SLOTS * 8)).cast("q")
         self._base = 0
 
-    def become(self, worker: int) -> None:
-        """Count as this worker, from 0, from now on."""
+    def set_worker(self, worker: int) -> None:
+        """Count in the section of this worker (from 0) from now on."""
         self._base = worker * _SLOTS
 
     def answered(self, nanoseconds: int, rows: int) -> None:
-        """Count rows that were answered with predictions."""
+        """Count a request that was answered with predictions.
+
+        Args:
+            nanoseconds: time from its first byte to its response.
+            rows: rows of the request, at least 1.
+        """
         slots, base = self._slots, self._base
         slots[base] += 1  # the first status is 200
         slots[base + _SECONDS_AT + bisect_left(_NANOSECONDS, nanoseconds)] += 1
@@ -48,7 +53,11 @@ class Counters:
         slots[base + _ROWS_SUM] += rows
 
     def answered_rows(self, nanoseconds: list[int]) -> None:
-        """Count requests of one row each that were answered together."""
+        """Count requests of one row each that were answered together.
+
+        Args:
+            nanoseconds: one time per request, from its first byte to its response.
+        """
         slots, base, count = self._slots, self._base, len(nanoseconds)
         slots[base] += count
         slots[base + _SECONDS_SUM] += sum(nanoseconds)
@@ -59,17 +68,17 @@ class Counters:
             slots[at + bisect_left(_NANOSECONDS, took)] += 1
 
     def refused(self, status: int) -> None:
-        """Count a request that was answered with an error."""
+        """Count a request that was answered with an error, by its HTTP status (of STATUSES)."""
         self._slots[self._base + _STATUS_AT[status]] += 1
 
     def render(self) -> bytes:
-        """Return the sums in Prometheus's text format."""
+        """Return the totals of all workers in Prometheus's text format."""
         sums = [
             sum(self._slots[worker * _SLOTS + at] for worker in range(self._workers))
             for at in range(_SLOTS)
         ]
         lines = [
-            "# HELP model_requests_total Invocations by the status they were answered with.",
+            "# HELP model_requests_total Invocations by HTTP status.",
             "# TYPE model_requests_total counter",
         ]
         lines += [
@@ -78,14 +87,14 @@ class Counters:
         ]
         lines += _histogram(
             "model_latency_seconds",
-            "Time from a request's first byte to its answer, of those answered with 200.",
+            "Time from a request's first byte to its response, for requests answered with 200.",
             SECONDS,
             sums[_SECONDS_AT:_SECONDS_SUM],
             sums[_SECONDS_SUM] / 1e9,
         )
         lines += _histogram(
             "model_batch_rows",
-            "Rows of a request, of those answered with 200.",
+            "Rows per request, for requests answered with 200.",
             ROWS,
             sums[_ROWS_AT:_ROWS_SUM],
             sums[_ROWS_SUM],

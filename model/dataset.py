@@ -4,7 +4,7 @@
     --csv FILE --label COLUMN --out FILE.zip
           [--categorical auto|NAME,NAME] [--missing-values accept] [--regression]
 
-Exit code 0 with one line on what was written, or 2 with one line on what is wrong.
+It prints one line: a summary of the zip, with exit code 0, or an error, with exit code 2.
 """
 
 from __future__ import annotations
@@ -21,35 +21,38 @@ from pathlib import Path
 from model.archive import write_archive
 from model.cells import NotANumberError, parse_number, quote
 from model.errors import DatasetError
-from model.split import stratified
+from model.split import stratified_split
 from model.table import (
     ACCEPT,
     AUTO,
     REFUSE,
-    Reading,
+    ReadOptions,
     column_names,
     decode_text,
     is_missing,
-    is_text,
+    is_non_numeric,
     read_records,
 )
 
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
-# Its label is a measurement, so it is for a regression.
-_MEASURED = "diabetes"
-_PLAIN = Reading()
+# The label of this table is a measurement, so it trains a regression.
+_REGRESSION_TABLE = "diabetes"
+_PLAIN = ReadOptions()
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTable:
-    """A table of text with a header.
+    """A table of strings with named columns.
 
     Attributes:
-        features: names of the columns beside the label.
-        labels: one a row, verbatim.
-        rows: the other columns' text.
-        reading: what they may hold; no "auto" any more.
+        name: the dataset's name.
+        source: the origin of the table, for display.
+        label: the label column's name.
+        features: the names of the other columns, in order.
+        labels: one per row, verbatim.
+        rows: the cells of the feature columns, one list per row.
+        read_options: options for reading the cells, with "auto" resolved to column names.
     """
 
     name: str
@@ -58,26 +61,26 @@ class NamedTable:
     features: tuple[str, ...]
     labels: list[str]
     rows: list[list[str]]
-    reading: Reading = _PLAIN
+    read_options: ReadOptions = _PLAIN
 
 
 def shipped_table(name: str) -> NamedTable:
-    """Return a table that scikit-learn ships."""
+    """Return one of the TABLES, which scikit-learn ships."""
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")()
-    measured = name == _MEASURED
+    regression = name == _REGRESSION_TABLE
     return NamedTable(
         name,
         f"sklearn.datasets.load_{name}",
-        "progression" if measured else "class",
+        "progression" if regression else "class",
         tuple(str(feature) for feature in bunch.feature_names),
         [
-            _short(number) if measured else str(bunch.target_names[number])
+            _short(number) if regression else str(bunch.target_names[number])
             for number in bunch.target.tolist()
         ],
         [[_short(number) for number in row] for row in bunch.data.tolist()],
-        Reading(regression=measured),
+        ReadOptions(regression=regression),
     )
 
 
@@ -88,20 +91,21 @@ def table_from_csv(
     *,
     drop: Sequence[str] = (),
     delimiter: str = ",",
-    reading: Reading = _PLAIN,
+    read_options: ReadOptions = _PLAIN,
 ) -> NamedTable:
     """Read a CSV text with a header.
 
     Args:
-        text: the file's text.
+        text: the file's content.
         where: the file's name, for messages.
         label: the column that holds the class.
         drop: columns to leave out.
-        delimiter: between the cells.
-        reading: what the columns may hold; the header is there in any case.
+        delimiter: the character between two cells.
+        read_options: options for reading the cells; a header is required in any case.
 
     Raises:
-        DatasetError: no such column, a column twice, a cell that may not be there, or no rows.
+        DatasetError: a named column does not exist, a column name occurs twice, a cell is not
+            allowed, or the file has no rows.
     """
     records = read_records(text, where, delimiter)
     first = next(records, None)
@@ -115,50 +119,61 @@ def table_from_csv(
     for line, cells in records:
         if len(cells) != len(header):
             raise DatasetError(
-                f"{where}, row {line}: {len(cells)} columns where the header has {len(header)}"
+                f"{where}, row {line}: {len(cells)} columns, but the header has {len(header)}"
             )
         if not cells[label_at].strip():
             raise DatasetError(f"{where}, row {line}: the label column {quote(label)} is empty")
-        if reading.regression:
-            _number(cells[label_at], where, line, label, "the label of a regression must be")
+        if read_options.regression:
+            _number(
+                cells[label_at], where, line, label, "the label of a regression must be a number"
+            )
         found.append((line, cells))
     if not found:
         raise DatasetError(f"{where} has a header and 0 rows")
     features = tuple(header[i] for i in feature_at)
-    if reading.categorical == (AUTO,):
-        columns = {header[i] for i in feature_at if any(is_text(cells[i]) for _, cells in found)}
-        reading = replace(reading, categorical=tuple(n for n in features if n in columns))
-    for name in reading.categorical:
+    if read_options.categorical == (AUTO,):
+        columns = {
+            header[i] for i in feature_at if any(is_non_numeric(cells[i]) for _, cells in found)
+        }
+        read_options = replace(read_options, categorical=tuple(n for n in features if n in columns))
+    for name in read_options.categorical:
         if name not in features:
             known = ", ".join(map(quote, features))
             raise DatasetError(
-                f"--categorical names {quote(name)}, which is no feature column of {where}; "
-                f"they are {known}"
+                f"--categorical names {quote(name)}, which is not a feature column of {where}; "
+                f"the feature columns are {known}"
             )
     rows = [
-        [_cell(cells[i], where, line, header[i], reading) for i in feature_at]
+        [_cell(cells[i], where, line, header[i], read_options) for i in feature_at]
         for line, cells in found
     ]
     labels = [cells[label_at] for _, cells in found]
-    return NamedTable(Path(where).stem, Path(where).name, label, features, labels, rows, reading)
+    return NamedTable(
+        Path(where).stem, Path(where).name, label, features, labels, rows, read_options
+    )
 
 
 def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[bytes, str]:
-    """Return the dataset zip of a table and one line about it.
+    """Return the dataset zip of a table and a one-line summary.
+
+    Args:
+        table: the rows.
+        validation_fraction: share of the rows to hold out, above 0 and below 1.
+        seed: seed of the split.
 
     Raises:
-        DatasetError: one class only, or a class with a single row.
+        DatasetError: the table has a single class, or a class with a single row.
     """
     classes = Counter(table.labels)
-    regression = table.reading.regression
+    regression = table.read_options.regression
     if len(classes) < 2:
         raise DatasetError(
             f"{table.source}: every row of the label column {quote(table.label)} is "
             f"{quote(table.labels[0])}; a classifier needs at least two classes"
         )
-    # The values of a regression are no classes to be divided each.
+    # The labels of a regression are not classes, so the split treats them as one class.
     strata = ["any"] * len(table.labels) if regression else table.labels
-    kept, held = stratified(strata, validation_fraction, seed, table.source)
+    kept, held = stratified_split(strata, validation_fraction, seed, table.source)
     parts = [[[table.labels[i], *table.rows[i]] for i in numbers] for numbers in (kept, held)]
     description: dict[str, object] = {
         "name": table.name,
@@ -169,18 +184,18 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
         description["regression"] = True
     else:
         description["classes"] = sorted(classes)
-    if table.reading.categorical:
-        description["categorical"] = list(table.reading.categorical)
-    if table.reading.accept_missing:
+    if table.read_options.categorical:
+        description["categorical"] = list(table.read_options.categorical)
+    if table.read_options.accept_missing:
         description["missing_values"] = ACCEPT
     description["source"] = table.source
     content = write_archive(parts[0], parts[1], description)
     shown = ", ".join(f"{name} {classes[name]}" for name in sorted(classes)[:10])
     shown = f"{len(classes)} classes ({shown}{', …' if len(classes) > 10 else ''})"
-    categorical = len(table.reading.categorical)
+    categorical = len(table.read_options.categorical)
     features = f"{len(table.features)} features"
     if categorical:
-        features += f" ({categorical} of categories)"
+        features += f" ({categorical} categorical)"
     summary = (
         f"{len(table.rows)} rows ({len(kept)} to train on, {len(held)} to validate with), "
         f"{features}, {'a value to predict' if regression else shown}, "
@@ -198,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not 0 < options.validation_fraction < 1:
             raise DatasetError(
                 f"--validation-fraction is {options.validation_fraction:g}; "
-                "it must be above 0 and below 1, as 0.2"
+                "it must be above 0 and below 1, for example 0.2"
             )
         table = shipped_table(options.table) if options.table else _read(options)
         content, summary = build(table, options.validation_fraction, options.seed)
@@ -219,18 +234,18 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--csv", type=Path, help="a CSV file with a header line")
     parser.add_argument("--label", help="the CSV column that holds the class")
     parser.add_argument(
-        "--drop", action="append", default=[], help="a CSV column to leave out, as an id"
+        "--drop", action="append", default=[], help="a CSV column to leave out, such as an id"
     )
     parser.add_argument(
         "--categorical",
         metavar="NAMES",
-        help="CSV columns of categories, separated by commas; auto: those that hold texts",
+        help="categorical CSV columns, separated by commas; auto: columns that are not all numbers",
     )
     parser.add_argument(
         "--missing-values",
         choices=(REFUSE, ACCEPT),
         default=REFUSE,
-        help="whether a CSV cell may be empty or nan, default refuse",
+        help="accept or refuse CSV cells that are empty or nan; default refuse",
     )
     parser.add_argument(
         "--regression", action="store_true", help="the CSV label is a number to predict"
@@ -238,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delimiter", choices=tuple(_DELIMITERS), default="comma")
     parser.add_argument("--out", type=Path, required=True, help="the zip to write")
     parser.add_argument("--validation-fraction", type=float, default=0.2, help="default 0.2")
-    parser.add_argument("--seed", type=int, default=0, help="of the split, default 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split, default 0")
     return parser
 
 
@@ -249,13 +264,18 @@ def _read(options: argparse.Namespace) -> NamedTable:
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from None
     delimiter = _DELIMITERS[options.delimiter]
-    reading = Reading(
+    read_options = ReadOptions(
         categorical=column_names(options.categorical or ""),
         accept_missing=options.missing_values == ACCEPT,
         regression=options.regression,
     )
     return table_from_csv(
-        text, str(path), options.label, drop=options.drop, delimiter=delimiter, reading=reading
+        text,
+        str(path),
+        options.label,
+        drop=options.drop,
+        delimiter=delimiter,
+        read_options=read_options,
     )
 
 
@@ -273,9 +293,9 @@ def _check_header(header: list[str], where: str, label: str, drop: Sequence[str]
     for number, name in enumerate(header, 1):
         if not name:
             raise DatasetError(f"{where}: column {number} of the header has no name")
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise DatasetError(f"{where}: the header names the column {quote(twice[0])} twice")
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise DatasetError(f"{where}: the header names the column {quote(repeated[0])} twice")
     for name in (label, *drop):
         if name not in header:
             hint = "; try --delimiter semicolon or tab" if len(header) == 1 else ""
@@ -285,20 +305,20 @@ def _check_header(header: list[str], where: str, label: str, drop: Sequence[str]
     if label in drop:
         raise DatasetError(f"the label column {quote(label)} cannot be dropped")
     if len(header) - len(set(drop)) < 2:
-        raise DatasetError(f"{where} has no column beside the label ({columns})")
+        raise DatasetError(f"{where} has no column besides the label ({columns})")
 
 
-def _cell(cell: str, where: str, line: int, column: str, reading: Reading) -> str:
+def _cell(cell: str, where: str, line: int, column: str, read_options: ReadOptions) -> str:
     if is_missing(cell):
-        if reading.accept_missing:
+        if read_options.accept_missing:
             return ""
         raise DatasetError(
             f"{where}, row {line}, column {quote(column)} is empty; fill it, drop the row, or use "
             "--missing-values accept"
         )
-    if column in reading.categorical:
+    if column in read_options.categorical:
         return cell.strip()
-    advice = "mend the cell, --drop the column, or use --categorical auto; features must be"
+    advice = "fix the cell, --drop the column, or use --categorical auto: features must be numbers"
     return _number(cell, where, line, column, advice)
 
 
@@ -307,7 +327,7 @@ def _number(cell: str, where: str, line: int, column: str, advice: str) -> str:
         parse_number(cell)
     except NotANumberError as reason:
         raise DatasetError(
-            f"{where}, row {line}, column {quote(column)} {reason}; {advice} numbers"
+            f"{where}, row {line}, column {quote(column)} {reason}; {advice}"
         ) from None
     return cell.strip()
 

@@ -1,11 +1,11 @@
-"""Errors of the container that someone outside it can mend.
+"""Errors that a user of the container can fix.
 
-ContainerError                  one sentence for a person; never a traceback
-├── DatasetError                the dataset cannot be trained on
-├── HyperparameterError         one or several hyperparameters are wrong
-├── ExportError                 the ONNX model does not answer as the trained one
-├── ArtifactError               the model directory of a server is not what training leaves
-└── RequestError                a request that is not answered with a prediction
+ContainerError                  one sentence for the user; never a traceback
+├── DatasetError                the dataset cannot be used for training
+├── HyperparameterError         one or more hyperparameters are invalid
+├── ExportError                 the ONNX model's predictions differ from the trained model's
+├── ArtifactError               the model directory does not hold what a training job saves
+└── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
     ├── NotAcceptableError           406
@@ -15,7 +15,7 @@ ContainerError                  one sentence for a person; never a traceback
     ├── InternalFailureError         500
     └── OverloadedError              503
 
-Anything else that is raised is a bug: its traceback goes to the log.
+Any other exception is a bug: its traceback goes to the log.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class ContainerError(Exception):
 
 
 class DatasetError(ContainerError):
-    """The dataset cannot be trained on."""
+    """The dataset cannot be used for training."""
 
 
 class HyperparameterError(ContainerError):
-    """One or several hyperparameters are wrong."""
+    """One or more hyperparameters are invalid."""
 
 
 class ExportError(ContainerError):
-    """The ONNX model does not answer as the trained one."""
+    """The ONNX model's predictions differ from the trained model's."""
 
 
 class ArtifactError(ContainerError):
-    """The model directory is not what training leaves."""
+    """The model directory does not hold what a training job saves."""
 
 
 class RequestError(ContainerError):
-    """A request that is not answered with a prediction."""
+    """A request that is answered with an error; `status` is its HTTP status code."""
 
     status = 400
 
@@ -52,11 +52,11 @@ class BadPayloadError(RequestError):
 
 
 class BadRequestError(RequestError):
-    """What came is not an HTTP request."""
+    """The bytes received are not an HTTP request that this server serves."""
 
 
 class NotAcceptableError(RequestError):
-    """No representation that the client accepts."""
+    """The client accepts none of the media types that the server can write."""
 
     status = 406
 
@@ -68,7 +68,7 @@ class PayloadTooLargeError(RequestError):
 
 
 class UnsupportedMediaTypeError(RequestError):
-    """The body is of a type that is not read here."""
+    """The server does not read the body's media type."""
 
     status = 415
 
@@ -80,12 +80,12 @@ class HeadTooLargeError(RequestError):
 
 
 class InternalFailureError(RequestError):
-    """The server failed on the request; the traceback is in its log."""
+    """The server failed to handle the request; the traceback is in its log."""
 
     status = 500
 
 
 class OverloadedError(RequestError):
-    """More requests wait than may wait."""
+    """Too many requests are waiting."""
 
     status = 503

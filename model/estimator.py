@@ -1,13 +1,13 @@
-"""Fit a scikit-learn estimator.
+"""Fits a scikit-learn estimator.
 
-Features are 32-bit from the start: the served ONNX model sees nothing finer, and a tree's threshold
-learnt between two 64-bit values could fall on the wrong side of both.
+Features are 32-bit floats from the start. The served ONNX model sees 32 bits only, and a threshold
+that a tree learnt between two 64-bit values could fall on the wrong side of both after rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,41 +25,53 @@ from model.errors import HyperparameterError
 from model.hyperparameters import Algorithm, Hyperparameters
 from model.progress import Progress
 
-# Below this many cells, starting threads costs more than they save.
+# Below this many cells, starting threads costs more time than they save.
 _PARALLEL_CELLS = 1_000_000
-# A forest grows in this many steps, so that its progress can be told.
+# A forest is grown in this many steps, so that its progress can be reported.
 _STEPS = 20
 
 
 def learns_from_missing(algorithm: Algorithm) -> bool:
-    """Return whether the algorithm takes NaN for what it is."""
-    return algorithm is Algorithm.HIST_GRADIENT_BOOSTING
+    """Return True if the algorithm accepts NaN as a missing value."""
+    match algorithm:
+        case Algorithm.HIST_GRADIENT_BOOSTING:
+            return True
+        case (
+            Algorithm.RANDOM_FOREST
+            | Algorithm.GRADIENT_BOOSTING
+            | Algorithm.LOGISTIC_REGRESSION
+            | Algorithm.LINEAR_REGRESSION
+        ):
+            return False
+        case _:
+            assert_never(algorithm)
 
 
 def class_weights(
-    wanted: object, truth: NDArray[np.int64], classes: tuple[str, ...]
+    setting: object, truth: NDArray[np.int64], classes: tuple[str, ...]
 ) -> dict[int, float] | None:
-    """Return the weight of each class number, None if all are equal.
+    """Return the weight of each class number, or None if all classes have the same weight.
 
     Args:
-        wanted: the hyperparameter class_weight.
-        truth: class numbers; `balanced` weighs a class by rows / (classes * its rows).
-        classes: their names.
+        setting: the hyperparameter class_weight: None, `balanced`, or a weight by class name.
+        truth: class numbers, shape (rows,); `balanced` gives a class the weight
+            rows / (classes * rows of the class).
+        classes: the class names, in the order of their numbers.
 
     Raises:
-        HyperparameterError: a class that there is not, or one without a weight.
+        HyperparameterError: a weight is given for an unknown class, or a class has no weight.
     """
-    if wanted is None:
+    if setting is None:
         return None
-    if not isinstance(wanted, Mapping):
+    if not isinstance(setting, Mapping):
         counts = np.bincount(truth, minlength=len(classes))
         return {n: float(len(truth) / (len(classes) * count)) for n, count in enumerate(counts)}
-    if set(wanted) != set(classes):
+    if set(setting) != set(classes):
         raise HyperparameterError(
-            f"class_weight names {', '.join(map(quote, wanted))} where the dataset has the classes "
+            f"class_weight names {', '.join(map(quote, setting))}, but the dataset has the classes "
             f"{', '.join(map(quote, classes))}; give each of them a weight"
         )
-    return {number: float(wanted[name]) for number, name in enumerate(classes)}
+    return {number: float(setting[name]) for number, name in enumerate(classes)}
 
 
 def fit(
@@ -69,44 +81,52 @@ def fit(
     classes: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> Any:
-    """Return a fitted estimator: of class numbers, or of values.
+    """Return an estimator fitted to predict class numbers, or values for a regression.
 
     Args:
         hyperparameters: the algorithm and its values.
-        rows: shape (rows, numbers).
-        truth: class numbers from 0, each of which occurs, or values; shape (rows,).
-        classes: the names of the class numbers, for class_weight.
-        progress: is told how far it is.
+        rows: encoded rows, shape (rows, numbers).
+        truth: class numbers from 0 without gaps, or a regression's values; shape (rows,).
+        classes: the class names, in the order of their numbers; needed for class_weight.
+        progress: its `total` and `done` are updated during the fit.
+
+    Raises:
+        HyperparameterError: class_weight does not fit the classes.
     """
     progress = progress or Progress()
-    values: dict[str, Any] = dict(hyperparameters.of_estimator)
+    values: dict[str, Any] = dict(hyperparameters.estimator_arguments)
     seed = hyperparameters.seed
     algorithm = hyperparameters.algorithm
-    if algorithm is Algorithm.LINEAR_REGRESSION:
-        return make_pipeline(StandardScaler(), LinearRegression(**values)).fit(rows, truth)
-    if algorithm is Algorithm.GRADIENT_BOOSTING:
-        progress.total = values["n_estimators"]
-
-        def stage(number: int, *_: object) -> bool:
-            progress.done = number + 1
-            return False
-
-        return GradientBoostingClassifier(**values, random_state=seed).fit(
-            rows, truth, monitor=stage
-        )
+    # None for the algorithms without the hyperparameter.
     weights = class_weights(hyperparameters.values.get("class_weight"), truth, classes)
-    if algorithm is Algorithm.LOGISTIC_REGRESSION:
-        logistic = LogisticRegression(**values, class_weight=weights, random_state=seed)
-        return make_pipeline(StandardScaler(), logistic).fit(rows, truth)
-    if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
-        boosting = HistGradientBoostingClassifier(
-            **values, class_weight=weights, random_state=seed, early_stopping=False
-        )
-        progress.total = values["max_iter"]
-        # scikit-learn appends to it, an iteration at a time.
-        progress.measure = lambda: len(getattr(boosting, "_predictors", ()))
-        return boosting.fit(rows, truth)
-    return _grow_forest(values, weights, seed, rows, truth, progress)
+    match algorithm:
+        case Algorithm.RANDOM_FOREST:
+            return _grow_forest(values, weights, seed, rows, truth, progress)
+        case Algorithm.GRADIENT_BOOSTING:
+            progress.total = values["n_estimators"]
+
+            def report(number: int, *_: object) -> bool:
+                progress.done = number + 1
+                return False  # True would stop the fit
+
+            return GradientBoostingClassifier(**values, random_state=seed).fit(
+                rows, truth, monitor=report
+            )
+        case Algorithm.LOGISTIC_REGRESSION:
+            logistic = LogisticRegression(**values, class_weight=weights, random_state=seed)
+            return make_pipeline(StandardScaler(), logistic).fit(rows, truth)
+        case Algorithm.HIST_GRADIENT_BOOSTING:
+            boosting = HistGradientBoostingClassifier(
+                **values, class_weight=weights, random_state=seed, early_stopping=False
+            )
+            progress.total = values["max_iter"]
+            # scikit-learn appends one entry per iteration.
+            progress.measure = lambda: len(getattr(boosting, "_predictors", ()))
+            return boosting.fit(rows, truth)
+        case Algorithm.LINEAR_REGRESSION:
+            return make_pipeline(StandardScaler(), LinearRegression(**values)).fit(rows, truth)
+        case _:
+            assert_never(algorithm)
 
 
 def _grow_forest(
@@ -117,7 +137,7 @@ def _grow_forest(
     truth: NDArray[np.int64],
     progress: Progress,
 ) -> Any:
-    """Return the forest that one fit would grow, tree for tree, grown in steps."""
+    """Return a forest that is grown in steps; its trees are those that one fit would grow."""
     trees = values.pop("n_estimators")
     progress.total = trees
     forest = RandomForestClassifier(

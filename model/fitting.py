@@ -1,7 +1,8 @@
-"""From a dataset to an ONNX model, its card and its figures.
+"""Fits a dataset and returns the ONNX model, its metadata and the files of the output data.
 
-The metrics are those of the ONNX model, which is what will be served. They are printed one a line,
-`validation:accuracy=0.966667`, for the regular expressions of MetricDefinitions.
+The metrics are those of the ONNX model, because that is the model that will be served. Each is
+printed on a line of its own, such as `validation:accuracy=0.966667`, for the regular expressions of
+MetricDefinitions.
 """
 
 from __future__ import annotations
@@ -18,38 +19,43 @@ from numpy.typing import NDArray
 from model.archive import Dataset
 from model.columns import Columns, check_known, learn_columns
 from model.estimator import fit, learns_from_missing
-from model.export import check_same_answers, to_onnx_bytes, tolerance_of
+from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Hyperparameters
 from model.importances import permutation_importances
 from model.metrics import evaluate, evaluate_regression
 from model.plots import draw_confusion, draw_importances
-from model.predictor import CARD_FORMAT, Predictor
+from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
 
 log = logging.getLogger("model.fitting")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What training leaves.
+class TrainingArtifacts:
+    """The results of a fit, before they are saved.
 
     Attributes:
-        card: without lineage.
-        onnx_bytes: the model.
-        output: file name → bytes, or a document for JSON.
+        metadata: the model metadata, without lineage, date and package versions.
+        onnx_bytes: the serialized ONNX model.
+        output: the output data: file name → bytes, or a document that is saved as JSON.
     """
 
-    card: dict[str, Any]
+    metadata: dict[str, Any]
     onnx_bytes: bytes
     output: Mapping[str, object]
 
 
-def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outcome:
-    """Fit, export, compare and measure.
+def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> TrainingArtifacts:
+    """Fit the estimator, export it to ONNX, compare both, and compute the metrics.
+
+    Args:
+        dataset: a dataset with validation rows.
+        hyperparameters: the algorithm and its values.
 
     Raises:
-        DatasetError: a column cannot be learnt from.
-        ExportError: the ONNX model does not answer as the estimator.
+        DatasetError: a column cannot be used, or the validation rows have an unknown category.
+        ExportError: the ONNX model's predictions differ from the estimator's.
+        HyperparameterError: class_weight does not fit the dataset's classes.
     """
     assert dataset.validation is not None  # noqa: S101 - the caller held rows out
     algorithm = hyperparameters.algorithm
@@ -70,10 +76,10 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outco
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
     onnx_bytes = to_onnx_bytes(estimator, columns.width)
     predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
-    compared = check_same_answers(estimator, predictor, rows["validation"], tolerance_of(algorithm))
+    compared = check_equivalence(estimator, predictor, rows["validation"], tolerance_of(algorithm))
     log.info(
-        "the ONNX model (%d bytes) answers as scikit-learn: largest difference of a %s %.1g "
-        "(at most %.1g), ties %d",
+        "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "
+        "%.1g (at most %.1g), ties %d",
         len(onnx_bytes),
         "probability" if dataset.classes else "value",
         compared.worst,
@@ -90,8 +96,8 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outco
         "feature_importances.json": {"loss_of": loss_of, "importances": importances},
         "feature_importances.png": draw_importances(importances, loss_of),
     }
-    card: dict[str, Any] = {
-        "format": CARD_FORMAT,
+    metadata: dict[str, Any] = {
+        "format": METADATA_FORMAT,
         "label": dataset.label,
         "features": list(dataset.features),
         "classes": list(dataset.classes),
@@ -102,7 +108,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Outco
         "same_as_scikit_learn": {"worst": compared.worst, "tolerance": compared.tolerance},
         "fit_seconds": round(fit_seconds, 3),
     }
-    return Outcome(card, onnx_bytes, output)
+    return TrainingArtifacts(metadata, onnx_bytes, output)
 
 
 def _truth(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[Any]:
@@ -115,7 +121,7 @@ def _truth(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[Any]:
 def _measure(
     predictor: Predictor, rows: Mapping[str, NDArray[np.float32]], truth: Mapping[str, NDArray[Any]]
 ) -> tuple[dict[str, Any], dict[str, object]]:
-    """Return the metrics of each set of rows, and the files of the validation rows' confusion."""
+    """Return the metrics of each set of rows, and the confusion matrix files of the last set."""
     metrics: dict[str, Any] = {}
     output: dict[str, object] = {}
     for name in rows:
@@ -125,7 +131,7 @@ def _measure(
             metrics[name] = found.as_json(predictor.classes)
             printed = ("accuracy", "f1_macro", "log_loss")
             matrix = found.confusion.tolist()
-            # The last is of the validation rows.
+            # The validation rows come last, so theirs are the files that remain.
             output = {
                 "confusion_matrix.json": {
                     "classes": list(predictor.classes),
@@ -149,10 +155,10 @@ def _importances(
     truth: NDArray[Any],
     seed: int,
 ) -> dict[str, float]:
-    def score(some: NDArray[np.float32], of: NDArray[Any]) -> float:
-        numbers, values = predictor.run(some)
+    def score(sample: NDArray[np.float32], sample_truth: NDArray[Any]) -> float:
+        numbers, values = predictor.run(sample)
         if predictor.classes:
-            return float((numbers == of).mean())
-        return evaluate_regression(of, values[:, 0]).r2
+            return float((numbers == sample_truth).mean())
+        return evaluate_regression(sample_truth, values[:, 0]).r2
 
     return permutation_importances(columns, rows, truth, score, seed)

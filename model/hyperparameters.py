@@ -1,6 +1,7 @@
-"""Pure: SageMaker's hyperparameters (texts) to values, every problem reported at once.
+"""Pure: parses SageMaker's hyperparameters, which are strings, and reports all problems together.
 
-The table `SPECIFICATIONS` is the whole truth: name, algorithms, type, range, default.
+The table `SPECIFICATIONS` defines every hyperparameter: its name, its algorithms, its type, its
+range and its defaults.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from model.cells import quote
 from model.errors import HyperparameterError
-from model.table import ACCEPT, REFUSE, Reading, column_names
+from model.table import ACCEPT, REFUSE, ReadOptions, column_names
 
-# Added by the platform's own tools (sagemaker_program, sagemaker_region, …) and by its tuning jobs.
-_IGNORED_PREFIX = ("sagemaker_", "_tuning_objective_metric")
+# SageMaker's own tools (sagemaker_program, sagemaker_region, …) and tuning jobs add these.
+_IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 
 Value = int | float | str | Mapping[str, float] | None
 
@@ -37,16 +39,18 @@ _TREES = (_FOREST, _BOOSTING)
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One hyperparameter.
+    """The specification of one hyperparameter.
 
     Attributes:
         kind: int, float or str.
-        low: smallest number allowed; not itself allowed when `open_low`.
+        defaults: the default value by algorithm; its keys are the algorithms that have this
+            hyperparameter.
+        low: smallest number allowed.
         high: largest number allowed.
-        choices: the texts allowed, for str; empty means any.
-        weights: a JSON object of positive numbers is allowed too.
-        none: "none" is allowed too and means no limit.
-        defaults: by algorithm; the algorithms it applies to.
+        open_low: `low` itself is not allowed.
+        choices: the strings allowed, for str; empty allows any.
+        none: "none" is allowed as well and means no limit.
+        weights: a JSON object of positive numbers is allowed as well.
     """
 
     kind: type[int] | type[float] | type[str]
@@ -60,19 +64,20 @@ class Specification:
 
     @property
     def allowed(self) -> str:
-        """Return what is allowed, in words."""
+        """Return a description of the allowed values, for messages."""
         if self.kind is str:
             text = " or ".join(self.choices)
-            return text + (' or a JSON object, as {"yes": 2, "no": 1}' if self.weights else "")
+            example = ' or a JSON object such as {"yes": 2, "no": 1}'
+            return text + (example if self.weights else "")
         noun = "a whole number" if self.kind is int else "a number"
         low = f"above {self.low:g}" if self.open_low else f"from {self.low:g}"
         return f"{noun} {low} to {self.high:.10g}" + (" or none" if self.none else "")
 
     def parse(self, text: str) -> Value:
-        """Return the value.
+        """Return the value that a string holds.
 
         Raises:
-            ValueError: it is not allowed.
+            ValueError: the value is not allowed.
         """
         if self.none and text.lower() == "none":
             return None
@@ -92,7 +97,7 @@ class Specification:
         return number
 
 
-def _every(value: Value) -> dict[Algorithm, Value]:
+def _for_all_algorithms(value: Value) -> dict[Algorithm, Value]:
     return dict.fromkeys(Algorithm, value)
 
 
@@ -109,14 +114,14 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     "class_weight": Specification(
         str, dict.fromkeys((_FOREST, _LOGISTIC, _HIST)), choices=("none", "balanced"), weights=True
     ),
-    "header": Specification(str, _every("no"), choices=("no", "yes")),
-    "categorical_columns": Specification(str, _every(None)),
-    "missing_values": Specification(str, _every(REFUSE), choices=(REFUSE, ACCEPT)),
-    "validation_fraction": Specification(float, _every(0.2), 0.05, 0.5),
-    "seed": Specification(int, _every(0), 0, 2**32 - 1),
+    "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
+    "categorical_columns": Specification(str, _for_all_algorithms(None)),
+    "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
+    "validation_fraction": Specification(float, _for_all_algorithms(0.2), 0.05, 0.5),
+    "seed": Specification(int, _for_all_algorithms(0), 0, 2**32 - 1),
 }
-# Those that scikit-learn does not know by these names.
-_OWN = frozenset(
+# These are not arguments of scikit-learn's estimators under the same name.
+_NOT_ESTIMATOR_ARGUMENTS = frozenset(
     {
         "validation_fraction",
         "seed",
@@ -130,11 +135,11 @@ _OWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What to train.
+    """The algorithm and its hyperparameters.
 
     Attributes:
-        algorithm: the estimator.
-        values: every hyperparameter that applies to it, defaults filled in.
+        algorithm: the estimator to fit.
+        values: every hyperparameter of the algorithm, including defaults.
     """
 
     algorithm: Algorithm = Algorithm.RANDOM_FOREST
@@ -142,23 +147,34 @@ class Hyperparameters:
 
     @property
     def seed(self) -> int:
-        """Return the seed of everything random."""
+        """Return the seed for the split, the fit and the permutations."""
         return int(str(self.values["seed"]))
 
     @property
     def validation_fraction(self) -> float:
-        """Return the share of the rows held out when the dataset brings no validation rows."""
+        """Return the share of the rows to hold out if the dataset has no validation rows."""
         return float(str(self.values["validation_fraction"]))
 
     @property
     def regression(self) -> bool:
-        """Return whether a number is predicted and not a class."""
-        return self.algorithm is Algorithm.LINEAR_REGRESSION
+        """Return True if the algorithm predicts a number instead of a class."""
+        match self.algorithm:
+            case Algorithm.LINEAR_REGRESSION:
+                return True
+            case (
+                Algorithm.RANDOM_FOREST
+                | Algorithm.GRADIENT_BOOSTING
+                | Algorithm.LOGISTIC_REGRESSION
+                | Algorithm.HIST_GRADIENT_BOOSTING
+            ):
+                return False
+            case _:
+                assert_never(self.algorithm)
 
     @property
-    def reading(self) -> Reading:
-        """Return what the dataset's tables may hold."""
-        return Reading(
+    def read_options(self) -> ReadOptions:
+        """Return the options for reading the dataset's tables."""
+        return ReadOptions(
             header=self.values["header"] == "yes",
             categorical=column_names(str(self.values["categorical_columns"] or "")),
             accept_missing=self.values["missing_values"] == ACCEPT,
@@ -166,29 +182,33 @@ class Hyperparameters:
         )
 
     @property
-    def of_estimator(self) -> dict[str, Value]:
-        """Return those that are scikit-learn's own arguments."""
-        return {name: value for name, value in self.values.items() if name not in _OWN}
+    def estimator_arguments(self) -> dict[str, Value]:
+        """Return the values that are arguments of scikit-learn's estimator."""
+        return {
+            name: value
+            for name, value in self.values.items()
+            if name not in _NOT_ESTIMATOR_ARGUMENTS
+        }
 
     def as_json(self) -> dict[str, Value]:
-        """Return all of them as one JSON object."""
+        """Return the algorithm and its hyperparameters as one JSON object."""
         return {"algorithm": str(self.algorithm), **self.values}
 
 
 def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
-    """Read SageMaker's map of texts.
+    """Parse SageMaker's map of strings.
 
     Args:
-        raw: hyperparameters.json. Keys beginning `sagemaker_` are ignored; a value that the
-            SageMaker Python SDK wrapped in JSON quotes is unwrapped.
+        raw: the content of hyperparameters.json. Keys that begin with `sagemaker_` are ignored. A
+            value that the SageMaker Python SDK wrapped in JSON quotes is unwrapped.
 
     Raises:
-        HyperparameterError: one or several are wrong; the message lists all of them.
+        HyperparameterError: one or more are invalid; the message lists all of them.
     """
-    texts = {k: _text(v) for k, v in raw.items() if not k.startswith(_IGNORED_PREFIX)}
+    strings = {k: _unquoted(v) for k, v in raw.items() if not k.startswith(_IGNORED_PREFIXES)}
     problems: list[str] = []
     algorithm = Algorithm.RANDOM_FOREST
-    chosen = texts.pop("algorithm", algorithm.value)
+    chosen = strings.pop("algorithm", algorithm.value)
     try:
         algorithm = Algorithm(chosen)
         known = True
@@ -200,14 +220,16 @@ def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
         for name, specification in SPECIFICATIONS.items()
         if algorithm in specification.defaults
     }
-    for name, text in texts.items():
+    for name, text in strings.items():
         found = SPECIFICATIONS.get(name)
         if found is None:
             allowed = ", ".join(["algorithm", *SPECIFICATIONS])
             problems.append(f"{quote(name)} is not a hyperparameter; the names are {allowed}")
         elif known and name not in values:
             usable = ", ".join(values)
-            problems.append(f"{name} does not apply to {algorithm}; its names are {usable}")
+            problems.append(
+                f"{name} does not apply to {algorithm}; its hyperparameters are {usable}"
+            )
         else:
             try:
                 values[name] = found.parse(text.strip())
@@ -219,10 +241,10 @@ def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
 
 
 def _weights(text: str) -> dict[str, float]:
-    """Return a JSON object of positive numbers.
+    """Return the weights in a JSON object of positive numbers.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the string is not such an object.
     """
     document = json.loads(text)
     for weight in document.values():
@@ -235,8 +257,8 @@ def _weights(text: str) -> dict[str, float]:
     return {name: float(weight) for name, weight in document.items()}
 
 
-def _text(value: object) -> str:
-    """Return the text that was meant, without the quotes the SageMaker SDK puts around it."""
+def _unquoted(value: object) -> str:
+    """Return a value as a string, without the JSON quotes that the SageMaker SDK adds."""
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) >= 2 and text[0] == text[-1] == '"':
         try:

@@ -1,7 +1,8 @@
-"""Pure: how much each column matters, by what is lost when it is shuffled.
+"""Pure: permutation importances: the loss of the score when a column is shuffled.
 
-One definition for every algorithm, and of the dataset's own columns (a category column is one, as
-many numbers as it becomes), measured on the answers of the ONNX model, which is what is served.
+The definition is the same for every algorithm. It is computed for the dataset's own columns (a
+categorical column counts as one, although it becomes several numbers) from the predictions of the
+ONNX model, because that is the model that will be served.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from model.columns import Columns
 
 _REPEATS = 5
-_MOST_ROWS = 1000
+_MAX_ROWS = 1000
 
 
 def permutation_importances(
@@ -24,18 +25,18 @@ def permutation_importances(
     score: Callable[[NDArray[np.float32], NDArray[np.float64] | NDArray[np.int64]], float],
     seed: int,
 ) -> dict[str, float]:
-    """Return the mean loss of score by column, the largest first.
+    """Return the mean loss of the score by column name, the largest first.
 
     Args:
-        columns: of the rows.
-        rows: encoded, shape (rows, numbers).
-        truth: shape (rows,).
-        score: of rows against their truth; more is better.
-        seed: of the shuffles.
+        columns: the columns of the rows.
+        rows: encoded rows, shape (rows, numbers); at most 1,000 of them are used.
+        truth: class numbers or values, shape (rows,).
+        score: returns the score of rows and their truth; higher is better.
+        seed: seed of the permutations.
     """
-    chance = np.random.default_rng(seed)
-    if len(rows) > _MOST_ROWS:
-        chosen = chance.choice(len(rows), _MOST_ROWS, replace=False)
+    generator = np.random.default_rng(seed)
+    if len(rows) > _MAX_ROWS:
+        chosen = generator.choice(len(rows), _MAX_ROWS, replace=False)
         rows, truth = rows[chosen], truth[chosen]
     base = score(rows, truth)
     found: dict[str, float] = {}
@@ -45,9 +46,9 @@ def permutation_importances(
         losses = []
         for _ in range(_REPEATS):
             shuffled = rows.copy()
-            shuffled[:, place] = rows[chance.permutation(len(rows)), place]
+            shuffled[:, place] = rows[generator.permutation(len(rows)), place]
             losses.append(base - score(shuffled, truth))
-        # What the sum of the losses leaves beyond these digits is rounding; 0.0 has no sign then.
+        # Digits beyond the ninth are rounding errors of the sum; adding 0.0 turns -0.0 into 0.0.
         found[column.name] = round(float(np.mean(losses)), 9) + 0.0
         start += column.width
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

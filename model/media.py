@@ -1,8 +1,8 @@
-"""Pure: which media type comes in, and which goes out.
+"""Pure: content negotiation: the media type of a request, and the format of its response.
 
 Content-Type   text/csv, application/json, application/jsonlines, application/x-npy
-Accept         the same; a parameter `output=labels` or `output=probabilities` says of what
-               text/csv and application/x-npy consist (JSON always holds both)
+Accept         the same types; a parameter `output=labels` or `output=probabilities` selects the
+               content of text/csv and application/x-npy (JSON always holds both)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ OUTPUTS = (LABELS, PROBABILITIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client wants back.
+class ResponseFormat:
+    """The format of a response body.
 
     Attributes:
         media_type: one of MEDIA_TYPES.
@@ -38,7 +38,7 @@ def content_media_type(header: str) -> str:
     """Return the media type of a Content-Type header.
 
     Raises:
-        UnsupportedMediaTypeError: it is not one of those read here.
+        UnsupportedMediaTypeError: the type is not one of MEDIA_TYPES.
     """
     media_type = header.partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
@@ -47,22 +47,22 @@ def content_media_type(header: str) -> str:
     return media_type
 
 
-def accepted(header: str, content_type: str, output: str = LABELS) -> Answer:
-    """Return what to answer with.
+def negotiate(header: str, content_type: str, output: str = LABELS) -> ResponseFormat:
+    """Return the format that the client prefers.
 
     Args:
-        header: the Accept header; empty means any.
-        content_type: the request's media type, preferred among equals.
-        output: when the header does not say.
+        header: the Accept header; an empty one accepts any type.
+        content_type: the request's media type, preferred among types of equal quality.
+        output: labels or probabilities, used if the header does not select one.
 
     Raises:
-        NotAcceptableError: the client accepts nothing that can be given.
+        NotAcceptableError: the header accepts none of MEDIA_TYPES, or names an unknown output.
     """
-    best, best_quality = Answer("", output), 0.0
+    best, best_quality = ResponseFormat("", output), 0.0
     for candidate in (content_type, *(t for t in MEDIA_TYPES if t != content_type)):
-        quality, wanted = _quality(header, candidate)
+        quality, requested = _quality(header, candidate)
         if quality > best_quality:
-            best, best_quality = Answer(candidate, wanted or output), quality
+            best, best_quality = ResponseFormat(candidate, requested or output), quality
     if not best.media_type:
         raise NotAcceptableError(f"Accept '{header}': this model answers {_ALL}")
     if best.output not in OUTPUTS:
@@ -73,7 +73,7 @@ def accepted(header: str, content_type: str, output: str = LABELS) -> Answer:
 
 
 def _quality(header: str, media_type: str) -> tuple[float, str]:
-    """Return how much a media type is wanted, 0 to 1, by the most specific range that matches."""
+    """Return the quality (0 to 1) and the output of the most specific range that matches."""
     best = (-1, 0.0, "")
     for part in (header or "*/*").split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))

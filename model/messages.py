@@ -1,4 +1,4 @@
-"""A request as it is handled, and a response as it is written."""
+"""An HTTP request as the application handles it, and a response as the connection writes it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from model.errors import RequestError
 
-# Each costs some 40 bytes beside its own.
-_MOST_PARTS = 4096
+# Each part costs about 40 bytes in addition to its content.
+_MAX_PARTS = 4096
 _CLOSE = b"connection: close\r\n\r\n"
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -19,16 +19,16 @@ class Response:
     """A response, which may be written any number of times.
 
     Args:
-        status: of HTTP.
-        content_type: of the body.
-        body: sent with its length.
-        extra: further headers; whoever gives them answers for their characters.
+        status: HTTP status code.
+        content_type: media type of the body, with its parameters.
+        body: the whole body; its length is sent as content-length.
+        extra: further headers, as (name, value). The caller must have checked their characters.
 
     Attributes:
-        kept: its bytes on a connection that is kept.
+        keep_alive_bytes: the whole response for a connection that stays open.
     """
 
-    __slots__ = ("_body", "_head", "kept")
+    __slots__ = ("_body", "_head", "keep_alive_bytes")
 
     def __init__(
         self, status: int, content_type: bytes, body: bytes, *extra: tuple[bytes, bytes]
@@ -42,74 +42,74 @@ class Response:
         ]
         self._head = b"\r\n".join(lines)
         self._body = body
-        self.kept = self._head + b"\r\n" + body
+        self.keep_alive_bytes = self._head + b"\r\n" + body
 
-    def bytes_for(self, method: bytes, *, keep: bool) -> bytes:
-        """Return its bytes as an answer to a method, on a connection that is kept or closed."""
-        head = self._head + (b"\r\n" if keep else _CLOSE)
+    def bytes_for(self, method: bytes, *, keep_alive: bool) -> bytes:
+        """Return the bytes that answer `method`, for a connection that stays open or closes."""
+        head = self._head + (b"\r\n" if keep_alive else _CLOSE)
         return head if method == b"HEAD" else head + self._body
 
 
 class Request:
-    """A request, with those of its headers that this server reads.
+    """A request, with the headers that this server reads.
 
     Args:
-        reply: what its response is given to.
+        reply: called once, with this request and its response.
 
     Attributes:
-        method: empty until the head is whole.
-        url: as it was sent.
-        body: once it is whole.
-        size: bytes of the body so far.
-        error: why it is refused, when that is known before it is handled.
-        waits: it is counted among the bodies that wait.
-        keep_alive: the connection may be used again.
-        began: perf_counter_ns() at its first byte.
+        method: HTTP method; empty until all headers have arrived.
+        url: the request target as the client sent it.
+        body: the whole body, after `complete`.
+        size: bytes of the body that have arrived.
+        error: the reason to refuse the request, if one is known before it is handled.
+        admitted: the request is counted among the bodies that wait.
+        keep_alive: the connection can be used for another request.
+        started_ns: perf_counter_ns() when the first byte arrived.
     """
 
     __slots__ = (
-        *("_parts", "_reply", "accept", "began", "body", "content_type", "error", "expects"),
-        *("keep_alive", "method", "request_id", "size", "url", "waits"),
+        *("_parts", "_reply", "accept", "admitted", "body", "content_type", "error", "expects"),
+        *("keep_alive", "method", "request_id", "size", "started_ns", "url"),
     )
 
     def __init__(self, reply: Callable[[Request, Response], None]) -> None:
         self._reply = reply
-        self.began = perf_counter_ns()
+        self.started_ns = perf_counter_ns()
         self.method = self.url = self.content_type = self.accept = self.request_id = b""
         self.body = b""
         self._parts: list[bytes] = []
         self.size = 0
         self.error: RequestError | None = None
-        self.expects = self.keep_alive = self.waits = False
+        self.expects = self.keep_alive = self.admitted = False
 
     @property
     def path(self) -> bytes:
-        """Return the path that the URL names."""
+        """Return the decoded path of the URL, without the query."""
         url = self.url
-        if not url.startswith(b"/"):  # a proxy's form, with the host
+        if not url.startswith(b"/"):  # the absolute form, with the host, that proxies send
             url = b"/" + url.partition(b"//")[2].partition(b"/")[2]
         return unquote_to_bytes(url.partition(b"?")[0])
 
     def add(self, data: bytes) -> None:
-        """Take a part of the body."""
+        """Append a part of the body."""
         if not self.body:
             self.body = data
             return
         self._parts = self._parts or [self.body]
         self._parts.append(data)
-        if len(self._parts) > _MOST_PARTS:
+        if len(self._parts) > _MAX_PARTS:
             self._parts = [b"".join(self._parts)]
 
     def refuse(self, error: RequestError) -> None:
-        """Set the error, and forget the body."""
+        """Set the error and drop the body."""
         self.error = error
         self.body, self._parts = b"", []
 
     def complete(self) -> None:
-        """Make the body whole."""
+        """Join the parts of the body."""
         if self._parts:
             self.body, self._parts = b"".join(self._parts), []
 
     def answer(self, response: Response) -> None:
-        """Send the response; once."""
+        """Send the response; call this once."""
         self._reply(self, response)

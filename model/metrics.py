@@ -1,7 +1,7 @@
-"""Pure: how good the predictions are.
+"""Pure: the quality metrics of a model's predictions.
 
-Written out instead of taken from scikit-learn because they are computed on what will be served,
-the ONNX model's own answers, and to be readable beside their definitions; a test compares them.
+They are written out here, next to their definitions, and computed from the predictions of the ONNX
+model that will be served. A test compares them with scikit-learn's.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ _SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The figures of one set of rows.
+    """The metrics of a classifier on one set of rows.
 
     Attributes:
-        confusion: rows counted by true class (first index) and predicted class.
+        confusion: number of rows by true class (first index) and predicted class, shape
+            (classes, classes).
         log_loss: mean of -ln(probability of the true class).
     """
 
@@ -35,26 +36,29 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Return the share of rows predicted right."""
+        """Return the share of rows that are predicted correctly, 0 to 1."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """Return 2·TP / (2·TP + FP + FN) by class; 0 for a class neither there nor predicted."""
+        """Return 2·TP / (2·TP + FP + FN) by class, shape (classes,).
+
+        A class that neither occurs nor is predicted has 0.
+        """
         total = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
         f1: NDArray[np.float64] = 2 * np.diag(self.confusion) / np.maximum(total, 1)
         return f1
 
     @property
     def f1_macro(self) -> float:
-        """Return the mean F1 of the classes that are there or were predicted."""
-        there = (self.confusion.sum(axis=0) + self.confusion.sum(axis=1)) > 0
-        return float(self.f1[there].mean())
+        """Return the mean F1 of the classes that occur or are predicted."""
+        present = (self.confusion.sum(axis=0) + self.confusion.sum(axis=1)) > 0
+        return float(self.f1[present].mean())
 
     def as_json(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """Return the figures, and precision, recall and F1 of each class."""
-        right = np.diag(self.confusion)
-        predicted, there = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        """Return the metrics, and precision, recall and F1 of each class."""
+        correct = np.diag(self.confusion)
+        predicted, actual = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
         return {
             "rows": self.rows,
             "accuracy": self.accuracy,
@@ -62,9 +66,9 @@ class Evaluation:
             "log_loss": self.log_loss,
             "by_class": {
                 name: {
-                    "rows": int(there[i]),
-                    "precision": float(right[i] / predicted[i]) if predicted[i] else 0.0,
-                    "recall": float(right[i] / there[i]) if there[i] else 0.0,
+                    "rows": int(actual[i]),
+                    "precision": float(correct[i] / predicted[i]) if predicted[i] else 0.0,
+                    "recall": float(correct[i] / actual[i]) if actual[i] else 0.0,
                     "f1": float(self.f1[i]),
                 }
                 for i, name in enumerate(classes)
@@ -74,13 +78,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class RegressionEvaluation:
-    """The figures of one set of rows of a regression.
+    """The metrics of a regression on one set of rows.
 
     Attributes:
-        rows: their number.
+        rows: number of rows.
         rmse: root of the mean squared error, in the label's unit.
         mae: mean absolute error, in the label's unit.
-        r2: 1 - squared errors / squared distances from the mean; 0 where all values are equal.
+        r2: 1 - squared errors / squared distances from the mean; 0 if all values are equal.
     """
 
     rows: int
@@ -89,18 +93,18 @@ class RegressionEvaluation:
     r2: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures."""
+        """Return the metrics as a JSON object."""
         return {"rows": self.rows, "rmse": self.rmse, "mae": self.mae, "r2": self.r2}
 
 
 def evaluate_regression(
     truth: NDArray[np.float64], predicted: NDArray[np.float32]
 ) -> RegressionEvaluation:
-    """Compare values with the truth.
+    """Return the metrics of predicted values.
 
     Args:
-        truth: shape (rows,), at least one.
-        predicted: shape (rows,).
+        truth: the true values, shape (rows,), at least one.
+        predicted: the predicted values, shape (rows,).
     """
     error = predicted.astype(np.float64) - truth
     squares = float(np.square(error).sum())
@@ -116,11 +120,11 @@ def evaluate_regression(
 def evaluate(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> Evaluation:
-    """Compare predictions with the truth.
+    """Return the metrics of predicted classes.
 
     Args:
-        truth: class numbers, shape (rows,), at least one.
-        predicted: class numbers, shape (rows,).
+        truth: the true class numbers, shape (rows,), at least one.
+        predicted: the predicted class numbers, shape (rows,).
         probabilities: shape (rows, classes).
     """
     classes = probabilities.shape[1]

@@ -1,4 +1,4 @@
-"""Where things are under /opt/ml.
+"""The paths of the container contract under /opt/ml.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
@@ -22,12 +22,12 @@ class MlPaths:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> MlPaths:
-        """Return the paths that an environment asks for."""
+        """Return the paths under SAGEMAKER_BASE_DIR, or under /opt/ml if it is not set."""
         return cls(Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
 
     @property
     def config(self) -> Path:
-        """Return the directory of the JSON configuration."""
+        """Return the directory of the JSON configuration files."""
         return self.base / "input" / "config"
 
     @property
@@ -37,15 +37,15 @@ class MlPaths:
 
     @property
     def model(self) -> Path:
-        """Return what becomes model.tar.gz, or what was unpacked from it."""
+        """Return the directory that is packed into, or was unpacked from, model.tar.gz."""
         return self.base / "model"
 
     @property
     def output(self) -> Path:
-        """Return what becomes output.tar.gz."""
+        """Return the directory that is packed into output.tar.gz."""
         return self.base / "output" / "data"
 
     @property
     def failure(self) -> Path:
-        """Return the file of the failure reason."""
+        """Return the file that holds the reason of a failed job."""
         return self.base / "output" / "failure"

@@ -1,13 +1,13 @@
-"""Pure: request bodies to rows, strictly: what is wrong is named by row and column.
+"""Pure: the strict parser of request bodies, whose errors name the row and the column.
 
-    text/csv               rows without the label, one a line
+    text/csv               rows without the label, one per line
     application/json       {"instances": [[…], …]}, [[…], …] or […]
                            {"columns": {"name": [cell, …], …}}
                            {"columns": ["name", …], "data": [[…], …]}
-    application/jsonlines  […] or {"features": […]}, one a line
+    application/jsonlines  […] or {"features": […]}, one per line
     application/x-npy      an array of numbers, (rows, columns) or (columns,)
 
-`quick` reads the same bodies faster and hands over here what it cannot read.
+`fast_parser` tries the most common bodies first; this module parses the others.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html
 """
@@ -32,7 +32,7 @@ from model.media import CSV, JSON_LINES, NPY
 from model.table import Cell
 
 Rows = list[list[Cell]]
-# An npy header is a Python literal, so what its parser raises comes through.
+# An npy header is a Python literal, so numpy passes on the exceptions of Python's parser.
 _UNREADABLE = (
     ValueError,
     SyntaxError,
@@ -45,10 +45,16 @@ _UNREADABLE = (
 
 
 def decode(body: bytes, media_type: str, columns: Columns) -> NDArray[np.float32]:
-    """Return the model's input of a request body, at least one row.
+    """Return the model's input, shape (rows, width), with at least one row.
+
+    Args:
+        body: the request body.
+        media_type: one of MEDIA_TYPES.
+        columns: the model's columns.
 
     Raises:
-        BadPayloadError: empty, not of the type it says, of another width, or of other cells.
+        BadPayloadError: the body is empty, is not of its media type, or has rows of another width
+            or cells that the columns do not accept.
     """
     if media_type == NPY:
         return _decode_npy(body, columns)
@@ -56,10 +62,10 @@ def decode(body: bytes, media_type: str, columns: Columns) -> NDArray[np.float32
 
 
 def decode_rows(body: bytes, media_type: str, columns: Columns) -> Rows:
-    """Return the cells of a text body, each row as long as `columns`.
+    """Return the cells of a CSV, JSON or JSON Lines body; each row has one cell per column.
 
     Raises:
-        BadPayloadError: as above.
+        BadPayloadError: as for `decode`.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -89,7 +95,7 @@ def _decode_csv(text: str, columns: Columns) -> Rows:
             row: list[Cell] = []
             for at, cell in enumerate(cells):
                 try:
-                    row.append(columns.read_text(cell, at))
+                    row.append(columns.parse_cell(cell, at))
                 except NotANumberError as reason:
                     raise BadPayloadError(f"{_place(number, at, columns)} {reason}") from None
             rows.append(row)
@@ -129,10 +135,10 @@ def _decode_json(text: str, columns: Columns) -> Rows:
 
 
 def _by_name(document: dict[str, Any], columns: Columns) -> list[list[object]]:
-    """Return the rows of a columns form, in the model's order.
+    """Return the rows of a JSON object with `columns`, with the cells in the model's order.
 
     Raises:
-        BadPayloadError: a column is missing, unknown or named twice, or they differ in length.
+        BadPayloadError: a column is missing, unknown or repeated, or the columns differ in length.
     """
     given, data = document["columns"], document.get("data")
     if isinstance(given, dict):
@@ -142,14 +148,14 @@ def _by_name(document: dict[str, Any], columns: Columns) -> list[list[object]]:
                 raise BadPayloadError(f"column {quote(name)} is not a list of cells")
             if len(cells) != len(values[0]):
                 raise BadPayloadError(
-                    f"column {quote(name)} has {len(cells)} cells where column {quote(names[0])} "
+                    f"column {quote(name)} has {len(cells)} cells, but column {quote(names[0])} "
                     f"has {len(values[0])}"
                 )
         rows = [list(row) for row in zip(*values, strict=True)]
     elif isinstance(given, list) and all(isinstance(name, str) for name in given):
         names = given
         if not isinstance(data, list):
-            raise BadPayloadError("beside a list of columns, 'data' must be a list of rows")
+            raise BadPayloadError("with a list of columns, 'data' must be a list of rows")
         for number, row in enumerate(data, 1):
             if not isinstance(row, list) or len(row) != len(names):
                 raise BadPayloadError(f"row {number} is not a list of {len(names)} cells")
@@ -158,11 +164,11 @@ def _by_name(document: dict[str, Any], columns: Columns) -> list[list[object]]:
         raise BadPayloadError("'columns' must be an object of lists, or a list of names")
     for name in columns.names:
         if names.count(name) != 1:
-            how = "named twice" if name in names else "missing"
-            raise BadPayloadError(f"column {quote(name)} is {how}")
+            problem = "named twice" if name in names else "missing"
+            raise BadPayloadError(f"column {quote(name)} is {problem}")
     for name in names:
         if name not in columns.names:
-            raise BadPayloadError(f"column {quote(name)} is not one of this model")
+            raise BadPayloadError(f"column {quote(name)} is not a column of this model")
     order = [names.index(name) for name in columns.names]
     return [[row[at] for at in order] for row in rows]
 
@@ -175,7 +181,7 @@ def _json_row(cells: object, number: int, columns: Columns) -> list[Cell]:
     row: list[Cell] = []
     for at, cell in enumerate(cells):
         try:
-            row.append(columns.read_json(cell, at, _shown(cell)))
+            row.append(columns.parse_json_value(cell, at, _shown(cell)))
         except NotANumberError as reason:
             raise BadPayloadError(f"{_place(number, at, columns)} {reason}") from None
     return row
@@ -185,21 +191,21 @@ def _shown(cell: object) -> str:
     if isinstance(cell, float) and not math.isfinite(cell):
         return str(cell)
     if isinstance(cell, int) and not isinstance(cell, bool) and cell.bit_length() > 128:
-        return "a number of many digits"
+        return "a number with many digits"
     text = json.dumps(cell, ensure_ascii=False)[:40]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _parse(text: str, what: str) -> object:
+def _parse(text: str, where: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadPayloadError(f"{what} is not JSON: {error}") from None
+        raise BadPayloadError(f"{where} is not JSON: {error}") from None
 
 
 def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
     if not columns.plain and any(column.categories is not None for column in columns.columns):
-        raise BadPayloadError("this model has category columns, which an array cannot hold")
+        raise BadPayloadError("this model has categorical columns, which an array cannot hold")
     array = _npy_array(body)
     if array.ndim == 1:
         array = array.reshape(1, -1)
@@ -225,7 +231,7 @@ def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
 
 
 def _npy_array(body: bytes) -> NDArray[Any]:
-    """Return the array, without a copy; nothing is unpickled and no size is believed."""
+    """Return the array, without a copy; nothing is unpickled and the claimed shape is checked."""
     stream = io.BytesIO(body)
     try:
         version = np.lib.format.read_magic(stream)
@@ -234,12 +240,12 @@ def _npy_array(body: bytes) -> NDArray[Any]:
         elif version == (2, 0):
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
         else:
-            raise BadPayloadError(f"npy format {version[0]}.{version[1]} is not read here")
+            raise BadPayloadError(f"npy format {version[0]}.{version[1]} is not supported")
         if dtype.kind not in "biuf":
             raise BadPayloadError(f"the array holds {dtype}; send numbers")
         rest = memoryview(body)[stream.tell() :]
         if math.prod(shape) * dtype.itemsize != len(rest) or min(shape, default=0) < 0:
-            raise BadPayloadError(f"the array says shape {shape} and holds {len(rest)} bytes")
+            raise BadPayloadError(f"the array claims shape {shape} but holds {len(rest)} bytes")
         array = np.frombuffer(rest, dtype=dtype)
         if dtype.kind != "f" or dtype.itemsize not in (4, 8):
             array = array.astype(np.float64)

@@ -1,7 +1,7 @@
-"""The confusion matrix and the importances as PNG files.
+"""Draws the confusion matrix and the importances as PNG files.
 
-Drawn with Pillow: some rectangles and words need no plotting library, and one would be a third of
-the image and a second of each training job.
+Pillow is enough for a few rectangles and labels. A plotting library would add a third to the
+container image and a second to each training job.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 _INK, _PAPER, _BLUE = (30, 30, 30), (255, 255, 255), (31, 119, 180)
-_LONGEST = 24
-_MOST_CLASSES, _MOST_COLUMNS = 30, 30
+_MAX_LABEL_CHARACTERS = 24
+_MAX_CLASSES, _MAX_COLUMNS = 30, 30
 
 
 def draw_confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> bytes:
-    """Return a PNG of a confusion matrix; of many classes, the first 30.
+    """Return a PNG of a confusion matrix, of at most the first 30 classes.
 
     Args:
-        classes: their names.
-        matrix: rows counted by true class (first index) and predicted class.
+        classes: the class names.
+        matrix: number of rows by true class (first index) and predicted class.
     """
-    shown = min(len(classes), _MOST_CLASSES)
+    shown = min(len(classes), _MAX_CLASSES)
     font = ImageFont.load_default(14)
     names = [_short(name) for name in classes[:shown]]
     side = 60
@@ -48,13 +48,13 @@ def draw_confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> b
 
 
 def draw_importances(importances: Mapping[str, float], loss_of: str) -> bytes:
-    """Return a PNG of bars; of many columns, the 30 that matter most.
+    """Return a PNG of a bar chart, of at most the 30 most important columns.
 
     Args:
-        importances: by column, the largest first.
-        loss_of: what is lost when a column is shuffled.
+        importances: loss of the score by column name, the largest first.
+        loss_of: name of the score, such as accuracy.
     """
-    shown = list(importances.items())[:_MOST_COLUMNS]
+    shown = list(importances.items())[:_MAX_COLUMNS]
     font = ImageFont.load_default(14)
     margin = 30 + max(int(font.getlength(_short(name))) for name, _ in shown)
     line, length = 24, 400
@@ -78,7 +78,7 @@ def _draw_upright(
     x: int,
     y: int,
 ) -> None:
-    """Write a text from below to above, its end above (x, y)."""
+    """Write a string upwards, ending above (x, y)."""
     width = int(font.getlength(text)) + 2
     label = Image.new("RGB", (width, 20), _PAPER)
     ImageDraw.Draw(label).text((0, 10), text, _INK, font, "lm")
@@ -94,7 +94,8 @@ def _tint(share: float) -> tuple[int, int, int]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    fits = len(text) <= _MAX_LABEL_CHARACTERS
+    return text if fits else text[: _MAX_LABEL_CHARACTERS - 1] + "…"
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,7 +1,7 @@
-"""The ONNX model: load it, answer rows.
+"""The ONNX model: loads it and scores rows.
 
-One thread a session: many instances share a laptop, and one row is too little work to divide.
-Single rows go through buffers that are bound once, which saves half of a row's time.
+Each session uses one thread: many instances share a laptop, and one row is too little work to
+divide. Single rows go through buffers that are bound once, which halves the time of a row.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from model.columns import Columns
 from model.errors import ArtifactError
 
 MODEL_FILE = "model.onnx"
-CARD_FILE = "card.json"
-CARD_FORMAT = 1
+METADATA_FILE = "metadata.json"
+# The name of the same file in artifacts of earlier versions.
+LEGACY_METADATA_FILE = "card.json"
+METADATA_FORMAT = 1
 # Rows that fit into the bound buffer.
 BATCH_ROWS = 64
-# In the ONNX model's metadata: the feature in whose order many rows are scored fastest.
+# Key in the ONNX model's own properties: the feature by which rows are sorted for fast scoring.
 SORT_BY = "sort_by"
-# From here on, ordering rows costs less than it saves.
-_SORTED_ROWS = 128
+# From this many rows on, sorting costs less than it saves.
+_MIN_SORTED_ROWS = 128
 
 
 class Predictor:
-    """An ONNX model: a classifier, or a regression when there are no classes.
+    """An ONNX model: a classifier, or a regression if `classes` is empty.
 
     Args:
-        onnx_bytes: the model, float32 (rows, width) in.
-        width: numbers a row.
-        classes: their names, in the order of the outputs.
+        onnx_bytes: the serialized model; its input is float32, shape (rows, width).
+        width: numbers per row.
+        classes: the class names, in the order of the outputs.
 
     Raises:
-        ArtifactError: it does not load, or is not of this width and these classes.
+        ArtifactError: the model does not load, or does not have this width and these classes.
     """
 
     def __init__(self, onnx_bytes: bytes, width: int, classes: Sequence[str]) -> None:
@@ -54,13 +56,13 @@ class Predictor:
             self._session = onnxruntime.InferenceSession(
                 onnx_bytes, options, providers=["CPUExecutionProvider"]
             )
-            # The first run allocates, and shows that the model answers at all.
+            # The first run allocates memory and proves that the model can score a row.
             numbers, values = self._run(np.zeros((1, width), np.float32))
-        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+        except Exception as error:  # onnxruntime's exceptions have no other common base
             raise ArtifactError(f"{MODEL_FILE} does not load: {error}") from error
         if numbers.shape != (1,) or values.shape != (1, outputs):
             raise ArtifactError(
-                f"{MODEL_FILE} answers {values.shape[-1]} classes where {CARD_FILE} names "
+                f"{MODEL_FILE} has {values.shape[-1]} classes, but the model metadata lists "
                 f"{len(self.classes)}"
             )
         self._sort_by = self._feature_to_sort_by()
@@ -74,9 +76,13 @@ class Predictor:
     def run(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return class numbers, shape (rows,), and probabilities, shape (rows, classes).
 
-        For a regression: zeros, and values of shape (rows, 1). Threads may share it.
+        A regression returns zeros, and values of shape (rows, 1). Several threads may call this
+        at the same time.
+
+        Args:
+            rows: encoded rows, shape (rows, width).
         """
-        if self._sort_by is None or len(rows) < _SORTED_ROWS:
+        if self._sort_by is None or len(rows) < _MIN_SORTED_ROWS:
             return self._run(rows)
         order = rows[:, self._sort_by].argsort()
         place = np.empty_like(order)
@@ -90,7 +96,7 @@ class Predictor:
             return None
         if not text.isascii() or not text.isdecimal() or int(text) >= self.width:
             raise ArtifactError(
-                f"{MODEL_FILE} says {SORT_BY} '{text}'; it must be a feature, 0 to {self.width - 1}"
+                f"{MODEL_FILE} has {SORT_BY} '{text}'; it must be a feature, 0 to {self.width - 1}"
             )
         return int(text)
 
@@ -100,19 +106,23 @@ class Predictor:
             return np.zeros(len(rows), np.int64), found[0].reshape(len(rows), 1)
         return found[0], found[1]
 
-    def put(self, at: int, row: Sequence[float]) -> None:
-        """Write a row into place `at` (below BATCH_ROWS) of the bound buffer.
+    def write_row(self, index: int, row: Sequence[float]) -> None:
+        """Write a row into the bound buffer.
 
-        For one thread alone, as is `run_put`.
+        Only one thread may call this and `run_buffered`.
+
+        Args:
+            index: place in the buffer, 0 to BATCH_ROWS - 1.
+            row: `width` numbers.
 
         Raises:
-            struct.error: another number of values than the width, or not numbers.
+            struct.error: the row has the wrong number of values, or they are not numbers.
             OverflowError: a value is too large for 32 bits.
         """
-        self._pack(self._rows, at * self._row_bytes, *row)
+        self._pack(self._rows, index * self._row_bytes, *row)
 
-    def run_put(self, rows: int) -> list[int]:
-        """Return the class numbers of the first rows that were put."""
+    def run_buffered(self, rows: int) -> list[int]:
+        """Return the class numbers of the first `rows` rows (1 to BATCH_ROWS) of the buffer."""
         binding = self._bindings.get(rows)
         if binding is None:
             binding = self._bindings[rows] = self._bind(rows)
@@ -123,7 +133,7 @@ class Predictor:
         return numbers
 
     def _bind(self, rows: int) -> Any:
-        """Return a binding of the first rows of the buffers, which spares a run its copies."""
+        """Bind the first `rows` rows of the buffers, which avoids copies in every run."""
         binding = self._session.io_binding()
         shape = (rows, self.width)
         address = np.frombuffer(self._rows, dtype=np.float32).ctypes.data
@@ -136,36 +146,44 @@ class Predictor:
         return binding
 
 
-def read_card(directory: Path) -> dict[str, Any]:
-    """Return the card of a model directory.
+def read_metadata(directory: Path) -> dict[str, Any]:
+    """Return the model metadata of a model directory.
+
+    Artifacts of earlier versions have it in card.json.
 
     Raises:
-        ArtifactError: there is none, or it is not a card.
+        ArtifactError: the file is missing, or its content is not model metadata.
     """
+    path = directory / METADATA_FILE
+    legacy = directory / LEGACY_METADATA_FILE
+    if legacy.exists() and not path.exists():
+        path = legacy
     try:
-        card = json.loads((directory / CARD_FILE).read_text("utf-8"))
+        metadata = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ArtifactError(
-            f"cannot read {directory / CARD_FILE} ({error.strerror}); "
-            "the model directory must hold what a training job of this container left"
+            f"cannot read {path} ({error.strerror}); "
+            "the model directory must hold the files that a training job of this container saved"
         ) from None
     except ValueError as error:
-        raise ArtifactError(f"{CARD_FILE} is not JSON: {error}") from None
-    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
-        raise ArtifactError(f"{CARD_FILE} is not of format {CARD_FORMAT}; train the model again")
-    return card
+        raise ArtifactError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(metadata, dict) or metadata.get("format") != METADATA_FORMAT:
+        raise ArtifactError(
+            f"{path.name} does not have format {METADATA_FORMAT}; train the model again"
+        )
+    return metadata
 
 
 def load(directory: Path) -> tuple[Predictor, Columns, dict[str, Any]]:
-    """Return the predictor, its columns and the card of a model directory.
+    """Return the predictor, its columns and the metadata of a model directory.
 
     Raises:
-        ArtifactError: something is missing or does not fit together.
+        ArtifactError: a file is missing, or the files do not fit together.
     """
-    card = read_card(directory)
+    metadata = read_metadata(directory)
     try:
         onnx_bytes = (directory / MODEL_FILE).read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read {directory / MODEL_FILE} ({error.strerror})") from None
-    columns = Columns.from_card(card)
-    return Predictor(onnx_bytes, columns.width, card["classes"]), columns, card
+    columns = Columns.from_metadata(metadata)
+    return Predictor(onnx_bytes, columns.width, metadata["classes"]), columns, metadata

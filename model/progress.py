@@ -1,4 +1,4 @@
-"""A line a second about what takes long."""
+"""Logs one line per second during a long piece of work."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ _EVERY_SECONDS = 1.0
 
 
 class Progress:
-    """How far a piece of work is: `with Progress("fit") as progress: …`.
+    """The progress of a piece of work: `with Progress("fit") as progress: …`.
+
+    Args:
+        title: the name of the work, for the log.
+        every_seconds: interval between two lines.
 
     Attributes:
-        total: steps there are, 0 if they are not known.
-        done: steps done.
-        measure: tells the steps done, for work that cannot set `done`.
+        total: number of steps, 0 if it is not known.
+        done: number of steps that are done.
+        measure: returns the number of steps done, for work that cannot set `done`.
     """
 
-    def __init__(self, what: str = "", every_seconds: float = _EVERY_SECONDS) -> None:
+    def __init__(self, title: str = "", every_seconds: float = _EVERY_SECONDS) -> None:
         self.total = 0
         self.done = 0
         self.measure: Callable[[], int] | None = None
-        self._what = what
+        self._title = title
         self._every_seconds = every_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
@@ -47,11 +51,11 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """Return the progress in words."""
+        """Return the line to log."""
         seconds = perf_counter() - self._began
         done = self.measure() if self.measure else self.done
         steps = f", {done} of {self.total}" if self.total else ""
-        return f"progress: {self._what} {seconds:.0f} s{steps}"
+        return f"progress: {self._title} {seconds:.0f} s{steps}"
 
     def _tell(self) -> None:
         while not self._ended.wait(self._every_seconds):

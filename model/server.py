@@ -1,15 +1,17 @@
-"""The endpoint instance: settings from the environment, processes, the port, SIGTERM.
+"""The endpoint instance: settings from the environment, worker processes, the port, SIGTERM.
 
     SAGEMAKER_BIND_TO_PORT          default 8080
-    SAGEMAKER_MODEL_SERVER_WORKERS  processes that share the port (SO_REUSEPORT); default one for
-                                    each core
-    SAGEMAKER_INFERENCE_OUTPUT      labels (default) or probabilities, when a client does not say
+    SAGEMAKER_MODEL_SERVER_WORKERS  processes that share the port (SO_REUSEPORT); default one per
+                                    core
+    SAGEMAKER_INFERENCE_OUTPUT      labels (default) or probabilities, used if the Accept header
+                                    does not select one
     MODEL_HOST                      default 127.0.0.1
-    MODEL_MAX_WAITING               bodies that wait in a worker, to come in or for their turn,
-                                    before others are answered 503; default 64
-    MODEL_LOG                       errors (default): what was refused; all: every invocation
+    MODEL_MAX_WAITING               bodies that may wait in a worker, for their remaining parts or
+                                    in the queue, before further ones are answered 503; default 64
+    MODEL_LOG                       errors (default): log refused invocations; all: log every one
 
-The port opens once the model has answered a first row, so /ping has no state to be wrong about.
+The port opens only after the model has scored a first row, so an answer from /ping always means
+that the model works.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
@@ -33,30 +35,41 @@ from typing import NoReturn
 import uvloop
 
 from model.application import Application
-from model.connection import Connection, Handler
+from model.connection import Connection, RequestHandler
 from model.counters import Counters
 from model.errors import ContainerError
 from model.media import OUTPUTS
 from model.paths import MlPaths
-from model.predictor import load, read_card
+from model.predictor import load, read_metadata
 
 log = logging.getLogger("model.server")
 
 # SageMaker kills the container 30 s after SIGTERM.
 _GRACEFUL_SECONDS = 25
 _TICK_SECONDS = 5
-# Longer than a load balancer keeps a connection, so that it is never the one surprised.
+# Longer than a load balancer's idle timeout, so that the balancer is the side that closes a
+# connection and never sends a request on one that has just been closed.
 _KEEP_ALIVE_TICKS = 15
 _BACKLOG = 2048
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _GC_ALLOCATIONS = 20_000
-_KEPT_BYTES = 32 * 1024 * 1024
+_RETAINED_BYTES = 32 * 1024 * 1024
 _MAX_WORKERS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says."""
+    """The server's settings, read from the environment.
+
+    Attributes:
+        paths: the directories under /opt/ml.
+        host: address to listen on.
+        port: 1 to 65535.
+        workers: processes that share the port, 1 to 256.
+        output: labels or probabilities, used if the Accept header does not select one.
+        max_waiting: bodies that may wait in one worker.
+        log_all: log every invocation, not only the refused ones.
+    """
 
     paths: MlPaths
     host: str
@@ -71,7 +84,7 @@ class Settings:
         """Read the environment.
 
         Raises:
-            ContainerError: one or several settings are wrong; the message lists all of them.
+            ContainerError: one or more settings are invalid; the message lists all of them.
         """
         problems: list[str] = []
 
@@ -103,79 +116,94 @@ class Settings:
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Serve the model of an environment until SIGTERM; return the exit code."""
-    began = perf_counter()
-    # Until the port is open; then the event loop ends it gracefully.
+    """Serve the model that an environment describes until SIGTERM; return the exit code."""
+    started = perf_counter()
+    # Until the port is open; from then on the event loop shuts down gracefully.
     signal.signal(signal.SIGTERM, _exit)
     try:
         settings = Settings.from_environment(environment)
-        read_card(settings.paths.model)
+        read_metadata(settings.paths.model)
     except ContainerError as error:
         log.error("cannot serve: %s", error)
         return 1
     counters = Counters(settings.workers)
-    others = Others()
+    others = WorkerProcesses()
     try:
         for worker in range(1, settings.workers):
-            others.start(worker, partial(_work, settings, counters, began, worker))
-        code = _serve(settings, counters, began, others)
+            others.start(worker, partial(_run_worker, settings, counters, started, worker))
+        code = _serve_model(settings, counters, started, others)
     finally:
-        others.end()
+        others.stop()
         log.info("stopped serving")
     return max(code, int(others.failed))
 
 
-class Others:
-    """The processes that serve beside this one. When one ends, all do: the platform replaces them.
+class WorkerProcesses:
+    """The worker processes beside this one. When one of them exits, all shut down.
 
-    Workers are forked before a model is loaded: what was imported is shared, and no session is.
+    The platform then replaces the whole instance. Workers are forked before a model is loaded, so
+    they share the imported modules but no ONNX Runtime session.
 
     Attributes:
-        ends: of a pair of sockets with each of them, which closes when it ends, however it ends.
-        failed: a worker that this process forked ended badly.
+        lifelines: one end of a socket pair with each of them; it becomes readable when the other
+            process exits, for whatever reason.
+        failed: a worker that this process forked exited with an error.
     """
 
-    def __init__(self, *ends: socket.socket) -> None:
-        self.ends = list(ends)
+    def __init__(self, *lifelines: socket.socket) -> None:
+        self.lifelines = list(lifelines)
         self.failed = False
         self._workers: dict[int, int] = {}
-        self._told = False
+        self._terminated = False
 
-    def start(self, worker: int, work: Callable[[Others], int]) -> None:
-        """Fork a worker; `work` returns its exit code."""
+    def start(self, worker: int, work: Callable[[WorkerProcesses], int]) -> None:
+        """Fork a worker.
+
+        Args:
+            worker: its number, from 1; this process is number 0.
+            work: runs in the fork and returns its exit code. Its argument holds the forking
+                process's lifeline.
+        """
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            for end in (*self.ends, ours):
-                end.close()
-            os._exit(work(Others(theirs)))
+            for lifeline in (*self.lifelines, ours):
+                lifeline.close()
+            os._exit(work(WorkerProcesses(theirs)))
         theirs.close()
-        self.ends.append(ours)
+        self.lifelines.append(ours)
         self._workers[pid] = worker
 
-    def tell(self) -> None:
-        """Tell them to end, once."""
-        if self._told:
+    def terminate(self) -> None:
+        """Send SIGTERM to the forked workers, once."""
+        if self._terminated:
             return
-        self._told = True
+        self._terminated = True
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
 
-    def end(self) -> None:
-        """Tell them to end, and wait until they have."""
-        self.tell()
+    def stop(self) -> None:
+        """Send SIGTERM to the forked workers and wait until they have exited."""
+        self.terminate()
         for pid, worker in self._workers.items():
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            # One may be told while it ends by itself, and knows no better any more.
+            # SIGTERM kills a worker that is exiting by itself and has removed its handler.
             if code not in (0, -signal.SIGTERM):
                 self.failed = True
-                log.error("worker %d ended with %d", worker, code)
+                log.error("worker %d exited with %d", worker, code)
 
 
-def _work(settings: Settings, counters: Counters, began: float, worker: int, others: Others) -> int:
-    counters.become(worker)
+def _run_worker(
+    settings: Settings,
+    counters: Counters,
+    started: float,
+    worker: int,
+    others: WorkerProcesses,
+) -> int:
+    """Serve as a forked worker; return its exit code, whatever happens."""
+    counters.set_worker(worker)
     try:
-        return _serve(settings, counters, began, others)
+        return _serve_model(settings, counters, started, others)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 1
     except BaseException:
@@ -183,24 +211,34 @@ def _work(settings: Settings, counters: Counters, began: float, worker: int, oth
         return 1
 
 
-def _serve(settings: Settings, counters: Counters, began: float, others: Others) -> int:
+def _serve_model(
+    settings: Settings, counters: Counters, started: float, others: WorkerProcesses
+) -> int:
+    """Load the model, open the port and serve until the shutdown; return the exit code.
+
+    Args:
+        settings: the environment's settings.
+        counters: shared by all workers.
+        started: perf_counter() when the first process started.
+        others: the processes whose exit ends this one.
+    """
     try:
-        predictor, columns, card = load(settings.paths.model)
+        predictor, columns, metadata = load(settings.paths.model)
     except ContainerError as error:
         log.error("cannot serve: %s", error)
         return 1
 
-    def started() -> None:
+    def log_ready() -> None:
         log.info(
             "serving %s of training job '%s' (%d features, classes %s) on http://%s:%d, "
             "ready in %.2f s",
-            card.get("algorithm"),
-            card.get("lineage", {}).get("training_job_name", ""),
+            metadata.get("algorithm"),
+            metadata.get("lineage", {}).get("training_job_name", ""),
             len(columns.columns),
             ", ".join(predictor.classes) or "none",
             settings.host,
             settings.port,
-            perf_counter() - began,
+            perf_counter() - started,
         )
 
     application = Application(
@@ -211,8 +249,9 @@ def _serve(settings: Settings, counters: Counters, began: float, others: Others)
         max_waiting=settings.max_waiting,
         log_all=settings.log_all,
     )
-    _keep_freed_memory()
-    # What was loaded stays, and a request leaves no cycles: the collector has little to find.
+    _retain_freed_memory()
+    # The loaded objects stay alive and a request leaves no cycles, so the garbage collector has
+    # little to find.
     gc.freeze()
     gc.set_threshold(_GC_ALLOCATIONS)
     try:
@@ -220,45 +259,51 @@ def _serve(settings: Settings, counters: Counters, began: float, others: Others)
     except OSError as error:
         log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror)
         return 1
-    uvloop.run(listen(application, listener, started, others))
+    uvloop.run(listen(application, listener, log_ready, others))
     application.flush()
     return 0
 
 
 async def listen(
-    handler: Handler,
+    handler: RequestHandler,
     listener: socket.socket,
-    started: Callable[[], None] = lambda: None,
-    others: Others | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    others: WorkerProcesses | None = None,
 ) -> None:
-    """Serve the connections of a socket until SIGTERM or SIGINT, then end gracefully.
+    """Serve the connections of a socket until SIGTERM or SIGINT, then shut down gracefully.
 
-    What was begun is answered first, for at most _GRACEFUL_SECONDS. The end of another worker is an
-    end, too.
+    Requests in flight are answered first, for at most _GRACEFUL_SECONDS. The exit of another
+    worker starts the shutdown, too.
+
+    Args:
+        handler: answers the requests.
+        listener: a bound socket.
+        on_ready: called once the socket accepts connections.
+        others: the other workers, none by default.
     """
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    others = others or Others()
+    stopping = asyncio.Event()
+    others = others or WorkerProcesses()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    for end in others.ends:
-        loop.add_reader(end, stopped.set)
+        loop.add_signal_handler(number, stopping.set)
+    for lifeline in others.lifelines:
+        loop.add_reader(lifeline, stopping.set)
     connections: set[Connection] = set()
     server = await loop.create_server(
         lambda: Connection(handler, connections), sock=listener, backlog=_BACKLOG
     )
-    started()
-    while not stopped.is_set():
+    on_ready()
+    while not stopping.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _TICK_SECONDS)
+            await asyncio.wait_for(stopping.wait(), _TICK_SECONDS)
         for connection in tuple(connections):
             connection.tick(_KEEP_ALIVE_TICKS)
-    for end in others.ends:
-        loop.remove_reader(end)
-    others.tell()
+    for lifeline in others.lifelines:
+        loop.remove_reader(lifeline)
+    others.terminate()
     server.close()
     for connection in tuple(connections):
-        connection.end()
+        connection.close_gracefully()
     deadline = loop.time() + _GRACEFUL_SECONDS
     while connections and loop.time() < deadline:  # noqa: ASYNC110 - once, at the end
         await asyncio.sleep(0.01)
@@ -266,22 +311,22 @@ async def listen(
         connection.abort()
 
 
-def _keep_freed_memory() -> None:
-    """Keep what a large body needed for the next one, as far as glibc can be told to.
+def _retain_freed_memory() -> None:
+    """Make glibc keep the memory that a large body used, for the next one.
 
-    It gives large blocks back to the system at once; each body then pays for its pages anew, which
-    takes as long as reading its numbers.
+    By default glibc returns large blocks to the system at once. Each large body then pays for its
+    page faults again, which takes as long as parsing its numbers.
 
     Source: https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in other libraries
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _RETAINED_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _RETAINED_BYTES)
 
 
 def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
-    """Return a socket on the port; a shared one is this worker's own, beside those of others."""
+    """Return a bound socket; `shared` lets every worker bind one of its own to the same port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -292,8 +337,8 @@ def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def _cores() -> int:
-    """Return the cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # there is none on macOS
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS does not have it
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""Pure: a stratified split, the same for the same labels and seed."""
+"""Pure: a stratified split, always the same for the same labels and seed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from model.cells import quote
 from model.errors import DatasetError
 
 
-def stratified(
+def stratified_split(
     labels: Sequence[str], fraction: float, seed: int, where: str
 ) -> tuple[list[int], list[int]]:
-    """Return the row numbers (from 0, ascending) to train on and to hold out.
+    """Return the row numbers (from 0, ascending) to train on and those to hold out.
 
-    Each class gives `fraction` of its rows, at least one, and keeps at least one.
+    `fraction` of the rows of each class are held out, but at least one and never all of them.
 
     Args:
-        labels: one a row.
+        labels: one per row.
         fraction: share to hold out, above 0 and below 1.
-        seed: of the shuffle.
+        seed: seed of the random choice.
         where: the table's name, for messages.
 
     Raises:
-        DatasetError: a class with one row.
+        DatasetError: a class has only one row.
     """
     by_class: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
         by_class.setdefault(label, []).append(number)
-    lonely = sorted(label for label, numbers in by_class.items() if len(numbers) < 2)
-    if lonely:
-        names = ", ".join(map(quote, lonely[:5]))
+    singleton_classes = sorted(label for label, numbers in by_class.items() if len(numbers) < 2)
+    if singleton_classes:
+        names = ", ".join(map(quote, singleton_classes[:5]))
         raise DatasetError(
             f"{where} has a single row of {names}; a class needs at least two rows, one to train "
-            "on and one to validate with: add rows of it or remove it"
+            "on and one to validate with: add rows of this class or remove it"
         )
     random_source = random.Random(seed)  # noqa: S311 - a reproducible split, no secret
     held_out: set[int] = set()

@@ -1,7 +1,7 @@
-"""Pure: CSV text to a table of labels and numbers, by SageMaker's convention.
+"""Pure: reads CSV text as a table of labels and numbers, by SageMaker's convention.
 
-The label in the first column, numbers in the others, and no header; `Reading` says what else a job
-allows. Labels are kept verbatim as text.
+By that convention the first column is the label, the others are numbers, and there is no header;
+`ReadOptions` allows more. Labels are strings, stored verbatim.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -22,19 +22,19 @@ Cell = float | str
 AUTO = "auto"
 REFUSE, ACCEPT = "refuse", "accept"
 _MISSING = ("", "nan")
-# More distinct decimal numbers than this in the label column are a measurement, not classes.
+# A label column with more distinct decimal numbers than this holds measurements, not classes.
 _DECIMAL_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a table may hold beside labels and numbers.
+class ReadOptions:
+    """Options for reading a table.
 
     Attributes:
         header: the first line names the columns.
-        categorical: names of the columns that hold categories; ("auto",) are those in which any
+        categorical: names of the categorical columns; ("auto",) selects every column in which any
             cell is not a number.
-        accept_missing: a cell may be empty or `nan`.
+        accept_missing: accept cells that are empty or `nan`.
         regression: the label is a number to predict.
     """
 
@@ -44,7 +44,7 @@ class Reading:
     regression: bool = False
 
 
-_PLAIN = Reading()
+_PLAIN = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,18 @@ class Table:
     """Labelled rows.
 
     Attributes:
-        labels: one text a row.
-        rows: one tuple of cells a row, all of the same length: numbers (NaN where one is missing),
-            and texts in the text columns ("" where one is missing).
-        names: of the columns after the label, where a header names them.
-        label: the name of the label, where a header names it.
-        text_columns: the columns (from 0, without the label) of categories.
+        labels: one string per row.
+        rows: one tuple of cells per row, all of the same length. A cell is a number (NaN if it is
+            missing), or a string in a categorical column ("" if it is missing).
+        names: the feature columns' names from the header; empty without a header.
+        categorical_columns: indexes of the categorical columns, from 0, without the label.
+        label: the label column's name from the header; empty without a header.
     """
 
     labels: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: tuple[str, ...] = ()
-    text_columns: frozenset[int] = frozenset()
+    categorical_columns: frozenset[int] = frozenset()
     label: str = ""
 
     @property
@@ -79,7 +79,7 @@ class Table:
         return replace(self, labels=self.labels + other.labels, rows=self.rows + other.rows)
 
     def select(self, numbers: Sequence[int]) -> Table:
-        """Return the rows of these numbers, from 0."""
+        """Return a table of the rows with these numbers, from 0."""
         return replace(
             self,
             labels=tuple(self.labels[number] for number in numbers),
@@ -88,10 +88,14 @@ class Table:
 
 
 def decode_text(data: bytes, where: str) -> str:
-    """Return the text of a file.
+    """Return the content of a UTF-8 file as a string, without a byte order mark.
+
+    Args:
+        data: the file's bytes.
+        where: the file's name, for messages.
 
     Raises:
-        DatasetError: it is not UTF-8.
+        DatasetError: the file is not UTF-8.
     """
     try:
         return data.decode("utf-8-sig")
@@ -105,7 +109,7 @@ def read_records(text: str, where: str, delimiter: str = ",") -> Iterator[tuple[
     """Yield (line number from 1, cells) for each line that is not blank.
 
     Raises:
-        DatasetError: the text is not CSV.
+        DatasetError: the text is not valid CSV.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -120,35 +124,40 @@ def parse_table(
     text: str,
     where: str,
     features: Sequence[str] | None = None,
-    reading: Reading = _PLAIN,
+    read_options: ReadOptions = _PLAIN,
     like: Table | None = None,
 ) -> Table:
     """Read a labelled table.
 
     Args:
-        text: CSV, the label first.
+        text: CSV text, with the label in the first column.
         where: the file's name, for messages.
-        features: names of the feature columns, for messages; their number is then required.
-        reading: what it may hold.
-        like: a table read before it, whose names and text columns it must have.
+        features: the feature columns' names, for messages; every row must then have as many cells.
+        read_options: options for reading the cells.
+        like: a table that was read before this one, whose names and categorical columns apply.
 
     Raises:
-        DatasetError: no rows, no label, rows of different lengths, or a cell that is not a number.
+        DatasetError: there are no rows or no labels, rows differ in length, or a cell is not
+            allowed.
     """
     records = list(read_records(text, where))
     names: tuple[str, ...] = ()
     label = ""
-    if reading.header:
+    if read_options.header:
         label, *rest = _header(records, where)
         names = tuple(rest)
         for known in (features, like.names if like else None):
             if known and tuple(known) != names:
                 raise DatasetError(
-                    f"{where}: the header names {', '.join(names)} where {', '.join(known)} "
+                    f"{where}: the header names {', '.join(names)}, but {', '.join(known)} "
                     "are expected"
                 )
         features, records = names, records[1:]
-    text_columns = like.text_columns if like else _text_columns(records, features, reading, where)
+    categorical_columns = (
+        like.categorical_columns
+        if like
+        else _find_categorical_columns(records, features, read_options, where)
+    )
     labels: list[str] = []
     rows: list[tuple[Cell, ...]] = []
     expected = None if features is None else len(features) + 1
@@ -159,7 +168,7 @@ def parse_table(
             expected = len(cells)
         if len(cells) != expected:
             raise DatasetError(
-                f"{where}, row {line}: {len(cells)} columns where {expected} are expected "
+                f"{where}, row {line}: {len(cells)} columns, but {expected} are expected "
                 f"(the label and {expected - 1} numbers); every row must have the same columns"
             )
         if not cells[0].strip():
@@ -167,16 +176,18 @@ def parse_table(
                 f"{where}, row {line}: the label (first column) is empty; "
                 "every row needs its class there"
             )
-        if reading.regression:
+        if read_options.regression:
             _check_measurement(cells[0], where, line)
         labels.append(cells[0])
-        rows.append(_cells(cells, where, line, features, text_columns, reading, first=not rows))
+        rows.append(
+            _cells(cells, where, line, features, categorical_columns, read_options, first=not rows)
+        )
     if not rows:
         raise DatasetError(
             f"{where} has 0 rows; it needs one line for each example: label, number, number, …"
         )
-    table = Table(tuple(labels), tuple(rows), names, text_columns, label)
-    if not reading.regression:
+    table = Table(tuple(labels), tuple(rows), names, categorical_columns, label)
+    if not read_options.regression:
         _refuse_measurements(table, where)
     return table
 
@@ -184,15 +195,24 @@ def parse_table(
 def check_tables(
     train: Table, validation: Table | None, files: tuple[str, str], *, regression: bool = False
 ) -> None:
-    """Check that there is something to tell apart, and nothing that was never seen.
+    """Check that the train rows can be learnt from and that the validation rows fit them.
+
+    Args:
+        train: the rows to learn from.
+        validation: the rows to compute the metrics on, or None.
+        files: the two tables' names, for messages.
+        regression: the labels are numbers to predict.
 
     Raises:
-        DatasetError: one class only, or a validation class (or width) that training has not.
+        DatasetError: the train rows have a single class or value, or the validation rows have
+            another width or a class that the train rows do not have.
     """
     train_file, other_file = files
     classes = train.counts()
     if len(classes) < 2 and regression:
-        raise DatasetError(f"{train_file}: every row has the same value, so nothing is to predict")
+        raise DatasetError(
+            f"{train_file}: every row has the same value, so there is nothing to predict"
+        )
     if len(classes) < 2:
         only = quote(next(iter(classes)))
         raise DatasetError(
@@ -203,7 +223,7 @@ def check_tables(
         return
     if validation.width != train.width:
         raise DatasetError(
-            f"{other_file} has {validation.width} numbers a row where {train_file} has "
+            f"{other_file} has {validation.width} numbers per row, but {train_file} has "
             f"{train.width}; both must have the same columns"
         )
     if regression:
@@ -218,7 +238,7 @@ def check_tables(
 
 
 def csv_line(cells: Sequence[str]) -> str:
-    """Return one CSV line, ended by a newline."""
+    """Return one CSV line, with a newline at its end."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
@@ -236,29 +256,29 @@ def _header(records: Sequence[tuple[int, list[str]]], where: str) -> tuple[str, 
     return names
 
 
-def _text_columns(
+def _find_categorical_columns(
     records: Sequence[tuple[int, list[str]]],
     features: Sequence[str] | None,
-    reading: Reading,
+    read_options: ReadOptions,
     where: str,
 ) -> frozenset[int]:
-    if not reading.categorical or not records:
+    if not read_options.categorical or not records:
         return frozenset()
     width = len(records[0][1]) - 1
-    if reading.categorical == (AUTO,):
+    if read_options.categorical == (AUTO,):
         return frozenset(
             at
             for at in range(width)
-            if any(len(cells) > at + 1 and is_text(cells[at + 1]) for _, cells in records)
+            if any(len(cells) > at + 1 and is_non_numeric(cells[at + 1]) for _, cells in records)
         )
     names = list(features or (f"feature_{number}" for number in range(1, width + 1)))
-    for name in reading.categorical:
+    for name in read_options.categorical:
         if name not in names:
             raise DatasetError(
                 f"{where} has no column {quote(name)}, which categorical_columns names; "
                 f"its columns are {', '.join(names[:20])}"
             )
-    return frozenset(names.index(name) for name in reading.categorical)
+    return frozenset(names.index(name) for name in read_options.categorical)
 
 
 def _cells(
@@ -266,19 +286,19 @@ def _cells(
     where: str,
     line: int,
     features: Sequence[str] | None,
-    text_columns: frozenset[int],
-    reading: Reading,
+    categorical_columns: frozenset[int],
+    read_options: ReadOptions,
     *,
     first: bool,
 ) -> tuple[Cell, ...]:
     found: list[Cell] = []
     for at, cell in enumerate(cells[1:]):
         missing = is_missing(cell)
-        if missing and reading.accept_missing:
-            found.append("" if at in text_columns else math.nan)
+        if missing and read_options.accept_missing:
+            found.append("" if at in categorical_columns else math.nan)
             continue
         try:
-            if at not in text_columns:
+            if at not in categorical_columns:
                 found.append(parse_number(cell))
             elif missing:
                 raise NotANumberError("is empty")
@@ -287,7 +307,7 @@ def _cells(
         except NotANumberError as reason:
             name = f" ({features[at]})" if features else ""
             message = f"{where}, row {line}, column {at + 2}{name} {reason}"
-            if first and all(is_text(other) for other in cells[1:]):
+            if first and all(is_non_numeric(other) for other in cells[1:]):
                 message += "; the row looks like a header: leave it out, or set header to yes"
             elif missing:
                 message += "; fill the missing value, drop the row, or set missing_values to accept"
@@ -310,17 +330,17 @@ def _check_measurement(label: str, where: str, line: int) -> None:
 
 
 def column_names(text: str) -> tuple[str, ...]:
-    """Return the names that a text has, separated by commas."""
+    """Return the names in a comma-separated string."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def is_missing(cell: str) -> bool:
-    """Return whether a cell holds nothing."""
+    """Return True if a cell is empty or `nan`."""
     return cell.strip().lower() in _MISSING
 
 
-def is_text(cell: str) -> bool:
-    """Return whether a cell holds something that is no number."""
+def is_non_numeric(cell: str) -> bool:
+    """Return True if a cell holds a value that is not a number."""
     if is_missing(cell):
         return False
     try:
@@ -332,7 +352,7 @@ def is_text(cell: str) -> bool:
 
 def _one_column(where: str, line: int, cell: str) -> str:
     message = (
-        f"{where}, row {line}: only one column, so there is no label beside the numbers; "
+        f"{where}, row {line}: only one column, so there is no label besides the numbers; "
         "write the label first, then a comma, then the numbers"
     )
     for delimiter, name in ((";", "semicolons"), ("\t", "tabs")):
@@ -352,6 +372,6 @@ def _refuse_measurements(table: Table, where: str) -> None:
     if any(number != int(number) for number in numbers):
         raise DatasetError(
             f"{where} seems to have no label: its first column holds {len(distinct)} different "
-            f"decimal numbers (as {quote(table.labels[0])}), which is a measurement and not a "
-            "class; put the label in the first column"
+            f"decimal numbers (such as {quote(table.labels[0])}), which are measurements and not "
+            "classes; put the label in the first column"
         )

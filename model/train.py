@@ -1,9 +1,9 @@
-"""The training job: channels in, model.onnx and card.json out.
+"""The training job: reads the channels, writes model.onnx and metadata.json.
 
     read hyperparameters and channels → fit → export → compare with scikit-learn → measure → save
 
-On any failure the reason is in output/failure and the exit code is 1. What lies between, from the
-dataset to the model and its figures, is `fitting`.
+After any failure, output/failure holds the reason and the exit code is 1. `fitting` does the steps
+between reading and saving.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
@@ -32,7 +32,7 @@ _PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Run the job of an environment; return the exit code."""
+    """Run the training job that an environment describes; return the exit code."""
     paths = MlPaths.from_environment(environment)
     try:
         _train(paths, environment)
@@ -49,7 +49,7 @@ def run(environment: Mapping[str, str]) -> int:
 
 def _train(paths: MlPaths, environment: Mapping[str, str]) -> None:
     hyperparameters = parse_hyperparameters(read_json_object(paths.config / "hyperparameters.json"))
-    dataset = read_channels(paths, hyperparameters.reading)
+    dataset = read_channels(paths, hyperparameters.read_options)
     own_validation = dataset.validation is not None
     dataset = hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
     assert dataset.validation is not None  # noqa: S101 - hold_out made it
@@ -59,16 +59,16 @@ def _train(paths: MlPaths, environment: Mapping[str, str]) -> None:
         dataset.name,
         len(dataset.train.labels),
         len(dataset.validation.labels),
-        "" if own_validation else " (held out of the training rows)",
+        "" if own_validation else " (held out from the training rows)",
         len(dataset.features),
         f"classes {counts}" if dataset.classes else "a value to predict",
     )
-    # Here, and not above: a dataset that cannot train is refused before scikit-learn is loaded.
+    # Imported late: a bad dataset is refused before scikit-learn is loaded.
     from model.fitting import fit_and_measure
 
-    outcome = fit_and_measure(dataset, hyperparameters)
-    card = outcome.card
-    card["lineage"] = {
+    artifacts = fit_and_measure(dataset, hyperparameters)
+    metadata = artifacts.metadata
+    metadata["lineage"] = {
         "training_job_name": environment.get("TRAINING_JOB_NAME", ""),
         "training_job_arn": environment.get("TRAINING_JOB_ARN", ""),
         "dataset": {
@@ -81,24 +81,24 @@ def _train(paths: MlPaths, environment: Mapping[str, str]) -> None:
             },
         },
     }
-    card["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-    card["packages"] = {"python": sys.version.split()[0]} | {n: version(n) for n in _PACKAGES}
-    _save(paths, card, outcome.onnx_bytes, outcome.output)
+    metadata["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+    metadata["packages"] = {"python": sys.version.split()[0]} | {n: version(n) for n in _PACKAGES}
+    _save(paths, metadata, artifacts.onnx_bytes, artifacts.output)
 
 
 def _save(
-    paths: MlPaths, card: dict[str, Any], onnx_bytes: bytes, output: Mapping[str, object]
+    paths: MlPaths, metadata: dict[str, Any], onnx_bytes: bytes, output: Mapping[str, object]
 ) -> None:
-    from model.predictor import CARD_FILE, MODEL_FILE
+    from model.predictor import METADATA_FILE, MODEL_FILE
 
     paths.model.mkdir(parents=True, exist_ok=True)
     paths.output.mkdir(parents=True, exist_ok=True)
     for name, content in output.items():
         _write(paths.output / name, content if isinstance(content, bytes) else _json(content))
     _write(paths.model / MODEL_FILE, onnx_bytes)
-    # Last: a model directory with a card is complete.
-    _write(paths.model / CARD_FILE, _json(card))
-    log.info("saved %s and %s", paths.model / MODEL_FILE, paths.model / CARD_FILE)
+    # Written last, so a model directory that has metadata is complete.
+    _write(paths.model / METADATA_FILE, _json(metadata))
+    log.info("saved %s and %s", paths.model / MODEL_FILE, paths.model / METADATA_FILE)
 
 
 def _json(document: object) -> bytes:

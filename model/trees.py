@@ -1,12 +1,12 @@
-"""An ONNX model's trees, arranged so that they are walked fast.
+"""Rewrites an ONNX model's trees so that they are evaluated faster.
 
-Two things, both of which leave the answers as they are:
+There are two changes, and neither changes a prediction:
 
-- The trees of two classes are written as a regression of the second class's score, with the
-  probabilities and the label computed from it. ONNX Runtime adds one number a tree faster than it
-  adds to a list of scores.
-- The feature that most trees ask first is noted. Rows in the order of its values take like ways
-  through the trees one after another, which the processor's branch prediction learns.
+- The trees of a two-class model become a regression of the second class's score, and the
+  probabilities and the label are computed from the score. ONNX Runtime adds one number per tree
+  faster than it adds to a list of scores.
+- The feature that most roots split on is stored with the model. Rows sorted by that feature take
+  similar paths through the trees one after another, which helps the processor's branch predictor.
 
 Source: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsembleRegressor.html
 """
@@ -25,8 +25,8 @@ _ML = "ai.onnx.ml"
 _TREES = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
 
 
-def arrange(model: ModelProto) -> None:
-    """Rewrite a model's trees; one without trees is left as it is."""
+def optimize_trees(model: ModelProto) -> None:
+    """Rewrite a model's trees in place; a model without trees stays as it is."""
     nodes = model.graph.node
     trees = next((node for node in nodes if node.op_type in _TREES), None)
     if trees is None:
@@ -34,11 +34,11 @@ def arrange(model: ModelProto) -> None:
     attributes = {item.name: helper.get_attribute_value(item) for item in trees.attribute}
     if _has_one_score(trees, attributes):
         _write_as_regression(model, trees, attributes)
-    helper.set_model_props(model, {SORT_BY: str(_asked_first(attributes))})
+    helper.set_model_props(model, {SORT_BY: str(_most_common_root_feature(attributes))})
 
 
 def _has_one_score(trees: NodeProto, attributes: dict[str, Any]) -> bool:
-    """Whether it is a classifier whose leaves hold the second of two classes' score alone."""
+    """Return True for a two-class classifier whose leaves hold only the second class's score."""
     return (
         trees.op_type == "TreeEnsembleClassifier"
         and len(attributes["classlabels_int64s"]) == 2
@@ -66,7 +66,7 @@ def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[s
     ]
     if logistic:
         written.append(helper.make_node("Sigmoid", [sums], ["score"]))
-    # Both shares of a score s, [1 - s, s], are one product with a line added.
+    # Both probabilities of a score s, [1 - s, s], are s times the slope plus the offset.
     written += [
         helper.make_node("Gemm", ["score", "slope", "offset"], [probabilities]),
         helper.make_node("ArgMax", [probabilities], [label], axis=1, keepdims=0),
@@ -83,8 +83,8 @@ def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[s
     )
 
 
-def _asked_first(attributes: dict[str, Any]) -> int:
-    """Return the feature of the most roots."""
+def _most_common_root_feature(attributes: dict[str, Any]) -> int:
+    """Return the feature that the largest number of roots split on."""
     roots: dict[int, int] = {}
     for tree, feature in zip(
         attributes["nodes_treeids"], attributes["nodes_featureids"], strict=True

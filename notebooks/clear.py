@@ -1,6 +1,6 @@
-"""Take out of the notebooks what running and saving them put in: as they are kept in git.
+"""Clears the notebooks of outputs and metadata, for git.
 
-`python notebooks/clear.py`, or `make clear`. It needs the standard library alone.
+Run `python notebooks/clear.py` or `make clear`. It needs only the standard library.
 """
 
 from __future__ import annotations

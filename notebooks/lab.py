@@ -1,7 +1,7 @@
-"""What every notebook needs and none is about: a local cloud, commands, waiting, tables.
+"""Helpers of the notebooks: start a local cloud, run commands, wait, show tables.
 
-It speaks to the local cloud as anybody does: by its command line, and by boto3 in the notebooks. It
-imports nothing of this project.
+The notebooks use the local cloud like any other client: with its command line and with boto3. This
+module imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -24,55 +24,56 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "notebooks"
 _BIN = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
-# Owns the cloud: ends it when the notebook's kernel is gone, however the kernel went.
-_KEEPER = """
+# The cloud's parent process. It stops the cloud when the notebook's kernel exits, for whatever
+# reason, because its standard input then closes.
+_SUPERVISOR = """
 import subprocess, sys
 cloud = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 sys.stdin.buffer.read()
 cloud.terminate()
 sys.exit(cloud.wait(30))
 """
-_STATUS_COLOURS = {
+_STATUS_COLORS = {
     "Succeeded": "#2e7d32",
     "InProgress": "#1565c0",
     "Failed": "#c62828",
     "Stopped": "#ef6c00",
     "Rejected": "#ef6c00",
 }
-# The kernel sets them; a program that believes them draws its animations into the notebook.
-_FORCED = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"}
-_keeper: subprocess.Popen[bytes] | None = None
+# The kernel sets these variables. They would make programs print terminal animations.
+_COLOR_VARIABLES = {"CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"}
+_supervisor: subprocess.Popen[bytes] | None = None
 
 
 class LabError(Exception):
-    """The lab cannot go on; the text says why."""
+    """The lab cannot continue; the message is the reason."""
 
 
 def start(speed: float = 60.0) -> None:
-    """Start an empty local cloud on a free port, and point boto3 and commands at it.
+    """Start an empty local cloud on a free port, and make boto3 and commands use it.
 
-    A cloud that this notebook started before is ended first. Nothing of an AWS account is used:
-    the keys in the environment become the local cloud's.
+    A cloud that this notebook started earlier is stopped first. No AWS account is used: the keys in
+    the environment are replaced by the local cloud's.
 
     Args:
-        speed: AWS seconds per wall second.
+        speed: seconds of the emulated AWS per second of real time.
 
     Raises:
-        LabError: it did not start.
+        LabError: the cloud did not start.
     """
-    global _keeper
+    global _supervisor
     stop()
     program = _BIN / "localcloud"
     if not program.exists():
         raise LabError(
-            "the project's own environment is not there: run `make lab` or `make notebooks`"
+            "the project's environment does not exist: run `make lab` or `make notebooks`"
         )
     BUILD.mkdir(parents=True, exist_ok=True)
     log = BUILD / "localcloud.log"
     with log.open("wb") as sink:
-        _keeper = subprocess.Popen(
+        _supervisor = subprocess.Popen(
             [
-                *(sys.executable, "-c", _KEEPER, str(program), "start", "--ephemeral"),
+                *(sys.executable, "-c", _SUPERVISOR, str(program), "start", "--ephemeral"),
                 *("--port", "0", "--speed", f"{speed:g}"),
             ],
             cwd=ROOT,
@@ -81,8 +82,8 @@ def start(speed: float = 60.0) -> None:
             stderr=sink,
             start_new_session=True,
         )
-    assert _keeper.stdout is not None  # noqa: S101 - by stdout=PIPE
-    line = _keeper.stdout.readline().decode()
+    assert _supervisor.stdout is not None  # noqa: S101 - by stdout=PIPE
+    line = _supervisor.stdout.readline().decode()
     if "is ready on " not in line:
         stop()
         raise LabError(f"the local cloud did not start: {line}{log.read_text()[-2000:]}")
@@ -101,17 +102,17 @@ def start(speed: float = 60.0) -> None:
 
 
 def stop() -> None:
-    """End the local cloud that `start` started, and all it runs; nothing when there is none."""
-    global _keeper
-    if _keeper is None:
+    """Stop the local cloud that `start` started, with all its processes, if it is running."""
+    global _supervisor
+    if _supervisor is None:
         return
-    assert _keeper.stdin is not None  # noqa: S101 - by stdin=PIPE
-    assert _keeper.stdout is not None  # noqa: S101 - by stdout=PIPE
-    _keeper.stdin.close()
-    _keeper.stdout.close()
-    _keeper.wait(40)
-    _keeper = None
-    print("The local cloud has ended, with all it ran.")
+    assert _supervisor.stdin is not None  # noqa: S101 - by stdin=PIPE
+    assert _supervisor.stdout is not None  # noqa: S101 - by stdout=PIPE
+    _supervisor.stdin.close()
+    _supervisor.stdout.close()
+    _supervisor.wait(40)
+    _supervisor = None
+    print("The local cloud and all its processes have stopped.")
 
 
 atexit.register(stop)
@@ -120,19 +121,19 @@ atexit.register(stop)
 def run(
     command: str, allowed: Sequence[int] = (0,), last: int | None = None, only: str = ""
 ) -> None:
-    """Run a command line in the project's directory and environment; print what it prints.
+    """Run a command line in the project's directory and environment, and print its output.
 
     Args:
-        command: as typed in a terminal, without a shell's features.
-        allowed: the exit statuses that are right.
-        last: show only so many of the last lines, when it ends.
-        only: show only the lines that have this text.
+        command: the command line; shell features such as pipes do not work.
+        allowed: exit statuses that count as success.
+        last: number of last lines to print when the command ends; None prints all lines.
+        only: print only lines that contain this text.
 
     Raises:
-        LabError: it ended with another status.
+        LabError: the command ended with another status.
     """
     print(f"$ {command}", flush=True)
-    environment = {key: os.environ[key] for key in os.environ if key not in _FORCED} | {
+    environment = {key: os.environ[key] for key in os.environ if key not in _COLOR_VARIABLES} | {
         "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
         "MPLBACKEND": "Agg",
@@ -158,25 +159,36 @@ def run(
         print("".join(lines[-last:]), end="")
 
 
-def wait(what: str, probe: Callable[[], T | None], seconds: float = 60.0) -> T:
-    """Wait until `probe` returns something true, with a line that says for how long.
+def wait(event: str, probe: Callable[[], T | None], seconds: float = 60.0) -> T:
+    """Wait until `probe` returns a true value, and show a line with the elapsed time.
+
+    Args:
+        event: the event to wait for, for display.
+        probe: returns a true value once the event has happened.
+        seconds: the longest time to wait.
 
     Raises:
-        LabError: it did not within `seconds`.
+        LabError: the event did not happen in time.
     """
-    return watch(lambda: HTML(f"waiting for {html.escape(what)}"), probe, seconds, what)
+    return watch(lambda: HTML(f"waiting for {html.escape(event)}"), probe, seconds, event)
 
 
 def watch(
     draw: Callable[[], HTML],
     probe: Callable[[], T | None],
     seconds: float = 90.0,
-    what: str = "the end",
+    event: str = "the end",
 ) -> T:
-    """Show what `draw` returns, drawn again and again, until `probe` returns something true.
+    """Redraw the output of `draw` until `probe` returns a true value.
+
+    Args:
+        draw: returns the HTML to show.
+        probe: returns a true value once the event has happened.
+        seconds: the longest time to wait.
+        event: the event to wait for, for the error.
 
     Raises:
-        LabError: it did not within `seconds`.
+        LabError: the event did not happen in time.
     """
     began = time.monotonic()
     handle = display(HTML(""), display_id=True)
@@ -188,12 +200,17 @@ def watch(
         if found:
             return found
         if elapsed > seconds:
-            raise LabError(f"waited {seconds:g} s in vain for {what}")
+            raise LabError(f"timed out after {seconds:g} s while waiting for {event}")
         time.sleep(0.25)
 
 
 def table(rows: Iterable[Mapping[str, Any] | Sequence[Any]], *columns: str) -> HTML:
-    """Return a table: of dictionaries, by their keys, or of tuples, under `columns`."""
+    """Return an HTML table.
+
+    Args:
+        rows: dictionaries, whose keys are the columns, or tuples.
+        columns: the column titles; required for tuples.
+    """
     rows = list(rows)
     if rows and isinstance(rows[0], Mapping):
         columns = columns or tuple(rows[0])
@@ -212,10 +229,10 @@ def _text(cell: Any) -> str:
 
 
 def boxes(statuses: Mapping[str, str]) -> HTML:
-    """Return a row of boxes, a name and a status each, as a pipeline's stages are drawn."""
+    """Return a row of boxes, each with a name and a status, like a pipeline's stages."""
     drawn = [
         f'<span style="display:inline-block;padding:6px 12px;margin:3px;border-radius:6px;'
-        f'color:white;background:{_STATUS_COLOURS.get(status, "#757575")}">'
+        f'color:white;background:{_STATUS_COLORS.get(status, "#757575")}">'
         f"<b>{html.escape(name)}</b><br><small>{html.escape(status or 'not yet')}</small></span>"
         for name, status in statuses.items()
     ]

@@ -1,1 +1,1 @@
-"""The project's rules for its own stacks, and the Pulumi policy pack that enforces them."""
+"""The project's policies for its own stacks, and the Pulumi policy pack that enforces them."""

@@ -1,6 +1,6 @@
 """The policy pack: ``pulumi preview --policy-pack policy``. The rules are in ``rules.py``.
 
-Pulumi starts it by itself, in an environment made from requirements.txt.
+Pulumi starts it as a process, in an environment that it creates from requirements.txt.
 """
 
 import sys
@@ -14,13 +14,13 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-# Started as a program of its own, its package is not on the path.
+# Pulumi runs this file as a script, so the package is not on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from policy.rules import RULES, Resource, Rule
 
 
 def stack_policy(rule: Rule) -> StackValidationPolicy:
-    """Return a rule as Pulumi takes it."""
+    """Return a rule as a Pulumi stack validation policy."""
 
     def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
         resources = [

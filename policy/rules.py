@@ -1,11 +1,11 @@
-"""The rules that every stack keeps to, over the resources that its program registers.
+"""The rules for every stack, checked on the resources that its program registers.
 
-Pure, and written once: the unit tests run them over both stacks, ``policy/__main__.py`` runs
-them in ``pulumi preview --policy-pack policy``. Must not: import pulumi or the components, so
-that the pack needs an environment of its own only.
+The rules are pure and used twice: the unit tests check both stacks, and ``policy/__main__.py``
+checks them in ``pulumi preview --policy-pack policy``. Must not: import pulumi or the components,
+so that the policy pack needs only its own small environment.
 
-Each rule takes all resources, since a bucket's safeguards are resources beside it, and yields
-what is wrong. What is not known yet, in a preview before the first deployment, is not judged.
+Each rule takes all resources, because the safeguards of a bucket are separate resources, and yields
+violations. Values that are unknown in a preview before the first deployment are not checked.
 """
 
 import json
@@ -19,7 +19,7 @@ KEY = "aws:kms/key:Key"
 REPOSITORY = "aws:ecr/repository:Repository"
 TOPIC = "aws:sns/topic:Topic"
 TAGS = ("project", "stack", "owner", "cost-centre")
-# These have no tags of their own on AWS, or are found and billed with what holds them.
+# These types have no tags on AWS, or belong to a tagged resource and are billed with it.
 UNTAGGED = frozenset(
     {
         "aws:cloudwatch/dashboard:Dashboard",
@@ -40,7 +40,7 @@ UNTAGGED = frozenset(
         "aws:sns/topicSubscription:TopicSubscription",
     }
 )
-# Actions that AWS gives no resource level, so that their resource can only be "*".
+# Actions without resource-level permissions, whose resource can only be "*".
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/
 WITHOUT_RESOURCE = frozenset(
     {
@@ -53,7 +53,7 @@ WITHOUT_RESOURCE = frozenset(
         "ecr:GetAuthorizationToken",
     }
 )
-# Environment → instance types that may be used in it. Burstable ones do not scale.
+# Environment → allowed instance types. SageMaker does not scale burstable types.
 INSTANCE_TYPES = {
     "dev": re.compile(r"ml\.(t2|t3|m5|m6i|c5|c6i)\.(medium|large|xlarge|2xlarge)"),
     "prd": re.compile(r"ml\.(m5|m6i|m7i|c5|c6i|c7i|r5)\.(large|xlarge|2xlarge|4xlarge)"),
@@ -75,7 +75,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong with a resource, and how to mend it."""
+    """A violation of a rule.
+
+    Attributes:
+        urn: URN of the resource.
+        message: the way to fix it.
+    """
 
     urn: str
     message: str
@@ -86,7 +91,13 @@ Check = Callable[[Sequence[Resource]], Iterable[Violation]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule."""
+    """One rule.
+
+    Attributes:
+        name: name of the policy in Pulumi's output.
+        description: the requirement, in one sentence.
+        check: yields the violations of all resources of a stack.
+    """
 
     name: str
     description: str
@@ -97,23 +108,23 @@ def _of(resources: Sequence[Resource], type_: str) -> list[Resource]:
     return [resource for resource in resources if resource.type == type_]
 
 
-def _beside(resources: Sequence[Resource], kind: str) -> dict[Any, Properties]:
-    """Return the properties of what is set on buckets, by bucket."""
+def _by_bucket(resources: Sequence[Resource], kind: str) -> dict[Any, Properties]:
+    """Return the properties of the bucket resources of a kind, by bucket name."""
     type_ = f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}"
     return {r.properties.get("bucket"): r.properties for r in _of(resources, type_)}
 
 
 def encryption(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Buckets and repositories are encrypted; where the stack has a key, topics too."""
-    set_on = _beside(resources, "BucketServerSideEncryptionConfiguration")
+    """Buckets and repositories are encrypted, and topics are if the stack has a KMS key."""
+    encryptions = _by_bucket(resources, "BucketServerSideEncryptionConfiguration")
     for bucket in _of(resources, BUCKET):
-        rules = set_on.get(bucket.properties.get("bucket"), {}).get("rules") or []
+        rules = encryptions.get(bucket.properties.get("bucket"), {}).get("rules") or []
         default = rules[0].get("applyServerSideEncryptionByDefault", {}) if rules else {}
         if default.get("sseAlgorithm") not in ("AES256", "aws:kms"):
-            yield Violation(bucket.urn, "encrypt the bucket: make it a PrivateBucket")
+            yield Violation(bucket.urn, "encrypt the bucket: create it as a PrivateBucket")
     for repository in _of(resources, REPOSITORY):
         if not repository.properties.get("encryptionConfigurations"):
-            yield Violation(repository.urn, "give the repository an encryption configuration")
+            yield Violation(repository.urn, "add an encryption configuration to the repository")
     if _of(resources, KEY):
         for topic in _of(resources, TOPIC):
             if not topic.properties.get("kmsMasterKeyId"):
@@ -121,28 +132,28 @@ def encryption(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def public_access(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Buckets block public access, refuse plain HTTP, and no policy names everybody."""
-    blocks = _beside(resources, "BucketPublicAccessBlock")
-    documents = _beside(resources, "BucketPolicy")
+    """Buckets block public access and refuse plain HTTP, and no policy allows everyone."""
+    blocks = _by_bucket(resources, "BucketPublicAccessBlock")
+    documents = _by_bucket(resources, "BucketPolicy")
     for bucket in _of(resources, BUCKET):
         name = bucket.properties.get("bucket")
         block = blocks.get(name, {})
-        wanted = (
+        required = (
             "blockPublicAcls",
             "blockPublicPolicy",
             "ignorePublicAcls",
             "restrictPublicBuckets",
         )
-        if not all(block.get(key) is True for key in wanted):
-            yield Violation(bucket.urn, f"block public access: set {', '.join(wanted)}")
+        if not all(block.get(key) is True for key in required):
+            yield Violation(bucket.urn, f"block public access: set {', '.join(required)}")
         statements = _statements(documents.get(name, {}).get("policy"))
         if not any(_refuses_plain_http(statement) for statement in statements):
             yield Violation(bucket.urn, "deny requests without TLS in the bucket's policy")
     for resource in resources:
         for key in ("policy", "assumeRolePolicy"):
             for statement in _statements(resource.properties.get(key)):
-                if statement.get("Effect") == "Allow" and _is_everybody(statement):
-                    yield Violation(resource.urn, 'name the principal: "*" is everybody')
+                if statement.get("Effect") == "Allow" and _is_for_everyone(statement):
+                    yield Violation(resource.urn, 'name the principal: "*" means everyone')
 
 
 def _refuses_plain_http(statement: Mapping[str, Any]) -> bool:
@@ -150,14 +161,14 @@ def _refuses_plain_http(statement: Mapping[str, Any]) -> bool:
     return statement.get("Effect") == "Deny" and condition.get("aws:SecureTransport") == "false"
 
 
-def _is_everybody(statement: Mapping[str, Any]) -> bool:
+def _is_for_everyone(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal")
     named = principal.values() if isinstance(principal, Mapping) else [principal]
     return any("*" in (one if isinstance(one, list) else [one]) for one in named)
 
 
 def wildcard_iam(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Roles name their actions and resources, and the service that they pass a role to."""
+    """Role policies name their actions and resources, and the service that a role is passed to."""
     for policy in _of(resources, "aws:iam/rolePolicy:RolePolicy"):
         for statement in _statements(policy.properties.get("policy")):
             if statement.get("Effect") != "Allow":
@@ -165,7 +176,8 @@ def wildcard_iam(resources: Sequence[Resource]) -> Iterator[Violation]:
             actions = _listed(statement.get("Action"))
             if "NotAction" in statement or any("*" in action for action in actions):
                 yield Violation(
-                    policy.urn, f"name each action, not {', '.join(actions) or 'NotAction'}"
+                    policy.urn,
+                    f"name each action instead of {', '.join(actions) or 'NotAction'}",
                 )
             if "NotResource" in statement or "*" in _listed(statement.get("Resource")):
                 for action in sorted(set(actions) - WITHOUT_RESOURCE):
@@ -177,7 +189,7 @@ def wildcard_iam(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def tags(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Every resource says its project, stack, owner and cost-centre."""
+    """Every resource has the tags project, stack, owner and cost-centre."""
     for resource in resources:
         if not resource.type.startswith("aws:") or resource.type in UNTAGGED:
             continue
@@ -188,7 +200,7 @@ def tags(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Production's data is protected, so that one command cannot delete it."""
+    """Production's data is protected, so a single command cannot delete it."""
     for resource in resources:
         if resource.type not in (BUCKET, KEY, REPOSITORY) or resource.protect:
             continue
@@ -197,7 +209,7 @@ def protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def instance_types(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Endpoints and training jobs run on instance types that are allowed in their environment."""
+    """Endpoints and training jobs use instance types that are allowed in their environment."""
     for resource in resources:
         for environment, instance_type in _instances(resource):
             allowed = INSTANCE_TYPES.get(environment)
@@ -205,12 +217,12 @@ def instance_types(resources: Sequence[Resource]) -> Iterator[Violation]:
                 yield Violation(
                     resource.urn,
                     f"{instance_type} is not allowed in {environment}; allowed: "
-                    f"{allowed.pattern if allowed else 'none, there is no such environment'}",
+                    f"{allowed.pattern if allowed else 'none: the environment is unknown'}",
                 )
 
 
 def _instances(resource: Resource) -> Iterator[tuple[str, str]]:
-    """Yield environment and type of each instance that a resource will have made."""
+    """Yield the environment and the type of the instances that a resource creates."""
     if resource.type == "aws:codepipeline/pipeline:Pipeline":
         environment = (resource.properties.get("tags") or {}).get("environment", "")
         for stage in resource.properties.get("stages") or []:
@@ -228,7 +240,7 @@ def _instances(resource: Resource) -> Iterator[tuple[str, str]]:
 
 
 def _file(archive: Any, name: str) -> Any:
-    """Return the text of a file of an archive: of the SDK's object, or of its wire form."""
+    """Return the text of a file in an archive, which is an SDK object or its wire format."""
     assets = (
         archive.get("assets") if isinstance(archive, Mapping) else getattr(archive, "assets", None)
     )
@@ -242,7 +254,7 @@ def _statements(document: Any) -> list[dict[str, Any]]:
 
 
 def _json(text: Any) -> dict[str, Any]:
-    """Return a JSON object; an empty one for what is not there, or not known yet."""
+    """Return a JSON object; an empty one if the text is missing or not known yet."""
     if not isinstance(text, str):
         return {}
     try:

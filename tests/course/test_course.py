@@ -1,4 +1,4 @@
-"""The course, run as a learner runs it: each notebook alone, in an environment of its own."""
+"""The course, run like a learner would: each notebook alone, in its own environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.notebooks, pytest.mark.emulator_only]
 
 
 def executed(notebook: Path, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run every cell of a notebook; the copy with its outputs is in the directory."""
+    """Run every cell of a notebook; write a copy with its outputs to the directory."""
     if not JUPYTER.exists():
         pytest.skip("the notebooks' environment is not set up: run `make test-notebooks`")
     return subprocess.run(
@@ -37,13 +37,13 @@ def executed(notebook: Path, directory: Path) -> subprocess.CompletedProcess[str
 
 
 def printed(notebook: Path) -> str:
-    """Return what the cells of an executed notebook printed."""
+    """Return the printed output of an executed notebook."""
     outputs = [o for c in json.loads(notebook.read_text())["cells"] for o in c.get("outputs", [])]
     return "".join("".join(output.get("text", "")) for output in outputs)
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_a_notebook_runs_to_its_end_and_leaves_no_cloud_behind(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_to_its_end_and_leaves_no_cloud_running(path: Path, tmp_path: Path) -> None:
     answer = executed(path, tmp_path)
     assert answer.returncode == 0, answer.stderr[-4000:]
     found = re.search(r"answers at (http://127\.0\.0\.1:\d+);", printed(tmp_path / path.name))
@@ -52,7 +52,7 @@ def test_a_notebook_runs_to_its_end_and_leaves_no_cloud_behind(path: Path, tmp_p
         urllib.request.urlopen(f"{found[1]}/_localstack/health", timeout=5)
 
 
-def test_a_cell_that_raises_fails_its_notebook_and_ends_its_cloud(tmp_path: Path) -> None:
+def test_a_cell_that_raises_fails_its_notebook_and_stops_its_cloud(tmp_path: Path) -> None:
     book = json.loads((NOTEBOOKS / "01-train.ipynb").read_text())
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     url = tmp_path / "url"

@@ -1,4 +1,4 @@
-"""The notebooks as they are in git: whole, without outputs, and on their side of the wall."""
+"""The notebooks in git: valid, without outputs, and with the allowed imports only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notebooks.clear import cleared
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# Beside the standard library: what notebooks/requirements.in brings.
+# The allowed imports besides the standard library, from notebooks/requirements.in.
 IMPORTED = {"boto3", "botocore", "IPython", "lab", "matplotlib", "numpy"}
 OURS = {"components", "lambda_src", "loadtest", "localcloud", "model", "policy", "tests"}
 
@@ -51,12 +51,12 @@ def test_a_notebook_has_the_format_of_jupyter(path: Path) -> None:
 
 
 @every_notebook
-def test_a_notebook_is_kept_without_what_a_run_adds(path: Path) -> None:
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
     text = path.read_text()
     assert cleared(text) == text, "run: make clear"
 
 
-def test_what_a_run_adds_is_cleared_and_nothing_else() -> None:
+def test_clearing_removes_outputs_and_nothing_else() -> None:
     kept = COURSE[0].read_text()
     book = json.loads(kept)
     book["metadata"]["language_info"]["version"] = "3.11.9"
@@ -69,13 +69,13 @@ def test_what_a_run_adds_is_cleared_and_nothing_else() -> None:
 
 
 @every_notebook
-def test_a_notebook_knows_no_path_of_a_machine(path: Path) -> None:
+def test_a_notebook_has_no_path_of_a_machine(path: Path) -> None:
     known = r"(?:/home|/Users|/root|/work|/tmp|[A-Z]:\\\\)/?\S*"
     assert [] == re.findall(known, path.read_text())
 
 
 @every_notebook
-def test_a_notebook_says_what_it_shows_takes_and_needs_and_ends_in_exercises(path: Path) -> None:
+def test_a_notebook_begins_with_its_requirements_and_ends_with_exercises(path: Path) -> None:
     prose = [text(cell) for cell in cells(path, "markdown")]
     for word in ("**Shows**", "**Takes**", "**Needs**"):
         assert word in prose[0]
@@ -86,7 +86,7 @@ def test_a_notebook_says_what_it_shows_takes_and_needs_and_ends_in_exercises(pat
 
 
 @every_notebook
-def test_a_notebook_imports_what_a_learner_has(path: Path) -> None:
+def test_a_notebook_imports_only_what_a_learner_has(path: Path) -> None:
     found: set[str] = set()
     for cell in cells(path, "code"):
         for node in ast.walk(ast.parse(text(cell))):

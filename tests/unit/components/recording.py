@@ -183,7 +183,7 @@ def recorded(stack: str) -> Recording:
 
 
 def stack_config(stack: str) -> dict[str, str]:
-    """Return a stack file's configuration as Pulumi hands it to a program: as texts."""
+    """Return a stack file's configuration as Pulumi passes it to a program: as strings."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
     return {
         key: value if isinstance(value, str) else json.dumps(value)

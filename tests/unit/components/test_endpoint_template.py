@@ -51,11 +51,11 @@ def lint(template: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("endpoint", [DEV, PRD, FULL])
-def test_cfn_lint_finds_nothing_to_say(endpoint: EndpointSettings) -> None:
+def test_cfn_lint_finds_no_problems(endpoint: EndpointSettings) -> None:
     assert lint(render(endpoint)) == []
 
 
-def test_cfn_lint_would_notice_a_reference_to_nothing() -> None:
+def test_cfn_lint_detects_a_dangling_reference() -> None:
     template = render(PRD)
     template["Resources"]["ScalingPolicy"]["Properties"]["ScalingTargetId"] = {"Ref": "Nothing"}
     assert "E1020" in lint(template)
@@ -75,7 +75,7 @@ def test_an_endpoint_with_scaling_is_five_resources() -> None:
     ]
 
 
-def test_only_the_endpoint_has_a_name_of_its_own() -> None:
+def test_only_the_endpoint_has_a_fixed_name() -> None:
     assert "ModelName" not in properties(PRD, "Model")
     assert "EndpointConfigName" not in properties(PRD, "EndpointConfig")
     assert properties(PRD, "Endpoint")["EndpointName"] == "iris-model-production"
@@ -104,7 +104,7 @@ def test_scaling_follows_invocations_per_instance() -> None:
     }
 
 
-def test_limits_change_by_the_clock() -> None:
+def test_scaling_limits_change_on_a_schedule() -> None:
     assert properties(FULL, "ScalableTarget")["ScheduledActions"] == [
         {
             "ScheduledActionName": "day",
@@ -115,7 +115,7 @@ def test_limits_change_by_the_clock() -> None:
     ]
 
 
-def test_a_canary_bakes_and_alarms_bring_the_old_model_back() -> None:
+def test_a_canary_bakes_and_alarms_roll_it_back() -> None:
     assert properties(FULL, "Endpoint")["DeploymentConfig"] == {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {
@@ -135,7 +135,7 @@ def test_a_canary_bakes_and_alarms_bring_the_old_model_back() -> None:
     assert "DeploymentConfig" not in properties(PRD, "Endpoint")
 
 
-def test_linear_steps_have_time_for_each() -> None:
+def test_linear_steps_have_time_for_each_bake() -> None:
     linear = EndpointSettings("ml.m5.large", update=UpdateSettings(TrafficShifting.LINEAR, 25, 60))
     policy = properties(linear, "Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     assert policy["TrafficRoutingConfiguration"]["LinearStepSize"]["Value"] == 25
@@ -156,7 +156,7 @@ def test_variant_weights_are_whole_numbers() -> None:
     assert isinstance(variant["InitialVariantWeight"], int)
 
 
-def test_a_model_says_which_job_and_dataset_it_comes_from() -> None:
+def test_a_model_has_tags_with_its_job_and_dataset() -> None:
     assert properties(PRD, "Model")["Tags"] == [
         {"Key": "project", "Value": "mlops-lab"},
         {"Key": "environment", "Value": "prd"},
@@ -165,7 +165,7 @@ def test_a_model_says_which_job_and_dataset_it_comes_from() -> None:
     ]
 
 
-def test_the_pipeline_gives_each_parameter_of_the_template() -> None:
+def test_the_pipeline_passes_each_parameter_of_the_template() -> None:
     assert tuple(render(PRD)["Parameters"]) == DEPLOY_PARAMETERS
 
 

@@ -1,4 +1,4 @@
-"""What watches an endpoint: alarms, dashboard, budget, and what it is said to cost."""
+"""The alarms, dashboard, budget and cost estimate of an endpoint."""
 
 import json
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 from botocore.validate import ParamValidator
 
 from components import costs, endpoint_alarms, endpoint_dashboard, prices
-from components.settings import AlarmSettings, EndpointSettings, ScalingSettings
+from components.naming import Names
+from components.settings import AlarmSettings, EndpointSettings, Environment, ScalingSettings
 from tests.unit.components.recording import ACCOUNT, REGION, record, recorded
 from tests.unit.components.values import MINIMAL, parse
 
@@ -28,7 +29,13 @@ def alarm(endpoint: EndpointSettings, purpose: str) -> dict[str, Any]:
     return found.arguments
 
 
-def test_every_endpoint_watches_its_errors_and_its_latency() -> None:
+def test_every_environment_has_an_endpoint_name() -> None:
+    names = Names("iris-model", ACCOUNT, REGION)
+    endpoints = [names.endpoint(environment.value) for environment in Environment]
+    assert len(set(endpoints)) == len(Environment)
+
+
+def test_every_endpoint_has_alarms_for_errors_and_latency() -> None:
     purposes = [a.purpose for a in endpoint_alarms.render(NAME, PLAIN)]
     assert purposes == ["server-errors", "latency-p99"]
     assert [a.name for a in endpoint_alarms.render(NAME, PLAIN)] == (
@@ -36,17 +43,17 @@ def test_every_endpoint_watches_its_errors_and_its_latency() -> None:
     )
 
 
-def test_a_scaled_endpoint_also_watches_silence_and_its_limit() -> None:
+def test_a_scaled_endpoint_also_has_alarms_for_no_invocations_and_its_limit() -> None:
     purposes = [a.purpose for a in endpoint_alarms.render(NAME, SCALED)]
     assert purposes == ["server-errors", "latency-p99", "no-invocations", "at-max-capacity"]
 
 
-def test_latency_is_in_microseconds_where_cloudwatch_has_it_so() -> None:
+def test_the_latency_threshold_is_in_microseconds_as_in_cloudwatch() -> None:
     assert alarm(SCALED, "latency-p99")["threshold"] == 250_000
     assert alarm(SCALED, "latency-p99")["extended_statistic"] == "p99"
 
 
-def test_only_silence_is_breaching_when_data_is_missing() -> None:
+def test_missing_data_breaches_only_the_no_invocations_alarm() -> None:
     missing = {
         a.purpose: a.arguments["treat_missing_data"] for a in endpoint_alarms.render(NAME, SCALED)
     }
@@ -69,7 +76,7 @@ def test_an_evaluation_never_looks_back_more_than_a_day() -> None:
 
 
 @pytest.mark.parametrize("stack", ["dev", "prd"])
-def test_the_alarms_tell_the_stacks_topic(stack: str) -> None:
+def test_the_alarms_notify_the_stacks_topic(stack: str) -> None:
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:iris-model-notifications-{stack}"
     for registered in recorded(stack).of(ALARM):
         assert registered.inputs["alarmActions"] == [topic]
@@ -77,7 +84,7 @@ def test_the_alarms_tell_the_stacks_topic(stack: str) -> None:
     assert recorded(stack).exports["notificationTopicArn"] == topic
 
 
-def test_an_update_that_may_roll_back_names_alarms_that_exist() -> None:
+def test_the_rollback_alarms_of_an_update_exist() -> None:
     names = {r.inputs["name"] for r in recorded("prd").of(ALARM)}
     assert set(endpoint_alarms.rollback_alarm_names(NAME)) <= names
 
@@ -134,7 +141,7 @@ def body(endpoint: EndpointSettings) -> dict[str, Any]:
     return found
 
 
-def test_the_dashboard_shows_alarms_first_and_no_widget_covers_another() -> None:
+def test_the_dashboard_shows_alarms_first_and_no_widgets_overlap() -> None:
     widgets = body(SCALED)["widgets"]
     assert widgets[0]["properties"]["alarms"] == ["arn:alarm"]
     cells = [
@@ -157,12 +164,12 @@ def test_target_and_limits_are_lines_of_the_plots() -> None:
     }
     assert lines["Requests per instance and minute"] == [120]
     assert lines["Instances"] == [10, 2]
-    assert lines["Latency of the model (µs)"] == [250_000]
+    assert lines["Model latency (µs)"] == [250_000]
     plain = [w["properties"]["title"] for w in body(PLAIN)["widgets"] if "annotations" in str(w)]
-    assert plain == ["Latency of the model (µs)"]
+    assert plain == ["Model latency (µs)"]
 
 
-def test_a_budget_warns_before_and_at_its_end() -> None:
+def test_a_budget_notifies_at_80_percent_spent_and_at_100_percent_forecast() -> None:
     assert recorded("dev").of("aws:budgets/budget:Budget") == []
     budget = (
         record("dev", {"monthlyBudgetUsd": "200", "notificationEmail": "ops@example.com"})
@@ -177,21 +184,23 @@ def test_a_budget_warns_before_and_at_its_end() -> None:
     ]
 
 
-def test_an_estimate_is_the_sum_of_its_items_and_says_its_date() -> None:
+def test_an_estimate_is_the_sum_of_its_items_and_has_a_date() -> None:
     estimate = recorded("prd").exports["monthlyCostEstimate"]
     assert estimate["priceDate"] == prices.PRICE_DATE
     assert estimate["total"] == pytest.approx(sum(i["monthly"] for i in estimate["items"]))
     endpoint = estimate["items"][0]
     # Two ml.m5.large all month: 2 × 730 h × 0.115 $/h.
     assert endpoint["monthly"] == pytest.approx(167.90)
-    assert endpoint["note"] == "at its least instances; up to 5 times as much under load"
+    assert (
+        endpoint["note"] == "with the minimum number of instances; up to 5 times as much under load"
+    )
 
 
-def test_a_type_without_a_price_is_said_and_left_out_of_the_sum() -> None:
+def test_an_instance_type_without_a_price_is_excluded_with_a_note() -> None:
     estimate = costs.estimate(parse({**MINIMAL, "instanceType": "ml.g5.xlarge"}))
     endpoint = estimate["items"][0]
     assert endpoint["monthly"] is None
-    assert endpoint["note"] == "no price of ml.g5.xlarge in the table"
+    assert endpoint["note"] == "not included: the table has no price for ml.g5.xlarge"
     assert estimate["total"] == pytest.approx(
         sum(item["monthly"] or 0 for item in estimate["items"])
     )
@@ -207,6 +216,6 @@ def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
     assert items["alarms"]["quantity"] == 4
 
 
-def test_a_key_costs_where_there_is_one() -> None:
+def test_a_kms_key_is_part_of_the_estimate() -> None:
     with_key = costs.estimate(parse({**MINIMAL, "encryption": "aws:kms"}))
     assert with_key["total"] - costs.estimate(parse(MINIMAL))["total"] == pytest.approx(1.0)

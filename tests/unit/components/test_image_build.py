@@ -109,7 +109,7 @@ def test_the_buildspec_has_the_structure_that_codebuild_reads() -> None:
     assert BUILDSPEC["artifacts"]["files"] == ["image.json"]
 
 
-def test_the_build_is_told_every_variable_that_its_commands_read() -> None:
+def test_the_build_receives_every_variable_that_its_commands_read() -> None:
     given = {
         v["name"]
         for v in recorded("dev").one(PROJECT).inputs["environment"]["environmentVariables"]
@@ -129,14 +129,14 @@ def test_the_build_is_told_every_variable_that_its_commands_read() -> None:
         ("aws ssm put-parameter", "ssm:PutParameter"),
     ],
 )
-def test_the_build_may_do_what_its_commands_do(command: str, action: str) -> None:
+def test_the_build_has_the_permissions_for_its_commands(command: str, action: str) -> None:
     assert command in "\n".join(COMMANDS)
     policy = recorded("dev").one("aws:iam/rolePolicy:RolePolicy", "image-build-project-policy")
     granted = [a for s in json.loads(policy.inputs["policy"])["Statement"] for a in s["Action"]]
     assert action in granted
 
 
-def test_tags_never_move_and_each_build_has_one_of_its_own() -> None:
+def test_image_tags_are_immutable_and_unique_for_each_build() -> None:
     repository = recorded("dev").one("aws:ecr/repository:Repository").inputs
     assert repository["imageTagMutability"] == "IMMUTABLE"
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
@@ -159,7 +159,7 @@ def test_training_reads_the_parameter_that_the_build_writes() -> None:
     assert recorded("dev").exports["imageParameter"] == parameter.inputs["name"]
 
 
-def test_a_failed_execution_of_either_pipeline_is_told() -> None:
+def test_a_failed_execution_of_either_pipeline_is_notified() -> None:
     rule = recorded("dev").one("aws:cloudwatch/eventRule:EventRule", "failure-notice-rule").inputs
     assert json.loads(rule["eventPattern"])["detail"] == {
         "pipeline": ["iris-model-pipeline", "iris-model-image-pipeline"],

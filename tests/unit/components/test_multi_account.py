@@ -1,4 +1,4 @@
-"""Production in an account of its own: what each side grants the other, seen from both."""
+"""Production in a separate account: the grants between both accounts, checked on both sides."""
 
 import json
 from functools import cache
@@ -56,7 +56,7 @@ def granted(recording: Recording, name: str) -> dict[str, list[str]]:
     return found
 
 
-def test_production_lets_the_pipelines_role_deliver_and_the_smoke_test_ask() -> None:
+def test_production_lets_the_pipelines_role_deliver_and_the_smoke_test_invoke() -> None:
     trusted = {
         r.name: json.loads(r.inputs["assumeRolePolicy"])["Statement"][0]
         for r in production().of("aws:iam/role:Role")
@@ -71,7 +71,7 @@ def test_production_lets_the_pipelines_role_deliver_and_the_smoke_test_ask() -> 
     }
 
 
-def test_the_delivery_role_deploys_here_from_artifacts_there() -> None:
+def test_the_delivery_role_deploys_here_from_artifacts_of_the_other_account() -> None:
     grants = granted(production(), "prd-access-delivery-policy")
     assert grants["cloudformation:CreateStack"] == [
         f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/mlops-deploy-iris-model-prd/*"
@@ -92,12 +92,12 @@ def test_the_endpoint_loads_model_and_image_from_the_delivery_account() -> None:
     assert f"arn:aws:kms:{REGION}:{OTHER}:key/*" in grants["kms:Decrypt"]
 
 
-def test_production_exports_the_roles_to_act_as() -> None:
+def test_production_exports_the_roles_to_assume() -> None:
     assert production().exports["deliveryRoleArn"] == arn(ACCOUNT, "prd-delivery")
     assert production().exports["invokeRoleArn"] == arn(ACCOUNT, "prd-invoke")
 
 
-def test_the_pipeline_acts_as_productions_roles_and_has_no_grants_of_its_own_there() -> None:
+def test_the_pipeline_assumes_productions_role_and_has_no_other_grants_there() -> None:
     stages = delivery().one("aws:codepipeline/pipeline:Pipeline", "delivery").inputs["stages"]
     acting = {
         a["name"]: a["roleArn"] for stage in stages for a in stage["actions"] if "roleArn" in a
@@ -112,7 +112,7 @@ def test_the_pipeline_acts_as_productions_roles_and_has_no_grants_of_its_own_the
     assert {action for action, resources in others.items() if resources} == {"sts:AssumeRole"}
 
 
-def test_the_smoke_test_may_act_as_the_role_that_asks() -> None:
+def test_the_smoke_test_may_assume_the_invoke_role() -> None:
     grants = granted(delivery(), "smoke-test-policy")
     assert grants["sts:AssumeRole"] == [arn(OTHER, "prd-invoke")]
     assert grants["sagemaker:InvokeEndpoint"] == [
@@ -162,7 +162,7 @@ def test_in_one_account_nothing_is_shared() -> None:
             "set productionAccount to 333333333333",
         ),
         ({"deliveryRoleArn": ""}, f"set its deliveryAccount to {ACCOUNT}"),
-        ({"encryptionKeyArn": ""}, "give both stacks the same encryption"),
+        ({"encryptionKeyArn": ""}, "set the same encryption in both stacks"),
     ],
 )
 def test_a_production_that_does_not_fit_is_refused(outputs: dict[str, str], said: str) -> None:

@@ -131,7 +131,7 @@ def test_sources_never_poll() -> None:
     assert {a["configuration"]["PollForSourceChanges"] for a in sources} == {"false"}
 
 
-def test_train_is_told_all_that_a_training_job_needs() -> None:
+def test_train_receives_all_parameters_of_a_training_job() -> None:
     assert json.loads(action("Train", "Train")["configuration"]["UserParameters"]) == {
         "modelName": "iris-model",
         "executionId": "#{codepipeline.PipelineExecutionId}",
@@ -177,7 +177,7 @@ def test_the_approver_reads_score_job_and_dataset() -> None:
     assert len(custom_data) <= 1000
 
 
-def test_an_approval_that_nobody_gives_ends_when_the_settings_say() -> None:
+def test_a_pending_approval_times_out_as_the_settings_define() -> None:
     assert action("DeployApproval", "ApproveDeploy")["timeout_in_minutes"] == 7 * 24 * 60
     stages: list[Any] = pipeline_stages.render(
         stage_inputs(), DeliverySettings(approval_timeout_minutes=30)
@@ -185,7 +185,7 @@ def test_an_approval_that_nobody_gives_ends_when_the_settings_say() -> None:
     assert stages[3]["actions"][0]["timeout_in_minutes"] == 30
 
 
-def test_in_another_account_the_actions_act_as_that_accounts_roles() -> None:
+def test_in_another_account_the_actions_assume_that_accounts_roles() -> None:
     role, invoke = "arn:aws:iam::2:role/delivery", "arn:aws:iam::2:role/invoke"
     inputs = stage_inputs()
     assert inputs.production is not None
@@ -215,7 +215,7 @@ def test_parameters_that_are_too_long_are_refused_with_the_length() -> None:
         pipeline_stages.render(stage_inputs(), settings)
 
 
-def test_botocore_would_notice_a_wrong_stage() -> None:
+def test_botocore_detects_a_wrong_stage() -> None:
     stages = render()
     stages[0]["actions"][0]["provider"] = ""
     assert "provider" in model_errors(stages)

@@ -1,4 +1,4 @@
-"""What each role may do: the rules that hold for every policy, and the grants that matter."""
+"""The policies: rules for every policy document, and the most important grants."""
 
 import json
 from typing import Any
@@ -40,12 +40,12 @@ DOCUMENTS = {
         NAMES, "dev", ROLE, rollback_alarms=[], scaling=False
     ),
     "train function": policies.document(
-        policies.answer_pipeline(),
+        policies.report_job_results(),
         policies.write_function_logs(NAMES, "iris-model-train"),
         policies.run_training(NAMES, ROLE),
     ),
     "smoke test function": policies.document(
-        policies.answer_pipeline(),
+        policies.report_job_results(),
         policies.write_function_logs(NAMES, "iris-model-smoke-test"),
         policies.invoke_endpoints(NAMES, ["iris-model-development"]),
         policies.assume_roles([ROLE]),
@@ -53,7 +53,7 @@ DOCUMENTS = {
     "trigger": policies.start_pipeline(NAMES, NAMES.pipeline),
     "pipeline": policies.document(
         policies.read_sources(NAMES, [("data", "dataset.zip"), ("template", "template.zip")]),
-        policies.keep_artifacts(NAMES, KEY),
+        policies.use_artifact_store(NAMES, KEY),
         policies.deploy_stacks(NAMES, ["mlops-deploy-iris-model-dev"], [ROLE]),
     ),
     "image pipeline": build_policies.pipeline_role(NAMES, KEY),
@@ -107,7 +107,7 @@ def test_every_action_is_one_that_iam_knows(name: str) -> None:
     assert lint(DOCUMENTS[name]) == []
 
 
-def test_an_action_that_iam_does_not_know_would_be_noticed() -> None:
+def test_an_action_that_iam_does_not_know_is_detected() -> None:
     document = policies.document(policies.allow(["sagemaker:MakeEndpoint"], [ROLE]))
     assert lint(document) == ["W3037"]
 
@@ -156,7 +156,7 @@ def test_a_bucket_refuses_requests_without_tls() -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_a_key_is_of_use_through_s3_alone() -> None:
+def test_a_key_may_be_used_only_through_s3() -> None:
     (statement,) = [
         s for s in statements(DOCUMENTS["training under a key"]) if "kms:Decrypt" in s["Action"]
     ]
@@ -167,7 +167,7 @@ def test_a_key_is_of_use_through_s3_alone() -> None:
     assert {a for a in actions("training") if a.startswith("kms:")} == set()
 
 
-def test_an_endpoint_elsewhere_loads_the_model_from_the_delivery_account() -> None:
+def test_an_endpoint_in_another_account_loads_the_model_from_the_delivery_account() -> None:
     granted = {
         action: statement
         for statement in statements(DOCUMENTS["execution in another account"])
@@ -206,7 +206,7 @@ def test_alarms_of_this_account_publish_and_so_do_rules() -> None:
     assert "Condition" not in rules
 
 
-def test_a_key_is_shared_with_two_roles_of_the_other_account_and_no_more() -> None:
+def test_a_key_is_shared_only_with_two_roles_of_the_other_account() -> None:
     shared = statements(resource_policies.key(NAMES, share_with=PRODUCTION))
     assert len(statements(resource_policies.key(NAMES, share_with=None))) == len(shared) - 1
     assert shared[-1]["Principal"] == {

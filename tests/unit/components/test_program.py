@@ -158,7 +158,7 @@ def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
     ]
 
 
-def test_each_function_logs_to_a_group_that_forgets() -> None:
+def test_each_function_logs_to_a_group_with_limited_retention() -> None:
     groups = {
         r.inputs["name"]: r.inputs["retentionInDays"]
         for r in recorded("dev").of("aws:cloudwatch/logGroup:LogGroup")
@@ -170,7 +170,7 @@ def test_each_function_logs_to_a_group_that_forgets() -> None:
     }
 
 
-def test_the_exports_tell_a_user_where_everything_is() -> None:
+def test_the_exports_name_everything_a_user_needs() -> None:
     assert set(recorded("prd").exports) == {
         "templateBucket",
         "templateKey",
@@ -217,7 +217,7 @@ def test_an_approval_address_is_subscribed_to_the_topic() -> None:
     }
 
 
-def test_a_wrong_configuration_stops_the_program_with_every_problem() -> None:
+def test_an_invalid_configuration_stops_the_program_with_every_problem() -> None:
     with pytest.raises(pulumi.RunError, match=r"2 problem\(s\)") as caught:
         record("dev", {"scaling": "maybe", "instancetype": "x"})
     assert "scaling: bad value 'maybe'" in str(caught.value)
@@ -226,7 +226,7 @@ def test_a_wrong_configuration_stops_the_program_with_every_problem() -> None:
 
 def test_production_of_another_model_is_refused() -> None:
     other = {**PRODUCTION_OUTPUTS, "endpointName": "wine-model-production"}
-    with pytest.raises(ValueError, match="give both stacks the same modelName"):
+    with pytest.raises(ValueError, match="set the same modelName in both stacks"):
         record("dev", production=other)
 
 

@@ -81,7 +81,7 @@ def test_every_bucket_has_each_safeguard(
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_bucket_is_for_tls_only_and_tidies_up(stack: str) -> None:
+def test_every_bucket_requires_tls_and_has_a_lifecycle(stack: str) -> None:
     buckets = {r.inputs["bucket"] for r in recorded(stack).of(BUCKET)}
     refused = {
         r.inputs["bucket"]: json.loads(r.inputs["policy"])["Statement"][0]["Condition"]

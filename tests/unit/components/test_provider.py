@@ -20,7 +20,9 @@ from components.provider import SERVICES, endpoint_url
         ),
     ],
 )
-def test_the_environment_says_which_endpoint(environ: dict[str, str], expected: str | None) -> None:
+def test_the_environment_selects_the_endpoint(
+    environ: dict[str, str], expected: str | None
+) -> None:
     assert endpoint_url(environ) == expected
 
 

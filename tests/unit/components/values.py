@@ -56,7 +56,7 @@ scheduled = _scheduled()
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, str]:
-    """Draw a valid configuration of any stack, as texts."""
+    """Draw a valid configuration of any stack, as strings."""
     low = draw(st.integers(1, 50))
     high = draw(st.integers(low, 100))
     environment = draw(st.sampled_from(["dev", "prd"]))
@@ -102,7 +102,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
     # Scaling's numbers only make sense together.
     if kept & {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}:
         kept |= {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}
-    # A budget is told to somebody.
+    # A budget needs an address to notify.
     if "monthlyBudgetUsd" in kept:
         kept.add("notificationEmail")
     return {key: str(value) for key, value in values.items() if key in kept or key in MINIMAL}

@@ -1,4 +1,4 @@
-"""A pipeline job is answered exactly once, whatever its work does."""
+"""A pipeline job reports exactly one result, whatever its work does."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ from lambda_src.pipeline_job import (
 from tests.unit.lambda_src.fake_aws import JOB_ID, AwsError, FakeAws, pipeline_event
 
 
-def test_a_success_is_answered_with_its_variables(aws: FakeAws) -> None:
+def test_a_success_is_reported_with_its_variables(aws: FakeAws) -> None:
     run(pipeline_event({}), lambda _: Succeeded("done", "id-1", {"A": "1"}))
     assert aws.success() == {
         "jobId": JOB_ID,
@@ -33,7 +33,7 @@ def test_a_success_is_answered_with_its_variables(aws: FakeAws) -> None:
     }
 
 
-def test_a_running_job_is_answered_with_what_to_go_on_with(aws: FakeAws) -> None:
+def test_a_running_job_is_reported_with_a_continuation_token(aws: FakeAws) -> None:
     run(pipeline_event({}), lambda _: StillRunning("busy", "id-1", {"step": 2}))
     assert aws.success() == {
         "jobId": JOB_ID,
@@ -62,7 +62,7 @@ def test_an_exception_becomes_the_failure(
 
 
 @pytest.mark.parametrize("work_fails", [True, False])
-def test_an_answer_that_fails_is_logged_and_not_repeated(
+def test_a_report_that_fails_is_logged_and_not_repeated(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, work_fails: bool
 ) -> None:
     aws.errors["PutJobSuccessResult"] = AwsError("InvalidJobStateException", "already answered")
@@ -76,13 +76,11 @@ def test_an_answer_that_fails_is_logged_and_not_repeated(
     with caplog.at_level(logging.ERROR):
         run(pipeline_event({}), work)
     assert len(aws.answers()) == 1
-    assert caplog.messages[-1] == f"could not answer CodePipeline for job {JOB_ID}"
+    assert caplog.messages[-1] == f"could not report the result of job {JOB_ID} to CodePipeline"
 
 
 @pytest.mark.parametrize("event", [{}, {"CodePipeline.job": None}, {"CodePipeline.job": {}}])
-def test_an_event_of_somebody_else_is_answered_by_nobody(
-    aws: FakeAws, event: dict[str, Any]
-) -> None:
+def test_an_event_of_another_service_is_not_answered(aws: FakeAws, event: dict[str, Any]) -> None:
     run(event, lambda _: Succeeded("done", "id-1"))
     assert aws.calls == []
 
@@ -93,7 +91,7 @@ def test_user_parameters_must_be_a_json_object(aws: FakeAws, parameters: str) ->
     assert aws.failure()[0] == "ConfigurationError"
 
 
-def test_an_incomplete_event_is_answered_as_a_failure(aws: FakeAws) -> None:
+def test_an_incomplete_event_is_reported_as_a_failure(aws: FakeAws) -> None:
     run({"CodePipeline.job": {"id": JOB_ID}}, lambda _: Succeeded("done", "id-1"))
     assert aws.failure() == (
         "ConfigurationError",
@@ -121,7 +119,7 @@ _json = st.recursive(
 
 @hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["actionConfiguration", "inputArtifacts", "continuationToken"]), _json)
-def test_any_event_with_an_id_is_answered_once(aws: FakeAws, part: str, value: Any) -> None:
+def test_any_event_with_an_id_gets_one_result(aws: FakeAws, part: str, value: Any) -> None:
     aws.calls.clear()
     event = pipeline_event({})
     event["CodePipeline.job"]["data"][part] = value

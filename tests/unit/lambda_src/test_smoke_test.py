@@ -1,4 +1,4 @@
-"""The smoke test's handler: what it asks, how it judges, and one answer on every path."""
+"""The smoke test's handler: its request, its score, and one result on every path."""
 
 from collections.abc import Callable
 
@@ -34,12 +34,12 @@ def test_right_answers_succeed_with_accuracy_and_rows(aws: FakeAws) -> None:
     answer = aws.success()
     assert answer["outputVariables"] == {"Metric": "accuracy", "Score": "1.0000", "Rows": "4"}
     assert answer["executionDetails"]["summary"] == (
-        "endpoint iris-model-development: 4 of 4 rows right, accuracy 1.0000"
+        "endpoint iris-model-development: 4 of 4 rows correct, accuracy 1.0000"
     )
 
 
 @pytest.mark.usefixtures("dataset")
-def test_the_endpoint_is_asked_without_labels_in_csv(aws: FakeAws) -> None:
+def test_the_endpoint_is_invoked_with_csv_without_labels(aws: FakeAws) -> None:
     aws.endpoint = lambda _: "\n".join(LABELS)
     handler(pipeline_event(PARAMETERS), None)
     assert aws.made("InvokeEndpoint") == [
@@ -59,7 +59,7 @@ def test_the_dataset_is_read_with_the_credentials_of_the_event(aws: FakeAws) -> 
 
 
 @pytest.mark.usefixtures("dataset")
-def test_just_the_minimum_accuracy_is_enough(aws: FakeAws) -> None:
+def test_exactly_the_minimum_accuracy_passes(aws: FakeAws) -> None:
     aws.endpoint = lambda _: "\n".join([*LABELS[:3], "wrong"])
     handler(pipeline_event(PARAMETERS), None)
     assert aws.success()["outputVariables"]["Score"] == "0.7500"
@@ -71,25 +71,25 @@ def test_too_many_wrong_answers_fail_with_the_count(aws: FakeAws) -> None:
     handler(pipeline_event(PARAMETERS), None)
     assert aws.failure() == (
         "JobFailed",
-        "endpoint iris-model-development: 2 of 4 rows right, accuracy 0.5000, "
+        "endpoint iris-model-development: 2 of 4 rows correct, accuracy 0.5000, "
         "below the minimum of 0.75",
     )
 
 
 @pytest.mark.usefixtures("dataset")
 @pytest.mark.parametrize("answers", ["", "setosa", "setosa\n" * 5])
-def test_too_few_or_many_answers_fail(aws: FakeAws, answers: str) -> None:
+def test_too_few_or_too_many_predictions_fail(aws: FakeAws, answers: str) -> None:
     aws.endpoint = lambda _: answers
     handler(pipeline_event(PARAMETERS), None)
     count = answers.count("setosa")
     assert aws.failure() == (
         "JobFailed",
-        f"endpoint iris-model-development gave {count} answers to 4 rows",
+        f"endpoint iris-model-development returned {count} predictions for 4 rows",
     )
 
 
 @pytest.mark.usefixtures("dataset")
-def test_an_endpoint_that_refuses_fails_with_its_words(aws: FakeAws) -> None:
+def test_an_error_of_the_endpoint_fails_the_test_with_its_message(aws: FakeAws) -> None:
     aws.errors["InvokeEndpoint"] = AwsError("ModelError", "Received server error (500)", 424)
     handler(pipeline_event(PARAMETERS), None)
     kind, message = aws.failure()
@@ -97,7 +97,7 @@ def test_an_endpoint_that_refuses_fails_with_its_words(aws: FakeAws) -> None:
     assert "Received server error (500)" in message
 
 
-def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
+def test_at_most_fifty_rows_are_sent(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
     dataset(zip_of({"iris/validation.csv": "a,1\n" * 200}))
     aws.endpoint = lambda rows: "a\n" * rows.count("\n")
     handler(pipeline_event(PARAMETERS), None)
@@ -105,7 +105,7 @@ def test_fifty_rows_are_enough(aws: FakeAws, dataset: Callable[[bytes], None]) -
     assert aws.success()["outputVariables"] == variables
 
 
-def test_a_header_is_no_row(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
+def test_a_header_is_not_sent(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
     dataset(zip_of({"validation.csv": "species,width\n" + "a,1\n" * 60}))
     aws.endpoint = lambda rows: "a\n" * rows.count("\n")
     handler(pipeline_event({**PARAMETERS, "header": True}), None)
@@ -114,7 +114,7 @@ def test_a_header_is_no_row(aws: FakeAws, dataset: Callable[[bytes], None]) -> N
     assert asked["Body"] == b"1\n" * 50
 
 
-def test_without_validation_rows_it_asks_for_training_rows(
+def test_without_validation_rows_training_rows_are_sent(
     aws: FakeAws, dataset: Callable[[bytes], None]
 ) -> None:
     dataset(zip_of({"train.csv": "\n".join(ROWS)}))
@@ -141,11 +141,11 @@ def test_a_regression_is_judged_by_r2(
     ("answers", "reason"),
     [
         ("20\n20\n20\n", "3 rows, r2 0.0000, below the minimum of 0.75"),
-        ("10\nnan\n30\n", "answer of endpoint iris-model-development 'nan' is not a number"),
-        ("10\nhigh\n30\n", "answer of endpoint iris-model-development 'high' is not a number"),
+        ("10\nnan\n30\n", "prediction of endpoint iris-model-development 'nan' is not a number"),
+        ("10\nhigh\n30\n", "prediction of endpoint iris-model-development 'high' is not a number"),
     ],
 )
-def test_a_regression_that_explains_too_little_fails(
+def test_a_regression_with_a_low_r2_or_invalid_values_fails(
     aws: FakeAws, dataset: Callable[[bytes], None], answers: str, reason: str
 ) -> None:
     dataset(zip_of({"validation.csv": "10,1\n20,2\n30,3\n"}))
@@ -179,7 +179,7 @@ def test_a_dataset_without_rows_is_a_configuration_error(
     assert message.startswith(reason)
 
 
-def test_a_dataset_that_is_gone_fails(aws: FakeAws) -> None:
+def test_a_missing_dataset_fails(aws: FakeAws) -> None:
     handler(pipeline_event(PARAMETERS), None)
     assert "NoSuchKey" in aws.failure()[1]
 
@@ -193,7 +193,7 @@ def test_a_dataset_that_is_gone_fails(aws: FakeAws) -> None:
         {"metric": "#{Train.Metric}"},
     ],
 )
-def test_wrong_parameters_are_named(aws: FakeAws, changes: dict[str, object]) -> None:
+def test_invalid_parameters_are_named(aws: FakeAws, changes: dict[str, object]) -> None:
     handler(pipeline_event({**PARAMETERS, **changes}), None)
     kind, message = aws.failure()
     assert kind == "ConfigurationError"
@@ -201,7 +201,7 @@ def test_wrong_parameters_are_named(aws: FakeAws, changes: dict[str, object]) ->
 
 
 @pytest.mark.usefixtures("dataset")
-def test_an_endpoint_of_another_account_is_asked_as_that_accounts_role(aws: FakeAws) -> None:
+def test_an_endpoint_of_another_account_is_invoked_with_that_accounts_role(aws: FakeAws) -> None:
     aws.endpoint = lambda _: "\n".join(LABELS)
     role = "arn:aws:iam::210987654321:role/mlops-iris-model-prd-invoke-us-east-1"
     handler(pipeline_event({**PARAMETERS, "roleArn": role}), None)

@@ -1,4 +1,4 @@
-"""The training handler: start, follow, and one answer on every path."""
+"""The training handler: start, poll, and one result on every path."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def follow(**event: Any) -> None:
     handler(pipeline_event(PARAMETERS, outputs=True, continuation=TOKEN, **event), None)
 
 
-def test_the_first_run_starts_a_training_job_and_goes_on(aws: FakeAws) -> None:
+def test_the_first_invocation_starts_a_training_job(aws: FakeAws) -> None:
     start()
     answer = aws.success()
     assert answer["jobId"] == JOB_ID
@@ -104,7 +104,7 @@ def test_an_event_that_is_delivered_twice_starts_one_job(aws: FakeAws) -> None:
     assert first == second
 
 
-def test_a_long_model_name_is_cut_to_the_names_limit(aws: FakeAws) -> None:
+def test_a_long_model_name_is_truncated_to_the_limit(aws: FakeAws) -> None:
     start(modelName="m" * 60)
     (name,) = aws.training_jobs
     assert len(name) == 63
@@ -112,7 +112,7 @@ def test_a_long_model_name_is_cut_to_the_names_limit(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Stopping"])
-def test_a_job_that_runs_is_followed(aws: FakeAws, status: str) -> None:
+def test_a_running_job_is_polled_again(aws: FakeAws, status: str) -> None:
     aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": status, "SecondaryStatus": "Training"}
     follow()
     answer = aws.success()
@@ -120,7 +120,7 @@ def test_a_job_that_runs_is_followed(aws: FakeAws, status: str) -> None:
     assert answer["executionDetails"]["summary"] == f"training job {TRAINING_JOB}: Training"
 
 
-def test_a_completed_job_gives_variables_and_an_artifact_for_cloudformation(aws: FakeAws) -> None:
+def test_a_completed_job_returns_variables_and_an_artifact_for_cloudformation(aws: FakeAws) -> None:
     aws.training_jobs[TRAINING_JOB] = COMPLETED
     follow()
     answer = aws.success()
@@ -160,7 +160,7 @@ def test_the_artifact_is_encrypted_with_the_stores_key(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-def test_a_job_that_ends_badly_fails_with_its_reason(aws: FakeAws, status: str) -> None:
+def test_a_failed_job_fails_with_its_reason(aws: FakeAws, status: str) -> None:
     reason = "AlgorithmError: the dataset has one class only"
     aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": status, "FailureReason": reason}
     follow()
@@ -170,7 +170,7 @@ def test_a_job_that_ends_badly_fails_with_its_reason(aws: FakeAws, status: str) 
     )
 
 
-def test_a_stopped_job_without_a_reason_says_how_it_stopped(aws: FakeAws) -> None:
+def test_a_stopped_job_without_a_reason_fails_with_its_secondary_status(aws: FakeAws) -> None:
     aws.training_jobs[TRAINING_JOB] = {
         "TrainingJobStatus": "Stopped",
         "SecondaryStatus": "MaxRuntimeExceeded",
@@ -179,7 +179,7 @@ def test_a_stopped_job_without_a_reason_says_how_it_stopped(aws: FakeAws) -> Non
     assert aws.failure()[1].endswith("ended as Stopped: MaxRuntimeExceeded")
 
 
-def test_a_long_reason_is_cut_to_codepipelines_limit(aws: FakeAws) -> None:
+def test_a_long_reason_is_truncated_to_codepipelines_limit(aws: FakeAws) -> None:
     aws.training_jobs[TRAINING_JOB] = {"TrainingJobStatus": "Failed", "FailureReason": "x" * 9000}
     follow()
     assert len(aws.failure()[1]) == 5000
@@ -206,7 +206,9 @@ def test_a_regressions_score_is_r2(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("value", ["none", "", "iris-model:latest", IMAGE_URI[:-1], None])
-def test_without_a_released_image_it_says_to_build_one(aws: FakeAws, value: str | None) -> None:
+def test_without_a_released_image_the_error_says_to_build_one(
+    aws: FakeAws, value: str | None
+) -> None:
     aws.parameters = {} if value is None else {"/mlops/iris-model/image": value}
     start()
     kind, message = aws.failure()

@@ -1,4 +1,4 @@
-"""A small server that speaks enough of AWS for a load test, on a socket of its own."""
+"""A small HTTP server with the part of AWS's API that a load test needs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class LocalEndpoint:
     """Endpoint `iris` with two instances, five after a second and a half of load.
 
     Attributes:
-        answer: request body (text) and number → status and body.
-        scaling: whether application-autoscaling and CloudWatch are there.
-        speed: of its clock; None: it has no clock.
-        instance_type: in its configuration.
+        answer: returns the status and the body for a request body and its number.
+        scaling: application-autoscaling and CloudWatch are available.
+        speed: speed of its clock; None if it has no clock.
+        instance_type: instance type in the endpoint's configuration.
         bad_signatures: Authorization headers that were not SigV4 for the service sagemaker.
     """
 

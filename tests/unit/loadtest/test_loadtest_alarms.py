@@ -1,4 +1,4 @@
-"""Alarms over time, what each scaling activity was, and how both are drawn."""
+"""The alarms' states over time, the scaling activities, and the plots of both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from loadtest.alarms import HIGH, LOW, condition, spans, state_at, states, title
 from loadtest.cloud_clock import CloudClock
 from loadtest.plot_scaling import levels, reason, reason_lines
-from loadtest.plots import _apart, _figure, _scaling, draw
+from loadtest.plots import _figure, _scaling, _without_close_samples, draw
 from loadtest.samples import (
     AlarmState,
     MetricPoint,
@@ -25,7 +25,7 @@ from loadtest.samples import (
     ScalingActivity,
     ScalingAlarm,
 )
-from loadtest.why import explain
+from loadtest.scaling_explanation import explain
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 CLOCK = CloudClock(BEGAN.timestamp(), 60.0)
@@ -82,7 +82,7 @@ def test_a_change_whose_data_is_cut_off_is_read_from_its_summary() -> None:
     )
 
 
-def test_an_alarm_that_did_not_change_was_what_it_is() -> None:
+def test_an_alarm_without_changes_has_its_present_state() -> None:
     assert [AlarmState(0.0, "ALARM", "")] == states("ALARM", [], CLOCK)
     assert [] == states(None, [], CLOCK)
 
@@ -96,20 +96,20 @@ def test_an_alarm_that_did_not_change_was_what_it_is() -> None:
         (("GreaterThanUpperThreshold", 2.0, 3, 60, None), ""),
     ],
 )
-def test_a_condition_is_said_in_short(alarm: tuple[Any, ...], text: str) -> None:
+def test_the_condition_of_an_alarm_is_short(alarm: tuple[Any, ...], text: str) -> None:
     keys = ("ComparisonOperator", "Threshold", "EvaluationPeriods", "Period", "DatapointsToAlarm")
     assert text == condition(dict(zip(keys, alarm, strict=True)))
     assert "" == condition({})
 
 
-def test_an_alarm_has_a_name_that_fits() -> None:
+def test_the_title_of_an_alarm_is_short() -> None:
     assert (HIGH, LOW) == (title(NAME), title(NAME.replace("High", "Low")))
     assert "latency" == title("latency")
     assert "a-very-long-name-of-an-…" == title("a-very-long-name-of-an-alarm")
 
 
 @given(st.lists(st.floats(0, 100), max_size=6).map(sorted), st.floats(0.1, 100))
-def test_bands_cover_a_run_without_a_gap_and_end_with_it(moments: list[float], end: float) -> None:
+def test_the_spans_of_an_alarm_cover_the_run_without_gaps(moments: list[float], end: float) -> None:
     alarm = ScalingAlarm("a", "", [AlarmState(t, "OK", "") for t in [0.0, *moments]])
     found = spans(alarm, end)
     assert (0.0, end) == (found[0].start, found[-1].end)
@@ -117,24 +117,24 @@ def test_bands_cover_a_run_without_a_gap_and_end_with_it(moments: list[float], e
     assert all(span.start < span.end for span in found)
 
 
-def test_the_state_at_a_moment_is_the_last_that_began() -> None:
+def test_the_state_at_a_moment_is_the_last_one_entered() -> None:
     found = [state_at([TRACKED], HIGH, moment) for moment in (1.9, 2.0, 9.0)]
     assert ["OK", "ALARM", "OK"] == [state.state for state in found if state is not None]
     assert state_at([TRACKED], LOW, 1.0) is None
 
 
-def test_each_minute_says_what_its_alarm_said() -> None:
+def test_each_minute_shows_the_state_of_its_alarm() -> None:
     record = replace(RECORD, activities=[])
     assert [
         "above 100 for 1 of 3 minutes: not long enough (high alarm: OK)",
         "above 100 for 2 of 3 minutes: not long enough (high alarm: ALARM since 2.0 s)",
-        "above 100 for 3 minutes: a cooldown or a change is under way "
+        "above 100 for 3 minutes: a cooldown or a change is in progress "
         "(high alarm: ALARM since 2.0 s)",
     ] == [line.text for line in explain(record, SAMPLES)][:3]
     assert "(" not in explain(replace(record, alarms=[]), SAMPLES)[0].text
 
 
-def test_an_activitys_reason_is_said_in_short() -> None:
+def test_the_reason_of_an_activity_is_short() -> None:
     activity = ScalingActivity(
         1.0,
         2.0,
@@ -151,7 +151,7 @@ def test_an_activitys_reason_is_said_in_short() -> None:
     assert reason(replace(activity, cause="x" * 500)).endswith("…")
 
 
-def test_of_very_many_activities_the_plot_names_the_first() -> None:
+def test_the_plot_lists_the_first_of_very_many_activities() -> None:
     many = replace(RECORD, activities=RECORD.activities * 20)
     lines = reason_lines(many)
     assert 8 == len(lines)
@@ -159,7 +159,7 @@ def test_of_very_many_activities_the_plot_names_the_first() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=4).map(sorted))
-def test_numbers_that_are_near_stand_at_different_heights(places: list[float]) -> None:
+def test_close_marks_have_different_heights(places: list[float]) -> None:
     heights = levels(places)
     for i, (place, height) in enumerate(zip(places, heights, strict=True)):
         near = [h for p, h in zip(places[:i], heights[:i], strict=True) if place - p < 0.022]
@@ -173,14 +173,14 @@ def test_an_activity_after_the_last_sample_takes_no_room_of_the_plot() -> None:
     assert min(axis.get_position().x1 for axis in figure.axes) > 0.9
 
 
-def test_the_rest_of_a_load_is_drawn_only_where_there_is_little_else() -> None:
+def test_a_sample_close_to_the_last_one_is_drawn_only_in_a_short_run() -> None:
     rest = Sample(6.05, 0, 70, 0, 10.0)
-    assert [*SAMPLES[3:], rest] == _apart([*SAMPLES[3:], rest])
+    assert [*SAMPLES[3:], rest] == _without_close_samples([*SAMPLES[3:], rest])
     later = Sample(6.6, 0, 70, 0, 0.0)
-    assert [*SAMPLES, later] == _apart([*SAMPLES, rest, later])
+    assert [*SAMPLES, later] == _without_close_samples([*SAMPLES, rest, later])
 
 
-def test_a_run_without_alarms_is_read_and_drawn_as_before(tmp_path: Path) -> None:
+def test_a_record_without_alarms_can_be_read_and_drawn(tmp_path: Path) -> None:
     document = json.loads(RECORD.to_json())
     assert RECORD == RunRecord.from_json(json.dumps(document))
     for key in ("alarms", "workers", "requests_wanted", "cut_short"):

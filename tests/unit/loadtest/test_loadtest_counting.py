@@ -1,4 +1,4 @@
-"""Exactly so many requests, and the parts of several workers put together: the pure half."""
+"""Pure: a load ends after its exact number of requests, and workers' counts are merged exactly."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from loadtest.errors import UsageError
 from loadtest.lab import LAB_TESTS
 from loadtest.payloads import Payload, rows_from
 from loadtest.recorder import Recorder
+from loadtest.request_quota import QuotaLease, RequestQuota
 from loadtest.samples import RunRecord
 from loadtest.shapes import Load
-from loadtest.summary import summarise
-from loadtest.tickets import Office, Purse
+from loadtest.summary import summarize
 
 ANSWERS = st.tuples(
     st.floats(0.001, 100_000), st.sampled_from(["right", "wrong", "HTTP 503", "HTTP 429"])
@@ -30,12 +30,12 @@ def _count(recorder: Recorder, answer: tuple[float, str]) -> None:
     milliseconds, kind = answer
     failed = kind.startswith("HTTP")
     if not failed:
-        recorder.answer(correct=kind == "right")
+        recorder.record_prediction(correct=kind == "right")
     recorder.record(milliseconds, exception=kind if failed else None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), ANSWERS, st.booleans()), max_size=60))
-def test_what_workers_counted_is_as_if_one_had_counted_all(
+def test_the_merged_counts_of_workers_equal_the_counts_of_one_process(
     events: list[tuple[int, tuple[float, str], bool]],
 ) -> None:
     workers, master, alone = [Recorder() for _ in range(3)], Recorder(), Recorder()
@@ -52,20 +52,20 @@ def test_what_workers_counted_is_as_if_one_had_counted_all(
     assert ticks[0] == ticks[1]
 
 
-def test_the_rest_of_a_load_is_no_moment_of_its_own() -> None:
+def test_the_remainder_of_a_load_is_merged_into_the_last_interval() -> None:
     recorder = Recorder()
     for milliseconds in (10.0, 20.0, 30.0, 40.0):
         _count(recorder, (milliseconds, "right"))
         recorder.tick()
     _count(recorder, (50.0, "right"))
-    rest = recorder.tick(rest=True)
+    rest = recorder.tick(remainder=True)
     assert (5, 30.0, 50.0) == (rest["requests"], rest["p50_ms"], rest["p99_ms"])
     _count(recorder, (60.0, "right"))
     # A moment of its own puts the oldest out of the window, which is 10 ms here.
     assert 40.0 == recorder.tick()["p50_ms"]
 
 
-def test_a_worker_tells_nothing_twice() -> None:
+def test_a_worker_reports_no_count_twice() -> None:
     worker, master = Recorder(), Recorder()
     _count(worker, (10.0, "HTTP 503"))
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_a_worker_tells_nothing_twice() -> None:
     assert (1, 1, {"HTTP 503": 1}) == (master.total.count, master.failures, master.errors)
 
 
-def test_of_very_many_errors_the_first_have_names_and_all_are_counted() -> None:
+def test_the_first_of_very_many_errors_are_listed_and_all_are_counted() -> None:
     worker, master = Recorder(), Recorder()
     for number in range(50):
         _count(worker, (1.0, f"HTTP {number}"))
@@ -82,49 +82,49 @@ def test_of_very_many_errors_the_first_have_names_and_all_are_counted() -> None:
 
 
 @given(st.integers(1, 5000), st.integers(1, 16))
-def test_an_office_gives_every_ticket_once(requests: int, workers: int) -> None:
-    office = Office(requests)
-    given_out = []
-    while granted := office.grant(workers):
-        given_out.append(granted)
-    assert requests == sum(given_out)
-    assert sorted(given_out, reverse=True) == given_out
-    assert len(given_out) <= 12 * workers * 4
-    assert 0 == office.grant(workers)
+def test_a_quota_grants_every_request_once(requests: int, workers: int) -> None:
+    quota = RequestQuota(requests)
+    grants = []
+    while granted := quota.grant(workers):
+        grants.append(granted)
+    assert requests == sum(grants)
+    assert sorted(grants, reverse=True) == grants
+    assert len(grants) <= 12 * workers * 4
+    assert 0 == quota.grant(workers)
 
 
 @given(st.integers(1, 100), st.integers(1, 4), st.integers(0, 2**32))
-def test_workers_send_exactly_the_requests_and_know_when_all_are_answered(
+def test_workers_send_exactly_the_quota_and_detect_when_all_is_answered(
     requests: int, workers: int, seed: int
 ) -> None:
-    random, office, sent, answered = Random(seed), Office(requests), 0, 0
-    purses = [Purse(0, more=True) for _ in range(workers)]
+    random, quota, sent, answered = Random(seed), RequestQuota(requests), 0, 0
+    leases = [QuotaLease(0, renewable=True) for _ in range(workers)]
     for _ in range(100 * (requests + workers)):
-        purse = random.choice(purses)
-        if purse.low:
-            purse.put(office.grant(workers))
-        if purse.take():
+        lease = random.choice(leases)
+        if lease.low:
+            lease.renew(quota.grant(workers))
+        if lease.take():
             sent += 1
-        elif purse.out:
-            given_up = random.random() < 0.1
-            purse.used(answered=not given_up)
-            sent -= given_up
-            answered += not given_up
-        if all(one.settled for one in purses):
+        elif lease.in_flight:
+            abandoned = random.random() < 0.1
+            lease.finish(answered=not abandoned)
+            sent -= abandoned
+            answered += not abandoned
+        if all(one.completed for one in leases):
             break
     assert (requests, requests) == (sent, answered)
 
 
-def test_a_purse_without_end_is_never_spent() -> None:
-    purse = Purse(None)
-    assert purse.take()
-    purse.used(answered=True)
-    assert not purse.spent
-    assert not purse.low
+def test_an_unlimited_lease_is_never_exhausted() -> None:
+    lease = QuotaLease(None)
+    assert lease.take()
+    lease.finish(answered=True)
+    assert not lease.exhausted
+    assert not lease.low
 
 
 @given(st.integers(1, 20), st.integers(1, 16))
-def test_each_worker_sends_all_rows_and_begins_at_another(rows: int, workers: int) -> None:
+def test_each_worker_sends_all_rows_and_starts_at_a_different_one(rows: int, workers: int) -> None:
     payloads = [Payload(str(row).encode(), "") for row in range(rows)]
     turns = [list(islice(rows_from(payloads, n, workers), rows)) for n in range(workers)]
     assert all(set(payloads) == set(turn) for turn in turns)
@@ -136,7 +136,7 @@ def _given(*options: str) -> Load:
     return _load(_parser().parse_args(["run", "--endpoint", "e", "--dataset", "d", *options]))
 
 
-def test_the_labs_tests_are_loads_and_what_is_given_goes_before_them() -> None:
+def test_options_override_the_values_of_the_labs_tests() -> None:
     assert Load("constant", 10, 10, 600, 1000) == _given("--test", "small")
     assert Load("constant", 100, 20, 1800, 10_000) == _given("--test", "large")
     assert Load("constant", 150, 20, 3600, None) == _given("--test", "endless")
@@ -145,7 +145,7 @@ def test_the_labs_tests_are_loads_and_what_is_given_goes_before_them() -> None:
     assert {"small", "large", "endless"} == set(LAB_TESTS)
 
 
-def test_without_a_test_the_duration_ends_a_load_or_leaves_time_for_its_requests() -> None:
+def test_the_default_duration_is_longer_for_a_number_of_requests() -> None:
     assert Load("constant", 16, 8, 30) == _given()
     assert Load("constant", 16, 8, 600, 50) == _given("--requests", "50")
     assert Load("constant", 16, 8, 5, 50) == _given("--requests", "50", "--duration", "5s")
@@ -157,22 +157,25 @@ def test_without_a_test_the_duration_ends_a_load_or_leaves_time_for_its_requests
         (("--requests", "0"), "--requests is 0; it must be from 1 to 10000000"),
         (("--workers", "0"), "--workers is 0; it must be from 1 to 16"),
         (("--workers", "17", "--users", "99"), "--workers is 17; it must be from 1 to 16"),
-        (("--workers", "4", "--users", "3"), "--workers is 4 for 3 users; each needs a user"),
+        (
+            ("--workers", "4", "--users", "3"),
+            "--workers is 4 for 3 users; each worker needs a user",
+        ),
     ],
 )
-def test_a_load_that_cannot_be_is_refused(options: tuple[str, ...], word: str) -> None:
+def test_an_invalid_load_is_refused(options: tuple[str, ...], word: str) -> None:
     with pytest.raises(UsageError, match=word):
         _given(*options)
 
 
-def test_a_run_that_was_to_have_requests_is_held_to_them() -> None:
+def test_a_run_with_fewer_requests_than_required_fails() -> None:
     record = RunRecord("e", "r", "u", "constant", 4, 10, "d", "2026", requests=999, answers=999)
-    assert summarise(record, []).passed
-    short = summarise(replace(record, requests_wanted=1000), [])
+    assert summarize(record, []).passed
+    short = summarize(replace(record, requests_wanted=1000), [])
     assert [("1,000", "999", False)] == [
-        (verdict.wanted, verdict.actual, verdict.held)
+        (verdict.target, verdict.actual, verdict.met)
         for verdict in short.verdicts
         if verdict.name == "requests"
     ]
-    assert summarise(replace(record, requests_wanted=999), []).passed
-    assert not summarise(replace(record, cut_short="worker 1 of 2 ended"), []).passed
+    assert summarize(replace(record, requests_wanted=999), []).passed
+    assert not summarize(replace(record, cut_short="worker 1 of 2 exited"), []).passed

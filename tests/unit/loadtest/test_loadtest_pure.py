@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import UsageError
 from loadtest.histogram import Histogram
-from loadtest.live import bars, line
 from loadtest.objectives import Objectives
-from loadtest.payloads import Payload, label_variance, read_answer, read_payloads
+from loadtest.payloads import Payload, label_variance, parse_label, read_payloads
 from loadtest.report import figures
 from loadtest.samples import (
     MetricPoint,
@@ -25,10 +24,11 @@ from loadtest.samples import (
     read_samples,
     sample_to_line,
 )
+from loadtest.scaling_explanation import explain
 from loadtest.shapes import SHAPES, Load, parse_duration
 from loadtest.signing import Signer, invocations_path
-from loadtest.summary import first_scale_out, instances_text, summarise
-from loadtest.why import explain
+from loadtest.summary import first_scale_out, instances_text, summarize
+from loadtest.terminal_display import format_line, sparkline
 
 RECORD = RunRecord("e", "us-east-1", "http://x", "constant", 4, 10, "d.zip", "2026-01-01T00:00:00Z")
 LATENCIES = st.floats(0.001, 100_000)
@@ -63,19 +63,19 @@ def test_a_shape_stays_between_one_user_and_the_peak_and_reaches_it(
 
 
 @given(st.lists(st.floats(0, 0.999), min_size=2, max_size=10).map(sorted))
-def test_a_ramp_and_steps_only_rise(moments: list[float]) -> None:
+def test_ramps_and_steps_never_fall(moments: list[float]) -> None:
     for shape in ("ramp", "step"):
         load = Load(shape, 40, 8, 100)
         levels = [load.users_at(share * 100) or 0 for share in moments]
         assert levels == sorted(levels)
 
 
-def test_a_spike_is_high_in_the_middle_alone() -> None:
+def test_a_spike_is_high_only_in_the_middle() -> None:
     load = Load("spike", 20, 8, 10)
     assert [load.users_at(second) for second in (0, 2.9, 3, 6.9, 7, 9)] == [2, 2, 20, 20, 2, 2]
 
 
-def test_a_load_out_of_bounds_is_refused_with_every_problem() -> None:
+def test_an_invalid_load_is_refused_with_every_problem() -> None:
     with pytest.raises(UsageError, match=r"--shape is 'tide'.*--users is 0.*--spawn.*--duration"):
         Load("tide", 0, 0, 0.5)
 
@@ -88,7 +88,7 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s", "1h", "-3s", "m", "1d", "three"])
-def test_a_text_that_is_no_duration_is_refused(text: str) -> None:
+def test_a_string_that_is_not_a_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a duration"):
         parse_duration(text)
 
@@ -110,12 +110,12 @@ def test_merged_histograms_are_the_histogram_of_all(one: list[float], two: list[
     assert merged.percentile(0.9) == both.percentile(0.9)
 
 
-def test_a_histogram_of_nothing_has_no_percentile() -> None:
+def test_an_empty_histogram_has_no_percentile() -> None:
     assert Histogram().percentile(0.5) is None
 
 
 @given(st.floats(-1000, 1000), st.floats(1, 3600))
-def test_cloud_time_maps_to_the_seconds_of_the_wall_and_back(offset: float, speed: float) -> None:
+def test_cloud_time_converts_to_real_time_and_back(offset: float, speed: float) -> None:
     clock = CloudClock(1_800_000_000.0, speed)
     assert clock.offset(clock.at(offset)) == pytest.approx(offset, abs=1e-4)
 
@@ -126,7 +126,7 @@ def test_a_minute_of_the_cloud_is_a_second_at_speed_60() -> None:
     assert clock.offset(start + timedelta(minutes=3)) == 3.0
 
 
-def test_without_a_local_cloud_the_clock_is_the_walls() -> None:
+def test_without_a_local_cloud_the_clock_is_real_time() -> None:
     assert read_clock(None).speed == 1.0
     assert read_clock("http://127.0.0.1:9").speed == 1.0
 
@@ -136,7 +136,7 @@ def test_samples_are_read_as_they_were_written(samples: list[Sample]) -> None:
     assert read_samples(map(sample_to_line, samples)) == samples
 
 
-def test_a_line_that_was_cut_off_is_left_out() -> None:
+def test_an_incomplete_line_is_ignored() -> None:
     whole = sample_to_line(Sample(1.0, 2, 3, 0, 4.0))
     assert len(read_samples([whole, whole[:20]])) == 1
 
@@ -154,12 +154,12 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 @given(st.lists(SAMPLES, max_size=10))
 def test_a_summary_of_any_samples_can_be_made(samples: list[Sample]) -> None:
-    found = summarise(RECORD, samples)
+    found = summarize(RECORD, samples)
     assert not found.passed
     if found.instances_min is not None and found.instances_max is not None:
         assert found.instances_min <= found.instances_max
-    assert bars([sample.rps for sample in samples]).strip("▁▂▃▄▅▆▇█") == ""
-    assert all("requests/s" in line(sample) for sample in samples)
+    assert sparkline([sample.rps for sample in samples]).strip("▁▂▃▄▅▆▇█") == ""
+    assert all("requests/s" in format_line(sample) for sample in samples)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_payloads_are_the_validation_rows_without_their_labels() -> None:
         ("label,a\n", ["label"]),
     ],
 )
-def test_a_line_that_names_the_columns_is_not_sent(text: str, labels: list[str]) -> None:
+def test_a_header_line_is_not_sent(text: str, labels: list[str]) -> None:
     found = read_payloads(archive({"validation.csv": text}), "d.zip")
     assert [payload.label for payload in found] == labels
 
@@ -243,10 +243,10 @@ def test_a_dataset_without_rows_to_send_is_refused(data: bytes, message: str) ->
     [("setosa\n", "setosa"), ('"a, b"\n', "a, b"), ("", None), ("a\nb\n", None), ("a,b\n", None)],
 )
 def test_an_answer_is_one_label_or_malformed(body: str, label: str | None) -> None:
-    assert read_answer(body) == label
+    assert parse_label(body) == label
 
 
-def test_a_signature_covers_the_body_and_is_used_again() -> None:
+def test_a_signature_covers_the_body_and_is_reused() -> None:
     url = "http://127.0.0.1:4566" + invocations_path("iris model")
     signer = Signer(Credentials("test", "test", "token"), "eu-west-1", url)
     one, two = Payload(b"1,2\n", "a"), Payload(b"3,4\n", "b")
@@ -262,7 +262,7 @@ def _minutes(*values: float) -> list[MetricPoint]:
     return [MetricPoint(float(i), 1.0, value) for i, value in enumerate(values)]
 
 
-def test_each_minute_says_why_the_endpoint_did_or_did_not_scale() -> None:
+def test_each_minute_explains_why_the_endpoint_did_or_did_not_scale() -> None:
     activity = ScalingActivity(2.5, 3.0, "Successful", "Setting desired instance count to 3.", "")
     record = replace(
         RECORD,
@@ -282,7 +282,7 @@ def test_each_minute_says_why_the_endpoint_did_or_did_not_scale() -> None:
         "above 100 for 2 of 3 minutes: not long enough",
         "Setting desired instance count to 3.",
         "above 100, but already at the maximum of 3",
-        "between 90 and 100: as it should be",
+        "between 90 and 100: on target",
         "below 90 for 1 of 15 minutes: not long enough",
     ]
     assert [line.instances for line in lines] == [1, 1, 1, 3, 3, 3]
@@ -291,7 +291,7 @@ def test_each_minute_says_why_the_endpoint_did_or_did_not_scale() -> None:
     assert explain(replace(record, target_value=None), samples) == []
 
 
-def test_a_run_is_judged_by_what_it_is_held_to() -> None:
+def test_a_run_is_judged_by_its_objectives() -> None:
     record = replace(
         RECORD,
         requests=1000,
@@ -302,21 +302,21 @@ def test_a_run_is_judged_by_what_it_is_held_to() -> None:
         load_seconds=10.0,
         objectives={"max_p99_ms": 50.0, "min_accuracy": 0.9, "max_scale_out_seconds": 5.0},
     )
-    summary = summarise(record, [])
-    held = {verdict.name: verdict.held for verdict in summary.verdicts}
+    summary = summarize(record, [])
+    held = {verdict.name: verdict.met for verdict in summary.verdicts}
     assert held == {
         "requests": True,
         "failures": True,
         "p99": False,
         "accuracy under load": True,
-        "first scale-out": False,  # what was asked for and never came
+        "first scale-out": False,  # it could not be measured
     }
     assert not summary.passed
     later = replace(record, objectives={"max_p99_ms": 100.0, "of_a_later_version": 1.0})
-    assert summarise(later, []).passed
+    assert summarize(later, []).passed
 
 
-def test_a_regression_is_judged_by_how_much_of_the_variance_it_explains() -> None:
+def test_a_regression_is_judged_by_its_r2() -> None:
     record = replace(
         RECORD,
         requests=100,
@@ -325,9 +325,9 @@ def test_a_regression_is_judged_by_how_much_of_the_variance_it_explains() -> Non
         label_variance=36.0,
         objectives={"min_accuracy": 0.8},
     )
-    summary = summarise(record, [])
+    summary = summarize(record, [])
     assert (summary.accuracy, summary.r2, summary.rmse) == (None, 0.75, 3.0)
-    assert {v.name: (v.held, v.actual) for v in summary.verdicts}["R² under load"] == (
+    assert {v.name: (v.met, v.actual) for v in summary.verdicts}["R² under load"] == (
         False,
         "0.75",
     )

@@ -96,7 +96,7 @@ def test_a_healthy_endpoint_passes_with_every_request_signed(finished: Finished)
     assert endpoint.bad_signatures == []
 
 
-def test_what_was_watched_is_on_one_time_axis(finished: Finished) -> None:
+def test_samples_activities_and_alarms_share_one_time_axis(finished: Finished) -> None:
     _, out, _ = finished
     with (out / "samples.jsonl").open() as lines:
         samples = read_samples(lines)
@@ -157,7 +157,7 @@ def test_the_report_can_be_written_again(finished: Finished) -> None:
     assert (out / "report.html").exists()
 
 
-def test_failures_wrong_labels_and_absent_services_are_in_the_report(
+def test_failures_wrong_labels_and_missing_services_are_in_the_report(
     dataset: Path, tmp_path: Path
 ) -> None:
     def sick(body: str, number: int) -> tuple[int, str]:
@@ -186,9 +186,7 @@ def test_failures_wrong_labels_and_absent_services_are_in_the_report(
     assert "no healthy instance" in (tmp_path / "report.html").read_text()
 
 
-def test_an_endpoint_that_is_not_there_is_refused_with_those_that_are(
-    dataset: Path, tmp_path: Path
-) -> None:
+def test_an_unknown_endpoint_is_refused_with_the_known_ones(dataset: Path, tmp_path: Path) -> None:
     with LocalEndpoint(right) as endpoint:
         options = ("--endpoint", "irs", "--dataset", str(dataset), "--out", str(tmp_path))
         done = command("run", *options, url=endpoint.url)
@@ -207,7 +205,7 @@ USAGE_ERRORS: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 
 
 @pytest.mark.parametrize("case", USAGE_ERRORS)
-def test_what_cannot_be_done_is_said_in_one_line(case: str, dataset: Path) -> None:
+def test_a_usage_error_is_reported_in_one_line(case: str, dataset: Path) -> None:
     options, message = USAGE_ERRORS[case]
     done = command("run", "--endpoint", "iris", *options(dataset), url="http://127.0.0.1:9")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Sizing an endpoint: traffic, capacity, and the settings that come out."""
+"""The capacity planner: traffic, capacity, and the resulting settings."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from loadtest.__main__ import main
-from loadtest.capacity import Step, capacity, measure
+from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.observer import EndpointState
-from loadtest.price import Price, find, read_table
+from loadtest.price import Price, find_price, read_table
 from loadtest.run import RunSettings
 from loadtest.shapes import Load
-from loadtest.size import measured, price_of, pulumi_lines, record_instances, simulated
+from loadtest.size import endpoint_price, mean_instances, measure_capacity, pulumi_lines, simulate
 from loadtest.traffic import read_csv, wave
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
 from tests.unit.loadtest.test_loadtest_run import environment
 
 
-def _step(users: int, rps: float, p99: float | None = 10.0, failed: float = 0.0) -> Step:
-    return Step(users, rps, p99, failed)
+def _step(users: int, rps: float, p99: float | None = 10.0, failed: float = 0.0) -> LoadStep:
+    return LoadStep(users, rps, p99, failed)
 
 
-def test_the_steps_end_where_the_objective_does() -> None:
+def test_the_steps_end_when_the_objective_is_missed() -> None:
     p99 = {1: 5.0, 2: 6.0, 4: 9.0, 8: 60.0}
-    steps = measure(lambda users: _step(users, 100.0 * users, p99[users]), 50.0)
+    steps = measure_steps(lambda users: _step(users, 100.0 * users, p99[users]), 50.0)
     assert [1, 2, 4, 8] == [step.users for step in steps]
     assert capacity(steps, 50.0) == 400.0
 
 
-def test_the_steps_end_where_more_users_bring_nothing() -> None:
-    steps = measure(lambda users: _step(users, min(100.0 * users, 210.0)), 50.0)
+def test_the_steps_end_when_more_users_no_longer_raise_the_rate() -> None:
+    steps = measure_steps(lambda users: _step(users, min(100.0 * users, 210.0)), 50.0)
     assert [1, 2, 4, 8] == [step.users for step in steps]
     assert capacity(steps, 50.0) == 210.0
 
 
-def test_failures_and_silence_hold_no_objective() -> None:
+def test_steps_with_failures_or_without_answers_miss_the_objective() -> None:
     assert capacity([_step(1, 100.0, failed=0.01), _step(2, 100.0, None)], 50.0) is None
 
 
@@ -62,16 +62,16 @@ def test_a_csv_gives_its_numbers_with_and_without_a_header(minutes: list[float])
         ("", "has 0 minutes"),
         ("requests\n", "has 0 minutes"),
         ("1\nmany\n", "row 2: 'many'"),
-        ("1\n-3\n", "row 2: -3"),
-        ("1\nnan\n", "row 2: nan"),
+        ("1\n-3\n", "row 2: -3 must be"),
+        ("1\nnan\n", "row 2: nan must be"),
     ],
 )
-def test_a_csv_that_is_none_names_its_row(text: str, word: str) -> None:
+def test_an_invalid_traffic_file_is_refused_with_the_row(text: str, word: str) -> None:
     with pytest.raises(UsageError, match=word):
         read_csv(text, "t.csv")
 
 
-def test_a_wave_has_its_peak_at_its_hour_and_is_the_same_again() -> None:
+def test_a_wave_has_its_peak_in_the_afternoon_and_is_reproducible() -> None:
     minutes = wave("5:100")
     assert len(minutes) == 1440
     assert minutes == wave("5:100")
@@ -81,19 +81,19 @@ def test_a_wave_has_its_peak_at_its_hour_and_is_the_same_again() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "100:5", "a:b", "0:0", "-1:5"])
-def test_a_wave_that_is_none_says_how_it_is_written(text: str) -> None:
+def test_an_invalid_wave_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(UsageError, match="TROUGH:PEAK"):
         wave(text)
 
 
-def test_the_instances_of_a_run_are_its_samples_mean(tmp_path: Path) -> None:
+def test_the_instances_of_a_run_are_the_mean_of_its_samples(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     counts = (None, 1, 3)
     path.write_text("".join(json.dumps({"current_instances": c}) + "\n" for c in counts))
-    assert record_instances(path) == 2.0
+    assert mean_instances(path) == 2.0
 
 
-def test_the_lines_for_the_stack_are_its_settings() -> None:
+def test_the_result_is_printed_as_the_stacks_configuration() -> None:
     found = {
         "target_value": 960.0,
         "minimum": 2,
@@ -112,7 +112,7 @@ def test_the_lines_for_the_stack_are_its_settings() -> None:
     ]
 
 
-def test_every_instance_gets_its_users_and_the_rate_is_one_instances(
+def test_users_are_per_instance_and_so_is_the_measured_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[int] = []
@@ -130,14 +130,14 @@ def test_every_instance_gets_its_users_and_the_rate_is_one_instances(
     load = Load("constant", 1, 1.0, 1.0)
     base = RunSettings("iris", tmp_path, load, "us-east-1", "http://local", 0, 0, tmp_path)
     said = io.StringIO()
-    rate, steps = measured(base, 50.0, Console(file=said, width=200))
+    rate, steps = measure_capacity(base, 50.0, Console(file=said, width=200))
     assert loads == [3, 6, 12]
     assert [step.users for step in steps] == [1, 2, 4]
     assert rate == 200.0
-    assert "they share this machine" in said.getvalue()
+    assert "the instances share this machine" in said.getvalue()
 
 
-def test_a_day_is_sized_with_a_plot_and_files(
+def test_sizing_a_day_prints_settings_and_writes_a_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     traffic = tmp_path / "traffic.csv"
@@ -152,7 +152,7 @@ def test_a_day_is_sized_with_a_plot_and_files(
     shown = capsys.readouterr().out
     assert code == 0
     assert "mlops-lab:minInstanceCount:" in shown
-    assert "US dollars a month" in shown
+    assert "US dollars per month" in shown
     assert (out / "size.png").read_bytes().startswith(b"\x89PNG")
     kept = json.loads((out / "size.json").read_text())
     assert len(kept["minutes"]) == 120
@@ -162,7 +162,7 @@ def _sized(out: Path, *options: str) -> int:
     return main(["size", "--capacity", "10", "--wave", "1:20", "--out", str(out), *options])
 
 
-def test_the_cost_is_by_the_programs_dated_prices_or_the_one_that_is_given(
+def test_the_cost_uses_the_programs_dated_prices_or_a_given_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = read_table()
@@ -170,33 +170,33 @@ def test_the_cost_is_by_the_programs_dated_prices_or_the_one_that_is_given(
     assert 0 == _sized(tmp_path, "--instance-type", "ml.t2.medium")
     shown = capsys.readouterr().out
     hourly = table.instance_hour["ml.t2.medium"]
-    said = f"ml.t2.medium at {hourly:g} US dollars an hour, prices of {table.date}, {table.region}"
+    said = f"ml.t2.medium at {hourly:g} US dollars per hour, prices of {table.date}, {table.region}"
     assert f"cost: {said}\n" in shown
     kept = json.loads((tmp_path / "size.json").read_text())
     assert {"hourly": hourly, "source": said} == kept["price"]
     monthly = round(kept["instance_hours"] * hourly * 730 / 24)
-    assert re.search(rf"US dollars a month +│ +{monthly:,} ", shown)
-    assert Price(0.2, "0.2 US dollars an hour, as given") == find(0.2, "ml.t2.medium")
-    assert find(None, None) is None
+    assert re.search(rf"US dollars per month +│ +{monthly:,} ", shown)
+    assert Price(0.2, "0.2 US dollars per hour, from --price") == find_price(0.2, "ml.t2.medium")
+    assert find_price(None, None) is None
 
 
-def test_the_price_of_a_measured_endpoint_is_that_of_its_instances() -> None:
+def test_the_price_of_a_measured_endpoint_is_that_of_its_instance_type() -> None:
     said = io.StringIO()
     with LocalEndpoint(lambda body, number: (200, ""), instance_type="ml.m5.large") as endpoint:
-        price = _price_of(endpoint, said)
+        price = _endpoint_price(endpoint, said)
     assert price is not None
-    assert read_table().priced("ml.m5.large") == price
+    assert read_table().price_of("ml.m5.large") == price
     with LocalEndpoint(lambda body, number: (200, ""), instance_type="ml.big") as endpoint:
-        assert _price_of(endpoint, said) is None
+        assert _endpoint_price(endpoint, said) is None
     assert "no cost: the prices of" in said.getvalue()
     assert "have no instance type 'ml.big'" in said.getvalue()
 
 
-def _price_of(endpoint: LocalEndpoint, said: io.StringIO) -> Price | None:
+def _endpoint_price(endpoint: LocalEndpoint, said: io.StringIO) -> Price | None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(endpoint.url).items():
             patch.setenv(name, value)
-        return price_of("iris", "us-east-1", Console(file=said, width=500))
+        return endpoint_price("iris", "us-east-1", Console(file=said, width=500))
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def _price_of(endpoint: LocalEndpoint, said: io.StringIO) -> Price | None:
     [
         (("--instance-type", "ml.t3.medium"), "have no instance type 'ml.t3.medium'; they have ml"),
         (("--instance-type", ""), "have no instance type ''"),
-        (("--price", "0"), "--price is 0; it must be over 0 US dollars an hour"),
+        (("--price", "0"), "--price is 0; it must be over 0 US dollars per hour"),
         (("--price", "nan"), "--price is nan"),
     ],
 )
-def test_a_price_that_is_none_is_refused(
+def test_an_invalid_price_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], word: str
 ) -> None:
     assert 2 == _sized(tmp_path, *options)
@@ -218,7 +218,7 @@ def test_a_price_that_is_none_is_refused(
     assert "price" in error
 
 
-def test_what_cannot_be_sized_is_refused_in_one_line(
+def test_invalid_sizing_options_are_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, word in (
@@ -232,22 +232,22 @@ def test_what_cannot_be_sized_is_refused_in_one_line(
         assert word in capsys.readouterr().err
 
 
-def test_the_simulations_own_error_is_passed_on() -> None:
+def test_an_error_of_the_simulator_is_passed_on() -> None:
     with pytest.raises(LoadTestError, match="the capacity is -1"):
-        simulated({"requests_per_minute": [1.0], "capacity_rps": -1, "objective": 0.1})
+        simulate({"requests_per_minute": [1.0], "capacity_rps": -1, "objective": 0.1})
 
 
-def test_a_capacity_that_even_one_user_exceeds_says_what_to_do(
+def test_an_objective_that_a_single_user_misses_is_an_error_with_advice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from loadtest import size
 
     monkeypatch.setattr("loadtest.observer.Observer.state", lambda _: EndpointState())
-    monkeypatch.setattr(size, "measure", lambda load, p99: [_step(1, 10.0, 500.0)])
+    monkeypatch.setattr(size, "measure_steps", lambda load, p99: [_step(1, 10.0, 500.0)])
 
     class Base:
         endpoint, region, endpoint_url = "slow", "us-east-1", None
         out = tmp_path
 
     with pytest.raises(LoadTestError, match=r"p99 of 500\.0 ms, over the objective of 100 ms"):
-        size.measured(Base(), 100.0, Console(quiet=True))
+        size.measure_capacity(Base(), 100.0, Console(quiet=True))

@@ -1,4 +1,4 @@
-"""Several workers against a small server: the figures are exact, and no process stays behind."""
+"""Several workers against a small server: the counts are exact, and no process is left running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAIT_SECONDS = 20.0
 
 
 class Mixed:
-    """Answers rightly, wrongly and not at all, and knows how often."""
+    """Answers with right labels, wrong labels and errors, and counts them."""
 
     def __init__(self) -> None:
         self.right = self.failed = 0
@@ -42,7 +42,7 @@ def _record(out: Path) -> RunRecord:
     return RunRecord.from_json((out / "run.json").read_text())
 
 
-def test_workers_together_count_what_the_server_saw(dataset: Path, tmp_path: Path) -> None:
+def test_the_workers_counts_equal_the_servers(dataset: Path, tmp_path: Path) -> None:
     mixed = Mixed()
     with LocalEndpoint(mixed) as endpoint:
         options = ("--users", "4", "--shape", "spike", "--duration", "3s", "--think", "0.01")
@@ -62,7 +62,9 @@ def test_workers_together_count_what_the_server_saw(dataset: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_load_ends_at_exactly_its_requests(dataset: Path, tmp_path: Path, workers: int) -> None:
+def test_a_load_ends_after_exactly_its_number_of_requests(
+    dataset: Path, tmp_path: Path, workers: int
+) -> None:
     with LocalEndpoint(right) as endpoint:
         options = ("--users", "7", "--spawn-rate", "100", "--requests", "501")
         done = load(endpoint, dataset, tmp_path, *options, "--workers", str(workers))
@@ -108,13 +110,13 @@ ENDS: dict[str, tuple[str, signal.Signals]] = {
     "Ctrl-C": ("run", signal.SIGINT),
     "the command is killed": ("run", signal.SIGKILL),
     "the generator is killed": ("loadtest.generator", signal.SIGKILL),
-    "the generator is told to end": ("loadtest.generator", signal.SIGTERM),
+    "the generator receives SIGTERM": ("loadtest.generator", signal.SIGTERM),
     "a worker is killed": ("loadtest.worker", signal.SIGKILL),
 }
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_however_a_load_ends_no_process_stays_behind(
+def test_no_process_is_left_running_however_a_load_ends(
     dataset: Path, tmp_path: Path, case: str
 ) -> None:
     victim, number = ENDS[case]
@@ -131,12 +133,12 @@ def test_however_a_load_ends_no_process_stays_behind(
         return
     if case == "the generator is killed":
         assert 1 == run.returncode
-        assert "error: the load generator ended with status -9" in stderr
+        assert "error: the load generator exited with status -9" in stderr
         return
     summary = json.loads((tmp_path / "summary.json").read_text())
     if case == "a worker is killed":
         assert 1 == run.returncode
-        ended = "of 2 ended with status -9 before the load did"
+        ended = "of 2 exited with status -9 before the load ended"
         assert ended in _record(tmp_path).cut_short
         assert f"{ended}\n" in stdout
         assert not summary["passed"]
@@ -146,15 +148,15 @@ def test_however_a_load_ends_no_process_stays_behind(
     assert seen == summary["requests"]
 
 
-def test_a_worker_that_falls_silent_ends_the_load(dataset: Path, tmp_path: Path) -> None:
+def test_a_worker_that_stops_responding_ends_the_load(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if {'loadtest.worker', 'loadtest.generator'} & set(sys.orig_argv):\n"
         "    from locust import runners\n"
         "    runners.HEARTBEAT_INTERVAL = 0.3\n"
         "if 'loadtest.generator' in sys.orig_argv:\n"
-        "    from loadtest import crew\n"
-        "    crew._LAST_REPORT_SECONDS = 1.0\n"
+        "    from loadtest import worker_pool\n"
+        "    worker_pool._LAST_REPORT_SECONDS = 1.0\n"
     )
     out = tmp_path / "out"
     with LocalEndpoint(right) as endpoint:
@@ -165,11 +167,11 @@ def test_a_worker_that_falls_silent_ends_the_load(dataset: Path, tmp_path: Path)
         stdout, _ = run.communicate(timeout=60)
         assert [] == _alive(tree)
     assert 1 == run.returncode
-    assert "the load was cut short: a worker fell silent\n" in stdout
-    assert "a worker fell silent" == _record(out).cut_short
+    assert "the load was cut short: a worker stopped responding\n" in stdout
+    assert "a worker stopped responding" == _record(out).cut_short
 
 
-def test_workers_whose_processors_were_busy_are_in_the_notes(dataset: Path, tmp_path: Path) -> None:
+def test_workers_with_busy_processors_are_in_the_notes(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'loadtest.worker' in sys.orig_argv:\n"
@@ -187,12 +189,14 @@ def test_workers_whose_processors_were_busy_are_in_the_notes(dataset: Path, tmp_
     ] == _record(out).notes
 
 
-def test_a_worker_that_does_not_come_is_one_error(dataset: Path, tmp_path: Path) -> None:
+def test_a_worker_that_does_not_start_is_reported_as_one_error(
+    dataset: Path, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'loadtest.worker' in sys.orig_argv: os._exit(7)\n"
     )
     with LocalEndpoint(right) as endpoint:
         done = load(endpoint, dataset, tmp_path / "out", "--workers", "2", PYTHONPATH=str(tmp_path))
     assert 1 == done.returncode
-    assert "of 2 ended with status 7 before the load began" in done.stderr
+    assert "of 2 exited with status 7 before the load began" in done.stderr
     assert 1 == len(done.stderr.splitlines())

@@ -35,8 +35,8 @@ class TrainingResult:
         return (self.base / "output" / "failure").read_text("utf-8")
 
     @property
-    def card(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.base / "model" / "card.json").read_text())
+    def metadata(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.base / "model" / "metadata.json").read_text())
         return document
 
 

@@ -41,8 +41,8 @@ class Client:
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def reply(request: Request, response: Response) -> None:
-            if request.waits:
-                self.application.leave(request)
+            if request.admitted:
+                self.application.release(request)
             answered.set_result(response)
 
         request = Request(reply)
@@ -52,7 +52,7 @@ class Client:
             setattr(request, name.removeprefix("x-").replace("-", "_"), headers.get(name, b""))
         request.add(body)
         self.application.handle(request)
-        head, _, self.content = (await answered).kept.partition(b"\r\n\r\n")
+        head, _, self.content = (await answered).keep_alive_bytes.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
         self.headers = dict(line.split(": ", 1) for line in lines)
         assert self.headers["content-length"] == str(len(self.content))
@@ -81,13 +81,13 @@ def array_of(content: bytes) -> list[Any]:
     return found
 
 
-def test_the_second_row_of_a_kind_takes_the_short_way_to_the_same_answer(client: Client) -> None:
+def test_a_row_of_known_types_takes_the_fast_path_to_the_same_answer(client: Client) -> None:
     first, second = client.invoke(SETOSA), client.invoke(SETOSA)
     assert first == second == Answer(200, "text/csv; charset=utf-8", "setosa\n")
     assert client.invoke("1,2,3").status == 400
 
 
-def test_probabilities_are_given_where_they_are_asked_for(
+def test_probabilities_are_returned_when_the_client_or_the_setting_asks_for_them(
     client: Client, iris: TrainingResult
 ) -> None:
     wanted = client.invoke(SETOSA, accept="text/csv;output=probabilities")
@@ -97,7 +97,7 @@ def test_probabilities_are_given_where_they_are_asked_for(
     assert client.invoke(SETOSA, accept="text/csv;output=shares").status == 406
 
 
-def test_arrays_and_json_lines_come_in_and_go_out(client: Client) -> None:
+def test_arrays_and_json_lines_are_read_and_written(client: Client) -> None:
     out = io.BytesIO()
     rows = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
     np.lib.format.write_array(out, rows)
@@ -126,7 +126,7 @@ def test_a_client_finds_its_request_id_in_the_answer_and_in_the_log(
     assert (entries[0]["status"], entries[0]["error"]) == (400, "BadPayload")
 
 
-def test_every_invocation_is_logged_where_that_is_asked_for(
+def test_every_invocation_is_logged_with_log_all(
     iris: TrainingResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(iris, log_all=True)
@@ -141,7 +141,7 @@ def test_every_invocation_is_logged_where_that_is_asked_for(
     assert len({line["request_id"] for line in lines}) == 5
 
 
-def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> None:
+def test_the_counters_report_requests_rows_and_time(iris: TrainingResult) -> None:
     client = Client(iris)
     for body in (SETOSA, SETOSA, f"{SETOSA}\n{SETOSA}\n{SETOSA}", "x"):
         client.invoke(body)
@@ -155,14 +155,14 @@ def test_the_counters_tell_of_requests_rows_and_time(iris: TrainingResult) -> No
     assert "model_latency_seconds_count 3\n" in text
 
 
-def test_rows_that_are_there_together_are_answered_each_with_its_own(
+def test_rows_of_one_batch_are_each_answered_with_their_own_label(
     iris: TrainingResult,
 ) -> None:
     client = Client(iris)
     sizes: list[int] = []
     predictor = client.application._predictor
-    run_put = predictor.run_put
-    predictor.run_put = lambda rows: sizes.append(rows) or run_put(rows)  # type: ignore
+    run_buffered = predictor.run_buffered
+    predictor.run_buffered = lambda rows: sizes.append(rows) or run_buffered(rows)  # type: ignore
     rows = [SETOSA, VIRGINICA, "1,2", "5.1,1e39,1.4,0.2", VIRGINICA, SETOSA, "+5.1,3.5,1.4,.2"]
     expected = [b"setosa\n", b"virginica\n", b"", b"", b"virginica\n", b"setosa\n", b"setosa\n"]
     headers = {"content-type": b"text/csv", "accept": b""}
@@ -184,13 +184,13 @@ def test_rows_that_are_there_together_are_answered_each_with_its_own(
     assert sizes == [1]
 
 
-def test_a_run_that_fails_is_answered_500_to_all_and_the_next_goes_on(
+def test_a_batch_that_fails_answers_500_to_all_its_requests_and_the_next_one_works(
     iris: TrainingResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(iris)
     client.invoke(SETOSA)
     predictor = client.application._predictor
-    run_put = predictor.run_put
+    run_buffered = predictor.run_buffered
 
     def fail(rows: int) -> list[int]:
         raise RuntimeError(f"{rows} rows")
@@ -199,30 +199,30 @@ def test_a_run_that_fails_is_answered_500_to_all_and_the_next_goes_on(
         headers = {"content-type": b"text/csv", "accept": b""}
         return await asyncio.gather(*(client.ask(SETOSA.encode(), headers) for _ in range(3)))
 
-    predictor.run_put = fail  # type: ignore[method-assign]
+    predictor.run_buffered = fail  # type: ignore[method-assign]
     assert asyncio.run(together()) == [500, 500, 500]
     assert json.loads(client.content)["error"]["code"] == "InternalFailure"
     assert "RuntimeError: 3 rows" in caplog.text
-    predictor.run_put = run_put  # type: ignore[method-assign]
+    predictor.run_buffered = run_buffered  # type: ignore[method-assign]
     assert client.invoke(SETOSA).status == 200
 
 
-def test_another_method_is_told_which_are_allowed(client: Client) -> None:
+def test_a_method_that_is_not_allowed_is_answered_with_the_allowed_ones(client: Client) -> None:
     assert asyncio.run(client.ask(b"", {}, "/invocations?a=b")) == 405
     assert client.headers["allow"] == "POST"
     assert json.loads(client.content)["error"]["message"] == "/invocations takes POST"
 
 
-def test_workers_count_together(iris: TrainingResult) -> None:
+def test_the_counters_report_the_total_of_all_workers(iris: TrainingResult) -> None:
     counters = Counters(2)
     for worker in (0, 1):
-        counters.become(worker)
+        counters.set_worker(worker)
         counters.answered(1_000, 4)
     assert b"model_batch_rows_sum 8\n" in counters.render()
 
 
 @pytest.mark.parametrize("rows", [6_000, 30_000])  # answered in turns, and in a thread
-def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(
+def test_bodies_over_the_limit_are_answered_503_and_the_others_normally(
     iris: TrainingResult, rows: int
 ) -> None:
     client = Client(iris, max_waiting=3)
@@ -239,7 +239,7 @@ def test_more_than_may_wait_is_answered_503_and_the_rest_as_ever(
     assert client.invoke(SETOSA).status == 200
 
 
-def test_a_refusal_for_load_says_when_to_come_back(iris: TrainingResult) -> None:
+def test_a_503_says_when_to_retry(iris: TrainingResult) -> None:
     client = Client(iris, max_waiting=0)
     assert client.invoke(f"{SETOSA}\n" * 6_000).status == 503
     assert client.headers["retry-after"] == "1"

@@ -28,7 +28,7 @@ def labelled_rows(draw: st.DrawFn) -> list[list[str]]:
 
 
 @given(labelled_rows())
-def test_what_is_written_is_read_back_and_labels_stay_verbatim(rows: list[list[str]]) -> None:
+def test_a_written_dataset_is_read_back_with_its_labels_verbatim(rows: list[list[str]]) -> None:
     content = write_archive(rows, rows, {"name": "t", "classes": sorted({r[0] for r in rows})})
     dataset = read_archive(content, "t.zip", sha256="abc")
     assert list(dataset.train.labels) == [row[0] for row in rows]
@@ -43,13 +43,13 @@ def test_the_same_rows_make_the_same_bytes(rows: list[list[str]]) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_make_the_reader_fail_otherwise_than_with_a_reason(data: bytes) -> None:
+def test_the_reader_refuses_any_bytes_with_a_reason(data: bytes) -> None:
     with pytest.raises(DatasetError):
         read_archive(data, "x.zip")
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
-def test_no_damage_makes_the_reader_fail_otherwise_than_with_a_reason(at: int, value: int) -> None:
+def test_the_reader_refuses_any_damaged_zip_with_a_reason(at: int, value: int) -> None:
     good = bytearray(write_archive([["a", "1"], ["b", "2"]], [["a", "1"]], {"name": "t"}))
     good[at % len(good)] = value
     try:
@@ -58,7 +58,7 @@ def test_no_damage_makes_the_reader_fail_otherwise_than_with_a_reason(at: int, v
         return
 
 
-def test_more_than_the_limit_is_never_unpacked() -> None:
+def test_a_zip_is_never_unpacked_beyond_the_limit() -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train.csv", b"\0" * 4_000_000)
@@ -88,10 +88,10 @@ def test_a_symbolic_link_is_refused() -> None:
     [
         ("{", "is not JSON"),
         ("[]", "must hold a JSON object"),
-        ('{"features": "a"}', "features must be a list of texts"),
-        ('{"features": ["a", "a"]}', "names something twice"),
-        ('{"name": 3}', "name must be a text"),
-        ('{"features": ["a"]}', "3 columns where 2 are expected"),
+        ('{"features": "a"}', "features must be a list of strings"),
+        ('{"features": ["a", "a"]}', "has a name twice"),
+        ('{"name": 3}', "name must be a string"),
+        ('{"features": ["a"]}', "3 columns, but 2 are expected"),
         ('{"classes": ["yes"]}', "has the class 'no', which dataset.json does not list"),
         ('{"classes": ["yes", "no", "so"]}', "has no row of the class 'so'"),
     ],

@@ -9,74 +9,80 @@ import pytest
 
 from model.columns import Column, Columns, check_known, learn_columns
 from model.errors import DatasetError
-from model.table import Reading, parse_table
+from model.table import ReadOptions, parse_table
 
-OPEN = Reading(header=True, categorical=("colour",), accept_missing=True)
+OPEN = ReadOptions(header=True, categorical=("colour",), accept_missing=True)
 TEXT = "label,size,colour\nyes,1,red\nno,,blue\nyes,4,\nno,3,red\n"
 
 
 def test_a_header_names_the_columns_and_categories_stay_text() -> None:
-    table = parse_table(TEXT, "t.csv", reading=OPEN)
+    table = parse_table(TEXT, "t.csv", read_options=OPEN)
     assert (table.label, table.names) == ("label", ("size", "colour"))
-    assert table.text_columns == {1}
+    assert table.categorical_columns == {1}
     assert [row[1] for row in table.rows] == ["red", "blue", "", "red"]
     assert math.isnan(float(table.rows[1][0]))
 
 
-def test_auto_finds_the_columns_that_are_no_numbers() -> None:
-    reading = Reading(categorical=("auto",))
-    assert parse_table("yes,1,red\nno,2,3\n", "t", reading=reading).text_columns == {1}
-    missing = Reading(categorical=("auto",), accept_missing=True)
-    assert parse_table("yes,nan,red\nno,2,\n", "t", reading=missing).text_columns == {1}
+def test_auto_finds_the_columns_that_are_not_numbers() -> None:
+    read_options = ReadOptions(categorical=("auto",))
+    assert parse_table(
+        "yes,1,red\nno,2,3\n", "t", read_options=read_options
+    ).categorical_columns == {1}
+    missing = ReadOptions(categorical=("auto",), accept_missing=True)
+    assert parse_table("yes,nan,red\nno,2,\n", "t", read_options=missing).categorical_columns == {1}
 
 
-def test_a_category_becomes_a_number_each_and_a_missing_number_the_median() -> None:
-    table = parse_table(TEXT, "t.csv", reading=OPEN)
+def test_categories_are_one_hot_encoded_and_missing_numbers_become_the_median() -> None:
+    table = parse_table(TEXT, "t.csv", read_options=OPEN)
     columns = learn_columns(table, table.names, accept_missing=True, fill=True)
     assert columns.columns == (Column("size", fill=3.0), Column("colour", ("blue", "red")))
     assert columns.encode(table.rows).tolist() == [[1, 0, 1], [3, 1, 0], [4, 0, 0], [3, 0, 1]]
-    assert Columns.from_card({"columns": columns.as_json()}) == columns
+    assert Columns.from_metadata({"columns": columns.as_json()}) == columns
 
 
 def test_an_algorithm_that_learns_from_nan_is_given_nan() -> None:
-    table = parse_table(TEXT, "t.csv", reading=OPEN)
+    table = parse_table(TEXT, "t.csv", read_options=OPEN)
     columns = learn_columns(table, table.names, accept_missing=True, fill=False)
     assert np.isnan(columns.encode(table.rows)[1, 0])
 
 
-def test_a_card_of_an_older_training_has_numbers_alone() -> None:
-    columns = Columns.from_card({"features": ["a", "b"]})
+def test_metadata_without_columns_describes_numbers_only() -> None:
+    columns = Columns.from_metadata({"features": ["a", "b"]})
     assert (columns.names, columns.plain, columns.width) == (("a", "b"), True, 2)
 
 
 @pytest.mark.parametrize(
-    ("text", "reading", "reason"),
+    ("text", "read_options", "reason"),
     [
-        ("label,a,a\nx,1,2\n", Reading(header=True), "names the column 'a' twice"),
-        ("label,a,\nx,1,2\n", Reading(header=True), "column 3 of the header has no name"),
-        ("", Reading(header=True), "needs a header line"),
-        ("x,1\n", Reading(categorical=("b",)), "no column 'b', which categorical_columns names"),
-        ("x,\n", Reading(categorical=("auto",)), "column 2 is empty; fill .* missing_values"),
-        ("x,1\n", Reading(regression=True), "value to predict .* holds 'x'"),
+        ("label,a,a\nx,1,2\n", ReadOptions(header=True), "names the column 'a' twice"),
+        ("label,a,\nx,1,2\n", ReadOptions(header=True), "column 3 of the header has no name"),
+        ("", ReadOptions(header=True), "needs a header line"),
+        (
+            "x,1\n",
+            ReadOptions(categorical=("b",)),
+            "no column 'b', which categorical_columns names",
+        ),
+        ("x,\n", ReadOptions(categorical=("auto",)), "column 2 is empty; fill .* missing_values"),
+        ("x,1\n", ReadOptions(regression=True), "value to predict .* holds 'x'"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_with_the_reason(
-    text: str, reading: Reading, reason: str
+    text: str, read_options: ReadOptions, reason: str
 ) -> None:
     with pytest.raises(DatasetError, match=reason):
-        parse_table(text, "t.csv", reading=reading)
+        parse_table(text, "t.csv", read_options=read_options)
 
 
 def test_a_validation_file_must_have_the_header_of_the_training_file() -> None:
-    train = parse_table(TEXT, "t.csv", reading=OPEN)
-    with pytest.raises(DatasetError, match="names colour, size where size, colour are expected"):
-        parse_table("label,colour,size\nyes,red,1\n", "v.csv", reading=OPEN, like=train)
+    train = parse_table(TEXT, "t.csv", read_options=OPEN)
+    with pytest.raises(DatasetError, match="names colour, size, but size, colour are expected"):
+        parse_table("label,colour,size\nyes,red,1\n", "v.csv", read_options=OPEN, like=train)
 
 
 def test_an_unknown_category_is_refused_unless_missing_values_are_accepted() -> None:
-    reading = Reading(categorical=("auto",))
-    train = parse_table("yes,red\nno,blue\n", "t", reading=reading)
-    other = parse_table("yes,green\n", "v", reading=reading, like=train)
+    read_options = ReadOptions(categorical=("auto",))
+    train = parse_table("yes,red\nno,blue\n", "t", read_options=read_options)
+    other = parse_table("yes,green\n", "v", read_options=read_options, like=train)
     strict = learn_columns(train, ("colour",), accept_missing=False, fill=True)
     with pytest.raises(DatasetError, match="'colour' holds 'green', which is not one of 'blue', "):
         check_known(strict, other, "v")
@@ -84,13 +90,13 @@ def test_an_unknown_category_is_refused_unless_missing_values_are_accepted() -> 
 
 
 def test_a_column_without_a_value_cannot_be_learnt() -> None:
-    table = parse_table("yes,\nno,nan\n", "t", reading=Reading(accept_missing=True))
+    table = parse_table("yes,\nno,nan\n", "t", read_options=ReadOptions(accept_missing=True))
     with pytest.raises(DatasetError, match="'a' has no value in the training rows"):
         learn_columns(table, ("a",), accept_missing=True, fill=True)
 
 
-def test_an_identifier_is_no_category() -> None:
+def test_an_identifier_is_refused_as_a_category() -> None:
     text = "".join(f"yes,id{number}\n" for number in range(1001))
-    table = parse_table(text, "t", reading=Reading(categorical=("auto",)))
+    table = parse_table(text, "t", read_options=ReadOptions(categorical=("auto",)))
     with pytest.raises(DatasetError, match="has 1001 categories; at most 1000"):
         learn_columns(table, ("id",), accept_missing=False, fill=True)

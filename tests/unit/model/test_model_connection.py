@@ -68,15 +68,15 @@ class Echo:
         )
         request.answer(Response(200, b"text/plain", line + request.body[:20]))
 
-    def receive(self, request: Request) -> None:
+    def admit(self, request: Request) -> None:
         if self.refuse:
             request.refuse(OverloadedError("too many"))
         else:
-            request.waits = True
+            request.admitted = True
             self.waiting += 1
 
-    def leave(self, request: Request) -> None:
-        request.waits = False
+    def release(self, request: Request) -> None:
+        request.admitted = False
         self.waiting -= 1
 
 
@@ -133,7 +133,7 @@ ONE_OF_EACH = [
 
 @given(st.lists(st.sampled_from(ONE_OF_EACH), min_size=1, max_size=4), st.data())
 @settings(deadline=None)
-def test_requests_are_answered_in_order_however_they_are_cut(
+def test_requests_are_answered_in_order_however_they_are_split_into_packets(
     sent: list[tuple[bytes, tuple[int, bytes]]], data: st.DataObject
 ) -> None:
     whole = b"".join(request for request, _ in sent)
@@ -145,7 +145,7 @@ def test_requests_are_answered_in_order_however_they_are_cut(
     assert client.handler.waiting == 0
 
 
-def test_a_client_that_is_ahead_of_its_answers_is_read_no_further() -> None:
+def test_reading_pauses_while_a_client_is_ahead_of_its_responses() -> None:
     client = Client(Echo(later=True))
 
     def check() -> None:
@@ -192,7 +192,7 @@ def test_a_thousand_requests_in_one_packet_are_answered() -> None:
         (GET.replace(b"HTTP/1.1\r\nHost: a", b"HTTP/1.0\r\nConnection: keep-alive"), True),
     ],
 )
-def test_a_connection_is_kept_unless_the_client_cannot_or_will_not(
+def test_a_connection_stays_open_unless_the_client_cannot_or_will_not_reuse_it(
     request_bytes: bytes, closes: bool
 ) -> None:
     client = Client()
@@ -202,7 +202,7 @@ def test_a_connection_is_kept_unless_the_client_cannot_or_will_not(
     assert len(client.answers) == (1 if closes else 2)
 
 
-def test_what_is_pipelined_after_the_last_request_is_not_answered() -> None:
+def test_requests_after_connection_close_are_not_answered() -> None:
     client = Client(Echo(later=True))
     client.send(GET.replace(b"Host: a", b"Connection: close") + PLAIN)
     run(lambda: client.handler.answer(client.handler.handled[0]))
@@ -218,7 +218,7 @@ def test_head_is_answered_without_a_body() -> None:
     assert second.startswith(b"HTTP/1.1 200")
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
+def test_a_client_that_expects_100_continue_receives_it() -> None:
     client = Client()
     head, body = PLAIN[:-3].replace(b"Host: a", b"Expect: 100-Continue"), PLAIN[-3:]
     client.send(head)
@@ -228,7 +228,7 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
 
 
 @pytest.mark.parametrize("hidden", [b"1,2", GET])
-def test_an_upgrade_is_refused_and_its_body_is_not_taken_for_a_request(hidden: bytes) -> None:
+def test_an_upgrade_is_refused_and_its_body_is_not_parsed_as_a_request(hidden: bytes) -> None:
     # As Java's client offers it with its first request, body and all.
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA"
     client = Client()
@@ -249,7 +249,7 @@ def test_an_upgrade_is_refused_and_its_body_is_not_taken_for_a_request(hidden: b
         PLAIN.replace(b"Host: a", b"Host: a\nX: b\x00"),
     ],
 )
-def test_what_is_not_http_is_answered_400_and_nothing_after_it(garbage: bytes) -> None:
+def test_invalid_http_is_answered_400_and_nothing_after_it_is_read(garbage: bytes) -> None:
     client = Client()
     client.send(GET, garbage, GET)
     assert [status for status, _ in client.answers] == [200, 400]
@@ -265,7 +265,7 @@ def test_no_bytes_raise(data: bytes) -> None:
     assert all(status in (200, 400) for status, _ in client.answers)
 
 
-def test_a_head_without_end_is_answered_431() -> None:
+def test_an_endless_head_is_answered_431() -> None:
     client = Client()
     client.send(PLAIN + b"GET /x HTTP/1.1\r\n", *[b"a: " + b"b" * 1000 + b"\r\n"] * 70)
     assert [status for status, _ in client.answers] == [200, 431]
@@ -281,7 +281,7 @@ def post(size: int) -> bytes:
     return b"POST /invocations HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size
 
 
-def test_a_body_over_the_limit_is_read_to_its_end_and_refused() -> None:
+def test_a_body_over_the_limit_is_read_to_its_end_and_then_refused() -> None:
     client = Client()
     half = bytes(MAX_BODY_BYTES // 2)
     client.send(post(2 * len(half)), half, half)
@@ -300,7 +300,7 @@ def test_a_body_far_over_the_limit_is_cut_off() -> None:
     assert client.handler.waiting == 0
 
 
-def test_many_small_parts_are_put_together() -> None:
+def test_many_small_parts_of_a_body_are_joined() -> None:
     client = Client()
     client.send(post(10_000), *[b"%d" % (at % 10) for at in range(10_000)])
     assert client.handler.handled[0].body == b"0123456789" * 1000
@@ -314,7 +314,7 @@ def test_a_refused_body_is_dropped_and_the_next_request_answered() -> None:
 
 
 @pytest.mark.parametrize("pipelined", [b"", PLAIN[:-1]])
-def test_a_client_that_goes_away_is_no_longer_counted(pipelined: bytes) -> None:
+def test_a_client_that_disconnects_is_released(pipelined: bytes) -> None:
     client = Client(Echo(later=True))
     client.send(PLAIN[:-1], PLAIN[-1:] + pipelined)
     assert client.handler.waiting == (2 if pipelined else 1)
@@ -327,7 +327,7 @@ def test_a_client_that_goes_away_is_no_longer_counted(pipelined: bytes) -> None:
     assert client.transport.written == b""
 
 
-def test_a_client_that_has_sent_all_gets_its_answers() -> None:
+def test_a_client_that_closes_its_side_still_gets_its_responses() -> None:
     client = Client(Echo(later=True))
     client.send(PLAIN)
     assert client.connection.eof_received() is True
@@ -337,7 +337,7 @@ def test_a_client_that_has_sent_all_gets_its_answers() -> None:
     assert Client().connection.eof_received() is False
 
 
-def test_a_client_that_does_not_read_is_not_read() -> None:
+def test_reading_pauses_while_a_client_does_not_read() -> None:
     client = Client()
     client.connection.pause_writing()
     assert not client.transport.reading
@@ -346,10 +346,10 @@ def test_a_client_that_does_not_read_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(("begun", "open_"), [(b"", False), (PLAIN[:20], True), (PLAIN, True)])
-def test_a_graceful_end_waits_for_what_was_begun(begun: bytes, open_: bool) -> None:
+def test_a_graceful_close_waits_for_requests_that_have_begun(begun: bytes, open_: bool) -> None:
     client = Client(Echo(later=True))
     client.send(begun)
-    client.connection.end()
+    client.connection.close_gracefully()
     assert client.transport.closed is not open_
     if open_:
         client.send(PLAIN[len(begun) :])
@@ -358,7 +358,7 @@ def test_a_graceful_end_waits_for_what_was_begun(begun: bytes, open_: bool) -> N
         assert client.transport.closed
 
 
-def test_a_silent_connection_is_closed_and_one_that_is_used_or_waits_is_not() -> None:
+def test_only_an_idle_connection_is_closed() -> None:
     def ticks(client: Client, count: int) -> bool:
         for _ in range(count):
             client.connection.tick(3)

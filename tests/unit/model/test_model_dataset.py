@@ -14,7 +14,7 @@ import pytest
 from model import dataset
 from model.archive import read_archive, write_archive
 from model.errors import DatasetError
-from model.table import Reading
+from model.table import ReadOptions
 from tests.unit.model.container import child_environment
 
 WILD = '"rose, wild"'
@@ -44,7 +44,7 @@ def test_a_csv_file_becomes_a_stratified_dataset(
     assert "20 rows (16 to train on, 4 to validate with), 2 features, 2 classes" in printed
 
 
-def test_cells_and_labels_stay_as_they_were_written(tmp_path: Path) -> None:
+def test_cells_and_labels_are_copied_verbatim(tmp_path: Path) -> None:
     _, path = run(tmp_path, FLOWERS, "--label", "species", "--drop", "id")
     with zipfile.ZipFile(path) as archive:
         lines = archive.read("train.csv").decode() + archive.read("validation.csv").decode()
@@ -61,7 +61,7 @@ def test_the_same_table_makes_the_same_bytes_and_another_seed_another_split(tmp_
     assert run(tmp_path, FLOWERS, *options, "--seed", "1")[1].read_bytes() != first
 
 
-def test_semicolons_are_read_when_asked_for(tmp_path: Path) -> None:
+def test_semicolons_are_read_with_the_delimiter_option(tmp_path: Path) -> None:
     text = "a;kind\n1;x\n2;y\n3;x\n4;y\n"
     assert run(tmp_path, text, "--label", "kind", "--delimiter", "semicolon")[0] == 0
 
@@ -78,17 +78,17 @@ def test_semicolons_are_read_when_asked_for(tmp_path: Path) -> None:
         ("a,kind\n", ("--label", "kind"), "has a header and 0 rows"),
         ("a,a,kind\n1,2,x\n", ("--label", "kind"), "names the column 'a' twice"),
         ("a,,kind\n1,2,x\n", ("--label", "kind"), "column 2 of the header has no name"),
-        ("kind\nx\n", ("--label", "kind"), "has no column beside the label"),
+        ("kind\nx\n", ("--label", "kind"), "has no column besides the label"),
         ("a,kind\n1,x\n2,x\n", ("--label", "kind"), "at least two classes"),
         ("a,kind\n1,x\n2,x\n3,y\n", ("--label", "kind"), "single row of 'y'"),
-        ("a,kind\n1,x\n2\n", ("--label", "kind"), "row 3: 1 columns where the header has 2"),
+        ("a,kind\n1,x\n2\n", ("--label", "kind"), "row 3: 1 columns, but the header has 2"),
         ("a,kind\n1,\n", ("--label", "kind"), "row 2: the label column 'kind' is empty"),
         ("a,kind\n,x\n", ("--label", "kind"), "row 2, column 'a' is empty"),
         (b"a,kind\n\xff,x\n", ("--label", "kind"), "byte 7 is not UTF-8"),
         (FLOWERS, ("--label", "species", "--drop", "species"), "cannot be dropped"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
+def test_an_error_is_reported_in_one_line(
     text: str | bytes,
     options: tuple[str, ...],
     message: str,
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert not path.exists()
 
 
-def test_a_missing_file_and_an_unwritable_target_are_said_without_a_traceback(
+def test_a_missing_file_and_an_unwritable_target_are_reported_without_a_traceback(
     program: Path, tmp_path: Path
 ) -> None:
     def command(*options: str) -> subprocess.CompletedProcess[str]:
@@ -136,7 +136,7 @@ def test_a_missing_file_and_an_unwritable_target_are_said_without_a_traceback(
         ("digits", 1797, 64, 10),
     ],
 )
-def test_the_shipped_tables_are_real_and_whole(
+def test_the_shipped_tables_are_complete(
     name: str, rows: int, features: int, classes: int, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.zip"
@@ -154,14 +154,14 @@ PEOPLE = "outcome,age,colour\n" + "".join(
 ACCEPTED = ("--label", "outcome", "--categorical", "auto", "--missing-values", "accept")
 
 
-def test_categories_and_missing_cells_are_kept_and_described_for_the_training(
+def test_categories_and_missing_cells_are_stored_and_described_for_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, path = run(tmp_path, PEOPLE, *ACCEPTED)
     assert code == 0
-    assert "2 features (1 of categories), 2 classes" in capsys.readouterr().out
+    assert "2 features (1 categorical), 2 classes" in capsys.readouterr().out
     found = read_archive(path.read_bytes(), path.name)
-    assert (found.accept_missing, found.train.text_columns) == (True, frozenset({1}))
+    assert (found.accept_missing, found.train.categorical_columns) == (True, frozenset({1}))
     assert {row[1] for row in found.train.rows} == {"red", ""}
     assert found.label == "outcome"
 
@@ -174,7 +174,7 @@ def test_a_regression_has_no_classes(tmp_path: Path) -> None:
         description = json.loads(archive.read("dataset.json"))
     assert "classes" not in description
     assert description["regression"] is True
-    found = read_archive(path.read_bytes(), path.name, reading=Reading(regression=True))
+    found = read_archive(path.read_bytes(), path.name, read_options=ReadOptions(regression=True))
     assert found.classes == ()
     assert found.validation is not None
     assert len(found.validation.labels) == 6
@@ -187,12 +187,12 @@ def test_a_regression_has_no_classes(tmp_path: Path) -> None:
     [
         (("--label", "outcome"), "column 'colour' is empty|column 'colour' holds 'red'"),
         (("--label", "outcome", "--categorical", "auto"), "is empty; fill it, drop the row, or"),
-        (("--label", "outcome", "--categorical", "size"), "names 'size', which is no feature"),
+        (("--label", "outcome", "--categorical", "size"), "names 'size', which is not a feature"),
         (("--label", "outcome", "--missing-values", "accept"), "or use --categorical auto"),
-        (("--label", "outcome", "--regression"), "the label of a regression must be numbers"),
+        (("--label", "outcome", "--regression"), "the label of a regression must be a number"),
     ],
 )
-def test_a_column_that_may_not_be_so_is_refused_with_the_option_that_allows_it(
+def test_a_refused_column_names_the_option_that_would_accept_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
 ) -> None:
     code, path = run(tmp_path, PEOPLE, *options)
@@ -200,10 +200,10 @@ def test_a_column_that_may_not_be_so_is_refused_with_the_option_that_allows_it(
     assert re.search(message, capsys.readouterr().err)
 
 
-def test_the_shipped_measurements_train_a_regression(tmp_path: Path) -> None:
+def test_the_shipped_regression_table_can_be_read(tmp_path: Path) -> None:
     target = tmp_path / "d.zip"
     assert dataset.main(["--table", "diabetes", "--out", str(target)]) == 0
-    found = read_archive(target.read_bytes(), "d.zip", reading=Reading(regression=True))
+    found = read_archive(target.read_bytes(), "d.zip", read_options=ReadOptions(regression=True))
     assert (found.label, len(found.features), found.classes) == ("progression", 10, ())
 
 
@@ -211,11 +211,11 @@ def test_the_shipped_measurements_train_a_regression(tmp_path: Path) -> None:
     ("described", "message"),
     [
         ({"missing_values": "maybe"}, "missing_values is 'maybe'; it must be refuse or accept"),
-        ({"categorical": "all"}, "categorical must be a list of texts"),
+        ({"categorical": "all"}, "categorical must be a list of strings"),
         ({"categorical": ["size"]}, "has no column 'size'"),
     ],
 )
-def test_what_dataset_json_says_of_the_columns_is_checked(
+def test_the_column_options_in_dataset_json_are_validated(
     described: dict[str, object], message: str
 ) -> None:
     rows = [["yes", "1"], ["no", "2"]]

@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from model.archive import read_archive
 from model.errors import ArtifactError, ExportError
 from model.estimator import fit
-from model.export import check_same_answers, to_onnx_bytes, tolerance_of
+from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.predictor import Predictor
 
@@ -33,7 +33,7 @@ def table(iris_zip: bytes) -> tuple[Any, Any, Any]:
 
 @pytest.mark.parametrize("algorithm", [a for a in Algorithm if a != Algorithm.LINEAR_REGRESSION])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_each_algorithm_answers_the_same_as_onnx(
+def test_the_onnx_model_of_each_algorithm_predicts_the_same(
     algorithm: Algorithm, classes: int, table: tuple[Any, Any, Any]
 ) -> None:
     rows, truth, names = table
@@ -43,12 +43,12 @@ def test_each_algorithm_answers_the_same_as_onnx(
     estimator = fit(hyperparameters, rows[chosen], truth[chosen])
     predictor = Predictor(to_onnx_bytes(estimator, 4), 4, names[:classes])
     tolerance = tolerance_of(algorithm)
-    assert check_same_answers(estimator, predictor, rows[chosen], tolerance).worst <= tolerance
+    assert check_equivalence(estimator, predictor, rows[chosen], tolerance).worst <= tolerance
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("algorithm", [Algorithm.RANDOM_FOREST, Algorithm.HIST_GRADIENT_BOOSTING])
-def test_many_rows_are_answered_as_each_alone(algorithm: Algorithm, classes: int) -> None:
+def test_many_rows_are_scored_as_each_alone(algorithm: Algorithm, classes: int) -> None:
     rows, truth = make_classification(
         400, 8, n_informative=6, n_classes=classes, random_state=3, shuffle=True
     )
@@ -75,7 +75,7 @@ def test_of_two_equal_classes_the_first_wins_as_in_scikit_learn() -> None:
     assert np.array_equal(numbers, estimator.predict(rows))
 
 
-def test_an_order_by_a_feature_that_there_is_not_is_refused(table: tuple[Any, Any, Any]) -> None:
+def test_sorting_by_an_unknown_feature_is_refused(table: tuple[Any, Any, Any]) -> None:
     rows, truth, names = table
     few = parse_hyperparameters({"n_estimators": "3"})
     model = onnx.load_from_string(to_onnx_bytes(fit(few, rows, truth), 4))
@@ -85,22 +85,22 @@ def test_an_order_by_a_feature_that_there_is_not_is_refused(table: tuple[Any, An
             Predictor(model.SerializeToString(), 4, names)
 
 
-def test_an_onnx_model_of_other_training_is_refused(table: tuple[Any, Any, Any]) -> None:
+def test_the_onnx_model_of_another_fit_is_refused(table: tuple[Any, Any, Any]) -> None:
     rows, truth, names = table
     few = parse_hyperparameters({"n_estimators": "3"})
     other = parse_hyperparameters({"n_estimators": "3", "seed": "5"})
     predictor = Predictor(to_onnx_bytes(fit(few, rows, truth), 4), 4, names)
     reason = r"differ from scikit-learn's by up to 0\.67 on 4 of 120 .* rows: 28, 62, 108, 120;"
     with pytest.raises(ExportError, match=reason):
-        check_same_answers(fit(other, rows, truth), predictor, rows)
+        check_equivalence(fit(other, rows, truth), predictor, rows)
 
 
-def test_a_card_that_names_another_number_of_classes_is_refused(
+def test_metadata_with_another_number_of_classes_is_refused(
     table: tuple[Any, Any, Any],
 ) -> None:
     rows, truth, _ = table
     onnx_bytes = to_onnx_bytes(fit(parse_hyperparameters({"n_estimators": "3"}), rows, truth), 4)
-    with pytest.raises(ArtifactError, match=r"answers 3 classes where card\.json names 2"):
+    with pytest.raises(ArtifactError, match="has 3 classes, but the model metadata lists 2"):
         Predictor(onnx_bytes, 4, ("x", "y"))
     with pytest.raises(ArtifactError, match="does not load"):
         Predictor(onnx_bytes, 3, ("x", "y", "z"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ from model.channels import hold_out
 from model.columns import Columns
 from model.errors import ExportError, HyperparameterError
 from model.estimator import class_weights, fit
-from model.export import check_same_answers, to_onnx_bytes
-from model.fitting import Outcome, fit_and_measure
+from model.export import check_equivalence, to_onnx_bytes
+from model.fitting import TrainingArtifacts, fit_and_measure
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.importances import permutation_importances
 from model.metrics import evaluate_regression
 from model.predictor import Predictor
 from model.progress import Progress
-from model.table import Reading, parse_table
+from model.table import ReadOptions, parse_table
 
 SMALL = {
     Algorithm.RANDOM_FOREST: {"n_estimators": "20", "class_weight": "balanced"},
@@ -33,7 +34,7 @@ SMALL = {
 }
 
 
-def outcome_of(algorithm: Algorithm, rows: int = 200) -> Outcome:
+def train_small(algorithm: Algorithm, rows: int = 200) -> TrainingArtifacts:
     """Train on a value that is 2 sizes and, where it is red, 3 more; the weight is noise."""
     chance = random.Random(1)
     regression = algorithm is Algorithm.LINEAR_REGRESSION
@@ -44,34 +45,38 @@ def outcome_of(algorithm: Algorithm, rows: int = 200) -> Outcome:
         label = f"{value:.4f}" if regression else "yes" if value > 1 else "no"
         shown = "" if chance.random() < 0.05 else f"{size:.4f}"
         lines.append(f"{label},{shown},{colour},{chance.gauss(0, 1):.4f}")
-    reading = Reading(True, ("auto",), accept_missing=True, regression=regression)
-    table = parse_table("\n".join(lines), "t", reading=reading)
+    read_options = ReadOptions(True, ("auto",), accept_missing=True, regression=regression)
+    table = parse_table("\n".join(lines), "t", read_options=read_options)
     classes = () if regression else ("no", "yes")
     raw = {"algorithm": algorithm, "missing_values": "accept", **SMALL.get(algorithm, {})}
     hyperparameters = parse_hyperparameters(raw)
     dataset = Dataset(
-        table, None, features=table.names, classes=classes, accept_missing=reading.accept_missing
+        table,
+        None,
+        features=table.names,
+        classes=classes,
+        accept_missing=read_options.accept_missing,
     )
     return fit_and_measure(hold_out(dataset, 0.25, 0), hyperparameters)
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_each_algorithm_learns_from_categories_and_missing_values(algorithm: Algorithm) -> None:
-    outcome = outcome_of(algorithm)
+    artifacts = train_small(algorithm)
     score = "r2" if algorithm is Algorithm.LINEAR_REGRESSION else "accuracy"
-    assert outcome.card["metrics"]["validation"][score] > 0.75
-    importances = outcome.output["feature_importances.json"]
+    assert artifacts.metadata["metrics"]["validation"][score] > 0.75
+    importances = artifacts.output["feature_importances.json"]
     assert isinstance(importances, dict)
     assert list(importances["importances"])[-1] == "weight"
     assert sum(importances["importances"].values()) > 0.1
-    pictures = {name for name in outcome.output if name.endswith(".png")}
+    pictures = {name for name in artifacts.output if name.endswith(".png")}
     assert pictures == {"feature_importances.png"} | (
         set() if score == "r2" else {"confusion_matrix.png"}
     )
     for name in pictures:
-        assert bytes(outcome.output[name])[:4] == b"\x89PNG"  # type: ignore[call-overload]
-    columns = Columns.from_card(outcome.card)
-    predictor = Predictor(outcome.onnx_bytes, columns.width, outcome.card["classes"])
+        assert bytes(artifacts.output[name])[:4] == b"\x89PNG"  # type: ignore[call-overload]
+    columns = Columns.from_metadata(artifacts.metadata)
+    predictor = Predictor(artifacts.onnx_bytes, columns.width, artifacts.metadata["classes"])
     numbers, values = predictor.run(columns.encode([[1.0, "red", 0.0], [-2.0, "green", 0.0]]))
     if score == "r2":
         assert values[0, 0] > values[1, 0]
@@ -79,8 +84,16 @@ def test_each_algorithm_learns_from_categories_and_missing_values(algorithm: Alg
         assert numbers.tolist() == [1, 0]
 
 
+def test_an_algorithm_without_a_fit_is_an_error_and_not_a_random_forest() -> None:
+    rows, truth = np.zeros((2, 1), np.float32), np.array([0, 1])
+    unknown: Any = "perceptron"
+    hyperparameters = replace(parse_hyperparameters({}), algorithm=unknown)
+    with pytest.raises(AssertionError, match="perceptron"):
+        fit(hyperparameters, rows, truth)
+
+
 def test_the_same_seed_makes_the_same_model() -> None:
-    models = {outcome_of(Algorithm.RANDOM_FOREST, 60).onnx_bytes for _ in range(2)}
+    models = {train_small(Algorithm.RANDOM_FOREST, 60).onnx_bytes for _ in range(2)}
     assert len(models) == 1
 
 
@@ -94,31 +107,31 @@ def test_a_forest_grown_in_steps_is_the_forest_of_one_fit() -> None:
     assert np.array_equal(grown.predict_proba(rows), whole.predict_proba(rows))
 
 
-def test_a_regression_that_onnx_answers_otherwise_is_refused_with_the_rows() -> None:
+def test_a_regression_whose_onnx_values_differ_is_refused_with_the_rows() -> None:
     rows = np.arange(12, dtype=np.float32).reshape(6, 2)
     linear = parse_hyperparameters({"algorithm": "linear-regression"})
     truth = np.array([1.0, 5, 2, 8, 3, 9])
     onnx_bytes = to_onnx_bytes(fit(linear, rows, truth), 2)
     predictor = Predictor(onnx_bytes, 2, ())
     with pytest.raises(ExportError, match=r"values differ .* on 6 of 6 validation rows: 1, 2, 3, "):
-        check_same_answers(fit(linear, rows, truth + 100), predictor, rows)
+        check_equivalence(fit(linear, rows, truth + 100), predictor, rows)
 
 
-def test_balanced_weights_give_each_class_the_same_sum() -> None:
+def test_balanced_weights_give_each_class_the_same_total_weight() -> None:
     truth = np.array([0, 0, 0, 1], dtype=np.int64)
     assert class_weights("balanced", truth, ("a", "b")) == {0: 4 / 6, 1: 2.0}
     assert class_weights({"a": 1.0, "b": 3.0}, truth, ("a", "b")) == {0: 1.0, 1: 3.0}
-    with pytest.raises(HyperparameterError, match="names 'a' where the dataset has the classes"):
+    with pytest.raises(HyperparameterError, match="names 'a', but the dataset has the classes"):
         class_weights({"a": 1.0}, truth, ("a", "b"))
 
 
 @pytest.mark.parametrize("text", ["{}", '{"a": 0}', '{"a": "2"}', '{"a": true}', "{"])
-def test_weights_that_are_no_positive_numbers_are_refused(text: str) -> None:
+def test_weights_that_are_not_positive_numbers_are_refused(text: str) -> None:
     with pytest.raises(HyperparameterError, match="or balanced or a JSON object"):
         parse_hyperparameters({"class_weight": text})
 
 
-def test_the_figures_of_a_regression() -> None:
+def test_the_metrics_of_a_regression() -> None:
     found = evaluate_regression(np.array([1.0, 3.0]), np.array([2.0, 3.0], dtype=np.float32))
     assert found.as_json() == {
         "rows": 2,
@@ -128,7 +141,7 @@ def test_the_figures_of_a_regression() -> None:
     }
 
 
-def test_long_work_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_long_work_logs_its_progress(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), Progress("fitting", every_seconds=0.005) as progress:
         progress.total, progress.done = 40, 7
         deadline = time.monotonic() + 5

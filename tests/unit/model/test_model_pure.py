@@ -17,10 +17,10 @@ from model.cells import FLOAT32_MAX, NotANumberError, parse_number
 from model.columns import Columns
 from model.errors import BadPayloadError, DatasetError, HyperparameterError, NotAcceptableError
 from model.hyperparameters import SPECIFICATIONS, Algorithm, parse_hyperparameters
-from model.media import CSV, JSON, MEDIA_TYPES, accepted
+from model.media import CSV, JSON, MEDIA_TYPES, negotiate
 from model.metrics import evaluate
 from model.payload import decode_rows
-from model.split import stratified
+from model.split import stratified_split
 
 COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -32,7 +32,7 @@ def test_every_32_bit_number_is_read_back(number: float) -> None:
 
 
 @given(st.text(max_size=12))
-def test_a_text_is_a_finite_number_or_is_refused_with_a_reason(text: str) -> None:
+def test_a_string_is_a_finite_number_or_is_refused_with_a_reason(text: str) -> None:
     try:
         number = parse_number(text)
     except NotANumberError:
@@ -42,12 +42,12 @@ def test_a_text_is_a_finite_number_or_is_refused_with_a_reason(text: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["1_000", "٣", "nan", "inf", "-Infinity", "1e39", "0x10", "", " "])
-def test_what_python_reads_as_a_number_and_a_dataset_should_not_hold_is_refused(text: str) -> None:
+def test_numbers_that_only_python_would_accept_are_refused(text: str) -> None:
     with pytest.raises(NotANumberError):
         parse_number(text)
 
 
-def test_no_hyperparameters_mean_a_random_forest_with_its_defaults() -> None:
+def test_the_default_is_a_random_forest_with_its_default_hyperparameters() -> None:
     found = parse_hyperparameters({})
     assert found.as_json() == {
         "algorithm": "random-forest",
@@ -89,10 +89,10 @@ def test_a_hyperparameter_is_read(name: str, text: str, value: object) -> None:
         ({"algorithm": "gradient-boosting", "learning_rate": "0"}, "a number above 0 to 1"),
         ({"algorithm": "gradient-boosting", "learning_rate": "nan"}, "a number above 0 to 1"),
         ({"class_weight": "heavy"}, "none or balanced"),
-        ({"C": "1"}, "C does not apply to random-forest; its names are n_estimators"),
+        ({"C": "1"}, "C does not apply to random-forest; its hyperparameters are n_estimators"),
     ],
 )
-def test_a_wrong_hyperparameter_is_refused_with_what_is_allowed(
+def test_an_invalid_hyperparameter_is_refused_with_the_allowed_values(
     raw: dict[str, str], message: str
 ) -> None:
     with pytest.raises(HyperparameterError, match=message):
@@ -127,15 +127,15 @@ def test_a_split_is_a_partition_with_every_class_on_both_sides(
     counts = Counter(labels)
     if min(counts.values()) < 2:
         with pytest.raises(DatasetError, match="single row"):
-            stratified(labels, fraction, seed, "t")
+            stratified_split(labels, fraction, seed, "t")
         return
-    kept, held = stratified(labels, fraction, seed, "t")
+    kept, held = stratified_split(labels, fraction, seed, "t")
     assert sorted(kept + held) == list(range(len(labels)))
     for label, count in counts.items():
         part = sum(labels[number] == label for number in held)
         assert 1 <= part < count
         assert abs(part - fraction * count) <= 1
-    assert stratified(labels, fraction, seed, "t") == (kept, held)
+    assert stratified_split(labels, fraction, seed, "t") == (kept, held)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
@@ -193,7 +193,7 @@ def test_any_json_is_rows_of_the_right_width_or_a_client_error(document: object)
 @given(st.text("*/, ;=q01.abcdefghijklmnopqrstuvwxyz", max_size=40))
 def test_any_accept_header_chooses_a_type_or_is_not_acceptable(header: str) -> None:
     with suppress(NotAcceptableError):
-        assert accepted(header, CSV).media_type in MEDIA_TYPES
+        assert negotiate(header, CSV).media_type in MEDIA_TYPES
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_any_accept_header_chooses_a_type_or_is_not_acceptable(header: str) -> N
         ("Application/JSON; charset=utf-8", JSON),
     ],
 )
-def test_the_most_wanted_type_is_chosen_and_the_requests_own_among_equals(
+def test_the_preferred_type_is_chosen_and_the_requests_own_among_equals(
     header: str, chosen: str
 ) -> None:
-    assert accepted(header, JSON).media_type == chosen
+    assert negotiate(header, JSON).media_type == chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.model.container import Server, TrainingResult, child_environment
+from tests.unit.model.container import JOB_NAME, Server, TrainingResult, child_environment
 
 INFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
 FORMATS = "https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html"
@@ -28,7 +29,7 @@ def test_ping_answers_200(server: Server) -> None:
 
 
 @pytest.mark.aws_documented(FORMATS)
-def test_csv_rows_are_answered_with_one_label_a_line(server: Server) -> None:
+def test_csv_rows_are_answered_with_one_label_per_line(server: Server) -> None:
     answer = server.invoke(f"{SETOSA}\n{VIRGINICA}\n")
     assert (answer.status, answer.body) == (200, "setosa\nvirginica\n")
     assert answer.content_type.startswith("text/csv")
@@ -52,12 +53,12 @@ def test_json_rows_are_answered_with_labels_and_probabilities(server: Server, bo
     assert max(second["probabilities"], key=second["probabilities"].get) == "virginica"
 
 
-def test_one_json_row_needs_no_second_brackets(server: Server) -> None:
+def test_a_single_json_row_needs_no_second_pair_of_brackets(server: Server) -> None:
     answer = server.invoke(f"[{SETOSA}]", "application/json; charset=utf-8", "text/csv")
     assert (answer.status, answer.body) == (200, "setosa\n")
 
 
-def test_the_answer_has_the_type_that_the_client_accepts(server: Server) -> None:
+def test_the_response_has_a_type_that_the_client_accepts(server: Server) -> None:
     assert server.invoke(SETOSA, accept="application/json").json["predictions"]
     preferred = server.invoke(SETOSA, accept="text/csv;q=0.2, application/json")
     assert preferred.content_type == "application/json"
@@ -80,7 +81,7 @@ def test_the_answer_has_the_type_that_the_client_accepts(server: Server) -> None
         (b"\xff\xfe1,2", "not UTF-8 text (byte 0)"),
     ],
 )
-def test_a_bad_csv_body_is_answered_400_with_the_place(
+def test_a_bad_csv_body_is_answered_400_with_the_row_and_column(
     server: Server, body: str | bytes, message: str
 ) -> None:
     answer = server.invoke(body)
@@ -107,7 +108,7 @@ def test_a_bad_csv_body_is_answered_400_with_the_place(
         ("[[1, 2]]", "row 1 has 2 columns"),
     ],
 )
-def test_a_bad_json_body_is_answered_400_with_the_place(
+def test_a_bad_json_body_is_answered_400_with_the_row_and_column(
     server: Server, body: str, message: str
 ) -> None:
     answer = server.invoke(body, "application/json")
@@ -122,7 +123,7 @@ def test_another_content_type_is_answered_415(server: Server, content_type: str)
     assert "text/csv or application/json, application/jsonlines" in answer.message
 
 
-def test_an_accept_that_cannot_be_met_is_answered_406(server: Server) -> None:
+def test_an_accept_header_that_cannot_be_satisfied_is_answered_406(server: Server) -> None:
     assert server.invoke(SETOSA, accept="image/png").status == 406
     assert server.invoke(SETOSA, accept="text/csv;q=0").status == 406
 
@@ -133,7 +134,7 @@ def test_a_body_over_the_limit_is_answered_413(server: Server) -> None:
     assert "6291456 bytes" in answer.message
 
 
-def test_a_body_near_the_limit_is_answered(server: Server) -> None:
+def test_a_body_just_below_the_limit_is_answered(server: Server) -> None:
     rows = 50_000
     answer = server.invoke(f"{SETOSA}\n" * rows)
     assert (answer.status, answer.body.count("setosa")) == (200, rows)
@@ -157,7 +158,7 @@ def test_no_body_makes_the_server_fail(
 
 
 @pytest.mark.aws_documented(INFERENCE)
-def test_sigterm_lets_a_request_in_flight_finish_and_exits_with_0(
+def test_sigterm_drains_a_request_in_flight_and_exits_with_0(
     program: Path, iris: TrainingResult
 ) -> None:
     with Server(program, iris.base) as server:
@@ -196,13 +197,23 @@ def test_a_damaged_model_ends_the_server_with_a_clear_line(
     program: Path, iris: TrainingResult, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "card.json").write_text(json.dumps(iris.card))
+    (tmp_path / "model" / "metadata.json").write_text(json.dumps(iris.metadata))
     (tmp_path / "model" / "model.onnx").write_bytes(b"not a model")
     server = Server(program, tmp_path)
     server.start()
     assert server.process.wait(timeout=30) == 1
     server.stop()
     assert "cannot serve: model.onnx does not load" in server.log
+
+
+def test_an_artifact_of_an_earlier_version_with_a_card_json_is_still_served(
+    program: Path, iris: TrainingResult, tmp_path: Path
+) -> None:
+    directory = shutil.copytree(iris.base / "model", tmp_path / "model")
+    (directory / "metadata.json").rename(directory / "card.json")
+    with Server(program, tmp_path) as server:
+        assert server.invoke(SETOSA).body == "setosa\n"
+    assert f"serving random-forest of training job '{JOB_NAME}'" in server.log
 
 
 def test_a_port_that_is_taken_ends_the_server_with_a_clear_line(
@@ -217,7 +228,7 @@ def test_a_port_that_is_taken_ends_the_server_with_a_clear_line(
     assert "Traceback" not in server.log
 
 
-def test_requests_in_one_packet_are_answered_in_order_and_then_the_connection_ends(
+def test_pipelined_requests_are_answered_in_order_and_then_the_connection_closes(
     server: Server,
 ) -> None:
     large = f"{SETOSA}\n" * 30_000  # answered in a thread, while the next one waits

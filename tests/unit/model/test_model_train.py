@@ -18,25 +18,25 @@ CONTRACT = (
 GOOD_ROWS = "yes,1,2\nyes,2,1\nno,8,9\nno,9,8\n"
 
 
-def test_a_dataset_zip_becomes_an_onnx_model_and_a_card(iris: TrainingResult) -> None:
+def test_a_dataset_zip_becomes_an_onnx_model_and_its_metadata(iris: TrainingResult) -> None:
     assert iris.code == 0, iris.log
     files = sorted(path.name for path in (iris.base / "model").iterdir())
-    assert files == ["card.json", "model.onnx"]
+    assert files == ["metadata.json", "model.onnx"]
 
 
-def test_the_card_names_the_classes_the_features_and_the_lineage(iris: TrainingResult) -> None:
-    card = iris.card
-    assert card["classes"] == ["setosa", "versicolor", "virginica"]
-    assert card["features"][0] == "sepal length (cm)"
-    assert card["hyperparameters"]["n_estimators"] == 40
-    assert card["lineage"]["training_job_name"] == JOB_NAME
-    assert card["lineage"]["training_job_arn"] == JOB_ARN
-    assert card["lineage"]["dataset"]["rows"] == {"train": 120, "validation": 30}
-    assert re.fullmatch(r"[0-9a-f]{64}", card["lineage"]["dataset"]["sha256"])
-    assert "scikit-learn" in card["packages"]
+def test_the_metadata_holds_the_classes_the_features_and_the_lineage(iris: TrainingResult) -> None:
+    metadata = iris.metadata
+    assert metadata["classes"] == ["setosa", "versicolor", "virginica"]
+    assert metadata["features"][0] == "sepal length (cm)"
+    assert metadata["hyperparameters"]["n_estimators"] == 40
+    assert metadata["lineage"]["training_job_name"] == JOB_NAME
+    assert metadata["lineage"]["training_job_arn"] == JOB_ARN
+    assert metadata["lineage"]["dataset"]["rows"] == {"train": 120, "validation": 30}
+    assert re.fullmatch(r"[0-9a-f]{64}", metadata["lineage"]["dataset"]["sha256"])
+    assert "scikit-learn" in metadata["packages"]
 
 
-def test_metrics_are_printed_one_a_line_for_metric_definitions(iris: TrainingResult) -> None:
+def test_metrics_are_printed_one_per_line_for_metric_definitions(iris: TrainingResult) -> None:
     found = dict(re.findall(r"^(\w+:\w+)=([0-9.]+)$", iris.log, re.MULTILINE))
     assert set(found) == {
         f"{part}:{name}"
@@ -45,7 +45,7 @@ def test_metrics_are_printed_one_a_line_for_metric_definitions(iris: TrainingRes
     }
     assert float(found["validation:accuracy"]) >= 0.85
     assert float(found["validation:accuracy"]) == pytest.approx(
-        iris.card["metrics"]["validation"]["accuracy"], abs=1e-6
+        iris.metadata["metrics"]["validation"]["accuracy"], abs=1e-6
     )
 
 
@@ -53,7 +53,7 @@ def test_metrics_and_the_confusion_matrix_are_output_data(iris: TrainingResult) 
     output = iris.base / "output" / "data"
     metrics = json.loads((output / "metrics.json").read_text())
     matrix = json.loads((output / "confusion_matrix.json").read_text())
-    assert metrics == iris.card["metrics"]
+    assert metrics == iris.metadata["metrics"]
     assert sum(map(sum, matrix["matrix"])) == 30
 
 
@@ -69,16 +69,18 @@ def test_train_and_validation_channels_of_csv_files_are_read(program: Path, tmp_
     }
     result = train(program, tmp_path, channels, {"algorithm": "logistic-regression"})
     assert result.code == 0, result.log
-    assert result.card["classes"] == ["maybe", "no", "yes"]
-    assert result.card["features"] == ["feature_1", "feature_2"]
+    assert result.metadata["classes"] == ["maybe", "no", "yes"]
+    assert result.metadata["features"] == ["feature_1", "feature_2"]
     assert "validation:accuracy=1.000000" in result.log
 
 
-def test_without_validation_rows_a_part_is_held_out(program: Path, tmp_path: Path) -> None:
+def test_without_validation_rows_a_share_of_the_train_rows_is_held_out(
+    program: Path, tmp_path: Path
+) -> None:
     hyperparameters = {"algorithm": "gradient-boosting", "n_estimators": "5", "seed": "7"}
     result = train(program, tmp_path, {"train": {"a.csv": GOOD_ROWS * 5}}, hyperparameters)
     assert result.code == 0, result.log
-    assert result.card["lineage"]["dataset"]["rows"] == {"train": 16, "validation": 4}
+    assert result.metadata["lineage"]["dataset"]["rows"] == {"train": 16, "validation": 4}
     assert "held out" in result.log
 
 
@@ -106,7 +108,7 @@ BAD_DATASETS: Mapping[str, tuple[bytes | Mapping[str, str], str]] = {
     "a header": ({"train.csv": "label,a,b\n" + GOOD_ROWS}, r"looks like a header: leave it out"),
     "a missing value": ({"train.csv": "yes,1,\nno,1,2\n"}, r"row 1, column 3 is empty; fill"),
     "one class": ({"train.csv": "yes,1,2\nyes,3,4\n"}, r"all 2 rows have the label 'yes'"),
-    "ragged rows": ({"train.csv": "yes,1,2\nno,3\n"}, r"row 2: 2 columns where 3 are expected"),
+    "ragged rows": ({"train.csv": "yes,1,2\nno,3\n"}, r"row 2: 2 columns, but 3 are expected"),
     "NaN": ({"train.csv": "yes,1,2\nno,nan,4\n"}, r"row 2, column 2 holds 'nan'.*finite"),
     "too large": ({"train.csv": "yes,1,2\nno,1e39,4\n"}, r"too large for a 32-bit float"),
     "a class unseen in training": (
@@ -140,7 +142,7 @@ def test_a_dataset_that_cannot_train_fails_the_job_with_the_reason(
 
 
 @pytest.mark.aws_documented(CONTRACT)
-def test_all_wrong_hyperparameters_are_reported_together(program: Path, tmp_path: Path) -> None:
+def test_all_invalid_hyperparameters_are_reported_together(program: Path, tmp_path: Path) -> None:
     wrong = {"n_estimators": "many", "depth": "3", "learning_rate": "0.1"}
     result = train(program, tmp_path, {"dataset": {"d.zip": b""}}, wrong)
     assert result.code == 1
@@ -152,7 +154,7 @@ def test_all_wrong_hyperparameters_are_reported_together(program: Path, tmp_path
 
 
 @pytest.mark.aws_documented(CONTRACT)
-def test_configuration_that_is_not_json_fails_the_job_with_the_reason(
+def test_a_configuration_file_that_is_not_json_fails_the_job_with_the_reason(
     program: Path, tmp_path: Path
 ) -> None:
     result = train(program, tmp_path, {"dataset": {"d.zip": b""}}, "{not json")
@@ -161,7 +163,7 @@ def test_configuration_that_is_not_json_fails_the_job_with_the_reason(
 
 CHANNELS: Mapping[str, tuple[Mapping[str, Mapping[str, str]], str]] = {
     "none": ({}, r"no channel to train on \(given: none\)"),
-    "another name": ({"images": {"a": ""}}, r"channel 'images' is not read here; give either"),
+    "another name": ({"images": {"a": ""}}, r"channel 'images' is not used here; give either"),
     "both kinds": (
         {"dataset": {"a.zip": ""}, "train": {"a.csv": GOOD_ROWS}},
         r"channels dataset, train are too many",
@@ -174,7 +176,7 @@ CHANNELS: Mapping[str, tuple[Mapping[str, Mapping[str, str]], str]] = {
     "validation alone": ({"validation": {"a.csv": GOOD_ROWS}}, r"given: validation"),
     "files of two widths": (
         {"train": {"a.csv": GOOD_ROWS, "b.csv": "yes,1\n"}},
-        r"train/b\.csv has 1 numbers a row where the files before it have 2",
+        r"train/b\.csv has 1 numbers per row, but the files before it have 2",
     ),
 }
 

@@ -24,7 +24,7 @@ def children(server: Server) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_workers_share_the_port_and_the_counters_and_end_together(
+def test_workers_share_the_port_and_the_counters_and_stop_together(
     program: Path, iris: TrainingResult
 ) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
@@ -40,7 +40,7 @@ def test_workers_share_the_port_and_the_counters_and_end_together(
     assert server.log.rstrip().endswith("stopped serving")
 
 
-def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
+def test_a_worker_that_dies_stops_the_server_so_that_the_platform_replaces_it(
     program: Path, iris: TrainingResult
 ) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
@@ -50,11 +50,13 @@ def test_a_worker_that_dies_ends_the_server_for_the_platform_to_replace(
         wait_for("the end", lambda: server.process.poll() is not None, 10)
         assert not Path(f"/proc/{second}").exists()
     assert server.process.returncode == 1
-    assert "ended with -9" in server.log
+    assert "exited with -9" in server.log
     assert "Traceback" not in server.log
 
 
-def test_no_worker_outlives_the_process_that_is_killed(program: Path, iris: TrainingResult) -> None:
+def test_no_worker_survives_when_the_main_process_is_killed(
+    program: Path, iris: TrainingResult
+) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
     with server:
         (worker,) = children(server)
@@ -62,7 +64,7 @@ def test_no_worker_outlives_the_process_that_is_killed(program: Path, iris: Trai
         wait_for("the worker's end", lambda: not Path(f"/proc/{worker}").exists(), 10)
 
 
-def test_a_request_under_way_in_any_worker_is_answered_before_the_end(
+def test_requests_in_flight_in_every_worker_are_answered_before_the_shutdown(
     program: Path, iris: TrainingResult
 ) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
@@ -85,7 +87,7 @@ def test_a_request_under_way_in_any_worker_is_answered_before_the_end(
     assert server.process.returncode == 0
 
 
-def test_all_wrong_settings_are_reported_together() -> None:
+def test_all_invalid_settings_are_reported_together() -> None:
     wrong = {
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SAGEMAKER_MODEL_SERVER_WORKERS": "many",
@@ -99,6 +101,6 @@ def test_all_wrong_settings_are_reported_together() -> None:
     ]
 
 
-def test_there_is_a_worker_for_each_core_unless_it_is_told_otherwise() -> None:
+def test_the_default_is_one_worker_per_core() -> None:
     assert Settings.from_environment({}).workers == len(os.sched_getaffinity(0))
     assert Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}).workers == 3

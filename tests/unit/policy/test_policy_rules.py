@@ -1,4 +1,4 @@
-"""The project's rules: both stacks keep to each, and a violation of each is caught."""
+"""The policy rules: both stacks pass each rule, and each rule detects a violation."""
 
 import dataclasses
 import json
@@ -43,7 +43,7 @@ def every_program() -> dict[str, list[Resource]]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_every_program_keeps_to_the_rule(rule: Rule) -> None:
+def test_every_program_passes_the_rule(rule: Rule) -> None:
     broken = {name: list(rule.check(found)) for name, found in every_program().items()}
     assert {name: found for name, found in broken.items() if found} == {}
 
@@ -110,7 +110,7 @@ def served_by(instance_type: str) -> Callable[[Resource], Resource | None]:
     return with_properties("aws:s3/bucketObjectv2:BucketObjectv2", source=source)
 
 
-# (rule, stack, how it is broken, part of what is said of it)
+# (rule, stack, change that breaks the rule, part of the message)
 VIOLATIONS = [
     ("encryption", "prd", without(ENCRYPTION), "encrypt the bucket"),
     ("encryption", "prd", with_properties(ENCRYPTION, rules=[]), "encrypt the bucket"),
@@ -133,16 +133,16 @@ VIOLATIONS = [
         "public-access",
         "dev",
         bucket_policy(TLS_ONLY, {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}),
-        "everybody",
+        "everyone",
     ),
     (
         "public-access",
         "dev",
         bucket_policy(TLS_ONLY, {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": "x"}),
-        "everybody",
+        "everyone",
     ),
-    ("wildcard-iam", "prd", role_policy(Action=["s3:*"]), "name each action, not s3:*"),
-    ("wildcard-iam", "prd", role_policy(Action="*"), "name each action, not *"),
+    ("wildcard-iam", "prd", role_policy(Action=["s3:*"]), "name each action instead of s3:*"),
+    ("wildcard-iam", "prd", role_policy(Action="*"), "name each action instead of *"),
     ("wildcard-iam", "prd", role_policy(NotAction=["s3:x"], Action=None), "name each action"),
     ("wildcard-iam", "prd", role_policy(Resource="*"), "name the resources of s3:GetObject"),
     ("wildcard-iam", "prd", role_policy(Action="iam:PassRole"), "limit iam:PassRole"),
@@ -168,7 +168,7 @@ VIOLATIONS = [
 @pytest.mark.parametrize(
     ("name", "stack", "breaks", "said"), VIOLATIONS, ids=[f"{v[0]}: {v[3]}" for v in VIOLATIONS]
 )
-def test_a_violation_is_caught_and_says_how_to_mend_it(
+def test_a_violation_is_reported_with_its_fix(
     name: str, stack: str, breaks: Callable[[Resource], Resource | None], said: str
 ) -> None:
     (rule,) = [rule for rule in RULES if rule.name == name]
@@ -181,12 +181,12 @@ def test_every_rule_has_a_violation() -> None:
     assert {violation[0] for violation in VIOLATIONS} == {rule.name for rule in RULES}
 
 
-def test_what_is_not_known_yet_is_not_judged() -> None:
+def test_unknown_values_are_not_checked() -> None:
     unknown = Resource("aws:iam/rolePolicy:RolePolicy", "x", "urn:x", {"policy": None})
     assert [v for rule in RULES for v in rule.check([unknown])] == []
 
 
-def test_the_types_without_tags_take_none_and_the_others_do() -> None:
+def test_only_the_untagged_types_have_no_tags_argument() -> None:
     """Pulumi's own classes say which types take tags."""
     types = {r.type for found in every_program().values() for r in found}
     taking = {type_ for type_ in types if "tags" in _class_of(type_).__dict__}
@@ -206,7 +206,7 @@ def test_each_environment_has_its_instance_types() -> None:
     assert not INSTANCE_TYPES["prd"].fullmatch("ml.t2.medium")
 
 
-def test_production_protects_its_buckets_and_keys_and_dev_nothing() -> None:
+def test_only_production_protects_its_buckets_and_keys() -> None:
     held = {
         name: {r.name: r.protect for r in found if r.type in (BUCKET, KEY, REPOSITORY)}
         for name, found in every_program().items()
@@ -221,7 +221,7 @@ def test_production_protects_its_buckets_and_keys_and_dev_nothing() -> None:
     assert set(held["dev with everything"].values()) == {False}
 
 
-@pytest.mark.skipif(not PACK_PYTHON.exists(), reason="`make policy-pack` makes its environment")
+@pytest.mark.skipif(not PACK_PYTHON.exists(), reason="`make policy-pack` creates its environment")
 def test_the_policy_pack_reports_violations_through_pulumis_own_library() -> None:
     script = (
         "import runpy, sys; from types import SimpleNamespace as NS\n"

@@ -1,10 +1,12 @@
-"""Pure: the common request bodies, read fast.
+"""Pure: a fast parser for the most common request bodies.
 
 A CSV row is a JSON array without its brackets, and a JSON parser is thirty times faster than a CSV
-reader and `float()` in Python. One row is read by orjson, whose list `struct` packs; many rows by
-simdjson, which writes the numbers into one buffer and makes no Python object of each. Nothing here
-says what is wrong: whatever is not plainly right is None, and `payload` reads the body again with
-all care. So a body that is read here must mean the same there, which a property test holds.
+reader and `float()` in Python. orjson parses a single row into a list that `struct` packs. simdjson
+parses many rows into one buffer, without a Python object for each number.
+
+This parser reports no errors: it returns None for every body that it does not clearly understand,
+and `payload` then parses the body strictly. A body that this parser accepts must mean the same to
+the strict one; a property test checks that.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from simdjson import Array, Object, Parser
 
 from model.cells import FLOAT32_MAX
 
-# With nothing else in it, a body between brackets can only be an array of numbers or no JSON.
+# A body of these characters alone, put into brackets, is either an array of numbers or not JSON.
 _NUMERIC = b"0123456789.,-+eE "
-# simdjson raises each of them for one kind of what is not JSON, or not numbers.
+# simdjson raises these for input that is not JSON, or whose values are not numbers.
 _NOT_PLAIN = (ValueError, TypeError, RuntimeError, KeyError)
 _loads = orjson.loads
 
@@ -29,7 +31,7 @@ Numbers = NDArray[np.float32]
 
 
 def csv_row(body: bytes) -> list[float] | None:
-    """Return the one row of numbers that a body holds, of any width, or None."""
+    """Return the numbers of a body with a single row, of any width, or None."""
     body = body.rstrip(b"\r\n")
     if body.translate(None, _NUMERIC):
         return None
@@ -45,7 +47,7 @@ def csv_rows(body: bytes, width: int) -> Numbers | None:
     body = body.rstrip(b"\r\n")
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n")
-    # Without a bracket in it, every line is one list; a line of another kind would be read over.
+    # Brackets or lone carriage returns in the body would change which lists the lines become.
     if b"[" in body or b"\r" in body:
         return None
     try:
@@ -58,11 +60,11 @@ def csv_rows(body: bytes, width: int) -> Numbers | None:
 
 
 def json_rows(body: bytes, width: int) -> Numbers | None:
-    """Return the rows of numbers of an instances form, shape (rows, width), or None."""
+    """Return the rows of numbers of a JSON body, shape (rows, width), or None."""
     try:
         document = Parser().parse(body)
         if isinstance(document, Object):
-            # Of two keys of one name, one parser takes the first and another the last.
+            # If a key is repeated, one parser takes its first value and another its last.
             if len(document) != 1:
                 return None
             document = document["instances"]
@@ -73,7 +75,7 @@ def json_rows(body: bytes, width: int) -> Numbers | None:
             rows, lists = len(document), len(document) + 1
             if any(not isinstance(row, Array) or len(row) != width for row in document):
                 return None
-        # The buffer of numbers would hold what is nested deeper, too.
+        # The buffer would also hold the numbers of lists that are nested deeper.
         if body.count(b"[") != lists:
             return None
         return _numbers(document, rows, width)

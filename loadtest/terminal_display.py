@@ -1,4 +1,4 @@
-"""What the terminal shows while the load runs: a live table, or a line every two seconds."""
+"""The terminal output while the load runs: a live table, or a line every two seconds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from loadtest.summary import instances_text, milliseconds
 
 _LINE_SECONDS = 2.0
 _BARS = "▁▂▃▄▅▆▇█"
-_BARS_WIDTH = 40
+_SPARKLINE_WIDTH = 40
 
 
 class Display(Protocol):
-    """Shows samples."""
+    """Shows the latest sample."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the display."""
 
     def __exit__(
         self,
@@ -30,21 +30,21 @@ class Display(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End."""
+        """Stop the display."""
 
     def show(self, sample: Sample) -> None:
-        """Show one."""
+        """Show a sample."""
 
 
-def display(console: Console, title: str) -> Display:
-    """Return the display that fits the terminal."""
+def create_display(console: Console, title: str) -> Display:
+    """Return a live table for a terminal with colors, and otherwise a line display."""
     if console.is_terminal and "NO_COLOR" not in os.environ:
-        return LiveTable(console, title)
-    return Lines(console)
+        return TableDisplay(console, title)
+    return LineDisplay(console)
 
 
-class Lines:
-    """A line every two seconds, for a pipe or a log."""
+class LineDisplay:
+    """Prints a line every two seconds, for a pipe or a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -60,12 +60,12 @@ class Lines:
         """Print a line if two seconds have passed."""
         if sample.t < self._next:
             return
-        self._next = sample.t + _LINE_SECONDS - 0.25  # samples come about every half second
-        self._console.print(line(sample), highlight=False, markup=False, soft_wrap=True)
+        self._next = sample.t + _LINE_SECONDS - 0.25  # samples arrive about every half second
+        self._console.print(format_line(sample), highlight=False, markup=False, soft_wrap=True)
 
 
-class LiveTable:
-    """A table that is drawn anew with every sample."""
+class TableDisplay:
+    """Redraws a table with every sample."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
@@ -81,8 +81,8 @@ class LiveTable:
 
     def show(self, sample: Sample) -> None:
         """Draw a sample."""
-        self._rates = [*self._rates, sample.rps][-_BARS_WIDTH:]
-        table = Table(title=self._title, title_justify="left", caption=bars(self._rates))
+        self._rates = [*self._rates, sample.rps][-_SPARKLINE_WIDTH:]
+        table = Table(title=self._title, title_justify="left", caption=sparkline(self._rates))
         for name in ("time", "users", "requests/s", "p50", "p95", "p99", "failures", "instances"):
             table.add_column(name, justify="right", no_wrap=True)
         failures = f"{sample.failures:,}"
@@ -99,8 +99,8 @@ class LiveTable:
         self._live.update(table)
 
 
-def line(sample: Sample) -> str:
-    """Return a sample in one line."""
+def format_line(sample: Sample) -> str:
+    """Return a sample as one line of text."""
     return (
         f"{sample.t:6.1f} s  users {sample.users:<4d} {sample.rps:8,.0f} requests/s  "
         f"p50 {milliseconds(sample.p50_ms):>9}  p99 {milliseconds(sample.p99_ms):>9}  "
@@ -108,7 +108,7 @@ def line(sample: Sample) -> str:
     )
 
 
-def bars(values: list[float]) -> str:
-    """Return the values as a line of bars, the highest one full."""
+def sparkline(values: list[float]) -> str:
+    """Return the values as a line of bars; the largest value has a full bar."""
     top = max(values, default=0.0) or 1.0
     return "".join(_BARS[min(int(v / top * len(_BARS)), len(_BARS) - 1)] for v in values)

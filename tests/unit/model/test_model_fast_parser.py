@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from model.columns import Column, Columns
 from model.errors import BadPayloadError
+from model.fast_parser import csv_row, csv_rows, json_rows
 from model.media import CSV, JSON, JSON_LINES, NPY
 from model.payload import decode
-from model.quick import csv_row, csv_rows, json_rows
 
 COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -54,7 +54,7 @@ def strict(body: bytes, media_type: str) -> list[list[float]] | None:
 @example("1,2,3\n")
 @example(" ")
 @example("\n\n1,2,3")
-def test_what_is_read_fast_from_csv_is_what_is_read_strictly(text: str) -> None:
+def test_the_fast_csv_parser_agrees_with_the_strict_one(text: str) -> None:
     body = text.encode()
     row, rows = csv_row(body), csv_rows(body, 3)
     if rows is not None:
@@ -64,7 +64,7 @@ def test_what_is_read_fast_from_csv_is_what_is_read_strictly(text: str) -> None:
 
 
 @given(TABLE)
-def test_plain_csv_and_json_are_read_fast(table: list[list[float]]) -> None:
+def test_the_fast_parser_accepts_plain_csv_and_json(table: list[list[float]]) -> None:
     body = "\n".join(",".join(map(repr, row)) for row in table).encode()
     rows = csv_rows(body, 3)
     assert rows is not None
@@ -81,7 +81,7 @@ VALUES = FINITE | st.booleans() | st.none() | st.text("12a", max_size=2) | st.ju
 @given(st.lists(st.lists(VALUES, max_size=4) | VALUES, max_size=3))
 @example([[1, 2, True]])
 @example([[1, 2, 10**39]])
-def test_what_is_read_fast_from_json_is_what_is_read_strictly(document: Any) -> None:
+def test_the_fast_json_parser_agrees_with_the_strict_one(document: Any) -> None:
     body = json.dumps({"instances": document}).encode()
     rows = json_rows(body, 3)
     if rows is not None:
@@ -117,8 +117,8 @@ HUGE = npy(np.zeros((1, 3))).replace(b"(1, 3)", b"(9999999999, 3)").replace(b" "
         (npy(np.array(1.0)), "has 0 dimensions"),
         (npy(np.array([[1, 2, 3], [1, np.nan, 3]])), r"row 2, column 2 \(b\) holds nan"),
         (npy(np.array([[1, 2, 1e300]])), r"row 1, column 3 \(c\) holds 1e\+300"),
-        (npy(np.zeros((2, 3)))[:-1], "says shape"),
-        (HUGE, "says shape|not an npy array"),
+        (npy(np.zeros((2, 3)))[:-1], "claims shape"),
+        (HUGE, "claims shape|not an npy array"),
         (b"PK\x03\x04", "not an npy array"),
     ],
 )
@@ -128,7 +128,7 @@ def test_an_array_that_cannot_be_used_is_refused_with_the_reason(body: bytes, re
 
 
 @given(st.binary(max_size=60), st.integers(0, 127), st.integers(0, 255))
-def test_no_damage_to_an_array_is_more_than_a_refusal(tail: bytes, at: int, value: int) -> None:
+def test_a_damaged_array_is_refused_and_nothing_worse(tail: bytes, at: int, value: int) -> None:
     damaged = bytearray(npy(np.ones((1, 3), np.float32)))
     damaged[at] = value
     for body in (bytes(damaged), b"\x93NUMPY\x01\x00" + tail, tail):
@@ -157,17 +157,19 @@ def test_every_form_of_a_row_means_the_same(body: str, media_type: str) -> None:
     [
         ('{"columns": {"size": [1]}}', "column 'colour' is missing"),
         ('{"columns": ["size", "size", "colour"], "data": []}', "'size' is named twice"),
-        ('{"columns": {"size": [1], "colour": []}}', "'colour' has 0 cells where"),
+        ('{"columns": {"size": [1], "colour": []}}', "'colour' has 0 cells, but"),
         ('{"columns": {"size": 1}}', "'size' is not a list"),
-        ('{"columns": {"size": [1], "colour": ["red"], "x": [1]}}', "'x' is not one of"),
+        ('{"columns": {"size": [1], "colour": ["red"], "x": [1]}}', "'x' is not a column of"),
         ('{"columns": ["size", "colour"]}', "'data' must be a list of rows"),
         ('{"columns": ["size", "colour"], "data": [[1]]}', "row 1 is not a list of 2 cells"),
         ('{"columns": 7}', "must be an object of lists, or a list of names"),
         ('[["x", "red"]]', r'column 1 \(size\) holds "x", which is not a number'),
-        ("[[1, 2.5]]", r"column 2 \(colour\) holds 2.5, which is not a text"),
+        ("[[1, 2.5]]", r"column 2 \(colour\) holds 2.5, which is not a string"),
         ('{"columns": {}}', "column 'size' is missing"),
     ],
 )
-def test_a_form_that_does_not_fit_is_refused_with_the_place(body: str, reason: str) -> None:
+def test_a_body_that_does_not_fit_is_refused_with_the_row_and_column(
+    body: str, reason: str
+) -> None:
     with pytest.raises(BadPayloadError, match=reason):
         decode(body.encode(), JSON, MIXED)

@@ -1,11 +1,11 @@
-"""Pure: predictions to response bodies.
+"""Pure: encodes predictions as response bodies.
 
-    text/csv               the label, one a line; or the probabilities, in the classes' order
+    text/csv               one label per line; or the probabilities, in the order of the classes
     application/json       {"predictions": [{"label": …, "probabilities": {class: share, …}}, …]}
-    application/jsonlines  {"label": …, "probabilities": {…}}, one a line
-    application/x-npy      the labels as texts; or the probabilities, shape (rows, classes)
+    application/jsonlines  {"label": …, "probabilities": {…}}, one per line
+    application/x-npy      the labels as strings; or the probabilities, shape (rows, classes)
 
-A regression has values in their place: {"value": …}, one number a line, shape (rows,).
+A regression writes its values instead: {"value": …}, one number per line, shape (rows,).
 """
 
 from __future__ import annotations
@@ -18,55 +18,68 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from model.media import CSV, JSON, LABELS, NPY, Answer
+from model.media import CSV, JSON, LABELS, NPY, ResponseFormat
 from model.table import csv_line
 
-# Beyond the sixth digit a share is the rounding of 32 bits.
+# Beyond the sixth decimal, a probability shows only the rounding of 32-bit floats.
 _DIGITS = 6
 
 
-class Encoder:
-    """Writes one model's answers."""
+class ResponseEncoder:
+    """Encodes the predictions of one model.
+
+    Args:
+        classes: the class names, in the order of the model's outputs; empty for a regression.
+    """
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
         self._csv_labels = [csv_line([name]).encode() for name in classes]
 
     def encode(
-        self, answer: Answer, numbers: NDArray[np.int64], values: NDArray[np.float32]
+        self,
+        response_format: ResponseFormat,
+        numbers: NDArray[np.int64],
+        values: NDArray[np.float32],
     ) -> bytes:
         """Return the response body.
 
         Args:
-            answer: what the client wants.
+            response_format: the negotiated format.
             numbers: class numbers, shape (rows,); not read for a regression.
             values: probabilities, shape (rows, classes), or a regression's values, (rows, 1).
         """
-        if answer.media_type == CSV:
-            return self._csv(answer, numbers, values)
-        if answer.media_type == NPY:
-            return self._npy(answer, numbers, values)
+        if response_format.media_type == CSV:
+            return self._csv(response_format, numbers, values)
+        if response_format.media_type == NPY:
+            return self._npy(response_format, numbers, values)
         documents = self._documents(numbers, values)
-        if answer.media_type == JSON:
+        if response_format.media_type == JSON:
             return orjson.dumps({"predictions": documents})
         return b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in documents)
 
     def _csv(
-        self, answer: Answer, numbers: NDArray[np.int64], values: NDArray[np.float32]
+        self,
+        response_format: ResponseFormat,
+        numbers: NDArray[np.int64],
+        values: NDArray[np.float32],
     ) -> bytes:
-        if self.classes and answer.output == LABELS:
+        if self.classes and response_format.output == LABELS:
             labels = self._csv_labels
             return b"".join([labels[number] for number in numbers.tolist()])
         rows = _rounded(values) if self.classes else _shortest(values)
         return "".join(",".join(map(repr, row)) + "\n" for row in rows).encode()
 
     def _npy(
-        self, answer: Answer, numbers: NDArray[np.int64], values: NDArray[np.float32]
+        self,
+        response_format: ResponseFormat,
+        numbers: NDArray[np.int64],
+        values: NDArray[np.float32],
     ) -> bytes:
         array: NDArray[Any] = values
         if not self.classes:
             array = values[:, 0]
-        elif answer.output == LABELS:
+        elif response_format.output == LABELS:
             array = np.array(self.classes)[numbers]
         out = io.BytesIO()
         np.lib.format.write_array(out, array, allow_pickle=False)
@@ -92,5 +105,5 @@ def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
 
 
 def _shortest(values: NDArray[np.float32]) -> list[list[float]]:
-    """Return the shortest decimal numbers that are these 32-bit floats."""
+    """Return the shortest decimal numbers that read back as these 32-bit floats."""
     return [[float(str(value)) for value in row] for row in values]

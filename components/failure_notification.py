@@ -1,4 +1,4 @@
-"""FailureNotice: a failed pipeline execution reaches the notification topic."""
+"""FailureNotification: notifies the topic's subscribers when a pipeline execution fails."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ import pulumi_aws as aws
 from components.naming import Names
 
 
-class FailureNotice(pulumi.ComponentResource):
-    """An EventBridge rule over the project's pipelines, its message one readable line.
+class FailureNotification(pulumi.ComponentResource):
+    """An EventBridge rule for the project's pipelines that sends one readable line.
 
     Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html
     """
@@ -25,12 +25,15 @@ class FailureNotice(pulumi.ComponentResource):
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        # The type token is part of each child's URN. It keeps the component's first name, because
+        # a new token needs an alias, which `localcloud up` does not support: it would replace the
+        # resources of existing stacks.
         super().__init__("mlops:index:FailureNotice", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         rule = aws.cloudwatch.EventRule(
             f"{name}-rule",
             name=f"{names.model}-pipeline-failed",
-            description=f"A failed execution of {' or '.join(pipelines)} is told to people",
+            description=f"Notifies subscribers when an execution of {' or '.join(pipelines)} fails",
             event_pattern=json.dumps(
                 {
                     "source": ["aws.codepipeline"],

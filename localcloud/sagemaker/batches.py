@@ -1,6 +1,7 @@
-"""How a transform job cuts its input into requests and puts the answers together. Pure.
+"""The records of a transform job: from an input object to requests, and to an output object. Pure.
 
-    object ─ split ─► records ─ InputFilter ─► batches ─► answers ─ join, OutputFilter ─► NAME.out
+    object ─ split ─► records ─ InputFilter ─► requests ─► responses ─ join, OutputFilter ─►
+    NAME.out
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
@@ -24,17 +25,17 @@ CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
 
 
 class BadRecord(Exception):
-    """A record that cannot be sent, or an answer that cannot be joined to it."""
+    """A record that cannot be sent, or a response that cannot be joined with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """What DataProcessing asks for.
+    """The DataProcessing of a transform job.
 
     Attributes:
         kind: content type of the input.
-        accept: content type of the answers.
-        join: whether an answer is put beside its input.
+        accept: content type of the responses.
+        join: whether a response is joined with its input.
     """
 
     kind: str
@@ -45,12 +46,12 @@ class Processing:
 
     @property
     def idle(self) -> bool:
-        """Return whether everything is left as it is."""
+        """Return whether nothing is filtered or joined."""
         return self.input_filter == self.output_filter == "$" and not self.join
 
 
 def check_path(path: str) -> str | None:
-    """Return what is wrong with a JSONPath, None when nothing is."""
+    """Return the problem of a JSONPath, or None."""
     try:
         _path(path)
     except (JSONPathError, ValueError) as error:
@@ -59,7 +60,7 @@ def check_path(path: str) -> str | None:
 
 
 def split(body: bytes, by_line: bool) -> list[bytes]:
-    """Return the records of an object; a line keeps its end, an empty one is none."""
+    """Return the records of an object; a line keeps its line end, and an empty one is left out."""
     if not by_line:
         return [body] if body else []
     return [line for line in body.splitlines(keepends=True) if line.strip()]
@@ -69,12 +70,12 @@ def batches(records: list[bytes], many: bool, limit_mb: int) -> list[list[bytes]
     """Return the records of each request: one, or as many as fit.
 
     Args:
-        records: in their order.
-        many: BatchStrategy is MultiRecord.
-        limit_mb: MaxPayloadInMB, 0 for none.
+        records: the records in order.
+        many: whether BatchStrategy is MultiRecord.
+        limit_mb: MaxPayloadInMB; 0 means no limit.
 
     Raises:
-        BadRecord: a record alone is too large.
+        BadRecord: one record alone is too large.
     """
     limit = limit_mb * _MEGABYTE
     found: list[list[bytes]] = []
@@ -94,17 +95,17 @@ def batches(records: list[bytes], many: bool, limit_mb: int) -> list[list[bytes]
 
 
 def assemble(answers: list[bytes], by_line: bool) -> bytes:
-    """Return an output object: the answers end to end, each on a line of its own if asked for."""
+    """Return an output object: the concatenated responses, optionally each on its own line."""
     if not by_line:
         return b"".join(answers)
     return b"".join(a if a.endswith(b"\n") else a + b"\n" for a in answers)
 
 
 def filtered(record: bytes, processing: Processing) -> bytes:
-    """Return the part of a record that the model is sent.
+    """Return the part of a record that is sent to the model.
 
     Raises:
-        BadRecord: it is not of its content type, or the filter finds nothing.
+        BadRecord: it does not have its content type, or the filter finds nothing.
     """
     if processing.input_filter == "$":
         return record
@@ -113,10 +114,10 @@ def filtered(record: bytes, processing: Processing) -> bytes:
 
 
 def joined(records: list[bytes], answer: bytes, processing: Processing) -> bytes:
-    """Return what is written for a request, given its records before the filter and its answer.
+    """Return the output of a request, from its records before the filter and its response.
 
     Raises:
-        BadRecord: there are not as many answers as records, or one cannot be read.
+        BadRecord: the response has another number of results than records, or cannot be parsed.
     """
     if processing.output_filter == "$" and not processing.join:
         return answer

@@ -1,9 +1,9 @@
-"""Data capture: a sample of requests and answers, written to S3 as JSON lines.
+"""Data capture: a sample of requests and responses, written to S3 as JSON lines.
 
     DESTINATION/ENDPOINT/VARIANT/yyyy/mm/dd/hh/mm-ss-mmm-UUID.jsonl
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html
-Differs: a file is written every ten clock seconds that had something to write.
+Differs: a file is written every ten clock seconds, if there is anything to write.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.capture")
 
 _FLUSH_CLOCK_SECONDS = 10.0
-# What an endpoint may keep in memory between two flushes; more is dropped, and the log says so.
+# The number of captures in memory between two flushes; more are dropped, with a line in the log.
 _PENDING = 10_000
 
 
@@ -39,12 +39,12 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What a DataCaptureConfig asks for.
+    """A parsed DataCaptureConfig.
 
     Attributes:
-        percent: of the requests.
+        percent: percentage of the requests, 0 to 100.
         modes: `Input`, `Output` or both.
-        csv, json: content types that are kept as text; others are base64.
+        csv, json: content types that are stored as text; others are stored in base64.
     """
 
     bucket: str
@@ -58,7 +58,7 @@ class Capture:
 
     @staticmethod
     def of(config: dict[str, Any] | None, role_arn: str) -> Capture | None:
-        """Return it; None where nothing is captured."""
+        """Return the parsed configuration, or None if nothing is captured."""
         if not config or not config.get("EnableCapture", True):
             return None
         if not config["InitialSamplingPercentage"]:
@@ -112,12 +112,12 @@ def _side(capture: Capture, payload: Payload, mode: str) -> dict[str, str]:
     }
 
 
-# (scope, endpoint, variant): where a line belongs.
+# (scope, endpoint, variant) of a line.
 _Place = tuple[Scope, str, str]
 
 
 class Capturer:
-    """Takes samples and writes them."""
+    """Captures samples and writes them to S3."""
 
     def __init__(
         self, context: ServiceContext, chance: Callable[[], float] = random.random
@@ -127,7 +127,7 @@ class Capturer:
         self._pending: dict[tuple[Capture, _Place], list[str]] = defaultdict(list)
 
     def take(self, capture: Capture, place: _Place, given: Payload, answered: Payload) -> None:
-        """Keep one request and its answer, or, by chance, not."""
+        """Capture a request and its response, with the configured probability."""
         if self._chance() * 100 >= capture.percent:
             return
         lines = self._pending[capture, place]
@@ -139,14 +139,14 @@ class Capturer:
                 log.warning("%s: over %d captures at once; the rest is dropped", place[1], _PENDING)
 
     async def run(self) -> None:
-        """Write what was taken, for ever."""
+        """Write the captures every ten clock seconds, until cancelled."""
         clock = self._context.clock
         while True:
             await clock.pace(_FLUSH_CLOCK_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was taken."""
+        """Write the captures."""
         pending, self._pending = self._pending, defaultdict(list)
         for (capture, (scope, endpoint, variant)), lines in pending.items():
             stamp = self._context.clock.now()

@@ -1,8 +1,17 @@
-"""HTTP to one instance: kept connections, one request each at a time.
+"""HTTP to one instance: a pool of kept connections, each with one request at a time.
 
-Owns bytes and connections; the parsing is httptools', which the server side uses too. It is made
-for the one thing it does, a request of known length to this machine: a general client costs an
-invocation more than everything else in it (benchmarks/edge.py).
+This module owns bytes and connections; httptools parses, as on the server's side. It does one thing
+only: it sends a request of known length to this machine. A general client would cost an invocation
+more than everything else together (benchmarks/edge.py).
+
+An example in time. `Connections.begin` takes an idle connection and writes the request in one call;
+the exchange has a deadline 60 seconds ahead. If the connection's timer is already set for an
+earlier time, it stays: one timer serves many requests, and `_on_timeout` only checks whether the
+deadline of the current exchange has passed. The response arrives, the parser calls
+`on_message_complete`, the exchange ends with a `Reply`, and the connection is idle again. If
+instead the instance had closed the idle connection a moment before, nothing of a response would
+have arrived; the exchange then goes to a new connection and the request is sent once more, because
+a prediction may be repeated.
 """
 
 from __future__ import annotations
@@ -21,15 +30,15 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoAnswer(Exception):
-    """An instance did not answer: it is gone, broke the connection or took too long."""
+    """The instance did not answer: it ended, closed the connection or took too long."""
 
 
 class TimedOut(NoAnswer):
-    """It took too long."""
+    """The instance took too long."""
 
 
 class Reply(NamedTuple):
-    """What an instance answered; header names are in lower case."""
+    """The response of an instance; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -37,7 +46,7 @@ class Reply(NamedTuple):
 
     @property
     def content_type(self) -> str:
-        """Return what the body is; bytes where nothing is said."""
+        """Return the content type, or application/octet-stream if the header is missing."""
         return self.headers.get("content-type", "application/octet-stream")
 
 
@@ -49,7 +58,7 @@ class _Connection(asyncio.Protocol):
     """One connection. httptools calls the `on_*` methods.
 
     Attributes:
-        begun: whether any of the answer has come.
+        begun: whether a part of the response has arrived.
         reusable: whether another request may follow.
     """
 
@@ -60,7 +69,7 @@ class _Connection(asyncio.Protocol):
         self._reply: Reply | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        # Methods in C: a frame of Python for each header costs more than the header.
+        # These are C methods, because a Python frame per header costs more than the header itself.
         self.on_header = self._headers.__setitem__
         self.on_body = self._body.append
         self._parser = httptools.HttpResponseParser(self)
@@ -70,13 +79,13 @@ class _Connection(asyncio.Protocol):
         self.reusable = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and hand over the answer when it is whole."""
+        """Parse the bytes, and end the exchange when the response is complete."""
         self.begun = True
-        if self._exchange is None:  # nobody asked
+        if self._exchange is None:  # no request is pending
             self.close()
             return
         try:
@@ -91,13 +100,13 @@ class _Connection(asyncio.Protocol):
             exchange.end(self._reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what waits."""
+        """Fail the pending exchange."""
         self._fail(f"it closed the connection{f': {exc}' if exc else ''}")
 
     def send(self, exchange: Exchange) -> None:
-        """Write a request; the exchange hears what came of it, once, by its deadline."""
+        """Send a request; the exchange ends with its outcome, at the latest at its deadline."""
         self._exchange, self._reply, self.begun = exchange, None, False
-        # One timer for many requests: it rings early rather than being set for each.
+        # One timer serves many requests: it may fire early, but is not set for each request.
         if self._timer is None or exchange.deadline < self._timer_deadline:
             self._set_timer(exchange.deadline)
         if self._transport is None or self._transport.is_closing():
@@ -106,7 +115,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(exchange.message)
 
     def close(self) -> None:
-        """End it at once."""
+        """Close the connection immediately."""
         self.reusable = False
         if self._timer is not None:
             self._timer.cancel()
@@ -115,14 +124,14 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def on_message_begin(self) -> None:
-        """Begin an answer; a second one is nobody's."""
+        """Start a response; a second one belongs to no request."""
         if self._reply is not None:
             self.reusable = False
         self._headers.clear()
         self._body.clear()
 
     def on_message_complete(self) -> None:
-        """Keep the answer; what is informational is none."""
+        """Store the response; ignore informational (1xx) ones."""
         status = self._parser.get_status_code()
         if status >= 200 and self._reply is None:
             self.reusable = self.reusable and self._parser.should_keep_alive()
@@ -144,7 +153,7 @@ class _Connection(asyncio.Protocol):
     def _on_timeout(self) -> None:
         self._timer = None
         if self._exchange is None:
-            return  # the next request sets it
+            return  # the next request sets the timer
         if self._loop.time() < self._exchange.deadline:
             self._set_timer(self._exchange.deadline)
         else:
@@ -152,13 +161,13 @@ class _Connection(asyncio.Protocol):
 
 
 class Exchange:
-    """One request and what comes of it, on as many connections as it takes.
+    """One request and its outcome, over one or two connections.
 
     Attributes:
-        message: the request's bytes.
-        deadline: in the loop's time.
-        connection: the one it was sent by last.
-        kept: whether that one had been used before.
+        message: the bytes of the request.
+        deadline: in the event loop's time.
+        connection: the connection that it was last sent over.
+        kept: whether that connection had been used before.
     """
 
     __slots__ = ("_done", "_pool", "_seconds", "connection", "deadline", "kept", "message")
@@ -174,16 +183,16 @@ class Exchange:
 
     @property
     def wanted(self) -> bool:
-        """Return whether anybody still waits for it."""
+        """Return whether the caller still waits for the outcome."""
         return self._done is not None
 
     def end(self, outcome: Outcome) -> None:
-        """Hand over what came of it, or try again."""
+        """Pass the outcome to the caller, or send the request again."""
         connection, done = self.connection, self._done
         if isinstance(outcome, NoAnswer):
             if self._pool.loop.time() >= self.deadline:
                 outcome = TimedOut(f"it took more than {self._seconds:g} s")
-            # A kept connection may end while nobody looks: then nothing has been read of this.
+            # A kept connection may be closed while it is idle. Then no part of a response was read.
             elif self.kept and connection is not None and not connection.begun:
                 self._pool.send(self)
                 return
@@ -197,17 +206,17 @@ class Exchange:
             done(outcome)
 
     def cancel(self) -> None:
-        """Want no answer any more."""
+        """Drop the outcome."""
         self._done, self.kept = None, False
         if self.connection is not None:
             self.connection.close()
 
 
 class Connections:
-    """The connections to one port of this machine, as many as there are requests at once.
+    """The connections to one port of this machine, one for each concurrent request.
 
     Attributes:
-        idle: those that wait for a request.
+        idle: the connections without a request.
     """
 
     def __init__(self, port: int) -> None:
@@ -217,7 +226,7 @@ class Connections:
 
     @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop that they belong to."""
+        """Return the event loop of the connections."""
         return asyncio.get_running_loop()
 
     def begin(
@@ -229,15 +238,15 @@ class Connections:
         body: bytes = b"",
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Exchange:
-        """Begin to send a request, at once where there is a kept connection.
+        """Send a request, immediately if a kept connection is idle.
 
         Args:
-            method: of HTTP.
-            path: with its query.
-            timeout_seconds: of the wall, for all of it.
-            done: gets the answer, or why there was none in time; once.
-            body: sent with its length.
-            headers: beside Host and Content-Length.
+            method: the HTTP method.
+            path: the path with its query.
+            timeout_seconds: limit of the whole exchange, in wall-clock seconds.
+            done: called once, with the response or the reason for none.
+            body: the body of the request.
+            headers: headers besides Host and Content-Length.
         """
         head = _head(method, path, self._port, tuple(headers.items()))
         message = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
@@ -246,7 +255,7 @@ class Connections:
         return exchange
 
     def send(self, exchange: Exchange) -> None:
-        """Send by a kept connection, else by a new one."""
+        """Send the request over a kept connection, or over a new one."""
         while self.idle:
             connection = self.idle.pop()
             if connection.reusable:
@@ -265,10 +274,10 @@ class Connections:
         body: bytes = b"",
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Reply:
-        """Send a request, as `begin` does, and return its answer.
+        """Send a request like `begin`, and return the response.
 
         Raises:
-            NoAnswer: there was none in time.
+            NoAnswer: no response arrived in time.
         """
         answered: asyncio.Future[Outcome] = self.loop.create_future()
 
@@ -287,7 +296,7 @@ class Connections:
         return outcome
 
     def close(self) -> None:
-        """End the connections that wait for nothing."""
+        """Close the idle connections."""
         while self.idle:
             self.idle.pop().close()
 
@@ -310,7 +319,7 @@ class Connections:
 
 @lru_cache(maxsize=1024)
 def _head(method: str, path: str, port: int, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Return a request's head up to its Content-Length; no value leaves its line."""
+    """Return the head of a request up to Content-Length; line ends in values become blanks."""
     lines = [f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"]
     for name, value in headers:
         lines.append(f"{name}: {value.replace(chr(13), ' ').replace(chr(10), ' ')}\r\n")

@@ -1,4 +1,4 @@
-"""Endpoints as the API shows them: what AWS leaves out is left out."""
+"""Endpoints in the shapes of the API; members that AWS leaves out are left out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import Deployment, HostingEngine
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
 
-# What follows an image's repository.
+# The tag or digest after an image's repository.
 _TAG = re.compile(r"(@sha256:.*|:[^:/]*)$")
 _RUNNING = (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK)
 
 
 def describe(endpoint: Endpoint, hosting: HostingEngine) -> dict[str, Any]:
-    """Return an endpoint as DescribeEndpoint does."""
+    """Return an endpoint in the shape of DescribeEndpoint."""
     result: dict[str, Any] = {
         "EndpointName": endpoint.name,
         "EndpointArn": endpoint.arn,
@@ -45,7 +45,7 @@ def describe(endpoint: Endpoint, hosting: HostingEngine) -> dict[str, Any]:
 
 
 def variants_of(config: SimpleRecord, member: str) -> list[Variant]:
-    """Return the variants of a configuration as they begin.
+    """Return the initial variants of a configuration.
 
     Args:
         config: an endpoint configuration.

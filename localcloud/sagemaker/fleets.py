@@ -1,6 +1,6 @@
-"""Fleets: the processes of one variant, from a model's image and artifact.
+"""Fleets: the server processes of a variant, started from a model's image and artifact.
 
-Owns how instances are made. Must not: know an endpoint's status, or its traffic.
+Must not: know an endpoint's status, or its traffic.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resol
 from localcloud.service_context import ServiceContext
 
 _HEALTH_SECONDS = 480.0
-# What reading an archive raises, whether it is none, cut short or beyond this machine.
+# The errors of an archive that is not valid, incomplete, or too large for this machine.
 _BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
 _GROUP = "/aws/sagemaker/Endpoints"
-# How many servers may be starting at once: more only fight for the same cores.
+# The number of servers that may start at the same time; more would compete for the cores.
 _STARTING_AT_ONCE = 2
 
 
 class HostingFailed(Exception):
-    """A fleet could not be made; the message is the endpoint's FailureReason."""
+    """A fleet could not be started; the message becomes the endpoint's FailureReason."""
 
 
 @dataclass(slots=True)
 class Fleet:
-    """The running instances of one variant, and what a further one needs."""
+    """The running instances of one variant, and everything that starting another one needs."""
 
     variant: Variant
     image: Image
@@ -54,8 +54,8 @@ class FleetSet:
     """The fleets of one configuration, by variant.
 
     Attributes:
-        production: those that answer.
-        shadows: those that get copies of the requests, and whose answers nobody sees.
+        production: the fleets that answer requests.
+        shadows: the fleets that get copies of requests; their responses are discarded.
     """
 
     production: dict[str, Fleet] = field(default_factory=dict)
@@ -66,18 +66,18 @@ class FleetSet:
         return [*self.production.values(), *self.shadows.values()]
 
     def instances(self) -> int:
-        """Return how many instances answer."""
+        """Return the number of instances that answer requests."""
         return sum(len(fleet.instances) for fleet in self.production.values())
 
     async def retire(self) -> None:
-        """End every instance, once it has answered what it has."""
+        """Stop every instance after its last request."""
         await asyncio.gather(
             *(instance.retire() for fleet in self.all() for instance in fleet.instances)
         )
 
 
 def config_of(configs: Collection[SimpleRecord], scope: Scope, name: str) -> SimpleRecord | None:
-    """Return an endpoint configuration by its name, None when there is none."""
+    """Return an endpoint configuration by its name, or None."""
     return configs.get(scope.arn("sagemaker", f"endpoint-config/{name}".lower()))
 
 
@@ -98,7 +98,7 @@ class FleetBuilder:
     async def build(
         self, endpoint: Endpoint, config_name: str, variants: list[Variant], fleets: FleetSet
     ) -> None:
-        """Fill `fleets` with healthy instances of every variant of a configuration."""
+        """Start healthy instances of every variant of a configuration, and add them to `fleets`."""
         scope = scope_of_arn(endpoint.arn)
         config = config_of(self._configs, scope, config_name)
         if config is None:
@@ -119,17 +119,17 @@ class FleetBuilder:
                 await self.grow(scope, f"{_GROUP}/{endpoint.name}", fleet, timeout)
 
     async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
-        """Return a fleet of a model, without instances yet.
+        """Return a fleet of a model, without instances.
 
         Raises:
-            HostingFailed: its model, image or data is not there.
+            HostingFailed: the model, its image or its data does not exist.
         """
         model = self._models.get(scope.arn("sagemaker", f"model/{model_name}".lower()))
         if model is None:
             raise HostingFailed(f"the model {model_name} no longer exists")
         container = model.runs or model.request.get("PrimaryContainer", {})
         role = model.request.get("ExecutionRoleArn", "")
-        # Another model of the same name, made when this one is gone, has a directory of its own.
+        # A later model of the same name gets another directory.
         made = round(model.created.timestamp() * 1e6)
         name = f"{scope.account}-{scope.region}-{model_name}-{made}"
         base_dir = self._context.directory / "models" / name
@@ -144,7 +144,7 @@ class FleetBuilder:
         return Fleet(variant, image, base_dir, environment, role, container["Image"])
 
     def _extract(self, scope: Scope, role_arn: str, url: str | None, target: Path) -> None:
-        """Download and unpack model.tar.gz once (blocking)."""
+        """Download and unpack model.tar.gz once; it blocks."""
         if target.exists():
             return
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,22 +161,22 @@ class FleetBuilder:
                 raise HostingFailed(f"Failed to download model data from {url}: {error}") from None
         try:
             staging.rename(target)
-        except OSError:  # another fleet of the model was faster
+        except OSError:  # another fleet of the model has unpacked it first
             shutil.rmtree(staging, ignore_errors=True)
 
     async def grow(
         self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float = _HEALTH_SECONDS
     ) -> None:
-        """Add healthy instances until the fleet has its desired count; each serves at once.
+        """Add healthy instances until the fleet has its desired count; each serves immediately.
 
         Args:
-            scope: where their log is.
-            group: the log group that they write to.
-            fleet: to grow.
-            limit_seconds: of the wall, within which each must be healthy.
+            scope: the account and region of the log group.
+            group: the log group of the instances.
+            fleet: the fleet.
+            limit_seconds: time for each instance to become healthy, in wall-clock seconds.
 
         Raises:
-            HostingFailed: one was not.
+            HostingFailed: an instance did not become healthy.
         """
         missing = fleet.variant.desired - len(fleet.instances)
         outcomes = await asyncio.gather(

@@ -1,11 +1,11 @@
-"""Endpoints: fleets of instances, their creation, update, scaling and replacement.
+"""The engine of endpoints: creation, update, scaling and replacement of their fleets.
 
-An update is a new fleet beside the old one, then the traffic, step by step (shifting.py), then the
-end of the old one, so that no request fails. A fleet that does not become healthy, or an alarm
-while traffic shifts, leaves the endpoint on its old one.
+An update starts a new fleet beside the old one, shifts the traffic step by step (`shifting.py`) and
+then stops the old fleet, so that no request fails. If the new fleet does not become healthy, or an
+alarm is raised during the shift, the endpoint stays on the old fleet.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
-Differs: health checks are in wall seconds, as real processes answer them.
+Differs: health checks use wall-clock seconds, because real processes answer them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.sagemaker")
 
 _WATCH_SECONDS = 0.5
-# Health checks that an instance may miss in a row before it is replaced.
+# Consecutive health checks that an instance may miss before it is replaced.
 _MISSED_PINGS = 3
 
 
 @dataclass(slots=True)
 class Deployment:
-    """An update under way: what it moves to, and the share of the traffic that the new fleets get.
+    """An update in progress: the new fleets, and their share of the traffic.
 
     Attributes:
-        config: DeploymentConfig, None for at once.
-        capture: DataCaptureConfig that it ends with.
-        phase: `Creating`, `ActivatingTraffic` or `Baking`, as VariantStatus has it.
+        config: the DeploymentConfig; None shifts all traffic at once.
+        capture: the DataCaptureConfig after the update.
+        phase: `Creating`, `ActivatingTraffic` or `Baking`, the values of VariantStatus.
     """
 
     config_name: str
@@ -58,10 +58,10 @@ class Deployment:
 
 
 class HostingEngine:
-    """Owns the processes behind every endpoint.
+    """Manages the processes behind every endpoint.
 
     Args:
-        changed: hears of each change of an endpoint's status.
+        changed: called with an endpoint after each change of its status.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class HostingEngine:
         self.builder = FleetBuilder(context, configs, models)
 
     def fleets(self, endpoint_arn: str) -> FleetSet:
-        """Return the fleets that take the next request: the new ones by their share."""
+        """Return the fleets for the next request: the new ones, according to their share."""
         deployment = self._deployments.get(endpoint_arn)
         if deployment is not None and random.random() < deployment.share:  # noqa: S311 - no cryptography
             return deployment.fleets
         return self._fleets.get(endpoint_arn, _NONE)
 
     def capture(self, endpoint_arn: str) -> Capture | None:
-        """Return what is captured of an endpoint's requests, None for nothing."""
+        """Return the data capture of an endpoint, or None."""
         return self._captures.get(endpoint_arn)
 
     def deployment(self, endpoint_arn: str) -> Deployment | None:
-        """Return the update that is under way, if any."""
+        """Return the update in progress, or None."""
         return self._deployments.get(endpoint_arn)
 
     def running(self, endpoint_arn: str, variant: str) -> Fleet | None:
-        """Return the fleet of a variant that takes traffic."""
+        """Return the fleet of a production variant."""
         fleets = self._fleets.get(endpoint_arn, _NONE)
         return fleets.production.get(variant) or fleets.shadows.get(variant)
 
     def resume(self) -> None:
-        """After a restart: bring every endpoint back on the configuration it had."""
+        """Start every endpoint again, with the configuration that it had before a restart."""
         for endpoint in self._endpoints.values():
             if endpoint.status is EndpointStatus.DELETING:
                 self._endpoints.delete(endpoint.arn)
@@ -112,28 +112,28 @@ class HostingEngine:
                 self._context.spawn(f"resume {endpoint.name}", self._create(endpoint))
 
     def create(self, endpoint: Endpoint) -> None:
-        """Begin to create an endpoint that is in Creating."""
+        """Start to create an endpoint, which is in Creating."""
         self._put(endpoint)
         self._context.spawn(f"create {endpoint.name}", self._create(endpoint))
 
     def update(self, endpoint: Endpoint, deployment: Deployment) -> None:
-        """Begin to move an endpoint that is in service to another configuration."""
+        """Start to update an in-service endpoint to another configuration."""
         self._move(endpoint, EndpointStatus.UPDATING)
         self._deployments[endpoint.arn] = deployment
         self._context.spawn(f"update {endpoint.name}", self._update(endpoint, deployment))
 
     def scale(self, endpoint: Endpoint) -> None:
-        """Begin to bring an endpoint that is in service to its variants' desired counts."""
+        """Start to scale an in-service endpoint to the desired counts of its variants."""
         self._move(endpoint, EndpointStatus.UPDATING)
         self._context.spawn(f"scale {endpoint.name}", self._scale(endpoint))
 
     def delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
-        """Begin to delete an endpoint; `forget` is called when its instances are gone."""
+        """Start to delete an endpoint; `forget` is called after its instances ended."""
         self._move(endpoint, EndpointStatus.DELETING)
         self._context.spawn(f"delete {endpoint.name}", self._delete(endpoint, forget))
 
     async def watch(self) -> None:
-        """For ever: replace instances whose process died or that miss their health checks."""
+        """Replace instances that died or that miss their health checks, until cancelled."""
         while True:
             await wall_sleep(_WATCH_SECONDS)
             for arn, fleets in list(self._fleets.items()):
@@ -161,7 +161,7 @@ class HostingEngine:
             log.error("%s: %s", endpoint.name, error)
 
     async def _grow(self, endpoint: Endpoint, fleet: Fleet) -> None:
-        """Bring a running fleet to its desired count, unless it is deleted meanwhile."""
+        """Scale a running fleet to its desired count, unless it is deleted meanwhile."""
         try:
             await self.builder.grow(scope_of_arn(endpoint.arn), _log_group(endpoint), fleet)
         finally:
@@ -179,7 +179,7 @@ class HostingEngine:
                 endpoint.failure_reason = str(error)
                 self._move(endpoint, EndpointStatus.FAILED)
             return
-        if endpoint.status is not EndpointStatus.CREATING:  # deleted meanwhile
+        if endpoint.status is not EndpointStatus.CREATING:  # it was deleted meanwhile
             await fleets.retire()
             return
         self._fleets[endpoint.arn] = fleets
@@ -193,7 +193,7 @@ class HostingEngine:
             self._end(endpoint, deployment)
 
     def _end(self, endpoint: Endpoint, deployment: Deployment) -> None:
-        """Forget a deployment, unless another has begun since."""
+        """Forget a deployment, unless another one has started since."""
         if self._deployments.get(endpoint.arn) is deployment:
             del self._deployments[endpoint.arn]
 
@@ -229,7 +229,7 @@ class HostingEngine:
     async def _shift(
         self, endpoint: Endpoint, deployment: Deployment, shifting: Shifting
     ) -> list[str]:
-        """Move the traffic step by step; return the alarms that tripped meanwhile."""
+        """Shift the traffic step by step; return the alarms that were raised meanwhile."""
         scope = scope_of_arn(endpoint.arn)
 
         def wanted() -> bool:
@@ -261,7 +261,7 @@ class HostingEngine:
             )
 
     def _in_service(self, endpoint: Endpoint, failure_reason: str | None) -> None:
-        """End an update or a change of capacity; a reason says why it is not what was asked for."""
+        """End an update or a change of capacity; a reason means that it failed."""
         endpoint.failure_reason = failure_reason
         self._move(endpoint, EndpointStatus.IN_SERVICE)
 

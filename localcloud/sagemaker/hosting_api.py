@@ -1,4 +1,4 @@
-"""The operations of endpoints. What AWS leaves out of a response is left out here.
+"""The operations on endpoints. A member that AWS leaves out of a response is left out here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 """
@@ -28,27 +28,27 @@ log = logging.getLogger("localcloud.sagemaker")
 
 
 class HostingApi:
-    """Endpoints."""
+    """The operations on endpoints."""
 
     def __init__(self, context: ServiceContext, tags: Tags, models: ModelsApi) -> None:
         self._context = context
         self._models = models
         self._tags = tags
-        self._notices = StateChangePublisher(context, tags)
+        self._state_changes = StateChangePublisher(context, tags)
         self.endpoints = Collection(context.database, "sagemaker-endpoint", Endpoint)
         self.hosting = HostingEngine(
             context, self.endpoints, models.configs, models.models, self._changed
         )
 
     def _changed(self, endpoint: Endpoint) -> None:
-        self._notices.changed("Endpoint", endpoint.arn, self.describe(endpoint))
+        self._state_changes.changed("Endpoint", endpoint.arn, self.describe(endpoint))
 
     def resume(self) -> None:
-        """Take up what a restart interrupted."""
+        """Continue what a restart interrupted."""
         self.hosting.resume()
 
     def in_service(self) -> list[tuple[str, str, str]]:
-        """Return (endpoint ARN, endpoint name, variant) of everything that emits metrics."""
+        """Return (endpoint ARN, endpoint name, variant) of every variant that emits metrics."""
         return [
             (endpoint.arn, endpoint.name, variant.name)
             for endpoint in self.endpoints.values()
@@ -57,7 +57,7 @@ class HostingApi:
         ]
 
     def describe(self, endpoint: Endpoint) -> dict[str, Any]:
-        """Return an endpoint as DescribeEndpoint does."""
+        """Return an endpoint in the shape of DescribeEndpoint."""
         return describe(endpoint, self.hosting)
 
     @operation("CreateEndpoint")
@@ -99,7 +99,7 @@ class HostingApi:
         retained = bool(params.get("RetainAllVariantProperties"))
         if excluded and not retained:
             raise ValidationError(
-                "ExcludeRetainedVariantProperties needs RetainAllVariantProperties: without it "
+                "ExcludeRetainedVariantProperties requires RetainAllVariantProperties: without it "
                 "no property is retained."
             )
         deployment = Deployment(
@@ -127,7 +127,7 @@ class HostingApi:
         return {"EndpointArn": endpoint.arn}
 
     async def _check_targets(self, scope: Scope, endpoint: Endpoint, config: SimpleRecord) -> None:
-        """Refuse to take away a variant that scales, or its instance type.
+        """Refuse to remove a variant that scales, or to change its instance type.
 
         Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-update.html
         """
@@ -185,7 +185,7 @@ class HostingApi:
                 self.endpoints.delete(endpoint.arn)
                 self._tags.forget(endpoint.arn)
 
-            # Its targets first: an endpoint made anew under the name may register its own.
+            # Its targets come first, because a new endpoint of the same name may register its own.
             await self._deregister(scope, endpoint)
             if self.endpoints.get(endpoint.arn) is endpoint and not endpoint.deleting:
                 self.hosting.delete(endpoint, forget)
@@ -202,13 +202,13 @@ class HostingApi:
                     ResourceId=target["ResourceId"],
                     ScalableDimension=target["ScalableDimension"],
                 )
-            except ClientError as error:  # somebody else was faster
+            except ClientError as error:  # another caller has deleted it first
                 log.info("%s: %s", target["ResourceId"], error)
 
     async def _targets(
         self, scope: Scope, endpoint: Endpoint, variants: list[str]
     ) -> list[dict[str, Any]]:
-        """Return the scalable targets that are registered of variants."""
+        """Return the registered scalable targets of variants."""
         answer = await self._context.api(
             scope,
             "application-autoscaling",

@@ -1,4 +1,4 @@
-"""One instance of a production variant: a server process on a loopback port of its own."""
+"""One instance of a variant: a server process on its own loopback port."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Instance:
     """A model server process.
 
     Attributes:
-        in_flight: requests it is answering now.
-        missed_pings: how many health checks in a row it has not answered.
+        in_flight: number of requests that it is answering.
+        missed_pings: number of consecutive health checks that it missed.
     """
 
     def __init__(self, child: Child, port: int, last_lines: deque[str]) -> None:
@@ -45,26 +45,27 @@ class Instance:
 
     @property
     def alive(self) -> bool:
-        """Return whether its process still runs."""
+        """Return whether the process is running."""
         return self.child.returncode is None
 
     async def ping(self) -> bool:
-        """Return whether /ping answers 200 within two wall seconds."""
+        """Return whether /ping answers 200 within two wall-clock seconds."""
         try:
             return (await self.connections.request("GET", "/ping", _PING_SECONDS)).status == 200
         except NoAnswer:
             return False
 
     async def wait_healthy(self, timeout_seconds: float) -> None:
-        """Wait until it is healthy.
+        """Wait until the instance is healthy.
 
         Raises:
-            InstanceFailed: its process ended, or it was not healthy in time (wall seconds).
+            InstanceFailed: its process ended, or it did not become healthy within the limit, in
+                wall-clock seconds.
         """
         deadline = monotonic() + timeout_seconds
         while monotonic() < deadline:
             if not self.alive:
-                # What it said last may still be on its way.
+                # Its last lines may not have arrived yet.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.child.exited.wait(), _LAST_WORDS_SECONDS)
                 said = " | ".join(list(self._last_lines)[-3:])
@@ -92,7 +93,7 @@ async def launch(
     base_dir: Path,
     sink: LineSink,
 ) -> Instance:
-    """Start a server process for an image; it is not healthy yet.
+    """Start a server process for an image; it has yet to become healthy.
 
     Raises:
         OSError: the program cannot be started.

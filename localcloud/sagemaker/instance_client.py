@@ -1,4 +1,10 @@
-"""One request to one instance, and copies of requests to a shadow.
+"""The client of instances: one request to one instance, and copies of requests to a shadow.
+
+An example in time. `Runtime.begin` calls `send_invocation` with the least busy instance.
+`in_flight` of that instance becomes 1 now, so the next request prefers another instance. The call
+returns immediately; when the connection has the response, `ended` decreases `in_flight` and passes
+the outcome on. No task and no future is created in between. A copy for a shadow variant is a task
+of its own, because its response must not delay the request.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
 """
@@ -18,7 +24,7 @@ from localcloud.sagemaker.model import Variant
 log = logging.getLogger("localcloud.sagemaker")
 
 _MODEL_TIMEOUT_SECONDS = 60.0
-# Copies under way at once; a shadow that is slower than what it shadows loses some.
+# The number of concurrent copies; a shadow that is slower than the production variant loses some.
 _COPIES = 100
 
 
@@ -28,7 +34,7 @@ def send_invocation(
     headers: dict[str, str],
     done: Callable[[Outcome], None],
 ) -> None:
-    """POST to an instance's /invocations; `done` gets the answer, or why there is none, once."""
+    """POST to an instance's /invocations; `done` gets the outcome, once."""
 
     def ended(outcome: Outcome) -> None:
         instance.in_flight -= 1
@@ -47,7 +53,7 @@ async def invoke_instance(
     """POST to an instance's /invocations.
 
     Raises:
-        NoAnswer: it did not answer, or not within the limit (wall seconds).
+        NoAnswer: no response arrived within the limit, in wall-clock seconds.
     """
     instance.in_flight += 1
     try:
@@ -59,7 +65,7 @@ async def invoke_instance(
 
 
 def least_outstanding(fleet: Fleet) -> Instance | None:
-    """Return the instance with the fewest requests under way, None when none is alive."""
+    """Return the live instance with the fewest requests in flight, or None."""
     least = None
     for instance in fleet.instances:
         if instance.alive and (least is None or instance.in_flight < least.in_flight):
@@ -68,9 +74,9 @@ def least_outstanding(fleet: Fleet) -> Instance | None:
 
 
 def share_of(production: Variant, shadow: Variant) -> float:
-    """Return the share, 0 to 1, of the requests that a shadow gets copies of.
+    """Return the share of requests, 0 to 1, that are copied to a shadow.
 
-    Differs: inferred: it is the shadow's weight as a part of the production variant's.
+    Inferred: the shadow's weight divided by that of the production variant.
     """
     if not production.weight:
         return 1.0 if shadow.weight else 0.0
@@ -78,10 +84,10 @@ def share_of(production: Variant, shadow: Variant) -> float:
 
 
 class Mirror:
-    """Sends a shadow its share of the requests and throws the answers away.
+    """Copies a share of the requests to a shadow variant.
 
     Args:
-        chance: gives a number from 0 to 1.
+        chance: returns a random number from 0 to 1.
     """
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
@@ -96,7 +102,7 @@ class Mirror:
         headers: dict[str, str],
         done: Callable[[Reply, float], None],
     ) -> None:
-        """Send a copy of a request, or, by chance, not; `done` gets its answer and its seconds."""
+        """Copy a request with the shadow's share; `done` gets the response and its duration."""
         share = share_of(production.variant, shadow.variant)
         if self._chance() >= share or len(self._tasks) >= _COPIES:
             return

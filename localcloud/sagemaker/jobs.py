@@ -1,4 +1,4 @@
-"""Transform and tuning jobs, and the transitions that are legal.
+"""Records of transform and tuning jobs, and their legal transitions.
 
     InProgress ──► Completed | Failed
         └────────► Stopping ──► Stopped | Failed
@@ -37,7 +37,7 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 
 @dataclass(slots=True)
 class Job:
-    """What a transform job and a tuning job have in common."""
+    """The common part of a transform job and a tuning job."""
 
     arn: str
     name: str
@@ -51,14 +51,14 @@ class Job:
 
     @property
     def stopping(self) -> bool:
-        """Return whether it was asked to end and has not yet."""
+        """Return whether the job is stopping."""
         return self.status is JobStatus.STOPPING
 
     def move(self, status: JobStatus, now: datetime) -> None:
         """Change the status.
 
         Raises:
-            IllegalTransition: the table has no such step.
+            IllegalTransition: the table does not have this transition.
         """
         if status not in JOB_TRANSITIONS[self.status]:
             raise IllegalTransition(f"job {self.name}: {self.status} to {status}")
@@ -78,9 +78,9 @@ class TuningJob(Job):
     """One hyperparameter tuning job.
 
     Attributes:
-        children: names of its training jobs, in their order.
-        candidates: what each of them was given of what is tuned.
-        not_improving: training jobs since the best one, when the job ended.
+        children: the names of its training jobs, in order.
+        candidates: the tuned hyperparameters of each of them.
+        not_improving: number of training jobs after the best one, when the job ended.
     """
 
     children: list[str] = field(default_factory=list)

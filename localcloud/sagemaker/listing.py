@@ -1,7 +1,7 @@
-"""Listing: the filters, the order and the pages of every list operation. Pure.
+"""The filters, the order and the pages of list operations. Pure.
 
-A page ends at a record, and the next one begins after it, so that records that come or go between
-two pages neither repeat nor hide others. A token says where that is, and for which request.
+A page ends at a record, and the next page begins after that record. So records that are added or
+deleted between two pages neither repeat nor hide others. A token names the record and the request.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
 """
@@ -23,20 +23,20 @@ from localcloud.aws.routing import Scope
 
 R = TypeVar("R")
 
-# What a record is sorted by: text and numbers, as JSON keeps their order.
+# The sort key of a record: strings and numbers, which JSON can hold.
 Key = str | float
 _DEFAULT_PAGE = 10
-# What does not change which records a request is about.
+# The parameters that do not change the selection of records.
 _PAGING = ("NextToken", "MaxResults")
-_NOT_OURS = "The NextToken is not one that this request was answered with."
+_NOT_OURS = "The NextToken does not belong to this request."
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How an operation sorts when it is not told.
+    """The default order of a list operation.
 
     Attributes:
-        keys: further values of SortBy, with what they sort by; None sorts last.
+        keys: further values of SortBy, each with its sort key; None sorts last.
     """
 
     by: str = "CreationTime"
@@ -47,17 +47,17 @@ class Order:
 def page(
     records: Iterable[R], scope: Scope, params: Mapping[str, Any], order: Order | None = None
 ) -> tuple[list[R], dict[str, str]]:
-    """Return the records that a list request asks for, and its NextToken where more follow.
+    """Return one page of the records of a list request, and the NextToken if more follow.
 
     Args:
-        records: any with `arn`, `name` and `created`; those with `status` and `modified` can be
-            asked for by them.
-        scope: whose records are meant.
-        params: of the request, by their names in the model.
-        order: what the operation sorts by when it is not told.
+        records: records with `arn`, `name` and `created`; with `status` and `modified` they can be
+            filtered by these, too.
+        scope: the account and region of the request.
+        params: the parameters by their names in the model.
+        order: the default order of the operation.
 
     Raises:
-        ValidationError: the token is not one of this request's.
+        ValidationError: the token does not belong to this request.
     """
     order = order or Order()
     prefix = scope.arn("sagemaker", "")
@@ -71,11 +71,11 @@ def pages(
     order: Order,
     identity: Callable[[R], str] = lambda record: str(getattr(record, "arn", "")),
 ) -> tuple[list[R], dict[str, str]]:
-    """Return one page of records that were already chosen; as `page` otherwise."""
+    """Return one page of records that were already filtered, like `page`."""
     by = params.get("SortBy", order.by)
     key = {**_KEYS, **order.keys}.get(by)
     if key is None:
-        raise ValidationError(f"SortBy {by} is not a property that can be sorted by.")
+        raise ValidationError(f"SortBy {by} is not a property of the order.")
     descending = params.get("SortOrder", "Descending" if order.descending else "Ascending")
     reverse = descending == "Descending"
 
@@ -90,10 +90,10 @@ def pages(
         last = _read(token, fingerprint)
         try:
             found = [r for r in found if (position(r) < last) == reverse and position(r) != last]
-        except TypeError:  # a forged one: its value is of another kind
+        except TypeError:  # a forged token, whose value has another type
             raise ValidationError(_NOT_OURS) from None
     size = params.get("MaxResults") or _DEFAULT_PAGE
-    # Not sorted whole: of thousands of records a page is a few.
+    # Not sorted completely, because a page has only a few of thousands of records.
     first = heapq.nlargest if reverse else heapq.nsmallest
     shown = first(size, found, key=position)
     if len(found) <= size:
@@ -102,7 +102,7 @@ def pages(
 
 
 def utc(value: datetime) -> datetime:
-    """Return a parsed timestamp with its time zone, which the parser leaves out."""
+    """Return a parsed timestamp with its time zone, which the parser omits."""
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
@@ -119,7 +119,7 @@ _KEYS: dict[str, Callable[[Any], Key | None]] = {
     "CreationTime": _time("created"),
     "Status": lambda record: str(record.status),
 }
-# Filter → the record's attribute, and whether it must be later.
+# Filter → the record's attribute, and whether it has to be later.
 _TIMES = {
     "CreationTimeAfter": ("created", True),
     "CreationTimeBefore": ("created", False),

@@ -1,4 +1,4 @@
-"""Records of SageMaker and the transitions that are legal.
+"""Records of SageMaker, and their legal transitions.
 
     TrainingJob   InProgress ──► Completed | Failed
                       └────────► Stopping ──► Stopped
@@ -66,10 +66,10 @@ ENDPOINT_TRANSITIONS: dict[EndpointStatus, frozenset[EndpointStatus]] = {
 
 @dataclass(slots=True)
 class SimpleRecord:
-    """A Model or an EndpointConfig: the request as sent, with its ARN and time.
+    """A Model or an EndpointConfig: the request, with its ARN and time.
 
     Attributes:
-        runs: of a model: Image, ModelDataUrl and Environment of what it runs.
+        runs: for a model, the Image, ModelDataUrl and Environment that it runs.
     """
 
     arn: str
@@ -81,7 +81,7 @@ class SimpleRecord:
 
 @dataclass(slots=True)
 class SecondaryTransition:
-    """One step of a training job's secondary status."""
+    """One secondary status of a training job."""
 
     status: str
     start: datetime
@@ -91,7 +91,7 @@ class SecondaryTransition:
 
 @dataclass(slots=True)
 class Metric:
-    """A metric's last value, found in the log by a MetricDefinition."""
+    """The last value of a metric, which a MetricDefinition found in the log."""
 
     name: str
     value: float
@@ -103,7 +103,7 @@ class TrainingJob:
     """One training job.
 
     Attributes:
-        tuning_job_arn: of the tuning job that it belongs to.
+        tuning_job_arn: the ARN of its tuning job, if it has one.
     """
 
     arn: str
@@ -124,7 +124,7 @@ class TrainingJob:
         """Change the status.
 
         Raises:
-            IllegalTransition: the table has no such step.
+            IllegalTransition: the table does not have this transition.
         """
         if status not in TRAINING_TRANSITIONS[self.status]:
             raise IllegalTransition(f"training job {self.name}: {self.status} to {status}")
@@ -132,7 +132,7 @@ class TrainingJob:
         self.modified = now
 
     def secondary(self, status: str, message: str, now: datetime) -> None:
-        """Begin a secondary status and end the one before."""
+        """Start a secondary status and end the one before."""
         if self.transitions:
             self.transitions[-1].end = now
         self.transitions.append(SecondaryTransition(status, now, message))
@@ -153,8 +153,8 @@ class Endpoint:
     """One endpoint.
 
     Attributes:
-        data_capture: DataCaptureConfig of now: an update may keep the one before.
-        shadows: variants whose answers nobody sees.
+        data_capture: the current DataCaptureConfig, which an update may keep.
+        shadows: the shadow variants.
     """
 
     arn: str
@@ -171,14 +171,14 @@ class Endpoint:
 
     @property
     def deleting(self) -> bool:
-        """Return whether it is on its way out."""
+        """Return whether the endpoint is being deleted."""
         return self.status is EndpointStatus.DELETING
 
     def move(self, status: EndpointStatus, now: datetime) -> None:
         """Change the status.
 
         Raises:
-            IllegalTransition: the table has no such step.
+            IllegalTransition: the table does not have this transition.
         """
         if status not in ENDPOINT_TRANSITIONS[self.status]:
             raise IllegalTransition(f"endpoint {self.name}: {self.status} to {status}")

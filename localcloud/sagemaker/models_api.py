@@ -1,4 +1,4 @@
-"""The operations of models and endpoint configurations, which are kept as they were sent.
+"""The operations on models and endpoint configurations, which are stored as they were sent.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
@@ -21,7 +21,7 @@ from localcloud.service_context import ServiceContext
 
 
 class ModelsApi:
-    """Models and endpoint configurations."""
+    """The operations on models and endpoint configurations."""
 
     def __init__(self, context: ServiceContext, tags: Tags, registry: Registry) -> None:
         self._context = context
@@ -34,7 +34,7 @@ class ModelsApi:
         """Return a model.
 
         Raises:
-            ValidationError: there is none.
+            ValidationError: it does not exist.
         """
         return self._find(self.models, scope, "model", name)
 
@@ -42,12 +42,12 @@ class ModelsApi:
         """Return an endpoint configuration.
 
         Raises:
-            ValidationError: there is none.
+            ValidationError: it does not exist.
         """
         return self._find(self.configs, scope, "endpoint-config", name)
 
     def describe(self, record: SimpleRecord) -> dict[str, Any]:
-        """Return a model as DescribeModel does."""
+        """Return a model in the shape of DescribeModel."""
         return {
             **without_tags(record.request),
             "ModelArn": record.arn,
@@ -64,7 +64,7 @@ class ModelsApi:
             raise ValidationError("Either PrimaryContainer or Containers must be given.")
         if len(given) > 1 or given[0].get("Mode") == "MultiModel":
             raise ValidationError(
-                "The local cloud has neither inference pipelines nor multi-model containers: "
+                "The local cloud supports neither inference pipelines nor multi-model containers: "
                 f"{len(given)} containers are given, the first in mode "
                 f"{given[0].get('Mode', 'SingleModel')}; give one in mode SingleModel."
             )
@@ -107,11 +107,11 @@ class ModelsApi:
             )
         for variant in variants:
             if "ServerlessConfig" in variant:
-                raise ValidationError("The local cloud has no serverless inference.")
+                raise ValidationError("The local cloud does not support serverless inference.")
             if "ModelName" not in variant:
                 raise ValidationError(
-                    f"Variant {variant['VariantName']} has no ModelName: the local cloud has no "
-                    "inference components."
+                    f"Variant {variant['VariantName']} has no ModelName: the local cloud "
+                    "does not support inference components."
                 )
             self.model(scope, variant["ModelName"])
         arn = scope.arn("sagemaker", f"endpoint-config/{params['EndpointConfigName']}".lower())

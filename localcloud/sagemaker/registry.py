@@ -50,7 +50,7 @@ class ModelPackageGroup:
     """A group of versions.
 
     Attributes:
-        last_version: the highest number given; none is given twice.
+        last_version: the highest version number so far; no number is used twice.
     """
 
     arn: str
@@ -65,11 +65,11 @@ class ModelPackage:
     """One model package.
 
     Attributes:
-        name: its own, or its group's.
-        details: the request, as updates have changed it.
-        version: within its group, 0 where it has none.
-        approval: ModelApprovalStatus of a version, None of any other.
-        scans: ImageScanStatuses.
+        name: its own name, or that of its group.
+        details: the request, with the changes of updates.
+        version: its version number within the group; 0 without a group.
+        approval: the ModelApprovalStatus of a version; None without a group.
+        scans: its ImageScanStatuses.
     """
 
     arn: str
@@ -86,7 +86,7 @@ class ModelPackage:
         """Change the status.
 
         Raises:
-            IllegalTransition: the table has no such step.
+            IllegalTransition: the table does not have this transition.
         """
         if status not in PACKAGE_TRANSITIONS[self.status]:
             raise IllegalTransition(f"model package {self.arn}: {self.status} to {status}")
@@ -94,7 +94,7 @@ class ModelPackage:
 
 
 class Registry:
-    """Keeps the packages and completes them."""
+    """Stores the packages and completes them."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
@@ -105,7 +105,7 @@ class Registry:
         """Return a group.
 
         Raises:
-            ValidationError: there is none.
+            ValidationError: it does not exist.
         """
         arn = _arn(scope, "model-package-group", name_or_arn)
         found = self.groups.get(arn)
@@ -117,7 +117,7 @@ class Registry:
         """Return a package by its name, `group/version` or ARN.
 
         Raises:
-            ValidationError: there is none.
+            ValidationError: it does not exist.
         """
         arn = _arn(scope, "model-package", name_or_arn)
         found = self.packages.get(arn)
@@ -131,14 +131,14 @@ class Registry:
         return [package for package in self.packages.values() if package.arn.startswith(prefix)]
 
     def complete(self, package: ModelPackage, changed: Callable[[ModelPackage], None]) -> None:
-        """Begin to complete a package; `changed` hears of each step."""
+        """Start to complete a package; `changed` is called after each change."""
         self._context.spawn(f"model package {package.arn}", self._complete(package, changed))
 
     async def _complete(
         self, package: ModelPackage, changed: Callable[[ModelPackage], None]
     ) -> None:
         def step(status: ModelPackageStatus) -> None:
-            if package.arn in self.packages:  # not deleted meanwhile
+            if package.arn in self.packages:  # it was not deleted meanwhile
                 package.move(status)
                 package.modified = self._context.clock.now()
                 self.packages.put(package.arn, package)
@@ -164,12 +164,12 @@ class Registry:
         """Return Image, ModelDataUrl and Environment of a ContainerDefinition.
 
         Raises:
-            ValidationError: it names neither an image nor a package that may be deployed.
+            ValidationError: it names neither an image nor a package that can be deployed.
         """
         name = container.get("ModelPackageName")
         if name is None:
             if not container.get("Image"):
-                raise ValidationError("A container needs an Image or a ModelPackageName.")
+                raise ValidationError("A container requires an Image or a ModelPackageName.")
             return _runs(container, {})
         if container.get("Image") or container.get("ModelDataUrl"):
             raise ValidationError(
@@ -207,7 +207,7 @@ def _specification(package: ModelPackage, container: dict[str, Any]) -> dict[str
 def _runs(container: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     url = container.get("ModelDataUrl")
     if container.get("ModelDataSource"):
-        raise ValidationError("The local cloud reads model data by ModelDataUrl only.")
+        raise ValidationError("The local cloud supports model data by ModelDataUrl only.")
     return {
         "Image": container["Image"],
         **({"ModelDataUrl": url} if url else {}),

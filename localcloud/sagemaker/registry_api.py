@@ -1,8 +1,8 @@
-"""The operations of the model registry.
+"""The operations on the model registry.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
-Differs: no validation jobs and no marketplace: both are refused by name.
+Differs: validation jobs and the marketplace are refused by name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.service_context import ServiceContext
 
 _REFUSED = ("ValidationSpecification", "SourceAlgorithmSpecification", "ManagedStorageType")
-# Members of an update that take the place of what was there.
+# The members of an update that replace those of the package.
 _REPLACED = (
     *("ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelCard"),
     *("ModelLifeCycle", "ModelPackageRegistrationType"),
@@ -33,16 +33,16 @@ _OLDEST_FIRST = Order(descending=False)
 
 
 class RegistryApi:
-    """Model package groups and model packages."""
+    """The operations on model package groups and model packages."""
 
     def __init__(self, context: ServiceContext, tags: Tags, registry: Registry) -> None:
         self._context = context
         self._tags = tags
         self._registry = registry
-        self._notices = StateChangePublisher(context, tags)
+        self._state_changes = StateChangePublisher(context, tags)
 
     def resume(self) -> None:
-        """Take up what a restart interrupted."""
+        """Continue what a restart interrupted."""
         for package in self._registry.packages.values():
             if package.status in (ModelPackageStatus.PENDING, ModelPackageStatus.IN_PROGRESS):
                 self._registry.complete(package, self._changed)
@@ -53,7 +53,9 @@ class RegistryApi:
     def create_group(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["ModelPackageGroupName"]
         if "ManagedConfiguration" in params:
-            raise ValidationError("The local cloud has no managed storage of model packages.")
+            raise ValidationError(
+                "The local cloud does not support managed storage of model packages."
+            )
         arn = scope.arn("sagemaker", f"model-package-group/{name}".lower())
         if arn in self._registry.groups:
             raise ValidationError(f"Model Package Group already exists: {arn}")
@@ -209,11 +211,11 @@ class RegistryApi:
         return {}
 
     def _changed(self, package: ModelPackage) -> None:
-        self._notices.changed("Model Package", package.arn, describe(package))
+        self._state_changes.changed("Model Package", package.arn, describe(package))
 
 
 def group_summary(group: ModelPackageGroup) -> dict[str, Any]:
-    """Return a group as the list operation shows it."""
+    """Return a group in the shape of the list operation."""
     return {
         "ModelPackageGroupName": group.name,
         "ModelPackageGroupArn": group.arn,
@@ -224,7 +226,7 @@ def group_summary(group: ModelPackageGroup) -> dict[str, Any]:
 
 
 def describe(package: ModelPackage) -> dict[str, Any]:
-    """Return a package as DescribeModelPackage does: what is empty is left out."""
+    """Return a package in the shape of DescribeModelPackage, without empty members."""
     return {
         **{key: value for key, value in package.details.items() if value not in ({}, [])},
         "ModelPackageArn": package.arn,
@@ -245,4 +247,4 @@ def _check_images(params: dict[str, Any]) -> None:
     for specification in specifications:
         for container in specification.get("Containers", []):
             if not container.get("Image"):
-                raise ValidationError("Each container of a specification needs an Image.")
+                raise ValidationError("Each container of a specification requires an Image.")

@@ -1,4 +1,4 @@
-"""The alarms that bring a deployment back, watched while its traffic bakes."""
+"""The rollback alarms of a deployment, watched during its baking period."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ async def watch_alarms(
     clock_seconds: float,
     wanted: Callable[[], bool],
 ) -> list[str]:
-    """Wait, and look at alarms meanwhile; return those that are in ALARM, at once.
+    """Wait, and watch alarms meanwhile; return as soon as some are in ALARM, with their names.
 
     Args:
-        context: its clock times the watch, and its moto holds the alarms.
-        scope: where the alarms are.
-        alarms: their names.
-        clock_seconds: how long to wait.
-        wanted: whether there is still anything to wait for.
+        context: the context of the services.
+        scope: the account and region of the alarms.
+        alarms: the names of the alarms.
+        clock_seconds: the time to wait.
+        wanted: returns False to end the wait early.
     """
     clock = context.clock
     until = clock.now() + timedelta(seconds=clock_seconds)

@@ -1,4 +1,4 @@
-"""The invocation path: choose a variant and an instance, pass the bytes, count what happened.
+"""The invocation path: chooses a variant and an instance, passes the bytes, and counts.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 """
@@ -29,7 +29,7 @@ from localcloud.sagemaker.model import Endpoint, EndpointStatus
 
 log = logging.getLogger("localcloud.sagemaker")
 
-# botocore's BodyBlob; newer pages of AWS say 25 MB.
+# The limit of botocore's BodyBlob; newer pages of AWS state 25 MB.
 DEFAULT_LIMIT_BYTES = 6 * 1024 * 1024
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
@@ -40,7 +40,7 @@ _PASSED_HEADERS = ("content-type", "accept", _CUSTOM)
 
 
 class ModelError(AwsError):
-    """The container answered an error, or (status 0) not in time; 424 with what it said."""
+    """The container returned an error, or (status 0) nothing in time; the client gets 424."""
 
     status = 424
 
@@ -58,7 +58,7 @@ class ModelError(AwsError):
 
 @dataclass(slots=True)
 class _Asked:
-    """An invocation that an instance was given; the times are monotonic."""
+    """An invocation that was sent to an instance; the times are monotonic."""
 
     request: Request
     name: str
@@ -78,7 +78,7 @@ class Runtime:
     """Answers InvokeEndpoint.
 
     Args:
-        limit_bytes: of a request's body.
+        limit_bytes: largest body of a request.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Runtime:
         self._mirror = Mirror()
 
     async def handle(self, request: Request) -> Response | None:
-        """Answer `POST /endpoints/{name}/invocations`; None for any other request."""
+        """Answer `POST /endpoints/{name}/invocations`; return None for any other request."""
         parts = request.path.split("/")
         if request.method != "POST" or len(parts) != 4 or parts[1] != "endpoints":
             return None
@@ -113,9 +113,9 @@ class Runtime:
         return await answered
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> None:
-        """Begin to answer what `handle` answers; `done` gets the response, once.
+        """Answer an invocation without a task or a future; `done` gets the response, once.
 
-        No task and no future: on the hot path, both would cost more than what is done here.
+        On the hot path, a task and a future would cost more than all of this function.
         """
         received = monotonic()
         name = request.path.split("/")[2]
@@ -159,7 +159,7 @@ class Runtime:
         send_invocation(instance, request.body, headers, partial(self._answered, asked))
 
     def _answered(self, asked: _Asked, outcome: Outcome) -> None:
-        """Answer; then count, since nobody waits for that."""
+        """Answer first, then count, because the client does not wait for that."""
         model_seconds = monotonic() - asked.sent
         try:
             response = _response(asked, outcome)
@@ -179,7 +179,7 @@ class Runtime:
             self._record(asked.endpoint, asked.fleet, status, model_seconds, overhead_seconds)
             if isinstance(outcome, Reply) and status < 400:
                 self._capture(asked.request, asked.endpoint, asked.fleet, outcome)
-        except Exception:  # nobody awaits this: it is an edge of its own
+        except Exception:  # a callback; nobody else would log it
             log.exception("%s: an invocation was not counted", asked.name)
 
     def _shadowed(
@@ -219,10 +219,10 @@ class Runtime:
 
 
 def _response(asked: _Asked, outcome: Outcome) -> Response:
-    """Return what came of an invocation as its response.
+    """Return the response of an invocation from its outcome.
 
     Raises:
-        ModelError: it is not a success.
+        ModelError: the container failed.
     """
     if isinstance(outcome, TimedOut):
         raise ModelError(0, _TIMED_OUT, asked.log_arn)

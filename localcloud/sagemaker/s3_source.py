@@ -1,4 +1,4 @@
-"""Which objects an S3DataSource means: all under a prefix, or those that a manifest names.
+"""The objects of an S3DataSource: all under a prefix, or those that a manifest names.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
 """
@@ -13,7 +13,7 @@ SUPPORTED_TYPES = ("S3Prefix", "ManifestFile")
 
 
 class SourceError(Exception):
-    """A source that cannot be read as what it says it is."""
+    """A manifest that is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Found:
     """An object of a source.
 
     Attributes:
-        relative: its place below the source, by which what becomes of it is named.
+        relative: its path below the source, which names the output.
     """
 
     bucket: str
@@ -30,15 +30,15 @@ class Found:
 
 
 def objects_of(s3: Any, source: dict[str, Any]) -> list[Found]:
-    """Return the objects of a source, sorted (blocking).
+    """Return the objects of a source, sorted; it blocks.
 
     Args:
-        s3: a client.
-        source: S3DataType and S3Uri.
+        s3: a boto3 client.
+        source: an S3DataSource, with S3DataType and S3Uri.
 
     Raises:
-        SourceError: a manifest that is none.
-        s3.exceptions.ClientError: something may not be read, or is not there.
+        SourceError: the manifest is not valid.
+        s3.exceptions.ClientError: an object does not exist, or may not be read.
     """
     bucket, _, key = source["S3Uri"].removeprefix("s3://").partition("/")
     if source["S3DataType"] == "ManifestFile":
@@ -55,7 +55,7 @@ def objects_of(s3: Any, source: dict[str, Any]) -> list[Found]:
 
 
 def _of_manifest(body: bytes, uri: str) -> list[Found]:
-    """Read `[{"prefix": "s3://bucket/some/"}, "relative", …]`."""
+    """Return the objects of a manifest, `[{"prefix": "s3://bucket/some/"}, "relative", …]`."""
     try:
         first, *names = json.loads(body)
         prefix: str = first["prefix"]
@@ -64,6 +64,6 @@ def _of_manifest(body: bytes, uri: str) -> list[Found]:
             raise TypeError
     except (ValueError, TypeError, KeyError):
         raise SourceError(
-            f'{uri} is no manifest: it must be [{{"prefix": "s3://…"}}, "name", …].'
+            f'{uri} is not a manifest: it must be [{{"prefix": "s3://…"}}, "name", …].'
         ) from None
     return [Found(bucket, base + name, name.lstrip("/")) for name in names]

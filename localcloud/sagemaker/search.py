@@ -1,4 +1,4 @@
-"""Whether a document fits a SearchExpression. Pure.
+"""The evaluation of a SearchExpression on a document. Pure.
 
 A property is named by its path: `TrainingJobStatus`, `HyperParameters.x`, `Metrics.accuracy`,
 `Tags.team`, `InputDataConfig.DataSource.S3DataSource.S3Uri`.
@@ -27,13 +27,13 @@ _DEEPEST = 50
 
 
 def fits(document: dict[str, Any], expression: dict[str, Any], depth: int = 0) -> bool:
-    """Return whether a document fits an expression; an empty one fits all.
+    """Return whether a document matches an expression; an empty expression matches all.
 
     Raises:
-        ValidationError: a filter makes no sense.
+        ValidationError: a filter is not valid.
     """
     if depth > _DEEPEST:
-        raise ValidationError(f"SubExpressions are more than {_DEEPEST} deep.")
+        raise ValidationError(f"SubExpressions are nested more than {_DEEPEST} levels deep.")
     found = [_filter(values_of(document, f["Name"]), f) for f in expression.get("Filters", [])]
     found += [_nested(document, nested) for nested in expression.get("NestedFilters", [])]
     found += [fits(document, sub, depth + 1) for sub in expression.get("SubExpressions", [])]
@@ -43,7 +43,7 @@ def fits(document: dict[str, Any], expression: dict[str, Any], depth: int = 0) -
 
 
 def values_of(document: Any, path: str) -> list[Any]:
-    """Return the values at a path: of a list, those of each member."""
+    """Return the values at a path; a list contributes those of each member."""
     if path == "":
         return [] if document is None else [document]
     if isinstance(document, list):
@@ -57,14 +57,14 @@ def values_of(document: Any, path: str) -> list[Any]:
         metrics = document.get("FinalMetricDataList", [])
         return [metric["Value"] for metric in metrics if metric["MetricName"] == rest]
     value = document.get(name)
-    # The names of hyperparameters and metadata may hold dots themselves.
+    # The names of hyperparameters and metadata may contain dots.
     if isinstance(value, dict) and rest in value:
         return values_of(value[rest], "")
     return values_of(value, rest)
 
 
 def sort_key(document: dict[str, Any], path: str) -> Key | None:
-    """Return what a document is sorted by: times and text as text, numbers as numbers."""
+    """Return the sort key of a document: numbers as numbers, anything else as strings."""
     found = values_of(document, path)
     if not found or isinstance(found[0], dict | list):
         return None
@@ -77,7 +77,7 @@ def sort_key(document: dict[str, Any], path: str) -> Key | None:
 
 
 def _nested(document: dict[str, Any], nested: dict[str, Any]) -> bool:
-    """Return whether one member of a list fits all the filters."""
+    """Return whether one member of a list matches all filters."""
     prefix = nested["NestedPropertyName"]
     members = [
         member
@@ -98,10 +98,10 @@ def _filter(values: list[Any], given: dict[str, Any]) -> bool:
     wanted: str | None = given.get("Value")
     if kind in ("Exists", "NotExists"):
         if wanted is not None:
-            raise ValidationError(f"{given['Name']}: {kind} takes no Value.")
+            raise ValidationError(f"{given['Name']}: {kind} does not take a Value.")
         return bool(values) == (kind == "Exists")
     if wanted is None:
-        raise ValidationError(f"{given['Name']}: {kind} needs a Value.")
+        raise ValidationError(f"{given['Name']}: {kind} requires a Value.")
     if kind == "NotEquals":
         return bool(values) and not any(_equal(value, wanted) for value in values)
     return any(_holds(kind, value, wanted, given["Name"]) for value in values)
@@ -115,7 +115,7 @@ def _holds(kind: str, value: Any, wanted: str, name: str) -> bool:
             return any(_equal(value, each.strip()) for each in wanted.split(","))
         case "Contains":
             if not isinstance(value, str):
-                raise ValidationError(f"{name}: Contains is for text only.")
+                raise ValidationError(f"{name}: Contains requires a string property.")
             return wanted in value
     pair = _pair(value, wanted)
     if pair is None:
@@ -134,7 +134,7 @@ def _equal(value: Any, wanted: str) -> bool:
 
 
 def _pair(value: Any, wanted: str) -> tuple[Any, Any] | None:
-    """Return a number or a time and what it is compared with, None when they do not compare."""
+    """Return a number or a time and the value to compare with, or None if types differ."""
     try:
         if isinstance(value, datetime):
             return utc(value), utc(datetime.fromisoformat(wanted))

@@ -1,7 +1,7 @@
-"""The operation Search: of what the local cloud keeps, by any of its properties.
+"""The operation Search.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Search.html
-Differs: any other resource than these six answers 501.
+Differs: supports six resources; Search of any other answers 501.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_api import TrainingApi
 from localcloud.sagemaker.tuning_api import TuningApi
 
-# ARN → document, as the Describe operation has it.
+# Pairs of ARN and document, in the shape of the Describe operation.
 _Documents = Iterable[tuple[str, dict[str, Any]]]
 
 
 class SearchApi:
-    """Search."""
+    """The operation Search."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class SearchApi:
         if documents is None:
             raise NotImplementedByCloud("sagemaker", f"Search of {resource}")
         if params.get("VisibilityConditions"):
-            raise ValidationError("The local cloud has no VisibilityConditions.")
+            raise ValidationError("The local cloud does not support VisibilityConditions.")
         if params.get("CrossAccountFilterOption") == "CrossAccount":
             return {"Results": []}  # nothing is shared between accounts here
         prefix = scope.arn("sagemaker", "")

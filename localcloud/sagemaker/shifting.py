@@ -1,15 +1,15 @@
-"""How an endpoint's traffic moves to a new fleet. Pure: a DeploymentConfig in, steps out.
+"""The steps in which an endpoint's traffic shifts to a new fleet. Pure.
 
     ALL_AT_ONCE   100 % ─ bake
     CANARY        the canary ─ bake ─► 100 % ─ bake
     LINEAR        a step ─ bake ─► another … ─► 100 % ─ bake
     rolling       as linear, by MaximumBatchSize
 
-An alarm that trips in any bake brings all traffic back to the old fleet.
+An alarm during any baking period rolls all traffic back to the old fleet.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
-Differs: a rolling update keeps the old fleet whole until its end, as a blue/green one does; a
-rollback is at once whatever RollbackMaximumBatchSize says.
+Differs: a rolling update keeps the whole old fleet until its end, like a blue/green one. A rollback
+shifts all traffic at once and ignores RollbackMaximumBatchSize.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A share of the traffic, 0 to 1, that the new fleet gets, and how long that is watched."""
+    """A step: the new fleet's share of the traffic, 0 to 1, and the baking period after it."""
 
     share: float
     bake_clock_seconds: float
@@ -28,11 +28,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Shifting:
-    """All of an update's traffic shifting.
+    """The traffic shifting of an update.
 
     Attributes:
-        alarms: names of alarms that bring the old fleet back.
-        termination_clock_seconds: how long the old fleet stays after the last bake.
+        alarms: the names of the rollback alarms.
+        termination_clock_seconds: wait after the last step before the old fleet is stopped.
     """
 
     steps: tuple[Step, ...] = (Step(1.0, 0.0),)
@@ -41,11 +41,11 @@ class Shifting:
 
 
 def shifting_of(config: dict[str, Any] | None, instances: int) -> Shifting:
-    """Return how traffic is to shift.
+    """Return the traffic shifting of a DeploymentConfig.
 
     Args:
-        config: DeploymentConfig as botocore has it, None for at once and unwatched.
-        instances: of the new fleet, which a size in instances is a share of.
+        config: the DeploymentConfig; None shifts all traffic at once, without baking.
+        instances: the number of instances of the new fleet, for sizes in instances.
     """
     if config is None:
         return Shifting()
@@ -69,7 +69,7 @@ def shifting_of(config: dict[str, Any] | None, instances: int) -> Shifting:
     return Shifting(steps, alarms, float(policy.get("TerminationWaitInSeconds", 0)))
 
 
-# Per cent of the fleet that a step may be: least and most.
+# The smallest and largest size of a step, in percent of the fleet.
 _ALLOWED = {
     "CanarySize": (1, 50),
     "LinearStepSize": (10, 50),
@@ -80,10 +80,10 @@ _NEEDED = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}
 
 
 def problems_of(config: dict[str, Any] | None) -> list[str]:
-    """Return all that AWS would refuse in a DeploymentConfig.
+    """Return every problem for which AWS refuses a DeploymentConfig.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
-    Differs: a size in instances is not held against the size of the fleet.
+    Differs: a size in instances is not compared with the size of the fleet.
     """
     if config is None:
         return []
@@ -94,7 +94,7 @@ def problems_of(config: dict[str, Any] | None) -> list[str]:
     routing = (blue_green or {}).get("TrafficRoutingConfiguration") or {}
     needed = _NEEDED.get(routing.get("Type", ""))
     if needed is not None and needed not in routing:
-        found.append(f"Traffic routing of type {routing['Type']} needs a {needed}.")
+        found.append(f"Traffic routing of type {routing['Type']} requires a {needed}.")
     for name, size in {**routing, **(rolling or {})}.items():
         low, high = _ALLOWED.get(name, (0, 0))
         if high and size["Type"] == "CAPACITY_PERCENT" and not low <= size["Value"] <= high:
@@ -114,7 +114,8 @@ def _linear(step: float, bake: float) -> tuple[Step, ...]:
     shares = []
     share = 0.0
     while share < 1.0:
-        # Rounded: ten steps of 0.1 are one, not 0.9999999999999999 and a step more.
+        # Rounded, because ten steps of 0.1 would add up to 0.9999999999999999 and need another
+        # step.
         share = min(round(share + max(step, 0.01), 9), 1.0)
         shares.append(Step(share, float(bake)))
     return tuple(shares)

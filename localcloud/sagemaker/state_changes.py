@@ -1,10 +1,10 @@
-"""What EventBridge hears of SageMaker: the detail of an event is what Describe answers, nearly.
+"""The EventBridge events of SageMaker, whose detail is almost the response of Describe.
 
     SageMaker Training Job State Change     times in milliseconds, tags as a map
     SageMaker Transform Job State Change    the same
     SageMaker HyperParameter Tuning Job State Change   the same
     SageMaker Endpoint State Change         the same, and the status in capitals: IN_SERVICE
-    SageMaker Model Package State Change    times as text
+    SageMaker Model Package State Change    times as strings
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 """
@@ -25,19 +25,19 @@ Detail = dict[str, Any]
 
 
 class StateChangePublisher:
-    """Tells EventBridge of changes."""
+    """Publishes changes of state on EventBridge."""
 
     def __init__(self, context: ServiceContext, tags: Tags) -> None:
         self._context = context
         self._tags = tags
 
     def changed(self, kind: str, arn: str, described: Detail) -> None:
-        """Tell of a change of state.
+        """Publish a change of state.
 
         Args:
-            kind: of resource, as the detail type has it: `Training Job`.
-            arn: the resource.
-            described: what its Describe operation answers.
+            kind: the kind of resource in the detail type, for example `Training Job`.
+            arn: the ARN of the resource.
+            described: the response of its Describe operation.
         """
         tags = {tag["Key"]: tag["Value"] for tag in self._tags.of(arn)}
         self._context.publish(
@@ -50,7 +50,7 @@ class StateChangePublisher:
 
 
 def detail_of(kind: str, described: Detail) -> Detail:
-    """Return an event's detail without its tags. Pure."""
+    """Return the detail of an event, without tags. Pure."""
     detail: Detail = _with_times(described, _text if kind == "Model Package" else _milliseconds)
     if kind == "Endpoint":
         words = re.findall("[A-Z][a-z]*", described["EndpointStatus"])
@@ -59,7 +59,7 @@ def detail_of(kind: str, described: Detail) -> Detail:
 
 
 def _with_times(value: Any, form: Callable[[datetime], Any]) -> Any:
-    """Return a document without what is absent, its times in another form."""
+    """Return a document without absent members, and with times in another form."""
     if isinstance(value, dict):
         return {k: _with_times(v, form) for k, v in value.items() if v is not None}
     if isinstance(value, list):

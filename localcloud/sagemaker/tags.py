@@ -10,7 +10,7 @@ from localcloud.core.store import Collection
 from localcloud.sagemaker.listing import Order, pages
 from localcloud.service_context import ServiceContext
 
-# The most tags that a resource may have, so that a page is all of them unless it is asked for less.
+# The largest number of tags of a resource, so that a page has all of them by default.
 _PAGE = 50
 
 
@@ -47,7 +47,7 @@ class Tags:
         return {}
 
     def add(self, arn: str, tags: list[dict[str, str]] | None) -> None:
-        """Add tags to a resource; none given, none added."""
+        """Add tags to a resource."""
         if tags:
             merged = dict(self._tags.get(arn) or {}) | {t["Key"]: t["Value"] for t in tags}
             self._tags.put(arn, merged)
@@ -57,10 +57,10 @@ class Tags:
         return [{"Key": k, "Value": v} for k, v in (self._tags.get(arn) or {}).items()]
 
     def forget(self, arn: str) -> None:
-        """Drop the tags of a resource that is gone."""
+        """Delete the tags of a deleted resource."""
         self._tags.delete(arn)
 
 
 def without_tags(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a request as the describe operations give it back."""
+    """Return a request in the shape of a Describe operation."""
     return {key: value for key, value in request.items() if key != "Tags"}

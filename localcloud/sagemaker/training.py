@@ -1,7 +1,7 @@
-"""A training job's life: download the channels, run the container, upload what it left.
+"""The engine of training jobs: downloads the channels, runs the container, uploads the output.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
-Differs: MaxRuntimeInSeconds is counted on the wall, as the process really computes.
+Differs: MaxRuntimeInSeconds is in wall-clock seconds, because the process really computes.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _FAILURE_LIMIT = 1024
 
 
 class TrainingFailed(Exception):
-    """The job ends as Failed, with this reason."""
+    """The job fails, with this FailureReason."""
 
 
 class TrainingEngine:
-    """Runs the jobs, one task each.
+    """Runs each job as a task.
 
     Args:
-        changed: hears of each change of a job.
+        changed: called with a job after each change.
     """
 
     def __init__(
@@ -59,19 +59,21 @@ class TrainingEngine:
         self._stopping: set[str] = set()
 
     def resume(self) -> None:
-        """After a restart: fail, with the reason, what was running when the cloud ended."""
+        """Fail the jobs that a restart interrupted."""
         for job in self._jobs.values():
             if job.status in (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING):
-                self._fail(job, "InternalServerError: the local cloud ended while the job ran")
+                self._fail(
+                    job, "InternalServerError: the local cloud stopped while the job was running"
+                )
 
     def start(self, job: TrainingJob) -> None:
-        """Begin a job."""
+        """Start a job."""
         job.secondary("Starting", "Preparing the instances for training", self._context.clock.now())
         self._put(job)
         self._context.spawn(f"training {job.name}", self._run(job))
 
     def stop(self, job: TrainingJob) -> None:
-        """Ask a running job to end: SIGTERM, and SIGKILL 120 wall seconds later."""
+        """Stop a running job by SIGTERM, and by SIGKILL 120 wall-clock seconds later."""
         now = self._context.clock.now()
         job.move(TrainingJobStatus.STOPPING, now)
         job.secondary("Stopping", "Stopping the training job", now)
@@ -133,13 +135,13 @@ class TrainingEngine:
         self._put(job)
 
     async def _save(self, scope: Scope, job: TrainingJob, base: Path) -> None:
-        """Upload what a container that was asked to end has saved as its model, if anything."""
+        """Upload the model that a stopped container has saved, if there is one."""
         if not any((base / "model").iterdir()):
             return
         try:
             job.model_artifacts = await asyncio.to_thread(self._upload, scope, job, base)
         except TrainingFailed as error:
-            log.warning("%s: what it saved is lost: %s", job.name, error)
+            log.warning("%s: could not save the model of the stopped job: %s", job.name, error)
 
     def _put(self, job: TrainingJob) -> None:
         self._jobs.put(job.arn, job)
@@ -162,7 +164,7 @@ class TrainingEngine:
         self._put(job)
 
     def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
-        """Lay out /opt/ml: configuration and channels (blocking)."""
+        """Create /opt/ml with configuration and channels; it blocks."""
         for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
             (base / name).mkdir(parents=True, exist_ok=True)
         request = job.request
@@ -200,9 +202,11 @@ class TrainingEngine:
             for entry in objects_of(s3, source):
                 path = (target / entry.relative).resolve()
                 if not path.is_relative_to(target.resolve()):
-                    raise TrainingFailed(f"ClientError: the key '{entry.key}' leaves its channel")
+                    raise TrainingFailed(
+                        f"ClientError: the key '{entry.key}' is outside of its channel"
+                    )
                 path.parent.mkdir(parents=True, exist_ok=True)
-                # Not download_file: it asks by HEAD first, whose refusal has no text.
+                # Not download_file, which sends a HEAD request first; its refusal has no message.
                 body = s3.get_object(Bucket=entry.bucket, Key=entry.key)["Body"]
                 with path.open("wb") as file:
                     shutil.copyfileobj(body, file)
@@ -257,13 +261,13 @@ class TrainingEngine:
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
         self._children[job.arn] = child
-        if self._is_stopping(job):  # asked to while it was being started
+        if self._is_stopping(job):  # it was stopped during its start
             self._context.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
         limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         try:
             await asyncio.wait_for(child.exited.wait(), limit)
         except TimeoutError:
-            if self._is_stopping(job):  # its grace is the stop's own
+            if self._is_stopping(job):  # the stop has its own grace period
                 await child.exited.wait()
                 return
             await child.stop(_STOP_GRACE_SECONDS)
@@ -275,14 +279,14 @@ class TrainingEngine:
         if child.returncode != 0 and not self._is_stopping(job):
             failure = base / "output" / "failure"
             reason = failure.read_text("utf-8", "replace").strip() if failure.exists() else ""
-            reason = reason or "\n".join(last_lines) or "the container said nothing"
+            reason = reason or "\n".join(last_lines) or "the container printed nothing"
             code = child.returncode if child.returncode is not None else -1
             suffix = f", exit code: {code}"
             room = _FAILURE_LIMIT - len("AlgorithmError: ") - len(suffix)
             raise TrainingFailed(f"AlgorithmError: {reason[:room]}{suffix}")
 
     def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
-        """Upload model.tar.gz, and output.tar.gz when there is any; return the model's URI."""
+        """Upload model.tar.gz, and output.tar.gz if there is any output; return the model's URI."""
         output = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         s3 = self._context.client("s3", scope, job.request["RoleArn"])
         model_uri = f"{output}/{job.name}/output/model.tar.gz"
@@ -307,9 +311,9 @@ class TrainingEngine:
 
 
 async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str) -> None:
-    """Hold against its role what a container publishes; without metrics all else goes on.
+    """Check that a role may publish the metrics of a container; without it, metrics are lost.
 
-    Differs: the metrics themselves are in DescribeTrainingJob, and instances have none.
+    Differs: the metrics are in DescribeTrainingJob, and instances have no metrics.
     """
     try:
         await context.iam.authorise(role_arn, metrics_in(namespace))
@@ -318,7 +322,7 @@ async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str
 
 
 async def resolve_image(context: ServiceContext, uri: str, role_arn: str) -> Image:
-    """Return the image on disk that a URI means, by asking ECR for its digest.
+    """Return the image of a URI from the disk, by its digest in ECR.
 
     Raises:
         TrainingFailed: ECR has no such image, its content was never pushed here, or the role may

@@ -1,4 +1,4 @@
-"""The operations of training jobs.
+"""The operations on training jobs.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
 """
@@ -21,25 +21,25 @@ from localcloud.sagemaker.tags import Tags, without_tags
 from localcloud.sagemaker.training import TrainingEngine
 from localcloud.service_context import ServiceContext
 
-# Members that the model leaves open, for jobs of kinds that are not here.
+# Members that are optional in the model, but required for the jobs that are supported here.
 _REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
 
 
 class TrainingApi:
-    """Training jobs."""
+    """The operations on training jobs."""
 
     def __init__(self, context: ServiceContext, tags: Tags) -> None:
         self._context = context
         self._tags = tags
         self.jobs = Collection(context.database, "sagemaker-training-job", TrainingJob)
-        self._notices = StateChangePublisher(context, tags)
+        self._state_changes = StateChangePublisher(context, tags)
         self.listeners: list[Callable[[TrainingJob], None]] = []
         self.engine = TrainingEngine(context, self.jobs, self._changed)
 
     def _changed(self, job: TrainingJob) -> None:
         for listener in self.listeners:
             listener(job)
-        self._notices.changed("Training Job", job.arn, describe(job))
+        self._state_changes.changed("Training Job", job.arn, describe(job))
 
     @operation("CreateTrainingJob")
     def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class TrainingApi:
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        # No job here has a warm pool or a training plan.
+        # Warm pools and training plans are not supported.
         asked = [key for key in ("WarmPoolStatusEquals", "TrainingPlanArnEquals") if key in params]
         records = [] if asked else self.jobs.values()
         jobs, more = page(records, scope, params, Order(descending=False))
@@ -104,21 +104,22 @@ class TrainingApi:
 
 
 def check_definition(params: dict[str, Any]) -> None:
-    """Refuse what a training job here cannot do.
+    """Refuse the features that are not supported here.
 
     Raises:
-        ValidationError: says what.
+        ValidationError: names the feature.
     """
     needed = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
     missing = [name for name in needed if not params.get(name)]
     if missing:
         raise ValidationError(
-            f"{', '.join(missing)} must be given: a training job here brings its own container."
+            f"{', '.join(missing)} must be given: "
+            "localcloud runs a training job in a container of its own."
         )
     algorithm = params["AlgorithmSpecification"]
     if not algorithm.get("TrainingImage"):
         raise ValidationError(
-            "AlgorithmSpecification.TrainingImage is required: the local cloud has none of "
+            "AlgorithmSpecification.TrainingImage is required: the local cloud does not have "
             "AWS's built-in algorithms."
         )
     modes = [algorithm["TrainingInputMode"]]
@@ -130,7 +131,7 @@ def check_definition(params: dict[str, Any]) -> None:
             groups = re.compile(definition["Regex"]).groups
         except re.error as error:
             raise ValidationError(
-                f"The regex of metric {definition['Name']} is none: {error}."
+                f"Metric {definition['Name']} has an invalid regex: {error}."
             ) from None
         if not groups:
             raise ValidationError(f"The regex of metric {definition['Name']} has no group.")
@@ -147,7 +148,7 @@ def check_definition(params: dict[str, Any]) -> None:
 
 
 def describe(job: TrainingJob) -> dict[str, Any]:
-    """Return a job as DescribeTrainingJob does."""
+    """Return a job in the shape of DescribeTrainingJob."""
     end = job.training_end
     result: dict[str, Any] = {
         **without_tags(job.request),

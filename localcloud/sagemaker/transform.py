@@ -1,10 +1,11 @@
-"""A transform job's life: servers of the model, every object through them, the answers to S3.
+"""The engine of transform jobs: starts servers of the model, sends every object, writes to S3.
 
-An object whose record fails has no output, and the others are still processed; the job is then
-Failed. The servers end whatever happens. A restart takes a job up anew from its beginning.
+An object with a record that fails has no output. The other objects are still processed, and the job
+is Failed. The servers are stopped in any case. After a restart a job starts again from its
+beginning.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
-Differs: all objects go to all instances; on AWS each instance has objects of its own.
+Differs: every instance gets records of every object; on AWS each instance has its own objects.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ _SEE_LOG = "See job logs for more information"
 
 
 class TransformFailed(Exception):
-    """The job ends as Failed, with this reason."""
+    """The job fails, with this FailureReason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one job sends its records."""
+    """The way in which one job sends its records."""
 
     concurrency: int
     payload_mb: int
@@ -68,7 +69,7 @@ class _Plan:
 
     @staticmethod
     def of(request: dict[str, Any], offered: dict[str, Any]) -> _Plan:
-        """Return it, by the request and what the container itself prefers."""
+        """Return the plan from the request and the container's own execution parameters."""
         given, output = request["TransformInput"], request["TransformOutput"]
         client = request.get("ModelClientConfig", {})
         filters = request.get("DataProcessing", {})
@@ -92,7 +93,7 @@ class _Plan:
 
 
 def processing_of(request: dict[str, Any], filters: dict[str, Any]) -> Processing:
-    """Return what DataProcessing asks for."""
+    """Return the parsed DataProcessing of a request."""
     kind = request["TransformInput"].get("ContentType", CSV).partition(";")[0]
     return Processing(
         kind=kind,
@@ -104,12 +105,11 @@ def processing_of(request: dict[str, Any], filters: dict[str, Any]) -> Processin
 
 
 class TransformEngine:
-    """Runs the jobs, one task each.
+    """Runs each job as a task.
 
     Args:
         builder: starts the servers.
-        http: gives the client that they are asked by.
-        changed: hears of each change of a job.
+        changed: called with a job after each change.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TransformEngine:
         self._work: dict[str, asyncio.Task[str]] = {}
 
     def resume(self) -> None:
-        """After a restart: begin anew what was running, and end what was stopping."""
+        """Start the running jobs again, and end the stopping ones, after a restart."""
         for job in self._jobs.values():
             if job.status is JobStatus.IN_PROGRESS:
                 self._context.spawn(f"transform {job.name}", self._run(job))
@@ -134,12 +134,12 @@ class TransformEngine:
                 self._move(job, JobStatus.STOPPED)
 
     def start(self, job: TransformJob) -> None:
-        """Begin a job."""
+        """Start a job."""
         self._put(job)
         self._context.spawn(f"transform {job.name}", self._run(job))
 
     def stop(self, job: TransformJob) -> None:
-        """Ask a running job to end; what is written stays."""
+        """Stop a running job; its written output stays."""
         self._move(job, JobStatus.STOPPING)
         work = self._work.get(job.arn)
         if work is not None:
@@ -150,7 +150,7 @@ class TransformEngine:
         try:
             reason = await work
         except asyncio.CancelledError:
-            if not job.stopping:  # the cloud ends
+            if not job.stopping:  # the local cloud stops
                 work.cancel()
                 raise
             reason = ""
@@ -164,7 +164,7 @@ class TransformEngine:
         self._move(job, JobStatus.FAILED if reason else JobStatus.COMPLETED)
 
     async def _outcome(self, job: TransformJob) -> str:
-        """Do a job's work; return why it failed, or nothing."""
+        """Run a job; return its FailureReason, or an empty string."""
         try:
             await self._steps(job)
         except (TransformFailed, HostingFailed) as error:
@@ -243,7 +243,7 @@ class TransformEngine:
             raise TransformFailed(f"{kind}: {_SEE_LOG}")
 
     async def _offered(self, fleet: Fleet) -> dict[str, Any]:
-        """Return what the container answers to /execution-parameters, if it does."""
+        """Return the container's response to /execution-parameters, if it has one."""
         connections = fleet.instances[0].connections
         try:
             reply = await connections.request("GET", "/execution-parameters", _PARAMETERS_SECONDS)
@@ -266,7 +266,7 @@ class TransformEngine:
             try:
                 body = gzip.decompress(body)
             except (OSError, EOFError) as error:
-                raise BadRecord(f"it is not gzip: {error}") from None
+                raise BadRecord(f"it is not valid gzip: {error}") from None
         requests = batches(split(body, plan.by_line), plan.many, plan.payload_mb)
 
         async def send(records: list[bytes]) -> bytes:
@@ -293,7 +293,7 @@ class TransformEngine:
         await asyncio.to_thread(s3.put_object, Bucket=bucket, Key=key, Body=whole, **encryption)
 
     async def _ask(self, fleet: Fleet, plan: _Plan, payload: bytes) -> bytes:
-        """Return the answer to one payload, after as many tries as the job allows."""
+        """Return the response to one payload, after as many attempts as the job allows."""
         problem = ""
         for _ in range(plan.retries + 1):
             instance = least_outstanding(fleet)
@@ -316,7 +316,7 @@ class TransformEngine:
 
 
 async def _caught(work: Any) -> bytes | Exception:
-    """Return what fails instead of raising it, so that the other requests finish."""
+    """Return an error instead of raising it, so that the other requests finish."""
     try:
         answer: bytes = await work
     except (BadRecord, TransformFailed) as error:

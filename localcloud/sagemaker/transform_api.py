@@ -1,4 +1,4 @@
-"""The operations of batch transform jobs.
+"""The operations on batch transform jobs.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
 """
@@ -26,7 +26,7 @@ _MOST_MB = 100
 
 
 class TransformApi:
-    """Batch transform jobs."""
+    """The operations on batch transform jobs."""
 
     def __init__(
         self, context: ServiceContext, tags: Tags, models: ModelsApi, hosting: HostingEngine
@@ -34,12 +34,12 @@ class TransformApi:
         self._context = context
         self._tags = tags
         self._models = models
-        self._notices = StateChangePublisher(context, tags)
+        self._state_changes = StateChangePublisher(context, tags)
         self.jobs = Collection(context.database, "sagemaker-transform-job", TransformJob)
         self.engine = TransformEngine(context, self.jobs, hosting.builder, self._changed)
 
     def _changed(self, job: TransformJob) -> None:
-        self._notices.changed("Transform Job", job.arn, describe(job))
+        self._state_changes.changed("Transform Job", job.arn, describe(job))
 
     @operation("CreateTransformJob")
     def create_transform_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class TransformApi:
 
 
 def describe(job: TransformJob) -> dict[str, Any]:
-    """Return a job as DescribeTransformJob does."""
+    """Return a job in the shape of DescribeTransformJob."""
     return {
         **without_tags(job.request),
         "TransformJobArn": job.arn,
@@ -116,7 +116,7 @@ def describe(job: TransformJob) -> dict[str, Any]:
 
 
 def _problems(params: dict[str, Any]) -> list[str]:
-    """Return all that is wrong with a request, or that the local cloud cannot do."""
+    """Return every problem of a request, including unsupported features."""
     found: list[str] = []
     given, output = params["TransformInput"], params["TransformOutput"]
     kind = given["DataSource"]["S3DataSource"]["S3DataType"]
@@ -134,7 +134,7 @@ def _problems(params: dict[str, Any]) -> list[str]:
         )
     for uri in (given["DataSource"]["S3DataSource"]["S3Uri"], output["S3OutputPath"]):
         if not uri.startswith("s3://"):
-            found.append(f"'{uri}' is no S3 URI: it must begin with s3://.")
+            found.append(f"'{uri}' is not an S3 URI: it must begin with s3://.")
     filters = params.get("DataProcessing")
     if filters:
         found += [
@@ -151,5 +151,5 @@ def _problems(params: dict[str, Any]) -> list[str]:
                     f"{', '.join(sorted(kinds))}."
                 )
             if processing.kind != JSON and given.get("SplitType") != "Line":
-                found.append(f"DataProcessing of {processing.kind} needs SplitType Line.")
+                found.append(f"DataProcessing of {processing.kind} requires SplitType Line.")
     return found

@@ -1,12 +1,12 @@
-"""A tuning job's life: training jobs of the training engine, as many at once as it may have.
+"""The engine of tuning jobs: starts training jobs, as many at once as the job allows.
 
     decide ─► start training jobs ─► wait until one changes ─► decide …
 
-Its training jobs are jobs like any other. A restart goes on where it was: what was running then is
-failed by the training engine.
+Its training jobs are ordinary ones. After a restart the job continues; the training engine has
+failed the training jobs that were running.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html
-Differs: MaxRuntimeInSeconds is counted on the wall, as the processes really compute.
+Differs: MaxRuntimeInSeconds is in wall-clock seconds, because the processes really compute.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
-# Members of a training job's definition that its training jobs take over as they are.
+# The members of the definition that are passed on to the training jobs unchanged.
 _TAKEN = (
     *("RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "StoppingCondition"),
     *("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "CheckpointConfig"),
     *("EnableManagedSpotTraining", "RetryStrategy", "Environment"),
 )
 _RUNNING = (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING)
-# A change that nobody told of is seen after so long.
+# The interval after which a change without a notification is noticed.
 _LOOK_SECONDS = 5.0
 
 
 class TuningEngine:
-    """Runs the jobs, one task each.
+    """Runs each job as a task.
 
     Args:
-        changed: hears of each change of a job.
+        changed: called with a job after each change.
     """
 
     def __init__(
@@ -73,25 +73,25 @@ class TuningEngine:
         training.listeners.append(self._on_training)
 
     def resume(self) -> None:
-        """After a restart: go on with what was running, and end what was stopping."""
+        """Continue the running jobs, and end the stopping ones, after a restart."""
         for job in self._jobs.values():
             if job.status in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
                 self._context.spawn(f"tuning {job.name}", self._run(job))
 
     def start(self, job: TuningJob) -> None:
-        """Begin a job."""
+        """Start a job."""
         self._put(job)
         self._context.spawn(f"tuning {job.name}", self._run(job))
 
     def stop(self, job: TuningJob) -> None:
-        """Ask a running job, and its training jobs, to end."""
+        """Stop a running job and its training jobs."""
         self._move(job, JobStatus.STOPPING)
         wake = self._wakes.get(job.arn)
         if wake is not None:
             wake.set()
 
     def children(self, job: TuningJob) -> list[TrainingJob]:
-        """Return the training jobs of a job, in their order."""
+        """Return the training jobs of a tuning job, in order."""
         scope = scope_of_arn(job.arn)
         arns = [scope.arn("sagemaker", f"training-job/{name}".lower()) for name in job.children]
         return [child for arn in arns if (child := self._training.jobs.get(arn)) is not None]
@@ -102,7 +102,7 @@ class TuningEngine:
         return next((c for c in self.children(job) if found and c.name == found.name), None)
 
     def outcomes(self, job: TuningJob) -> list[Outcome]:
-        """Return what became of the training jobs of a job."""
+        """Return the outcomes of a job's training jobs."""
         return [
             Outcome(child.name, child.status in _RUNNING, objective_value(job, child))
             for child in self.children(job)
@@ -132,7 +132,7 @@ class TuningEngine:
         self._move(job, JobStatus.FAILED if failure else JobStatus.COMPLETED)
 
     async def _steps(self, job: TuningJob, wake: asyncio.Event) -> str:
-        """Start and wait until there is nothing more to do; return why it failed, or nothing."""
+        """Start training jobs until the job is finished; return its FailureReason or ''."""
         goal = goal_of(job)
         limits = job.request["HyperParameterTuningJobConfig"]["ResourceLimits"]
         seconds = limits.get("MaxRuntimeInSeconds")
@@ -212,7 +212,7 @@ async def _woken(wake: asyncio.Event) -> None:
 
 
 def objective_of(request: dict[str, Any]) -> dict[str, str]:
-    """Return the objective of a tuning job: Type and MetricName."""
+    """Return the objective of a tuning job, with Type and MetricName."""
     config = request["HyperParameterTuningJobConfig"]
     found: dict[str, str] = (
         config.get("HyperParameterTuningJobObjective")
@@ -244,7 +244,7 @@ def resources_of(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def goal_of(job: TuningJob) -> Goal:
-    """Return what a job looks for."""
+    """Return the goal of a job."""
     config = job.request["HyperParameterTuningJobConfig"]
     limits, criteria = config["ResourceLimits"], config.get("TuningJobCompletionCriteria", {})
     patience = criteria.get("BestObjectiveNotImproving", {})
@@ -261,7 +261,7 @@ def goal_of(job: TuningJob) -> Goal:
 
 
 def objective_value(job: TuningJob, child: TrainingJob) -> float | None:
-    """Return the objective's value of a completed training job, None without one."""
+    """Return the objective's value of a completed training job, or None."""
     metric = child.metrics.get(objective_of(job.request)["MetricName"])
     if metric is None or child.status is not TrainingJobStatus.COMPLETED:
         return None

@@ -1,7 +1,7 @@
-"""The operations of hyperparameter tuning jobs.
+"""The operations on hyperparameter tuning jobs.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html
-Differs: the strategies are Random and Grid, and Bayesian, which draws at random; Hyperband, warm
+Differs: supports the strategies Random, Grid and Bayesian, which draws at random. Hyperband, warm
 starts, several definitions and Autotune are refused by name.
 """
 
@@ -41,17 +41,17 @@ _COUNTERS = {
 
 
 class TuningApi:
-    """Hyperparameter tuning jobs."""
+    """The operations on hyperparameter tuning jobs."""
 
     def __init__(self, context: ServiceContext, tags: Tags, training: TrainingApi) -> None:
         self._context = context
         self._tags = tags
-        self._notices = StateChangePublisher(context, tags)
+        self._state_changes = StateChangePublisher(context, tags)
         self.jobs = Collection(context.database, "sagemaker-tuning-job", TuningJob)
         self.engine = TuningEngine(context, tags, self.jobs, training, self._changed)
 
     def _changed(self, job: TuningJob) -> None:
-        self._notices.changed("HyperParameter Tuning Job", job.arn, self.describe(job))
+        self._state_changes.changed("HyperParameter Tuning Job", job.arn, self.describe(job))
 
     @operation("CreateHyperParameterTuningJob")
     def create_tuning_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class TuningApi:
         return {}
 
     def describe(self, job: TuningJob) -> dict[str, Any]:
-        """Return a job as DescribeHyperParameterTuningJob does."""
+        """Return a job in the shape of DescribeHyperParameterTuningJob."""
         statuses = dict.fromkeys(
             ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped"), 0
         )
@@ -192,7 +192,7 @@ def _objective_status(job: TuningJob, child: TrainingJob) -> str:
 
 
 def _problems(params: dict[str, Any]) -> list[str]:
-    """Return all that is wrong with a request, or that the local cloud cannot do."""
+    """Return every problem of a request, including unsupported features."""
     refused = [name for name in _REFUSED if params.get(name)]
     if refused:
         return [f"The local cloud does not support {', '.join(refused)} of a tuning job."]
@@ -210,20 +210,20 @@ def _problems(params: dict[str, Any]) -> list[str]:
     ranges, problems = ranges_of(parameter_ranges(params))
     found += problems
     if not ranges and not problems:
-        found.append("ParameterRanges must hold at least one range.")
+        found.append("ParameterRanges must have at least one range.")
     static = definition.get("StaticHyperParameters", {})
     found += [f"{r.name} is both tuned and static." for r in ranges if r.name in static]
     most = limits.get("MaxNumberOfTrainingJobs")
     if strategy == "Grid":
         if not all(isinstance(each, Choice) for each in ranges):
-            found.append("Strategy Grid takes CategoricalParameterRanges only.")
+            found.append("Strategy Grid supports CategoricalParameterRanges only.")
         elif most not in (None, combinations(ranges)):
             found.append(
                 f"MaxNumberOfTrainingJobs is {most}, but the grid has {combinations(ranges)} "
                 "combinations; leave it out."
             )
     elif most is None:
-        found.append(f"Strategy {strategy} needs MaxNumberOfTrainingJobs.")
+        found.append(f"Strategy {strategy} requires MaxNumberOfTrainingJobs.")
     if not resources_of(definition):
         found.append("ResourceConfig or HyperParameterTuningResourceConfig must be given.")
     return found + _objective_problems(params, definition)
@@ -239,5 +239,5 @@ def _objective_problems(params: dict[str, Any], definition: dict[str, Any]) -> l
         return []
     return [
         f"The objective {objective['MetricName']} is not among the MetricDefinitions: "
-        f"{', '.join(names) or 'there are none'}."
+        f"{', '.join(names) or 'there are no definitions'}."
     ]

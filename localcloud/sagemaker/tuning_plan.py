@@ -1,7 +1,7 @@
-"""What a tuning job does next. Pure: ranges and outcomes in, candidates and a decision out.
+"""The next step of a tuning job, and its candidates. Pure.
 
-    Random, Bayesian   the n-th candidate is drawn by the job's seed and n
-    Grid               the n-th combination of the categorical values
+    Random, Bayesian   the n-th candidate is drawn from the job's seed and n
+    Grid               the n-th candidate is the n-th combination of the categorical values
 
 A candidate depends on nothing else, so that a restart draws the same ones.
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-# Candidates that were drawn before are drawn anew so many times.
+# The number of attempts to draw a candidate that was not drawn before.
 _REDRAWS = 100
 
 
@@ -38,7 +38,7 @@ class Number:
     scaling: str = "Linear"
 
     def at(self, share: float) -> str:
-        """Return the value at a share, 0 to 1, of the scaled range."""
+        """Return the value at a fraction, 0 to 1, of the scaled range."""
         match self.scaling:
             case "Logarithmic":
                 low, high = math.log(self.low), math.log(self.high)
@@ -64,7 +64,7 @@ Range = Number | Choice
 
 
 def ranges_of(config: dict[str, Any]) -> tuple[list[Range], list[str]]:
-    """Return the ranges of ParameterRanges, and all that is wrong with them."""
+    """Return the ranges of ParameterRanges, and their problems."""
     found: list[Range] = []
     problems: list[str] = []
     for member, whole in (("IntegerParameterRanges", True), ("ContinuousParameterRanges", False)):
@@ -90,7 +90,7 @@ def ranges_of(config: dict[str, Any]) -> tuple[list[Range], list[str]]:
         for given in config.get("CategoricalParameterRanges", [])
     ]
     if config.get("AutoParameters"):
-        problems.append("AutoParameters are not supported; give their ranges.")
+        problems.append("AutoParameters are not supported; specify their ranges.")
     names = [each.name for each in found]
     problems += [
         f"{name} has two ranges." for name in sorted({n for n in names if names.count(n) > 1})
@@ -102,14 +102,14 @@ def _problem_of(low: float, high: float, scaling: str, whole: bool) -> str:
     if not math.isfinite(low) or not math.isfinite(high) or low > high:
         return f"MinValue {low:g} must not be above MaxValue {high:g}."
     if scaling == "Logarithmic" and low <= 0:
-        return f"Logarithmic scaling needs a MinValue above 0; it is {low:g}."
+        return f"Logarithmic scaling requires a MinValue above 0; it is {low:g}."
     if scaling == "ReverseLogarithmic" and (whole or low < 0 or high >= 1):
-        return "ReverseLogarithmic scaling needs a continuous range from 0 to below 1."
+        return "ReverseLogarithmic scaling requires a continuous range from 0 to below 1."
     return ""
 
 
 def combinations(ranges: Sequence[Range]) -> int:
-    """Return how many candidates a grid has."""
+    """Return the number of candidates of a grid."""
     return math.prod(len(each.values) for each in ranges if isinstance(each, Choice))
 
 
@@ -119,11 +119,11 @@ def candidate(
     """Return the hyperparameters of a training job.
 
     Args:
-        strategy: as botocore has it.
-        ranges: of what is tuned; of a grid all are categorical.
-        seed: of the job.
-        index: of the training job, from 0.
-        tried: the candidates before it, which are not repeated while there are others.
+        strategy: Random, Bayesian or Grid.
+        ranges: the ranges of the tuned hyperparameters; for a grid all are categorical.
+        seed: the seed of the tuning job.
+        index: the index of the training job, from 0.
+        tried: the candidates before it, which are not repeated as long as there are others.
     """
     if strategy == "Grid":
         choices = [each for each in ranges if isinstance(each, Choice)]
@@ -148,7 +148,7 @@ class Outcome:
     """One training job of a tuning job.
 
     Attributes:
-        value: of the objective, None while it has none.
+        value: the value of the objective, or None without one.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a tuning job looks for, and when it has had enough.
+    """The goal of a tuning job, and its completion criteria.
 
     Attributes:
         target: TargetObjectiveMetricValue.
@@ -172,13 +172,13 @@ class Goal:
     patience: int | None = None
 
     def better(self, a: float, b: float) -> bool:
-        """Return whether a is better than b."""
+        """Return whether the value `a` is better than `b`."""
         return a > b if self.maximize else a < b
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is next: so many training jobs to start; or the end, with its FailureReason."""
+    """The decision: the number of training jobs to start, or the end with its FailureReason."""
 
     start: int = 0
     finished: bool = False
@@ -186,7 +186,7 @@ class Decision:
 
 
 def best_of(goal: Goal, outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the best training job, None before any has a value; of equals the first."""
+    """Return the best training job so far, the first of equal ones, or None."""
     best: Outcome | None = None
     for outcome in outcomes:
         if outcome.running or outcome.value is None:
@@ -197,16 +197,17 @@ def best_of(goal: Goal, outcomes: Sequence[Outcome]) -> Outcome | None:
 
 
 def not_improving(goal: Goal, outcomes: Sequence[Outcome]) -> int:
-    """Return how many training jobs have ended since the best one."""
+    """Return the number of training jobs that ended after the best one."""
     best = best_of(goal, outcomes)
     ended = [outcome for outcome in outcomes if not outcome.running]
     return len(ended) - 1 - ended.index(best) if best is not None else 0
 
 
 def decide(goal: Goal, outcomes: Sequence[Outcome]) -> Decision:
-    """Return what a tuning job does next.
+    """Decide about the next training jobs.
 
-    Worked: of 5 at most and 2 at once, with 3 ended and 1 running, 1 more is started.
+    For example, with at most 5 training jobs and 2 at the same time, 3 that ended and 1 that is
+    running, 1 more is started.
     """
     running = sum(outcome.running for outcome in outcomes)
     best = best_of(goal, outcomes)

@@ -359,7 +359,7 @@ def test_models_configurations_and_tags_are_paged(sagemaker: Any, image: str) ->
     ("algorithm", "message"),
     [
         ({"TrainingInputMode": "Pipe"}, "Pipe is not supported"),
-        ({"MetricDefinitions": [{"Name": "a", "Regex": "("}]}, "regex of metric a is none"),
+        ({"MetricDefinitions": [{"Name": "a", "Regex": "("}]}, "Metric a has an invalid regex"),
         ({"MetricDefinitions": [{"Name": "a", "Regex": "a=.*"}]}, "has no group"),
     ],
 )

@@ -247,7 +247,7 @@ def test_jobs_are_listed_page_by_page_and_missing_ones_are_told(
         ({"source": {"S3DataType": "AugmentedManifestFile"}}, "AugmentedManifestFile"),
         ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "nor their product"),
         ({"DataProcessing": {"InputFilter": "$["}}, "is not a JSONPath"),
-        ({"DataProcessing": {"InputFilter": "$[1:]"}}, "needs SplitType Line"),
+        ({"DataProcessing": {"InputFilter": "$[1:]"}}, "requires SplitType Line"),
         ({"ModelName": "none"}, "Could not find model"),
         ({"output": {"S3OutputPath": "s3//wrong"}}, "must begin with s3://|regular expression"),
     ],

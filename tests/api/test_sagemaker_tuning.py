@@ -217,7 +217,7 @@ def test_tuning_jobs_are_listed_by_name_and_missing_ones_are_told(
         ({"Strategy": "Hyperband"}, "Hyperband is not supported"),
         ({"Strategy": "Grid"}, "CategoricalParameterRanges only"),
         ({"ParameterRanges": {}}, "at least one range"),
-        ({"ResourceLimits": {"MaxParallelTrainingJobs": 1}}, "needs MaxNumberOfTrainingJobs"),
+        ({"ResourceLimits": {"MaxParallelTrainingJobs": 1}}, "requires MaxNumberOfTrainingJobs"),
         (
             {"HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"}},
             "loss is not among the MetricDefinitions: score",

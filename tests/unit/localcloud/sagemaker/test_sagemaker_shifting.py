@@ -137,7 +137,7 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
     [
         (blue_green("CANARY", CanarySize=percent(51)), "from 1 to 50 %"),
         (blue_green("LINEAR", LinearStepSize=percent(9)), "from 10 to 50 %"),
-        (blue_green("LINEAR"), "needs a LinearStepSize"),
+        (blue_green("LINEAR"), "requires a LinearStepSize"),
         (
             {"RollingUpdatePolicy": {"MaximumBatchSize": percent(4), "WaitIntervalInSeconds": 0}},
             "from 5 to 50 %",

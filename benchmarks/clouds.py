@@ -1,24 +1,25 @@
-"""What the benchmarks share: clouds, a trained model, requests without a client's weight."""
+"""Shared by the benchmarks: clouds, a trained model, and requests without boto3's overhead."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 from localcloud.core.child_process import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLE = "arn:aws:iam::000000000000:role/service-role/benchmark"
-# Service → (name in a signature, prefix of X-Amz-Target; none for query requests).
+# Service → (name in a signature, prefix of X-Amz-Target; empty for the query protocol).
 WIRE = {
     "sagemaker": ("sagemaker", "SageMaker"),
     "codepipeline": ("codepipeline", "CodePipeline_20150709"),
@@ -26,9 +27,40 @@ WIRE = {
 }
 
 
+def exit_on_sigterm() -> None:
+    """Make SIGTERM end the program like Ctrl-C does, so that it stops what it started.
+
+    Python's default for SIGTERM is to end at once, without the `finally` blocks that stop the
+    child processes.
+    """
+
+    def exit_(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, exit_)
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of the block, so that they do not interrupt a cleanup.
+
+    Start no process in the block, because it would inherit the blocked signals.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 @contextmanager
 def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tuple[str, int]]:
-    """Start a local cloud; yield its URL and process id, end it afterwards."""
+    """Start a local cloud; yield its URL and process id, and stop it afterwards.
+
+    Args:
+        speed: seconds of the emulated AWS per second of real time.
+        state: state directory; None for a cloud without stored state.
+    """
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
     command += ["--ephemeral"] if state is None else ["--state-dir", str(state)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -36,12 +68,28 @@ def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tupl
         assert process.stdout is not None
         yield process.stdout.readline().decode().rsplit(" ", 1)[1].strip(), process.pid
     finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """End a process with SIGTERM and wait for it; kill it if it takes longer than `seconds`."""
+    with signals_deferred():
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def train_in(base: Path, table: str, hyperparameters: Mapping[str, str]) -> None:
-    """Train a table in the model container, in a SAGEMAKER_BASE_DIR."""
+    """Train a model with the model container's program.
+
+    Args:
+        base: directory that takes the place of /opt/ml.
+        table: a table of `model.dataset`.
+        hyperparameters: the job's hyperparameters.
+    """
     data, config = base / "input" / "data" / "dataset", base / "input" / "config"
     for directory in (data, config):
         directory.mkdir(parents=True, exist_ok=True)
@@ -57,7 +105,7 @@ def train_in(base: Path, table: str, hyperparameters: Mapping[str, str]) -> None
 
 @contextmanager
 def moto_server() -> Iterator[tuple[str, int]]:
-    """Start moto's own server; yield its URL and process id, end it afterwards."""
+    """Start moto's own server; yield its URL and process id, and stop it afterwards."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -77,12 +125,11 @@ def moto_server() -> Iterator[tuple[str, int]]:
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}", process.pid
     finally:
-        process.terminate()
-        process.wait(30)
+        stop(process)
 
 
 class Api:
-    """One kept connection to a cloud."""
+    """One keep-alive connection to a cloud."""
 
     def __init__(self, url: str) -> None:
         self.role = ROLE
@@ -90,10 +137,15 @@ class Api:
         self._connection = http.client.HTTPConnection(self._address, timeout=60)
 
     def call(self, service: str, operation: str, **parameters: Any) -> str:
-        """Send a request; return the answer's body.
+        """Send a request; return the body of the response.
+
+        Args:
+            service: a key of WIRE.
+            operation: the operation's name.
+            parameters: the operation's parameters.
 
         Raises:
-            RuntimeError: the answer is an error.
+            RuntimeError: the response is an error.
         """
         signing_name, target = WIRE[service]
         credential = f"000000000000/20260101/us-east-1/{signing_name}/aws4_request"
@@ -112,7 +164,7 @@ class Api:
         try:
             self._connection.request("POST", "/", body, headers)
             answer = self._connection.getresponse()
-        except ConnectionError:  # it was idle for too long
+        except ConnectionError:  # the server has closed the idle connection
             self._connection.close()
             self._connection.request("POST", "/", body, headers)
             answer = self._connection.getresponse()

@@ -1,7 +1,7 @@
-"""An instance that answers a constant: what is left is what the edge costs.
+"""An instance that returns a constant, to measure the overhead of the edge alone.
 
-A container of the SageMaker contract as small as one can be in Python, on uvloop. It knows whole
-requests of known length only, as the edge sends them.
+It is a minimal container for the SageMaker contract in Python, on uvloop. It handles only whole
+requests, each in one chunk, as the edge sends them.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ ANSWER = (
 
 
 class Constant(asyncio.Protocol):
-    """One connection: an answer a chunk of bytes."""
+    """One connection; it answers every chunk of bytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer."""
+        """Write the constant response."""
         del data
         self._transport.write(ANSWER)
 
 
 async def serve() -> None:
-    """Answer until SIGTERM."""
+    """Serve until SIGTERM."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)

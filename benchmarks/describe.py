@@ -1,8 +1,9 @@
-"""How long describing takes with 10, 100 and 1,000 things there, beside moto's server in turns.
+"""Latency of describe and list calls with 10, 100 and 1,000 existing resources.
 
-    python benchmarks/describe.py [--calls 300]
+    python -m benchmarks.describe [--calls 300]
 
-Flat is the aim. Where moto's server has no such operation, its columns are empty.
+It measures the local cloud and moto's server, interleaved. The goal is that the latency does not
+grow with the number of resources. If moto's server does not have an operation, its column is empty.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.clouds import ROLE, Api, local_cloud, moto_server
+from benchmarks.clouds import ROLE, Api, exit_on_sigterm, local_cloud, moto_server
 from localcloud.cli.console import client
 
 SIZES = (10, 100, 1000)
@@ -44,7 +45,7 @@ def _template(number: int) -> str:
 
 
 def pipeline(name: str, role: str = ROLE) -> dict[str, Any]:
-    """Return a pipeline's declaration: a source that fails, an approval."""
+    """Return a pipeline's declaration: a source action that fails, and an approval."""
     kind = {"owner": "AWS", "version": "1"}
     source = {
         "name": "Object",
@@ -71,12 +72,13 @@ def pipeline(name: str, role: str = ROLE) -> dict[str, Any]:
     }
 
 
-# What is measured, and how one more thing of it is made.
-Make = Callable[[Api, int], None]
-MEASURED: dict[str, tuple[Call, Make]] = {
+# Creates the resource with a number.
+Create = Callable[[Api, int], None]
+# The measured calls, each with the function that creates one more resource for it.
+MEASURED: dict[str, tuple[Call, Create]] = {
     "DescribeModel, models": (
         ("sagemaker", "DescribeModel", {"ModelName": "m0"}),
-        lambda api, i: _drop(api.call("sagemaker", "CreateModel", **_model(f"m{i}"))),
+        lambda api, i: _ignore(api.call("sagemaker", "CreateModel", **_model(f"m{i}"))),
     ),
     "ListModels (10), models": (
         ("sagemaker", "ListModels", {"MaxResults": 10}),
@@ -84,13 +86,13 @@ MEASURED: dict[str, tuple[Call, Make]] = {
     ),
     "GetPipeline, pipelines": (
         ("codepipeline", "GetPipeline", {"name": "p0"}),
-        lambda api, i: _drop(
+        lambda api, i: _ignore(
             api.call("codepipeline", "CreatePipeline", pipeline=pipeline(f"p{i}", api.role))
         ),
     ),
     "GetPipelineState, executions": (
         ("codepipeline", "GetPipelineState", {"name": "p0"}),
-        lambda api, i: _drop(api.call("codepipeline", "StartPipelineExecution", name="p0")),
+        lambda api, i: _ignore(api.call("codepipeline", "StartPipelineExecution", name="p0")),
     ),
     "ListPipelineExecutions (10), executions": (
         ("codepipeline", "ListPipelineExecutions", {"pipelineName": "p0", "maxResults": 10}),
@@ -98,66 +100,67 @@ MEASURED: dict[str, tuple[Call, Make]] = {
     ),
     "DescribeStacks (one), stacks": (
         ("cloudformation", "DescribeStacks", {"StackName": "s0"}),
-        lambda api, i: _drop(
+        lambda api, i: _ignore(
             api.call("cloudformation", "CreateStack", StackName=f"s{i}", TemplateBody=_template(i))
         ),
     ),
 }
 
 
-def _drop(answer: str) -> None:
-    del answer
+def _ignore(response: str) -> None:
+    del response
 
 
 def latencies(api: Api, call: Call, calls: int) -> list[float]:
-    """Return the milliseconds of each call, in order of length."""
+    """Return the latency of each call in milliseconds, in ascending order."""
     service, operation, parameters = call
     found = []
     for _ in range(calls):
-        began = time.perf_counter()
+        started = time.perf_counter()
         api.call(service, operation, **parameters)
-        found.append((time.perf_counter() - began) * 1000)
+        found.append((time.perf_counter() - started) * 1000)
     return sorted(found)
 
 
 def main() -> None:
-    """Fill both, measure in turns, print a table."""
+    """Create the resources in both clouds, measure both, interleaved, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=300)
     options = parser.parse_args()
+    exit_on_sigterm()
     print(f"milliseconds, p50 / p99 of {options.calls} calls on one connection")
-    print(f"{'':42} {'there':>6} {'localcloud':>16} {'moto server':>16}")
+    print(f"{'':42} {'exist':>6} {'localcloud':>16} {'moto server':>16}")
     with local_cloud() as (url, _), moto_server() as (moto_url, _):
         clouds = {"localcloud": Api(url), "moto": Api(moto_url)}
         for name, address in (("localcloud", url), ("moto", moto_url)):
-            made = client("iam", address).create_role(  # moto's pipelines ask for it
+            created = client("iam", address).create_role(  # moto's pipelines require it
                 RoleName="benchmark", Path="/service-role/", AssumeRolePolicyDocument=TRUST
             )
-            clouds[name].role = made["Role"]["Arn"]
+            clouds[name].role = created["Role"]["Arn"]
         missing: set[tuple[str, str]] = set()
-        there = dict.fromkeys(MEASURED, 0)
+        existing = dict.fromkeys(MEASURED, 0)
         for size in SIZES:
-            for what, (_, make) in MEASURED.items():
+            for title, (_, create) in MEASURED.items():
                 for name, api in clouds.items():
                     try:
-                        for i in range(there[what], size):
-                            make(api, i)
+                        for i in range(existing[title], size):
+                            create(api, i)
                     except RuntimeError:
-                        missing.add((name, what))
-                there[what] = size
-            time.sleep(5)  # what was started comes to rest
-            for what, (call, _) in MEASURED.items():
+                        missing.add((name, title))
+                existing[title] = size
+            time.sleep(5)  # until the started executions and stacks have ended
+            for title, (call, _) in MEASURED.items():
                 cells = {}
                 for name, api in clouds.items():
                     try:
                         found = latencies(api, call, options.calls)
                     except RuntimeError:
-                        missing.add((name, what))
-                    if (name, what) not in missing:
+                        missing.add((name, title))
+                    if (name, title) not in missing:
                         p99 = found[int(len(found) * 0.99)]
                         cells[name] = f"{found[len(found) // 2]:.2f} / {p99:.2f}"
                 line = " ".join(f"{cells.get(name, '-'):>16}" for name in clouds)
-                print(f"{what:42} {size:6} {line}", flush=True)
+                print(f"{title:42} {size:6} {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""What the edge costs: an instance asked directly, through the local cloud, and moto's server.
+"""The overhead of the edge: direct requests to an instance, and requests through the local cloud.
 
     python -m benchmarks.edge [--seconds 3] [--repeats 3]
 
-`model` is the model container, which is slower than the edge; `constant` (benchmarks/constant.py)
-is much faster, so that the edge's own rate is seen. The local cloud (or moto) has the first core;
-the instance and the client share the second. Each repeat asks all of them in turns. moto's server
-has no instance and answers a constant. The processor time that the local cloud's process spends an
-invocation depends least on other work.
+`model` is the model container, which is slower than the edge. `constant` (benchmarks/constant.py)
+is much faster, so it shows the rate of the edge itself. moto's server, which has no instances and
+returns a constant, is measured for comparison. The local cloud (or moto) runs on the first core;
+the instance and the client share the second. Each repeat measures all targets, interleaved. The
+processor time of the local cloud's process per invocation is the figure that depends least on other
+work on the machine.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-from benchmarks.clouds import ROLE, ROOT, local_cloud, moto_server, train_in
+from benchmarks.clouds import ROLE, ROOT, exit_on_sigterm, local_cloud, moto_server, train_in
 from benchmarks.load import CORES, measure
 from localcloud.cli.console import client
 
@@ -36,7 +37,7 @@ HEADERS = {"Content-Type": "text/csv", "Accept": "text/csv", "Authorization": AU
 
 
 def train(directory: Path) -> bytes:
-    """Train iris in the model container; return model.tar.gz."""
+    """Train iris with the model container's program; return model.tar.gz."""
     train_in(directory, "iris", {})
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -46,7 +47,7 @@ def train(directory: Path) -> bytes:
 
 
 def deploy(url: str, model: bytes) -> None:
-    """Deploy the model as the endpoint `iris` of one instance."""
+    """Deploy the model as the endpoint `iris` with one instance."""
     s3 = client("s3", url)
     s3.create_bucket(Bucket="benchmark")
     s3.put_object(Bucket="benchmark", Key="model.tar.gz", Body=model)
@@ -55,7 +56,7 @@ def deploy(url: str, model: bytes) -> None:
 
 
 def deploy_constant(url: str) -> None:
-    """Deploy benchmarks/constant.py as the endpoint `constant` of one instance."""
+    """Deploy benchmarks/constant.py as the endpoint `constant` with one instance."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "Dockerfile").write_text(
             "FROM scratch\nWORKDIR /opt/program\nCOPY . /opt/program/\n"
@@ -100,19 +101,19 @@ def _endpoint(url: str, name: str, container: dict[str, str]) -> None:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return the processor time that a process has taken."""
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process on one core: 0 the first of ours, -1 the last."""
+    """Pin a process to one of our cores: 0 is the first, -1 the last."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {CORES[core]})
 
 
 def instances(cloud_pid: int) -> dict[str, tuple[int, int]]:
-    """Return the process id and the port, from its environment, of each instance."""
+    """Return the process id and the port of each instance, read from its environment."""
     found = {}
     for child in Path(f"/proc/{cloud_pid}/task/{cloud_pid}/children").read_text().split():
         for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
@@ -124,11 +125,12 @@ def instances(cloud_pid: int) -> dict[str, tuple[int, int]]:
 
 
 def main() -> None:
-    """Measure all of them in turns and print the medians."""
+    """Measure all targets, interleaved, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
+    exit_on_sigterm()
     with tempfile.TemporaryDirectory() as directory:
         model = train(Path(directory))
     runs: dict[tuple[str, int], list[dict[str, float]]] = {}

@@ -1,9 +1,9 @@
-"""How long the lab takes, and how much memory: start-up, dataset to DEV and PRD, RSS.
+"""Time and memory of the lab: start-up, from dataset to DEV and PRD, resident memory.
 
-    python benchmarks/lab.py [--repeats 3]
+    python -m benchmarks.lab [--repeats 3]
 
-Each repeat is a fresh local cloud at 60×. Prints medians; the pipeline's figures leave out the
-approval, which is given at once.
+Each repeat starts a fresh local cloud at 60 times real time. The script prints medians. It approves
+the model at once, so the pipeline's figures include no waiting.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clouds import exit_on_sigterm, stop
 from localcloud.cli.console import client
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def rss_mebibytes(pid: int) -> float:
-    """Return the resident memory of a process."""
+    """Return the resident memory of a process, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
@@ -40,9 +41,9 @@ def children(pid: int) -> list[int]:
 
 
 def one_run() -> dict[str, float]:
-    """Run the lab once; return its figures."""
+    """Run the lab once; return its figures, with their units in the names."""
     figures: dict[str, float] = {}
-    began = time.perf_counter()
+    started = time.perf_counter()
     process = subprocess.Popen(
         [
             sys.executable,
@@ -64,20 +65,19 @@ def one_run() -> dict[str, float]:
         url = process.stdout.readline().decode().rsplit(" ", 1)[1].strip()
         with urllib.request.urlopen(f"{url}/_localstack/health", timeout=5):
             pass
-        figures["start to healthy, s"] = time.perf_counter() - began
+        figures["start to healthy, s"] = time.perf_counter() - started
         time.sleep(1)
         figures["RSS idle, MiB"] = rss_mebibytes(process.pid)
         _deploy(url)
         figures |= _pipeline(url)
-        _scale(url, "iris-model-production", 3)  # with DEV's one: four instances
+        _scale(url, "iris-model-production", 3)  # four instances, with the one of DEV
         servers = children(process.pid)
         figures["RSS with 4 instances, MiB"] = rss_mebibytes(process.pid)
         figures["RSS of one instance, MiB"] = statistics.median(
             rss for pid in servers if (rss := rss_mebibytes(pid)) > 0
         )
     finally:
-        process.terminate()
-        process.wait(20)
+        stop(process)
     return figures
 
 
@@ -112,10 +112,10 @@ def _pipeline(url: str) -> dict[str, float]:
     outputs = json.loads(_get(f"{url}/_localcloud/stacks/dev"))["outputs"]
     codepipeline, sagemaker = client("codepipeline", url), client("sagemaker", url)
     s3 = client("s3", url)
-    began = time.perf_counter()
+    uploaded = time.perf_counter()
     s3.put_object(Bucket=outputs["dataBucket"], Key="dataset.zip", Body=content)
-    _until_in_service(sagemaker, "iris-model-development")
-    dev = time.perf_counter() - began
+    _wait_in_service(sagemaker, "iris-model-development")
+    dev = time.perf_counter() - uploaded
     name, token = "iris-model-pipeline", None
     while token is None:
         stages = codepipeline.get_pipeline_state(name=name)["stageStates"]
@@ -130,25 +130,27 @@ def _pipeline(url: str) -> dict[str, float]:
         token=token,
         result={"status": "Approved", "summary": "benchmark"},
     )
-    _until_in_service(sagemaker, "iris-model-production")
+    _wait_in_service(sagemaker, "iris-model-production")
     prd = time.perf_counter()
     return {
         "upload to DEV InService, s": dev,
         "approval to PRD InService, s": prd - approved,
-        "upload to PRD InService, s": prd - began,
+        "upload to PRD InService, s": prd - uploaded,
     }
 
 
-def _scale(url: str, endpoint: str, wanted: int) -> None:
+def _scale(url: str, endpoint: str, instances: int) -> None:
     sagemaker = client("sagemaker", url)
     sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=endpoint,
-        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": wanted}],
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "AllTraffic", "DesiredInstanceCount": instances}
+        ],
     )
-    _until_in_service(sagemaker, endpoint)
+    _wait_in_service(sagemaker, endpoint)
 
 
-def _until_in_service(sagemaker: Any, endpoint: str) -> None:
+def _wait_in_service(sagemaker: Any, endpoint: str) -> None:
     deadline = time.perf_counter() + 60
     while time.perf_counter() < deadline:
         known = [e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]]
@@ -171,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
+    exit_on_sigterm()
     runs = [one_run() for _ in range(repeats)]
     print(f"{'figure':32} {'median':>8} {'min':>8} {'max':>8}   ({repeats} runs)")
     for name in runs[0]:

@@ -1,9 +1,9 @@
-"""How long a restart takes with a history, beside one with none.
+"""Restart time after `kill -9`, with a history and without one.
 
-    python benchmarks/restart.py [--executions 1000] [--repeats 3]
+    python -m benchmarks.restart [--executions 1000] [--repeats 3]
 
-Measured: until the health route answers, and until everything does (the pipeline's state from the
-live services, a bucket's list from the passive ones), after `kill -9`.
+It measures the time until the health route answers, and the time until everything answers: the
+pipeline's state, from our own services, and a bucket's list, from moto's backend.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.clouds import Api, local_cloud
+from benchmarks.clouds import Api, exit_on_sigterm, local_cloud
 from benchmarks.describe import pipeline
 from localcloud.cli.console import client
 from localcloud.core.internal_client import get
 
 
 def fill(state: Path, executions: int) -> None:
-    """Make a pipeline with a history, and objects beside it."""
+    """Create a pipeline with a history of executions, and as many objects."""
     with local_cloud(state=state) as (url, pid):
         api, s3 = Api(url), client("s3", url)
         s3.create_bucket(Bucket="history")
@@ -36,24 +36,25 @@ def fill(state: Path, executions: int) -> None:
 
 
 def restart(state: Path) -> tuple[float, float]:
-    """Return seconds until the health route answers, and until everything does."""
-    began = time.perf_counter()
+    """Return the seconds until the health route answers, and until everything answers."""
+    started = time.perf_counter()
     with local_cloud(state=state) as (url, pid):
         get(f"{url}/_localstack/health")
-        healthy = time.perf_counter() - began
+        healthy = time.perf_counter() - started
         Api(url).call("codepipeline", "GetPipelineState", name="history")
         client("s3", url).list_objects_v2(Bucket="history")
-        answered = time.perf_counter() - began
+        answered = time.perf_counter() - started
         os.kill(pid, signal.SIGKILL)
     return healthy, answered
 
 
 def main() -> None:
-    """Restart both in turns and print the medians."""
+    """Restart both states, interleaved, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--executions", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
+    exit_on_sigterm()
     found: dict[int, list[tuple[float, float]]] = {0: [], options.executions: []}
     with tempfile.TemporaryDirectory() as directory:
         for executions in found:

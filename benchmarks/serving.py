@@ -1,12 +1,13 @@
-"""Our model server beside others: requests/s, latency, memory and start-up, in turns.
+"""Compares our model server with others: requests/s, latency, memory and start-up time.
 
     python -m benchmarks.serving [--seconds 2] [--repeats 3] [--without-mlserver]
 
-Every server runs on the first core alone and the client on the second, so the figures are per core.
-All servers of a model are up at once and idle but for the one that is asked; each repeat asks all
-of them. Start-up and memory are of a server alone, after a second of requests. The table has
-medians. The client is wrk where it is installed, else a small one in Python (whose own limit then
-shows in the HTTP floor). Left under build/: serving.json, serving.md, serving.png.
+Every server runs on the first core and the client on the second, so the figures are per core. All
+servers of a model run at the same time, and all but the measured one are idle; each repeat measures
+all of them, interleaved. Start-up time and memory are measured with a single server, after a second
+of requests. The tables show medians. The client is wrk if it is installed, or else a small Python
+client, whose own limit then shows in the HTTP floor. The results are written to build/serving.json,
+serving.md and serving.png. SIGTERM and Ctrl-C stop all servers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from benchmarks.clouds import train_in
+from benchmarks.clouds import exit_on_sigterm, signals_deferred, train_in
 from benchmarks.load import measure, pinned
 from benchmarks.serving_peers import BUILD, ROOT, Peer, peers_of, prepare
 from benchmarks.serving_report import report
@@ -38,21 +39,28 @@ MODELS: dict[str, dict[str, str]] = {
     "random-forest": {"n_estimators": "120", "max_depth": "10"},
     "hist-gradient-boosting": {},
 }
-# Rows a request, connections.
+# Rows per request, connections.
 CASES = ((1, 1), (1, 16), (1, 64), (1000, 1), (1000, 16))
 _PORT = 18100
+_STOP_SECONDS = 15
 
 
 @dataclass
-class Running:
-    """A server that runs."""
+class RunningServer:
+    """A running server.
+
+    Attributes:
+        peer: the server's definition.
+        processes: the processes that were started.
+        start_seconds: time from the start of the processes to the first response.
+    """
 
     peer: Peer
     processes: list[subprocess.Popen[bytes]]
     start_seconds: float
 
     def pids(self) -> list[int]:
-        """Return its processes and all of theirs."""
+        """Return the ids of the server's processes and all their descendants."""
         found: list[int] = []
         front = [process.pid for process in self.processes]
         while front:
@@ -63,7 +71,7 @@ class Running:
         return found
 
     def memory(self) -> dict[str, float]:
-        """Return MiB: resident, and with each shared page counted as its share of it."""
+        """Return the memory in MiB: resident (RSS), and with shared pages divided (PSS)."""
         sums = {"Rss": 0, "Pss": 0}
         for pid in self.pids():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -72,20 +80,29 @@ class Running:
                     sums[name] += int(line.split()[1])
         return {"RSS MiB": sums["Rss"] / 1024, "PSS MiB": sums["Pss"] / 1024}
 
-    def stop(self) -> None:
-        """End its processes and wait for them."""
-        for process in self.processes:
+
+def stop_all(servers: Iterable[RunningServer]) -> None:
+    """End the processes of servers with SIGTERM and wait for them; kill those that do not end."""
+    processes = [process for server in servers for process in server.processes]
+    with signals_deferred():
+        for process in processes:
             process.send_signal(signal.SIGTERM)
-        for process in self.processes:
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in processes:
             try:
-                process.wait(15)
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
 def body_of(kind: str, rows: int) -> tuple[bytes, str]:
-    """Return a body of rows of breast cancer, and its content type."""
+    """Return a request body with rows of the breast cancer table, and its content type.
+
+    Args:
+        kind: csv, instances or v2.
+        rows: number of rows.
+    """
     data = load_breast_cancer().data
     chosen = data[np.arange(rows) % len(data)]
     if kind == "csv":
@@ -109,22 +126,22 @@ def post(port: int, path: str, body: bytes, content_type: str) -> tuple[int, byt
         connection.close()
 
 
-def start(peer: Peer) -> Running:
-    """Start a server on the first core; return it when it has answered a row."""
+def start(server: RunningServer) -> None:
+    """Start a server's processes on the first core, and wait until it has answered a row."""
+    peer = server.peer
     body, content_type = body_of(peer.kind, 1)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **peer.environment}
-    began = time.perf_counter()
-    processes = [
-        subprocess.Popen(
-            pinned(0, *command),
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    started = time.perf_counter()
+    for command in peer.commands:
+        server.processes.append(
+            subprocess.Popen(
+                pinned(0, *command),
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         )
-        for command in peer.commands
-    ]
-    running = Running(peer, processes, 0.0)
     while True:
         try:
             status, _ = post(peer.port, peer.path, body, content_type)
@@ -132,44 +149,49 @@ def start(peer: Peer) -> Running:
                 break
         except OSError:
             pass
-        if time.perf_counter() - began > 60:
-            running.stop()
+        if time.perf_counter() - started > 60:
             raise AssertionError(f"{peer.commands} did not start")
         time.sleep(0.005)
-    running.start_seconds = time.perf_counter() - began
-    return running
+    server.start_seconds = time.perf_counter() - started
 
 
 @contextmanager
-def all_started(peers: dict[str, Peer]) -> Iterator[dict[str, Running]]:
-    """Start servers one after another; end them afterwards."""
-    servers: dict[str, Running] = {}
+def all_started(peers: dict[str, Peer]) -> Iterator[dict[str, RunningServer]]:
+    """Start servers one after another; stop them afterwards, also if not all have started."""
+    servers = {name: RunningServer(peer, [], 0.0) for name, peer in peers.items()}
     try:
-        for name, peer in peers.items():
-            servers[name] = start(peer)
+        for server in servers.values():
+            start(server)
         yield servers
     finally:
-        for server in servers.values():
-            server.stop()
+        stop_all(servers.values())
 
 
-def ask(server: Running, rows: int, connections: int, seconds: int) -> dict[str, float]:
-    """Ask a server for a while, from the last core."""
+def load_server(
+    server: RunningServer, rows: int, connections: int, seconds: int
+) -> dict[str, float]:
+    """Load a server from the last core; return the figures of `measure`, and predictions/s."""
     body, content_type = body_of(server.peer.kind, rows)
     url = f"http://127.0.0.1:{server.peer.port}{server.peer.path}"
     found = measure(url, body, {"Content-Type": content_type}, connections, seconds)
     return found | {"predictions/s": found["requests/s"] * rows}
 
 
-def alone_figures(name: str, peer: Peer) -> dict[str, float]:
-    """Start a server with no other beside it; return its start-up time and its memory in use."""
+def measure_alone(name: str, peer: Peer) -> dict[str, float]:
+    """Start a single server and load it; return its start-up time and its memory."""
     with all_started({name: peer}) as servers:
-        ask(servers[name], 1, 16, 1)
+        load_server(servers[name], 1, 16, 1)
         return {"start s": servers[name].start_seconds, **servers[name].memory()}
 
 
 def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
-    """Return rows/s of ONNX Runtime and of scikit-learn in a loop, without a server."""
+    """Return the rows/s of ONNX Runtime and of scikit-learn in a loop, without a server.
+
+    Args:
+        base: the SAGEMAKER_BASE_DIR of our own training.
+        pickled: the peers' model.
+        python: the peers' Python.
+    """
     programs = {
         "ONNX Runtime": (
             f"from model.predictor import load; from pathlib import Path; import numpy as np\n"
@@ -194,7 +216,13 @@ def scoring_floor(base: Path, pickled: Path, python: str) -> dict[str, float]:
 
 
 def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -> dict[str, Any]:
-    """Measure every server of a model in turns; return medians by server and case."""
+    """Measure every server of a model, interleaved; return the medians by server and case.
+
+    Args:
+        model: a key of MODELS.
+        options: seconds and repeats.
+        pythons: the Pythons of the peers and of MLServer.
+    """
     base = BUILD / model
     train_in(base, "breast_cancer", {"algorithm": model, **MODELS[model]})
     peers = peers_of(model, base, *pythons, _PORT)
@@ -204,7 +232,7 @@ def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -
         for repeat in range(options.repeats):
             for rows, connections in CASES:
                 for name in list(servers)[:: 1 if repeat % 2 else -1]:
-                    figures = ask(servers[name], rows, connections, options.seconds)
+                    figures = load_server(servers[name], rows, connections, options.seconds)
                     case = f"{rows} rows, {connections} connections"
                     runs.setdefault(name, {}).setdefault(case, []).append(figures)
                     print(f"{model} {repeat} {case} {name}: {figures['requests/s']:.0f}/s")
@@ -213,7 +241,7 @@ def compare(model: str, options: argparse.Namespace, pythons: tuple[str, str]) -
         compared = ("ours", "official structure")
         for name in alone if workers == 1 else compared:
             suffix = "" if workers == 1 else ", 2 workers"
-            found = [alone_figures(name, alone[name]) for _ in range(options.repeats)]
+            found = [measure_alone(name, alone[name]) for _ in range(options.repeats)]
             static.setdefault(name, {}).update(
                 {f"{k}{suffix}": statistics.median(run[k] for run in found) for k in found[0]}
             )
@@ -235,6 +263,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--without-mlserver", action="store_true")
     options = parser.parse_args()
+    exit_on_sigterm()
     pythons = prepare(with_mlserver=not options.without_mlserver)
     figures = {model: compare(model, options, pythons) for model in MODELS}
     print(report(figures, BUILD.parent))

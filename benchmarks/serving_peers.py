@@ -1,7 +1,7 @@
-"""The servers that `serving.py` compares: what they are made of, and how they are started.
+"""The servers that `serving.py` compares: their programs and their command lines.
 
-The peers' programs are texts, written under build/ and run in an environment of their own: they
-load a model by joblib, which nothing else in this project may do.
+The peers' programs are strings that are written to build/ and run in an environment of their own,
+because they load a model with joblib, which nothing else in this project may do.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ forest = RandomForestClassifier(120, max_depth=10, random_state=0, n_jobs=1)
 model = forest if sys.argv[1] == "random-forest" else HistGradientBoostingClassifier(random_state=0)
 joblib.dump(model.fit(data.data.astype(np.float32), data.target_names[data.target]), sys.argv[2])
 """
-# As sagemaker-scikit-learn-container does it: numpy's decoders and encoders between Flask and the
-# model. One row is made two-dimensional, without which scikit-learn refuses it.
+# The structure of sagemaker-scikit-learn-container: numpy's decoders and encoders between Flask and
+# the model. A single row is reshaped to two dimensions, because scikit-learn requires it.
 OFFICIAL = """
 import os
 from io import StringIO
@@ -84,7 +84,7 @@ class Instances(BaseModel):
 def invocations(body: Instances):
     return {"predictions": model.predict(np.array(body.instances, dtype=np.float32)).tolist()}
 """
-# The same server, answering a constant.
+# Our own server with a handler that returns a constant.
 FLOOR = """
 import os, socket
 import uvloop
@@ -120,7 +120,7 @@ import model.server
 model.server.Application = partial(model.server.Application, max_batch_size=1)
 sys.exit(model.server.run(os.environ))
 """
-# Our application behind the servers of others.
+# Our application behind other servers.
 OURS_ASGI = """
 import asyncio, os
 from pathlib import Path
@@ -173,14 +173,14 @@ _UVICORN = (
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server, as it is started and asked.
+    """The definition of a server to compare.
 
     Attributes:
-        commands: its processes.
-        port: it listens on.
-        path: to post to.
-        kind: of the body: csv, instances or v2.
-        environment: added to its processes.
+        commands: the command line of each of its processes.
+        port: the port that it listens on.
+        path: the path for requests.
+        kind: format of the request body: csv, instances or v2.
+        environment: environment variables of its processes.
     """
 
     commands: tuple[tuple[str, ...], ...]
@@ -191,16 +191,16 @@ class Peer:
 
 
 def prepare(*, with_mlserver: bool) -> tuple[str, str]:
-    """Write the peers' programs and make their environments; return their Pythons.
+    """Write the peers' programs and create their environments; return the paths of their Pythons.
 
-    Without MLServer, or when it cannot be installed, the second is empty.
+    The second path, MLServer's, is empty without MLServer or if it cannot be installed.
     """
     BUILD.mkdir(parents=True, exist_ok=True)
     for name, text in PROGRAMS.items():
         (BUILD / name).write_text(text)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    # The same versions as ours, of what both have.
+    # The peers use the same versions of these packages as our server.
     same = ("numpy", "scikit-learn", "onnxruntime", "uvicorn")
     pinned = [f"{name}=={version(name)}" for name in same]
     peers = _environment("peers", [*extras["bench"], *extras["model"], *pinned])
@@ -213,15 +213,15 @@ def prepare(*, with_mlserver: bool) -> tuple[str, str]:
 def peers_of(
     model: str, base: Path, python: str, mlserver: str, port: int, workers: int = 1
 ) -> dict[str, Peer]:
-    """Return the servers of a model, the n-th on the n-th port from `port`.
+    """Return the servers of a model by name; they listen on consecutive ports.
 
     Args:
         model: random-forest or hist-gradient-boosting.
         base: the SAGEMAKER_BASE_DIR of our own training.
-        python: of the peers.
-        mlserver: its Python, empty to leave it out.
-        port: the first.
-        workers: of ours and the official structure.
+        python: path of the peers' Python.
+        mlserver: path of MLServer's Python; empty to exclude MLServer.
+        port: the first port.
+        workers: worker processes of our server and of the official structure.
     """
     pickled = BUILD / f"{model}.joblib"
     subprocess.run([python, str(BUILD / "fit.py"), model, str(pickled)], check=True)
@@ -303,6 +303,6 @@ def _environment(name: str, packages: list[str]) -> str:
             subprocess.run([*pip, *packages], check=True, timeout=600, env=dict(os.environ))
             (place / ".done").touch()
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        print(f"left out: {name}, whose packages cannot be installed ({type(error).__name__})")
+        print(f"excluded: {name}, whose packages cannot be installed ({type(error).__name__})")
         return ""
     return str(python)

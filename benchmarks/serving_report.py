@@ -1,4 +1,4 @@
-"""The table and the plot of `serving.py`."""
+"""The tables and the plot of `serving.py`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _tables(model: str, found: dict[str, Any]) -> str:
 
 
 def _ratios(found: dict[str, Any]) -> list[str]:
-    """Return what the aims are about, ours beside the official structure."""
+    """Return the figures of our server relative to the official structure and the HTTP floor."""
     ours, official = found["servers"][_OURS], found["servers"][_OFFICIAL]
     floor = found["servers"][_FLOOR][_MAIN]["requests/s"]
     static, scoring = found["static"], found["scoring rows/s"]
@@ -65,7 +65,7 @@ def _ratios(found: dict[str, Any]) -> list[str]:
         f"{ours[_MAIN]['requests/s'] / floor:.0%} of the HTTP floor",
         f"- {_BATCH}: {batch:.1f} × its requests/s",
         f"- memory {share('RSS MiB')} with one worker, {share('RSS MiB, 2 workers')} with two; "
-        f"with shared pages divided {share('PSS MiB')} and {share('PSS MiB, 2 workers')}; "
+        f"PSS {share('PSS MiB')} and {share('PSS MiB, 2 workers')}; "
         f"start {share('start s')}",
         f"- one row in a loop without a server, rows/s: {scored}",
     ]
@@ -77,20 +77,20 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
     axes = figure.subplots(len(figures), 2, squeeze=False)
     for (model, found), (left, right) in zip(figures.items(), axes, strict=True):
         names = list(found["servers"])
-        colours = ["#1f77b4" if name == _OURS else "#9db8cf" for name in names]
-        for axis, column, what in (
+        colors = ["#1f77b4" if name == _OURS else "#9db8cf" for name in names]
+        for axis, column, title in (
             (left, "requests/s", "requests per second"),
             (right, "p99 ms", "p99 in ms"),
         ):
             values = [found["servers"][name][_MAIN][column] for name in names]
-            bars = axis.barh(names, values, color=colours)
+            bars = axis.barh(names, values, color=colors)
             axis.bar_label(bars, [_short(value) for value in values], padding=3)
             axis.set_xscale("log")
             axis.set_xlim(min(values) / 2, max(values) * 4)
             axis.invert_yaxis()
             axis.spines[["top", "right"]].set_visible(False)
-            axis.set_title(f"{model}: {what}", fontsize=11, loc="left")
-    figure.suptitle("One row a request, 16 connections, one core (logarithmic)", fontsize=11)
+            axis.set_title(f"{model}: {title}", fontsize=11, loc="left")
+    figure.suptitle("One row per request, 16 connections, one core (logarithmic)", fontsize=11)
     figure.savefig(path, dpi=100)
 
 

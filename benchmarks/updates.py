@@ -1,8 +1,8 @@
-"""Requests that fail while an endpoint is updated again and again under load. The aim is none.
+"""Failed requests while an endpoint under load is updated repeatedly. The goal is zero.
 
-    python benchmarks/updates.py [--updates 50] [--connections 8]
+    python -m benchmarks.updates [--updates 50] [--connections 8]
 
-Each update replaces the whole fleet by another model's; the answers say which model gave them.
+Each update replaces the whole fleet by a fleet of another model.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.clouds import ROLE, local_cloud
+from benchmarks.clouds import ROLE, exit_on_sigterm, local_cloud
 from benchmarks.edge import AUTHORIZATION, ROW, deploy, train
 from localcloud.cli.console import client
 
 
 async def run(url: str, updates: int, connections: int) -> dict[str, Any]:
-    """Load and update; return what happened."""
+    """Load the endpoint while it is updated; return the figures.
+
+    Args:
+        url: the local cloud's URL.
+        updates: number of updates.
+        connections: concurrent connections.
+    """
     statuses: collections.Counter[int | str] = collections.Counter()
     milliseconds: list[float] = []
     ended = asyncio.Event()
@@ -34,14 +40,14 @@ async def run(url: str, updates: int, connections: int) -> dict[str, Any]:
 
         async def user() -> None:
             while not ended.is_set():
-                began = time.perf_counter()
+                started = time.perf_counter()
                 try:
                     async with session.post(f"{url}/endpoints/iris/invocations", data=ROW) as got:
                         await got.read()
                         statuses[got.status] += 1
                 except aiohttp.ClientError as error:
                     statuses[type(error).__name__] += 1
-                milliseconds.append((time.perf_counter() - began) * 1000)
+                milliseconds.append((time.perf_counter() - started) * 1000)
 
         users = [asyncio.create_task(user()) for _ in range(connections)]
         seconds = await asyncio.to_thread(update_often, url, updates)
@@ -53,16 +59,16 @@ async def run(url: str, updates: int, connections: int) -> dict[str, Any]:
         "failed": sum(count for status, count in statuses.items() if status != 200),
         "statuses": dict(statuses),
         "p99 ms": milliseconds[int(len(milliseconds) * 0.99)],
-        "seconds an update": statistics.median(seconds),
+        "seconds per update": statistics.median(seconds),
     }
 
 
 def update_often(url: str, updates: int) -> list[float]:
-    """Update the endpoint to and fro; return the seconds of each update."""
+    """Update the endpoint between two models; return the seconds of each update."""
     sagemaker = client("sagemaker", url)
     seconds = []
     for number in range(updates):
-        began = time.perf_counter()
+        started = time.perf_counter()
         sagemaker.update_endpoint(
             EndpointName="iris", EndpointConfigName=("other", "iris")[number % 2]
         )
@@ -73,16 +79,17 @@ def update_often(url: str, updates: int) -> list[float]:
             assert found["EndpointStatus"] == "Updating", found
             time.sleep(0.05)
         assert found["EndpointConfigName"] == ("other", "iris")[number % 2]
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - started)
     return seconds
 
 
 def main() -> None:
-    """Deploy, load, update, print."""
+    """Deploy two models, run the updates under load and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=50)
     parser.add_argument("--connections", type=int, default=8)
     options = parser.parse_args()
+    exit_on_sigterm()
     with tempfile.TemporaryDirectory() as directory:
         model = train(Path(directory))
     with local_cloud() as (url, _):

@@ -51,7 +51,7 @@ def _draw_tradeoff(axis: Any, result: dict[str, Any]) -> None:
         color=MUTED,
         s=12,
         alpha=0.6,
-        label="tried",
+        label="simulated",
     )
     axis.scatter(
         [result["instance_hours"]],

@@ -1,4 +1,4 @@
-"""Helpers of the notebooks: start a local cloud, run commands, wait, show tables.
+"""Functions for the notebooks: start a local cloud, run commands, wait, show tables.
 
 The notebooks use the local cloud like any other client: with its command line and with boto3. This
 module imports nothing of this project.

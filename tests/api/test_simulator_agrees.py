@@ -1,4 +1,4 @@
-"""The wind tunnel and the live local cloud, given the same traffic, scale alike."""
+"""The simulator and the live local cloud, given the same traffic, scale alike."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import SETTINGS, get_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-# pulumi_aws loads a module at its first use, and warns then of the old classes in it, used or not.
+# pulumi_aws loads a module at its first use and warns about all deprecated classes in it then.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     _LOADED = (
@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 PRODUCTION_STACK = "organization/mlops-lab/prd"
-# What `pulumi stack output` of prd would say.
+# The outputs of the prd stack.
 PRODUCTION_OUTPUTS = {
     "templateBucket": f"mlops-iris-model-template-prd-{ACCOUNT}-{REGION}",
     "templateKey": "template.zip",
@@ -76,7 +76,7 @@ class Registration:
 
 @dataclass
 class Recording:
-    """All that one run of the program did."""
+    """Everything that one run of the program registered, called and exported."""
 
     registrations: list[Registration] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Recording:
 
 
 class _Mocks(Mocks):
-    """Answers as AWS would where the program reads an answer."""
+    """Mocks the AWS answers that the program reads."""
 
     def __init__(self, recording: Recording, production_outputs: Mapping[str, str]) -> None:
         self._recording = recording
@@ -150,7 +150,7 @@ def _made_by_aws(type_: str, name: str) -> dict[str, Any]:
 
 
 class _Monitor(MockMonitor):
-    """Records parents, providers and dependencies, which mocks do not see."""
+    """Records parents, providers and dependencies, which Pulumi does not pass to mocks."""
 
     def __init__(self, mocks: Mocks, recording: Recording) -> None:
         super().__init__(mocks)
@@ -178,7 +178,7 @@ class _Monitor(MockMonitor):
 
 @cache
 def recorded(stack: str) -> Recording:
-    """Return the recording of a stack as its file has it, made once."""
+    """Return the recording of a stack with its file's configuration; cached."""
     return record(stack)
 
 
@@ -232,13 +232,13 @@ async def _record(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
     recording = Recording()
     pulumi.runtime.set_all_config(config)
-    # Production's stack is of the same model, unless a test says otherwise.
+    # By default, the production stack belongs to the same model.
     model = config.get("mlops-lab:modelName", "iris-model")
     outputs = {key: value.replace("iris-model", model) for key, value in production.items()}
     mocks = _Mocks(recording, outputs)
     monitor = _Monitor(mocks, recording)
     set_mocks(mocks, project="mlops-lab", stack=stack, preview=False, monitor=monitor)
-    # A run that failed leaves unfinished work of its closed loop behind.
+    # A failed run leaves unfinished tasks of its closed event loop.
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
     await run_pulumi_func(_program)

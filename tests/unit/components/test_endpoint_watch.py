@@ -212,7 +212,7 @@ def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
     scaled = {**MINIMAL, "instanceType": "ml.m5.large", "scaling": "true"}
     scaled["initialInstanceCount"] = "2"
     items = {i["what"]: i for i in costs.estimate(parse(scaled))["items"]}
-    # One metric each, and the two of the metric math.
+    # One metric for each of two alarms, and two metrics of the metric math expression.
     assert items["alarms"]["quantity"] == 4
 
 

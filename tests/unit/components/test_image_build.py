@@ -146,7 +146,7 @@ def test_image_tags_are_immutable_and_unique_for_each_build() -> None:
 def test_training_reads_the_parameter_that_the_build_writes() -> None:
     parameter = recorded("dev").one("aws:ssm/parameter:Parameter")
     assert parameter.inputs["name"] == "/mlops/iris-model/image"
-    # A deployment of the stack must not take a release back.
+    # A deployment of the stack must not undo a release.
     assert parameter.ignore_changes == ("value",)
     written = {
         v["name"]: v["value"]
@@ -154,8 +154,8 @@ def test_training_reads_the_parameter_that_the_build_writes() -> None:
     }
     assert written["IMAGE_PARAMETER"] == parameter.inputs["name"]
     train = recorded("dev").one(PIPELINE, "delivery").inputs["stages"][1]["actions"][0]
-    told = json.loads(train["configuration"]["UserParameters"])
-    assert told["imageParameter"] == parameter.inputs["name"]
+    parameters = json.loads(train["configuration"]["UserParameters"])
+    assert parameters["imageParameter"] == parameter.inputs["name"]
     assert recorded("dev").exports["imageParameter"] == parameter.inputs["name"]
 
 

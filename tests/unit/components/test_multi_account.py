@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.components.recording import ACCOUNT, REGION, Recording, record
 
-# The mocks answer as one account, so the other one is a number in the settings.
+# The mocks represent one account; the other account exists only as a number in the settings.
 OTHER = "210987654321"
 KMS = {"encryption": "aws:kms"}
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -20,13 +20,13 @@ def arn(account: str, role: str) -> str:
 
 @cache
 def production() -> Recording:
-    """Production, here; the pipeline is in the other account."""
+    """Return the production stack of this account; the pipeline is in the other account."""
     return record("prd", {"deliveryAccount": OTHER, **KMS})
 
 
 @cache
 def delivery() -> Recording:
-    """The pipeline, here; production's stack has told what it would in the other account."""
+    """Return the dev stack of this account; production is in the other account."""
     return record(
         "dev", {"productionAccount": OTHER, **KMS}, production=outputs_of_the_other_account()
     )

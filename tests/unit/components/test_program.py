@@ -20,7 +20,7 @@ from tests.unit.components.values import configurations
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 RULE = "aws:cloudwatch/eventRule:EventRule"
 TARGET = "aws:cloudwatch/eventTarget:EventTarget"
-# Over what Pulumi.prd.yaml says, so that values drawn at random stay valid beside it.
+# These override Pulumi.prd.yaml, so that random values are valid together with the rest of it.
 NOTHING_SHIFTED = {"trafficShifting": "ALL_AT_ONCE", "bakeSeconds": "0", "scaling": "false"}
 
 

@@ -1,4 +1,4 @@
-"""Rules that hold for every resource of both stacks."""
+"""Rules for every resource of both stacks."""
 
 import json
 import re
@@ -156,5 +156,5 @@ def test_no_secret_is_in_an_export_or_in_an_input(stack: str) -> None:
     there = record(stack, environ=environ)
     text = repr([there.exports, [(r.name, r.inputs) for r in there.registrations]])
     assert "hunter" not in text
-    # What is exported is names, addresses and an estimate.
+    # The exports are names, addresses and an estimate.
     assert [key for key in there.exports if re.search("secret|password|token", key, re.I)] == []

@@ -1,4 +1,4 @@
-"""Settings for the tests, and Hypothesis strategies of valid ones."""
+"""Settings for the tests, and Hypothesis strategies for valid settings."""
 
 import json
 from typing import Any
@@ -99,7 +99,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         values["productionStack"] = draw(st.sampled_from(["", "organization/mlops-lab/prd"]))
     optional = sorted(set(values) - set(MINIMAL))
     kept = draw(st.sets(st.sampled_from(optional)))
-    # Scaling's numbers only make sense together.
+    # The scaling settings are valid only together.
     if kept & {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}:
         kept |= {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}
     # A budget needs an address to notify.

@@ -1,4 +1,4 @@
-"""The fake AWS, under boto3's default session for one test."""
+"""A fixture that installs the fake AWS in boto3's default session for one test."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""AWS for the handlers: real boto3 clients, whose calls end here instead of on the network.
+"""A fake AWS for the handlers: real boto3 clients, whose calls end here instead of the network.
 
 botocore still checks every request against its service model, so a call that AWS would
 refuse by shape fails here too.
@@ -29,7 +29,7 @@ ANSWERS = ("PutJobSuccessResult", "PutJobFailureResult")
 
 
 class AwsError(Exception):
-    """What a fake operation raises to answer with an error."""
+    """Raised by a fake operation to return an error."""
 
     def __init__(self, code: str, message: str = "", status: int = 400) -> None:
         super().__init__(code, message, status)
@@ -55,12 +55,12 @@ class FakeAws:
         default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
     endpoint: Callable[[str], str] = lambda rows: rows
-    # Errors to answer with instead, by operation.
+    # Errors to return instead of answers, by operation.
     errors: dict[str, Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     def install(self) -> None:
-        """Make boto3's default session end here."""
+        """Replace boto3's default session."""
         session = botocore.session.Session()
         session.register_component("data_loader", _LOADER)
         session.set_config_variable("region", REGION)
@@ -91,17 +91,17 @@ class FakeAws:
         return [call.params for call in self.calls if call.operation == operation]
 
     def answers(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what CodePipeline was told."""
+        """Return the results that were reported to CodePipeline."""
         return [(c.operation, c.params) for c in self.calls if c.operation in ANSWERS]
 
     def success(self) -> dict[str, Any]:
-        """Return the only answer, which must be a success."""
+        """Return the only reported result, which must be a success."""
         ((operation, params),) = self.answers()
         assert operation == "PutJobSuccessResult", params
         return params
 
     def failure(self) -> tuple[str, str]:
-        """Return type and message of the only answer, which must be a failure."""
+        """Return type and message of the only reported result, which must be a failure."""
         ((operation, params),) = self.answers()
         assert operation == "PutJobFailureResult", params
         details = params["failureDetails"]
@@ -113,7 +113,7 @@ class FakeAws:
         found: dict[str, Any] = getattr(self, f"_{operation}")(params)
         return found
 
-    # The operations, named as AWS does.
+    # The operations, under their AWS names.
 
     def _PutJobSuccessResult(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {}

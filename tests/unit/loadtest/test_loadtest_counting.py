@@ -48,7 +48,7 @@ def test_the_merged_counts_of_workers_equal_the_counts_of_one_process(
         master.merge(worker.take())
     assert alone.final() == master.final()
     ticks = alone.tick(), master.tick()
-    assert all(tick.pop("rps") >= 0 for tick in ticks)  # per its own half second
+    assert all(tick.pop("rps") >= 0 for tick in ticks)  # each for its own interval
     assert ticks[0] == ticks[1]
 
 
@@ -61,7 +61,7 @@ def test_the_remainder_of_a_load_is_merged_into_the_last_interval() -> None:
     rest = recorder.tick(remainder=True)
     assert (5, 30.0, 50.0) == (rest["requests"], rest["p50_ms"], rest["p99_ms"])
     _count(recorder, (60.0, "right"))
-    # A moment of its own puts the oldest out of the window, which is 10 ms here.
+    # A regular interval drops the oldest one, which holds 10 ms here, from the window.
     assert 40.0 == recorder.tick()["p50_ms"]
 
 

@@ -41,7 +41,7 @@ def right(body: str, _: int) -> tuple[int, str]:
 def environment(url: str | None = None, **extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    # Nothing of this machine's AWS settings, and no question to its metadata service.
+    # Ignore this machine's AWS settings and its metadata service.
     nowhere = {
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -108,7 +108,7 @@ def test_samples_activities_and_alarms_share_one_time_axis(finished: Finished) -
     record = RunRecord.from_json((out / "run.json").read_text())
     assert (record.clock_speed, record.target_value) == (60.0, TARGET_VALUE)
     (activity,) = record.activities
-    # The server says: one wall second after the first request, for half a wall second.
+    # In real time, the activity starts a second after the first request and takes half a second.
     assert 0.2 < activity.start < 2
     assert activity.end is not None
     assert activity.end - activity.start == pytest.approx(0.5, abs=0.05)
@@ -161,7 +161,7 @@ def test_failures_wrong_labels_and_missing_services_are_in_the_report(
     dataset: Path, tmp_path: Path
 ) -> None:
     def sick(body: str, number: int) -> tuple[int, str]:
-        # Four kinds of answer to three kinds of row: each meets each.
+        # With four kinds of response and three rows, every combination occurs.
         if number % 4 == 0:
             return 503, '{"message": "no healthy instance"}'
         return (200, "small\nbig\n") if number % 4 == 1 else (200, "small\n")

@@ -86,13 +86,13 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        # A process that a shell starts in the background ignores Ctrl-C, and so do its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
 def _tree(run: int) -> dict[str, list[psutil.Process]]:
-    """Return the processes below a run by their module."""
+    """Return the descendants of a run's process, by module."""
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.Process(run).children(recursive=True):
         found.setdefault(process.cmdline()[-1], []).append(process)
@@ -100,7 +100,7 @@ def _tree(run: int) -> dict[str, list[psutil.Process]]:
 
 
 def _alive(tree: dict[str, list[psutil.Process]]) -> list[psutil.Process]:
-    """Wait for the processes of a run to end; return those that do not."""
+    """Wait until the processes of a run have ended; return those that have not."""
     processes = [process for some in tree.values() for process in some]
     alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=WAIT_SECONDS)[1]
     return alive

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the image's /opt/program: the package alone, nothing of the project beside it."""
+    """Return a copy of the image's /opt/program: the package without the rest of the project."""
     directory = tmp_path_factory.mktemp("program")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "model", directory / "model", ignore=ignored)

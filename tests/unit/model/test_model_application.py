@@ -1,4 +1,4 @@
-"""The application itself: every type, every refusal, counters, ids and the bounded queue."""
+"""The application: media types, refusals, counters, request ids and the bounded queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETOSA, VIRGINICA = "5.1,3.5,1.4,0.2", "6.3,3.3,6.0,2.5"
 
 
 class Client:
-    """Asks an application without a socket."""
+    """Sends requests to an application without a socket."""
 
     def __init__(self, iris: TrainingResult, **settings: Any) -> None:
         predictor, columns, _ = load(iris.base / "model")
@@ -34,10 +34,10 @@ class Client:
         self.headers: dict[str, str] = {}
         self.content = b""
 
-    async def ask(
+    async def send(
         self, body: bytes, headers: Mapping[str, bytes], path: str = "/invocations"
     ) -> int:
-        """Hand over a request, as a connection does; keep its answer."""
+        """Send a request like a connection does; store the response and return its status."""
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def reply(request: Request, response: Response) -> None:
@@ -66,7 +66,7 @@ class Client:
         headers |= {
             name.replace("_", "-"): value.encode("latin-1") for name, value in extra.items()
         }
-        status = asyncio.run(self.ask(data, headers))
+        status = asyncio.run(self.send(data, headers))
         text = self.content.decode("latin-1" if "npy" in self.headers["content-type"] else "utf-8")
         return Answer(status, self.headers["content-type"], text)
 
@@ -145,7 +145,7 @@ def test_the_counters_report_requests_rows_and_time(iris: TrainingResult) -> Non
     client = Client(iris)
     for body in (SETOSA, SETOSA, f"{SETOSA}\n{SETOSA}\n{SETOSA}", "x"):
         client.invoke(body)
-    assert asyncio.run(client.ask(b"", {}, "/metrics")) == 200
+    assert asyncio.run(client.send(b"", {}, "/metrics")) == 200
     text = client.content.decode()
     assert 'model_requests_total{status="200"} 3\n' in text
     assert 'model_requests_total{status="400"} 1\n' in text
@@ -168,8 +168,8 @@ def test_rows_of_one_batch_are_each_answered_with_their_own_label(
     headers = {"content-type": b"text/csv", "accept": b""}
 
     async def one(row: str) -> bytes:
-        other = copy.copy(client)  # which keeps an answer of its own
-        return b"" if await other.ask(row.encode(), headers) == 400 else other.content
+        other = copy.copy(client)  # it stores its own response
+        return b"" if await other.send(row.encode(), headers) == 400 else other.content
 
     async def together(count: int) -> list[bytes]:
         return await asyncio.gather(*(one(rows[at % len(rows)]) for at in range(count)))
@@ -197,7 +197,7 @@ def test_a_batch_that_fails_answers_500_to_all_its_requests_and_the_next_one_wor
 
     async def together() -> list[int]:
         headers = {"content-type": b"text/csv", "accept": b""}
-        return await asyncio.gather(*(client.ask(SETOSA.encode(), headers) for _ in range(3)))
+        return await asyncio.gather(*(client.send(SETOSA.encode(), headers) for _ in range(3)))
 
     predictor.run_buffered = fail  # type: ignore[method-assign]
     assert asyncio.run(together()) == [500, 500, 500]
@@ -208,7 +208,7 @@ def test_a_batch_that_fails_answers_500_to_all_its_requests_and_the_next_one_wor
 
 
 def test_a_method_that_is_not_allowed_is_answered_with_the_allowed_ones(client: Client) -> None:
-    assert asyncio.run(client.ask(b"", {}, "/invocations?a=b")) == 405
+    assert asyncio.run(client.send(b"", {}, "/invocations?a=b")) == 405
     assert client.headers["allow"] == "POST"
     assert json.loads(client.content)["error"]["message"] == "/invocations takes POST"
 
@@ -221,7 +221,7 @@ def test_the_counters_report_the_total_of_all_workers(iris: TrainingResult) -> N
     assert b"model_batch_rows_sum 8\n" in counters.render()
 
 
-@pytest.mark.parametrize("rows", [6_000, 30_000])  # answered in turns, and in a thread
+@pytest.mark.parametrize("rows", [6_000, 30_000])  # answered from the queue, and in a thread
 def test_bodies_over_the_limit_are_answered_503_and_the_others_normally(
     iris: TrainingResult, rows: int
 ) -> None:
@@ -231,7 +231,7 @@ def test_bodies_over_the_limit_are_answered_503_and_the_others_normally(
 
     async def twice() -> list[list[int]]:
         return [
-            sorted(await asyncio.gather(*(client.ask(large, headers) for _ in range(5))))
+            sorted(await asyncio.gather(*(client.send(large, headers) for _ in range(5))))
             for _ in range(2)
         ]
 
@@ -243,7 +243,7 @@ def test_a_503_says_when_to_retry(iris: TrainingResult) -> None:
     client = Client(iris, max_waiting=0)
     assert client.invoke(f"{SETOSA}\n" * 6_000).status == 503
     assert client.headers["retry-after"] == "1"
-    assert asyncio.run(client.ask(b"", {}, "/ping")) == 200
+    assert asyncio.run(client.send(b"", {}, "/ping")) == 200
 
 
 BODIES = (

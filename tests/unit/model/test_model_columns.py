@@ -1,4 +1,4 @@
-"""Columns of numbers and categories, what is missing, and headers: read, learnt, encoded."""
+"""Columns of numbers and categories, missing values and headers: parsed, learnt and encoded."""
 
 from __future__ import annotations
 

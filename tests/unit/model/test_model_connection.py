@@ -1,4 +1,4 @@
-"""HTTP on one connection, without a socket: what may come in, in which parts, and what goes out."""
+"""HTTP on one connection, without a socket: requests in any packets, and their responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model.messages import Request, Response
 
 
 class Transport:
-    """Keeps what is written."""
+    """Stores the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -45,7 +45,7 @@ class Transport:
 
 
 class Echo:
-    """Answers with what it was asked: at once, or when the test says so."""
+    """Echoes requests: at once, or when the test calls `answer`."""
 
     def __init__(self, *, later: bool = False, refuse: bool = False) -> None:
         self.later = later
@@ -81,7 +81,7 @@ class Echo:
 
 
 class Client:
-    """A connection and its two ends."""
+    """A connection with a fake transport and an echo handler."""
 
     def __init__(self, handler: Echo | None = None) -> None:
         self.handler = handler or Echo()
@@ -109,7 +109,7 @@ class Client:
 
 
 def run(check: Callable[[], None]) -> None:
-    """Run a check on an event loop, and what it leaves to be done."""
+    """Run a check on an event loop, and the callbacks that it schedules."""
 
     async def main() -> None:
         check()
@@ -229,7 +229,7 @@ def test_a_client_that_expects_100_continue_receives_it() -> None:
 
 @pytest.mark.parametrize("hidden", [b"1,2", GET])
 def test_an_upgrade_is_refused_and_its_body_is_not_parsed_as_a_request(hidden: bytes) -> None:
-    # As Java's client offers it with its first request, body and all.
+    # Java's HTTP client sends this with its first request, together with the body.
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA"
     client = Client()
     client.send(GET, PLAIN[:-3].replace(b"Host: a", offer) + hidden, GET)
@@ -270,7 +270,7 @@ def test_an_endless_head_is_answered_431() -> None:
     client.send(PLAIN + b"GET /x HTTP/1.1\r\n", *[b"a: " + b"b" * 1000 + b"\r\n"] * 70)
     assert [status for status, _ in client.answers] == [200, 431]
     assert client.transport.closed
-    # A long packet of requests is no long head.
+    # A long packet with many requests is not a long head.
     assert MAX_HEAD_BYTES < len(PLAIN * 900)
     other = Client()
     other.send(PLAIN * 900 + GET[:10], GET[10:])
@@ -286,7 +286,7 @@ def test_a_body_over_the_limit_is_read_to_its_end_and_then_refused() -> None:
     half = bytes(MAX_BODY_BYTES // 2)
     client.send(post(2 * len(half)), half, half)
     client.send(post(2 * len(half) + 1), half, half)
-    assert len(client.answers) == 1  # a client reads nothing before it has sent all
+    assert len(client.answers) == 1  # a client reads no response before it has sent its whole body
     client.send(b"x", GET)
     assert [status for status, _ in client.answers] == [200, 413, 200]
     assert client.handler.handled[1].body == b""
@@ -322,7 +322,7 @@ def test_a_client_that_disconnects_is_released(pipelined: bytes) -> None:
     client.connection.connection_lost(ConnectionResetError())
     assert client.handler.waiting == 1
     assert not client.connections
-    client.handler.answer(client.handler.handled[0])  # into the void
+    client.handler.answer(client.handler.handled[0])  # its client has gone
     assert client.handler.waiting == 0
     assert client.transport.written == b""
 

@@ -1,4 +1,4 @@
-"""The ONNX model answers as the estimator it came from, or is refused."""
+"""The ONNX model must predict the same as its estimator, or it is refused."""
 
 from __future__ import annotations
 

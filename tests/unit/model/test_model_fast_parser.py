@@ -1,4 +1,4 @@
-"""The fast readers mean what the strict one means, or decline; arrays are believed in nothing."""
+"""The fast parser agrees with the strict one or declines; arrays are fully validated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 TABLE = st.lists(st.lists(FINITE, min_size=3, max_size=3), min_size=1, max_size=4)
 NUMERIC_TEXT = st.text("0123456789.,-+eE \n\r", max_size=40)
-# What is JSON, too, or white space to it.
+# Characters of JSON, including its white space.
 JSON_TEXT = st.text('12,\n\r\t []{}":', max_size=20)
 NEARLY = st.lists(
     st.sampled_from(

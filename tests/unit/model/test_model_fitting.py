@@ -1,4 +1,4 @@
-"""Every algorithm on categories and missing values, to the model that is served; in one process."""
+"""Every algorithm with categories and missing values, up to the served model; in one process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SMALL = {
 
 
 def train_small(algorithm: Algorithm, rows: int = 200) -> TrainingArtifacts:
-    """Train on a value that is 2 sizes and, where it is red, 3 more; the weight is noise."""
+    """Train on the value 2 * size + 3 * (colour is red); the weight is noise."""
     chance = random.Random(1)
     regression = algorithm is Algorithm.LINEAR_REGRESSION
     lines = ["label,size,colour,weight"]
@@ -154,7 +154,7 @@ def test_a_column_without_influence_has_an_importance_of_zero_without_a_sign() -
     rows = np.arange(30, dtype=np.float32).reshape(10, 3)
 
     def score(some: NDArray[np.float32], of: NDArray[Any]) -> float:
-        return 0.1 + 0.2 if some is rows else 0.3  # which differ in their last digit
+        return 0.1 + 0.2 if some is rows else 0.3  # they differ in the last digit
 
     truth = np.zeros(10)
     found = permutation_importances(Columns.of_numbers("abc"), rows, truth, score, 0)

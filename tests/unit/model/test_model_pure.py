@@ -1,4 +1,4 @@
-"""Numbers in text, hyperparameters, splits, metrics and request bodies: properties."""
+"""Properties of number parsing, hyperparameters, splits, metrics and request bodies."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> 
     from sklearn import metrics
 
     truth, predicted = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
-    # Exact in binary, so that their sum is 1 in 32 bits too.
+    # Exact in binary, so their sum is exactly 1 in 32 bits.
     probabilities = np.full((len(pairs), 3), 0.25, dtype=np.float32)
     probabilities[np.arange(len(pairs)), predicted] = 0.5
     found = evaluate(truth, predicted, probabilities)

@@ -1,4 +1,4 @@
-"""The server as a child process: what a client of an endpoint instance sees."""
+"""The server as a child process, from the view of an endpoint instance's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training job as a child process, by the container contract."""
+"""The training job as a child process, according to the container contract."""
 
 from __future__ import annotations
 

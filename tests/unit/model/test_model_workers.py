@@ -29,12 +29,12 @@ def test_workers_share_the_port_and_the_counters_and_stop_together(
 ) -> None:
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
     with server:
-        assert len(children(server)) == 1  # beside the process itself
+        assert len(children(server)) == 1  # in addition to the main process
         for _ in range(40):
             assert server.invoke(SETOSA).body == "setosa\n"
-        told = {server.request("GET", "/metrics").body for _ in range(10)}
-        assert len(told) == 1
-        assert "model_batch_rows_sum 40\n" in told.pop()
+        reports = {server.request("GET", "/metrics").body for _ in range(10)}
+        assert len(reports) == 1
+        assert "model_batch_rows_sum 40\n" in reports.pop()
     assert server.process.returncode == 0
     assert server.log.count("serving random-forest") == 2
     assert server.log.rstrip().endswith("stopped serving")
@@ -70,7 +70,7 @@ def test_requests_in_flight_in_every_worker_are_answered_before_the_shutdown(
     server = Server(program, iris.base, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
     head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 16"
     with server, ExitStack() as stack:
-        # Over both workers, with all but certainty.
+        # Almost certainly, both workers get some of them.
         begun = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
             for _ in range(24)

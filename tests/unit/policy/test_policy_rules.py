@@ -49,7 +49,7 @@ def test_every_program_passes_the_rule(rule: Rule) -> None:
 
 
 def with_properties(type_: str, **changes: Any) -> Callable[[Resource], Resource | None]:
-    """Return what gives the resources of a type other properties; None takes one away."""
+    """Return a change of properties for the resources of a type; None removes a property."""
 
     def change(resource: Resource) -> Resource:
         if resource.type != type_:
@@ -105,7 +105,7 @@ def served_by(instance_type: str) -> Callable[[Resource], Resource | None]:
         }
     }
     text = json.dumps({"Resources": {"EndpointConfig": config}})
-    # As an asset archive looks on the wire, which is how a policy pack is given it.
+    # The wire format of an asset archive, which a policy pack receives.
     source = {"assets": {"template.json": {"text": text}}}
     return with_properties("aws:s3/bucketObjectv2:BucketObjectv2", source=source)
 
@@ -187,7 +187,7 @@ def test_unknown_values_are_not_checked() -> None:
 
 
 def test_only_the_untagged_types_have_no_tags_argument() -> None:
-    """Pulumi's own classes say which types take tags."""
+    """Pulumi's own classes show which types take tags."""
     types = {r.type for found in every_program().values() for r in found}
     taking = {type_ for type_ in types if "tags" in _class_of(type_).__dict__}
     assert types - taking == types & UNTAGGED

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.model.container import Server, TrainingResult, child_environment
 
 INFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
@@ -149,7 +150,7 @@ def test_other_routes_and_methods_are_refused(server: Server) -> None:
     body=st.binary(max_size=200) | st.text('0123456789.,-e\n[]{}"naif ', max_size=80),
     content_type=st.sampled_from(["text/csv", "application/json", "text/csv; a=b"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_no_body_makes_the_server_fail(
     server: Server, body: str | bytes, content_type: str
 ) -> None:

@@ -20,6 +20,7 @@ from localcloud.autoscaling.decision import (
 )
 from localcloud.autoscaling.engine import stepping_of, tracking_of
 from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
+from tests.examples import examples
 
 documented = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
@@ -179,7 +180,7 @@ def test_a_change_waits_for_the_cooldown(
 
 
 @documented
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, changes(), st.data())
 def test_capacity_stays_within_the_limits(
     policy: TargetTracking,
@@ -194,7 +195,7 @@ def test_capacity_stays_within_the_limits(
 
 
 @documented
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(policies(), directions, changes(), st.integers(1, 100))
 def test_no_data_never_scales(
     policy: TargetTracking, direction: Direction, last: LastChange | None, capacity: int
@@ -204,7 +205,7 @@ def test_no_data_never_scales(
 
 
 @documented
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, changes(), st.integers(1, 100))
 def test_capacity_moves_only_the_way_of_the_alarm_and_else_a_reason_is_given(
     policy: TargetTracking,
@@ -222,7 +223,7 @@ def test_capacity_moves_only_the_way_of_the_alarm_and_else_a_reason_is_given(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), st.floats(0, 1.5), st.integers(1, 100))
 def test_scale_in_is_gradual_and_never_below_the_need(
     policy: TargetTracking, load: float, capacity: int
@@ -237,7 +238,7 @@ def test_scale_in_is_gradual_and_never_below_the_need(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), st.floats(0.5, 20), st.integers(1, 100))
 def test_scale_out_brings_the_metric_to_the_target_or_reaches_the_maximum(
     policy: TargetTracking, load: float, capacity: int
@@ -252,7 +253,7 @@ def test_scale_out_brings_the_metric_to_the_target_or_reaches_the_maximum(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, metrics, changes(), st.integers(1, 100))
 def test_a_higher_metric_never_means_fewer_instances(
     policy: TargetTracking,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.cloudformation.changes import (
@@ -188,13 +188,11 @@ def stack_of(found: dict[str, dict[str, int]]) -> Resources:
     return {name: resource(**own) for name, own in found.items()}
 
 
-@settings(deadline=None)
 @given(stacks)
 def test_nothing_changes_when_the_template_does_not(found: dict[str, dict[str, int]]) -> None:
     assert listed(deployed(stack_of(found)), template(stack_of(found))) == []
 
 
-@settings(deadline=None)
 @given(stacks, stacks)
 def test_the_list_is_the_difference_of_two_stacks(
     before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]

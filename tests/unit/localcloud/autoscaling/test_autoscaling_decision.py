@@ -179,6 +179,29 @@ def test_a_change_waits_for_the_cooldown(
     assert capacity == decide(POLICY, direction, before, metric, last, NOW).capacity
 
 
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(
+    ("direction", "last", "capacity"),
+    [
+        (Direction.OUT, changed(Direction.OUT, 59), 2),
+        (Direction.OUT, changed(Direction.OUT, 60), 5),
+        (Direction.IN, changed(Direction.IN, 599), 8),
+        (Direction.IN, changed(Direction.IN, 600), 7),
+        # After a scale-out it is the scale-out's cooldown that a scale-in waits for.
+        (Direction.IN, changed(Direction.OUT, 59), 8),
+        (Direction.IN, changed(Direction.OUT, 60), 7),
+    ],
+)
+def test_each_cooldown_is_that_of_the_last_change(
+    direction: Direction, last: LastChange, capacity: int
+) -> None:
+    policy = TargetTracking(
+        120.0, 2, 10, scale_out_cooldown_seconds=60, scale_in_cooldown_seconds=600
+    )
+    before, metric = (2, 300.0) if direction is Direction.OUT else (8, 0.0)
+    assert capacity == decide(policy, direction, before, metric, last, NOW).capacity
+
+
 @documented
 @settings(max_examples=examples(200))
 @given(policies(), directions, metrics, changes(), st.data())

@@ -143,6 +143,14 @@ class Server:
             self._output.close()
         return self.process.returncode
 
+    def takes_connections(self) -> bool:
+        """Return whether something listens on the port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 10).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:

@@ -64,6 +64,16 @@ class TestCloud:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def now(self) -> float:
+        """Return the local cloud's time, in seconds since the epoch."""
+        return float(json.loads(self.get("/_localcloud/clock")[1])["now"])
+
+    def advance(self, seconds: float) -> None:
+        """Advance the local cloud's clock: its loops run for the time that is passed over."""
+        url = f"{self.url}/_localcloud/clock?advance_seconds={seconds}"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60):
+            pass
+
 
 def configured_url() -> str | None:
     """Return the endpoint that the environment names, as localstack-client reads it."""

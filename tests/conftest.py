@@ -7,19 +7,15 @@ their own, and there a 501 is a failure.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.cloud import TestCloud, configured_url, is_localcloud, local_cloud
+from tests.examples import load_profile
 
-# How much is tried where a test does not say it itself: a few in every run, many by night.
-settings.register_profile("fast", max_examples=int(os.environ.get("EXAMPLES", "4")))
-settings.register_profile("nightly", max_examples=int(os.environ.get("EXAMPLES", "40")))
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+load_profile()
 
 
 @pytest.fixture(scope="session")

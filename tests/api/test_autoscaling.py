@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +57,11 @@ def status(cloud: TestCloud) -> str:
 def count_of(cloud: TestCloud) -> int:
     described = cloud.client("sagemaker").describe_endpoint(EndpointName="scaled")
     return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+def desired_of(cloud: TestCloud) -> int:
+    described = cloud.client("sagemaker").describe_endpoint(EndpointName="scaled")
+    return int(described["ProductionVariants"][0]["DesiredInstanceCount"])
 
 
 @pytest.mark.aws_documented(TRACKING)
@@ -246,7 +249,7 @@ def idle_alarm(cloud: TestCloud, name: str, **more: Any) -> None:
 
 def feed(cloud: TestCloud, metric: str, value: float) -> None:
     """Put a value for each of the minutes around now."""
-    now = json.loads(cloud.get("/_localcloud/clock")[1])["now"]
+    now = cloud.now()
     data = [
         {"MetricName": metric, "Value": value, "Timestamp": now + 30 * offset}
         for offset in range(-4, 60)
@@ -298,9 +301,9 @@ def test_a_step_scaling_policy_follows_the_alarm_that_names_it(endpoint: TestClo
         )
 
     wait_for("ALARM", lambda: state() == "ALARM", 15)
-    # Suspended, it stays as it is: a minute is a quarter of a second.
-    time.sleep(0.6)
-    assert count_of(endpoint) == 1
+    # Suspended, it stays as it is, however often the alarm asks.
+    endpoint.advance(180)
+    assert desired_of(endpoint) == 1
     scaling.register_scalable_target(**TARGET, SuspendedState={"DynamicScalingOutSuspended": False})
     wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
     wait_for("the reason", lambda: "AlreadyAtMaxCapacity" in reasons(endpoint), 20)
@@ -355,8 +358,8 @@ def test_target_tracking_by_metric_math_scales_in_but_not_where_that_is_disabled
 
     assert {q["Id"] for q in low()["Metrics"]} == {"load", "half"}
     wait_for("ALARM", lambda: low()["StateValue"] == "ALARM", 20)
-    time.sleep(0.6)
-    assert count_of(endpoint) == 3
+    endpoint.advance(180)
+    assert desired_of(endpoint) == 3
     configuration["DisableScaleIn"] = False
     policy = scaling.put_scaling_policy(
         **put, TargetTrackingScalingPolicyConfiguration=configuration

@@ -1,7 +1,7 @@
 """Every operation of the live services against requests that botocore's models allow, and forbid.
 
 A request that fits the model is answered or refused by AWS's code, never by a 500; one that does
-not fit is refused as AWS refuses it. `HYPOTHESIS_PROFILE=nightly` tries many more.
+not fit is refused as AWS refuses it. `make nightly` tries many more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from localcloud.edge.coverage import implemented
 from tests.cloud import configured_url, local_cloud
+from tests.examples import OPERATION_OVER_HTTP, examples
 from tests.fuzzing import Wire, breakable, invalid, model_of, valid
 
 pytestmark = [pytest.mark.botocore_modelled, pytest.mark.fuzz]
@@ -31,7 +32,7 @@ OPERATIONS = [
 ]
 _OF_THE_MODEL = {"ValidationException", "ValidationError", "SerializationException"}
 _QUICK = settings(
-    deadline=None,
+    max_examples=examples(OPERATION_OVER_HTTP),
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.filter_too_much,

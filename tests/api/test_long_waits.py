@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
-
 import pytest
 
 from tests.archives import zip_of
@@ -40,12 +38,6 @@ def pipelines(slow: TestCloud) -> Pipelines:
     return Pipelines(slow.client("codepipeline"))
 
 
-def advance(cloud: TestCloud, seconds: float) -> None:
-    url = f"{cloud.url}/_localcloud/clock?advance_seconds={seconds}"
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10):
-        pass
-
-
 def invocations(cloud: TestCloud, function: str) -> int:
     """Return how often a function has ended."""
     logs = cloud.client("logs")
@@ -66,9 +58,9 @@ def test_an_approval_waits_seven_days_unless_it_says_otherwise(
 ) -> None:
     name = pipelines.make([approval_action()])
     pipelines.token(name)
-    advance(slow, 7 * DAY - 60)
+    slow.advance(7 * DAY - 60)
     assert status(pipelines, name) == "InProgress"
-    advance(slow, 120)
+    slow.advance(120)
     wait_for("its end", lambda: status(pipelines, name) == "Failed", 10)
 
 
@@ -76,9 +68,9 @@ def test_an_approval_waits_seven_days_unless_it_says_otherwise(
 def test_a_function_has_twenty_minutes_to_answer(slow: TestCloud, pipelines: Pipelines) -> None:
     name = pipelines.make([invoke_action("silent")])
     wait_for("the function's end", lambda: invocations(slow, "pipeline-job") == 1, 20)
-    advance(slow, 19 * 60)
+    slow.advance(19 * 60)
     assert status(pipelines, name) == "InProgress"
-    advance(slow, 120)
+    slow.advance(120)
     wait_for("its end", lambda: status(pipelines, name) == "Failed", 10)
     assert "PutJobSuccessResult" in pipelines.action(name)["errorDetails"]["message"]
 
@@ -93,8 +85,8 @@ def test_each_answer_that_it_goes_on_gives_a_function_twenty_minutes_more_up_to_
     for times in range(1, 4):
         wait_for("an answer", lambda n=times: invocations(slow, "forever") >= n, 20)  # type: ignore[misc]
         assert status(pipelines, name) == "InProgress"
-        advance(slow, 19 * 60)
+        slow.advance(19 * 60)
     wait_for("an answer", lambda: invocations(slow, "forever") >= 4, 20)
-    advance(slow, DAY)
+    slow.advance(DAY)
     wait_for("its end", lambda: status(pipelines, name) == "Failed", 20)
     assert "24 hours" in pipelines.action(name)["errorDetails"]["message"]

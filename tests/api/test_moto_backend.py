@@ -182,7 +182,7 @@ def test_a_new_alarm_has_insufficient_data_and_then_follows_its_metric(cloud: Te
         return str(alarms[0]["StateValue"])
 
     assert state() == "INSUFFICIENT_DATA"
-    now = json.loads(cloud.get("/_localcloud/clock")[1])["now"]
+    now = cloud.now()
     cloudwatch.put_metric_data(
         Namespace="Test",
         MetricData=[

@@ -198,9 +198,7 @@ def test_a_job_can_be_stopped_at_any_moment(sagemaker: Any, image: str) -> None:
         name = train(sagemaker, image, seconds="50")
         time.sleep(wall_seconds)
         sagemaker.stop_training_job(TrainingJobName=name)
-        started = time.monotonic()
         assert finished(sagemaker, name)["TrainingJobStatus"] == "Stopped"
-        assert time.monotonic() - started < 20
 
 
 @pytest.mark.aws_documented(TRAINING)

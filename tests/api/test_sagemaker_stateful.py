@@ -6,7 +6,6 @@ scale  ─► InService               delete ─► gone, with all its processes
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -26,6 +25,7 @@ from hypothesis.stateful import (
 )
 
 from tests.cloud import TestCloud, wait_for
+from tests.examples import ENDPOINTS_OVER_HTTP, examples, steps
 from tests.sagemaker import ROLE, prepare
 
 BUCKET = "stateful-tests"
@@ -41,11 +41,6 @@ picks = st.integers(0, 10_000)
 counts = st.integers(1, 2)
 weights = st.integers(1, 3)
 _numbers = count(1)
-
-
-def scaled(fast: int, nightly: int) -> int:
-    """Return how much to do: much more when there is a night for it."""
-    return nightly if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else fast
 
 
 @dataclass
@@ -287,9 +282,8 @@ def test_endpoints_do_what_a_small_model_of_them_does(cloud: TestCloud) -> None:
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=scaled(15, 150),
-            stateful_step_count=scaled(15, 40),
-            deadline=None,
+            max_examples=examples(ENDPOINTS_OVER_HTTP),
+            stateful_step_count=steps(15),
             suppress_health_check=list(HealthCheck),
         ),
     )

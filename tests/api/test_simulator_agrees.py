@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,13 +88,7 @@ def test_a_recorded_run_and_its_simulation_scale_alike(cloud: TestCloud) -> None
 
 def _to_a_minutes_beginning(cloud: TestCloud) -> None:
     """Put the clock on to just behind the next full minute."""
-    _, body = cloud.get("/_localcloud/clock")
-    left = 60.5 - json.loads(body)["now"] % 60
-    request = urllib.request.Request(
-        f"{cloud.url}/_localcloud/clock?advance_seconds={left}", method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
+    cloud.advance(60.5 - cloud.now() % 60)
 
 
 def _changes(counts: list[int]) -> list[int]:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.cloud import ROOT, TestCloud, configured_url, local_cloud, wait_for
 
+DEV, PRD = "iris-model-development", "iris-model-production"
 ENDED = {"Succeeded", "Failed", "Stopped", "Superseded"}
 
 
@@ -101,6 +102,12 @@ class Lab:
             result={"status": verdict, "summary": f"{verdict} by a test"},
         )
 
+    def deliver(self, dataset: bytes) -> str:
+        """Upload a dataset and approve its model; return how the execution ended."""
+        execution = self.upload(dataset)
+        self.answer("Approved")
+        return self.ended(execution)
+
     def config_of(self, endpoint: str) -> str | None:
         """Return the configuration that an endpoint serves; None when there is no endpoint."""
         sagemaker = self.cloud.client("sagemaker")
@@ -153,6 +160,14 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         capture_output=True,
     )
     return path.read_bytes()
+
+
+@pytest.fixture
+def production(lab: Lab, iris: bytes) -> Lab:
+    """The lab with its production endpoint in service, whichever tests ran before."""
+    if lab.config_of(PRD) is None:
+        assert lab.deliver(iris) == "Succeeded"
+    return lab
 
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not on this machine")

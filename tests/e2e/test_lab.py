@@ -13,21 +13,26 @@ import pytest
 
 from tests.archives import zip_of
 from tests.cloud import ROOT, wait_for
-from tests.e2e.conftest import Lab, build_image, localcloud, localcloud_answer, needs_git
+from tests.e2e.conftest import (
+    DEV,
+    PRD,
+    Lab,
+    build_image,
+    localcloud,
+    localcloud_answer,
+    needs_git,
+)
 from tests.listing import resources
 from tests.sagemaker import ended
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
-DEV, PRD = "iris-model-development", "iris-model-production"
 FLOWER = b"5.1,3.5,1.4,0.2"
 FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n4.9,3.0,1.4,0.2\n"
 
 
 def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
-    execution = lab.upload(iris)
-    lab.answer("Approved")
-    assert lab.ended(execution) == "Succeeded"
+    assert lab.deliver(iris) == "Succeeded"
     cloud = lab.cloud
     runtime, sagemaker = cloud.client("sagemaker-runtime"), cloud.client("sagemaker")
     for endpoint in (DEV, PRD):
@@ -48,12 +53,10 @@ def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
     }
 
 
-def test_a_deployed_model_can_be_traced_to_its_dataset(lab: Lab, iris: bytes) -> None:
-    if lab.config_of(PRD) is None:
-        test_a_dataset_becomes_a_production_endpoint(lab, iris)
-    cloud = lab.cloud
+def test_a_deployed_model_can_be_traced_to_its_dataset(production: Lab) -> None:
+    cloud = production.cloud
     sagemaker = cloud.client("sagemaker")
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=lab.config_of(PRD))
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=production.config_of(PRD))
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
     tags = {
         t["Key"]: t["Value"] for t in sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
@@ -64,16 +67,14 @@ def test_a_deployed_model_can_be_traced_to_its_dataset(lab: Lab, iris: bytes) ->
     assert container["Image"] == job["AlgorithmSpecification"]["TrainingImage"]
     assert "@sha256:" in container["Image"]
     versions = cloud.client("s3").list_object_versions(
-        Bucket=lab.outputs["dataBucket"], Prefix=lab.outputs["datasetKey"]
+        Bucket=production.outputs["dataBucket"], Prefix=production.outputs["datasetKey"]
     )["Versions"]
     assert tags["DatasetVersionId"] in [version["VersionId"] for version in versions]
 
 
-def test_the_labs_model_is_tuned_and_transforms_in_batches(lab: Lab, iris: bytes) -> None:
-    if lab.config_of(PRD) is None:
-        test_a_dataset_becomes_a_production_endpoint(lab, iris)
-    sagemaker, s3 = lab.cloud.client("sagemaker"), lab.cloud.client("s3")
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=lab.config_of(PRD))
+def test_the_labs_model_is_tuned_and_transforms_in_batches(production: Lab) -> None:
+    sagemaker, s3 = production.cloud.client("sagemaker"), production.cloud.client("s3")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=production.config_of(PRD))
     model = config["ProductionVariants"][0]["ModelName"]
     tags = sagemaker.list_tags(ResourceArn=sagemaker.describe_model(ModelName=model)["ModelArn"])
     name = next(tag["Value"] for tag in tags["Tags"] if tag["Key"] == "TrainingJobName")
@@ -129,7 +130,7 @@ def test_the_labs_model_is_tuned_and_transforms_in_batches(lab: Lab, iris: bytes
         "HyperParameterTuningJobStatus",
     )
     group = "/aws/sagemaker/TransformJobs"
-    log = lab.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+    log = production.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
     assert transformed["TransformJobStatus"] == "Completed", [line["message"] for line in log]
     body = s3.get_object(Bucket=bucket, Key="batch/out/rows.csv.out")["Body"].read().decode()
     assert body.split() == ["setosa", "virginica", "setosa"]

@@ -112,13 +112,6 @@ def roles_of(lab: Lab) -> dict[str, dict[str, Any]]:
     }
 
 
-def deliver(lab: Lab, dataset: bytes) -> str:
-    """Upload a dataset and approve its model; return how the execution ended."""
-    execution = lab.upload(dataset)
-    lab.answer("Approved")
-    return lab.ended(execution)
-
-
 @pytest.fixture(scope="module")
 def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Proof]:
     """A lab on an enforcing cloud: made, delivered twice, and its endpoints deleted again."""
@@ -129,10 +122,10 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         schedule = f"scheduledScaling={json.dumps([MORNING])}"
         lab = deployed(cloud, prd=("--config", schedule), both=OPTIONS)
         built = build_image(lab, tmp_path_factory.mktemp("source"))
-        statuses = [built, deliver(lab, iris)]
+        statuses = [built, lab.deliver(iris)]
         # Without its schedule: the next delivery takes it away.
         localcloud(cloud.url, "up", "prd", *OPTIONS)
-        statuses.append(deliver(lab, iris))
+        statuses.append(lab.deliver(iris))
         statuses += [lab.ended(lab.upload(content)) for content in (zip_of({}), WRONG)]
         cloudformation = cloud.client("cloudformation")
         for stack in STACKS:

@@ -6,7 +6,6 @@ from typing import Any
 import cfnlint
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from components import endpoint_template
 from components.pipeline_stages import DEPLOY_PARAMETERS
@@ -173,7 +172,6 @@ def test_the_outputs_name_what_was_deployed() -> None:
     assert list(render(PRD)["Outputs"]) == ["EndpointName", "EndpointConfigName", "ModelName"]
 
 
-@hypothesis_settings(max_examples=50)
 @given(configurations())
 def test_any_valid_settings_render_a_template_whose_references_resolve(
     values: dict[str, str],

@@ -9,7 +9,6 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 
 from components import pipeline_stages
 from components.naming import Names
@@ -221,7 +220,6 @@ def test_botocore_detects_a_wrong_stage() -> None:
     assert "provider" in model_errors(stages)
 
 
-@hypothesis_settings(max_examples=50)
 @given(configurations())
 def test_any_valid_settings_give_stages_that_codepipeline_accepts(values: dict[str, str]) -> None:
     settings = parse(values)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
+from tests.examples import PULUMI_PROGRAM, examples
 from tests.unit.components.recording import (
     ACCOUNT,
     PRODUCTION_OUTPUTS,
@@ -230,7 +231,7 @@ def test_production_of_another_model_is_refused() -> None:
         record("dev", production=other)
 
 
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=examples(PULUMI_PROGRAM))
 @given(configurations())
 def test_any_valid_configuration_is_a_program(values: dict[str, str]) -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/prd" if "aws:kms" in values.values() else ""

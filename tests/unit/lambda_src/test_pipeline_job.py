@@ -117,7 +117,7 @@ _json = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["actionConfiguration", "inputArtifacts", "continuationToken"]), _json)
 def test_any_event_with_an_id_gets_one_result(aws: FakeAws, part: str, value: Any) -> None:
     aws.calls.clear()

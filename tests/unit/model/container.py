@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
+        # A file: a pipe that nobody reads is full after some hundred lines, and the server waits.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
         self.process = subprocess.Popen(
             [sys.executable, "-m", "model", "serve"],
             cwd=self.program,
@@ -111,9 +114,8 @@ class Server:
                 SAGEMAKER_BIND_TO_PORT=str(self.port),
                 **({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"} | self.environment),
             ),
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
         )
 
     def __enter__(self) -> Server:
@@ -134,8 +136,20 @@ class Server:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
-        self.log += self.process.communicate(timeout=30)[0] or ""
+        self.process.wait(timeout=30)
+        if not self._output.closed:
+            self._output.seek(0)
+            self.log += self._output.read().decode()
+            self._output.close()
         return self.process.returncode
+
+    def takes_connections(self) -> bool:
+        """Return whether something listens on the port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 10).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -19,6 +19,7 @@ from model.application import Application
 from model.counters import Counters
 from model.messages import Request, Response
 from model.predictor import load
+from tests.examples import examples
 from tests.unit.model.container import Answer, TrainingResult
 
 SETOSA, VIRGINICA = "5.1,3.5,1.4,0.2", "6.3,3.3,6.0,2.5"
@@ -262,7 +263,7 @@ TYPES = st.sampled_from(
 
 
 @given(BODIES, TYPES, st.sampled_from(["", "text/csv", "*/*;q=0", "application/x-npy", ";=,"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_no_request_is_answered_500(
     client: Client, body: bytes, content_type: str, accept: str
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.connection import MAX_BODY_BYTES, MAX_HEAD_BYTES, Connection
@@ -132,7 +132,6 @@ ONE_OF_EACH = [
 
 
 @given(st.lists(st.sampled_from(ONE_OF_EACH), min_size=1, max_size=4), st.data())
-@settings(deadline=None)
 def test_requests_are_answered_in_order_however_they_are_split_into_packets(
     sent: list[tuple[bytes, tuple[int, bytes]]], data: st.DataObject
 ) -> None:

@@ -17,6 +17,7 @@ from model.errors import BadPayloadError
 from model.fast_parser import csv_row, csv_rows, json_rows
 from model.media import CSV, JSON, JSON_LINES, NPY
 from model.payload import decode
+from tests.examples import examples
 
 COLUMNS = Columns.of_numbers(("a", "b", "c"))
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -44,7 +45,7 @@ def strict(body: bytes, media_type: str) -> list[list[float]] | None:
     return rows
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(NUMERIC_TEXT | JSON_TEXT | NEARLY)
 @example("1,2,[3]")
 @example("1,2,true")
@@ -77,7 +78,7 @@ def test_the_fast_parser_accepts_plain_csv_and_json(table: list[list[float]]) ->
 VALUES = FINITE | st.booleans() | st.none() | st.text("12a", max_size=2) | st.just([1.0, 2.0, 3.0])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.lists(VALUES, max_size=4) | VALUES, max_size=3))
 @example([[1, 2, True]])
 @example([[1, 2, 10**39]])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.cells import FLOAT32_MAX, NotANumberError, parse_number
@@ -139,7 +139,6 @@ def test_a_split_is_a_partition_with_every_class_on_both_sides(
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
-@settings(deadline=None)
 def test_the_metrics_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     from sklearn import metrics
 

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cloud import wait_for
+from tests.examples import examples
 from tests.unit.model.container import JOB_NAME, Server, TrainingResult, child_environment
 
 INFERENCE = "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"
@@ -150,11 +151,18 @@ def test_other_routes_and_methods_are_refused(server: Server) -> None:
     body=st.binary(max_size=200) | st.text('0123456789.,-e\n[]{}"naif ', max_size=80),
     content_type=st.sampled_from(["text/csv", "application/json", "text/csv; a=b"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_no_body_makes_the_server_fail(
     server: Server, body: str | bytes, content_type: str
 ) -> None:
     assert server.invoke(body, content_type).status in (200, 400)
+
+
+def _answer(connection: socket.socket) -> tuple[int, bytes]:
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    with answer:
+        return answer.status, answer.read()
 
 
 @pytest.mark.aws_documented(INFERENCE)
@@ -162,19 +170,18 @@ def test_sigterm_drains_a_request_in_flight_and_exits_with_0(
     program: Path, iris: TrainingResult
 ) -> None:
     with Server(program, iris.base) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        connection.putrequest("POST", "/invocations")
-        connection.putheader("Content-Type", "text/csv")
-        connection.putheader("Content-Length", str(len(SETOSA)))
-        connection.endheaders()
-        time.sleep(0.2)
+        connection = socket.create_connection(("127.0.0.1", server.port), 30)
+        head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+        head += f"Content-Length: {len(SETOSA)}\r\n\r\n"
+        # The second has come without its body when the first, sent with it, is answered.
+        connection.sendall(f"{head}{SETOSA}{head}".encode())
+        assert _answer(connection) == (200, b"setosa\n")
         stopped: list[int] = []
         stopper = threading.Thread(target=lambda: stopped.append(server.stop()))
         stopper.start()
-        time.sleep(0.2)
-        connection.send(SETOSA.encode())
-        answer = connection.getresponse()
-        assert (answer.status, answer.read()) == (200, b"setosa\n")
+        wait_for("the beginning of the end", lambda: not server.takes_connections(), 10)
+        connection.sendall(SETOSA.encode())
+        assert _answer(connection) == (200, b"setosa\n")
         connection.close()
         stopper.join(timeout=10)
         assert stopped == [0]

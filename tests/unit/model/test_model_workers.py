@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -75,11 +74,13 @@ def test_requests_in_flight_in_every_worker_are_answered_before_the_shutdown(
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
             for _ in range(24)
         ]
+        first = head + b"\r\n\r\n" + SETOSA.encode()
         for connection in begun:
-            connection.sendall(head + b"\r\n\r\n" + SETOSA.encode())
-        time.sleep(0.3)
+            # The second has come without its last byte when the first, sent with it, is answered.
+            connection.sendall(first + b"\n" + first)
+            assert b"setosa" in connection.recv(1000)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        wait_for("the beginning of the end", lambda: not server.takes_connections(), 10)
         for connection in begun:
             connection.sendall(b"\n")
             assert b"setosa" in connection.recv(1000)

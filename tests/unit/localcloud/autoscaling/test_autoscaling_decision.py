@@ -20,6 +20,7 @@ from localcloud.autoscaling.decision import (
 )
 from localcloud.autoscaling.engine import stepping_of, tracking_of
 from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
+from tests.examples import examples
 
 documented = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
@@ -178,8 +179,31 @@ def test_a_change_waits_for_the_cooldown(
     assert capacity == decide(POLICY, direction, before, metric, last, NOW).capacity
 
 
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(
+    ("direction", "last", "capacity"),
+    [
+        (Direction.OUT, changed(Direction.OUT, 59), 2),
+        (Direction.OUT, changed(Direction.OUT, 60), 5),
+        (Direction.IN, changed(Direction.IN, 599), 8),
+        (Direction.IN, changed(Direction.IN, 600), 7),
+        # After a scale-out it is the scale-out's cooldown that a scale-in waits for.
+        (Direction.IN, changed(Direction.OUT, 59), 8),
+        (Direction.IN, changed(Direction.OUT, 60), 7),
+    ],
+)
+def test_each_cooldown_is_that_of_the_last_change(
+    direction: Direction, last: LastChange, capacity: int
+) -> None:
+    policy = TargetTracking(
+        120.0, 2, 10, scale_out_cooldown_seconds=60, scale_in_cooldown_seconds=600
+    )
+    before, metric = (2, 300.0) if direction is Direction.OUT else (8, 0.0)
+    assert capacity == decide(policy, direction, before, metric, last, NOW).capacity
+
+
 @documented
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, changes(), st.data())
 def test_capacity_stays_within_the_limits(
     policy: TargetTracking,
@@ -194,7 +218,7 @@ def test_capacity_stays_within_the_limits(
 
 
 @documented
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(policies(), directions, changes(), st.integers(1, 100))
 def test_no_data_never_scales(
     policy: TargetTracking, direction: Direction, last: LastChange | None, capacity: int
@@ -204,7 +228,7 @@ def test_no_data_never_scales(
 
 
 @documented
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, changes(), st.integers(1, 100))
 def test_capacity_moves_only_the_way_of_the_alarm_and_else_a_reason_is_given(
     policy: TargetTracking,
@@ -222,7 +246,7 @@ def test_capacity_moves_only_the_way_of_the_alarm_and_else_a_reason_is_given(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), st.floats(0, 1.5), st.integers(1, 100))
 def test_scale_in_is_gradual_and_never_below_the_need(
     policy: TargetTracking, load: float, capacity: int
@@ -237,7 +261,7 @@ def test_scale_in_is_gradual_and_never_below_the_need(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), st.floats(0.5, 20), st.integers(1, 100))
 def test_scale_out_brings_the_metric_to_the_target_or_reaches_the_maximum(
     policy: TargetTracking, load: float, capacity: int
@@ -252,7 +276,7 @@ def test_scale_out_brings_the_metric_to_the_target_or_reaches_the_maximum(
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(policies(), directions, metrics, metrics, changes(), st.integers(1, 100))
 def test_a_higher_metric_never_means_fewer_instances(
     policy: TargetTracking,

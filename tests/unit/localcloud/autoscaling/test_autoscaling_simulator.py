@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.autoscaling.decision import TargetTracking
@@ -51,7 +51,6 @@ def test_what_goes_beyond_the_capacity_is_counted() -> None:
     assert outcome.instance_hours == 3 / 60
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     traffic=st.lists(st.floats(0, 5000), min_size=1, max_size=120),
     minimum=st.integers(1, 4),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.aws.routing import Request, Scope, account_of_access_key, route, scope_of_arn
+from tests.examples import examples
 
 signed = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html"
@@ -51,7 +52,7 @@ def test_a_key_of_twelve_digits_is_the_account() -> None:
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.text())
 def test_any_other_key_means_the_default_account(key: str) -> None:
     account = account_of_access_key(key)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.cloudformation.changes import (
@@ -166,6 +166,42 @@ def test_a_resource_whose_condition_fails_now_is_removed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("deletion_policy", "expected"),
+    [
+        ("Delete", "Delete"),
+        ("Retain", "Retain"),
+        # It is like Retain for all but the operation that made the resource.
+        ("RetainExceptOnCreate", "Retain"),
+    ],
+)
+def test_what_becomes_of_a_removed_resource_is_its_deletion_policys_to_say(
+    deletion_policy: str, expected: str
+) -> None:
+    before = deployed({"A": resource(Plain=1), "B": resource(Plain=1)})
+    before[1]["B"].deletion_policy = deletion_policy
+    (change,) = listed(before, template({"A": resource(Plain=1)}))
+    assert (change["Action"], change["PolicyAction"]) == ("Remove", expected)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({}, "ReplaceAndDelete"),
+        ({"UpdateReplacePolicy": "Delete"}, "ReplaceAndDelete"),
+        ({"UpdateReplacePolicy": "Retain"}, "ReplaceAndRetain"),
+        # A deletion policy says nothing of what a replacement leaves behind.
+        ({"DeletionPolicy": "Retain"}, "ReplaceAndDelete"),
+    ],
+)
+def test_what_becomes_of_a_replaced_resource_is_its_update_replace_policys_to_say(
+    policy: dict[str, str], expected: str
+) -> None:
+    before = deployed({"A": {**resource(Key=1), **policy}})
+    (change,) = listed(before, template({"A": {**resource(Key=2), **policy}}))
+    assert (change["Replacement"], change["PolicyAction"]) == ("True", expected)
+
+
 def test_what_cannot_be_evaluated_is_an_error_only_when_making_resources_will_not_mend_it() -> None:
     before = deployed({"A": resource(Key=1), "B": resource(Plain="x")})
     second = {"Fn::Select": [1, {"Fn::Split": [":", {"Ref": "A"}]}]}
@@ -188,13 +224,11 @@ def stack_of(found: dict[str, dict[str, int]]) -> Resources:
     return {name: resource(**own) for name, own in found.items()}
 
 
-@settings(deadline=None)
 @given(stacks)
 def test_nothing_changes_when_the_template_does_not(found: dict[str, dict[str, int]]) -> None:
     assert listed(deployed(stack_of(found)), template(stack_of(found))) == []
 
 
-@settings(deadline=None)
 @given(stacks, stacks)
 def test_the_list_is_the_difference_of_two_stacks(
     before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]

@@ -16,6 +16,7 @@ from localcloud.cloudformation.template import (
     parse,
     references,
 )
+from tests.examples import examples
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
@@ -263,7 +264,7 @@ def graphs(draw: st.DrawFn) -> dict[str, Any]:
     return {name: resources[name] for name in order}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(graphs())
 def test_each_resource_comes_after_all_it_needs(resources: dict[str, Any]) -> None:
     order = creation_order(template(Resources=resources))
@@ -272,7 +273,6 @@ def test_each_resource_comes_after_all_it_needs(resources: dict[str, Any]) -> No
         assert all(order.index(need) < order.index(name) for need in resource["Metadata"])
 
 
-@settings(max_examples=50, deadline=None)
 @given(graphs(), st.data())
 def test_a_circle_is_refused(resources: dict[str, Any], data: st.DataObject) -> None:
     chain = data.draw(st.lists(st.sampled_from(sorted(resources)), unique=True, min_size=1))
@@ -296,7 +296,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(json_values)
 def test_a_value_without_functions_renders_to_itself(value: Any) -> None:
     assert value == render(value)

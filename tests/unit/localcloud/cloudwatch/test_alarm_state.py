@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from localcloud.cloudwatch.alarm_evaluator import _values
 from localcloud.cloudwatch.alarm_state import MetricAlarm, evaluate
+from tests.examples import examples
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html"
@@ -94,7 +95,7 @@ def cases(draw: st.DrawFn) -> tuple[int, int, list[float | None]]:
     return draw(st.integers(1, n)), n, window
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(cases())
 def test_when_nothing_is_missing_the_treatment_does_not_matter(
     case: tuple[int, int, list[float | None]],
@@ -105,7 +106,7 @@ def test_when_nothing_is_missing_the_treatment_does_not_matter(
     assert {expected} == {evaluate(rule(m, n, treatment), full) for treatment in TREATMENTS}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(cases())
 def test_missing_data_as_breaching_alarms_whenever_notbreaching_does(
     case: tuple[int, int, list[float | None]],
@@ -115,7 +116,7 @@ def test_missing_data_as_breaching_alarms_whenever_notbreaching_does(
     assert (mild, strict) in {(OK, OK), (OK, ALARM), (ALARM, ALARM)}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(cases(), st.sampled_from(TREATMENTS))
 def test_a_state_is_one_of_awss_three_and_only_ignore_retains(
     case: tuple[int, int, list[float | None]], treatment: str

@@ -30,6 +30,7 @@ from localcloud.codepipeline.plan import (
     Step,
     plan,
 )
+from tests.examples import steps
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html"
@@ -426,7 +427,7 @@ class ParallelMachine(PipelineMachine):
     mode = "PARALLEL"
 
 
-_SETTINGS = settings(max_examples=30, stateful_step_count=30, deadline=None)
+_SETTINGS = settings(stateful_step_count=steps(30))
 TestSupersededMode = SupersededMachine.TestCase
 TestSupersededMode.settings = _SETTINGS
 TestQueuedMode = QueuedMachine.TestCase

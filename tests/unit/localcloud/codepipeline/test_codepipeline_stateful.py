@@ -7,7 +7,6 @@ execution ends. Every call goes to both, and then they must agree.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -27,16 +26,12 @@ from localcloud.codepipeline.jobs_api import JobsApi
 from localcloud.codepipeline.model import Execution
 from localcloud.codepipeline.running_api import RunningApi
 from localcloud.service_context import ServiceContext
+from tests.examples import examples, steps
 from tests.small_cloud import SmallCloud
 
 pytestmark = pytest.mark.fuzz
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-SETTINGS = settings(
-    max_examples=400 if NIGHTLY else 80,
-    stateful_step_count=100 if NIGHTLY else 40,
-    deadline=None,
-)
+SETTINGS = settings(max_examples=examples(80), stateful_step_count=steps(40))
 SCOPE = Scope("000000000000", "us-east-1")
 NAME = "p"
 # Stage → action → run order. Those of the source end at once, the others when they are told to.

@@ -11,6 +11,7 @@ from localcloud.aws.errors import AwsError
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.model import Artifact
 from localcloud.codepipeline.variables import VariableError, parameter_overrides, resolve
+from tests.examples import examples
 
 variables = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html"
@@ -77,7 +78,7 @@ def test_an_unknown_reference_is_named_with_what_there_is(text: str, parts: list
 
 
 @variables
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.text(st.characters(exclude_characters="#")))
 def test_text_without_a_reference_stays_itself(text: str) -> None:
     assert text == resolve(text, {})

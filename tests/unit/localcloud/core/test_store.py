@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from localcloud.core.store import Collection, Database
+from tests.examples import steps
 
 pytestmark = pytest.mark.emulator_only
 
@@ -146,4 +147,4 @@ class CollectionMachine(RuleBasedStateMachine):
 
 
 TestCollection = CollectionMachine.TestCase
-TestCollection.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestCollection.settings = settings(stateful_step_count=steps(20))

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pulumi
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.deploy.archives import content_of, described, is_asset
@@ -110,7 +110,6 @@ def test_a_zip_file_is_an_archive_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.emulator_only
-@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text(), max_size=5))
 def test_the_same_content_gives_the_same_bytes_in_any_order(files: dict[str, str]) -> None:
     def archive(items: list[tuple[str, str]]) -> pulumi.AssetArchive:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 import uvicorn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -257,7 +257,6 @@ def test_an_invocation_may_be_cut_at_any_byte(at: int) -> None:
     run(test)
 
 
-@settings(deadline=None)
 @given(
     requests=st.lists(st.sampled_from([PLAIN, CHUNKED, *NOT_PLAIN[-6:]]), min_size=1, max_size=4),
     cuts=st.lists(st.integers(0, 800), max_size=6),

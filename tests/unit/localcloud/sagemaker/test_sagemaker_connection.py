@@ -283,17 +283,18 @@ def test_a_request_has_a_longer_limit_than_the_one_before_it() -> None:
 
 
 def test_a_request_that_nobody_waits_for_ends_its_connection() -> None:
-    ended = asyncio.Event()
+    asked, ended = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read(reader)
+        asked.set()
         assert await reader.read() == b""
         ended.set()
         writer.close()
 
     async def ask(connections: Connections) -> None:
         waiting = asyncio.create_task(connections.request("POST", "/", 5, b"x"))
-        await asyncio.sleep(0.02)
+        await asyncio.wait_for(asked.wait(), 5)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -1,0 +1,143 @@
+"""The share of a dataset that is held out: how many rows, of which classes, and which ones."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import dataset
+from model.archive import read_archive
+from model.channels import hold_out
+from model.errors import DatasetError
+from model.split import stratified_split
+from model.table import ReadOptions
+from tests.archives import zip_of
+from tests.unit.model.container import train
+
+CLASSES = st.dictionaries(st.sampled_from("abcd"), st.integers(2, 60), min_size=1)
+FRACTIONS = st.floats(0.01, 0.99)
+
+
+def held_of(counts: dict[str, int], fraction: float, seed: int = 0) -> Counter[str]:
+    """Return how many rows of each class are held out."""
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    _, held = stratified_split(labels, fraction, seed, "t")
+    return Counter(labels[number] for number in held)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fraction", "held"),
+    [
+        (50, 0.2, 10),
+        (10, 0.2, 2),
+        (100, 0.3, 30),
+        (8, 0.3, 2),  # 2.4
+        (9, 0.3, 3),  # 2.7
+        (10, 0.01, 1),  # one at least is held out
+        (2, 0.01, 1),
+        (2, 0.99, 1),  # and one at least is kept
+        (10, 0.99, 9),
+    ],
+)
+def test_a_class_gives_its_share_rounded_to_whole_rows(
+    rows: int, fraction: float, held: int
+) -> None:
+    assert {"a": held} == held_of({"a": rows}, fraction)
+
+
+@given(CLASSES, FRACTIONS, st.integers(0, 9))
+def test_each_class_gives_its_own_share(counts: dict[str, int], fraction: float, seed: int) -> None:
+    held = held_of(counts, fraction, seed)
+    for label, count in counts.items():
+        share = min(max(count * fraction, 1), count - 1)
+        assert abs(held[label] - share) <= 0.5
+
+
+@given(CLASSES, FRACTIONS, st.integers(0, 9), st.randoms(use_true_random=False))
+def test_both_parts_are_in_the_order_of_the_table_and_make_it_up(
+    counts: dict[str, int], fraction: float, seed: int, dice: Random
+) -> None:
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    dice.shuffle(labels)
+    kept, held = stratified_split(labels, fraction, seed, "t")
+    assert sorted(kept) == kept
+    assert sorted(held) == held
+    assert sorted(kept + held) == list(range(len(labels)))
+    assert (kept, held) == stratified_split(labels, fraction, seed, "t")
+
+
+def test_another_seed_holds_out_other_rows_as_many_of_each_class() -> None:
+    labels = ["a"] * 40 + ["b"] * 20
+    drawn = {tuple(stratified_split(labels, 0.25, seed, "t")[1]) for seed in range(10)}
+    assert len(drawn) == 10
+    assert {(10, 5)} == {(sum(n < 40 for n in held), sum(n >= 40 for n in held)) for held in drawn}
+
+
+def test_the_rows_held_out_are_from_all_over_a_class() -> None:
+    held = stratified_split(["a"] * 100, 0.2, 0, "t")[1]
+    assert held != list(range(20))
+    assert held != list(range(80, 100))
+
+
+def test_classes_of_a_single_row_are_named_five_of_them_at_most() -> None:
+    with pytest.raises(DatasetError) as caught:
+        stratified_split([*"gfedcba", "z", "z"], 0.2, 0, "the table t")
+    text = str(caught.value)
+    assert text.startswith("the table t ")
+    assert all(f"'{label}'" in text for label in "abcde")
+    assert not any(f"'{label}'" in text for label in "fgz")
+
+
+@pytest.mark.parametrize(("option", "held"), [((), 10), (("--validation-fraction", "0.3"), 15)])
+def test_a_dataset_holds_out_a_fifth_of_each_class_or_what_is_asked_for(
+    tmp_path: Path, option: tuple[str, ...], held: int
+) -> None:
+    path = tmp_path / "iris.zip"
+    assert dataset.main(["--table", "iris", "--out", str(path), *option]) == 0
+    read = read_archive(path.read_bytes(), "iris.zip")
+    assert read.validation is not None
+    names = ("setosa", "versicolor", "virginica")
+    assert dict.fromkeys(names, held) == Counter(read.validation.labels)
+    assert dict.fromkeys(names, 50 - held) == Counter(read.train.labels)
+
+
+@pytest.mark.parametrize(("fraction", "held"), [(0.2, 4), (0.5, 10)])
+def test_a_training_job_holds_out_its_share_where_the_dataset_brings_no_validation_rows(
+    fraction: float, held: int
+) -> None:
+    rows = "".join(f"{'ab'[n % 2]},{n},{n * n}\n" for n in range(20))
+    alone = read_archive(zip_of({"train.csv": rows}), "t.zip")
+    assert alone.validation is None
+    split = hold_out(alone, fraction, 0)
+    assert split.validation is not None
+    assert {"a": held / 2, "b": held / 2} == Counter(split.validation.labels)
+    assert len(split.train.labels) == 20 - held
+    assert sorted(split.train.rows + split.validation.rows) == sorted(alone.train.rows)
+    own = read_archive(zip_of({"train.csv": rows, "validation.csv": "a,1,2\n"}), "t.zip")
+    assert hold_out(own, fraction, 0) is own
+
+
+def test_a_regression_is_split_as_one_class() -> None:
+    rows = "".join(f"{n}.5,{n}\n" for n in range(20))
+    alone = read_archive(
+        zip_of({"train.csv": rows}), "t.zip", read_options=ReadOptions(regression=True)
+    )
+    split = hold_out(alone, 0.25, 0)
+    assert split.validation is not None
+    assert (15, 5) == (len(split.train.labels), len(split.validation.labels))
+
+
+def test_a_training_job_holds_out_what_its_hyperparameter_says(
+    program: Path, tmp_path: Path
+) -> None:
+    rows = "".join(f"{'ab'[n % 2]},{n},{n * n}\n" for n in range(40))
+    given = {"validation_fraction": "0.45", "n_estimators": "2"}
+    trained = train(program, tmp_path, {"train": {"t.csv": rows}}, given)
+    assert trained.code == 0, trained.log
+    assert re.search(r"\b22 rows .*\b18 to validate", trained.log), trained.log

@@ -13,7 +13,7 @@ from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_lin
 from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
-    from localcloud.deploy.plan import Change, Step
+    from localcloud.deploy.plan import ChangeType, ResourceChange
 
 stack_app = typer.Typer()
 
@@ -81,7 +81,7 @@ def preview(
     """
     from localcloud.deploy.stacks import preview as look
 
-    steps: list[Step] = []
+    steps: list[ResourceChange] = []
     with errors_in_one_line():
         changes = look(Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config))
         if as_json:
@@ -176,7 +176,7 @@ def _settings(given: list[str] | None) -> dict[str, str]:
 _PATHS_SHOWN = 3
 
 
-def _print_step(step: Step) -> None:
+def _print_step(step: ResourceChange) -> None:
     short = step.type.rpartition(":")[2]
     paths = [difference.path for difference in step.differences]
     more = len(paths) - _PATHS_SHOWN
@@ -188,7 +188,7 @@ def _print_step(step: Step) -> None:
     )
 
 
-def _print_preview(stack: str, steps: list[Step], changes: dict[Change, int]) -> None:
+def _print_preview(stack: str, steps: list[ResourceChange], changes: dict[ChangeType, int]) -> None:
     out.print(f"Preview of stack [bold]{stack}[/bold]; nothing is changed")
     for step in steps:
         symbol, word, style = _SHOWN[step.change.name]
@@ -210,7 +210,9 @@ def _print_preview(stack: str, steps: list[Step], changes: dict[Change, int]) ->
     out.print(f"{counted or 'Nothing to do'}; {same} unchanged.")
 
 
-def _document(stack: str, steps: list[Step], changes: dict[Change, int]) -> dict[str, Any]:
+def _document(
+    stack: str, steps: list[ResourceChange], changes: dict[ChangeType, int]
+) -> dict[str, Any]:
     return {
         "stack": stack,
         "changes": {change.name.lower(): count for change, count in changes.items()},
@@ -230,14 +232,14 @@ def _document(stack: str, steps: list[Step], changes: dict[Change, int]) -> dict
     }
 
 
-def _real(changes: dict[Change, int]) -> dict[Change, int]:
+def _real(changes: dict[ChangeType, int]) -> dict[ChangeType, int]:
     return {change: count for change, count in changes.items() if change.name != "SAME"}
 
 
-def _word(change: Change) -> str:
+def _word(change: ChangeType) -> str:
     return _SHOWN[change.name][1]
 
 
-def _summary(changes: dict[Change, int]) -> str:
+def _summary(changes: dict[ChangeType, int]) -> str:
     counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
     return f"Done: {counted or 'nothing to do'}."

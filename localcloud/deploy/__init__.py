@@ -1,11 +1,16 @@
-"""Runs the unmodified Pulumi program in process and makes its resources by boto3.
+"""Runs the unmodified Pulumi program in process and deploys its resources with boto3.
 
-project.py   Pulumi.yaml and Pulumi.<stack>.yaml → configuration
-monitor.py   Pulumi's own test monitor, whose resources are real
-plan.py      one resource: same, create, update, replace or delete; pure, shared by up and preview
-engine.py    one deployment: the order of things, protection, and what is gone at the end
-effects.py   what is done to the cloud; nothing, for a preview
-types/       a table a service: Pulumi type → API calls
-archives.py  Pulumi's assets and archives → zip bytes
-state.py     the stacks' state, kept by the local cloud itself
+stacks.py      entry points: up, preview and down of a stack
+project.py     reads Pulumi.yaml and Pulumi.<stack>.yaml
+monitor.py     runs the program under Pulumi's own test monitor, with real resources
+plan.py        decides whether to create, update, replace or delete a resource; pure
+engine.py      runs one deployment: order, protection, deletion of unregistered resources
+effects.py     changes the cloud; in a preview, changes nothing
+types/         Pulumi resource types: which API calls create, update and delete each
+shapes.py      converts Pulumi's values to the parameters of an API operation
+archives.py    converts Pulumi's assets and archives to bytes
+difference.py  lists the differences between two versions of a resource's inputs
+paths.py       property paths of Pulumi's options, such as `tags.owner`
+state.py       reads and writes the state of a stack, which the local cloud stores
+errors.py      the errors of a deployment
 """

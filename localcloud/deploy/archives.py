@@ -1,4 +1,4 @@
-"""Pulumi's assets and archives as bytes; the same content always gives the same bytes."""
+"""Converts Pulumi's assets and archives to bytes; equal content always gives equal bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def content_of(value: Any) -> bytes:
     """Return an asset's bytes, or an archive as a zip file.
 
     Raises:
-        ValueError: a remote asset: nothing is fetched from a network.
+        ValueError: the asset is remote, and localcloud fetches nothing from the network.
     """
     import pulumi
 
@@ -33,17 +33,20 @@ def content_of(value: Any) -> bytes:
         return Path(value.path).read_bytes()
     if isinstance(value, (pulumi.AssetArchive, pulumi.FileArchive)):
         return _zip(_members(value))
-    raise ValueError(f"{type(value).__name__} cannot be used locally: it lies on a network")
+    raise ValueError(
+        f"{type(value).__name__} is not supported: localcloud fetches nothing from the network; "
+        "use a local file"
+    )
 
 
-def described(value: Any) -> Any:
-    """Return inputs with each asset replaced by its digest, fit to be compared and stored."""
+def with_digests(value: Any) -> Any:
+    """Return inputs with each asset replaced by its digest, so they can be compared and stored."""
     if is_asset(value):
         return {"sha256": hashlib.sha256(content_of(value)).hexdigest()}
     if isinstance(value, dict):
-        return {key: described(item) for key, item in value.items()}
+        return {key: with_digests(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [described(item) for item in value]
+        return [with_digests(item) for item in value]
     return value
 
 

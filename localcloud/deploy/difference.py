@@ -1,7 +1,7 @@
-"""Where two versions of a resource's inputs differ, fit to be shown. Pure.
+"""Lists the differences between two versions of a resource's inputs, for display. Pure.
 
-Secrets are hidden, long texts shortened, archives shown by their hash. A text that is a JSON
-document (a policy, a dashboard) is compared inside.
+Secrets are hidden, long strings are shortened, and archives are shown by their hash. A string that
+contains a JSON document (a policy, a dashboard) is compared value by value.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Pulumi's own mark of a value that is not known until something is made.
+# Pulumi's own marker for a value that is unknown until a resource exists.
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 COMPUTED = "<computed>"
-_SECRET = "<secret>"  # noqa: S105 - what is shown in place of one
+_SECRET = "<secret>"  # noqa: S105 - shown instead of a secret
 _LONGEST = 72
 _HASH_LENGTH = 12
 _ABSENT = object()
@@ -22,7 +22,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value that changes; `before` or `after` is None where there is none."""
+    """One value that changes; `before` is None if it is added, `after` if it is removed."""
 
     path: str
     before: str | None
@@ -32,12 +32,12 @@ class Difference:
 def differences(
     before: dict[str, Any], after: dict[str, Any], secrets: frozenset[str] = frozenset()
 ) -> tuple[Difference, ...]:
-    """Return each value that differs, by its path.
+    """Return each value that differs, with its path.
 
     Args:
-        before: the inputs that are kept.
-        after: the inputs now.
-        secrets: names of inputs whose values are not shown.
+        before: the inputs in the state.
+        after: the inputs that the program registers.
+        secrets: names of the inputs whose values are hidden.
     """
     found: list[Difference] = []
     for path, old, new in _walk(before, after, ""):

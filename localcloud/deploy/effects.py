@@ -1,6 +1,6 @@
-"""How a deployment's decisions are carried out: on the cloud, or (for a preview) not at all.
+"""Carries out the decisions of a deployment on the cloud, or in a preview not at all.
 
-It owns the calls and nothing of the decision, which is `plan`'s.
+This module makes the calls; `plan` makes the decisions.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from localcloud.deploy.types import Aws, Inputs, Outputs, ResourceType
 
 
 class Effects(Protocol):
-    """What a deployment does to the world; `dry` when that is nothing."""
+    """The effects of a deployment on the cloud and on the saved state."""
 
     @property
     def dry(self) -> bool:
-        """Return whether nothing is done."""
+        """Return whether this is a preview, which changes nothing."""
         ...
 
     def create(self, kind: ResourceType, inputs: Inputs) -> tuple[str, Outputs]:
-        """Make a resource; return its id and outputs."""
+        """Create a resource; return its id and outputs."""
         ...
 
     def update(self, kind: ResourceType, before: ResourceState, inputs: Inputs) -> Outputs:
@@ -31,38 +31,38 @@ class Effects(Protocol):
         ...
 
     def delete(self, kind: ResourceType, resource: ResourceState) -> None:
-        """End a resource; one that is already gone is no error."""
+        """Delete a resource; do nothing if it no longer exists."""
         ...
 
     def save(self, stack: StackState) -> None:
-        """Keep the state."""
+        """Save the state."""
         ...
 
     def forget(self, stack: StackState) -> None:
-        """Keep the state no longer: every resource is gone."""
+        """Delete the state, when no resource is left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CloudEffects:
-    """Does it, by AWS's API, and keeps the state after each resource."""
+    """Calls the AWS API, and saves the state after each resource."""
 
     aws: Aws
     store: StateStore
     dry: bool = False
 
     def create(self, kind: ResourceType, inputs: Inputs) -> tuple[str, Outputs]:
-        """Make a resource."""
+        """Create a resource."""
         return kind.create(self.aws, inputs)
 
     def update(self, kind: ResourceType, before: ResourceState, inputs: Inputs) -> Outputs:
         """Change a resource in place."""
         if kind.update is None:
-            raise ResourceError("this type cannot be changed in place")
+            raise ResourceError("this type cannot be updated in place")
         return kind.update(self.aws, before.id, inputs, before.outputs)
 
     def delete(self, kind: ResourceType, resource: ResourceState) -> None:
-        """End a resource."""
+        """Delete a resource."""
         try:
             kind.delete(self.aws, resource.id, resource.outputs)
         except Exception as error:
@@ -70,27 +70,27 @@ class CloudEffects:
                 raise
 
     def save(self, stack: StackState) -> None:
-        """Keep the state."""
+        """Save the state."""
         self.store.save(stack)
 
     def forget(self, stack: StackState) -> None:
-        """Keep the state no longer."""
+        """Delete the state."""
         self.store.delete(stack.name)
 
 
 class NoEffects:
-    """Does nothing, and answers what is known beforehand."""
+    """Changes nothing, and returns the values that are known in advance."""
 
     dry = True
 
     def create(self, kind: ResourceType, inputs: Inputs) -> tuple[str, Outputs]:
-        """Answer the inputs; what AWS would compute is not known."""
+        """Return the known inputs; values that AWS would compute are unknown."""
         id_ = kind.key(inputs) if kind.key is not None else ""
         known = {key: value for key, value in inputs.items() if value != UNKNOWN}
         return "" if UNKNOWN in id_ else id_, known
 
     def update(self, kind: ResourceType, before: ResourceState, inputs: Inputs) -> Outputs:
-        """Answer the new inputs and what AWS had computed, except for what it computes anew."""
+        """Return the new inputs and the computed outputs that an update does not change."""
         computed = {key: v for key, v in before.outputs.items() if key not in before.inputs}
         return {**computed, **inputs, **dict.fromkeys(kind.volatile, UNKNOWN)}
 

@@ -1,7 +1,7 @@
-"""One deployment: each resource as the program registers it, and what is left at the end.
+"""Runs one deployment: each resource as the program registers it, then the deletions.
 
-It owns the order of things and the state. What is done to a resource is decided in `plan`, and
-done by `effects`; a preview is the same deployment with effects that do nothing.
+The engine owns the order of changes and the state. `plan` decides what happens to a resource, and
+`effects` carries it out; a preview is the same deployment with effects that change nothing.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from localcloud.deploy.archives import described, is_asset
+from localcloud.deploy.archives import is_asset, with_digests
 from localcloud.deploy.effects import Effects
 from localcloud.deploy.errors import DeployError, ProtectedError, ResourceError
 from localcloud.deploy.plan import (
-    Change,
+    ChangeType,
     Listener,
     Plan,
     Registration,
-    Step,
-    clash,
+    ResourceChange,
     deletion_order,
+    name_conflicts,
     plan,
 )
 from localcloud.deploy.state import Options, ResourceState, StackState
@@ -31,24 +31,27 @@ class Deployment:
     """The deployment of one stack.
 
     Attributes:
-        changes: how many resources each change was done to.
+        changes: the number of resources for each type of change.
+        error: the error that stopped the deployment; None while it can continue.
     """
 
     effects: Effects
     stack: StackState
     listener: Listener
-    changes: dict[Change, int] = field(default_factory=dict)
+    changes: dict[ChangeType, int] = field(default_factory=dict)
     error: DeployError | None = None
-    _seen: dict[str, None] = field(default_factory=dict)  # URNs in the order of registration
-    _replaced: set[str] = field(default_factory=set)  # URNs deleted to be made anew in this run
-    _protected: list[ResourceState] = field(default_factory=list)  # that would be replaced
+    _registered: dict[str, None] = field(default_factory=dict)  # URNs in the order of registration
+    _replaced: set[str] = field(default_factory=set)  # URNs deleted in this run, to be recreated
+    _protected: list[ResourceState] = field(
+        default_factory=list
+    )  # resources that would be replaced
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def register(self, registration: Registration) -> tuple[str, Outputs]:
-        """Bring one resource to its inputs; return its id and outputs.
+        """Create, update or replace one resource; return its id and outputs.
 
         Raises:
-            DeployError: it could not be done; what was made before is in the state.
+            DeployError: the change failed; resources created before it are in the state.
         """
         with self._lock:
             if self.error is not None:
@@ -63,21 +66,21 @@ class Deployment:
                 raise self.error from error
 
     def _register(self, new: Registration) -> tuple[str, Outputs]:
-        self._seen[new.urn] = None
+        self._registered[new.urn] = None
         kind = _kind(new)
         before = self.stack.find(new.urn)
-        todo = plan(TYPES, self.stack, new, described(new.inputs), frozenset(self._replaced))
-        if before is not None and todo.change is Change.SAME:
-            return self._keep(before, new)
+        todo = plan(TYPES, self.stack, new, with_digests(new.inputs), frozenset(self._replaced))
+        if before is not None and todo.change is ChangeType.SAME:
+            return self._keep_unchanged(before, new)
         inputs = _effective(new, todo)
         if before is None:
             id_, outputs = self._create(kind, new, todo, inputs)
-        elif todo.change is Change.UPDATE:
+        elif todo.change is ChangeType.UPDATE:
             id_, outputs = before.id, self.effects.update(kind, before, inputs)
         else:
             protected = _protected([*todo.deletes_first] or [before])
             if protected and self.effects.dry:
-                self._protected += protected  # go on, so that the end can name each
+                self._protected += protected  # continue, so that `finish` can name all
                 return before.id, before.outputs
             _refuse(protected)
             for resource in todo.deletes_first:
@@ -86,7 +89,7 @@ class Deployment:
                 self._replaced.add(resource.urn)
                 self.effects.save(self.stack)
             id_, outputs = self._create(kind, new, todo, inputs)
-            # An idempotent create may answer the same resource: then nothing is left over.
+            # An idempotent create may return the same resource; then there is nothing to delete.
             if not todo.deletes_first and id_ != before.id:
                 self.stack.replaced.append(before)
         after = ResourceState(
@@ -94,8 +97,8 @@ class Deployment:
             new.type,
             new.name,
             id_,
-            todo.described,
-            described(outputs),
+            todo.inputs,
+            with_digests(outputs),
             new.options,
             sorted(new.secrets),
             {name: list(urns) for name, urns in new.dependencies.items()},
@@ -106,56 +109,56 @@ class Deployment:
         else:
             self.stack.resources.append(after)
         self.effects.save(self.stack)
-        self._done(todo.change, after, todo)
+        self._report(todo.change, after, todo)
         return id_, outputs
 
     def _create(
         self, kind: ResourceType, new: Registration, todo: Plan, inputs: Inputs
     ) -> tuple[str, Outputs]:
-        for resource in clash(kind, self.stack, new.type, todo.described):
+        for resource in name_conflicts(kind, self.stack, new.type, todo.inputs):
             self._delete(resource)
             self.stack.replaced.remove(resource)
         return self.effects.create(kind, inputs)
 
-    def _keep(self, before: ResourceState, new: Registration) -> tuple[str, Outputs]:
+    def _keep_unchanged(self, before: ResourceState, new: Registration) -> tuple[str, Outputs]:
         kept = (before.options, before.dependencies, before.depends_on)
         before.options = new.options
         before.dependencies = {name: list(urns) for name, urns in new.dependencies.items()}
         before.depends_on = list(new.depends_on)
         if kept != (before.options, before.dependencies, before.depends_on):
             self.effects.save(self.stack)
-        self._done(Change.SAME, before)
+        self._report(ChangeType.SAME, before)
         return before.id, before.outputs
 
     def finish(self, outputs: Outputs) -> None:
-        """Delete what the program no longer has, and keep the outputs.
+        """Delete the resources that the program no longer registers, and save the outputs.
 
         Raises:
-            ProtectedError: some of it is protected; nothing was deleted.
+            ProtectedError: a resource to delete is protected; nothing was deleted.
             ResourceError: a resource could not be deleted; it stays in the state.
         """
-        gone = [r for r in reversed(self.stack.resources) if r.urn not in self._seen]
+        gone = [r for r in reversed(self.stack.resources) if r.urn not in self._registered]
         _refuse([*self._protected, *_protected(gone)])
         self._delete_all(gone)
-        # The program's order: a resource is deleted before what it depends on.
-        order = {urn: index for index, urn in enumerate(self._seen)}
+        # The program's order, so that `destroy` deletes a resource before its dependencies.
+        order = {urn: index for index, urn in enumerate(self._registered)}
         self.stack.resources.sort(key=lambda resource: order[resource.urn])
         self.stack.outputs = outputs
         self.effects.save(self.stack)
 
     def destroy(self) -> None:
-        """Delete every resource, the last made first, and forget the stack.
+        """Delete every resource, the last created first, and then the stack's state.
 
         Raises:
-            ProtectedError: some of them are protected; nothing was deleted.
-            ResourceError: a resource could not be deleted; the rest stays in the state.
+            ProtectedError: a resource is protected; nothing was deleted.
+            ResourceError: a resource could not be deleted; it and the rest stay in the state.
         """
         self.refuse_protected()
         self._delete_all(self.stack.resources[::-1])
         self.effects.forget(self.stack)
 
     def refuse_protected(self) -> None:
-        """Raise when a resource is protected, naming each.
+        """Raise an error that names every protected resource, if there is one.
 
         Raises:
             ProtectedError: a resource is protected.
@@ -163,7 +166,7 @@ class Deployment:
         _refuse(_protected(self.stack.resources))
 
     def unprotect(self) -> None:
-        """Take the protection off every resource, as `pulumi state unprotect --all` does."""
+        """Remove the protection of every resource, as `pulumi state unprotect --all` does."""
         for resource in self.stack.resources:
             kept = resource.options
             resource.options = Options(
@@ -176,7 +179,7 @@ class Deployment:
         self.effects.save(self.stack)
 
     def _delete_all(self, gone: list[ResourceState]) -> None:
-        """Delete resources, and with them what runs have replaced: each before what it needs."""
+        """Delete these resources and all replaced ones, each before its dependencies."""
         doomed = {(resource.type, resource.id) for resource in gone}
         alive = {(r.type, r.id) for r in self.stack.resources} - doomed
         for resource in deletion_order([*self.stack.replaced[::-1], *gone]):
@@ -188,43 +191,49 @@ class Deployment:
 
     def _delete(self, resource: ResourceState) -> None:
         if resource.options.retain_on_delete:
-            self._done(Change.RETAIN, resource)
+            self._report(ChangeType.RETAIN, resource)
             return
         try:
             self.effects.delete(TYPES[resource.type], resource)
         except Exception as error:
             raise ResourceError(f"{resource.type} '{resource.name}': {error}") from error
-        self._done(Change.DELETE, resource)
+        self._report(ChangeType.DELETE, resource)
 
-    def _done(self, change: Change, resource: ResourceState, todo: Plan | None = None) -> None:
+    def _report(
+        self, change: ChangeType, resource: ResourceState, todo: Plan | None = None
+    ) -> None:
         self.changes[change] = self.changes.get(change, 0) + 1
         found = todo.differences if todo is not None else ()
-        self.listener(Step(change, resource.urn, resource.type, resource.name, resource.id, found))
+        self.listener(
+            ResourceChange(change, resource.urn, resource.type, resource.name, resource.id, found)
+        )
 
 
 def _kind(new: Registration) -> ResourceType:
     kind = TYPES.get(new.type)
     if kind is None:
         raise ResourceError(
-            "the local cloud cannot make this type; it can make: "
+            "localcloud does not support this type; it supports: "
             + ", ".join(sorted(t.rpartition(":")[2] for t in TYPES))
         )
     refused = kind.refused(new.inputs)
     if refused:
         raise ResourceError(
-            f"the local cloud cannot honour the input {', '.join(refused)}; it knows: "
-            + ", ".join(sorted(kind.takes))
+            f"localcloud does not support the input {', '.join(refused)}; it supports: "
+            + ", ".join(sorted(kind.accepts))
         )
     return kind
 
 
 def _effective(new: Registration, todo: Plan) -> Inputs:
-    """Return the inputs to call AWS with: as planned, with the assets themselves."""
+    """Return the inputs for the API call: the planned ones, with assets instead of digests."""
     inputs = {}
-    for key, value in todo.described.items():
+    for key, value in todo.inputs.items():
         wanted = new.inputs.get(key)
-        if is_asset(wanted) and described(wanted) != value:
-            raise ResourceError(f"ignore_changes of {key}, a file, cannot be honoured here")
+        if is_asset(wanted) and with_digests(wanted) != value:
+            raise ResourceError(
+                f"ignore_changes of {key} is not supported: the old file is not in the state"
+            )
         inputs[key] = wanted if is_asset(wanted) else value
     return inputs
 
@@ -236,4 +245,4 @@ def _protected(resources: list[ResourceState]) -> list[ResourceState]:
 def _refuse(protected: list[ResourceState]) -> None:
     if protected:
         named = ", ".join(f"{r.type.rpartition(':')[2]} '{r.name}' ({r.id})" for r in protected)
-        raise ProtectedError(f"protected, so it may not be deleted or replaced: {named}")
+        raise ProtectedError(f"protected resources cannot be deleted or replaced: {named}")

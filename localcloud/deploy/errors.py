@@ -1,28 +1,28 @@
-"""Errors of a deployment; each is one clear text for the person at the terminal.
+"""Errors of a deployment; each is one clear message for the person at the terminal.
 
 DeployError
-├── ProjectError     no project, no such stack, or a file that cannot be read
-├── ResourceError    a resource could not be made, changed or deleted
+├── ProjectError     there is no project or no such stack, or a file cannot be read
+├── ResourceError    a resource could not be created, updated or deleted
 ├── ProtectedError   a protected resource would be deleted or replaced
 └── ProgramError     the program itself failed
 """
 
 
 class DeployError(Exception):
-    """A deployment that did not work."""
+    """The deployment failed."""
 
 
 class ProjectError(DeployError):
-    """The project's files are not what they must be."""
+    """A file of the project is missing or invalid."""
 
 
 class ResourceError(DeployError):
-    """AWS's API refused, or the type is not supported."""
+    """The API rejected a request, or localcloud does not support the type or an input."""
 
 
 class ProtectedError(DeployError):
-    """Pulumi's `protect` forbids what was asked for; nothing was deleted."""
+    """A resource has the option `protect`; nothing was deleted."""
 
 
 class ProgramError(DeployError):
-    """The Pulumi program raised."""
+    """The Pulumi program raised an exception."""

@@ -1,7 +1,7 @@
-"""Runs the program under Pulumi's own test monitor, whose resources are really deployed.
+"""Runs the program under Pulumi's own test monitor, with resources that are really deployed.
 
-Source: https://www.pulumi.com/docs/iac/guides/testing/unit/ (mocks); the monitor is the one that
-Pulumi's SDK ships for them.
+Source: https://www.pulumi.com/docs/iac/guides/testing/unit/ (mocks); Pulumi's SDK ships the
+monitor for such tests.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from localcloud.deploy.types import Aws
 _STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
-class Registrar(Protocol):
-    """Takes the program's resources: a deployment, or whoever only wants to know them.
+class ResourceRegistry(Protocol):
+    """Receives the program's resources: a deployment, or a test that records them.
 
     Attributes:
-        error: why the run cannot go on.
+        error: the error that stopped the run; None while it can continue.
     """
 
     error: DeployError | None
 
     def register(self, registration: Registration) -> tuple[str, dict[str, Any]]:
-        """Take one resource; return its id and outputs."""
+        """Register one resource; return its id and outputs."""
         ...
 
 
-class Stacks(Protocol):
-    """Finds the stacks that the program refers to."""
+class StackLookup(Protocol):
+    """Finds the stacks to which the program refers."""
 
     def load(self, name: str) -> StackState:
-        """Return a stack; an empty one when it was never deployed."""
+        """Return a stack, which is empty if it was never deployed."""
         ...
 
 
 class _Resources(mocks.Mocks):
-    """Answers what the monitor asks by deploying it."""
+    """Deploys each resource that the monitor passes to the mocks."""
 
-    def __init__(self, deployment: Registrar, store: Stacks, aws: Aws) -> None:
+    def __init__(self, deployment: ResourceRegistry, store: StackLookup, aws: Aws) -> None:
         self._deployment = deployment
         self._store = store
         self._aws = aws
@@ -72,13 +72,13 @@ class _Resources(mocks.Mocks):
                 return {"name": aws.region, "region": aws.region, "id": aws.region}, []
             case "aws:index/getPartition:getPartition":
                 return {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"}, []
-        raise ProgramError(f"the local cloud cannot answer the function {args.token}")
+        raise ProgramError(f"localcloud does not support the function {args.token}")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if args.typ == _STACK_REFERENCE:
             return args.name, self._reference(args.name)
         if args.typ.startswith("pulumi:") or not args.custom:
-            return args.name, args.inputs  # providers and components: nothing to make
+            return args.name, args.inputs  # providers and components exist only in the program
         request = self.current.request
         secrets = {key for key, value in args.inputs.items() if rpc.is_rpc_secret(value)}
         id_, outputs = self._deployment.register(
@@ -96,7 +96,7 @@ class _Resources(mocks.Mocks):
                 depends_on=tuple(sorted(request.dependencies)),
             )
         )
-        # What was a secret stays one for whoever reads it from here.
+        # A secret input stays a secret output.
         return id_, {
             key: rpc.wrap_rpc_secret(value) if key in secrets else value
             for key, value in outputs.items()
@@ -107,7 +107,7 @@ class _Resources(mocks.Mocks):
         outputs = self._store.load(stack).outputs
         if not outputs:
             self._deployment.error = ResourceError(
-                f"the stack {stack}, which this one refers to, is not deployed; "
+                f"this stack refers to the stack {stack}, which is not deployed; "
                 f"run: localcloud up {stack}"
             )
             raise self._deployment.error
@@ -115,7 +115,7 @@ class _Resources(mocks.Mocks):
 
 
 def _plain(value: Any) -> Any:
-    """Return an input without Pulumi's wrappings: secrets as they are, unknown values marked."""
+    """Return an input without Pulumi's wrappers: secrets unwrapped, unknown values marked."""
     value = rpc.unwrap_rpc_secret(value)
     if isinstance(value, pulumi.output.Unknown):
         return UNKNOWN
@@ -137,7 +137,7 @@ def _options(request: Any) -> Options:
 
 
 class _Monitor(mocks.MockMonitor):
-    """The test monitor, which also tells what mocks do not see: the URN and the options."""
+    """The test monitor, which also passes on what mocks do not receive: the URN and options."""
 
     def __init__(self, resources: _Resources) -> None:
         super().__init__(resources)
@@ -151,19 +151,24 @@ class _Monitor(mocks.MockMonitor):
 
 
 def run(
-    project: Project, deployment: Registrar, store: Stacks, aws: Aws, *, preview: bool = False
+    project: Project,
+    deployment: ResourceRegistry,
+    store: StackLookup,
+    aws: Aws,
+    *,
+    preview: bool = False,
 ) -> dict[str, Any]:
     """Run the program once; return the stack's exports.
 
     Args:
-        project: whose program, with its configuration.
-        deployment: what the program's resources are registered with.
-        store: where the stacks that it refers to are found.
-        aws: the account and region that the program is told.
-        preview: what is not made yet is unknown, and the program is told so.
+        project: the project, with its configuration.
+        deployment: receives the program's resources.
+        store: finds the stacks to which the program refers.
+        aws: the account and region that the program sees.
+        preview: whether outputs of resources that do not exist yet are unknown to the program.
 
     Raises:
-        DeployError: a resource could not be made, or the program itself failed.
+        DeployError: a resource could not be deployed, or the program itself failed.
     """
     loops: list[asyncio.AbstractEventLoop] = []
     try:
@@ -192,15 +197,15 @@ def _executor(loops: list[asyncio.AbstractEventLoop]) -> ThreadPoolExecutor:
 
 async def _run(
     project: Project,
-    deployment: Registrar,
+    deployment: ResourceRegistry,
     resources: _Resources,
     preview: bool,
     loops: list[asyncio.AbstractEventLoop],
 ) -> dict[str, Any]:
     asyncio.get_running_loop().set_default_executor(_executor(loops))
-    # What else an error brought down with it has nothing to add for a reader.
+    # Follow-on errors of the first one would only obscure it.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-    # Inside the running loop: before it, the program would hang for ever.
+    # This must happen inside the running loop; otherwise the program never ends.
     pulumi.runtime.set_mocks(
         resources,
         project=project.name,
@@ -209,13 +214,13 @@ async def _run(
         monitor=_Monitor(resources),
     )
     pulumi.runtime.set_all_config(project.configuration)
-    # A run before this one, in the same process, may have left unfinished work of its own loop.
+    # An earlier run in this process may have left unfinished tasks of its own loop.
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
     os.chdir(project.directory)
     if str(project.directory) not in sys.path:
         sys.path.insert(0, str(project.directory))
-    # The program's own failure is reported once, by us; Pulumi's log of it would say it again.
+    # localcloud reports the program's failure once; Pulumi's log would repeat it.
     logging.getLogger("pulumi").setLevel(logging.CRITICAL)
 
     def program() -> None:
@@ -237,15 +242,15 @@ async def _run(
 def _explain(error: BaseException, project: Project) -> str:
     """Return the program's error with the line of the program that raised it.
 
-    Pulumi wraps an error once for each output on its way; the first one says what is wrong. A
-    pulumi.RunError is one that needs no line.
+    Pulumi wraps an error once for each output that it passes; the innermost one has the message. A
+    `pulumi.RunError` is meant for the user and gets no line.
     """
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, pulumi.RunError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    # Neither installed packages nor this one, which runs inside the program's directory.
+    # Exclude installed packages, and this package, which may lie in the program's directory.
     elsewhere = ("site-packages", os.path.dirname(__file__))
     own = [
         frame

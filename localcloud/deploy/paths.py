@@ -15,15 +15,15 @@ _ABSENT = object()
 
 
 def parts(path: str) -> list[str | int]:
-    """Return a path's steps: names, and positions as numbers."""
+    """Split a path into names and list positions (integers)."""
     found: list[str | int] = []
     for quoted, position, name in _PART.findall(path):
         found.append(int(position) if position.isdigit() else quoted or position or name)
     return found
 
 
-def holds(values: Any, path: str) -> Any:
-    """Return what lies at a path (all of it for `*`); None where nothing does."""
+def value_at(values: Any, path: str) -> Any:
+    """Return the value at a path (for `*`, the whole); None if there is none."""
     found = values
     for part in parts(path):
         if part == "*":
@@ -34,15 +34,15 @@ def holds(values: Any, path: str) -> Any:
     return found
 
 
-def put_back(after: dict[str, Any], before: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return the new values with what lies at the paths as it was before."""
+def restore(after: dict[str, Any], before: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return the new values, but with the old values at the given paths."""
     result: dict[str, Any] = copy.deepcopy(after)
     for path in paths:
-        _put_back(result, before, parts(path))
+        _restore(result, before, parts(path))
     return result
 
 
-def _put_back(after: Any, before: Any, path: list[str | int]) -> None:
+def _restore(after: Any, before: Any, path: list[str | int]) -> None:
     part, rest = path[0], path[1:]
     if part == "*":
         keys: list[str | int] = []
@@ -50,11 +50,11 @@ def _put_back(after: Any, before: Any, path: list[str | int]) -> None:
             if isinstance(values, (dict, list)):
                 keys += list(values) if isinstance(values, dict) else range(len(values))
         for key in dict.fromkeys(keys):
-            _put_back(after, before, [key, *rest])
+            _restore(after, before, [key, *rest])
         return
     old = _step(before, part)
     if rest:
-        _put_back(_step(after, part), old, rest)
+        _restore(_step(after, part), old, rest)
     elif isinstance(after, dict) and isinstance(part, str):
         if old is _ABSENT:
             after.pop(part, None)

@@ -1,16 +1,18 @@
-"""What a deployment does to one resource. Pure: `up` carries it out, `preview` shows it.
+"""Decides what a deployment does to one resource. Pure: `up` executes it, `preview` shows it.
 
-It owns the decision and the differences it rests on. It must not call AWS or keep anything: both
-commands decide here, on the same state and the same registration, so that they cannot disagree.
+This module makes the decision and lists the differences behind it. It must not call AWS or save
+anything: both commands decide here, from the same state and the same registration, so they cannot
+disagree.
 
-    before the run     registered now                       change
-    ---------------    ---------------------------------    --------------------------------------
-    not there          yes                                  CREATE
-    there              the same inputs                      SAME
-    there              other inputs                         UPDATE, in place
-    there              an input that cannot be changed      REPLACE: the new one first, unless both
-                                                            would have the same name
-    there              no                                   DELETE, or RETAIN: forgotten only
+    in the state    registered by the program           change
+    ------------    --------------------------------    -------------------------------------------
+    no              yes                                 CREATE
+    yes             with the same inputs                SAME
+    yes             with other inputs                   UPDATE, in place
+    yes             with another immutable input        REPLACE: create the new one first, unless
+                                                        both would have the same name
+    yes             no                                  DELETE, or RETAIN: removed from the state
+                                                        only
 
 Source: https://www.pulumi.com/docs/iac/concepts/options/
 """
@@ -22,13 +24,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from localcloud.deploy.difference import Difference, differences
-from localcloud.deploy.paths import holds, put_back
+from localcloud.deploy.paths import restore, value_at
 from localcloud.deploy.state import Options, ResourceState, StackState
 from localcloud.deploy.types import Inputs, ResourceType
 
 
-class Change(StrEnum):
-    """What is done to a resource."""
+class ChangeType(StrEnum):
+    """The change that a deployment makes to a resource."""
 
     SAME = "unchanged"
     CREATE = "created"
@@ -43,10 +45,11 @@ class Registration:
     """A resource as the program registers it.
 
     Attributes:
-        inputs: with assets; `UNKNOWN` where the value comes from a resource not made yet.
-        secrets: inputs that must not be shown.
-        dependencies: of each input, the URNs its value comes from.
-        depends_on: every URN that comes first, those of the inputs and those that are only said.
+        inputs: the inputs, with assets; `UNKNOWN` where the value comes from a resource that does
+            not exist yet.
+        secrets: names of the inputs that must not be shown.
+        dependencies: for each input, the URNs from which its value comes.
+        depends_on: every URN on which the resource depends, through an input or explicitly.
     """
 
     urn: str
@@ -60,10 +63,10 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One resource's change, as it is told to whoever listens."""
+class ResourceChange:
+    """One resource's change, as reported to the listener."""
 
-    change: Change
+    change: ChangeType
     urn: str
     type: str
     name: str
@@ -71,22 +74,23 @@ class Step:
     differences: tuple[Difference, ...] = ()
 
 
-# A step is done, or (in a preview) would be.
-Listener = Callable[[Step], None]
+# Called after each change, or in a preview with each change that would be made.
+Listener = Callable[[ResourceChange], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do about a registration.
+    """The decision about a registration.
 
     Attributes:
-        described: the inputs to keep: assets as digests, ignored ones as they were.
-        deletes_first: the old resource and what depends on it, in this order, when the new one
-            would have the same name.
+        inputs: the inputs to save: assets as digests, and ignored inputs with their old values.
+        deletes_first: the resources to delete before the new one is created, in this order:
+            dependants, then the old resource. Empty unless both would have the same name or the
+            program asks for `delete_before_replace`.
     """
 
-    change: Change
-    described: Inputs
+    change: ChangeType
+    inputs: Inputs
     differences: tuple[Difference, ...] = ()
     deletes_first: tuple[ResourceState, ...] = ()
 
@@ -95,62 +99,65 @@ def plan(
     types: Mapping[str, ResourceType],
     stack: StackState,
     registration: Registration,
-    described: Inputs,
+    inputs: Inputs,
     replaced: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Return what to do about a registration.
+    """Decide what to do about a registration.
 
     Args:
-        types: every type there is.
-        stack: the state so far.
-        registration: what the program wants.
-        described: its inputs with assets as digests.
-        replaced: URNs that this run has deleted because something they depend on is replaced.
+        types: all resource types.
+        stack: the current state.
+        registration: the resource that the program registers.
+        inputs: the inputs of the registration, with assets as digests.
+        replaced: URNs that this run has deleted because a dependency is being replaced.
     """
     kind, before = types[registration.type], stack.find(registration.urn)
     if before is None:
-        change = Change.REPLACE if registration.urn in replaced else Change.CREATE
-        return Plan(change, described)
-    wanted = put_back(described, before.inputs, registration.options.ignore_changes)
+        change = ChangeType.REPLACE if registration.urn in replaced else ChangeType.CREATE
+        return Plan(change, inputs)
+    wanted = restore(inputs, before.inputs, registration.options.ignore_changes)
     hidden = registration.secrets | frozenset(before.secrets)
     found = differences(before.inputs, wanted, hidden)
     if not found:
-        return Plan(Change.SAME, wanted)
+        return Plan(ChangeType.SAME, wanted)
     if not _replaces(kind, before, wanted, registration.options):
-        return Plan(Change.UPDATE, wanted, found)
+        return Plan(ChangeType.UPDATE, wanted, found)
     if not (registration.options.delete_before_replace or _same_name(kind, before, wanted)):
-        return Plan(Change.REPLACE, wanted, found)
+        return Plan(ChangeType.REPLACE, wanted, found)
     first = (*dependants(types, stack, before.urn), before)
-    return Plan(Change.REPLACE, wanted, found, first)
+    return Plan(ChangeType.REPLACE, wanted, found, first)
 
 
 def _replaces(kind: ResourceType, before: ResourceState, wanted: Inputs, options: Options) -> bool:
     if kind.update is None:
         return True
     return any(
-        holds(before.inputs, path) != holds(wanted, path)
-        for path in (*kind.replaced_by, *options.replace_on_changes)
+        value_at(before.inputs, path) != value_at(wanted, path)
+        for path in (*kind.replace_on, *options.replace_on_changes)
     )
 
 
 def _same_name(kind: ResourceType, before: ResourceState, wanted: Inputs) -> bool:
-    """Return whether AWS would refuse the new resource because the old one has its name."""
-    return bool(kind.named_by) and all(
-        before.inputs.get(name) == wanted.get(name) for name in kind.named_by
+    """Return whether AWS would reject the new resource because the old one has its name."""
+    return bool(kind.name_inputs) and all(
+        before.inputs.get(name) == wanted.get(name) for name in kind.name_inputs
     )
 
 
-def clash(kind: ResourceType, stack: StackState, type_: str, wanted: Inputs) -> list[ResourceState]:
-    """Return resources that wait for their deletion and have the name of one to be created."""
+def name_conflicts(
+    kind: ResourceType, stack: StackState, type_: str, wanted: Inputs
+) -> list[ResourceState]:
+    """Return replaced, not yet deleted resources that have the name of one to be created."""
     return [r for r in stack.replaced if r.type == type_ and _same_name(kind, r, wanted)]
 
 
 def dependants(
     types: Mapping[str, ResourceType], stack: StackState, urn: str
 ) -> list[ResourceState]:
-    """Return the resources that cannot outlive one that is deleted before its successor is made.
+    """Return the resources that must be deleted before the one with this URN is replaced.
 
-    They are those that a new value of it would replace, and theirs in turn; last made first.
+    These are the resources that a new value of it would replace, and their dependants in turn. The
+    last created comes first.
     """
     gone, found = {urn}, []
     for resource in stack.resources:
@@ -158,7 +165,7 @@ def dependants(
         if kind is None:
             continue
         for name, sources in resource.dependencies.items():
-            if gone & set(sources) and (kind.update is None or name in kind.replaced_by):
+            if gone & set(sources) and (kind.update is None or name in kind.replace_on):
                 gone.add(resource.urn)
                 found.append(resource)
                 break
@@ -166,7 +173,10 @@ def dependants(
 
 
 def deletion_order(resources: Sequence[ResourceState]) -> list[ResourceState]:
-    """Return resources so that each goes before what it depends on; else in the order given."""
+    """Return resources in an order in which each is deleted before its dependencies.
+
+    Otherwise the given order is kept.
+    """
     left, ordered = list(resources), []
     while left:
         needed = {urn for r in left for urn in r.depends_on}

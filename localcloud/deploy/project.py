@@ -1,4 +1,4 @@
-"""The project's files: Pulumi.yaml and Pulumi.<stack>.yaml as the configuration of a run."""
+"""Reads the configuration of a run from Pulumi.yaml and Pulumi.<stack>.yaml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Project:
     """A Pulumi project and one of its stacks.
 
     Attributes:
-        configuration: `namespace:key` → value, as the program reads it.
+        configuration: maps `namespace:key` to the value that the program reads.
     """
 
     directory: Path
@@ -28,7 +28,7 @@ class Project:
 
     @property
     def main(self) -> Path:
-        """Return the program."""
+        """Return the path of the program."""
         return self.directory / "__main__.py"
 
 
@@ -36,16 +36,18 @@ def load(directory: Path, stack: str, overrides: Mapping[str, str] | None = None
     """Read a project and a stack's configuration.
 
     Args:
-        directory: of the project.
-        stack: whose file is read over the project's defaults.
-        overrides: settings over both, for this run only.
+        directory: the project's directory.
+        stack: name of the stack, whose file overrides the project's defaults.
+        overrides: settings that override both, for this run only.
 
     Raises:
-        ProjectError: a file is missing or cannot be read.
+        ProjectError: a file is missing, is invalid or has an encrypted value.
     """
     project_file = directory / "Pulumi.yaml"
     if not project_file.exists():
-        raise ProjectError(f"there is no Pulumi.yaml in {directory}; run this in the project")
+        raise ProjectError(
+            f"there is no Pulumi.yaml in {directory}; run this in the project's directory"
+        )
     stack_file = directory / f"Pulumi.{stack}.yaml"
     if not stack_file.exists():
         known = sorted(p.name.split(".")[1] for p in directory.glob("Pulumi.*.yaml"))
@@ -86,7 +88,7 @@ def _read(path: Path) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ProjectError(f"{path.name} must hold a mapping")
+        raise ProjectError(f"{path.name} must contain a mapping")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Pulumi's values fitted to an operation's shape: names in another case, numbers as floats."""
+"""Converts Pulumi's values to the parameters of an operation: case of names, floats to integers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.deploy.errors import ResourceError
 
-# Where a Pulumi input has another name than the API's member: (structure, input) → member.
+# Inputs whose Pulumi name differs from the API's member: (structure, input) → member.
 _RENAMED = {
     ("LifecycleRule", "id"): "ID",
     ("ServerSideEncryptionByDefault", "kmsMasterKeyId"): "KMSMasterKeyID",
@@ -15,11 +15,11 @@ _RENAMED = {
 }
 
 
-def fitted(shape: Any, value: Any) -> Any:
-    """Return a value that botocore accepts for the shape.
+def to_shape(shape: Any, value: Any) -> Any:
+    """Return the value as botocore accepts it for the shape.
 
     Raises:
-        ResourceError: a member that the shape does not have.
+        ResourceError: the shape has no member of this name.
     """
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
@@ -31,15 +31,15 @@ def fitted(shape: Any, value: Any) -> Any:
             member = _RENAMED.get((shape.name, key)) or by_lower.get(key.lower())
             if member is None:
                 raise ResourceError(
-                    f"the local cloud does not know the input {key}; {shape.name} has: "
+                    f"localcloud does not support the input {key}; {shape.name} has: "
                     f"{', '.join(sorted(shape.members))}"
                 )
-            result[member] = fitted(shape.members[member], item)
+            result[member] = to_shape(shape.members[member], item)
         return result
     if kind == "list" and isinstance(value, list):
-        return [fitted(shape.member, item) for item in value]
+        return [to_shape(shape.member, item) for item in value]
     if kind == "map" and isinstance(value, dict):
-        return {key: fitted(shape.value, item) for key, item in value.items()}
+        return {key: to_shape(shape.value, item) for key, item in value.items()}
     if kind in ("integer", "long") and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind == "string" and isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Up, preview and down of a stack: the deployer's front door."""
+"""Deploys, previews and destroys a stack: the entry points of the deployer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localcloud.deploy.effects import CloudEffects, NoEffects
 from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError
-from localcloud.deploy.plan import Change, Listener, Step
+from localcloud.deploy.plan import ChangeType, Listener, ResourceChange
 from localcloud.deploy.project import Project, load
 from localcloud.deploy.state import StateStore
 from localcloud.deploy.types import Aws
@@ -26,23 +26,24 @@ def up(
     endpoint_url: str,
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
-) -> tuple[dict[Change, int], dict[str, Any]]:
-    """Deploy a stack; return how many resources changed how, and its outputs.
+) -> tuple[dict[ChangeType, int], dict[str, Any]]:
+    """Deploy a stack; return the number of changes of each type, and the outputs.
 
     Args:
-        directory: of the project.
-        stack: which.
-        endpoint_url: of the local cloud.
-        listener: is told of each resource when it is done.
-        overrides: settings over the stack's own, for this run only.
+        directory: the project's directory.
+        stack: name of the stack.
+        endpoint_url: URL of the local cloud.
+        listener: called after each change of a resource.
+        overrides: settings that override the stack's own, for this run only.
 
     Raises:
-        DeployError: it did not work; what was made stays in the state for the next try.
+        DeployError: the deployment failed; resources created so far stay in the state, so that the
+            next run continues from there.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides)
     state = store.load(stack)
     if any(resource.options.protect for resource in state.resources):
-        # Changes are made as the program goes, so ask first whether all of it is allowed.
+        # Changes happen while the program runs, so check first that all are allowed.
         _run(
             project,
             Deployment(NoEffects(), store.load(stack), _no_progress),
@@ -61,18 +62,18 @@ def preview(
     endpoint_url: str,
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
-) -> dict[Change, int]:
-    """Tell what `up` would do, and do nothing; return how many resources would change how.
+) -> dict[ChangeType, int]:
+    """Report what `up` would do, without doing it; return the number of changes of each type.
 
     Args:
-        directory: of the project.
-        stack: which.
-        endpoint_url: of the local cloud, which keeps the stack's state.
-        listener: is told of each resource.
-        overrides: settings over the stack's own, for this run only.
+        directory: the project's directory.
+        stack: name of the stack.
+        endpoint_url: URL of the local cloud, which stores the stack's state.
+        listener: called for each resource.
+        overrides: settings that override the stack's own, for this run only.
 
     Raises:
-        DeployError: `up` would not work.
+        DeployError: `up` would fail.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides)
     deployment = Deployment(NoEffects(), store.load(stack), listener)
@@ -80,12 +81,12 @@ def preview(
     return deployment.changes
 
 
-def down(stack: str, endpoint_url: str, listener: Listener) -> dict[Change, int]:
-    """Delete a stack's resources; return how many.
+def down(stack: str, endpoint_url: str, listener: Listener) -> dict[ChangeType, int]:
+    """Delete a stack's resources; return the number of changes of each type.
 
     Raises:
-        ProtectedError: some of them are protected; nothing was deleted.
-        DeployError: a resource could not be deleted; the rest stays in the state.
+        ProtectedError: a resource is protected; nothing was deleted.
+        DeployError: a resource could not be deleted; it and the rest stay in the state.
     """
     deployment = _saved(stack, endpoint_url, listener)
     deployment.destroy()
@@ -93,7 +94,7 @@ def down(stack: str, endpoint_url: str, listener: Listener) -> dict[Change, int]
 
 
 def refuse_protected(stack: str, endpoint_url: str) -> None:
-    """Raise when `down` would be refused.
+    """Raise an error if `down` would be refused.
 
     Raises:
         ProtectedError: a resource of the stack is protected; all are named.
@@ -102,7 +103,7 @@ def refuse_protected(stack: str, endpoint_url: str) -> None:
 
 
 def unprotect(stack: str, endpoint_url: str) -> None:
-    """Take the protection off a stack's resources, as `pulumi state unprotect --all` does."""
+    """Remove the protection of a stack's resources, as `pulumi state unprotect --all` does."""
     _saved(stack, endpoint_url, _no_progress).unprotect()
 
 
@@ -110,7 +111,7 @@ def _open(
     directory: Path, stack: str, endpoint_url: str, overrides: Mapping[str, str] | None
 ) -> tuple[Project, StateStore, Aws]:
     project = load(directory, stack, overrides)
-    # The program builds its provider for this endpoint, as it would under `pulumi up`.
+    # The program configures its provider with this endpoint, as under `pulumi up`.
     os.environ["AWS_ENDPOINT_URL"] = endpoint_url
     region = project.configuration.get("aws:region", DEFAULT_REGION)
     return project, StateStore(endpoint_url), aws_at(endpoint_url, region)
@@ -123,7 +124,7 @@ def _run(
         from localcloud.deploy import monitor
     except ModuleNotFoundError as error:
         raise DeployError(
-            f"running a Pulumi program needs {error.name}: pip install 'mlops-lab[deploy]'"
+            f"running a Pulumi program requires {error.name}: pip install 'mlops-lab[deploy]'"
         ) from None
     outputs = monitor.run(project, deployment, store, aws, preview=preview)
     deployment.finish(outputs)
@@ -139,12 +140,12 @@ def _saved(stack: str, endpoint_url: str, listener: Listener) -> Deployment:
     return Deployment(CloudEffects(aws_at(endpoint_url, region), store), state, listener)
 
 
-def _no_progress(step: Step) -> None:
-    """Hear nothing."""
+def _no_progress(step: ResourceChange) -> None:
+    """Ignore the change."""
 
 
 def aws_at(endpoint_url: str, region: str) -> Aws:
-    """Return the clients of a local cloud."""
+    """Return clients for a local cloud."""
     session = boto3.session.Session()
     clients: dict[str, Any] = {}
 

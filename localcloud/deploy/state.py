@@ -1,4 +1,4 @@
-"""The stacks' state. The local cloud keeps it, so that it lives just as long as the resources."""
+"""Stores the state of stacks in the local cloud, so that it lives as long as the resources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localcloud.deploy.errors import DeployError
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The resource options that a deployment honours.
+    """The resource options that a deployment supports.
 
     Source: https://www.pulumi.com/docs/iac/concepts/options/
     """
@@ -29,12 +29,12 @@ class Options:
 
 @dataclass(slots=True)
 class ResourceState:
-    """One resource as it was last made.
+    """One resource as last deployed.
 
     Attributes:
-        secrets: names of inputs that must not be shown.
-        dependencies: of each input, the URNs its value came from.
-        depends_on: every URN that came first.
+        secrets: names of the inputs that must not be shown.
+        dependencies: for each input, the URNs from which its value came.
+        depends_on: every URN on which the resource depends.
     """
 
     urn: str
@@ -51,11 +51,11 @@ class ResourceState:
 
 @dataclass(slots=True)
 class StackState:
-    """A stack: its resources in the order they were made, and its outputs.
+    """A stack: its resources in order of creation, and its outputs.
 
     Attributes:
-        replaced: resources that have a successor and are still to be deleted; a run that breaks
-            leaves them to the next one.
+        replaced: old resources whose replacement exists and that are still to be deleted; the next
+            run deletes those that an interrupted run leaves.
     """
 
     name: str
@@ -69,7 +69,7 @@ class StackState:
 
 
 class StateStore:
-    """Reads and writes stacks through the local cloud's own route."""
+    """Reads and writes stacks through the local cloud's own HTTP route."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._base = f"{endpoint_url}/_localcloud/stacks"
@@ -80,15 +80,15 @@ class StateStore:
         return msgspec.json.decode(body, type=StackState) if body else StackState(name)
 
     def save(self, stack: StackState) -> None:
-        """Keep a stack."""
+        """Save a stack."""
         self._call("PUT", stack.name, msgspec.json.encode(stack))
 
     def delete(self, name: str) -> None:
-        """Forget a stack."""
+        """Delete the state of a stack."""
         self._call("DELETE", name)
 
     def names(self) -> list[str]:
-        """Return the deployed stacks."""
+        """Return the names of the deployed stacks."""
         found: list[str] = json.loads(self._call("GET", ""))
         return found
 
@@ -103,7 +103,7 @@ class StateStore:
         except urllib.error.HTTPError as error:
             if error.code == 404 and method != "PUT":
                 return b""
-            raise DeployError(f"the stack state could not be kept: {error}") from None
+            raise DeployError(f"the stack state could not be read or written: {error}") from None
         except OSError as error:
             raise DeployError(
                 f"no local cloud answers at {self._base.rsplit('/', 2)[0]} "

@@ -1,8 +1,8 @@
-"""Pulumi resource types: which AWS API calls make, change and delete each, and its outputs.
+"""Pulumi resource types: the AWS API calls that create, update and delete each, and its outputs.
 
-Most types are a row of a table: an operation, how the inputs become its parameters (names are
-matched by botocore's shapes), and the outputs. A type that is in no table is refused by name, and
-so is an input that no parameter takes: nothing is dropped in silence.
+Most types are one row of a table: an operation, a function from inputs to its parameters (names
+are matched against botocore's shapes), and the outputs. A type that is in no table is refused by
+name, as is an input that no parameter accepts, so nothing is silently dropped.
 """
 
 from localcloud.deploy.types import (

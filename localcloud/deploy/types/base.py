@@ -1,4 +1,4 @@
-"""What a Pulumi resource type is, and the shape that most of them have: one idempotent put."""
+"""Defines a Pulumi resource type, and helpers for the common case of one idempotent put."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.deploy.shapes import fitted
+from localcloud.deploy.shapes import to_shape
 
 Inputs = dict[str, Any]
 Outputs = dict[str, Any]
@@ -16,68 +16,68 @@ NAME = frozenset({"name"})
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """What a resource type needs: clients, and where they point."""
+    """The AWS clients, account and region that a resource type uses."""
 
     client: Callable[[str], Any]
     account: str
     region: str
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an operation with parameters fitted to its shape."""
+        """Call an operation with parameters converted to its shape."""
         client = self.client(service)
         shape = client.meta.service_model.operation_model(
             client.meta.method_to_api_mapping[operation]
         ).input_shape
-        result: dict[str, Any] = getattr(client, operation)(**fitted(shape, parameters))
+        result: dict[str, Any] = getattr(client, operation)(**to_shape(shape, parameters))
         return result
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """How one Pulumi type is made.
+    """How resources of one Pulumi type are created, updated and deleted.
 
     Attributes:
-        create: makes it; returns its id and outputs.
-        update: changes it in place; None when a change replaces it.
-        delete: ends it.
-        replaced_by: inputs whose change replaces it although `update` exists.
-        takes: every input that it can honour; another is refused, so nothing is dropped in
-            silence. Empty when the operation's own shape says it.
-        named_by: inputs that are its name. A second one with the same name would be refused, so a
-            replacement that keeps them deletes the old one first. Empty when AWS chooses the name
-            or when creating it again is no error.
-        volatile: outputs that an update changes, so that a preview does not know them.
-        key: the id that a create will give, where the inputs say it.
+        create: creates a resource; returns its id and outputs.
+        update: updates a resource in place; None if any change replaces it.
+        delete: deletes a resource.
+        replace_on: inputs whose change replaces the resource although `update` exists.
+        accepts: all supported inputs; any other is refused, so nothing is silently dropped. Empty
+            if the shape of the operation decides.
+        name_inputs: inputs that make up the name. AWS would reject a second resource with the same
+            name, so a replacement with unchanged names deletes the old resource first. Empty if AWS
+            chooses the name or if creating the resource again is not an error.
+        volatile: outputs that an update changes, and which a preview therefore cannot know.
+        key: returns the id that `create` will return, if the inputs determine it.
     """
 
     create: Callable[[Aws, Inputs], tuple[str, Outputs]]
     delete: Callable[[Aws, str, Outputs], None]
     update: Callable[[Aws, str, Inputs, Outputs], Outputs] | None = None
-    replaced_by: frozenset[str] = field(default_factory=frozenset)
-    takes: frozenset[str] = field(default_factory=frozenset)
-    named_by: frozenset[str] = field(default_factory=frozenset)
+    replace_on: frozenset[str] = field(default_factory=frozenset)
+    accepts: frozenset[str] = field(default_factory=frozenset)
+    name_inputs: frozenset[str] = field(default_factory=frozenset)
     volatile: frozenset[str] = field(default_factory=frozenset)
     key: Callable[[Inputs], str] | None = None
 
     def refused(self, inputs: Inputs) -> list[str]:
-        """Return the inputs that this type would not honour."""
-        return sorted(set(inputs) - self.takes) if self.takes else []
+        """Return the inputs that this type does not support."""
+        return sorted(set(inputs) - self.accepts) if self.accepts else []
 
 
 def delete_nothing(aws: Aws, id_: str, outputs: Outputs) -> None:
-    """Delete nothing: the resource goes with its parent."""
+    """Do nothing, because the resource is deleted with its parent."""
 
 
 def delete_by_id(
     service: str, operation: str, parameter: str, *, several: bool = False
 ) -> Callable[[Aws, str, Outputs], None]:
-    """Return a delete that an operation does by the resource's id alone.
+    """Return a `delete` that calls one operation with the resource's id.
 
     Args:
-        service: whose operation.
-        operation: as boto3 names it.
-        parameter: that takes the id.
-        several: it takes a list of ids.
+        service: boto3's name of the service.
+        operation: boto3's name of the operation.
+        parameter: the parameter for the id.
+        several: whether the parameter is a list of ids.
     """
 
     def remove(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -97,11 +97,11 @@ def put(
     delete_parameters: Callable[[Outputs], dict[str, Any]] = lambda outputs: {
         "Bucket": outputs["bucket"]
     },
-    replaced_by: frozenset[str] = frozenset({"bucket"}),
-    takes: str = "",
-    named_by: str = "",
+    replace_on: frozenset[str] = frozenset({"bucket"}),
+    accepts: str = "",
+    name_inputs: str = "",
 ) -> ResourceType:
-    """Return a type whose create and update are one idempotent put."""
+    """Return a type that one idempotent operation both creates and updates."""
 
     def create(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         aws.call(service, operation, **parameters(inputs))
@@ -119,24 +119,24 @@ def put(
         create,
         remove if delete else delete_nothing,
         update,
-        replaced_by,
-        fields(takes),
-        fields(named_by),
+        replace_on,
+        fields(accepts),
+        fields(name_inputs),
         key=key,
     )
 
 
 def fields(names: str) -> frozenset[str]:
-    """Return names that are written with blanks between them."""
+    """Split names that are separated by spaces."""
     return frozenset(names.split())
 
 
 def made(outputs: Outputs, after: Inputs, *computed: str) -> Outputs:
-    """Return the outputs after an update: the new inputs and what AWS had computed at creation."""
+    """Return the outputs after an update: the new inputs, and the outputs computed at creation."""
     return {**after, **{name: outputs[name] for name in computed if name in outputs}}
 
 
-def retag(
+def update_tags(
     aws: Aws,
     service: str,
     before: Outputs,
@@ -147,17 +147,17 @@ def retag(
     names: tuple[str, str] = ("Tags", "TagKeys"),
     operations: tuple[str, str] = ("tag_resource", "untag_resource"),
 ) -> None:
-    """Bring the tags of a resource that is there to its inputs; those that are gone are removed.
+    """Set the tags of an existing resource to those of its inputs, and remove all others.
 
     Args:
-        aws: where.
-        service: whose operations.
-        before: outputs of the last time, with the tags there were.
+        aws: the clients.
+        service: boto3's name of the service.
+        before: the outputs of the last deployment, with the old tags.
         after: the new inputs.
-        of: the parameters that name the resource.
-        form: how the service takes tags; a list of Key and Value when it is not given.
-        names: of the parameters that hold tags, and the keys of tags to remove.
-        operations: that set and that remove tags.
+        of: the parameters that identify the resource.
+        form: converts tags to the service's form; by default a list of Key and Value.
+        names: names of the parameters for the tags to set and for the keys to remove.
+        operations: names of the operations that set and that remove tags.
     """
     old, new = before.get("tags") or {}, after.get("tags") or {}
     changed = {key: value for key, value in new.items() if old.get(key) != value}
@@ -170,15 +170,15 @@ def retag(
 
 
 def tag_list(inputs: Inputs) -> list[dict[str, str]]:
-    """Return Pulumi's tags as most services take them."""
+    """Return Pulumi's tags in the form of most services."""
     return [{"Key": key, "Value": value} for key, value in (inputs.get("tags") or {}).items()]
 
 
 def lower_tag_list(inputs: Inputs) -> list[dict[str, str]]:
-    """Return Pulumi's tags as CodePipeline and CodeBuild take them."""
+    """Return Pulumi's tags in the form of CodePipeline and CodeBuild."""
     return [{"key": key, "value": value} for key, value in (inputs.get("tags") or {}).items()]
 
 
 def tag_map(inputs: Inputs) -> dict[str, str]:
-    """Return Pulumi's tags as Lambda, CloudWatch Logs and CodeCommit take them."""
+    """Return Pulumi's tags in the form of Lambda, CloudWatch Logs and CodeCommit."""
     return dict(inputs.get("tags") or {})

@@ -1,10 +1,18 @@
-"""Budgets: a limit on cost, and who is told."""
+"""AWS Budgets: cost limits and their notifications."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from localcloud.deploy.types.base import Aws, Inputs, Outputs, ResourceType, fields, retag, tag_list
+from localcloud.deploy.types.base import (
+    Aws,
+    Inputs,
+    Outputs,
+    ResourceType,
+    fields,
+    tag_list,
+    update_tags,
+)
 
 _ADDRESSES = {"subscriberEmailAddresses": "EMAIL", "subscriberSnsTopicArns": "SNS"}
 
@@ -63,7 +71,7 @@ def _update_budget(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outp
         if new not in before:
             aws.call("budgets", "create_notification", **of, **new)
     arn = _arn(aws, inputs)
-    retag(
+    update_tags(
         aws,
         "budgets",
         outputs,
@@ -93,6 +101,6 @@ TYPES: dict[str, ResourceType] = {
             "name budgetType limitAmount limitUnit timeUnit costFilters costTypes notifications "
             "tags"
         ),
-        named_by=fields("name"),
+        name_inputs=fields("name"),
     ),
 }

@@ -12,11 +12,11 @@ from localcloud.deploy.types.base import (
     ResourceType,
     delete_by_id,
     fields,
-    retag,
     tag_list,
+    update_tags,
 )
 
-# Pulumi's name where the API has another.
+# Inputs whose Pulumi name differs from the API's.
 _RENAMED = {
     "name": "alarmName",
     "metricQueries": "metrics",
@@ -29,7 +29,7 @@ def _dimensions(values: Inputs) -> list[dict[str, str]]:
 
 
 def _query(query: dict[str, Any]) -> dict[str, Any]:
-    """Return one metric query; Pulumi holds the metric and its statistic in one object."""
+    """Return one metric query; Pulumi puts the metric and its statistic into one object."""
     rest = {key: value for key, value in query.items() if key != "metric"}
     metric = query.get("metric")
     if metric:
@@ -60,10 +60,10 @@ def _create_alarm(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 
 
 def _update_alarm(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    # Without tags: AWS ignores them for an alarm that is there.
+    # AWS ignores tags here if the alarm already exists.
     aws.call("cloudwatch", "put_metric_alarm", **_alarm(inputs))
     arn = _arn(aws, id_)
-    retag(aws, "cloudwatch", outputs, inputs, of={"ResourceARN": arn})
+    update_tags(aws, "cloudwatch", outputs, inputs, of={"ResourceARN": arn})
     return {**inputs, "arn": arn}
 
 
@@ -85,7 +85,7 @@ def _create_composite(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 def _update_composite(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     aws.call("cloudwatch", "put_composite_alarm", **_composite(inputs))
     arn = _arn(aws, id_)
-    retag(aws, "cloudwatch", outputs, inputs, of={"ResourceARN": arn})
+    update_tags(aws, "cloudwatch", outputs, inputs, of={"ResourceARN": arn})
     return {**inputs, "arn": arn}
 
 

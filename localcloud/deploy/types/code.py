@@ -14,11 +14,11 @@ from localcloud.deploy.types.base import (
     fields,
     lower_tag_list,
     made,
-    retag,
     tag_map,
+    update_tags,
 )
 
-# Pulumi's name where CodeBuild's API has another.
+# Inputs whose Pulumi name differs from CodeBuild's.
 _PROJECT_NAMES = {
     "buildTimeout": "timeoutInMinutes",
     "queuedTimeout": "queuedTimeoutInMinutes",
@@ -59,7 +59,7 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
             repositoryName=id_,
             kmsKeyId=inputs.get("kmsKeyId") or "alias/aws/codecommit",
         )
-    retag(
+    update_tags(
         aws,
         "codecommit",
         outputs,
@@ -74,7 +74,7 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
 def _project(inputs: Inputs) -> dict[str, Any]:
     wanted = {_PROJECT_NAMES.get(key, key): value for key, value in inputs.items()}
     logs = {
-        # The API asks for a status; the provider's default is that logs which are named are kept.
+        # The API requires a status; the provider enables every log that is configured.
         key: {"status": "ENABLED", **value}
         for key, value in (inputs.get("logsConfig") or {}).items()
     }
@@ -106,6 +106,6 @@ TYPES: dict[str, ResourceType] = {
         delete_by_id("codebuild", "delete_project", "name"),
         _update_project,
         NAME,
-        named_by=NAME,
+        name_inputs=NAME,
     ),
 }

@@ -1,4 +1,4 @@
-"""CodePipeline: Pulumi's flattened inputs as the API's declaration."""
+"""CodePipeline: converts Pulumi's flattened inputs to the API's declaration."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from localcloud.deploy.types.base import (
     fields,
     lower_tag_list,
     made,
-    retag,
+    update_tags,
 )
 
 
 def _pipeline(inputs: Inputs) -> dict[str, Any]:
-    """Return the declaration that the API takes for Pulumi's flattened inputs."""
+    """Return the API's declaration for Pulumi's flattened inputs."""
     stores = inputs["artifactStores"]
     declaration: dict[str, Any] = {
         "name": inputs["name"],
@@ -62,7 +62,7 @@ def _create_pipeline(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 def _update_pipeline(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     del id_
     aws.call("codepipeline", "update_pipeline", pipeline=_pipeline(inputs))
-    retag(
+    update_tags(
         aws,
         "codepipeline",
         outputs,

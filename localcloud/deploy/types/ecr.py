@@ -12,8 +12,8 @@ from localcloud.deploy.types.base import (
     fields,
     made,
     put,
-    retag,
     tag_list,
+    update_tags,
 )
 
 
@@ -51,7 +51,7 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
         imageScanningConfiguration=inputs.get("imageScanningConfiguration")
         or {"scanOnPush": False},
     )
-    retag(
+    update_tags(
         aws, "ecr", outputs, inputs, of={"resourceArn": outputs["arn"]}, names=("tags", "tagKeys")
     )
     return made(outputs, inputs, "arn", "registryId", "repositoryUrl")
@@ -81,8 +81,8 @@ TYPES: dict[str, ResourceType] = {
         lambda i: str(i["repository"]),
         delete="delete_lifecycle_policy",
         delete_parameters=lambda o: {"repositoryName": o["repository"]},
-        replaced_by=fields("repository"),
-        takes="repository policy",
+        replace_on=fields("repository"),
+        accepts="repository policy",
     ),
     "aws:ecr/repositoryPolicy:RepositoryPolicy": put(
         "ecr",
@@ -91,7 +91,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: str(i["repository"]),
         delete="delete_repository_policy",
         delete_parameters=lambda o: {"repositoryName": o["repository"]},
-        replaced_by=fields("repository"),
-        takes="repository policy",
+        replace_on=fields("repository"),
+        accepts="repository policy",
     ),
 }

@@ -10,8 +10,8 @@ from localcloud.deploy.types.base import (
     ResourceType,
     delete_by_id,
     fields,
-    retag,
     tag_list,
+    update_tags,
 )
 
 _RULE = ("eventPattern", "scheduleExpression", "description", "state", "roleArn")
@@ -31,7 +31,7 @@ def _create_rule(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 def _update_rule(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     del id_
     arn = _put_rule(aws, inputs, [])
-    retag(aws, "events", outputs, inputs, of={"ResourceARN": arn})
+    update_tags(aws, "events", outputs, inputs, of={"ResourceARN": arn})
     return {**inputs, "arn": arn}
 
 

@@ -11,8 +11,8 @@ from localcloud.deploy.types.base import (
     fields,
     made,
     put,
-    retag,
     tag_list,
+    update_tags,
 )
 
 _OPTIONAL = ("description", "path", "maxSessionDuration", "permissionsBoundary")
@@ -51,7 +51,9 @@ def _update_role(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Output
         aws.call("iam", "put_role_permissions_boundary", RoleName=id_, PermissionsBoundary=boundary)
     elif outputs.get("permissionsBoundary") and not boundary:
         aws.call("iam", "delete_role_permissions_boundary", RoleName=id_)
-    retag(aws, "iam", outputs, inputs, of={"RoleName": id_}, operations=("tag_role", "untag_role"))
+    update_tags(
+        aws, "iam", outputs, inputs, of={"RoleName": id_}, operations=("tag_role", "untag_role")
+    )
     return made(outputs, inputs, "arn", "uniqueId")
 
 
@@ -75,8 +77,8 @@ TYPES: dict[str, ResourceType] = {
         lambda i: f"{i['role']}:{i['name']}",
         delete="delete_role_policy",
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyName": o["name"]},
-        replaced_by=fields("role name"),
-        takes="role name policy",
+        replace_on=fields("role name"),
+        accepts="role name policy",
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": put(
         "iam",
@@ -85,7 +87,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: f"{i['role']}-{i['policyArn']}",
         delete="detach_role_policy",
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyArn": o["policyArn"]},
-        replaced_by=fields("role policyArn"),
-        takes="role policyArn",
+        replace_on=fields("role policyArn"),
+        accepts="role policyArn",
     ),
 }

@@ -13,7 +13,7 @@ from localcloud.deploy.types.base import (
     delete_by_id,
     fields,
     made,
-    retag,
+    update_tags,
 )
 
 _DEFAULT_DELETION_WINDOW_DAYS = 30
@@ -61,12 +61,12 @@ def _update_key(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs
     enabled, was_enabled = (values.get("isEnabled") is not False for values in (inputs, outputs))
     if enabled != was_enabled:
         aws.call("kms", "enable_key" if enabled else "disable_key", KeyId=id_)
-    retag(aws, "kms", outputs, inputs, of={"KeyId": id_}, form=_tags)
+    update_tags(aws, "kms", outputs, inputs, of={"KeyId": id_}, form=_tags)
     return made(outputs, inputs, "arn", "keyId")
 
 
 def _delete_key(aws: Aws, id_: str, outputs: Outputs) -> None:
-    # A key is never deleted at once: AWS waits 7 to 30 days, in which it can be kept after all.
+    # AWS deletes a key after a waiting period of 7 to 30 days, in which this can be cancelled.
     days = outputs.get("deletionWindowInDays") or _DEFAULT_DELETION_WINDOW_DAYS
     aws.call("kms", "schedule_key_deletion", KeyId=id_, PendingWindowInDays=days)
 

@@ -1,4 +1,4 @@
-"""Lambda: functions and who may call them."""
+"""Lambda: functions and the permissions to invoke them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from localcloud.deploy.types.base import (
     delete_by_id,
     fields,
     put,
-    retag,
     tag_map,
+    update_tags,
 )
 
 _OPTIONAL = ("kmsKeyArn", "tracingConfig", "loggingConfig", "ephemeralStorage", "deadLetterConfig")
@@ -51,7 +51,7 @@ def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Ou
     answer = aws.call(
         "lambda", "update_function_code", FunctionName=id_, ZipFile=content_of(inputs["code"])
     )
-    retag(aws, "lambda", outputs, inputs, of={"Resource": outputs["arn"]}, form=tag_map)
+    update_tags(aws, "lambda", outputs, inputs, of={"Resource": outputs["arn"]}, form=tag_map)
     return _function_outputs(aws, inputs, answer)
 
 
@@ -99,8 +99,8 @@ TYPES: dict[str, ResourceType] = {
             "FunctionName": o["function"],
             "StatementId": o["statementId"],
         },
-        replaced_by=fields("function statementId action principal sourceArn sourceAccount"),
-        takes="function statementId action principal sourceArn sourceAccount",
-        named_by="function statementId",
+        replace_on=fields("function statementId action principal sourceArn sourceAccount"),
+        accepts="function statementId action principal sourceArn sourceAccount",
+        name_inputs="function statementId",
     ),
 }

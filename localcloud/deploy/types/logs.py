@@ -8,8 +8,8 @@ from localcloud.deploy.types.base import (
     Outputs,
     ResourceType,
     fields,
-    retag,
     tag_map,
+    update_tags,
 )
 
 
@@ -36,7 +36,7 @@ def _update_log_group(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> O
         aws.call("logs", "associate_kms_key", logGroupName=id_, kmsKeyId=key)
     elif outputs.get("kmsKeyId") and not key:
         aws.call("logs", "disassociate_kms_key", logGroupName=id_)
-    retag(
+    update_tags(
         aws,
         "logs",
         outputs,

@@ -1,4 +1,4 @@
-"""S3: buckets, what is set on them, and objects."""
+"""S3: buckets, their settings, and objects."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _update_object(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outp
     same = hashlib.md5(_body(inputs), usedforsecurity=False).hexdigest() == outputs.get("etag")
     if not same or inputs.get("contentType") != outputs.get("contentType"):
         return _put_object(aws, inputs)[1]
-    # Tags are the version's own: a new version of the same content would start what waits for one.
+    # Tags belong to the version: a new version of the same content would start the pipeline.
     aws.call(
         "s3",
         "put_object_tagging",
@@ -144,13 +144,13 @@ TYPES: dict[str, ResourceType] = {
             "VersioningConfiguration": i["versioningConfiguration"],
         },
         _bucket_of,
-        # Versioning cannot be taken from a bucket again, only suspended.
+        # Versioning cannot be removed from a bucket, only suspended.
         delete="put_bucket_versioning",
         delete_parameters=lambda o: {
             "Bucket": o["bucket"],
             "VersioningConfiguration": {"Status": "Suspended"},
         },
-        takes="bucket versioningConfiguration",
+        accepts="bucket versioningConfiguration",
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": put(
         "s3",
@@ -161,7 +161,7 @@ TYPES: dict[str, ResourceType] = {
         },
         _bucket_of,
         delete="delete_bucket_encryption",
-        takes="bucket rules",
+        accepts="bucket rules",
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": put(
         "s3",
@@ -179,7 +179,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "OwnershipControls": {"Rules": [i["rule"]]}},
         _bucket_of,
         delete="delete_bucket_ownership_controls",
-        takes="bucket rule",
+        accepts="bucket rule",
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": put(
         "s3",
@@ -187,7 +187,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "LifecycleConfiguration": {"Rules": i["rules"]}},
         _bucket_of,
         delete="delete_bucket_lifecycle",
-        takes="bucket rules",
+        accepts="bucket rules",
     ),
     "aws:s3/bucketLogging:BucketLogging": ResourceType(
         _put_logging,
@@ -202,7 +202,7 @@ TYPES: dict[str, ResourceType] = {
         lambda i: {"Bucket": i["bucket"], "Policy": i["policy"]},
         _bucket_of,
         delete="delete_bucket_policy",
-        takes="bucket policy",
+        accepts="bucket policy",
     ),
     "aws:s3/bucketNotification:BucketNotification": put(
         "s3",
@@ -211,7 +211,7 @@ TYPES: dict[str, ResourceType] = {
         _bucket_of,
         delete="put_bucket_notification_configuration",
         delete_parameters=lambda o: {"Bucket": o["bucket"], "NotificationConfiguration": {}},
-        takes="bucket eventbridge",
+        accepts="bucket eventbridge",
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": ResourceType(
         _put_object,

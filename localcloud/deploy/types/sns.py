@@ -1,4 +1,4 @@
-"""SNS: topics, their policies, and who subscribes."""
+"""SNS: topics, their policies and subscriptions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from localcloud.deploy.types.base import (
     ResourceType,
     delete_by_id,
     fields,
-    retag,
     tag_list,
+    update_tags,
 )
 
-# Pulumi's input and the attribute that holds it; an empty one is the same as none.
+# Maps Pulumi's input to the topic's attribute; an empty value means that there is none.
 _ATTRIBUTES = {
     "displayName": "DisplayName",
     "kmsMasterKeyId": "KmsMasterKeyId",
@@ -35,7 +35,7 @@ def _update_topic(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outpu
     for key, attribute in _ATTRIBUTES.items():
         if inputs.get(key, "") != outputs.get(key, ""):
             _set(aws, id_, attribute, inputs.get(key, ""))
-    retag(aws, "sns", outputs, inputs, of={"ResourceArn": id_})
+    update_tags(aws, "sns", outputs, inputs, of={"ResourceArn": id_})
     return {**inputs, "arn": id_}
 
 
@@ -60,7 +60,7 @@ def _update_policy(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outp
 
 
 def _reset_policy(aws: Aws, id_: str, outputs: Outputs) -> None:
-    # A topic always has a policy: deleting one means the policy that SNS makes by itself.
+    # A topic always has a policy, so deleting one restores the default policy of SNS.
     del outputs
     statement = {
         "Sid": "__default_statement_ID",
@@ -112,6 +112,6 @@ TYPES: dict[str, ResourceType] = {
         _put_policy, _reset_policy, _update_policy, frozenset({"arn"}), fields("arn policy")
     ),
     "aws:sns/topicSubscription:TopicSubscription": ResourceType(
-        _subscribe, _unsubscribe, takes=fields("topic protocol endpoint")
+        _subscribe, _unsubscribe, accepts=fields("topic protocol endpoint")
     ),
 }

@@ -9,8 +9,8 @@ from localcloud.deploy.types.base import (
     ResourceType,
     delete_by_id,
     fields,
-    retag,
     tag_list,
+    update_tags,
 )
 
 _SETTINGS = ("type", "description", "tier", "keyId", "allowedPattern", "dataType")
@@ -39,14 +39,14 @@ def _update_parameter(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> O
     ):
         value = inputs["value"]
         if value == outputs["value"]:
-            # Another setting changed: the value may have been written by somebody else since
-            # (`ignore_changes`), and stays theirs.
+            # Only another setting changed. Keep the current value: with `ignore_changes`, the
+            # pipeline may have written it since.
             current = aws.call("ssm", "get_parameter", Name=id_, WithDecryption=True)
             value = current["Parameter"]["Value"]
         version = aws.call(
             "ssm", "put_parameter", Name=id_, Value=value, Overwrite=True, **settings
         )["Version"]
-    retag(
+    update_tags(
         aws,
         "ssm",
         outputs,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.deploy.difference import UNKNOWN, differences
-from localcloud.deploy.paths import holds, parts, put_back
+from localcloud.deploy.paths import parts, restore, value_at
 
 pytestmark = pytest.mark.emulator_only
 
@@ -113,10 +113,10 @@ def test_a_path_has_names_and_positions(path: str, expected: list[str | int]) ->
 def test_what_is_ignored_stays_as_it_was(path: str, expected: dict[str, Any]) -> None:
     before = {"value": 1, "tags": {"x": 1, "y": 1}, "list": [{"n": 1}]}
     after = {"value": 2, "tags": {"x": 2, "z": 2}, "list": [{"n": 2}]}
-    assert expected == put_back(after, before, [path])
+    assert expected == restore(after, before, [path])
     assert {"value": 2, "tags": {"x": 2, "z": 2}, "list": [{"n": 2}]} == after
 
 
 def test_a_path_holds_what_lies_there() -> None:
     values = {"a": {"b": [1, 2]}}
-    assert [2, None, values] == [holds(values, path) for path in ("a.b[1]", "a.c.d", "*")]
+    assert [2, None, values] == [value_at(values, path) for path in ("a.b[1]", "a.c.d", "*")]

@@ -13,7 +13,7 @@ from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.effects import CloudEffects, NoEffects
 from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import ProtectedError, ResourceError
-from localcloud.deploy.plan import Change, Registration, Step
+from localcloud.deploy.plan import ChangeType, Registration, ResourceChange
 from localcloud.deploy.state import Options, StackState, StateStore
 from localcloud.deploy.types import Aws, Inputs, Outputs, ResourceType
 from localcloud.deploy.types.base import fields
@@ -116,7 +116,7 @@ class Lab:
         def nothing(service: str) -> Any:
             raise AssertionError(f"a client of {service} was asked for")
 
-        def listen(step: Step) -> None:
+        def listen(step: ResourceChange) -> None:
             self.heard.append(f"{step.change.value} {step.name} {step.id}")
 
         aws = Aws(nothing, "000000000000", "us-east-1")
@@ -132,14 +132,14 @@ class Lab:
         deployment.finish(outputs or {})
         return deployment
 
-    def preview(self, *resources: R) -> dict[Change, int]:
+    def preview(self, *resources: R) -> dict[ChangeType, int]:
         """Return what a preview of a deployment says; nothing is called or kept."""
         kept = dict(self.store.stacks)
         changes = self.up(*resources, dry=True).changes
         assert ([], kept) == (self.world.calls, self.store.stacks)
         return changes
 
-    def begin_and_destroy(self) -> dict[Change, int]:
+    def begin_and_destroy(self) -> dict[ChangeType, int]:
         """Delete the stack; return what was done."""
         deployment = self.begin()
         deployment.destroy()
@@ -160,7 +160,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
         "put": ResourceType(world.put, world.delete, key=lambda inputs: str(inputs["name"])),
         # AWS refuses a second one of the same name.
         "named": ResourceType(
-            world.create, world.delete, world.update, fields("size"), named_by=fields("name")
+            world.create, world.delete, world.update, fields("size"), name_inputs=fields("name")
         ),
         "child": ResourceType(
             world.create, world.delete, world.update, fields("parent"), volatile=fields("v")
@@ -175,7 +175,7 @@ def test_a_new_resource_is_created_and_kept(lab: Lab) -> None:
     deployment = lab.up(R("updated", "a", {}), R("replaced", "b", {}), outputs={"x": 1})
     assert ["create a", "create b"] == lab.world.calls
     assert ["created a a-1", "created b b-2"] == lab.heard
-    assert {Change.CREATE: 2} == deployment.changes
+    assert {ChangeType.CREATE: 2} == deployment.changes
     stack = lab.store.load("dev")
     assert (["a-1", "b-2"], {"x": 1}) == ([r.id for r in stack.resources], stack.outputs)
 
@@ -191,14 +191,14 @@ def test_nothing_is_called_when_nothing_changed(lab: Lab) -> None:
     lab.up(R("updated", "a", {"n": 1.0}), R("put", "b", {}))
     deployment = lab.up(R("updated", "a", {"n": 1.0}), R("put", "b", {}))
     assert [] == lab.world.calls
-    assert {Change.SAME: 2} == deployment.changes
+    assert {ChangeType.SAME: 2} == deployment.changes
 
 
 def test_a_changed_input_updates_in_place(lab: Lab) -> None:
     lab.up(R("updated", "a", {"n": 1}))
     deployment = lab.up(R("updated", "a", {"n": 2}))
     assert ["update a-1"] == lab.world.calls
-    assert {Change.UPDATE: 1} == deployment.changes
+    assert {ChangeType.UPDATE: 1} == deployment.changes
     assert {"a-1": {"name": "a", "n": 2}} == lab.world.alive
     assert {"name": "a", "n": 2, "arn": "arn:a-1"} == lab.store.load("dev").resources[0].outputs
 
@@ -217,7 +217,7 @@ def test_a_replacement_is_made_before_the_old_one_goes(
     lab.up(R(type_, "a", before), R("updated", "b", {}))
     deployment = lab.up(R(type_, "a", after), R("updated", "b", {"n": 1}))
     assert ["create a", "update b-2", "delete a-1"] == lab.world.calls
-    assert {Change.REPLACE: 1, Change.UPDATE: 1, Change.DELETE: 1} == deployment.changes
+    assert {ChangeType.REPLACE: 1, ChangeType.UPDATE: 1, ChangeType.DELETE: 1} == deployment.changes
     assert {"a-3", "b-2"} == set(lab.world.alive)
     assert ["a-3", "b-2"] == lab.kept()
 
@@ -233,7 +233,7 @@ def test_what_the_program_no_longer_has_goes_last_made_first(lab: Lab) -> None:
     lab.up(*(R("updated", name, {}) for name in "abc"))
     deployment = lab.up(R("updated", "a", {}))
     assert ["delete c-3", "delete b-2"] == lab.world.calls
-    assert {Change.SAME: 1, Change.DELETE: 2} == deployment.changes
+    assert {ChangeType.SAME: 1, ChangeType.DELETE: 2} == deployment.changes
     assert ["a-1"] == lab.kept()
 
 
@@ -274,7 +274,7 @@ def test_the_next_try_goes_on_from_what_was_made(lab: Lab) -> None:
         lab.up(R("updated", "a", {}), R("updated", "b", {}))
     lab.world.refuses.clear()
     deployment = lab.up(R("updated", "a", {}), R("updated", "b", {}))
-    assert {Change.SAME: 1, Change.CREATE: 1} == deployment.changes
+    assert {ChangeType.SAME: 1, ChangeType.CREATE: 1} == deployment.changes
 
 
 def test_a_failed_update_keeps_the_inputs_it_had(lab: Lab) -> None:
@@ -287,7 +287,7 @@ def test_a_failed_update_keeps_the_inputs_it_had(lab: Lab) -> None:
 
 def test_an_unknown_type_is_refused_with_the_ones_there_are(lab: Lab) -> None:
     lab.begin()
-    with pytest.raises(ResourceError, match="it can make: child, named, put, replaced, updated"):
+    with pytest.raises(ResourceError, match="it supports: child, named, put, replaced, updated"):
         lab.deployment.register(R("aws:moon/base:Base", "a", {}).registration)
 
 
@@ -322,7 +322,7 @@ def test_a_named_resource_is_deleted_before_its_successor_is_made(lab: Lab) -> N
     lab.up(R("named", "a", {"size": 1}))
     deployment = lab.up(R("named", "a", {"size": 2}))
     assert ["delete a-1", "create a"] == lab.world.calls
-    assert {Change.DELETE: 1, Change.REPLACE: 1} == deployment.changes
+    assert {ChangeType.DELETE: 1, ChangeType.REPLACE: 1} == deployment.changes
     assert ["a-2"] == lab.kept()
 
 
@@ -347,7 +347,7 @@ def test_what_cannot_outlive_it_is_deleted_first_and_made_anew(lab: Lab) -> None
         "create leaf",
     ] == lab.world.calls
     assert expected == deployment.changes
-    assert {Change.DELETE: 3, Change.REPLACE: 3, Change.SAME: 1} == deployment.changes
+    assert {ChangeType.DELETE: 3, ChangeType.REPLACE: 3, ChangeType.SAME: 1} == deployment.changes
 
 
 def test_delete_before_replace_is_honoured(lab: Lab) -> None:
@@ -369,7 +369,7 @@ def test_replace_on_changes_replaces_what_could_be_updated(lab: Lab) -> None:
 def test_an_ignored_change_is_no_change(lab: Lab) -> None:
     ignored = Options(ignore_changes=("value",))
     lab.up(R("updated", "a", {"value": 1, "n": 1}, ignored))
-    assert {Change.SAME: 1} == lab.up(R("updated", "a", {"value": 2, "n": 1}, ignored)).changes
+    assert {ChangeType.SAME: 1} == lab.up(R("updated", "a", {"value": 2, "n": 1}, ignored)).changes
     lab.up(R("updated", "a", {"value": 2, "n": 2}, ignored))
     assert {"a-1": {"name": "a", "value": 1, "n": 2}} == lab.world.alive
 
@@ -466,8 +466,8 @@ def test_what_protects_is_what_was_deployed(lab: Lab) -> None:
     with pytest.raises(ProtectedError):
         lab.up(R("updated", "a", {"size": 2}))
     # Taken off in the program and deployed, as Pulumi asks for.
-    assert {Change.SAME: 1} == lab.up(R("updated", "a", {"size": 1})).changes
-    assert Change.REPLACE in lab.up(R("updated", "a", {"size": 2})).changes
+    assert {ChangeType.SAME: 1} == lab.up(R("updated", "a", {"size": 1})).changes
+    assert ChangeType.REPLACE in lab.up(R("updated", "a", {"size": 2})).changes
 
 
 def test_retain_on_delete_forgets_and_says_so(lab: Lab) -> None:
@@ -475,7 +475,7 @@ def test_retain_on_delete_forgets_and_says_so(lab: Lab) -> None:
     lab.up(R("updated", "a", {"size": 1}, kept), R("updated", "b", {}, kept))
     lab.up(R("updated", "a", {"size": 2}, kept))
     assert ["replaced a a-3", "retained a a-1", "retained b b-2"] == lab.heard
-    assert {Change.RETAIN: 1} == lab.begin_and_destroy()
+    assert {ChangeType.RETAIN: 1} == lab.begin_and_destroy()
     assert {"a-1", "b-2", "a-3"} == set(lab.world.alive)
     assert {} == lab.store.stacks
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.deploy.archives import content_of, described, is_asset
+from localcloud.deploy.archives import content_of, is_asset, with_digests
 from localcloud.deploy.errors import ProjectError, ResourceError
 from localcloud.deploy.project import load
-from localcloud.deploy.shapes import fitted
+from localcloud.deploy.shapes import to_shape
 
 SESSION = botocore.session.Session()
 
@@ -62,7 +62,7 @@ def shape(service: str, operation: str) -> Any:
 def test_pulumis_values_are_fitted_to_the_operation(
     service: str, operation: str, value: Any, expected: Any
 ) -> None:
-    assert expected == fitted(shape(service, operation), value)
+    assert expected == to_shape(shape(service, operation), value)
 
 
 @pytest.mark.botocore_modelled
@@ -75,7 +75,7 @@ def test_pulumis_values_are_fitted_to_the_operation(
 )
 def test_an_input_that_no_member_takes_is_refused_by_name(value: Any, names: str) -> None:
     with pytest.raises(ResourceError, match=names):
-        fitted(shape("lambda", "CreateFunction"), value)
+        to_shape(shape("lambda", "CreateFunction"), value)
 
 
 def unzipped(content: bytes) -> dict[str, str]:
@@ -118,9 +118,9 @@ def test_the_same_content_gives_the_same_bytes_in_any_order(files: dict[str, str
     forwards = archive(sorted(files.items()))
     backwards = archive(sorted(files.items(), reverse=True))
     assert content_of(forwards) == content_of(backwards)
-    assert described({"code": forwards}) == described({"code": backwards})
+    assert with_digests({"code": forwards}) == with_digests({"code": backwards})
     more = archive([*files.items(), ("another-name", "")])
-    assert described(forwards) != described(more)
+    assert with_digests(forwards) != with_digests(more)
 
 
 @pytest.mark.emulator_only
@@ -136,7 +136,7 @@ def test_a_file_in_an_archive_has_no_time_of_its_own(tmp_path: Path) -> None:
 def test_assets_are_described_by_digest_and_the_rest_as_it_is() -> None:
     asset = pulumi.StringAsset("x")
     digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
-    assert {"a": [{"sha256": digest}], "b": 1} == described({"a": [asset], "b": 1})
+    assert {"a": [{"sha256": digest}], "b": 1} == with_digests({"a": [asset], "b": 1})
     assert (True, False) == (is_asset(asset), is_asset("x"))
 
 
@@ -145,7 +145,7 @@ def test_assets_are_described_by_digest_and_the_rest_as_it_is() -> None:
     "asset", [pulumi.RemoteAsset("https://x/y"), pulumi.RemoteArchive("https://x/y")]
 )
 def test_a_remote_asset_is_refused(asset: pulumi.Asset | pulumi.Archive) -> None:
-    with pytest.raises(ValueError, match="it lies on a network"):
+    with pytest.raises(ValueError, match="fetches nothing from the network"):
         content_of(asset)
 
 
@@ -196,7 +196,7 @@ def test_a_stack_without_configuration_is_a_stack(tmp_path: Path, stack: str) ->
         ("", "", "Pulumi.yaml has no name"),
         ("", "name: [\n", "Pulumi.yaml is not YAML"),
         ("config: [\n", "name: lab\n", "Pulumi.dev.yaml is not YAML"),
-        ("- a\n", "name: lab\n", "Pulumi.dev.yaml must hold a mapping"),
+        ("- a\n", "name: lab\n", "Pulumi.dev.yaml must contain a mapping"),
         ("config: {lab:key: {secure: abc}}\n", "name: lab\n", "lab:key is encrypted"),
     ],
 )

@@ -197,7 +197,7 @@ def document(
 ) -> Any:
     """Declare a value that is JSON in a string; ``parse`` reads and checks it.
 
-    The field gets the parsed default anew for each instance.
+    Each instance gets its own copy of the parsed default.
     """
     setting = Setting(key, "string", default, description, allowed, example, parse)
     return field(default_factory=lambda: parse(default)[0], metadata={_METADATA: setting})

@@ -25,7 +25,7 @@ class Environment(StrEnum):
 
 
 class ExecutionMode(StrEnum):
-    """How CodePipeline treats an execution that meets another one."""
+    """CodePipeline's treatment of an execution that starts while another one runs."""
 
     SUPERSEDED = "SUPERSEDED"
     QUEUED = "QUEUED"
@@ -33,14 +33,14 @@ class ExecutionMode(StrEnum):
 
 
 class Encryption(StrEnum):
-    """How data at rest is encrypted: S3's own keys, or a KMS key of the stack."""
+    """Encryption of data at rest: with S3's own keys, or with a KMS key of the stack."""
 
     AES256 = "AES256"
     KMS = "aws:kms"
 
 
 class TrafficShifting(StrEnum):
-    """How an endpoint's traffic moves to a new fleet.
+    """Traffic shifting to a new fleet of an endpoint.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
     """
@@ -141,7 +141,7 @@ class ScalingSettings:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """How a new model takes over an endpoint."""
+    """Blue/green update of an endpoint to a new model."""
 
     traffic_shifting: TrafficShifting = choice(
         "trafficShifting",
@@ -169,7 +169,7 @@ class UpdateSettings:
 
     @property
     def steps(self) -> int:
-        """How many times traffic shifts."""
+        """Number of traffic shifts."""
         if self.traffic_shifting is TrafficShifting.LINEAR:
             return math.ceil(100 / self.step_percent)
         return 2 if self.traffic_shifting is TrafficShifting.CANARY else 1
@@ -177,7 +177,7 @@ class UpdateSettings:
 
 @dataclass(frozen=True, slots=True)
 class AlarmSettings:
-    """When an endpoint raises an alarm."""
+    """Thresholds of an endpoint's alarms."""
 
     latency_p99_milliseconds: int = whole_number(
         "latencyP99Milliseconds",
@@ -264,7 +264,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """How a model travels to production; without ``production_stack`` it ends at DEV."""
+    """Delivery of a model to production; without ``production_stack``, it ends at DEV."""
 
     production_stack: str | None = string(
         "productionStack",
@@ -329,7 +329,7 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True)
 class SafetySettings:
-    """How data is kept safe."""
+    """Protection of data."""
 
     encryption: Encryption = choice(
         "encryption",
@@ -351,7 +351,7 @@ class SafetySettings:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipSettings:
-    """Who is responsible, who pays, and who is notified."""
+    """Owner, cost centre and recipients of notifications."""
 
     owner: str = string(
         "owner",

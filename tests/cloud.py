@@ -31,7 +31,7 @@ ACCOUNT = "000000000000"
 
 @dataclass(frozen=True, slots=True)
 class TestCloud:
-    """Where a cloud answers, and whether it is a local cloud of this project."""
+    """The address of a cloud, and whether it is a local cloud of this project."""
 
     __test__ = False
 

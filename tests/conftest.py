@@ -46,7 +46,7 @@ def fast_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
 
 @pytest.fixture(scope="session")
 def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
-    """A local cloud whose clock is the wall's until it is put on, with a state directory."""
+    """A local cloud in wall-clock time, which a test advances, with a state directory."""
     if configured_url() is not None:
         pytest.skip("another endpoint's clock is not ours")
     with local_cloud(speed=1.0, state_dir=tmp_path_factory.mktemp("state")) as started:

@@ -1,4 +1,4 @@
-"""How many examples a property tries, by the Hypothesis profile (`HYPOTHESIS_PROFILE`).
+"""The number of examples that a property tries, by the Hypothesis profile (`HYPOTHESIS_PROFILE`).
 
     daily     the default: 50, or what a property asks for by `examples(…)`
     nightly   500 for every property, also for the expensive ones, and longer runs of state machines

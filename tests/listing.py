@@ -1,4 +1,4 @@
-"""What exists on a cloud, over every service that keeps resources: the proof that nothing is left.
+"""Lists what exists on a cloud in every service, to prove that nothing is left behind.
 
 What AWS makes by itself is left out: service-linked roles, the keys and aliases of services, and
 the log groups that SageMaker's jobs and endpoints write (`/aws/sagemaker/...`): on AWS too these

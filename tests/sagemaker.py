@@ -1,4 +1,4 @@
-"""What the tests of SageMaker share: a bucket with models, the container's image, waiting."""
+"""Helpers of the SageMaker tests: a bucket with models, the container image, waiting."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from localcloud.core.store import Database
 
 
 class SmallCloud:
-    """What the engine asks of a cloud, on the loop of a test."""
+    """The cloud as the engine uses it, on the event loop of a test."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, database: Database | None = None) -> None:
         self.clock = Clock()

@@ -37,7 +37,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class InState:
-    """Whether an alarm is in a state."""
+    """Condition that an alarm is in a state."""
 
     state: str
     alarm: str

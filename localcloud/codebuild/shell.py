@@ -14,13 +14,15 @@ from pathlib import Path
 STATE = ("variables", "options", "directory")
 
 
-def script(commands: list[str], state: Path, set_anew: dict[str, str] | None = None) -> str:
+def script(
+    commands: list[str], state: Path, replaced_variables: dict[str, str] | None = None
+) -> str:
     """Return a script that runs commands until one fails, and ends with its status.
 
     Args:
         commands: the phase's commands.
         state: directory of the shell's state.
-        set_anew: variables to set, instead of keeping the value of the phase before.
+        replaced_variables: variables to set, instead of keeping the value of the phase before.
     """
     variables, options, directory = (shlex.quote(str(state / name)) for name in STATE)
     lines = [
@@ -35,7 +37,10 @@ def script(commands: list[str], state: Path, set_anew: dict[str, str] | None = N
         f'if [ -f {directory} ]; then cd "$(cat {directory})"; fi',
         # The file also has bash's own read-only variables, which cannot be set.
         f"if [ -f {variables} ]; then . {variables} 2>/dev/null; fi",
-        *(f"export {name}={shlex.quote(value)}" for name, value in (set_anew or {}).items()),
+        *(
+            f"export {name}={shlex.quote(value)}"
+            for name, value in (replaced_variables or {}).items()
+        ),
         "trap keep EXIT",
         f"if [ -f {options} ]; then . {options}; fi",
     ]

@@ -36,7 +36,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """How a container of the image starts.
+    """Start command of a container of the image.
 
     Attributes:
         workdir: absolute path inside the image.

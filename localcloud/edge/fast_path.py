@@ -6,7 +6,7 @@
 A connection stays here as long as it carries nothing but plain invocations, one at a time. uvicorn
 gets the connection, with every byte read so far, at the first request that is not plain: another
 path, HTTP/1.0, `Connection: close`, `Expect`, a chunked body, a second request in the same bytes,
-or an error. So uvicorn alone deals with the rare parts of HTTP. Must not: know a rule of an
+or an error. So uvicorn alone deals with the rare features of HTTP. Must not: know a rule of an
 invocation, or who may call.
 
 An example in time. A client sends the head and half of a body of 4 KB. `data_received` feeds the

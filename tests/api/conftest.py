@@ -1,4 +1,4 @@
-"""What several tests of the API share."""
+"""Fixtures and helpers shared by the tests of the API."""
 
 from __future__ import annotations
 

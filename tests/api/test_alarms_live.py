@@ -18,7 +18,7 @@ API = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference"
 
 
 class Alarms:
-    """Alarms without data, set by hand, and a queue that hears what they tell."""
+    """Alarms without data, set by hand, and a queue that receives their messages."""
 
     def __init__(self, cloud: TestCloud) -> None:
         self.client = cloud.client("cloudwatch")
@@ -62,7 +62,7 @@ class Alarms:
     def until(self, name: str, state: str) -> None:
         wait_for(f"{name} to be {state}", lambda: self.state(name) == state, 15)
 
-    def hear(self) -> list[dict[str, Any]]:
+    def receive(self) -> list[dict[str, Any]]:
         for found in self.sqs.receive_message(QueueUrl=self.queue).get("Messages", []):
             self.told.append(json.loads(json.loads(found["Body"])["Message"]))
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=found["ReceiptHandle"])
@@ -106,7 +106,7 @@ def test_a_composite_alarm_follows_its_rule_through_another_and_tells_its_topic(
     assert alarms.state("live-either") == "ALARM"
     alarms.set("live-full", "ALARM")
     alarms.until("live-outer", "OK")
-    wait_for("three messages", lambda: len(alarms.hear()) == 3, 15)
+    wait_for("three messages", lambda: len(alarms.receive()) == 3, 15)
     assert [told["NewStateValue"] for told in alarms.told] == ["OK", "ALARM", "OK"]
     assert alarms.told[1] == alarms.told[1] | {
         "AlarmName": "live-outer",
@@ -136,9 +136,9 @@ def test_a_suppressor_holds_the_actions_of_a_composite_alarm_back(alarms: Alarms
         15,
     )
     assert alarms.state("live-held") == "ALARM"
-    assert alarms.hear() == []
+    assert alarms.receive() == []
     alarms.set("live-maintenance", "OK")
-    wait_for("the message", lambda: len(alarms.hear()) == 1, 15)
+    wait_for("the message", lambda: len(alarms.receive()) == 1, 15)
     assert "ActionsSuppressedBy" not in alarms.shown("live-held")
 
 

@@ -131,7 +131,7 @@ def test_a_new_stack_is_in_review_until_its_change_set_is_executed(
 
 
 @pytest.mark.aws_documented(API + "API_ResourceChange.html")
-def test_an_update_is_told_before_it_is_done(change_sets: ChangeSets) -> None:
+def test_a_change_set_shows_an_update_before_it_is_executed(change_sets: ChangeSets) -> None:
     alarm = {
         "MetricName": "m",
         "Namespace": "n",
@@ -177,7 +177,7 @@ def test_an_update_is_told_before_it_is_done(change_sets: ChangeSets) -> None:
 
 
 @pytest.mark.aws_documented(API + "API_DescribeChangeSet.html")
-def test_values_are_told_only_when_they_are_asked_for(change_sets: ChangeSets) -> None:
+def test_values_are_included_only_on_request(change_sets: ChangeSets) -> None:
     stack = change_sets.stack(template(A=group("/change-set/values")))
     change_sets.make(stack, TemplateBody=template(A=group("/change-set/values2")))
     answer = change_sets.client.describe_change_set(

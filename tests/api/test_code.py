@@ -246,7 +246,7 @@ def test_a_build_runs_its_phases_in_one_environment_and_logs_them(builds: Builds
 
 
 @pytest.mark.aws_documented(PHASES)
-def test_a_failing_command_fails_its_phase_and_post_build_is_told(builds: Builds) -> None:
+def test_a_failing_command_fails_its_phase_and_post_build_sees_it(builds: Builds) -> None:
     name = builds.project(
         "version: 0.2\nphases:\n"
         "  pre_build: {commands: ['exit 3', 'echo never']}\n"

@@ -235,9 +235,9 @@ def test_a_disabled_transition_holds_an_execution_before_the_stage(pipelines: Pi
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html"
 )
 def test_a_declaration_that_cannot_run_is_refused_with_the_reason(pipelines: Pipelines) -> None:
-    lonely = invoke_action("x", inputArtifacts=[{"name": "Missing"}])
+    missing_input = invoke_action("x", inputArtifacts=[{"name": "Missing"}])
     with pytest.raises(ClientError) as caught:
-        pipelines.make([lonely])
+        pipelines.make([missing_input])
     assert caught.value.response["Error"]["Code"] == "InvalidActionDeclarationException"
     assert "Missing" in str(caught.value)
     jenkins = approval_action(actionTypeId=kind("Build", "Jenkins"))
@@ -270,7 +270,7 @@ def test_a_missing_pipeline_is_named(pipelines: Pipelines) -> None:
 
 
 @pytest.mark.aws_documented(EVENTS)
-def test_a_failed_execution_is_told_to_who_listens(
+def test_a_failed_execution_is_published_as_an_event(
     prepared: TestCloud, pipelines: Pipelines
 ) -> None:
     events, sqs = prepared.client("events"), prepared.client("sqs")

@@ -163,7 +163,9 @@ def test_a_running_function_says_how_far_it_is(pipelines: Pipelines, function: s
 
 
 @pytest.mark.aws_documented(f"{API}/API_FailureDetails.html")
-def test_each_type_of_failure_is_told_with_its_message(pipelines: Pipelines, function: str) -> None:
+def test_each_type_of_failure_is_reported_with_its_message(
+    pipelines: Pipelines, function: str
+) -> None:
     name = pipelines.make([invoke(function, f"fail {kind}", kind) for kind in TYPES])
     pipelines.until(name, "Failed")
     found = {kind: pipelines.action(name, action=kind)["errorDetails"] for kind in TYPES}

@@ -1,4 +1,4 @@
-"""CodePipeline: what is told of a pipeline's state, and what may be retried."""
+"""CodePipeline: the reported state of a pipeline, and retries."""
 
 from __future__ import annotations
 

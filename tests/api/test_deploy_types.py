@@ -1,4 +1,4 @@
-"""What the deployer makes of each Pulumi type: created, changed in place, deleted, read by boto3.
+"""The deployer's create, update and delete of each Pulumi type, read back by boto3.
 
 The types are driven as the deployer drives them, with Pulumi's input names and numbers as floats.
 """

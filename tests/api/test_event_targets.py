@@ -20,7 +20,7 @@ HANDLER = "def handler(event, context):\n    print('heard', event['detail']['wor
 
 
 def queue_behind(cloud: TestCloud, name: str) -> tuple[str, str]:
-    """Make a topic and a queue that hears it; return the topic's ARN and the queue's URL."""
+    """Subscribe a new queue to a new topic; return the topic's ARN and the queue's URL."""
     topic = cloud.client("sns").create_topic(Name=name)["TopicArn"]
     url = cloud.client("sqs").create_queue(QueueName=name)["QueueUrl"]
     arn = PREFIX.format("sqs") + name

@@ -1,4 +1,4 @@
-"""What takes AWS minutes to days, with the clock put on by hand: it runs as the wall's does."""
+"""Operations that take AWS minutes to days, with a clock that the test advances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passive services and the mends that real clients need, one test a mend."""
+"""The moto backend, with one test for each patch that real clients need."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_new_alarm_has_insufficient_data_and_then_follows_its_metric(cloud: Te
 
 
 @pytest.mark.botocore_modelled
-def test_a_composite_alarm_is_told_from_a_metric_alarm(cloud: TestCloud) -> None:
+def test_a_composite_alarm_is_distinguished_from_a_metric_alarm(cloud: TestCloud) -> None:
     cloudwatch = cloud.client("cloudwatch")
     cloudwatch.put_composite_alarm(
         AlarmName="either",

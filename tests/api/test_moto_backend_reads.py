@@ -1,4 +1,4 @@
-"""The passive services: what a client reads back, and statistics that are computed."""
+"""The moto backend: values that a client reads back, and computed statistics."""
 
 from __future__ import annotations
 

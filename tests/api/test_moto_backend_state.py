@@ -1,4 +1,4 @@
-"""What moto keeps survives a `kill -9`: each answered change is there after a restart."""
+"""The moto backend survives a `kill -9`: after a restart, each confirmed change is there."""
 
 from __future__ import annotations
 

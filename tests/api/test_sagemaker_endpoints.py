@@ -1,4 +1,4 @@
-"""Endpoints: shadows, what is pending, what an update retains, what is told and listed."""
+"""Endpoints: shadow variants, pending updates, retained properties, events and listings."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_an_update_under_way_is_described_and_then_is_not(
         ),
     ],
 )
-def test_an_update_retains_what_it_is_told_to(
+def test_an_update_retains_the_requested_properties(
     sagemaker: Any,
     image: str,
     options: dict[str, Any],
@@ -282,7 +282,7 @@ def test_a_deployment_whose_steps_are_too_large_is_refused(sagemaker: Any, image
 
 
 @pytest.mark.aws_documented(EVENTS)
-def test_an_endpoints_life_is_told_in_capitals(
+def test_an_endpoints_events_have_states_in_capitals(
     cloud: TestCloud, sagemaker: Any, image: str
 ) -> None:
     with heard(cloud, "endpoint-events", "SageMaker Endpoint State Change") as events:
@@ -303,7 +303,9 @@ def test_an_endpoints_life_is_told_in_capitals(
 
 
 @pytest.mark.aws_documented(EVENTS)
-def test_a_training_jobs_steps_are_told(cloud: TestCloud, sagemaker: Any, image: str) -> None:
+def test_a_training_job_publishes_an_event_for_each_step(
+    cloud: TestCloud, sagemaker: Any, image: str
+) -> None:
     with heard(cloud, "training-events", "SageMaker Training Job State Change") as events:
         name = f"told-{next(_numbers)}"
         sagemaker.create_training_job(

@@ -1,4 +1,4 @@
-"""What becomes of SageMaker's jobs when the local cloud is killed."""
+"""SageMaker's jobs after the local cloud was killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_jobs_go_on_after_a_kill(tmp_path: Path) -> None:
             )["TrainingJobSummaries"]
         ]
         package = sagemaker.describe_model_package(ModelPackageName="kept")
-    # Taken up anew: it ends, whether or not the objects outlived the kill.
+    # It is resumed and ends, whether or not the objects survived the kill.
     assert again["TransformJobStatus"] in ("Completed", "Failed")
     assert "InternalServerError" not in again.get("FailureReason", "")
     assert names[0] == "Failed"

@@ -222,7 +222,7 @@ def test_a_job_that_cannot_work_is_failed_with_its_reason(cloud: TestCloud, sage
 
 
 @pytest.mark.botocore_modelled
-def test_jobs_are_listed_page_by_page_and_missing_ones_are_told(
+def test_jobs_are_listed_by_page_and_a_missing_one_is_an_error(
     cloud: TestCloud, sagemaker: Any
 ) -> None:
     source = put(cloud, a="1")

@@ -188,7 +188,7 @@ def test_a_job_none_of_whose_training_jobs_succeeds_is_failed(sagemaker: Any, im
 
 
 @pytest.mark.botocore_modelled
-def test_tuning_jobs_are_listed_by_name_and_missing_ones_are_told(
+def test_tuning_jobs_are_listed_by_name_and_a_missing_one_is_an_error(
     sagemaker: Any, image: str
 ) -> None:
     names = [tune(sagemaker, image) for _ in range(2)]

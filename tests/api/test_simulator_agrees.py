@@ -29,7 +29,7 @@ TRAFFIC = [4] * 3 + [25] * 6 + [60] * 7 + [2] * 40
 
 @pytest.fixture
 def cloud() -> Iterator[TestCloud]:
-    """A local cloud whose clock is the wall's until it is put on."""
+    """A local cloud whose clock shows wall-clock time until a test advances it."""
     if configured_url() is not None:
         pytest.skip("another endpoint's clock is not ours")
     with local_cloud(speed=1.0) as started:
@@ -87,7 +87,7 @@ def test_a_recorded_run_and_its_simulation_scale_alike(cloud: TestCloud) -> None
 
 
 def _to_a_minutes_beginning(cloud: TestCloud) -> None:
-    """Put the clock on to just behind the next full minute."""
+    """Advance the clock to just after the next full minute."""
     cloud.advance(60.5 - cloud.now() % 60)
 
 

@@ -1,4 +1,4 @@
-"""What stands on the wire: numbers for times, and an honest refusal in each protocol."""
+"""Responses as sent: times as numbers, and a clear refusal in each protocol."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def production(lab: Lab, iris: bytes) -> Lab:
-    """The lab with its production endpoint in service, whichever tests ran before."""
+    """The lab with its production endpoint in service, regardless of earlier tests."""
     if lab.config_of(PRD) is None:
         assert lab.deliver(iris) == "Succeeded"
     return lab

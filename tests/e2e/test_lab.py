@@ -190,7 +190,7 @@ def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, wh
     assert (lab.config_of(DEV), lab.config_of(PRD)) == before
 
 
-def test_people_are_told_of_a_failed_execution(lab: Lab) -> None:
+def test_a_failed_execution_notifies_the_subscribers(lab: Lab) -> None:
     sns, sqs = lab.cloud.client("sns"), lab.cloud.client("sqs")
     queue = sqs.create_queue(QueueName="told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
@@ -253,7 +253,7 @@ def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
     assert 0 == preview(lab, "dev")[0]
 
 
-def test_wrong_settings_are_told_without_a_line_of_the_program(lab: Lab) -> None:
+def test_invalid_settings_are_reported_without_a_program_line(lab: Lab) -> None:
     answer = localcloud_answer(lab.cloud.url, "preview", "dev", "--config", "scaling=maybe")
     assert 1 == answer.returncode
     last = answer.stderr.strip().splitlines()[-1]

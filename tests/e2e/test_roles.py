@@ -83,13 +83,13 @@ WRONG = zip_of({"train.csv": TRAIN, "validation.csv": "b,1.0,0.0\na,9.0,8.0\n"})
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the roles of a lab did from its first stack to its last.
+    """The calls of a lab's roles from its first stack to its last.
 
     Attributes:
-        statuses: of the executions.
-        denied: what its policies did not allow, by role.
-        broken: why an execution failed after that, on purpose, where CloudFormation acts.
-        roles: what `localcloud iam` says of each role after all that.
+        statuses: the final statuses of the executions.
+        denied: the denied calls, by role.
+        broken: the error of a later execution, which failed on purpose in CloudFormation.
+        roles: the report of `localcloud iam` on each role at the end.
     """
 
     lab: Lab

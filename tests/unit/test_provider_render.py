@@ -1,4 +1,4 @@
-"""How a program's values become Terraform's, for the tier with the real provider."""
+"""Conversion of a program's values to Terraform, for the tests with the real provider."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_every_package_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_keeps_to_its_side_of_the_wall(package: str) -> None:
+def test_a_package_imports_only_what_it_may(package: str) -> None:
     found = {name_of(path): packages_of(path) & FORBIDDEN[package] for path in sources(package)}
     assert {} == {path: names for path, names in found.items() if names}
 

@@ -64,7 +64,7 @@ def test_aws_is_reached_by_openid_connect(name: str) -> None:
             assert "environment" in job
 
 
-def test_a_pull_request_is_told_what_both_stacks_would_become() -> None:
+def test_a_pull_request_gets_a_preview_of_both_stacks() -> None:
     job = workflow("preview")["jobs"]["preview"]
     assert job["strategy"]["matrix"]["stack"] == ["prd", "dev"]
     (arguments,) = pulumi("preview")

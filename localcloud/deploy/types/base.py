@@ -34,7 +34,7 @@ class Aws:
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """How resources of one Pulumi type are created, updated and deleted.
+    """The functions that create, update and delete resources of one Pulumi type.
 
     Attributes:
         create: creates a resource; returns its id and outputs.

@@ -57,12 +57,12 @@ def problems_of(service: str, operation: str, document: Any) -> str:
         ),
     ],
 )
-def test_one_problem_is_told_in_awss_words(document: Any, expected: str) -> None:
+def test_one_problem_is_reported_in_awss_words(document: Any, expected: str) -> None:
     message = problems_of("sagemaker", "DescribeEndpoint", document)
     assert f"1 validation error detected: {expected}" == message
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     name = "x" * 64
     message = problems_of("sagemaker", "DescribeEndpoint", {"EndpointName": name})
     expected = (

@@ -1,4 +1,4 @@
-"""Which service, region and account a request means."""
+"""The service, region and account of a request."""
 
 import pytest
 from hypothesis import given, settings

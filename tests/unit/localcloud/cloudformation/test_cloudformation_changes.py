@@ -202,7 +202,7 @@ def test_what_becomes_of_a_replaced_resource_is_its_update_replace_policys_to_sa
     assert (change["Replacement"], change["PolicyAction"]) == ("True", expected)
 
 
-def test_what_cannot_be_evaluated_is_an_error_only_when_making_resources_will_not_mend_it() -> None:
+def test_an_unknown_value_is_an_error_only_if_no_new_resource_can_supply_it() -> None:
     before = deployed({"A": resource(Key=1), "B": resource(Plain="x")})
     second = {"Fn::Select": [1, {"Fn::Split": [":", {"Ref": "A"}]}]}
     found = listed(before, template({"A": resource(Key=2), "B": resource(Plain=second)}))

@@ -1,4 +1,4 @@
-"""Which period a datapoint belongs to."""
+"""The period to which a datapoint belongs."""
 
 from __future__ import annotations
 

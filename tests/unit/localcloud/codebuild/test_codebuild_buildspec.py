@@ -1,4 +1,4 @@
-"""What a buildspec says, and a phase as a shell runs it."""
+"""Parsing of a buildspec, and its phases as a shell runs them."""
 
 import subprocess
 from pathlib import Path
@@ -78,10 +78,10 @@ def test_what_cannot_be_done_is_refused_by_name(text: str, said: str) -> None:
 
 
 def shell(
-    commands: list[str], state: Path, set_anew: dict[str, str] | None = None
+    commands: list[str], state: Path, replaced_variables: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     file = state / "phase.sh"
-    file.write_text(script(commands, state, set_anew))
+    file.write_text(script(commands, state, replaced_variables))
     return subprocess.run(
         ["bash", str(file)], cwd=state, capture_output=True, text=True, check=False, timeout=20
     )
@@ -113,7 +113,7 @@ def test_a_shell_that_set_e_has_ended_leaves_its_variables_to_post_build(tmp_pat
     assert "yes 0\n" in done.stdout
 
 
-def test_what_is_set_anew_is_not_what_the_phase_before_had(tmp_path: Path) -> None:
+def test_a_replaced_variable_loses_its_earlier_value(tmp_path: Path) -> None:
     shell(["true"], tmp_path, {"STATE": "1"})
     assert "state 0\n" in shell(['echo "state $STATE"'], tmp_path, {"STATE": "0"}).stdout
 

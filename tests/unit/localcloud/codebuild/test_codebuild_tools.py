@@ -1,4 +1,4 @@
-"""What `docker` and `aws` are in a build: what they do, and what they refuse by name."""
+"""`docker` and `aws` in a build: supported commands, and refusals by name."""
 
 import json
 from pathlib import Path

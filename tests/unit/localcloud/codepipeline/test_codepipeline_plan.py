@@ -54,7 +54,7 @@ def declaration(mode: str) -> dict[str, Any]:
 
 
 class Line:
-    """A pipeline whose steps are carried out at once, and whose actions wait to be told."""
+    """A pipeline whose steps are carried out at once, and whose actions wait for the test."""
 
     def __init__(self, mode: str) -> None:
         self.pipeline = Pipeline("arn:p", "p", declaration(mode), NOW, NOW)

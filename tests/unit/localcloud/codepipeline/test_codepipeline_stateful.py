@@ -34,7 +34,7 @@ pytestmark = pytest.mark.fuzz
 SETTINGS = settings(max_examples=examples(80), stateful_step_count=steps(40))
 SCOPE = Scope("000000000000", "us-east-1")
 NAME = "p"
-# Stage → action → run order. Those of the source end at once, the others when they are told to.
+# Stage → action → run order. Those of the source end at once, the others when the test ends them.
 STAGES = {
     "Source": {"Object": 1},
     "Review": {"Approve": 1},
@@ -204,7 +204,7 @@ class PipelineMachine(RuleBasedStateMachine):
             {
                 ("Source", "S3"): self._fetch,
                 ("Approval", "Manual"): approve,
-                ("Invoke", "Lambda"): self._wait_to_be_told,
+                ("Invoke", "Lambda"): self._wait_for_the_test,
             },
         )
         self.running_api = RunningApi(cloud, self.api)
@@ -217,7 +217,7 @@ class PipelineMachine(RuleBasedStateMachine):
         del context
         return ActionOutcome()
 
-    async def _wait_to_be_told(self, context: ActionContext) -> ActionOutcome:
+    async def _wait_for_the_test(self, context: ActionContext) -> ActionOutcome:
         answer: asyncio.Future[bool] = self.loop.create_future()
         self.pending[context.run.id] = answer
         if not await answer:

@@ -1,4 +1,4 @@
-"""AWS time, which passes N times faster than the wall."""
+"""AWS time, which passes N times faster than wall-clock time."""
 
 import asyncio
 import itertools
@@ -60,7 +60,7 @@ def test_a_clock_that_ran_ahead_goes_on_from_there() -> None:
     assert ahead <= clock.now()
 
 
-def test_putting_the_clock_on_wakes_what_waits_for_it() -> None:
+def test_advancing_the_clock_wakes_what_waits_for_it() -> None:
     clock = Clock()
 
     async def run() -> list[str]:

@@ -1,4 +1,4 @@
-"""When a schedule is due next."""
+"""The next time at which a schedule is due."""
 
 from datetime import UTC, datetime, timedelta
 

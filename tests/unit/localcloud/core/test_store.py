@@ -119,7 +119,7 @@ def test_a_collection_may_change_while_it_is_iterated() -> None:
 
 
 class CollectionMachine(RuleBasedStateMachine):
-    """A collection against a dictionary; a second one reads the same database anew."""
+    """A collection against a dictionary; a second one reads the same database again."""
 
     def __init__(self) -> None:
         super().__init__()

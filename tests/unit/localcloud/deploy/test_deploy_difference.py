@@ -1,4 +1,4 @@
-"""What a preview shows of a change, and the paths of Pulumi's options."""
+"""Differences in a preview, and the paths of Pulumi's options."""
 
 from __future__ import annotations
 

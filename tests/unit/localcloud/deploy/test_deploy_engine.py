@@ -22,7 +22,7 @@ pytestmark = pytest.mark.emulator_only
 
 
 class World:
-    """What exists, and each call in the order it was made."""
+    """The resources that exist, and the calls in order."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -326,7 +326,7 @@ def test_a_named_resource_is_deleted_before_its_successor_is_made(lab: Lab) -> N
     assert ["a-2"] == lab.kept()
 
 
-def test_what_cannot_outlive_it_is_deleted_first_and_made_anew(lab: Lab) -> None:
+def test_dependants_are_deleted_first_and_recreated(lab: Lab) -> None:
     def program(size: int) -> list[R]:
         return [
             R("named", "a", {"size": size}),
@@ -496,7 +496,7 @@ def test_a_preview_says_what_the_next_deployment_does(lab: Lab) -> None:
         assert heard == [line.split()[:2] for line in lab.heard]
 
 
-def test_a_preview_does_not_know_what_an_update_computes_anew(lab: Lab) -> None:
+def test_a_preview_does_not_know_what_an_update_recomputes(lab: Lab) -> None:
     lab.up(R("child", "a", {"v": 1, "n": 1}))
     deployment = lab.begin(dry=True)
     _, outputs = deployment.register(R("child", "a", {"v": 1, "n": 2}).registration)

@@ -1,4 +1,4 @@
-"""What a deployment reads: shapes, archives, the project's files."""
+"""Inputs of a deployment: shapes, archives, the project's files."""
 
 import io
 import zipfile

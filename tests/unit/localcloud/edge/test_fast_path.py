@@ -1,4 +1,4 @@
-"""The short way answers as uvicorn would, byte for byte, and leaves uvicorn what is not plain."""
+"""The fast path responds byte for byte as uvicorn does, and leaves rare requests to uvicorn."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Timer:
 
 
 class Line:
-    """One connection to a cloud, by the short way or by uvicorn's protocol alone."""
+    """One connection to a cloud, on the fast path or on uvicorn's protocol alone."""
 
     def __init__(self, protocol: type[Any] = FastPath) -> None:
         self.cloud = ServiceContext()

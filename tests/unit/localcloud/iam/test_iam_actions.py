@@ -1,4 +1,4 @@
-"""Which permissions requests need: the exceptions to `service:Operation`, by example."""
+"""The permissions that requests need: the exceptions to `service:Operation`, by example."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_change_set_named_by_its_arn_does_not_say_whose_it_is() -> None:
     assert found == [Permission("cloudformation:ExecuteChangeSet", None, context)]
 
 
-def test_publishing_metrics_is_told_apart_by_the_namespace() -> None:
+def test_permission_to_publish_metrics_depends_on_the_namespace() -> None:
     assert permissions("cloudwatch", "PutMetricData", {"Namespace": "n"}, SCOPE) == [
         Permission("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": ("n",)})
     ]

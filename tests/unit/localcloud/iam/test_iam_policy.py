@@ -1,4 +1,4 @@
-"""What policies say: AWS's rules by example, and properties against small models."""
+"""Evaluation of policies: AWS's rules by example, and properties against small models."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_any_other_key_is_an_account(key: str) -> None:
     assert Keys().get(key) is None
 
 
-def test_old_keys_are_forgotten_and_issued_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_keys_are_dropped_and_issued_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localcloud.iam.keys._KEPT", 2)
     keys = Keys()
     first = keys.issue(ROLE)
@@ -108,7 +108,7 @@ def test_a_grant_is_used_by_a_call_on_its_own_resources() -> None:
     assert report(calls, {ROLE: [{"Statement": [near, far]}]})[0].unused == ["s3:GetObject"]
 
 
-def test_a_role_that_never_acted_is_told_apart() -> None:
+def test_a_role_without_any_call_is_reported_separately() -> None:
     (found,) = report([], {ROLE: [{"Statement": allow("s3:GetObject")}]})
     assert (found.acted, found.unused) == (False, ["s3:GetObject"])
 

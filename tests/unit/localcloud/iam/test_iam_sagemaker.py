@@ -1,4 +1,4 @@
-"""What SageMaker's jobs and registry need of a role."""
+"""Permissions that SageMaker's jobs and registry require of a role."""
 
 from typing import Any
 

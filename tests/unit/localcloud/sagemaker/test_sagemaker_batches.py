@@ -1,4 +1,4 @@
-"""How a transform job cuts its input, and puts the answers together."""
+"""Splitting of a transform job's input, and assembly of the output."""
 
 import json
 

@@ -35,7 +35,7 @@ def _run(serve: Serve, ask: Callable[[Connections], Awaitable[None]]) -> None:
         finally:
             connections.close()
             server.close()
-            await asyncio.sleep(0.02)  # the server's side hears of the end
+            await asyncio.sleep(0.02)  # the server notices the end
 
     asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""How long a container may take, and what a request may have, without waiting for it."""
+"""Time limits of a container and size limits of a request, on an advanced clock."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_the_newest_is_first_unless_the_operation_says_otherwise() -> None:
     assert ["b", "a"] == names(found, {"SortOrder": "Descending"}, Order(descending=False))
 
 
-def test_a_page_has_ten_records_unless_it_is_told() -> None:
+def test_a_page_has_ten_records_by_default() -> None:
     assert 10 == len(names([Record(str(n), n) for n in range(11)], {}))
 
 

@@ -1,4 +1,4 @@
-"""Which documents fit a search."""
+"""Matching of documents by a search."""
 
 from datetime import UTC, datetime
 from typing import Any

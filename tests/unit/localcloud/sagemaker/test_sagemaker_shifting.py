@@ -1,4 +1,4 @@
-"""How traffic moves to a new fleet, and what is captured of it."""
+"""Traffic shifting to a new fleet, and data capture."""
 
 import base64
 from datetime import UTC, datetime
@@ -154,7 +154,7 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
         ),
     ],
 )
-def test_steps_that_aws_does_not_take_are_told(config: dict[str, Any], problem: str) -> None:
+def test_steps_that_aws_rejects_are_reported(config: dict[str, Any], problem: str) -> None:
     (found,) = problems_of(config)
     assert problem in found
 

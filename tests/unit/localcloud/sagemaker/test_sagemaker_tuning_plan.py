@@ -1,4 +1,4 @@
-"""What a tuning job draws, and when it has had enough."""
+"""Sampling of a tuning job, and the conditions on which it stops."""
 
 from typing import Any
 
@@ -156,7 +156,7 @@ def test_a_job_without_any_success_is_failed() -> None:
         ({"ContinuousParameterRanges": [("0", "1", "ReverseLogarithmic")]}, "below 1"),
     ],
 )
-def test_all_that_is_wrong_with_ranges_is_told(config: dict[str, Any], problem: str) -> None:
+def test_every_problem_of_the_ranges_is_reported(config: dict[str, Any], problem: str) -> None:
     given_ = {
         member: [
             {"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": scaling}

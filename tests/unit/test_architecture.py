@@ -1,4 +1,4 @@
-"""The walls between the packages, read from every import and call in the tree."""
+"""The boundaries between the packages, checked in every import and call of the tree."""
 
 from __future__ import annotations
 

@@ -142,8 +142,9 @@ def test_the_metrics_of_a_regression() -> None:
 
 
 def test_long_work_logs_its_progress(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), Progress("fitting", every_seconds=0.005) as progress:
-        progress.total, progress.done = 40, 7
+    progress = Progress("fitting", every_seconds=0.005)
+    progress.total, progress.done = 40, 7
+    with caplog.at_level(logging.INFO), progress:
         deadline = time.monotonic() + 5
         while not caplog.records and time.monotonic() < deadline:
             time.sleep(0.005)

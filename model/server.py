@@ -161,15 +161,20 @@ class WorkerProcesses:
 
         Args:
             worker: its number, from 1; this process is number 0.
-            work: runs in the fork and returns its exit code. Its argument holds the forking
-                process's lifeline.
+            work: runs in the fork, with SIGTERM blocked until it unblocks it, and returns its exit
+                code. Its argument holds the forking process's lifeline.
         """
         ours, theirs = socket.socketpair()
+        # Python forgets a signal that reaches the fork before `PyOS_AfterFork_Child` has run. On a
+        # busy machine that takes so long that this process may already have to stop. A blocked
+        # signal stays pending.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         pid = os.fork()
         if pid == 0:
             for lifeline in (*self.lifelines, ours):
                 lifeline.close()
             os._exit(work(WorkerProcesses(theirs)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         theirs.close()
         self.lifelines.append(ours)
         self._workers[pid] = worker
@@ -203,6 +208,7 @@ def _run_worker(
     """Serve as a forked worker; return its exit code, whatever happens."""
     counters.set_worker(worker)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         return _serve_model(settings, counters, started, others)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 1

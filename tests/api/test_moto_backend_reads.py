@@ -164,7 +164,7 @@ def test_metric_math_is_computed_from_other_queries(readings: Readings) -> None:
     ("expression", "reason"),
     [
         ("SUM(METRICS())", "is not supported in metric math here"),
-        ("nothing / 2", "there is no metric of the id nothing"),
+        ("nothing / 2", "there is no metric with the id nothing"),
         ("itself + 1", "depends on itself"),
     ],
 )

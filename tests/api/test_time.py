@@ -40,12 +40,12 @@ def _now(cloud: TestCloud) -> float:
     return float(json.loads(body)["now"])
 
 
-def test_the_clock_is_put_on_by_a_command(slow: TestCloud) -> None:
+def test_a_command_advances_the_clock(slow: TestCloud) -> None:
     before = _now(slow)
     ended = _localcloud(slow, "clock", "advance", "1h30m")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert timedelta(minutes=90) <= timedelta(seconds=_now(slow) - before) < timedelta(minutes=92)
-    assert "1 AWS seconds a wall second" in _localcloud(slow, "clock").stdout
+    assert "1 AWS seconds per wall-clock second" in _localcloud(slow, "clock").stdout
 
 
 @pytest.mark.parametrize("duration", ["15", "0s", "400d"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from model.errors import ContainerError
 from model.server import Settings
 from tests.cloud import wait_for
-from tests.unit.model.container import Server, TrainingResult
+from tests.unit.model.container import Server, TrainingResult, child_environment
 
 SETOSA = "5.1,3.5,1.4,0.2"
 
@@ -105,3 +107,40 @@ def test_all_invalid_settings_are_reported_together() -> None:
 def test_the_default_is_one_worker_per_core() -> None:
     assert Settings.from_environment({}).workers == len(os.sched_getaffinity(0))
     assert Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}).workers == 3
+
+
+# Each worker is sent SIGTERM as soon as it is forked. One that does not get it ends with 7.
+EARLY_SIGTERM = """
+import signal, time
+from model.server import WorkerProcesses, _exit
+
+def work(others):
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        time.sleep(15)
+        return 7
+    except SystemExit:
+        return 0
+
+signal.signal(signal.SIGTERM, _exit)
+workers = [WorkerProcesses() for _ in range(30)]
+for number, started in enumerate(workers):
+    started.start(number, work)
+    started.terminate()
+for started in workers:
+    started.stop()
+raise SystemExit(sum(started.failed for started in workers))
+"""
+
+
+def test_a_worker_is_stopped_even_if_it_has_only_just_been_forked(program: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY_SIGTERM],
+        cwd=program,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -116,6 +116,28 @@ def test_missing_data_as_breaching_alarms_whenever_notbreaching_does(
     assert (mild, strict) in {(OK, OK), (OK, ALARM), (ALARM, ALARM)}
 
 
+@pytest.mark.parametrize(
+    "drawing", ["- - - X X", "X - - - X", "- X - X -", "- - X 0 X", "X X X X X"]
+)
+def test_enough_breaching_datapoints_are_an_alarm_whatever_is_missing(drawing: str) -> None:
+    assert {ALARM} == {evaluate(rule(2, 3, treatment), values(drawing)) for treatment in TREATMENTS}
+
+
+@settings(max_examples=examples(200))
+@given(cases(), st.sampled_from(TREATMENTS))
+def test_enough_of_the_newest_datapoints_are_an_alarm_whatever_is_missing(
+    case: tuple[int, int, list[float | None]], treatment: str
+) -> None:
+    m, n, window = case
+    known = [value for value in window if value is not None][-n:]
+    breaching = sum(value > 10 for value in known)
+    state = evaluate(rule(m, n, treatment), window)
+    if breaching >= m:
+        assert state == ALARM
+    if len(known) == n:
+        assert (state == ALARM) == (breaching >= m)
+
+
 @settings(max_examples=examples(200))
 @given(cases(), st.sampled_from(TREATMENTS))
 def test_a_state_is_one_of_awss_three_and_only_ignore_retains(

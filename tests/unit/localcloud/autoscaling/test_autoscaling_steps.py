@@ -89,6 +89,8 @@ def test_within_a_cooldown_only_what_a_larger_step_adds_is_added() -> None:
     cooling = Decision(5, NotScaled.COOLING_DOWN)
     assert cooling == decide_step(policy(), 5, 5, last, 4, NOW)
     assert cooling == decide_step(policy(IN), 5, -5, last, 4, NOW)
+    nearly = LastChange(Direction.OUT, NOW - timedelta(seconds=299))
+    assert cooling == decide_step(policy(), 5, 5, nearly, 4, NOW)
     after = LastChange(Direction.OUT, NOW - timedelta(seconds=300))
     assert Decision(6) == decide_step(policy(), 5, 5, after, 4, NOW)
 

@@ -76,6 +76,11 @@ def test_the_comparison_says_which_side_breaches(
     assert (below, at, above) == tuple(evaluate(one, [value]) for value in (9.0, 10.0, 11.0))
 
 
+def test_missing_data_is_missing_unless_it_is_said() -> None:
+    plain = MetricAlarm("GreaterThanThreshold", 10.0, 1, 1)
+    assert (UNKNOWN, ALARM) == (evaluate(plain, [None]), evaluate(plain, [11.0]))
+
+
 @pytest.mark.parametrize(("minutes", "expected"), [(2, OK), (3, ALARM)])
 def test_scale_out_asks_after_three_minutes_above_the_target(minutes: int, expected: str) -> None:
     assert expected == evaluate(rule(3, 3), [1.0] * (5 - minutes) + [11.0] * minutes)

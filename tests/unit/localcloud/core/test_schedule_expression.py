@@ -39,6 +39,7 @@ def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> dateti
         ("cron(0/15 9 * * ? *)", datetime(2026, 11, 24, 9, 45, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2028-2030)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2026,2029,2028)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2199)", datetime(2199, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 10 24 11 ? 2026)", datetime(2026, 11, 24, 10, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2026-2026,2029)", datetime(2029, 1, 1, 7, tzinfo=UTC)),
     ],
@@ -85,6 +86,7 @@ def test_a_time_is_told_in_utc_wherever_it_is_asked_from(expression: str) -> Non
     ("expression", "reason"),
     [
         ("daily", " is not at(…), rate(…) or cron(…)"),
+        ("rate()", " is not at(…), rate(…) or cron(…)"),
         ("at(tomorrow)", " is not at(yyyy-mm-ddThh:mm:ss)"),
         ("rate(0 minutes)", " is not rate(NUMBER minutes|hours|days)"),
         ("rate(5 weeks)", " is not rate(NUMBER minutes|hours|days)"),

@@ -96,6 +96,8 @@ def test_an_unknown_resource_is_allowed_by_any_and_denied_by_all() -> None:
         ("ArnLike", "arn:aws:iam::*:role/x-*", ["arn:aws:iam::1:role/x-y"], True),
         ("ArnEquals", "arn:aws:iam::1:role/x", ["arn:aws:iam::1:role/x"], True),
         ("ArnLike", "arn:aws:*", ["arn:aws:iam::1:role/x"], False),
+        ("ArnEquals", "arn:aws:*", ["arn:aws:iam::1:role/x"], False),
+        ("ArnEquals", "arn:aws:*::1:role/*", ["arn:aws:iam::1:role/x"], True),
         # What follows the fifth colon is one part, with its own colons.
         ("ArnLike", "arn:aws:logs:*:1:log-group:x*", ["arn:aws:logs:a:1:log-group:x:y"], True),
         ("ArnLike", "arn:aws:logs:*:1:log-group:x", ["arn:aws:logs:a:1:log-group:x:y"], False),

@@ -88,6 +88,11 @@ def test_a_size_is_a_share_of_the_new_fleet_and_each_step_is_watched(
 
 
 @shifts
+def test_without_a_configuration_all_traffic_shifts_at_once_and_unwatched() -> None:
+    assert shifting_of(None, 3) == Shifting((Step(1.0, 0.0),), (), 0.0)
+
+
+@shifts
 def test_one_instance_of_a_fleet_of_one_is_all_of_it() -> None:
     config = blue_green("CANARY", CanarySize=instances_of(1))
     assert [steps_of(config, count) for count in (0, 1)] == [[(1, 60)], [(1, 60)]]

@@ -38,6 +38,7 @@ def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> dateti
         ("cron(0 0 L * ? *)", datetime(2026, 11, 30, tzinfo=UTC)),
         ("cron(0/15 9 * * ? *)", datetime(2026, 11, 24, 9, 45, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2028-2030)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2027,2030)", datetime(2027, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2026,2029,2028)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2199)", datetime(2199, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 10 24 11 ? 2026)", datetime(2026, 11, 24, 10, tzinfo=UTC)),

@@ -289,6 +289,11 @@ def test_a_text_that_is_also_a_conditions_name_is_a_text() -> None:
         assert causes(change) == [("Static", "ParameterReference", "Name")]
 
 
+def test_a_property_that_is_called_condition_names_none() -> None:
+    change = change_of({"Plain": {"Condition": "a", "b": 1}}, {"Plain": {"Condition": "c", "b": 1}})
+    assert causes(change) == [("Static", "DirectModification", None)]
+
+
 def test_a_mapping_that_says_something_else_is_a_modification_of_its_own() -> None:
     resources = {"A": thing(Key={"Fn::FindInMap": ["M", "a", "b"]})}
     old, new = (template(resources, Mappings={"M": {"a": {"b": value}}}) for value in ("1", "2"))

@@ -111,10 +111,10 @@ def _share(size: dict[str, Any] | None, instances: int) -> float:
 
 
 def _linear(step: float, bake: float) -> tuple[Step, ...]:
-    shares = []
-    share = 0.0
-    while share < 1.0:
-        # Rounded: ten steps of 0.1 are one, not 0.9999999999999999 and a step more.
-        share = min(round(share + max(step, 0.01), 9), 1.0)
-        shares.append(Step(share, float(bake)))
-    return tuple(shares)
+    step = max(step, 0.01)
+    steps: list[Step] = []
+    while not steps or steps[-1].share < 1.0:
+        # Multiplied, and rounded then: three thirds are all of it, and so are ten tenths.
+        share = min(round((len(steps) + 1) * step, 9), 1.0)
+        steps.append(Step(share, float(bake)))
+    return tuple(steps)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker.capture import Capture, Payload, record
@@ -66,6 +66,7 @@ def rolling(size: dict[str, Any], wait: int = 30) -> dict[str, Any]:
     [
         (blue_green("LINEAR", LinearStepSize=instances_of(2)), [(0.5, 60), (1, 60)]),
         (blue_green("CANARY", CanarySize=instances_of(3)), [(0.75, 60), (1, 60)]),
+        (blue_green("CANARY", CanarySize=instances_of(9)), [(1, 60)]),
         (rolling(instances_of(1)), [(0.25, 30), (0.5, 30), (0.75, 30), (1, 30)]),
         (rolling(instances_of(9)), [(1, 30)]),  # more than there are is all of them
         (blue_green("ALL_AT_ONCE", 90), [(1, 90)]),
@@ -131,6 +132,21 @@ def test_linear_steps_rise_to_all_of_the_traffic_and_end_there(
     assert shares == sorted(set(shares))
     assert shares[-1] == 1.0
     assert len(shares) == -(-100 // step)
+
+
+@shifts
+@given(st.integers(1, 60), st.integers(1, 60))
+@example(1, 3)
+@example(1, 49)
+def test_a_step_of_some_instances_takes_as_many_steps_as_it_goes_into_the_fleet(
+    size: int, fleet: int
+) -> None:
+    expected = [min(n * size / fleet, 1) for n in range(1, -(-fleet // size) + 1)]
+    for config in (
+        blue_green("LINEAR", LinearStepSize=instances_of(size)),
+        rolling(instances_of(size)),
+    ):
+        assert [share for share, _ in steps_of(config, fleet)] == pytest.approx(expected)
 
 
 CONFIG = {

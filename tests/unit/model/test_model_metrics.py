@@ -37,7 +37,14 @@ def found() -> Evaluation:
 
 def test_rows_are_counted_by_true_and_predicted_class(found: Evaluation) -> None:
     assert found.confusion.tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert found.confusion.dtype == np.int64
     assert (found.rows, found.accuracy) == (6, 0.5)
+
+
+def test_a_class_that_is_predicted_and_never_there_counts_in_the_mean() -> None:
+    truth, predicted = np.array([0, 0]), np.array([0, 2])
+    found = evaluate(truth, predicted, np.full((2, 3), 1 / 3, dtype=np.float32))
+    assert found.f1_macro == pytest.approx((2 / 3 + 0) / 2)
 
 
 def test_f1_is_by_class_and_its_mean_of_those_that_are_there(found: Evaluation) -> None:

@@ -82,5 +82,5 @@ def test_classes_of_a_single_row_are_named_five_of_them_at_most() -> None:
         stratified([*"gfedcba", "z", "z"], 0.2, 0, "the table t")
     text = str(caught.value)
     assert text.startswith("the table t ")
-    assert all(f"'{label}'" in text for label in "abcde")
+    assert "'a', 'b', 'c', 'd', 'e';" in text
     assert not any(f"'{label}'" in text for label in "fgz")

@@ -12,7 +12,7 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 SPEED ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients test-notebooks nightly check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-clients test-notebooks nightly mutants check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,8 +59,21 @@ notebooks/.venv/.done: notebooks/requirements.in
 	notebooks/.venv/bin/python -m pip install --quiet --requirement notebooks/requirements.in
 	@touch $@
 
-nightly: $(VENV)/.done ## Run the property tests and the fuzzing with many more examples
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m fuzz --override-ini timeout=1800
+# Test by test, and not file by file: the requests at random are in one file.
+nightly: $(VENV)/.done ## Run every property and the fuzzing with 500 examples (about 40 minutes)
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m "hypothesis or fuzz" --override-ini timeout=3600 \
+		--numprocesses $(WORKERS) --dist worksteal tests/api tests/unit
+
+mutants: $(VENV)/.done tests/mutants/.venv/.done ## Print mutation scores (MODULE=path [TESTS=paths] for one module)
+	@$(BIN)/python tests/mutants/run.py $(MODULE) $(if $(TESTS),--tests $(TESTS))
+
+# mutmut runs the tests in its own process, so its environment sees the packages of the other one.
+tests/mutants/.venv/.done: tests/mutants/requirements.in
+	$(PYTHON) -m venv tests/mutants/.venv
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$(tests/mutants/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth
+	tests/mutants/.venv/bin/python -m pip install --quiet --requirement tests/mutants/requirements.in
+	@touch $@
 
 unit: $(VENV)/.done ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL)

@@ -21,7 +21,9 @@ _TOKEN = re.compile(
     r'\s*(?:(?P<bracket>[()])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<word>[^\s()",]+))', re.DOTALL
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+# Elements are child alarms, TRUE or FALSE, and parentheses; a pair of these counts once.
 _ELEMENTS = 500
+_ALARMS = 100
 
 
 class AlarmRuleError(ValueError):
@@ -76,6 +78,9 @@ def parse(text: str) -> Rule:
     parser = _Parser(text)
     rule = parser.either()
     parser.end()
+    found = len(alarms_of(rule))
+    if found > _ALARMS:
+        raise AlarmRuleError(f"a rule names at most {_ALARMS} alarms; this one names {found}")
     return rule
 
 
@@ -116,6 +121,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str]] = []
         self._next = 0
+        self._elements = 0
         position, text = 0, text.rstrip()
         while position < len(text):
             match = _TOKEN.match(text, position)
@@ -124,8 +130,6 @@ class _Parser:
             kind = str(match.lastgroup)
             self._tokens.append((kind, match[kind]))
             position = match.end()
-        if len(self._tokens) > _ELEMENTS * 4:
-            raise AlarmRuleError(f"a rule has at most {_ELEMENTS} elements")
 
     def either(self, depth: int = 0) -> Rule:
         parts = [self._both(depth)]
@@ -144,6 +148,9 @@ class _Parser:
             raise AlarmRuleError("the rule is nested too deeply")
         if self._take_word("NOT"):
             return Not(self._negated(depth + 1))
+        self._elements += 1
+        if self._elements > _ELEMENTS:
+            raise AlarmRuleError(f"a rule has at most {_ELEMENTS} elements")
         if self._peek() == ("bracket", "("):
             self._next += 1
             rule = self.either(depth + 1)

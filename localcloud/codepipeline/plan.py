@@ -115,11 +115,11 @@ def plan(pipeline: Pipeline, executions: Sequence[Execution]) -> list[Step]:
     """Return the steps that are due now, or an empty list if all executions have to wait."""
     active = [execution for execution in executions if execution.status in ACTIVE]
     steps: list[Step] = []
-    inside: dict[str, int] = {}
+    taken: set[str] = set()
     for execution in active:
         stage = execution.current_stage
         if stage is not None:
-            inside[stage.name] = inside.get(stage.name, 0) + 1
+            taken.add(stage.name)
             steps += _within(execution, stage)
         elif execution.status is ExecutionStatus.STOPPING:
             steps.append(EndExecution(execution.id, ExecutionStatus.STOPPED))
@@ -141,7 +141,7 @@ def plan(pipeline: Pipeline, executions: Sequence[Execution]) -> list[Step]:
         ready = [*rollbacks, *queue]
         if pipeline.mode == "PARALLEL":
             steps += [EnterStage(execution.id) for execution in ready]
-        elif ready and not inside.get(name):
+        elif ready and name not in taken:
             steps.append(EnterStage(ready[0].id))
     return steps
 

@@ -111,11 +111,10 @@ def _share(size: dict[str, Any] | None, instances: int) -> float:
 
 
 def _linear(step: float, bake: float) -> tuple[Step, ...]:
-    shares = []
-    share = 0.0
-    while share < 1.0:
-        # Rounded, because ten steps of 0.1 would add up to 0.9999999999999999 and need another
-        # step.
-        share = min(round(share + max(step, 0.01), 9), 1.0)
-        shares.append(Step(share, float(bake)))
-    return tuple(shares)
+    step = max(step, 0.01)
+    steps: list[Step] = []
+    while not steps or steps[-1].share < 1.0:
+        # Multiplied, then rounded, so that three thirds make a whole, as do ten tenths.
+        share = min(round((len(steps) + 1) * step, 9), 1.0)
+        steps.append(Step(share, float(bake)))
+    return tuple(steps)

@@ -128,6 +128,12 @@ def test_scale_in_takes_a_tenth_of_a_large_fleet() -> None:
 
 
 @pytest.mark.emulator_only
+def test_scale_in_of_a_large_fleet_stops_at_the_minimum() -> None:
+    policy = TargetTracking(target_value=120.0, minimum=38, maximum=100)
+    assert Decision(38) == decide(policy, Direction.IN, 40, 0.0, None, NOW)
+
+
+@pytest.mark.emulator_only
 def test_scale_in_stays_when_one_less_would_be_too_few() -> None:
     assert Decision(3, NotScaled.FLAPPING) == decide(POLICY, Direction.IN, 3, 81.0, None, NOW)
 

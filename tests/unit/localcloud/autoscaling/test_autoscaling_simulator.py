@@ -44,6 +44,14 @@ def test_fifteen_quiet_minutes_bring_one_instance_less_at_a_time() -> None:
     assert outcome.minutes[-1].why == "at the minimum"
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.91, 20), (0.9, 20), (0.89, 18)])
+def test_scale_in_begins_below_nine_tenths_of_the_target(share: float, expected: int) -> None:
+    traffic = [20 * 600.0] * 10 + [20 * 600.0 * share] * 18
+    limits = TargetTracking(600.0, 1, 30)
+    outcome = simulate(World(traffic, 100.0, startup_minutes=0), limits)
+    assert (outcome.minutes[9].instances, outcome.minutes[-1].instances) == (20, expected)
+
+
 def test_what_goes_beyond_the_capacity_is_counted() -> None:
     outcome = simulate(World([600.0] * 2 + [1800.0], 20.0), TargetTracking(1e9, 1, 1))
     assert [0.0, 0.0, 600.0] == [minute.over for minute in outcome.minutes]

@@ -76,6 +76,11 @@ def test_the_comparison_says_which_side_breaches(
     assert (below, at, above) == tuple(evaluate(one, [value]) for value in (9.0, 10.0, 11.0))
 
 
+def test_missing_data_is_missing_unless_it_is_said() -> None:
+    plain = MetricAlarm("GreaterThanThreshold", 10.0, 1, 1)
+    assert (UNKNOWN, ALARM) == (evaluate(plain, [None]), evaluate(plain, [11.0]))
+
+
 @pytest.mark.parametrize(("minutes", "expected"), [(2, OK), (3, ALARM)])
 def test_scale_out_asks_after_three_minutes_above_the_target(minutes: int, expected: str) -> None:
     assert expected == evaluate(rule(3, 3), [1.0] * (5 - minutes) + [11.0] * minutes)
@@ -114,6 +119,28 @@ def test_missing_data_as_breaching_alarms_whenever_notbreaching_does(
     m, n, window = case
     mild, strict = (evaluate(rule(m, n, t), window) for t in ("notBreaching", "breaching"))
     assert (mild, strict) in {(OK, OK), (OK, ALARM), (ALARM, ALARM)}
+
+
+@pytest.mark.parametrize(
+    "drawing", ["- - - X X", "X - - - X", "- X - X -", "- - X 0 X", "X X X X X"]
+)
+def test_enough_breaching_datapoints_are_an_alarm_whatever_is_missing(drawing: str) -> None:
+    assert {ALARM} == {evaluate(rule(2, 3, treatment), values(drawing)) for treatment in TREATMENTS}
+
+
+@settings(max_examples=examples(200))
+@given(cases(), st.sampled_from(TREATMENTS))
+def test_enough_of_the_newest_datapoints_are_an_alarm_whatever_is_missing(
+    case: tuple[int, int, list[float | None]], treatment: str
+) -> None:
+    m, n, window = case
+    known = [value for value in window if value is not None][-n:]
+    breaching = sum(value > 10 for value in known)
+    state = evaluate(rule(m, n, treatment), window)
+    if breaching >= m:
+        assert state == ALARM
+    if len(known) == n:
+        assert (state == ALARM) == (breaching >= m)
 
 
 @settings(max_examples=examples(200))

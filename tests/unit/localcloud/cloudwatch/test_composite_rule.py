@@ -58,21 +58,78 @@ def test_a_rule_says_what_its_alarms_states_make_of_it(text: str, expected: bool
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is missing before 'the end'"),
-        ("ALARM", r"'\(' is missing"),
-        ("ALARM()", "name is missing"),
-        ("ALARM(a", r"'\)' is missing"),
-        ("ALARM(a) ALARM(b)", "after the rule's end"),
-        ("ALARM(a) OR", "is missing before 'the end'"),
-        ("AT_LEAST(1, ALARM, (a))", "cannot be read|AT_LEAST"),
-        ("alarm(a)", "'alarm' is not a function"),
-        ('ALARM("a)', "cannot be read"),
-        ("(" * 200 + "TRUE" + ")" * 200, "too deeply"),
+        ("", "a function, TRUE or FALSE is missing before 'the end'"),
+        ("ALARM", "'(' is missing before 'the end'"),
+        ("ALARM TRUE", "'(' is missing before 'TRUE'"),
+        ("ALARM()", "an alarm's name is missing"),
+        ("ALARM(", "an alarm's name is missing"),
+        ("ALARM(a", "')' is missing before 'the end'"),
+        ("(TRUE", "')' is missing before 'the end'"),
+        ("ALARM(a) ALARM(b)", "'ALARM' comes after the rule's end"),
+        ("TRUE)", "')' comes after the rule's end"),
+        ("ALARM(a) OR", "a function, TRUE or FALSE is missing before 'the end'"),
+        ('"a"', "a function, TRUE or FALSE is missing before '\"a\"'"),
+        ("AT_LEAST(1, ALARM, (a))", "', ALARM, (a))' cannot be read"),
+        ("TRUE , and what follows it", "' , and what follows ' cannot be read"),
+        ('ALARM("a)', "'\"a)' cannot be read"),
+        (
+            "alarm(a)",
+            "'alarm' is not a function here; the functions are: "
+            "ALARM, OK, INSUFFICIENT_DATA, TRUE, FALSE",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_read_is_refused_with_the_place(text: str, reason: str) -> None:
-    with pytest.raises(AlarmRuleError, match=reason):
+    with pytest.raises(AlarmRuleError) as caught:
         parse(text)
+    assert reason == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("element", "joined", "elements"),
+    [
+        ("TRUE", " OR ", 1),
+        ("NOT FALSE", " AND ", 1),
+        ("ALARM(a)", " OR ", 1),
+        ('NOT INSUFFICIENT_DATA("a b")', " AND ", 1),
+        ("(TRUE)", " OR ", 2),
+        ("NOT (NOT OK(a))", " OR ", 2),
+    ],
+)
+def test_a_rule_has_at_most_five_hundred_elements(element: str, joined: str, elements: int) -> None:
+    most = 500 // elements
+    assert isinstance(parse(joined.join([element] * most)), AllOf | AnyOf)
+    with pytest.raises(AlarmRuleError, match=r"^a rule has at most 500 elements$"):
+        parse(joined.join([element] * (most + 1)))
+
+
+def test_a_rule_names_at_most_a_hundred_alarms_each_of_them_as_often_as_it_likes() -> None:
+    hundred = [f"ALARM(a{number})" for number in range(100)]
+    assert 100 == len(alarms_of(parse(" OR ".join([*hundred, *hundred]))))
+    with pytest.raises(AlarmRuleError, match=r"^a rule names at most 100 alarms; this one names"):
+        parse(" OR ".join([*hundred, "ALARM(another)"]))
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("(", ")"), ("NOT ", ""), ("NOT (", ")")])
+def test_a_rule_is_nested_a_hundred_times_at_most(opened: str, closed: str) -> None:
+    most = 100 // opened.replace("NOT ", "(").count("(")
+    parse(opened * most + "TRUE" + closed * most)
+    with pytest.raises(AlarmRuleError, match=r"^the rule is nested too deeply$"):
+        parse(opened * (most + 1) + "TRUE" + closed * (most + 1))
+
+
+@pytest.mark.parametrize(
+    ("written", "alarm"),
+    [
+        ("arn:aws:cloudwatch:us-east-1:000000000000:alarm:hot", "hot"),
+        ('"arn:aws:cloudwatch:us-east-1:000000000000:alarm:a:alarm:b"', "a:alarm:b"),
+        ("a:alarm:b", "a:alarm:b"),  # not an ARN
+        ("arn:aws:sns:us-east-1:000000000000:topic", "arn:aws:sns:us-east-1:000000000000:topic"),
+        ('"say \\"hot\\" \\\\o/"', 'say "hot" \\o/'),
+    ],
+)
+def test_an_alarm_is_named_by_its_name_or_its_arn(written: str, alarm: str) -> None:
+    assert InState("OK", alarm) == parse(f"OK({written})")
 
 
 names = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -85,6 +87,17 @@ def test_a_minute_is_read_once_it_is_over(second: int, expected: float | None) -
     assert [expected] == read(before(1), now=MINUTE + timedelta(seconds=second), count=1)
 
 
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is nine hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
 def test_a_time_without_a_zone_is_utc_and_any_zone_counts() -> None:
     plain = Datum((MINUTE - timedelta(seconds=30)).replace(tzinfo=None))
     far = Datum((MINUTE - timedelta(seconds=90)).astimezone(timezone(timedelta(hours=9))))

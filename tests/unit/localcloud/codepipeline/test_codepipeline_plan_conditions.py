@@ -35,6 +35,7 @@ from localcloud.codepipeline.plan import (
 
 GUIDE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 conditions = pytest.mark.aws_documented(f"{GUIDE}/stage-conditions.html")
+modes = pytest.mark.aws_documented(f"{GUIDE}/execution-modes.html")
 retries = pytest.mark.aws_documented(f"{GUIDE}/stage-retry.html")
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +91,10 @@ def planned(*executions: Execution, mode: str = "QUEUED", disabled: bool = False
     if disabled:
         pipeline.disabled_transitions["Deploy"] = {}
     return plan(pipeline, executions)
+
+
+def enters(executions: str) -> list[Step]:
+    return [EnterStage(number) for number in executions]
 
 
 @conditions
@@ -187,6 +192,59 @@ def test_a_stage_that_fails_again_after_its_retry_fails_for_good() -> None:
     ruled = {ON_FAILURE: {"result": "RETRY", **RULES}}
     again = enter(execution(1, ruled), FAILED, retried=1)
     assert planned(again) == [EvaluateCondition("1", ON_FAILURE)]
+
+
+@modes
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("SUPERSEDED", [EndExecution(n, ExecutionStatus.SUPERSEDED) for n in "12"] + enters("3")),
+        ("QUEUED", enters("1")),
+        ("PARALLEL", enters("123")),
+    ],
+)
+def test_which_of_those_that_wait_enters_is_the_modes_to_say(
+    mode: str, expected: list[Step]
+) -> None:
+    assert planned(execution(3), execution(1), execution(2), mode=mode) == expected
+
+
+@modes
+@pytest.mark.parametrize("mode", ["SUPERSEDED", "QUEUED"])
+def test_one_execution_in_a_stage_keeps_the_others_out(mode: str) -> None:
+    inside = enter(execution(1), RUNNING)
+    assert planned(inside, execution(2), mode=mode) == []
+    assert planned(inside, execution(2), mode="PARALLEL") == enters("2")
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/action-requirements.html")
+def test_an_action_without_a_run_order_is_of_the_first() -> None:
+    entered = execution()
+    actions: list[dict[str, Any]] = [
+        {"name": "Late", "runOrder": 2},
+        {"name": "Deploy"},
+        {"name": "Check", "runOrder": 1},
+    ]
+    entered.declaration["stages"][0]["actions"] = actions
+    both = [StartAction("1", "Deploy"), StartAction("1", "Check")]
+    assert planned(enter(entered)) == both
+    entered.stages["Deploy"].actions["Check"] = ActionRun("a", "Check", 1, SUCCEEDED, NOW, NOW)
+    assert planned(entered) == both[:1]
+    entered.stages["Deploy"].actions["Deploy"] = ActionRun("b", "Deploy", 1, SUCCEEDED, NOW, NOW)
+    assert planned(entered) == [StartAction("1", "Late")]
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/pipelines-stop.html")
+def test_an_execution_that_is_stopped_starts_no_more_actions() -> None:
+    stopping = enter(execution(), SUCCEEDED)
+    assert planned(stopping) == [StartAction("1", "Check")]
+    stopping.status = ExecutionStatus.STOPPING
+    assert planned(stopping) == [STOP]
+    beside = execution()
+    actions = [{"name": name, "runOrder": 1} for name in ("Deploy", "Check")]
+    beside.declaration["stages"][0]["actions"] = actions
+    enter(beside, RUNNING).status = ExecutionStatus.STOPPING
+    assert planned(beside) == []
 
 
 @conditions

@@ -1,6 +1,6 @@
 """The next time at which a schedule is due."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -38,6 +38,11 @@ def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> dateti
         ("cron(0 0 L * ? *)", datetime(2026, 11, 30, tzinfo=UTC)),
         ("cron(0/15 9 * * ? *)", datetime(2026, 11, 24, 9, 45, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2028-2030)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2027,2030)", datetime(2027, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2026,2029,2028)", datetime(2028, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2199)", datetime(2199, 1, 1, 7, tzinfo=UTC)),
+        ("cron(0 10 24 11 ? 2026)", datetime(2026, 11, 24, 10, tzinfo=UTC)),
+        ("cron(0 7 1 1 ? 2026-2026,2029)", datetime(2029, 1, 1, 7, tzinfo=UTC)),
     ],
 )
 def test_each_kind_of_schedule_has_its_next_time(expression: str, expected: datetime) -> None:
@@ -52,30 +57,54 @@ def test_at_and_cron_are_in_their_time_zone_through_a_change_of_the_clocks() -> 
 
 
 @pytest.mark.parametrize(
-    "expression", ["at(2026-11-24T09:30:00)", "at(2020-01-01T00:00:00)", "cron(0 7 * * ? 2020)"]
+    "expression",
+    [
+        "at(2026-11-24T09:30:00)",
+        "at(2020-01-01T00:00:00)",
+        "cron(0 7 * * ? 2020)",
+        "cron(0 7 1 1 ? 2026)",
+        "cron(0 7 1 1 ? 2024-2026)",
+        "cron(0 7 1 1 ? 1969)",  # before the years that an expression may name
+        "cron(0 7 1 1 ? 2200-2300)",  # after them
+    ],
 )
 def test_what_is_over_never_comes_again(expression: str) -> None:
     assert due(expression) is None
 
 
 @pytest.mark.parametrize(
-    "expression",
+    "expression", ["at(2027-01-01T00:00:00)", "cron(0 7 * * ? *)", "rate(1 day)"]
+)
+def test_a_time_is_in_utc_in_every_local_zone(expression: str) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    found = next_due(expression, "Asia/Tokyo", NOW, NOW.astimezone(tokyo))
+    assert found == due(expression, "Asia/Tokyo")
+    assert found is not None
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
     [
-        "daily",
-        "at(tomorrow)",
-        "rate(0 minutes)",
-        "rate(5 weeks)",
-        "cron(0 7 * * *)",
-        "cron(0 7 * * * *)",
-        "cron(0 7 ? * ? *)",
-        "cron(61 7 * * ? *)",
-        "cron(0 7 3W * ? *)",
-        "cron(0 7 * * ? next)",
+        ("daily", " is not at(…), rate(…) or cron(…)"),
+        ("rate()", " is not at(…), rate(…) or cron(…)"),
+        ("at(tomorrow)", " is not at(yyyy-mm-ddThh:mm:ss)"),
+        ("rate(0 minutes)", " is not rate(NUMBER minutes|hours|days)"),
+        ("rate(5 weeks)", " is not rate(NUMBER minutes|hours|days)"),
+        ("cron(0 7 * * *)", " has 5 fields; it needs 6, the last a year"),
+        ("cron(0 7 * * * *)", ": one of day-of-month and day-of-week must be ?"),
+        ("cron(0 7 ? * ? *)", ": one of day-of-month and day-of-week must be ?"),
+        ("cron(61 7 * * ? *)", ": Bad minute"),
+        ("cron(0 7 3W * ? *)", ": Bad day-of-month"),
+        ("cron(0 7 * * ? next)", ": 'next' is not a year, a list or a range"),
+        ("cron(0 7 * * ? 26)", ": '26' is not a year, a list or a range"),
+        ("cron(0 7 * * ? 2026/2)", ": '2026/2' is not a year, a list or a range"),
     ],
 )
-def test_a_schedule_that_cannot_be_read_is_named(expression: str) -> None:
-    with pytest.raises(ScheduleError, match=r"^'"):
+def test_a_schedule_that_cannot_be_read_is_named(expression: str, reason: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
         due(expression)
+    assert str(caught.value) == f"'{expression}'{reason}"
 
 
 def test_a_time_zone_that_is_none_is_named() -> None:

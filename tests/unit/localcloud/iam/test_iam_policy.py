@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from random import Random
 from typing import Any
@@ -95,9 +96,19 @@ def test_an_unknown_resource_is_allowed_by_any_and_denied_by_all() -> None:
         ("ArnLike", "arn:aws:iam::*:role/x-*", ["arn:aws:iam::1:role/x-y"], True),
         ("ArnEquals", "arn:aws:iam::1:role/x", ["arn:aws:iam::1:role/x"], True),
         ("ArnLike", "arn:aws:*", ["arn:aws:iam::1:role/x"], False),
+        ("ArnEquals", "arn:aws:*", ["arn:aws:iam::1:role/x"], False),
+        ("ArnEquals", "arn:aws:*::1:role/*", ["arn:aws:iam::1:role/x"], True),
+        # What follows the fifth colon is one part, with its own colons.
+        ("ArnLike", "arn:aws:logs:*:1:log-group:x*", ["arn:aws:logs:a:1:log-group:x:y"], True),
+        ("ArnLike", "arn:aws:logs:*:1:log-group:x", ["arn:aws:logs:a:1:log-group:x:y"], False),
+        ("ArnLike", "arn:aws:logs:*:log-group:x", ["arn:aws:logs:a:1:log-group:x"], False),
+        ("ArnLike", "arn:aws:iam::1:role/x", ["not an ARN"], False),
         ("Bool", "true", ["True"], True),
         ("Bool", True, ["true"], True),
         ("Bool", "false", ["true"], False),
+        # JSON's own values stand for their text.
+        ("StringEquals", True, ["true"], True),
+        ("StringEquals", [False, 7], ["7"], True),
         ("Bool", "false", [], False),
         ("ForAnyValue:StringEquals", "a", ["b", "a"], True),
         ("ForAnyValue:StringEquals", "a", [], False),
@@ -140,6 +151,22 @@ def test_every_condition_of_a_statement_must_hold() -> None:
 def test_what_cannot_be_evaluated_is_refused_by_name(broken: dict[str, Any], word: str) -> None:
     with pytest.raises(PolicyError, match=word.replace("$", r"\$")):
         parse({"Statement": broken})
+
+
+def test_an_operator_that_is_not_evaluated_is_refused_with_those_that_are() -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse({"Statement": statement(Condition={"DateLessThan": {"a:x": "1"}})})
+    assert str(caught.value) == (
+        "the condition operator DateLessThan is not supported here; supported are: StringEquals, "
+        "StringNotEquals, StringLike, ArnEquals, ArnLike, Bool, with IfExists, ForAnyValue: and "
+        "ForAllValues:"
+    )
+
+
+def test_a_document_may_be_text_and_a_statement_stand_alone() -> None:
+    document = {"Statement": statement(Resource=[ARN])}
+    assert parse(json.dumps(document)) == parse(document)
+    assert parse({"Statement": [statement(Resource=ARN)]}) == parse(document)
 
 
 def test_a_document_that_is_not_a_policy_is_refused() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker.capture import Capture, Payload, record
@@ -48,6 +48,70 @@ def test_traffic_shifts_in_the_steps_that_are_asked_for(
     assert [step.share for step in shifting_of(config, 4).steps] == shares
 
 
+def steps_of(config: dict[str, Any] | None, instances: int) -> list[tuple[float, float]]:
+    return [(step.share, step.bake_clock_seconds) for step in shifting_of(config, instances).steps]
+
+
+def instances_of(count: int) -> dict[str, Any]:
+    return {"Type": "INSTANCE_COUNT", "Value": count}
+
+
+def rolling(size: dict[str, Any], wait: int = 30) -> dict[str, Any]:
+    return {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": wait}}
+
+
+@shifts
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (blue_green("LINEAR", LinearStepSize=instances_of(2)), [(0.5, 60), (1, 60)]),
+        (blue_green("CANARY", CanarySize=instances_of(3)), [(0.75, 60), (1, 60)]),
+        (blue_green("CANARY", CanarySize=instances_of(9)), [(1, 60)]),
+        (rolling(instances_of(1)), [(0.25, 30), (0.5, 30), (0.75, 30), (1, 30)]),
+        (rolling(instances_of(9)), [(1, 30)]),  # more than there are is all of them
+        (blue_green("ALL_AT_ONCE", 90), [(1, 90)]),
+        (blue_green("LINEAR", 90, LinearStepSize=percent(50)), [(0.5, 90), (1, 90)]),
+        ({"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {}}}, [(1, 0)]),
+        (
+            {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE"}}},
+            [(1, 0)],
+        ),
+        ({"BlueGreenUpdatePolicy": {}}, [(1, 0)]),
+        # Without a size, and so refused by problems_of, all of it.
+        (blue_green("CANARY"), [(1, 60)]),
+        (blue_green("LINEAR"), [(1, 60)]),
+    ],
+)
+def test_a_size_is_a_share_of_the_new_fleet_and_each_step_is_watched(
+    config: dict[str, Any], expected: list[tuple[float, float]]
+) -> None:
+    assert steps_of(config, 4) == expected
+
+
+@shifts
+def test_without_a_configuration_all_traffic_shifts_at_once_and_unwatched() -> None:
+    assert shifting_of(None, 3) == Shifting((Step(1.0, 0.0),), (), 0.0)
+
+
+@shifts
+def test_one_instance_of_a_fleet_of_one_is_all_of_it() -> None:
+    config = blue_green("CANARY", CanarySize=instances_of(1))
+    assert [steps_of(config, count) for count in (0, 1)] == [[(1, 60)], [(1, 60)]]
+
+
+@shifts
+def test_the_old_fleet_ends_at_once_and_no_alarm_is_watched_unless_it_is_said() -> None:
+    for config in ({}, blue_green("ALL_AT_ONCE"), rolling(percent(50))):
+        found = shifting_of(config, 2)
+        assert (found.alarms, found.termination_clock_seconds) == ((), 0.0)
+
+
+@shifts
+def test_a_rolling_update_watches_its_alarms_too() -> None:
+    watched = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}, {"AlarmName": "b"}]}}
+    assert shifting_of(rolling(percent(50)) | watched, 2).alarms == ("a", "b")
+
+
 @shifts
 def test_every_step_bakes_and_the_old_fleet_stays_a_while() -> None:
     config = blue_green("CANARY", 300, CanarySize=percent(10))
@@ -68,6 +132,21 @@ def test_linear_steps_rise_to_all_of_the_traffic_and_end_there(
     assert shares == sorted(set(shares))
     assert shares[-1] == 1.0
     assert len(shares) == -(-100 // step)
+
+
+@shifts
+@given(st.integers(1, 60), st.integers(1, 60))
+@example(1, 3)
+@example(1, 49)
+def test_a_step_of_some_instances_takes_as_many_steps_as_it_goes_into_the_fleet(
+    size: int, fleet: int
+) -> None:
+    expected = [min(n * size / fleet, 1) for n in range(1, -(-fleet // size) + 1)]
+    for config in (
+        blue_green("LINEAR", LinearStepSize=instances_of(size)),
+        rolling(instances_of(size)),
+    ):
+        assert [share for share, _ in steps_of(config, fleet)] == pytest.approx(expected)
 
 
 CONFIG = {
@@ -135,12 +214,35 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        (blue_green("CANARY", CanarySize=percent(51)), "from 1 to 50 %"),
-        (blue_green("LINEAR", LinearStepSize=percent(9)), "from 10 to 50 %"),
-        (blue_green("LINEAR"), "requires a LinearStepSize"),
         (
-            {"RollingUpdatePolicy": {"MaximumBatchSize": percent(4), "WaitIntervalInSeconds": 0}},
-            "from 5 to 50 %",
+            blue_green("CANARY", CanarySize=percent(51)),
+            "CanarySize is 51 %; it must be from 1 to 50 %.",
+        ),
+        (
+            blue_green("CANARY", CanarySize=percent(0)),
+            "CanarySize is 0 %; it must be from 1 to 50 %.",
+        ),
+        (
+            blue_green("LINEAR", LinearStepSize=percent(9)),
+            "LinearStepSize is 9 %; it must be from 10 to 50 %.",
+        ),
+        (
+            blue_green("LINEAR", LinearStepSize=percent(51)),
+            "LinearStepSize is 51 %; it must be from 10 to 50 %.",
+        ),
+        (blue_green("LINEAR"), "Traffic routing of type LINEAR requires a LinearStepSize."),
+        (blue_green("CANARY"), "Traffic routing of type CANARY requires a CanarySize."),
+        (rolling(percent(4)), "MaximumBatchSize is 4 %; it must be from 5 to 50 %."),
+        (rolling(percent(51)), "MaximumBatchSize is 51 %; it must be from 5 to 50 %."),
+        (
+            {
+                "RollingUpdatePolicy": {
+                    "MaximumBatchSize": percent(5),
+                    "RollbackMaximumBatchSize": percent(4),
+                    "WaitIntervalInSeconds": 0,
+                }
+            },
+            "RollbackMaximumBatchSize is 4 %; it must be from 5 to 100 %.",
         ),
         (
             {
@@ -150,21 +252,27 @@ def test_only_the_side_that_is_asked_for_is_captured() -> None:
                     "WaitIntervalInSeconds": 0,
                 },
             },
-            "not both",
+            "Give BlueGreenUpdatePolicy or RollingUpdatePolicy, not both.",
         ),
     ],
 )
 def test_steps_that_aws_rejects_are_reported(config: dict[str, Any], problem: str) -> None:
-    (found,) = problems_of(config)
-    assert problem in found
+    assert problems_of(config) == [problem]
 
 
 @shifts
 def test_what_aws_takes_is_taken() -> None:
-    for config in (
+    configs: list[dict[str, Any] | None] = [
         None,
         {},
         blue_green("ALL_AT_ONCE"),
+        {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {}}},
         blue_green("CANARY", CanarySize=percent(50)),
-    ):
-        assert [] == problems_of(config)
+        blue_green("CANARY", CanarySize=percent(1)),
+        blue_green("CANARY", CanarySize=instances_of(70)),
+        blue_green("LINEAR", LinearStepSize=percent(10)),
+        blue_green("LINEAR", LinearStepSize=percent(50)),
+        rolling(percent(5)),
+        rolling(percent(50)),
+    ]
+    assert [[]] * len(configs) == [problems_of(config) for config in configs]

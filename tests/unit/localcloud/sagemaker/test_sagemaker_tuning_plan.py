@@ -66,6 +66,24 @@ def test_a_number_lies_in_its_range_and_grows_with_its_share(
     assert not number.whole or low == int(low)
 
 
+@pytest.mark.parametrize(
+    ("number", "share", "expected"),
+    [
+        (Number("x", 2, 10, False), 0.25, 4.0),
+        (Number("x", -3, 5, True), 0.5, 1),
+        (Number("x", 10, 1000, False, "Logarithmic"), 0.5, 100),
+        (Number("x", 8, 512, True, "Logarithmic"), 1 / 6, 16),
+        (Number("x", 0.9, 0.999, False, "ReverseLogarithmic"), 0.5, 0.99),
+        (Number("x", 0.5, 0.95, False, "ReverseLogarithmic"), 0.0, 0.5),
+        (Number("x", 0.5, 0.95, False, "ReverseLogarithmic"), 1.0, 0.95),
+    ],
+)
+def test_a_share_is_taken_of_the_scaled_range(
+    number: Number, share: float, expected: float
+) -> None:
+    assert float(number.at(share)) == pytest.approx(expected)
+
+
 def test_scaling_spreads_the_magnitudes() -> None:
     assert "10.0" == repr(round(float(Number("x", 1, 100, False, "Logarithmic").at(0.5)), 9))
     assert "0.9" == repr(round(float(Number("x", 0, 0.99, False, "ReverseLogarithmic").at(0.5)), 9))
@@ -134,6 +152,13 @@ def done(*found: float | None) -> list[Outcome]:
         (Goal(False, 5, 2, target=0.1), done(0.5, 0.2), Decision(start=2)),
         (Goal(True, 9, 1, patience=3), done(5, 1, 2, None), Decision(finished=True)),
         (Goal(True, 9, 1, patience=3), done(1, 1, 5, 2), Decision(start=1)),
+        (Goal(True, 3, 2), done(1, 2), Decision(start=1)),
+        (Goal(True, 2, 2), [*done(1), Outcome("r", True, None)], Decision(start=0)),
+        (Goal(True, 9, 1, patience=3), done(5, 5, 5, 5), Decision(finished=True)),
+        (Goal(False, 9, 1, patience=3), done(5, 5, 5, 5), Decision(finished=True)),
+        (Goal(False, 9, 1, patience=3), done(5, 5, 4, 5), Decision(start=1)),
+        (Goal(False, 9, 2, target=5.0), done(5), Decision(finished=True)),
+        (Goal(True, 9, 2, target=5.0), done(5), Decision(finished=True)),
     ],
 )
 def test_what_is_next(goal: Goal, found: list[Outcome], expected: Decision) -> None:
@@ -141,30 +166,114 @@ def test_what_is_next(goal: Goal, found: list[Outcome], expected: Decision) -> N
 
 
 def test_a_job_without_any_success_is_failed() -> None:
-    decision = decide(Goal(True, 2, 2), done(None, None))
-    assert "No training job succeeded after 2 attempts" in decision.failure
+    assert decide(Goal(True, 2, 2), done(None, None)) == Decision(
+        finished=True,
+        failure="No training job succeeded after 2 attempts. Please take a look at the training "
+        "job failures to get more details.",
+    )
+
+
+def test_before_any_success_nothing_has_failed_to_improve() -> None:
+    assert 0 == not_improving(Goal(True, 9, 1), done(None, None, None))
+    assert Decision(start=1) == decide(Goal(True, 9, 1, patience=3), done(None, None, None))
+
+
+@given(goals, outcomes)
+def test_of_equals_the_first_is_the_best(goal: Goal, found: list[Outcome]) -> None:
+    best = best_of(goal, found)
+    if best is not None:
+        equals = [o for o in found if not o.running and o.value == best.value]
+        assert best is equals[0]
+
+
+WHOLE, CONTINUOUS = "IntegerParameterRanges", "ContinuousParameterRanges"
+REVERSE = "x: ReverseLogarithmic scaling requires a continuous range from 0 to below 1."
+
+
+def configured(config: dict[str, list[tuple[str, str, str | None]]]) -> dict[str, Any]:
+    """Return ParameterRanges of (MinValue, MaxValue, ScalingType or None), all named x."""
+    return {
+        member: [
+            {"Name": "x", "MinValue": low, "MaxValue": high}
+            | ({"ScalingType": scaling} if scaling else {})
+            for low, high, scaling in ranges
+        ]
+        for member, ranges in config.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        ({"IntegerParameterRanges": [("1.5", "2", "Auto")]}, "whole numbers"),
-        ({"ContinuousParameterRanges": [("a", "2", "Auto")]}, "must be numbers"),
-        ({"ContinuousParameterRanges": [("3", "2", "Auto")]}, "must not be above"),
-        ({"ContinuousParameterRanges": [("nan", "2", "Auto")]}, "must not be above"),
-        ({"ContinuousParameterRanges": [("0", "2", "Logarithmic")]}, "above 0"),
-        ({"ContinuousParameterRanges": [("0", "1", "ReverseLogarithmic")]}, "below 1"),
+        (
+            {WHOLE: [("1.5", "2", "Auto")]},
+            "x: MinValue '1.5' and MaxValue '2' must be whole numbers.",
+        ),
+        ({CONTINUOUS: [("a", "2", "Auto")]}, "x: MinValue 'a' and MaxValue '2' must be numbers."),
+        ({CONTINUOUS: [("3", "2", "Auto")]}, "x: MinValue 3 must not be above MaxValue 2."),
+        ({CONTINUOUS: [("nan", "2", "Auto")]}, "x: MinValue nan must not be above MaxValue 2."),
+        ({CONTINUOUS: [("1", "inf", "Auto")]}, "x: MinValue 1 must not be above MaxValue inf."),
+        (
+            {CONTINUOUS: [("0", "2", "Logarithmic")]},
+            "x: Logarithmic scaling requires a MinValue above 0; it is 0.",
+        ),
+        ({CONTINUOUS: [("0", "1", "ReverseLogarithmic")]}, REVERSE),
+        ({CONTINUOUS: [("-0.1", "0.5", "ReverseLogarithmic")]}, REVERSE),
+        ({WHOLE: [("0", "0", "ReverseLogarithmic")]}, REVERSE),
     ],
 )
 def test_every_problem_of_the_ranges_is_reported(config: dict[str, Any], problem: str) -> None:
-    given_ = {
-        member: [
-            {"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": scaling}
-            for low, high, scaling in ranges
-        ]
-        for member, ranges in config.items()
-    }
-    found, problems = ranges_of(given_)
-    assert [] == found
-    assert len(problems) == 1
-    assert problem in problems[0]
+    found, problems = ranges_of(configured(config))
+    assert ([], [problem]) == (found, problems)
+
+
+def test_a_wrong_range_hides_neither_another_one_nor_what_is_right() -> None:
+    config = configured(
+        {
+            WHOLE: [("a", "2", "Auto"), ("1", "2", "Linear"), ("3", "2", "Auto"), ("4", "5", None)],
+            CONTINUOUS: [("0", "1", "Logarithmic"), ("0.5", "1.5", "Logarithmic")],
+        }
+    )
+    found, problems = ranges_of(config)
+    assert found == [
+        Number("x", 1.0, 2.0, True, "Linear"),
+        Number("x", 4.0, 5.0, True, "Linear"),
+        Number("x", 0.5, 1.5, False, "Logarithmic"),
+    ]
+    assert [problem.partition(" ")[0] for problem in problems] == ["x:", "x:", "x:", "x"]
+    assert problems[-1] == "x has two ranges."
+
+
+def test_ranges_are_read_as_they_are_given() -> None:
+    found, problems = ranges_of(
+        {
+            WHOLE: [{"Name": "depth", "MinValue": "2", "MaxValue": "2"}],
+            CONTINUOUS: [
+                {
+                    "Name": "rate",
+                    "MinValue": "0",
+                    "MaxValue": "0.9",
+                    "ScalingType": "ReverseLogarithmic",
+                }
+            ],
+            "CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", "b"]}],
+        }
+    )
+    assert [] == problems
+    assert found == [
+        Number("depth", 2.0, 2.0, True, "Linear"),
+        Number("rate", 0.0, 0.9, False, "ReverseLogarithmic"),
+        Choice("kind", ("a", "b")),
+    ]
+    assert 2 == combinations(found)
+
+
+def test_ranges_of_one_name_and_parameters_that_are_chosen_by_aws_are_refused() -> None:
+    choices = [{"Name": name, "Values": ["1"]} for name in ("b", "a", "b", "a", "c")]
+    found, problems = ranges_of({"CategoricalParameterRanges": choices, "AutoParameters": [{}]})
+    assert 5 == len(found)
+    assert problems == [
+        "AutoParameters are not supported; specify their ranges.",
+        "a has two ranges.",
+        "b has two ranges.",
+    ]

@@ -104,7 +104,7 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
-        # A file: a pipe that nobody reads is full after some hundred lines, and the server waits.
+        # A file, because a pipe that nobody reads fills up and then blocks the server.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
         self.process = subprocess.Popen(
             [sys.executable, "-m", "model", "serve"],

@@ -17,6 +17,7 @@ from localcloud.core.clock import Clock
 from localcloud.core.image_store import ImageStore
 from localcloud.core.store import Database
 from localcloud.iam.authoriser import Authoriser
+from localcloud.iam.keys import SERVICE_SESSION
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud")
@@ -72,6 +73,34 @@ class ServiceContext:
                 ),
             )
         return self._clients[key]
+
+    def role_environment(
+        self, scope: Scope, role_arn: str, home: Path, session: str = SERVICE_SESSION
+    ) -> dict[str, str]:
+        """Return the variables by which code in a child process calls AWS as its role.
+
+        The child sees this local cloud and nothing else: the address, the keys of its role as
+        SageMaker's, Lambda's and CodeBuild's containers get theirs, and a home of its own.
+
+        Args:
+            scope: the account and region of the child.
+            role_arn: the role; empty for code that has none, which gets no keys.
+            home: the directory for HOME.
+            session: the name of the role's session.
+        """
+        variables = {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": scope.region,
+            "AWS_DEFAULT_REGION": scope.region,
+            "HOME": str(home),
+        }
+        if role_arn:
+            variables |= {
+                "AWS_ACCESS_KEY_ID": self.iam.keys.issue(role_arn, session),
+                "AWS_SECRET_ACCESS_KEY": "localcloud",  # signatures are not checked
+                "AWS_SESSION_TOKEN": "localcloud",
+            }
+        return variables
 
     async def api(
         self, scope: Scope, service: str, operation: str, *, principal: str = "", **parameters: Any

@@ -240,15 +240,15 @@ ENTRYPOINT ["python", "main.py"]
 """
 
 
-def push_container(cloud: TestCloud, repository: str) -> str:
-    """Push the test container; return its image URI by digest."""
+def push_container(cloud: TestCloud, repository: str, program: str = CONTAINER) -> str:
+    """Push the test container, or one with another program; return its image URI by digest."""
     ecr = cloud.client("ecr")
     known = [r["repositoryName"] for r in ecr.describe_repositories()["repositories"]]
     if repository not in known:
         ecr.create_repository(repositoryName=repository)
     request = urllib.request.Request(
         f"{cloud.url}/_localcloud/images?repository={repository}&tag=latest",
-        data=tar_of({"Dockerfile": DOCKERFILE, "main.py": CONTAINER}),
+        data=tar_of({"Dockerfile": DOCKERFILE, "main.py": program}),
         method="POST",
     )
     with urllib.request.urlopen(request, timeout=30) as answer:

@@ -2,11 +2,15 @@
 
 The operations and the records:
 
-    api.py             on stacks; changesets_api.py on change sets, sharing_api.py on exports and
-    more engine.py          creates, updates, rolls back and deletes stacks; read this first
-    changesets.py      the lifecycle of change sets resource_types/    each resource type by AWS's
-    own APIs; schema.py what AWS's registry has on it model.py           records and statuses;
-    stack_events.py the log of their changes
+    api.py             the operations on stacks; changesets_api.py has those on change sets, and
+                       sharing_api.py those on exports and more
+    engine.py          creates, updates, rolls back and deletes stacks; read this first
+    resource_steps.py  the same for one resource, and again after a restart
+    changesets.py      the lifecycle of change sets
+    resource_types/    each resource type, by AWS's own APIs
+    schema.py          what AWS's registry says about a type
+    model.py           records and statuses
+    stack_events.py    the log of their changes
 
 From a request to rendered properties, in the order of the calls (all but the first are pure):
 

@@ -43,8 +43,8 @@ class CloudFormationApi:
         self.change_sets = ChangeSets(context, self.stacks, self.engine)
 
     def resume(self) -> None:
-        """Settle the operations that a restart interrupted."""
-        self.engine.resume()
+        """Continue the operations that a restart interrupted."""
+        self.engine.resume(self.change_sets.after)
         self.change_sets.resume()
 
     @operation("CreateStack")

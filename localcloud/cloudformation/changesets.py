@@ -9,6 +9,8 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
@@ -44,13 +46,17 @@ class ChangeSets:
         self._records = Collection(context.database, "cloudformation-change-set", ChangeSet)
 
     def resume(self) -> None:
-        """Fail the creations that a restart interrupted; call it after the engine's resume."""
+        """Continue the creations that a restart interrupted."""
         for found in self._records.values():
             if found.status in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-                self._fail(found, "the local cloud stopped while the change set was being created")
+                self._context.spawn(f"change set {found.name}", self._make(found))
+
+    def after(self, stack: Stack) -> Callable[[], None] | None:
+        """Return what follows the stack's operation, if that executes a change set."""
+        for found in self.of(stack):
             if found.execution_status == "EXECUTE_IN_PROGRESS":
-                found.execution_status = "EXECUTE_FAILED"
-                self._put(found)
+                return partial(self._executed, found, stack)
+        return None
 
     def of(self, stack: Stack) -> list[ChangeSet]:
         """Return a stack's change sets, including those that were executed."""
@@ -113,10 +119,7 @@ class ChangeSets:
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
         stack.role_arn = change_set.role_arn or stack.role_arn
         stack.change_set_id = change_set.id
-
-        def then() -> None:
-            self._executed(change_set, stack)
-
+        then = partial(self._executed, change_set, stack)
         if change_set.type == "UPDATE":
             self._engine.update(stack, change_set.template_body, change_set.parameters, then)
             return

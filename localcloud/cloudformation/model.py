@@ -30,6 +30,7 @@ class StackResource:
     Attributes:
         properties: the rendered properties of its last creation or update.
         attributes: the values of Fn::GetAtt.
+        token: the random end of the name that CloudFormation generates for it.
     """
 
     logical_id: str
@@ -43,6 +44,7 @@ class StackResource:
     depends_on: list[str] = field(default_factory=list)
     deletion_policy: str = "Delete"
     replace_policy: str = "Delete"
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class Stack:
         imports: the names of the exports that it uses.
         unrolled: the resources that a failed rollback did not restore, as they were before.
         leftovers: the resources that a failed rollback did not delete.
+        new_body, new_parameters: the template and the parameters of the update in progress.
+        before: the resources as they were before the update in progress.
+        surplus: the old resources that the update in progress has replaced.
+        cancelled: whether the update in progress is to be cancelled.
+        skipped: the logical ids that the rollback in progress leaves as they are.
     """
 
     id: str
@@ -96,6 +103,17 @@ class Stack:
     imports: list[str] = field(default_factory=list)
     unrolled: dict[str, StackResource] = field(default_factory=dict)
     leftovers: list[StackResource] = field(default_factory=list)
+    new_body: str | None = None
+    new_parameters: dict[str, str] = field(default_factory=dict)
+    before: dict[str, StackResource] = field(default_factory=dict)
+    surplus: list[StackResource] = field(default_factory=list)
+    cancelled: bool = False
+    skipped: list[str] = field(default_factory=list)
+
+    def forget_update(self) -> None:
+        """Forget what only an update in progress needs."""
+        self.new_body, self.new_parameters, self.before, self.surplus = None, {}, {}, []
+        self.cancelled, self.skipped = False, []
 
 
 @dataclass(slots=True)

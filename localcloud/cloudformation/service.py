@@ -25,5 +25,5 @@ class CloudFormationService(Service):
         return (self._stacks, *self._others)
 
     def resume(self) -> None:
-        """Settle the stack operations and change sets that were in progress."""
+        """Continue the stack operations and change sets that were in progress."""
         self._stacks.resume()

@@ -191,11 +191,7 @@ class BuildEngine:
             **spec.variables,
             **parameters,
             **build.environment,
-            "AWS_ENDPOINT_URL": self._context.endpoint_url,
-            "AWS_ACCESS_KEY_ID": self._context.iam.keys.issue(build.service_role),
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
-            "AWS_REGION": scope.region,
-            "AWS_DEFAULT_REGION": scope.region,
+            **self._context.role_environment(scope, build.service_role, state),
             "CODEBUILD_BUILD_ARN": build.arn,
             "CODEBUILD_BUILD_ID": build.id,
             "CODEBUILD_BUILD_NUMBER": str(build.number),
@@ -207,7 +203,6 @@ class BuildEngine:
             "CODEBUILD_START_TIME": str(int(build.started.timestamp() * 1000)),
             "LOCALCLOUD_BUILD_STATE": str(state),
             "PATH": shared,
-            "HOME": str(state),
         }
 
     async def _api(
@@ -321,12 +316,16 @@ def _buildspec(build: Build, source: Path) -> str:
         BuildFailed: the file does not exist.
     """
     given = build.buildspec.strip() or DEFAULT_BUILDSPEC
-    if "\n" in given:
+    if "\n" in given or given.startswith("{"):  # a JSON document may be one line
         return given
-    path = (source / given).resolve()
-    if not path.is_relative_to(source.resolve()) or not path.is_file():
-        raise BuildFailed(f"YAML_FILE_ERROR: {given}: no such file in the source")
-    return path.read_text()
+    try:
+        path = (source / given).resolve()
+        found = path.is_relative_to(source.resolve()) and path.is_file()
+        if found:
+            return path.read_text("utf-8")
+    except (OSError, ValueError) as error:  # for example a name that is too long
+        raise BuildFailed(f"YAML_FILE_ERROR: {given[:200]}: {error}") from None
+    raise BuildFailed(f"YAML_FILE_ERROR: {given[:200]}: no such file in the source")
 
 
 def _extract(archive: zipfile.ZipFile, target: Path) -> None:

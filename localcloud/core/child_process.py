@@ -1,8 +1,12 @@
 """Child processes: training jobs, model servers, Lambda environments.
 
-A child gets only the environment that it needs, never this process's own. Its output goes to a sink
-line by line. Only children that were started here are ended, by their process group: SIGTERM first,
-then SIGKILL.
+A child gets only the environment that it needs, never this process's own, and it finds no
+credentials of the user. Its output goes to a sink line by line. Only children that were started
+here are ended, by their process group: SIGTERM first, then SIGKILL.
+
+The end of the first process of a container ends the container. So does the end of a child here:
+whatever it left running is killed. Processes are found by their group and, if they left it, by a
+mark in their environment (`marks.py`), which also finds what a killed local cloud left behind.
 """
 
 from __future__ import annotations
@@ -17,8 +21,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+
+from localcloud.core.marks import MARK, kill_marked, new_mark
 
 log = logging.getLogger("localcloud.core.child_process")
 
@@ -28,6 +35,17 @@ LineSink = Callable[[str], None]
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 # Set for the whole machine if its processor needs it; a child's numerical results depend on it.
 _INHERITED_PREFIXES = ("OPENBLAS_",)
+# Without these, an AWS SDK in a child would find the user's own account in ~/.aws, whatever HOME
+# is, or ask the metadata service of a cloud machine for its role.
+# Source: https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+_NO_CREDENTIALS = {
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+# How long, and at most how often, the rest of an ended child's output is waited for.
+_LAST_OUTPUT_SECONDS = 2.0
+_LAST_OUTPUT_WAITS = 5
 _LINE_LIMIT_BYTES = 1 << 20
 _CLOSE_GRACE_SECONDS = 2.0
 
@@ -40,7 +58,8 @@ def base_environment() -> dict[str, str]:
         if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
     # One thread per child, because a laptop runs many children.
-    return kept | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    threads = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return kept | threads | _NO_CREDENTIALS
 
 
 def free_port() -> int:
@@ -69,6 +88,28 @@ def _tie() -> tuple[str, ...]:
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
+@cache
+def _reaper() -> ThreadPoolExecutor:
+    """Return a thread for the ends of children, which must not wait for calls in other threads."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="reaper")
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """The streams of a process, and its end.
+
+    `Process.wait` does not serve here: it also waits for every writer of the output to close it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limit=_LINE_LIMIT_BYTES, loop=asyncio.get_running_loop())
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        """Note that the process has ended."""
+        super().process_exited()
+        self.ended.set()
+
+
 class Child:
     """One running child process.
 
@@ -76,31 +117,59 @@ class Child:
         exited: set once it has ended and its output is drained.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, sink: LineSink) -> None:
-        self._process = process
-        self.pid = process.pid
+    def __init__(
+        self,
+        transport: asyncio.SubprocessTransport,
+        protocol: _Protocol,
+        sink: LineSink,
+        mark: str,
+    ) -> None:
+        self._transport, self._protocol = transport, protocol
+        self._mark = mark
+        self._lines = 0
+        self.pid = transport.get_pid()
         self.exited = asyncio.Event()
         self._pump = asyncio.create_task(self._drain(sink))
+        self._end = asyncio.create_task(self._finish())
 
     @property
     def returncode(self) -> int | None:
         """Return the exit status, or None while it runs."""
-        return self._process.returncode
+        return self._transport.get_returncode()
 
     async def _drain(self, sink: LineSink) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - spawn always pipes it
+        output = self._protocol.stdout
+        assert output is not None  # noqa: S101 - spawn always pipes it
         while True:
             try:
-                line = await self._process.stdout.readline()
+                line = await output.readline()
             except ValueError:  # longer than the limit: the rest of it follows as another line
                 continue
             if not line:
                 break
+            self._lines += 1
             try:
                 sink(line.decode("utf-8", "replace").rstrip("\r\n"))
             except Exception:
                 log.exception("could not log a line of process %d", self.pid)
-        await self._process.wait()
+
+    async def _finish(self) -> None:
+        """Wait for the process, kill what it left running, and read the rest of the output."""
+        await self._protocol.ended.wait()
+        # The group's number is not used again as long as one of its processes runs.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await asyncio.get_running_loop().run_in_executor(_reaper(), kill_marked, self._mark)
+        # A process that hides from both may still hold the output.
+        for _ in range(_LAST_OUTPUT_WAITS):
+            lines = self._lines
+            done, _ = await asyncio.wait({self._pump}, timeout=_LAST_OUTPUT_SECONDS)
+            if done or self._lines == lines:
+                break
+        if not self._pump.done():
+            log.warning("a process that outlived process %d keeps its output open", self.pid)
+            self._pump.cancel()
+            self._transport.close()
         self.exited.set()
 
     def terminate(self) -> None:
@@ -148,7 +217,9 @@ class ChildProcesses:
         program, *arguments = resolve_command(command)
         if shutil.which(program, path=os.environ.get("PATH")) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-        process = await asyncio.create_subprocess_exec(
+        mark = new_mark()
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            _Protocol,
             *_tie(),
             program,
             *arguments,
@@ -156,11 +227,10 @@ class ChildProcesses:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=directory,
-            env={**base_environment(), **environment},
+            env={**base_environment(), **environment, MARK: mark},
             start_new_session=True,
-            limit=_LINE_LIMIT_BYTES,
         )
-        child = Child(process, sink)
+        child = Child(transport, protocol, sink, mark)
         self._children.add(child)
         waiter = asyncio.create_task(child.exited.wait())
         waiter.add_done_callback(lambda _: self._children.discard(child))

@@ -7,9 +7,12 @@ them. `lock` is held while a local cloud runs.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
+import sqlite3
+import stat
 import tempfile
 from pathlib import Path
 
@@ -23,6 +26,31 @@ _LOCK = "lock"
 
 class StateDirectoryError(Exception):
     """The directory cannot be used; the message says why and what to do."""
+
+
+def unreadable(path: Path | None, error: sqlite3.Error | OSError) -> StateDirectoryError:
+    """Return the error of a state file that cannot be opened, read or written.
+
+    Its advice never loses the state: room on the disk, permissions, or another directory.
+    """
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "full" in text:
+        reason, advice = "the disk is full", "make room and start again; nothing was changed"
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in text.replace("-", ""):
+        reason, advice = "it cannot be written", "change its permissions, or choose another one"
+    elif "not a database" in text or "malformed" in text:
+        reason = f"it is damaged: {text}"
+        advice = (
+            "nothing was changed; restore the directory from a copy, or move the file elsewhere to "
+            "start without what it holds (sqlite3's .recover command may save most of it)"
+        )
+    else:
+        reason, advice = text, "nothing was changed; check the file and its disk"
+    return StateDirectoryError(
+        f"the state file {path} cannot be used ({reason}): {advice}. "
+        "Another state directory is chosen by --state-dir, and --ephemeral keeps nothing"
+    )
 
 
 class StateDirectory:
@@ -44,9 +72,13 @@ class StateDirectory:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            advice = (
+                "make room and start again; nothing was changed"
+                if error.errno in (errno.ENOSPC, errno.EDQUOT)
+                else "choose another with --state-dir, or keep nothing with --ephemeral"
+            )
             raise StateDirectoryError(
-                f"the state directory {self.path} cannot be used ({error.strerror}); "
-                "choose another with --state-dir, or keep nothing with --ephemeral"
+                f"the state directory {self.path} cannot be used ({error.strerror}); {advice}"
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,6 +90,17 @@ class StateDirectory:
             ) from None
 
         self._rename_old_file()
+        self._make_private()
+
+    def _make_private(self) -> None:
+        """Take the permissions of others from what an earlier version or a user left readable.
+
+        The directory itself may be one that others use, too, so only what lies in it changes.
+        """
+        for entry in self.path.iterdir():
+            mode = entry.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & 0o077:
+                entry.chmod(stat.S_IMODE(mode) & ~0o077)
 
     def _rename_old_file(self) -> None:
         """Rename moto's file of an older version, with SQLite's companion files."""

@@ -1,43 +1,80 @@
 """Records of our own services: typed, in memory, and written through to SQLite.
 
 A record is a dataclass. `put` writes it before it returns, so that a `kill -9` loses no finished
-step. Use it in the event loop's thread only.
+step. A record that cannot be read back, because it is damaged or an older version wrote it, is set
+aside and named in the log; the rest is loaded. Use it in the event loop's thread only.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from localcloud.core.state_directory import unreadable
+
 T = TypeVar("T")
+log = logging.getLogger("localcloud.core.store")
+
+
+class UnreadableRecord(ValueError):
+    """A record that could not be read back, for example because a number in it is not finite."""
 
 
 class Database:
-    """The SQLite file in the state directory, or a database in memory."""
+    """The SQLite file in the state directory, or a database in memory.
+
+    Attributes:
+        set_aside: the number of records that could not be read since it was opened.
+
+    Raises:
+        StateDirectoryError: the file cannot be opened or written.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(
-            path or ":memory:", isolation_level=None, check_same_thread=False
-        )
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS record ("
-            "collection TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, "
-            "PRIMARY KEY (collection, key)) WITHOUT ROWID"
-        )
+        self.set_aside = 0
+        self._path = path
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Variables of functions and parameters of stacks may hold secrets.
+                path.touch(mode=0o600)
+                os.chmod(path, 0o600)
+            self._connection = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS record ("
+                "collection TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, "
+                "PRIMARY KEY (collection, key)) WITHOUT ROWID"
+            )
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS set_aside ("
+                "collection TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, "
+                "reason TEXT NOT NULL)"
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise unreadable(path, error) from None
 
     def rows(self, collection: str) -> list[tuple[str, bytes]]:
-        """Return every (key, body) of a collection."""
-        return self._connection.execute(
-            "SELECT key, body FROM record WHERE collection = ?", (collection,)
-        ).fetchall()
+        """Return every (key, body) of a collection.
+
+        Raises:
+            StateDirectoryError: the file is damaged.
+        """
+        try:
+            return self._connection.execute(
+                "SELECT key, body FROM record WHERE collection = ?", (collection,)
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise unreadable(self._path, error) from None
 
     def write(self, collection: str, key: str, body: bytes) -> None:
         """Insert or replace one record."""
@@ -51,6 +88,27 @@ class Database:
             "DELETE FROM record WHERE collection = ? AND key = ?", (collection, key)
         )
 
+    def put_aside(self, collection: str, key: str, body: bytes, reason: str) -> None:
+        """Move a record that cannot be read to the table `set_aside`, and name it in the log."""
+        self.set_aside += 1
+        log.warning(
+            "The record '%s' of %s cannot be read (%s). It was moved to the table set_aside of %s; "
+            "everything else was loaded.",
+            key,
+            collection,
+            reason,
+            self._path or "the database",
+        )
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN")
+                self._connection.execute(
+                    "INSERT INTO set_aside VALUES (?, ?, ?, ?)", (collection, key, body, reason)
+                )
+                self.remove(collection, key)
+        except sqlite3.Error as error:  # it stays where it is, and the next start meets it again
+            log.warning("The record could not be moved: %s", error)
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -62,24 +120,39 @@ class Collection(Generic[T]):
     def __init__(self, database: Database, name: str, record_type: type[T]) -> None:
         self._database = database
         self._name = name
-        decoder = msgspec.json.Decoder(record_type)
-        self._records: dict[str, T] = {
-            key: decoder.decode(body) for key, body in database.rows(name)
-        }
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record_type)
+        self._records: dict[str, T] = {}
+        for key, body in database.rows(name):
+            try:
+                self._records[key] = self._decoder.decode(body)
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+                database.put_aside(name, key, body, str(error))
 
     def get(self, key: str) -> T | None:
         """Return the record, or None."""
         return self._records.get(key)
 
     def put(self, key: str, record: T) -> None:
-        """Store the record under the key, in memory and on disk."""
+        """Store the record under the key, on disk and then in memory.
+
+        Raises:
+            UnreadableRecord: the record could not be read back; nothing was stored.
+            sqlite3.Error: the disk is full or cannot be written; nothing was stored.
+        """
+        body = msgspec.json.encode(record)
+        try:
+            # What is written here must not stop a later start. msgspec, for example, writes NaN
+            # as null, which is no number when it is read.
+            self._decoder.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise UnreadableRecord(f"the record '{key}' of {self._name}: {error}") from None
+        self._database.write(self._name, key, body)
         self._records[key] = record
-        self._database.write(self._name, key, msgspec.json.encode(record))
 
     def delete(self, key: str) -> None:
         """Delete the record; a missing one is no error."""
-        self._records.pop(key, None)
         self._database.remove(self._name, key)
+        self._records.pop(key, None)
 
     def items(self) -> list[tuple[str, T]]:
         """Return a copy of the pairs, so that the collection may change while a caller iterates."""

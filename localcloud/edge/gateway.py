@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -41,6 +42,7 @@ from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
+from localcloud.iam.keys import is_temporary
 from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
@@ -120,7 +122,10 @@ class Gateway:
             for name, work in service.background():
                 context.spawn(name, work)
         for service in self.services.all():
-            service.resume()
+            try:
+                service.resume()
+            except Exception:  # the other services continue
+                log.exception("%s could not continue what was interrupted", type(service).__name__)
 
     async def stop(self) -> None:
         """End everything that was started."""
@@ -136,7 +141,11 @@ class Gateway:
                 # Called in moto's thread; the loop remembers the key before the answer goes out.
                 loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
 
-            await self._context.moto.start(events.on_match, on_role)
+            def caller(access_key: str) -> tuple[str, str] | None:
+                session = keys.get(access_key)
+                return None if session is None else (session.role_arn, session.arn)
+
+            await self._context.moto.start(events.on_match, on_role, caller)
         except Exception:
             log.exception(
                 "The state of moto's services in %s could not be loaded; nothing was overwritten. "
@@ -149,7 +158,10 @@ class Gateway:
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""
         while True:
-            self._time.put(_NOW, self._context.clock.now())
+            try:
+                self._time.put(_NOW, self._context.clock.now())
+            except sqlite3.Error as error:
+                log.warning("the time could not be stored: %s", error)
             await wall_sleep(_PERSIST_CLOCK_SECONDS)
 
     async def handle(self, request: Request) -> Response:
@@ -162,6 +174,10 @@ class Gateway:
                     if request.service == "iam":
                         self._iam.forget()
                     return response
+        except sqlite3.Error as error:
+            log.error("a change to %s could not be stored: %s", request.service, error)
+            text = f"The change could not be stored: {error}. Is the state directory's disk full?"
+            return serialise_error(request.service, AwsError("InternalFailure", text, 500))
         except Exception:  # a bug in this program
             return failure(request)
         return serialise_error(
@@ -175,10 +191,10 @@ class Gateway:
         them. A role's invocation has to be authorised, which may wait.
 
         Returns:
-            False if the caller is a role; then nothing was begun.
+            False if the key is that of a role; then nothing was begun.
         """
         route(request)
-        if self._iam.keys.get(request.access_key) is not None:
+        if is_temporary(request.access_key):
             return False
         try:
             self.services.sagemaker.begin(request, done)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -21,6 +22,7 @@ import uvicorn
 
 from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, wall_sleep
+from localcloud.core.marks import reap_orphans
 from localcloud.core.state_directory import StateDirectory
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
@@ -29,6 +31,7 @@ from localcloud.iam.enforcement import Mode
 log = logging.getLogger("localcloud")
 
 DEFAULT_PORT = 4566
+_BACKLOG = 2048
 MAX_BODY_BYTES = 512 * 1024 * 1024
 # Statuses whose responses have no body.
 _BODILESS = frozenset({204, 304})
@@ -197,10 +200,18 @@ async def serve(
         ValueError: the speed is out of range.
         StateDirectoryError: the state directory cannot be used.
     """
+    # What the local cloud and its children write is for its owner only.
+    os.umask(0o077)
     directory = StateDirectory(state_dir)
+    orphans = await asyncio.to_thread(reap_orphans)
+    if orphans:
+        log.warning("%d processes that a killed local cloud left behind were ended", orphans)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    # From here on connections wait instead of being refused: what a restart continues calls AWS's
+    # APIs at this address before uvicorn accepts connections.
+    listener.listen(_BACKLOG)
     listener.set_inheritable(False)
     actual = listener.getsockname()[1]
     stopped = asyncio.Event()

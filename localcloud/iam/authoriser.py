@@ -22,7 +22,7 @@ from localcloud.iam.actions import Permission, permissions
 from localcloud.iam.calls import CallLog
 from localcloud.iam.encryption import key_permissions
 from localcloud.iam.enforcement import Mode
-from localcloud.iam.keys import Keys, RoleSession
+from localcloud.iam.keys import Keys, RoleSession, is_temporary
 from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
 from localcloud.iam.requests import operation_of
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
@@ -60,8 +60,10 @@ class Authoriser:
     async def handle(self, request: Request) -> Response | None:
         """Identify the caller, and answer a call that is denied; return None for any other."""
         session = self.keys.get(request.access_key)
-        if session is None:  # an account calls; on the hot path nothing else runs
-            return None
+        if session is None:
+            if self._mode is Mode.ENFORCE and is_temporary(request.access_key):
+                return _unknown_key(request.service)
+            return None  # an account calls
         request.principal = session.role_arn
         request.scope = Scope(session.account, request.scope.region)
         if self._mode is not Mode.OFF:
@@ -124,6 +126,23 @@ def _answer(service: str, error: AccessDenied) -> Response:
     elif service == "lambda":
         status = 403
     return serialise_error(service, AwsError(code, error.message, status))
+
+
+def _unknown_key(service: str) -> Response:
+    """Return AWS's response to a key that it does not know, in the protocol of the service.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+    """
+    text = "The security token included in the request is invalid."
+    code, status = "UnrecognizedClientException", 400
+    if service == "s3":
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        code, status = "InvalidAccessKeyId", 403
+    elif protocol_of(service) == "query":
+        code, status = "InvalidClientTokenId", 403
+    elif service in ("lambda", "sagemaker-runtime"):
+        status = 403
+    return serialise_error(service, AwsError(code, text, status))
 
 
 def _parsed(role_arn: str, documents: dict[str, str]) -> tuple[Statement, ...]:

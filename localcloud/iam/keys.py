@@ -2,7 +2,8 @@
 
 This module knows which role an access key stands for. Child processes get keys that end with the
 local cloud. The keys that AssumeRole returned are stored; otherwise they would act as the account
-after a restart. Any other key belongs to an account, which may do everything.
+after a restart. A temporary key that is not known, for example one of before a reset, is refused if
+IAM is enforced. Any other key belongs to an account, which may do everything.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html
 Differs: keys do not expire, and the sessions of services are named after this program.
@@ -21,6 +22,15 @@ SERVICE_SESSION = "localcloud"
 _ALPHABET = string.ascii_uppercase + "234567"
 # AssumeRole makes a key per call; the oldest keys are dropped.
 _KEPT = 10_000
+
+
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+_TEMPORARY = "ASIA"
+
+
+def is_temporary(access_key: str) -> bool:
+    """Return whether a key is a temporary one, as roles have them."""
+    return access_key.startswith(_TEMPORARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class Keys:
         session = RoleSession(role_arn, name)
         key = self._issued.get(session)
         if key is None or key not in self._sessions:
-            key = "ASIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+            key = _TEMPORARY + "".join(secrets.choice(_ALPHABET) for _ in range(16))
             self._issued[session] = key
             self._add(key, session)
         return key

@@ -50,16 +50,19 @@ class Function:
 
 
 class Environment:
-    """A process that runs one function, one event at a time."""
+    """A process that runs one function, one event at a time.
 
-    def __init__(
-        self, function: Function, directory: Path, endpoint_url: str, access_key: str
-    ) -> None:
+    Args:
+        function: the function.
+        directory: a new directory for its code.
+        role: the variables by which the code calls AWS as the function's role.
+    """
+
+    def __init__(self, function: Function, directory: Path, role: dict[str, str]) -> None:
         self.function = function
-        self._access_key = access_key
+        self._role = role
         self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
         self._directory = directory
-        self._endpoint_url = endpoint_url
         self._api = RuntimeApi()
         self._child: Child | None = None
 
@@ -91,15 +94,9 @@ class Environment:
                 "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
                 "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
                 "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-                "AWS_REGION": function.scope.region,
-                "AWS_DEFAULT_REGION": function.scope.region,
-                "AWS_ACCESS_KEY_ID": self._access_key,
-                "AWS_SECRET_ACCESS_KEY": "localcloud",
-                "AWS_SESSION_TOKEN": "localcloud",
-                "AWS_ENDPOINT_URL": self._endpoint_url,
+                **self._role,
                 "LAMBDA_TASK_ROOT": str(self._directory),
                 "_HANDLER": function.handler,
-                "HOME": str(self._directory),
             },
             self._directory,
             sink,

@@ -146,8 +146,10 @@ class LambdaService(Service):
                 return environment
             self._context.spawn(f"stop {function.name}", environment.stop())
         directory = self._context.directory / "lambda" / uuid.uuid4().hex
-        access_key = self._context.iam.keys.issue(function.role_arn, function.name)
-        environment = Environment(function, directory, self._context.endpoint_url, access_key)
+        role = self._context.role_environment(
+            function.scope, function.role_arn, directory, function.name
+        )
+        environment = Environment(function, directory, role)
         await environment.start(
             self._context.children, code, lambda line: self._say(function, environment, line)
         )

@@ -20,7 +20,7 @@ from localcloud.aws.errors import AwsError, NotImplementedByCloud
 from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import wall_sleep
-from localcloud.moto_backend.patches import EventListener, RoleListener, apply
+from localcloud.moto_backend.patches import Caller, EventListener, RoleListener, apply
 from localcloud.moto_backend.persistence import Recorder
 
 # Set before moto is imported. A provider expects AWS-managed policies to exist.
@@ -74,16 +74,24 @@ class MotoBackend:
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
         self._on_role: RoleListener = lambda access_key, role_arn, session: None
+        self._caller: Caller = lambda access_key: None
 
-    async def start(self, on_event: EventListener, on_role: RoleListener | None = None) -> None:
+    async def start(
+        self,
+        on_event: EventListener,
+        on_role: RoleListener | None = None,
+        caller: Caller | None = None,
+    ) -> None:
         """Import moto in its thread.
 
         Args:
             on_event: called in moto's thread for every rule that matches.
             on_role: called in moto's thread for every role that is assumed.
+            caller: called in moto's thread; returns the role that an access key stands for.
         """
         self._on_event = on_event
         self._on_role = on_role or self._on_role
+        self._caller = caller or self._caller
         await self.call(self._load)
 
     def _load(self) -> None:
@@ -91,7 +99,7 @@ class MotoBackend:
             from moto.core.botocore_stubber import BotocoreStubber
 
             self._stubber = BotocoreStubber()
-            apply(self._on_event, self._on_role)
+            apply(self._on_event, self._on_role, self._caller)
         if self._recorder is not None:
             self._recorder.restore()
 
@@ -121,7 +129,15 @@ class MotoBackend:
     def _answer(self, request: Request) -> Response:
         response = self._dispatch(request)
         if self._recorder is not None and response.status < 500:
-            self._recorder.after(request)
+            try:
+                self._recorder.after(request)
+            except sqlite3.Error as error:
+                log.error("a change to %s could not be stored: %s", request.service, error)
+                text = (
+                    f"The change could not be stored ({error}) and was not made. Make room on the "
+                    "disk of the state directory, and repeat the request."
+                )
+                return serialise_error(request.service, AwsError("InternalFailure", text, 500))
         return response
 
     def _dispatch(self, request: Request) -> Response:

@@ -28,8 +28,11 @@ _HEALTH_SECONDS = 480.0
 # The errors of an archive that is not valid, incomplete, or too large for this machine.
 _BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
 _GROUP = "/aws/sagemaker/Endpoints"
-# The number of servers that may start at the same time; more would compete for the cores.
+# The number of servers that may start at the same time; more would compete for the cores. A server
+# counts for its first seconds, in which it imports and loads. One that does not get healthy keeps
+# waiting without holding up the starts of other endpoints.
 _STARTING_AT_ONCE = 2
+_STARTING_SECONDS = 5.0
 
 
 class HostingFailed(Exception):
@@ -47,6 +50,10 @@ class Fleet:
     role_arn: str
     image_uri: str
     instances: list[Instance] = field(default_factory=list)
+    # The servers of this fleet that may be without health at the same time.
+    starting: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_STARTING_AT_ONCE)
+    )
 
 
 @dataclass(slots=True)
@@ -140,7 +147,10 @@ class FleetBuilder:
             )
         except TrainingFailed as error:
             raise HostingFailed(str(error)) from None
-        environment = dict(container.get("Environment", {}))
+        environment = {
+            **container.get("Environment", {}),
+            **self._context.role_environment(scope, role, base_dir),
+        }
         return Fleet(variant, image, base_dir, environment, role, container["Image"])
 
     def _extract(self, scope: Scope, role_arn: str, url: str | None, target: Path) -> None:
@@ -194,29 +204,43 @@ class FleetBuilder:
     async def _start_one(
         self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float
     ) -> None:
-        async with self._starting:
-            number = [0]
-            instance = await launch(
-                self._context.children,
-                fleet.image,
-                fleet.environment,
-                fleet.base_dir,
-                lambda line: self._context.logs.write(
-                    scope,
-                    group,
-                    f"{fleet.variant.name}/i-{number[0]:017x}",
-                    line,
-                    fleet.role_arn,
-                ),
-            )
-            number[0] = instance.number
+        async with fleet.starting:
+            instance = await self._start_healthy(scope, group, fleet, limit_seconds)
             try:
-                await instance.wait_healthy(limit_seconds)
-            except InstanceFailed:
-                await instance.retire()
-                raise
+                namespace = "/".join(group.split("/")[:4])
+                await publish_metrics(self._context, fleet.role_arn, namespace)
             except asyncio.CancelledError:
                 instance.child.kill()
                 raise
-        await publish_metrics(self._context, fleet.role_arn, "/".join(group.split("/")[:4]))
-        fleet.instances.append(instance)
+            fleet.instances.append(instance)
+
+    async def _start_healthy(
+        self, scope: Scope, group: str, fleet: Fleet, limit_seconds: float
+    ) -> Instance:
+        number = [0]
+
+        def sink(line: str) -> None:
+            stream = f"{fleet.variant.name}/i-{number[0]:017x}"
+            self._context.logs.write(scope, group, stream, line, fleet.role_arn)
+
+        async with self._starting:
+            instance = await launch(
+                self._context.children, fleet.image, fleet.environment, fleet.base_dir, sink
+            )
+            number[0] = instance.number
+            healthy = asyncio.create_task(instance.wait_healthy(limit_seconds))
+            try:
+                await asyncio.wait({healthy}, timeout=_STARTING_SECONDS)
+            except asyncio.CancelledError:
+                healthy.cancel()
+                instance.child.kill()
+                raise
+        try:
+            await healthy
+        except InstanceFailed:
+            await instance.retire()
+            raise
+        except asyncio.CancelledError:
+            instance.child.kill()
+            raise
+        return instance

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,13 @@ from localcloud.core.store import Collection
 from localcloud.sagemaker.capture import Capture
 from localcloud.sagemaker.fleets import Fleet, FleetBuilder, FleetSet, HostingFailed
 from localcloud.sagemaker.instance import Instance
-from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord, Variant
+from localcloud.sagemaker.model import (
+    Endpoint,
+    EndpointStatus,
+    PendingUpdate,
+    SimpleRecord,
+    Variant,
+)
 from localcloud.sagemaker.rollback import watch_alarms
 from localcloud.sagemaker.shifting import Shifting, shifting_of
 from localcloud.service_context import ServiceContext
@@ -79,6 +85,9 @@ class HostingEngine:
         self._fleets: dict[str, FleetSet] = {}
         self._deployments: dict[str, Deployment] = {}
         self._captures: dict[str, Capture | None] = {}
+        # The starts of instances by endpoint; the deletion of the endpoint cancels them.
+        self._starts: dict[str, set[asyncio.Task[None]]] = {}
+        self._replacing: set[int] = set()
         self.builder = FleetBuilder(context, configs, models)
 
     def fleets(self, endpoint_arn: str) -> FleetSet:
@@ -109,7 +118,23 @@ class HostingEngine:
             elif endpoint.status is not EndpointStatus.FAILED:
                 endpoint.status = EndpointStatus.CREATING
                 self._endpoints.put(endpoint.arn, endpoint)
-                self._context.spawn(f"resume {endpoint.name}", self._create(endpoint))
+                self._context.spawn(f"resume {endpoint.name}", self._resume(endpoint))
+
+    async def _resume(self, endpoint: Endpoint) -> None:
+        """Start an endpoint again, and begin the update again that was in progress."""
+        await self._create(endpoint)
+        pending = endpoint.update
+        if pending is None or endpoint.status is not EndpointStatus.IN_SERVICE:
+            return
+        deployment = Deployment(
+            pending.config_name,
+            pending.variants,
+            pending.shadows,
+            pending.config,
+            pending.capture,
+            self._context.clock.now(),
+        )
+        self.update(endpoint, deployment)
 
     def create(self, endpoint: Endpoint) -> None:
         """Start to create an endpoint, which is in Creating."""
@@ -118,6 +143,13 @@ class HostingEngine:
 
     def update(self, endpoint: Endpoint, deployment: Deployment) -> None:
         """Start to update an in-service endpoint to another configuration."""
+        endpoint.update = PendingUpdate(
+            deployment.config_name,
+            deployment.variants,
+            deployment.shadows,
+            deployment.config,
+            deployment.capture,
+        )
         self._move(endpoint, EndpointStatus.UPDATING)
         self._deployments[endpoint.arn] = deployment
         self._context.spawn(f"update {endpoint.name}", self._update(endpoint, deployment))
@@ -140,9 +172,19 @@ class HostingEngine:
                 endpoint = self._endpoints.get(arn)
                 if endpoint is not None and endpoint.status is EndpointStatus.IN_SERVICE:
                     for fleet in fleets.all():
-                        await self._replace_unhealthy(endpoint, fleet)
+                        # Not awaited: one endpoint that hangs must not stop the others' checks.
+                        if id(fleet) not in self._replacing:
+                            self._replacing.add(id(fleet))
+                            work = self._replace_unhealthy(endpoint, fleet)
+                            self._context.spawn(f"watch {endpoint.name}", work)
 
     async def _replace_unhealthy(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        try:
+            await self._check_health(endpoint, fleet)
+        finally:
+            self._replacing.discard(id(fleet))
+
+    async def _check_health(self, endpoint: Endpoint, fleet: Fleet) -> None:
         async def check(instance: Instance) -> None:
             healthy = instance.alive and await instance.ping()
             instance.missed_pings = 0 if healthy else instance.missed_pings + 1
@@ -162,17 +204,37 @@ class HostingEngine:
 
     async def _grow(self, endpoint: Endpoint, fleet: Fleet) -> None:
         """Scale a running fleet to its desired count, unless it is deleted meanwhile."""
+        work = self.builder.grow(scope_of_arn(endpoint.arn), _log_group(endpoint), fleet)
         try:
-            await self.builder.grow(scope_of_arn(endpoint.arn), _log_group(endpoint), fleet)
+            await self._started(endpoint, work)
         finally:
             if self.running(endpoint.arn, fleet.variant.name) is not fleet:
                 await asyncio.gather(*(instance.retire() for instance in fleet.instances))
 
+    async def _started(self, endpoint: Endpoint, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for the start of instances.
+
+        Raises:
+            HostingFailed: they did not start, or the endpoint was deleted meanwhile.
+        """
+        task = asyncio.create_task(work)
+        tasks = self._starts.setdefault(endpoint.arn, set())
+        tasks.add(task)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if endpoint.deleting and task.cancelled():
+                raise HostingFailed("the endpoint was deleted") from None
+            raise
+        finally:
+            tasks.discard(task)
+
     async def _create(self, endpoint: Endpoint) -> None:
         fleets = FleetSet()
         variants = [*endpoint.variants, *endpoint.shadows]
+        work = self.builder.build(endpoint, endpoint.config_name, variants, fleets)
         try:
-            await self.builder.build(endpoint, endpoint.config_name, variants, fleets)
+            await self._started(endpoint, work)
         except HostingFailed as error:
             await fleets.retire()
             if endpoint.status is EndpointStatus.CREATING:
@@ -200,8 +262,9 @@ class HostingEngine:
     async def _deploy(self, endpoint: Endpoint, deployment: Deployment) -> None:
         fleets = deployment.fleets
         variants = [*deployment.variants, *deployment.shadows]
+        work = self.builder.build(endpoint, deployment.config_name, variants, fleets)
         try:
-            await self.builder.build(endpoint, deployment.config_name, variants, fleets)
+            await self._started(endpoint, work)
         except HostingFailed as error:
             await fleets.retire()
             if endpoint.status is EndpointStatus.UPDATING:
@@ -251,6 +314,7 @@ class HostingEngine:
         self, endpoint: Endpoint, deployment: Deployment, tripped: list[str]
     ) -> None:
         self._end(endpoint, deployment)
+        endpoint.update = None  # a restart stays on the old configuration
         self._move(endpoint, EndpointStatus.ROLLING_BACK)
         await deployment.fleets.retire()
         if endpoint.status is EndpointStatus.ROLLING_BACK:
@@ -262,7 +326,7 @@ class HostingEngine:
 
     def _in_service(self, endpoint: Endpoint, failure_reason: str | None) -> None:
         """End an update or a change of capacity; a reason means that it failed."""
-        endpoint.failure_reason = failure_reason
+        endpoint.failure_reason, endpoint.update = failure_reason, None
         self._move(endpoint, EndpointStatus.IN_SERVICE)
 
     def _move(self, endpoint: Endpoint, status: EndpointStatus) -> None:
@@ -298,6 +362,8 @@ class HostingEngine:
 
     async def _delete(self, endpoint: Endpoint, forget: Callable[[], None]) -> None:
         self._captures.pop(endpoint.arn, None)
+        for task in self._starts.pop(endpoint.arn, set()):
+            task.cancel()
         await self._fleets.pop(endpoint.arn, _NONE).retire()
         forget()
 

@@ -149,10 +149,27 @@ class Variant:
 
 
 @dataclass(slots=True)
+class PendingUpdate:
+    """An update of an endpoint that was accepted and is not finished.
+
+    Attributes:
+        config: the DeploymentConfig.
+        capture: the DataCaptureConfig after the update.
+    """
+
+    config_name: str
+    variants: list[Variant]
+    shadows: list[Variant]
+    config: dict[str, Any] | None
+    capture: dict[str, Any] | None
+
+
+@dataclass(slots=True)
 class Endpoint:
     """One endpoint.
 
     Attributes:
+        update: the update in progress, which a restart begins again.
         data_capture: the current DataCaptureConfig, which an update may keep.
         shadows: the shadow variants.
     """
@@ -168,6 +185,7 @@ class Endpoint:
     last_deployment_config: dict[str, Any] | None = None
     data_capture: dict[str, Any] | None = None
     shadows: list[Variant] = field(default_factory=list)
+    update: PendingUpdate | None = None
 
     @property
     def deleting(self) -> bool:

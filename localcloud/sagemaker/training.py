@@ -7,10 +7,10 @@ Differs: MaxRuntimeInSeconds is in wall-clock seconds, because the process reall
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 import logging
+import math
 import re
 import shutil
 import tarfile
@@ -59,12 +59,23 @@ class TrainingEngine:
         self._stopping: set[str] = set()
 
     def resume(self) -> None:
-        """Fail the jobs that a restart interrupted."""
+        """Begin the jobs again that a restart interrupted, and end those that were stopping.
+
+        SageMaker does the same when an instance fails; the job shows the status Restarting.
+        Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetryStrategy.html
+        """
         for job in self._jobs.values():
-            if job.status in (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING):
-                self._fail(
-                    job, "InternalServerError: the local cloud stopped while the job was running"
-                )
+            now = self._context.clock.now()
+            if job.status is TrainingJobStatus.IN_PROGRESS:
+                job.secondary("Restarting", "The local cloud was restarted", now)
+                job.metrics.clear()
+                self._put(job)
+                self._context.spawn(f"training {job.name}", self._run(job))
+            elif job.status is TrainingJobStatus.STOPPING:
+                job.training_end = now
+                job.secondary("Stopped", "Training job stopped", now)
+                job.move(TrainingJobStatus.STOPPED, now)
+                self._put(job)
 
     def start(self, job: TrainingJob) -> None:
         """Start a job."""
@@ -239,19 +250,17 @@ class TrainingEngine:
             del last_lines[:-20]
             for name, pattern in patterns:
                 match = pattern.search(line)
-                if match is not None:
-                    with contextlib.suppress(ValueError, IndexError):
-                        job.metrics[name] = Metric(
-                            name, float(match.group(1)), self._context.clock.now()
-                        )
+                value = _number(match.group(1)) if match is not None else None
+                if value is not None:
+                    job.metrics[name] = Metric(name, value, self._context.clock.now())
 
         environment = {
             **image.environment(),
             **job.request.get("Environment", {}),
+            **self._context.role_environment(scope, job.request["RoleArn"], base),
             "SAGEMAKER_BASE_DIR": str(base),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
-            "AWS_REGION": scope.region,
         }
         job.training_start = self._context.clock.now()
         try:
@@ -308,6 +317,19 @@ class TrainingEngine:
                     f"ClientError: Artifact upload failed: could not write {uri}: {error}"
                 ) from error
         return model_uri
+
+
+def _number(text: str | None) -> float | None:
+    """Return a metric's value; None for text that is no number, for NaN, and for infinity.
+
+    CloudWatch rejects values that are not finite, so that such a line is no datum.
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+    """
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str) -> None:

@@ -362,3 +362,52 @@ def test_by_default_a_call_that_is_not_granted_is_recorded_and_done(cloud: TestC
     assert [c for c in calls(cloud) if c["role"] == arn] == []
     cloud.client("iam").delete_role_policy(RoleName="recorded", PolicyName="p")
     cloud.client("iam").delete_role(RoleName="recorded")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code", "status"),
+    [
+        ("iam", "list_roles", "InvalidClientTokenId", 403),
+        ("s3", "list_buckets", "InvalidAccessKeyId", 403),
+        ("sagemaker", "list_models", "UnrecognizedClientException", 400),
+        ("secretsmanager", "list_secrets", "UnrecognizedClientException", 400),
+        ("lambda", "list_functions", "UnrecognizedClientException", 403),
+    ],
+)
+def test_a_temporary_key_that_nobody_issued_is_refused(
+    enforcing: TestCloud, service: str, operation: str, code: str, status: int
+) -> None:
+    client = boto3.client(
+        service,
+        endpoint_url=enforcing.url,
+        region_name=REGION,
+        aws_access_key_id="ASIAMADEUP0000000000",
+        aws_secret_access_key="x",
+        aws_session_token="x",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)()
+    response = caught.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (
+        code,
+        status,
+    )
+
+
+def test_an_invocation_with_a_key_that_nobody_issued_is_refused(enforcing: TestCloud) -> None:
+    client = boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=enforcing.url,
+        region_name=REGION,
+        aws_access_key_id="ASIAMADEUP0000000000",
+        aws_secret_access_key="x",
+    )
+    with pytest.raises(ClientError, match="security token included in the request is invalid"):
+        client.invoke_endpoint(EndpointName="any", Body=b"x")
+
+
+def test_the_account_is_its_root_user(cloud: TestCloud) -> None:
+    identity = cloud.client("sts").get_caller_identity()
+    expected = (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, ACCOUNT)
+    assert (identity["Arn"], identity["Account"], identity["UserId"]) == expected

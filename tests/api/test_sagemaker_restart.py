@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,8 @@ def test_jobs_go_on_after_a_kill(tmp_path: Path) -> None:
     # It is resumed and ends, whether or not the objects survived the kill.
     assert again["TransformJobStatus"] in ("Completed", "Failed")
     assert "InternalServerError" not in again.get("FailureReason", "")
-    assert names[0] == "Failed"
-    assert len(names) == 2
-    assert tuned["HyperParameterTuningJobStatus"] in ("Completed", "Failed")
+    assert names == ["Completed", "Completed"]
+    assert tuned["HyperParameterTuningJobStatus"] == "Completed"
     assert package["ModelPackageStatus"] in ("Completed", "Failed")
 
 
@@ -106,4 +106,53 @@ def start(cloud: TestCloud, image: str) -> None:
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         },
+    )
+
+
+def test_a_training_job_begins_again_after_a_kill(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to kill")
+    with local_cloud(state_dir=tmp_path) as cloud:
+        image = prepare(cloud, BUCKET)
+        sagemaker = cloud.client("sagemaker")
+        for name in ("again", "stopping"):
+            train(sagemaker, image, name)
+            wait_for("the training", partial(is_training, sagemaker, name))
+        sagemaker.stop_training_job(TrainingJobName="stopping")
+        assert cloud.pid is not None
+        os.kill(cloud.pid, signal.SIGKILL)
+    with local_cloud(state_dir=tmp_path) as cloud:
+        sagemaker = cloud.client("sagemaker")
+        job = ended(
+            lambda: sagemaker.describe_training_job(TrainingJobName="again"), "TrainingJobStatus"
+        )
+        stopped = training(sagemaker, "stopping")
+        assert stopped["TrainingJobStatus"] == "Stopped"
+        assert job["TrainingJobStatus"] == "Completed", job
+        assert "Restarting" in secondary(sagemaker, "again")
+        artifact = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
+        assert cloud.client("s3").head_object(Bucket=BUCKET, Key=artifact)["ContentLength"] > 0
+
+
+def training(sagemaker: Any, name: str) -> Any:
+    return sagemaker.describe_training_job(TrainingJobName=name)
+
+
+def secondary(sagemaker: Any, name: str) -> list[str]:
+    return [step["Status"] for step in training(sagemaker, name)["SecondaryStatusTransitions"]]
+
+
+def is_training(sagemaker: Any, name: str) -> bool:
+    return secondary(sagemaker, name)[-1] == "Training"
+
+
+def train(sagemaker: Any, image: str, name: str) -> None:
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        RoleArn=ROLE,
+        HyperParameters={"x": "1", "seconds": "2.5"},
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
     )

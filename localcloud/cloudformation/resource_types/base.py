@@ -9,11 +9,9 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-templ
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.aws.protocol import input_shape
@@ -24,6 +22,8 @@ from localcloud.core.clock import Clock
 from localcloud.service_context import ServiceContext
 
 POLL_CLOCK_SECONDS = 3.0
+# What services say if a name is taken.
+_TAKEN = ("already exist", "AlreadyExists", "ResourceInUse", "existing")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,15 @@ class ResourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The means of a handler to call AWS's APIs, for one resource."""
+    """The means of a handler to call AWS's APIs, for one resource.
+
+    Attributes:
+        deadline: the end of the stack's TimeoutInMinutes.
+        token: the random end of a generated name.
+        begun: for a creation that a restart interrupted, the time at which it began; otherwise
+            None. The resource may exist already.
+        resumed: whether the operation on the stack began before a restart.
+    """
 
     services: ServiceContext
     scope: Scope
@@ -61,6 +69,33 @@ class Call:
     logical_id: str
     role_arn: str = ""
     deadline: datetime | None = None
+    token: str = ""
+    begun: datetime | None = None
+    resumed: bool = False
+
+    async def create_once(
+        self, create: Awaitable[dict[str, Any]], find: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Return the response of a creation, or of `find` if an interrupted one has succeeded.
+
+        Args:
+            create: the call that creates the resource, and fails if its name is taken.
+            find: describes the resource of that name.
+
+        Raises:
+            ResourceFailed: it could not be created, or the name is that of another resource.
+        """
+        try:
+            return await create
+        except ResourceFailed as error:
+            if self.begun is None or not any(word in str(error) for word in _TAKEN):
+                raise
+            found = await find()
+            created = found.get("CreationTime")
+            # A whole second less, since some services store no fractions.
+            if created is not None and created < self.begun - timedelta(seconds=1):
+                raise
+            return found
 
     def check_time(self) -> None:
         """Fail a creation that takes longer than the stack's TimeoutInMinutes.
@@ -96,10 +131,8 @@ class Call:
 
     def generated_name(self, limit: int = 63) -> str:
         """Return a name in CloudFormation's form: stack, logical id, random suffix."""
-        alphabet = string.ascii_uppercase + string.digits
-        suffix = "".join(secrets.choice(alphabet) for _ in range(12))
-        stem = f"{self.stack_name}-{self.logical_id}"[: limit - 13]
-        return f"{stem}-{suffix}"
+        stem = f"{self.stack_name}-{self.logical_id}"[: limit - 1 - len(self.token)]
+        return f"{stem}-{self.token}"
 
 
 def coerced(shape: Any, value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from localcloud.cloudformation.resource_types.base import (
     Call,
     CreatedResource,
@@ -18,12 +20,19 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
     if properties.get("KmsKeyId"):
         parameters["kmsKeyId"] = properties["KmsKeyId"]
     tags, _ = tag_changes({}, properties)
-    await call.api(
-        "logs",
-        "create_log_group",
-        logGroupName=name,
-        **parameters,
-        **({"tags": tags} if tags else {}),
+
+    async def find() -> dict[str, Any]:
+        return {}
+
+    await call.create_once(
+        call.api(
+            "logs",
+            "create_log_group",
+            logGroupName=name,
+            **parameters,
+            **({"tags": tags} if tags else {}),
+        ),
+        find,
     )
     made = CreatedResource(name, {"Arn": call.scope.arn("logs", f"log-group:{name}:*")})
     try:

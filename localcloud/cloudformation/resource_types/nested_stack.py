@@ -7,6 +7,7 @@ back, and then its parent deletes it.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from localcloud.cloudformation.resource_types.base import (
@@ -29,7 +30,15 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
     minutes = properties.get("TimeoutInMinutes")
     if minutes is not None:
         wanted["TimeoutInMinutes"] = minutes
-    answer = await call.api("cloudformation", "create_stack", StackName=name, **wanted)
+
+    async def find() -> dict[str, Any]:
+        found = await call.api("cloudformation", "describe_stacks", StackName=name)
+        stack: dict[str, Any] = found["Stacks"][0]
+        return stack
+
+    answer = await call.create_once(
+        call.api("cloudformation", "create_stack", StackName=name, **wanted), find
+    )
     made = CreatedResource(answer["StackId"])
     try:
         return await _settled(call, made)
@@ -42,6 +51,9 @@ async def _update(
 ) -> CreatedResource:
     del before
     wanted = _request(call, after)
+    if call.resumed:  # the nested stack continues its own update
+        with contextlib.suppress(ResourceFailed):
+            await _settled(call, made)
     try:
         await call.api("cloudformation", "update_stack", StackName=made.physical_id, **wanted)
     except ResourceFailed as error:

@@ -48,7 +48,10 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
 
     async def create(call: Call, properties: Properties) -> CreatedResource:
         properties = {name: call.generated_name(), **properties}
-        answer = await call.api("sagemaker", f"create_{noun}", **properties)
+        answer = await call.create_once(
+            call.api("sagemaker", f"create_{noun}", **properties),
+            lambda: call.api("sagemaker", f"describe_{noun}", **{name: properties[name]}),
+        )
         return CreatedResource(answer[arn], {name: properties[name]})
 
     async def delete(call: Call, made: CreatedResource) -> None:
@@ -70,7 +73,10 @@ async def _create_endpoint(call: Call, properties: Properties) -> CreatedResourc
     for key in ("Tags", "DeploymentConfig"):
         if key in properties:
             wanted[key] = properties[key]
-    answer = await call.api("sagemaker", "create_endpoint", **wanted)
+    answer = await call.create_once(
+        call.api("sagemaker", "create_endpoint", **wanted),
+        lambda: call.api("sagemaker", "describe_endpoint", EndpointName=name),
+    )
     made = CreatedResource(answer["EndpointArn"], {"EndpointName": name})
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
@@ -82,15 +88,18 @@ async def _create_endpoint(call: Call, properties: Properties) -> CreatedResourc
 async def _update_endpoint(
     call: Call, made: CreatedResource, before: Properties, after: Properties
 ) -> CreatedResource:
-    if before.get("EndpointConfigName") != after["EndpointConfigName"]:
+    wanted = after["EndpointConfigName"]
+    # After a restart the endpoint starts again, and the update may have been carried out.
+    current = await _settled(call, made) if call.resumed else before.get("EndpointConfigName")
+    if current != wanted:
         await call.api(
             "sagemaker",
             "update_endpoint",
             EndpointName=made.attributes["EndpointName"],
-            EndpointConfigName=after["EndpointConfigName"],
+            EndpointConfigName=wanted,
             **{key: after[key] for key in _OF_AN_UPDATE if key in after},
         )
-        await _wait_in_service(call, made, after["EndpointConfigName"])
+        await _wait_in_service(call, made, wanted)
     return await _update_tags(call, made, before, after)
 
 
@@ -109,6 +118,16 @@ async def _wait_in_service(call: Call, made: CreatedResource, config_name: str) 
         if status in ("Failed", "InService"):
             raise ResourceFailed(answer.get("FailureReason") or f"endpoint {name} is {status}")
         call.check_time()
+        await call.clock.sleep(POLL_CLOCK_SECONDS)
+
+
+async def _settled(call: Call, made: CreatedResource) -> str:
+    """Wait until nothing happens to the endpoint, and return the name of its configuration."""
+    name = made.attributes["EndpointName"]
+    while True:
+        answer = await call.api("sagemaker", "describe_endpoint", EndpointName=name)
+        if answer["EndpointStatus"] in ("InService", "Failed"):
+            return str(answer["EndpointConfigName"])
         await call.clock.sleep(POLL_CLOCK_SECONDS)
 
 

@@ -17,6 +17,9 @@ EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
 # (access key, role ARN, session name): a role was assumed.
 RoleListener = Callable[[str, str, str], None]
 
+# access key → (role ARN, ARN of the role's session), or None for any other key.
+Caller = Callable[[str], tuple[str, str] | None]
+
 
 @dataclass(slots=True)
 class _Applied:
@@ -24,12 +27,13 @@ class _Applied:
 
     on_event: EventListener
     on_role: RoleListener
+    caller: Caller
 
 
 _applied: list[_Applied] = []
 
 
-def apply(on_event: EventListener, on_role: RoleListener) -> None:
+def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> None:
     """Apply the patches, or only replace their listeners; call it in moto's thread."""
     from localcloud.moto_backend.patches import (
         budgets,
@@ -47,11 +51,12 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
 
     if _applied:
         _applied[0].on_event, _applied[0].on_role = on_event, on_role
+        _applied[0].caller = caller
         return
-    applied = _Applied(on_event, on_role)
+    applied = _Applied(on_event, on_role, caller)
     _applied.append(applied)
     events.patch(lambda *arguments: applied.on_event(*arguments))
-    sts.patch(lambda *arguments: applied.on_role(*arguments))
+    sts.patch(lambda *arguments: applied.on_role(*arguments), lambda key: applied.caller(key))
     for module in (
         s3,
         logs,

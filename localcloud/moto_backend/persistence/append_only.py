@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +26,19 @@ class AppendOnlyLists:
     def restore(self, name: str, find: Callable[..., Any]) -> list[Any]:
         """Return the entries of a list."""
         rows = self._file.connection.execute(
-            "SELECT body FROM chunk WHERE list = ? ORDER BY position", (name,)
-        )
-        entries = [entry for (body,) in rows for entry in load_values(body, find)]
+            "SELECT position, body FROM chunk WHERE list = ? ORDER BY position", (name,)
+        ).fetchall()
+        entries: list[Any] = []
+        for position, body in rows:
+            try:
+                entries += load_values(body, find)
+            except Exception as error:  # a damaged row may raise anything
+                what = f"a part of {name}"
+                self._file.set_aside(what, body, f"{type(error).__name__}: {error}")
+                with contextlib.suppress(sqlite3.Error):
+                    self._file.connection.execute(
+                        "DELETE FROM chunk WHERE position = ?", (position,)
+                    )
         if entries:
             self._last[name] = entries[-1]
         return entries

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
+
+log = logging.getLogger("localcloud.moto_backend")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -18,6 +21,8 @@ CREATE TABLE IF NOT EXISTS object (
 CREATE TABLE IF NOT EXISTS chunk (
     position INTEGER PRIMARY KEY AUTOINCREMENT, list TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS chunk_by_list ON chunk (list);
+CREATE TABLE IF NOT EXISTS set_aside (
+    what TEXT NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL);
 """
 
 
@@ -25,6 +30,7 @@ class File:
     """The file; each call is a transaction unless the caller began one on `connection`."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         # It holds the contents of buckets and secrets, so only the owner may read it.
         path.touch(mode=0o600)
@@ -33,6 +39,20 @@ class File:
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=NORMAL")
         self.connection.executescript(_TABLES)
+
+    def set_aside(self, what: str, body: bytes, reason: str) -> None:
+        """Keep what cannot be read in a table of its own, and name it in the log."""
+        log.warning(
+            "%s cannot be read (%s). It was moved to the table set_aside of %s; everything else "
+            "was loaded.",
+            what,
+            reason,
+            self.path,
+        )
+        try:
+            self.connection.execute("INSERT INTO set_aside VALUES (?, ?, ?)", (what, body, reason))
+        except sqlite3.Error as error:
+            log.warning("%s could not be moved: %s", what, error)
 
     def about(self, name: str) -> str | None:
         """Return a property of the file, such as the version of moto that wrote it."""

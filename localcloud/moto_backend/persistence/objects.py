@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -18,21 +20,41 @@ class Objects:
         # Bucket → object name → the versions on disk.
         self._written: dict[str, dict[str, list[str]]] = defaultdict(dict)
 
-    def restore(self, buckets: dict[str, Any], find: Callable[..., Any]) -> None:
-        """Add the objects to their empty buckets, oldest version first."""
+    def restore(
+        self, buckets: dict[str, Any], find: Callable[..., Any], *, complete: bool = True
+    ) -> None:
+        """Add the objects to their empty buckets, oldest version first.
+
+        Args:
+            buckets: the buckets by name.
+            find: returns the backend of a service, an account and a region.
+            complete: whether these are all buckets; otherwise an object without a bucket stays on
+                disk.
+        """
         rows = self._file.connection.execute(
-            "SELECT bucket, name, version, body FROM object ORDER BY position"
-        )
+            "SELECT position, bucket, name, version, body FROM object ORDER BY position"
+        ).fetchall()
+        self._written.clear()
         gone = set()
-        for bucket_name, name, version, body in rows:
+        for position, bucket_name, name, version, body in rows:
             bucket = buckets.get(bucket_name)
             if bucket is None:
                 gone.add(bucket_name)
                 continue
+            try:
+                entry = load_values(body, find)
+            except Exception as error:  # a damaged row may raise anything
+                what = f"the object s3://{bucket_name}/{name}, version {version},"
+                self._file.set_aside(what, body, f"{type(error).__name__}: {error}")
+                with contextlib.suppress(sqlite3.Error):
+                    self._file.connection.execute(
+                        "DELETE FROM object WHERE position = ?", (position,)
+                    )
+                continue
             versions = bucket.keys.getlist(name, [])
-            bucket.keys.setlist(name, [*versions, load_values(body, find)])
+            bucket.keys.setlist(name, [*versions, entry])
             self._written[bucket_name].setdefault(name, []).append(version)
-        for bucket_name in gone:
+        for bucket_name in gone if complete else ():
             self._file.connection.execute("DELETE FROM object WHERE bucket = ?", (bucket_name,))
 
     def write(self, bucket: Any, name: str, rewritten: str | None = None) -> None:

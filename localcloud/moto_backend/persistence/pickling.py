@@ -2,8 +2,12 @@
 
 The attributes of a backend are pickled, not the backend itself. A restore sets them on a new
 backend, so that every reference to a backend leads to the one in use. Parts that are stored
-elsewhere are left out: objects, log lines, metric data and AWS's own policies. Only types of an
-allow-list are loaded.
+elsewhere are left out: objects, log lines, metric data and AWS's own policies.
+
+A state directory may come from somebody else, so the file is read as hostile input. A name in it
+must be that of a type which its module defines itself, at the top level, and the module must be on
+the allow-list: Python's plain types, moto's services, and two modules of ours. A name with a dot,
+which would lead from an allowed module to whatever that module imports, is refused.
 """
 
 from __future__ import annotations
@@ -31,7 +35,15 @@ _NEW: dict[Any, Any] = {
     threading.Condition: threading.Condition,
     threading.Event: threading.Event,
 }
-_MODULES = ("moto.", "localcloud.cloudwatch.metric_math", "localcloud.cloudwatch.alarm_history")
+_OURS = frozenset({"localcloud.cloudwatch.metric_math", "localcloud.cloudwatch.alarm_history"})
+# Folders of moto whose types are in the state; its servers and proxies are not among them.
+_FOLDERS = frozenset(
+    {
+        *("awslambda", "budgets", "cloudwatch", "codebuild", "codecommit", "core", "ecr"),
+        *("events", "iam", "kms", "logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts"),
+        *("utilities",),
+    }
+)
 _NAMES = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
@@ -89,7 +101,12 @@ def restore(body: bytes, backend: Any, find: Callable[..., Any]) -> None:
     Raises:
         pickle.UnpicklingError: the bytes name a type that is not allowed.
     """
-    vars(backend).update(_Unpickler(body, find).load())
+    loaded = _Unpickler(body, find).load()
+    for name, value in loaded.items():
+        # Before 0.2 such a dictionary was written without its factory.
+        if isinstance(value, defaultdict) and value.default_factory is None:
+            value.default_factory = getattr(vars(backend).get(name), "default_factory", None)
+    vars(backend).update(loaded)
 
 
 def dump_values(values: Any) -> bytes:
@@ -159,11 +176,10 @@ class _Pickler(pickle.Pickler):
             return (*value.__reduce_ex__(5)[:2], vars(value) | {"events": []})
         if isinstance(value, defaultdict) and type(value) is not defaultdict:
             # A subclass of moto's, whose constructor takes other arguments than Python's.
-            return _blank, (type(value),), vars(value), None, iter(value.items())
+            made = (type(value), _factory(value.default_factory))
+            return _blank, made, vars(value), None, iter(value.items())
         if isinstance(value, defaultdict) and _is_local(value.default_factory):
-            # The factory has no importable name, but what it makes does.
-            made = value.default_factory() if value.default_factory else {}
-            factory = dict if type(made) is dict else _dict_of_dicts
+            factory = _factory(value.default_factory)
             return defaultdict, (factory,), None, None, iter(value.items())
         if isinstance(value, tuple(_NEW)):
             return _NEW[type(value)], ()
@@ -199,13 +215,20 @@ class _Unpickler(pickle.Unpickler):
         module = _RENAMED.get(module, module)
         if _allowed(module, name):
             found = super().find_class(module, name)
-            if isinstance(found, type) or not module.startswith(_MODULES):
+            if name in _NAMES.get(module, ()) or (
+                isinstance(found, type) and found.__module__ == module
+            ):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} is not allowed in the state")
 
 
 def _allowed(module: str, name: str) -> bool:
-    return module.startswith(_MODULES) or name in _NAMES.get(module, ())
+    if "." in name:
+        return False
+    if name in _NAMES.get(module, ()) or module in _OURS:
+        return True
+    parts = module.split(".")
+    return len(parts) > 2 and parts[0] == "moto" and parts[1] in _FOLDERS
 
 
 # moto's folder of a service, if it differs from the service's name.
@@ -216,8 +239,20 @@ def _is_local(factory: Any) -> bool:
     return "<locals>" in getattr(factory, "__qualname__", "")
 
 
-def _blank(kind: Any) -> Any:
-    return kind.__new__(kind)
+def _factory(factory: Any) -> Any:
+    """Return an importable factory that makes the same as one that may have no importable name."""
+    if not _is_local(factory):
+        return factory
+    return dict if type(factory()) is dict else _dict_of_dicts
+
+
+def _blank(kind: Any, factory: Any = None) -> Any:
+    """Return an empty dictionary of a subclass of defaultdict, without calling its constructor."""
+    if not issubclass(kind, defaultdict):
+        raise pickle.UnpicklingError(f"{kind} is no defaultdict")
+    value = kind.__new__(kind)
+    value.default_factory = factory
+    return value
 
 
 def _dict_of_dicts() -> defaultdict[Any, dict[Any, Any]]:

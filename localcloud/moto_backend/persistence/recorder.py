@@ -27,7 +27,7 @@ from typing import Any
 
 from localcloud.aws.protocol import operation_name
 from localcloud.aws.routing import Request
-from localcloud.core.state_directory import StateDirectoryError
+from localcloud.core.state_directory import StateDirectoryError, unreadable
 from localcloud.moto_backend.persistence.append_only import AppendOnlyLists
 from localcloud.moto_backend.persistence.file import File
 from localcloud.moto_backend.persistence.objects import Objects
@@ -56,11 +56,8 @@ class Recorder:
         self._services = services
         try:
             self._file = File(path)
-        except sqlite3.DatabaseError as error:
-            raise StateDirectoryError(
-                f"{path} cannot be read ({error}); start with an empty state by "
-                f"'localcloud reset --state-dir {path.parent}'"
-            ) from None
+        except (sqlite3.Error, OSError) as error:
+            raise unreadable(path, error) from None
         self._objects = Objects(self._file)
         self._append_only = AppendOnlyLists(self._file)
         # The digest of what was last written, so that an unchanged backend is not written again.
@@ -76,8 +73,8 @@ class Recorder:
             self._file.close()
             raise StateDirectoryError(
                 f"{path.parent} was written with moto {written}, and this is moto {ours}: "
-                "install that version, or start with an empty state by 'localcloud reset "
-                f"--state-dir {path.parent}'"
+                "install that version, or leave the directory as it is and choose another one "
+                "with --state-dir"
             )
         self._file.note("moto", ours)
 
@@ -86,19 +83,25 @@ class Recorder:
         rows = self._file.connection.execute(
             "SELECT service, account, region, body FROM backend ORDER BY service = 's3'"
         ).fetchall()
+        complete = True
         for service, account, region, body in rows:
-            backend = _find(service, account, region)
-            restore(body, backend, _find)
+            try:
+                restore(body, _find(service, account, region), _find)
+            except Exception as error:  # a damaged row may raise anything
+                complete = False
+                what = f"the state of {service} in {account}, {region}"
+                self._set_aside("backend", what, body, error, service, account, region)
+                continue
             self._digests[service, account, region] = hashlib.sha256(body).digest()
         buckets = {bucket.name: bucket for bucket in _buckets()}
         for bucket in buckets.values():
             _accounts()[bucket.name] = (bucket.partition, bucket.account_id)
-        self._objects.restore(buckets, _find)
+        self._objects.restore(buckets, _find, complete=complete)
         streams = {_name_of(stream): stream for stream in _streams()}
         for name in self._append_only.names(_LINES):
             if name in streams:
                 streams[name].events = self._append_only.restore(name, _find)
-            else:
+            elif complete:
                 self._append_only.forget(name)
         for name in self._append_only.names(_DATA):
             _, account, region = name.split("/")
@@ -106,14 +109,56 @@ class Recorder:
             cloudwatch.metric_data = self._append_only.restore(name, _find)
         self._restored = True
 
+    def _set_aside(self, table: str, what: str, body: bytes, error: Exception, *key: str) -> None:
+        """Move a row that cannot be read out of its table."""
+        self._file.set_aside(what, body, f"{type(error).__name__}: {error}")
+        with contextlib.suppress(sqlite3.Error):
+            self._file.connection.execute(
+                f"DELETE FROM {table} WHERE service = ? AND account = ? AND region = ?",  # noqa: S608
+                key,
+            )
+
     def after(self, request: Request) -> None:
-        """Write what a request changed; called before its response is sent."""
+        """Write what a request changed; called before its response is sent.
+
+        Raises:
+            sqlite3.Error: it could not be written, for example because the disk is full; moto has
+                the state of before the request again.
+        """
         if not self._restored or _reads(request):
             return
-        with self._transaction():
-            if request.service == "s3" and self._object(request):
-                return
-            self._write_service(request.service, request.scope.account)
+        try:
+            with self._transaction():
+                if request.service == "s3" and self._object(request):
+                    return
+                self._write_service(request.service, request.scope.account)
+        except sqlite3.Error:
+            self._read_again(request.service, request.scope.account)
+            raise
+
+    def _read_again(self, service: str, account: str) -> None:
+        """Replace moto's state of a service by the one on disk, after a write that failed."""
+        for name, owner, region, backend in list(_all((service,))):
+            if owner != account and service != "s3":
+                continue
+            row = self._file.connection.execute(
+                "SELECT body FROM backend WHERE service = ? AND account = ? AND region = ?",
+                (name, owner, region),
+            ).fetchone()
+            if row is None:
+                backend.reset()
+            else:
+                restore(row[0], backend, _find)
+                self._digests[name, owner, region] = hashlib.sha256(row[0]).digest()
+        if service == "s3":
+            _accounts().clear()
+            buckets = {bucket.name: bucket for bucket in _buckets()}
+            for bucket in buckets.values():
+                _accounts()[bucket.name] = (bucket.partition, bucket.account_id)
+            self._objects.restore(buckets, _find, complete=False)
+        if service == "logs":
+            for stream in _streams():
+                stream.events = self._append_only.restore(_name_of(stream), _find)
 
     def sweep(self) -> None:
         """Write every other change; called once a second."""

@@ -16,8 +16,11 @@ from localcloud.core.child_process import (
     free_port,
     resolve_command,
 )
+from localcloud.core.marks import MARK, reap_orphans
 
 pytestmark = pytest.mark.emulator_only
+
+ROOT = Path(__file__).resolve().parents[4]
 
 # It ignores SIGTERM, and says so once it does.
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('ready'); signal.pause()"
@@ -95,7 +98,7 @@ def test_a_child_gets_its_own_environment_and_no_secret_of_ours(
     assert [] == [line for line in lines if "secret" in line]
     names = {line.partition("=")[0] for line in lines}
     # LC_CTYPE is Python's own doing in the C locale.
-    assert names <= {*base_environment(), "TRAINING_JOB_NAME", "LC_CTYPE"}
+    assert names <= {*base_environment(), MARK, "TRAINING_JOB_NAME", "LC_CTYPE"}
     assert "PATH" in names
 
 
@@ -167,14 +170,13 @@ def test_a_child_that_ignores_sigterm_is_killed() -> None:
     run(body)
 
 
-@pytest.mark.parametrize("leader", ["signal.pause()", "None"])
-def test_stopping_ends_the_whole_process_group(leader: str) -> None:
+def test_stopping_ends_the_whole_process_group() -> None:
     # A grandchild that ignores SIGTERM outlives the leader and holds the output open.
     code = f"""
 import signal, subprocess, sys
 grandchild = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}])
 print(grandchild.pid)
-{leader}
+signal.pause()
 """
 
     async def body(runner: ChildProcesses, output: Output) -> None:
@@ -186,6 +188,84 @@ print(grandchild.pid)
         await asyncio.wait_for(gone(grandchild), 30)
 
     run(body)
+
+
+# A grandchild that leaves the process group, and the output open or closed.
+ESCAPED = """
+import subprocess, sys
+code = "import os, time; print(os.getpid(), flush=True); {closes}; time.sleep(1000)"
+subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("closes", ["None", "os.close(1); os.close(2)"])
+def test_the_end_of_a_child_ends_what_it_left_running(closes: str) -> None:
+    code = ESCAPED.replace("{closes}", closes).replace(
+        "sys.stdin.read()", "import time; time.sleep(0.5)"
+    )
+
+    async def body(runner: ChildProcesses, output: Output) -> None:
+        child = await python(runner, output, code)
+        await output.wait_for(1)
+        assert 0 == await ended(child)
+        await asyncio.wait_for(gone(int(output.lines[0])), 30)
+
+    run(body)
+
+
+def test_what_a_killed_owner_left_behind_is_found_by_its_mark() -> None:
+    # The owner starts a child of its own in this project's way, prints its pid, and is killed.
+    owner = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from localcloud.core.child_process import ChildProcesses
+async def main():
+    code = ESCAPED
+    child = await ChildProcesses().spawn([sys.executable, "-c", code], {}, Path(), print)
+    await asyncio.sleep(1000)
+asyncio.run(main())
+""".replace(
+        "ESCAPED",
+        repr(
+            ESCAPED.replace("{closes}", "None").replace(
+                "sys.stdin.read()", "import time; time.sleep(1000)"
+            )
+        ),
+    )
+
+    async def body(runner: ChildProcesses, output: Output) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-u", "-c", owner, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        assert process.stdout is not None
+        orphan = int(await asyncio.wait_for(process.stdout.readline(), 30))
+        reap_orphans()
+        assert is_alive(orphan)  # its owner runs
+        process.kill()
+        await process.communicate()
+        assert is_alive(orphan)
+        assert reap_orphans() >= 1
+        await asyncio.wait_for(gone(orphan), 30)
+
+    run(body)
+
+
+def test_a_child_finds_no_credentials_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[default]\naws_access_key_id = AKIAREAL\naws_secret_access_key = real\n"
+    )
+
+    async def body(runner: ChildProcesses, output: Output) -> None:
+        code = """
+import boto3
+session = boto3.Session()
+print(session.get_credentials(), session.available_profiles)
+"""
+        assert 0 == await ended(await python(runner, output, code, HOME=str(tmp_path)))
+
+    assert ["None []"] == run(body)
 
 
 def test_closing_ends_every_child() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from localcloud.core.state_directory import StateDirectory, StateDirectoryError
+from localcloud.core.state_directory import StateDirectory, StateDirectoryError, unreadable
 
 pytestmark = pytest.mark.emulator_only
 
@@ -42,3 +44,41 @@ def test_a_directory_belongs_to_one_local_cloud(tmp_path: Path) -> None:
     finally:
         first.close()
     StateDirectory(tmp_path).close()
+
+
+def test_what_others_could_read_becomes_private(tmp_path: Path) -> None:
+    for name in ("state.sqlite", "moto.sqlite"):
+        (tmp_path / name).touch(mode=0o644)
+        (tmp_path / name).chmod(0o644)
+    (tmp_path / "images").mkdir(mode=0o755)
+    StateDirectory(tmp_path).close()
+    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in tmp_path.iterdir()}
+    assert {
+        "state.sqlite": "0o600",
+        "moto.sqlite": "0o600",
+        "images": "0o700",
+        "lock": "0o600",
+    } == modes
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "it cannot be written"),
+        (
+            sqlite3.OperationalError("attempt to write a readonly database"),
+            "it cannot be written",
+        ),
+        (sqlite3.DatabaseError("database disk image is malformed"), "it is damaged"),
+        (sqlite3.OperationalError("unable to open database file"), "unable to open"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why_and_never_advises_to_delete_everything(
+    error: sqlite3.Error | OSError, says: str
+) -> None:
+    message = str(unreadable(Path("state.sqlite"), error))
+    assert says in message
+    assert "--state-dir" in message
+    assert "reset" not in message

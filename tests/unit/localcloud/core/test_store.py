@@ -1,7 +1,9 @@
 """Records that survive a restart, and a kill."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from localcloud.core.store import Collection, Database
+from localcloud.core.state_directory import StateDirectoryError
+from localcloud.core.store import Collection, Database, UnreadableRecord
 from tests.examples import steps
 
 pytestmark = pytest.mark.emulator_only
@@ -116,6 +119,83 @@ def test_a_collection_may_change_while_it_is_iterated() -> None:
     assert 0 == len(records)
     assert records.get("a") is None
     database.close()
+
+
+@dataclass(slots=True)
+class Measured:
+    value: float
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_never_gets_into_the_file(path: Path, value: float) -> None:
+    database = Database(path)
+    records = Collection(database, "measured", Measured)
+    records.put("k", Measured(1.0))
+    with pytest.raises(UnreadableRecord, match="the record 'k' of measured"):
+        records.put("k", Measured(value))
+    assert Measured(1.0) == records.get("k")
+    database.close()
+    database = Database(path)
+    assert {"k": Measured(1.0)} == dict(Collection(database, "measured", Measured).items())
+    database.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'{"text": 1}', b"\xff", b"[" * 5000])
+def test_a_record_that_cannot_be_read_is_set_aside_and_the_others_are_loaded(
+    path: Path, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(path)
+    Collection(database, "records", Record).put("good", RECORD)
+    database.write("records", "bad", body)
+    database.close()
+    database = Database(path)
+    records = Collection(database, "records", Record)
+    assert ({"good": RECORD}, 1) == (dict(records.items()), database.set_aside)
+    assert "The record 'bad' of records cannot be read" in caplog.text
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        kept = connection.execute("SELECT collection, key, body FROM set_aside").fetchall()
+    assert [("records", "bad", body)] == kept
+    caplog.clear()
+    assert {"good": RECORD} == reopened(path)
+    assert "" == caplog.text
+
+
+def test_a_write_that_fails_changes_nothing_in_memory(path: Path) -> None:
+    database = Database(path)
+    records = Collection(database, "records", Record)
+    records.put("k", RECORD)
+    database.close()
+    with pytest.raises(sqlite3.Error):
+        records.put("k", Record("other", RECORD.when))
+    with pytest.raises(sqlite3.Error):
+        records.delete("k")
+    assert {"k": RECORD} == dict(records.items())
+
+
+def test_a_damaged_file_is_one_sentence_and_stays_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database, whatever its name says" * 100)
+    before = path.read_bytes()
+    with pytest.raises(
+        StateDirectoryError, match="it is damaged: file is not a database"
+    ) as caught:
+        Database(path)
+    assert "reset" not in str(caught.value)
+    assert before == path.read_bytes()
+
+
+def test_a_file_that_cannot_be_opened_is_one_sentence(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(StateDirectoryError, match=r"the state file .* cannot be used"):
+        Database(path)
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch(mode=0o644)
+    Database(path).close()
+    assert 0o600 == path.stat().st_mode & 0o777
 
 
 class CollectionMachine(RuleBasedStateMachine):

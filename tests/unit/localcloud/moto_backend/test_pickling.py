@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.base_backend import BaseBackend
+from moto.core.common_models import BaseModel
+from moto.s3.models import MultipartDict
+from moto.s3.utils import _VersionedKeyStore
+from moto.secretsmanager.models import SecretsStore
+from moto.ssm.models import ParameterDict
 
 from localcloud.moto_backend.persistence.pickling import (
+    _FOLDERS,
     NotKept,
+    _allowed,
     dump,
     dump_values,
     load_values,
@@ -33,6 +45,15 @@ class _Hostile:
         return os.system, ("exit 1",)
 
 
+def _stack_global(module: str, name: str) -> bytes:
+    """Return a pickle that names something as protocol 4 does, and calls it."""
+
+    def text(value: str) -> bytes:
+        return b"\x8c" + bytes([len(value)]) + value.encode()
+
+    return b"\x80\x04" + text(module) + text(name) + b"\x93" + text("true") + b"\x85R."
+
+
 def _nothing(*names: str) -> Any:
     raise AssertionError(f"{names} was asked for")
 
@@ -51,6 +72,17 @@ def _restored(**attributes: Any) -> _Backend:
         b"csubprocess\nPopen\n(Vtrue\ntR.",
         b"cmoto.core.utils\nutcnow\n(tR.",  # a function of moto, which is no type
         b"cmoto.s3.models\nos.system\n(Vtrue\ntR.",
+        _stack_global("moto.core.models", "botocore.credentials.subprocess.Popen"),
+        _stack_global("moto.core.utils", "inspect.types.FunctionType"),
+        _stack_global("moto.s3.models", "FakeBucket.__init__"),
+        # Types that a module of moto has imported.
+        _stack_global("moto.s3.models", "datetime"),
+        _stack_global("moto.awslambda.models", "Path"),
+        # Types of moto that have no place in the state.
+        _stack_global("moto.server", "DomainDispatcherApplication"),
+        _stack_global("moto.moto_proxy.proxy3", "CertificateCreator"),
+        _stack_global("localcloud.cloudwatch.metric_math", "math.floor"),
+        _stack_global("builtins", "object.__subclasses__"),
     ],
 )
 def test_a_name_that_does_not_belong_is_refused_before_it_is_called(hostile: bytes) -> None:
@@ -107,3 +139,100 @@ def test_a_type_is_found_by_the_name_that_its_module_had_before(
 def test_the_old_names_open_no_other_module() -> None:
     with pytest.raises(pickle.UnpicklingError):
         load_values(b"clocalcloud.passive_state.pickling\ndump\n.", _nothing)
+
+
+def test_a_subclass_of_defaultdict_keeps_its_factory() -> None:
+    parameters = ParameterDict("000000000000", "us-east-1")
+    parameters["kept"].append("a version")
+    back: Any = _restored(parameters=parameters).parameters  # type: ignore[attr-defined]
+    assert (ParameterDict, list, {"kept": ["a version"]}) == (
+        type(back),
+        back.default_factory,
+        dict(back),
+    )
+    back["new"].append("another")
+
+
+def test_a_dictionary_that_was_written_without_its_factory_gets_that_of_a_new_backend() -> None:
+    parameters = ParameterDict("000000000000", "us-east-1")
+    written = dump("kept", _Backend(parameters=parameters))
+    old = ParameterDict("000000000000", "us-east-1")
+    old.default_factory = None
+    fresh: Any = _Backend(parameters=ParameterDict("000000000000", "us-east-1"))
+    restore(dump("kept", _Backend(parameters=old)), fresh, _nothing)
+    assert list is fresh.parameters.default_factory
+    assert written == dump("kept", fresh)
+
+
+# Types of moto that pickle does not rebuild from their attributes alone, each with an example that
+# has something to lose.
+SPECIAL: dict[str, Callable[[], Any]] = {
+    "moto.ssm.models.ParameterDict": lambda: _filled(ParameterDict("1", "r"), "/a", ["x"]),
+    "moto.s3.utils._VersionedKeyStore": lambda: _filled(_VersionedKeyStore(), "k", "v"),
+    "moto.s3.models.MultipartDict": lambda: _filled(MultipartDict(), "k", "v"),
+    "moto.secretsmanager.models.SecretsStore": lambda: _filled(SecretsStore(), "k", "v"),
+}
+# The others, and why they have none.
+ELSEWHERE = {
+    "moto.awslambda.models.LambdaFunction": "tests/api invokes a function after a restart",
+    "moto.s3.models.FakeKey": "tests/api reads objects after a restart",
+    "moto.awslambda.models._VolumeRefCount": "of Docker, which is never used",
+    "moto.core.base_backend.InstanceTrackerMeta": "a metaclass",
+    "moto.core.base_backend.AccountSpecificBackend": "holds backends, and is never written",
+    "moto.core.base_backend.BackendDict": "holds backends, and is never written",
+    "moto.s3.models.S3BackendDict": "holds backends, and is never written",
+}
+
+
+def _filled(value: Any, key: str, entry: Any) -> Any:
+    value[key] = entry
+    return value
+
+
+def _kept_types() -> Iterator[type]:
+    """Yield every type that a module of moto defines whose values may be in the state."""
+    import moto
+
+    for folder in sorted(_FOLDERS):
+        for path in sorted((Path(moto.__file__).parent / folder).glob("*.py")):
+            name = f"moto.{folder}.{path.stem}"
+            if path.stem in ("__init__", "urls", "responses") or not _allowed(name, "X"):
+                continue
+            for value in vars(importlib.import_module(name)).values():
+                if isinstance(value, type) and value.__module__ == name:
+                    yield value
+
+
+def _is_special(kind: type) -> bool:
+    if issubclass(kind, (Enum, BaseException, BaseBackend)):
+        return False
+    if hasattr(kind, "__total__") or hasattr(kind, "_fields"):
+        return False  # the values of a TypedDict are dictionaries; pickle knows named tuples
+    containers = (dict, list, set, frozenset, str, bytes, int, float)
+    hooks = {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__slots__", "__new__"}
+    # BaseModel only keeps track of its instances.
+    theirs = [each for each in kind.__mro__ if each.__module__.startswith("moto.")]
+    own = {name for each in theirs if each is not BaseModel for name in vars(each)}
+    return issubclass(kind, containers) or bool(own & hooks)
+
+
+def test_every_special_type_of_moto_is_known() -> None:
+    found = {
+        f"{kind.__module__}.{kind.__qualname__}" for kind in _kept_types() if _is_special(kind)
+    }
+    assert {*SPECIAL, *ELSEWHERE} == found, "a new one needs an example in SPECIAL"
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL)
+def test_a_special_type_comes_back_the_same(make: Callable[[], Any]) -> None:
+    value = make()
+    back: Any = _restored(value=value).value  # type: ignore[attr-defined]
+    assert (type(value), dict(value), vars(value)) == (type(back), dict(back), vars(back))
+    assert getattr(value, "default_factory", None) is getattr(back, "default_factory", None)
+
+
+def test_every_enumeration_of_moto_comes_back_as_the_same_member() -> None:
+    members = [m for kind in _kept_types() if issubclass(kind, Enum) for m in kind]
+    assert len(members) > 20
+    for member in members:
+        assert member is load_values(dump_values(member), _nothing)

@@ -109,7 +109,7 @@ def _pipeline(url: str) -> dict[str, float]:
             stdout=subprocess.DEVNULL,
         )
         content = path.read_bytes()
-    outputs = json.loads(_get(f"{url}/_localcloud/stacks/dev"))["outputs"]
+    outputs = json.loads(_get(f"{url}/_localcloud/stacks/mlops-lab/dev"))["outputs"]
     codepipeline, sagemaker = client("codepipeline", url), client("sagemaker", url)
     s3 = client("s3", url)
     uploaded = time.perf_counter()

@@ -238,9 +238,9 @@ class Demo:
         return status
 
     def _outputs(self, stack: str) -> dict[str, Any]:
-        from localcloud.deploy.state import StateStore
+        from localcloud.deploy.stacks import saved
 
-        return StateStore(self._url).load(stack).outputs
+        return saved(stack, self._url, self._project).outputs
 
     def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
         options = self._options

@@ -151,10 +151,10 @@ def cost(
     url: Url = None,
 ) -> None:
     """Print the program's estimate of what a deployed stack would cost per month on AWS."""
-    from localcloud.deploy.state import StateStore
+    from localcloud.deploy.stacks import saved
 
     with errors_in_one_line():
-        outputs = StateStore(endpoint_url(url)).load(stack).outputs
+        outputs = saved(stack, endpoint_url(url)).outputs
         print_estimate(stack, outputs, as_json=as_json)
 
 

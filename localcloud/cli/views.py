@@ -89,9 +89,9 @@ def _events(logs: Any, group: str) -> list[dict[str, Any]]:
 
 def deployed_stack(url: str, stack: str) -> str | None:
     """Return the CloudFormation stack that the pipeline deployed for a stack, or None."""
-    from localcloud.deploy.state import StateStore
+    from localcloud.deploy.stacks import saved
 
-    name = StateStore(url).load(stack).outputs.get("stackName")
+    name = saved(stack, url).outputs.get("stackName")
     stacks = client("cloudformation", url).describe_stacks()["Stacks"]
     return name if name in [found["StackName"] for found in stacks] else None
 

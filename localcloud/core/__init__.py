@@ -3,7 +3,6 @@
 clock.py                the one source of AWS time
 child_process.py        training jobs, model servers and Lambda environments as processes
 marks.py                finds what they left running, by a mark in the environment
-marks.py                finds what child processes left running, by a mark in their environment
 store.py                records, written through to SQLite
 state_directory.py      the directory that state is kept in, one local cloud at a time
 image_store.py          container images without Docker: unpacked build contexts by digest

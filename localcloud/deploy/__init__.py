@@ -3,6 +3,7 @@
 stacks.py      entry points: up, preview and down of a stack
 project.py     reads Pulumi.yaml and Pulumi.<stack>.yaml
 monitor.py     runs the program under Pulumi's own test monitor, with real resources
+refusals.py    what a program asks for and a deployment does not carry out; pure
 plan.py        decides whether to create, update, replace or delete a resource; pure
 engine.py      runs one deployment: order, protection, deletion of unregistered resources
 effects.py     changes the cloud; in a preview, changes nothing

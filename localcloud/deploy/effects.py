@@ -75,7 +75,7 @@ class CloudEffects:
 
     def forget(self, stack: StackState) -> None:
         """Delete the state."""
-        self.store.delete(stack.name)
+        self.store.delete(stack)
 
 
 class NoEffects:

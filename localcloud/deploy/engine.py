@@ -7,6 +7,7 @@ The engine owns the order of changes and the state. `plan` decides what happens 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from localcloud.deploy.archives import is_asset, with_digests
@@ -68,6 +69,7 @@ class Deployment:
     def _register(self, new: Registration) -> tuple[str, Outputs]:
         self._registered[new.urn] = None
         kind = _kind(new)
+        self._rename(new)
         before = self.stack.find(new.urn)
         todo = plan(TYPES, self.stack, new, with_digests(new.inputs), frozenset(self._replaced))
         if before is not None and todo.change is ChangeType.SAME:
@@ -112,6 +114,17 @@ class Deployment:
         self._report(todo.change, after, todo)
         return id_, outputs
 
+    def _rename(self, new: Registration) -> None:
+        """Give a resource that the state has under an alias its new URN.
+
+        Source: https://www.pulumi.com/docs/iac/concepts/options/aliases/
+        """
+        if new.aliases and self.stack.find(new.urn) is None:
+            found = next(filter(None, map(self.stack.find, new.aliases)), None)
+            if found is not None and found.urn not in self._registered:
+                found.urn, found.type, found.name = new.urn, new.type, new.name
+                self.effects.save(self.stack)
+
     def _create(
         self, kind: ResourceType, new: Registration, todo: Plan, inputs: Inputs
     ) -> tuple[str, Outputs]:
@@ -130,8 +143,12 @@ class Deployment:
         self._report(ChangeType.SAME, before)
         return before.id, before.outputs
 
-    def finish(self, outputs: Outputs) -> None:
+    def finish(self, outputs: Outputs, secrets: Sequence[str] = ()) -> None:
         """Delete the resources that the program no longer registers, and save the outputs.
+
+        Args:
+            outputs: the stack's outputs.
+            secrets: the names of those that must not be shown.
 
         Raises:
             ProtectedError: a resource to delete is protected; nothing was deleted.
@@ -143,7 +160,7 @@ class Deployment:
         # The program's order, so that `destroy` deletes a resource before its dependencies.
         order = {urn: index for index, urn in enumerate(self._registered)}
         self.stack.resources.sort(key=lambda resource: order[resource.urn])
-        self.stack.outputs = outputs
+        self.stack.outputs, self.stack.secret_outputs = outputs, sorted(secrets)
         self.effects.save(self.stack)
 
     def destroy(self) -> None:
@@ -221,6 +238,12 @@ def _kind(new: Registration) -> ResourceType:
         raise ResourceError(
             f"localcloud does not support the input {', '.join(refused)}; it supports: "
             + ", ".join(sorted(kind.accepts))
+        )
+    unnamed = kind.unnamed(new.inputs)
+    if unnamed:
+        raise ResourceError(
+            f"the input {', '.join(unnamed)} is missing: localcloud generates no names, and a "
+            "resource needs one; `pulumi up` generates them"
         )
     return kind
 

@@ -13,6 +13,7 @@ import runpy
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
+from localcloud.deploy import refusals
 from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.errors import DeployError, ProgramError, ResourceError
 from localcloud.deploy.plan import Registration
@@ -48,7 +50,7 @@ class ResourceRegistry(Protocol):
 class StackLookup(Protocol):
     """Finds the stacks to which the program refers."""
 
-    def load(self, name: str) -> StackState:
+    def load(self, project: str, name: str) -> StackState:
         """Return a stack, which is empty if it was never deployed."""
         ...
 
@@ -56,11 +58,25 @@ class StackLookup(Protocol):
 class _Resources(mocks.Mocks):
     """Deploys each resource that the monitor passes to the mocks."""
 
-    def __init__(self, deployment: ResourceRegistry, store: StackLookup, aws: Aws) -> None:
+    def __init__(
+        self, project: str, deployment: ResourceRegistry, store: StackLookup, aws: Aws
+    ) -> None:
+        self._project = project
         self._deployment = deployment
         self._store = store
         self._aws = aws
         self.current = threading.local()
+
+    def refuse(self, error: DeployError) -> DeployError:
+        """Stop the run with an error, and return it; only the first one counts."""
+        self._deployment.error = self._deployment.error or error
+        return error
+
+    def register_transform(self, transform: Any) -> None:
+        raise self.refuse(refusals.transforms())
+
+    def register_invoke_transform(self, transform: Any) -> None:
+        raise self.refuse(refusals.transforms())
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         aws = self._aws
@@ -72,15 +88,21 @@ class _Resources(mocks.Mocks):
                 return {"name": aws.region, "region": aws.region, "id": aws.region}, []
             case "aws:index/getPartition:getPartition":
                 return {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"}, []
-        raise ProgramError(f"localcloud does not support the function {args.token}")
+        raise self.refuse(refusals.unsupported_function(args.token))
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if args.typ == _STACK_REFERENCE:
             return args.name, self._reference(args.name)
         if args.typ.startswith("pulumi:") or not args.custom:
+            try:
+                plain = {key: _plain(value) for key, value in args.inputs.items()}
+                refusals.check_provider(args.typ, args.name, plain, self._aws.region)
+            except ResourceError as error:
+                raise self.refuse(error) from None
             return args.name, args.inputs  # providers and components exist only in the program
         request = self.current.request
         secrets = {key for key, value in args.inputs.items() if rpc.is_rpc_secret(value)}
+        secret_outputs = secrets | set(request.additionalSecretOutputs)
         id_, outputs = self._deployment.register(
             Registration(
                 urn=self.current.urn,
@@ -94,24 +116,33 @@ class _Resources(mocks.Mocks):
                     for key, found in request.propertyDependencies.items()
                 },
                 depends_on=tuple(sorted(request.dependencies)),
+                aliases=self.current.aliases,
             )
         )
         # A secret input stays a secret output.
         return id_, {
-            key: rpc.wrap_rpc_secret(value) if key in secrets else value
+            key: rpc.wrap_rpc_secret(value) if key in secret_outputs else value
             for key, value in outputs.items()
         }
 
     def _reference(self, name: str) -> dict[str, Any]:
-        stack = name.rsplit("/", 1)[-1]
-        outputs = self._store.load(stack).outputs
-        if not outputs:
-            self._deployment.error = ResourceError(
-                f"this stack refers to the stack {stack}, which is not deployed; "
-                f"run: localcloud up {stack}"
+        # organization/project/stack, or a stack of this project.
+        parts = name.split("/")
+        project, stack = (parts[-2] if len(parts) == 3 else self._project), parts[-1]
+        state = self._store.load(project, stack)
+        if not state.outputs:
+            where = "" if project == self._project else f" of the project {project}"
+            raise self.refuse(
+                ResourceError(
+                    f"this stack refers to the stack {stack}{where}, which is not deployed; "
+                    f"run: localcloud up {stack}"
+                )
             )
-            raise self._deployment.error
-        return {"name": name, "outputs": outputs, "secretOutputNames": []}
+        outputs = {
+            key: rpc.wrap_rpc_secret(value) if key in state.secret_outputs else value
+            for key, value in state.outputs.items()
+        }
+        return {"name": name, "outputs": outputs, "secretOutputNames": state.secret_outputs}
 
 
 def _plain(value: Any) -> Any:
@@ -142,12 +173,49 @@ class _Monitor(mocks.MockMonitor):
     def __init__(self, resources: _Resources) -> None:
         super().__init__(resources)
         self._resources = resources
+        self._urns: set[str] = set()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the monitor's own name
         current = self._resources.current
         current.urn = self.make_urn(request.parent, request.type, request.name)
         current.request = request
+        current.aliases = tuple(self._aliases(request))
+        try:
+            refusals.check_options(request)
+        except ResourceError as error:
+            raise self._resources.refuse(error) from None
+        if current.urn in self._urns:
+            raise self._resources.refuse(refusals.duplicate(current.urn))
+        self._urns.add(current.urn)
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def _aliases(self, request: Any) -> Iterator[str]:
+        """Yield the earlier URNs of a resource, in the form of this monitor's URNs."""
+        for alias in request.aliases:
+            if alias.HasField("urn"):
+                yield self._with_stack_type(alias.urn)
+                continue
+            spec = alias.spec
+            elsewhere = (spec.stack or SETTINGS.stack, spec.project or SETTINGS.project)
+            if elsewhere == (SETTINGS.stack, SETTINGS.project):
+                parent = "" if spec.noParent else spec.parentUrn or request.parent
+                yield self._with_stack_type(
+                    self.make_urn(parent, spec.type or request.type, spec.name or request.name)
+                )
+        yield from map(self._with_stack_type, request.aliasURNs)
+
+    def _with_stack_type(self, urn: str) -> str:
+        parts = urn.split("::", 3)
+        if len(parts) == 4 and "$" not in parts[2]:
+            parts[2] = refusals.STACK_TYPE + parts[2]
+        return "::".join(parts)
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the monitor's own name
+        try:
+            refusals.check_read(request.type, request.name)
+        except ResourceError as error:
+            raise self._resources.refuse(error) from None
+        return super().ReadResource(request)  # type: ignore[no-untyped-call]
 
 
 def run(
@@ -157,8 +225,8 @@ def run(
     aws: Aws,
     *,
     preview: bool = False,
-) -> dict[str, Any]:
-    """Run the program once; return the stack's exports.
+) -> tuple[dict[str, Any], list[str]]:
+    """Run the program once; return the stack's exports, and the names of those that are secret.
 
     Args:
         project: the project, with its configuration.
@@ -173,7 +241,13 @@ def run(
     loops: list[asyncio.AbstractEventLoop] = []
     try:
         return asyncio.run(
-            _run(project, deployment, _Resources(deployment, store, aws), preview, loops)
+            _run(
+                project,
+                deployment,
+                _Resources(project.name, deployment, store, aws),
+                preview,
+                loops,
+            )
         )
     finally:
         for loop in loops:
@@ -201,7 +275,7 @@ async def _run(
     resources: _Resources,
     preview: bool,
     loops: list[asyncio.AbstractEventLoop],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
     asyncio.get_running_loop().set_default_executor(_executor(loops))
     # Follow-on errors of the first one would only obscure it.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
@@ -229,14 +303,19 @@ async def _run(
     try:
         await run_pulumi_func(program)
         root: Any = pulumi.runtime.settings.get_root_resource()
-        exports = await pulumi.Output.all(**(root.outputs if root else {})).future()
+        outputs = {
+            name: pulumi.Output.from_input(value)
+            for name, value in (root.outputs if root else {}).items()
+        }
+        exports = await pulumi.Output.all(**outputs).future()
+        secrets = [name for name, output in outputs.items() if await output.is_secret()]
     except Exception as error:
         if deployment.error is not None:
             raise deployment.error from None
         if isinstance(error, DeployError):
             raise
         raise ProgramError(_explain(error, project)) from error
-    return dict(exports or {})
+    return dict(exports or {}), secrets
 
 
 def _explain(error: BaseException, project: Project) -> str:

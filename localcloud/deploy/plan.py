@@ -50,6 +50,7 @@ class Registration:
         secrets: names of the inputs that must not be shown.
         dependencies: for each input, the URNs from which its value comes.
         depends_on: every URN on which the resource depends, through an input or explicitly.
+        aliases: earlier URNs of the resource.
     """
 
     urn: str
@@ -60,6 +61,7 @@ class Registration:
     secrets: frozenset[str] = frozenset()
     dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     depends_on: Sequence[str] = ()
+    aliases: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ class Project:
         return self.directory / "__main__.py"
 
 
+def project_name(directory: Path) -> str | None:
+    """Return the name of the project in a directory, or None if there is none."""
+    file = directory / "Pulumi.yaml"
+    name = _read(file).get("name") if file.exists() else None
+    return name if isinstance(name, str) else None
+
+
 def load(directory: Path, stack: str, overrides: Mapping[str, str] | None = None) -> Project:
     """Read a project and a stack's configuration.
 

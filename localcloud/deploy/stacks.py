@@ -15,8 +15,8 @@ from localcloud.deploy.effects import CloudEffects, NoEffects
 from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError
 from localcloud.deploy.plan import ChangeType, Listener, ResourceChange
-from localcloud.deploy.project import Project, load
-from localcloud.deploy.state import StateStore
+from localcloud.deploy.project import Project, load, project_name
+from localcloud.deploy.state import StackState, StateStore
 from localcloud.deploy.types import Aws
 
 
@@ -27,7 +27,10 @@ def up(
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
 ) -> tuple[dict[ChangeType, int], dict[str, Any]]:
-    """Deploy a stack; return the number of changes of each type, and the outputs.
+    """Deploy a stack; return the number of changes of each type, and the outputs to show.
+
+    The program runs twice: once to check that everything in it can be carried out, and once to
+    carry it out. So a program that is refused leaves everything as it was.
 
     Args:
         directory: the project's directory.
@@ -41,19 +44,12 @@ def up(
             next run continues from there.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides)
-    state = store.load(stack)
-    if any(resource.options.protect for resource in state.resources):
-        # Changes happen while the program runs, so check first that all are allowed.
-        _run(
-            project,
-            Deployment(NoEffects(), store.load(stack), _no_progress),
-            store,
-            aws,
-            preview=True,
-        )
+    state = store.load(project.name, stack)
+    trial = Deployment(NoEffects(), store.load(project.name, stack), _no_progress)
+    _run(project, trial, store, aws, preview=True)
     deployment = Deployment(CloudEffects(aws, store), state, listener)
-    outputs = _run(project, deployment, store, aws)
-    return deployment.changes, outputs
+    _run(project, deployment, store, aws)
+    return deployment.changes, state.shown_outputs
 
 
 def preview(
@@ -76,7 +72,7 @@ def preview(
         DeployError: `up` would fail.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides)
-    deployment = Deployment(NoEffects(), store.load(stack), listener)
+    deployment = Deployment(NoEffects(), store.load(project.name, stack), listener)
     _run(project, deployment, store, aws, preview=True)
     return deployment.changes
 
@@ -119,25 +115,38 @@ def _open(
 
 def _run(
     project: Project, deployment: Deployment, store: StateStore, aws: Aws, *, preview: bool = False
-) -> dict[str, Any]:
+) -> None:
     try:
         from localcloud.deploy import monitor
     except ModuleNotFoundError as error:
         raise DeployError(
             f"running a Pulumi program requires {error.name}: pip install 'mlops-lab[deploy]'"
         ) from None
-    outputs = monitor.run(project, deployment, store, aws, preview=preview)
-    deployment.finish(outputs)
-    return outputs
+    outputs, secrets = monitor.run(project, deployment, store, aws, preview=preview)
+    deployment.finish(outputs, secrets)
 
 
 def _saved(stack: str, endpoint_url: str, listener: Listener) -> Deployment:
-    store = StateStore(endpoint_url)
-    state = store.load(stack)
+    state, store = saved(stack, endpoint_url), StateStore(endpoint_url)
     region = next(
         (r.outputs["region"] for r in state.resources if "region" in r.outputs), DEFAULT_REGION
     )
     return Deployment(CloudEffects(aws_at(endpoint_url, region), store), state, listener)
+
+
+def saved(stack: str, endpoint_url: str, directory: Path | None = None) -> StackState:
+    """Return the state of a stack of a directory's project, or of the only one that has it.
+
+    Args:
+        stack: name of the stack.
+        endpoint_url: URL of the local cloud.
+        directory: the project's directory; None for the working directory.
+
+    Raises:
+        DeployError: several projects have a stack of this name, and none of them is here.
+    """
+    store = StateStore(endpoint_url)
+    return store.load(store.project_of(stack, project_name(directory or Path.cwd())), stack)
 
 
 def _no_progress(step: ResourceChange) -> None:

@@ -56,12 +56,24 @@ class StackState:
     Attributes:
         replaced: old resources whose replacement exists and that are still to be deleted; the next
             run deletes those that an interrupted run leaves.
+        project: the name of the project, from Pulumi.yaml.
+        secret_outputs: the names of the outputs that must not be shown.
     """
 
     name: str
     resources: list[ResourceState] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     replaced: list[ResourceState] = field(default_factory=list)
+    project: str = ""
+    secret_outputs: list[str] = field(default_factory=list)
+
+    @property
+    def shown_outputs(self) -> dict[str, Any]:
+        """Return the outputs with `[secret]` in place of secret values, as Pulumi shows them."""
+        return {
+            key: "[secret]" if key in self.secret_outputs else value
+            for key, value in self.outputs.items()
+        }
 
     def find(self, urn: str) -> ResourceState | None:
         """Return a resource by URN."""
@@ -69,28 +81,57 @@ class StackState:
 
 
 class StateStore:
-    """Reads and writes stacks through the local cloud's own HTTP route."""
+    """Reads and writes stacks through the local cloud's own HTTP route.
+
+    A stack belongs to a project: two projects may each have a stack `dev`.
+    """
 
     def __init__(self, endpoint_url: str) -> None:
         self._base = f"{endpoint_url}/_localcloud/stacks"
 
-    def load(self, name: str) -> StackState:
+    def load(self, project: str, name: str) -> StackState:
         """Return a stack; an empty one when it was never deployed."""
-        body = self._call("GET", name)
-        return msgspec.json.decode(body, type=StackState) if body else StackState(name)
+        body = self._call("GET", f"{project}/{name}")
+        if not body:
+            return StackState(name, project=project)
+        state = msgspec.json.decode(body, type=StackState)
+        state.project = project
+        return state
 
     def save(self, stack: StackState) -> None:
         """Save a stack."""
-        self._call("PUT", stack.name, msgspec.json.encode(stack))
+        self._call("PUT", f"{stack.project}/{stack.name}", msgspec.json.encode(stack))
 
-    def delete(self, name: str) -> None:
+    def delete(self, stack: StackState) -> None:
         """Delete the state of a stack."""
-        self._call("DELETE", name)
+        self._call("DELETE", f"{stack.project}/{stack.name}")
 
-    def names(self) -> list[str]:
-        """Return the names of the deployed stacks."""
+    def names(self) -> list[tuple[str, str]]:
+        """Return the project and the name of each deployed stack."""
         found: list[str] = json.loads(self._call("GET", ""))
-        return found
+        return [(project, name) for project, _, name in (key.partition("/") for key in found)]
+
+    def project_of(self, name: str, here: str | None) -> str:
+        """Return the project of a stack that a command names without one.
+
+        Args:
+            name: the name of the stack.
+            here: the project of the working directory; None outside of a project.
+
+        Raises:
+            DeployError: several other projects have a stack of this name.
+        """
+        projects = sorted(project for project, stack in self.names() if stack == name)
+        if here is not None and (here in projects or not projects):
+            return here
+        if len(projects) == 1:
+            return projects[0]
+        if not projects:
+            return here or ""
+        raise DeployError(
+            f"the stack {name} exists in the projects {', '.join(projects)}: run this in the "
+            "directory of one of them"
+        )
 
     def _call(self, method: str, name: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - the local cloud's own http address

@@ -7,7 +7,7 @@
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive
     GET  /_localcloud/operations                 the implemented operations, by service
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
-    *    /_localcloud/stacks/NAME                the state of a stack of `localcloud up`
+    *    /_localcloud/stacks/PROJECT/STACK       the state of a stack of `localcloud up`
     *    /_localcloud/git/…                      Git itself, answered by CodeCommit
     POST /_localcloud/shutdown                   shut down gracefully
 
@@ -37,6 +37,7 @@ log = logging.getLogger("localcloud")
 
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._/-]{1,255}")
 _STACKS = "/_localcloud/stacks"
+_STACK_NAME = re.compile(r"[^/]{1,100}/[^/]{1,100}")
 _TAG = re.compile(r"[\w][\w.-]{0,127}")
 
 
@@ -53,6 +54,7 @@ class InternalRoutes:
         self._operations = operations
         self._shut_down = shut_down
         self._stacks = Collection(context.database, "deployed-stack", dict[str, Any])
+        self._move_old_stacks()
 
     async def handle(self, request: Request) -> Response | None:
         """Answer an internal route; return None for any other path."""
@@ -103,6 +105,18 @@ class InternalRoutes:
                 return _json({"message": f"advance_seconds is '{given}': {error}"}, 400)
         return _json({"now": clock.now().timestamp(), "speed": clock.speed})
 
+    def _move_old_stacks(self) -> None:
+        """Store the stacks of versions before 0.2, which were known by their name, by project too.
+
+        The project is in the URNs of their resources: `urn:pulumi:STACK::PROJECT::TYPE::NAME`.
+        """
+        for key, state in self._stacks.items():
+            urns = [str(r.get("urn", "")).split("::") for r in state.get("resources", [])]
+            project = next((parts[1] for parts in urns if len(parts) > 2), None)
+            if "/" not in key and project:
+                self._stacks.put(f"{project}/{key}", state | {"project": project})
+                self._stacks.delete(key)
+
     def _stack(self, request: Request) -> Response:
         name = request.path.removeprefix(_STACKS).strip("/")
         match request.method:
@@ -111,9 +125,18 @@ class InternalRoutes:
             case "GET":
                 kept = self._stacks.get(name)
                 return _json({}, 404) if kept is None else _json(kept)
-            case "PUT" if name:
-                self._stacks.put(name, json.loads(request.body))
+            case "PUT" if _STACK_NAME.fullmatch(name):
+                try:
+                    state = json.loads(request.body, parse_constant=_refuse_constant)
+                except (ValueError, RecursionError) as error:
+                    return _json({"message": f"the body is not JSON: {error}"}, 400)
+                if not isinstance(state, dict):
+                    return _json({"message": "the body must be a JSON object"}, 400)
+                self._stacks.put(name, state)
                 return _json({})
+            case "PUT":
+                text = f"'{name}' is not a stack; it must be PROJECT/STACK"
+                return _json({"message": text}, 400)
             case "DELETE":
                 self._stacks.delete(name)
                 return _json({})
@@ -161,6 +184,10 @@ class InternalRoutes:
                 return _json({"message": f"repository '{repository}': {error}"}, 400)
         uri = f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com/{repository}"
         return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _json_list(entries: list[Any]) -> Response:

@@ -1,4 +1,4 @@
-"""What code in each kind of child process sees of AWS: this cloud as its role, never the user's."""
+"""The view of AWS from code in each kind of child process: this cloud, as its role."""
 
 from __future__ import annotations
 

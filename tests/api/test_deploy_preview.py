@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cloud import ROOT, TestCloud
+from tests.cloud import ROOT, TestCloud, local_cloud
 
 pytestmark = pytest.mark.emulator_only
 
@@ -49,6 +51,7 @@ if config.get("parameter") != "no":
         value=pulumi.Output.secret(config.get("secret") or "hush"),
     )
 pulumi.export("bucket", bucket.bucket)
+pulumi.export("secret", {"nested": [pulumi.Output.secret("hush-hush")]})
 """
 # What `preview` calls a change, and what `up` does.
 WORDS = {
@@ -63,12 +66,14 @@ WORDS = {
 class Stack:
     """The small program's stack, driven by the command line."""
 
-    def __init__(self, cloud: TestCloud, directory: Path) -> None:
+    def __init__(
+        self, cloud: TestCloud, directory: Path, name: str = "small", program: str = PROGRAM
+    ) -> None:
         self.cloud, self.directory = cloud, directory
         self.status = 0
-        (directory / "Pulumi.yaml").write_text("name: small\nruntime: python\n")
+        (directory / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
         (directory / "Pulumi.test.yaml").write_text("config:\n  aws:region: us-east-1\n")
-        (directory / "__main__.py").write_text(PROGRAM)
+        (directory / "__main__.py").write_text(program)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run a command; return what it printed, or its one line of error."""
@@ -141,9 +146,12 @@ def test_a_preview_says_what_up_then_does(stack: Stack) -> None:
         (("tag=two", "bucket=b", "parameter=no"), {"replace": 2, "delete": 2}),
     ]
     for settings, changes in runs:
-        before = stack.cloud.get("/_localcloud/stacks/test")
+        before = stack.cloud.get("/_localcloud/stacks/small/test")
         found = stack.preview(*settings)
-        assert (changes, before) == (found["changes"], stack.cloud.get("/_localcloud/stacks/test"))
+        assert (changes, before) == (
+            found["changes"],
+            stack.cloud.get("/_localcloud/stacks/small/test"),
+        )
         assert sorted(steps(found)) == sorted(stack.up(*settings))
     buckets = [b["Name"] for b in stack.cloud.client("s3").list_buckets()["Buckets"]]
     assert [name for name in buckets if name.startswith("preview-")] == ["preview-b"]
@@ -194,3 +202,156 @@ def test_a_protected_resource_refuses_before_anything_is_deleted(stack: Stack) -
     assert "retained Topic topic" in text
     topics = [t["TopicArn"] for t in stack.cloud.client("sns").list_topics()["Topics"]]
     assert any(arn.endswith(":preview") for arn in topics)
+
+
+def test_a_secret_output_is_shown_as_one_and_stays_one_for_another_stack(
+    stack: Stack, tmp_path: Path
+) -> None:
+    assert "hush" not in stack.run("up", "test")
+    assert "secret = [secret]" in stack.run("up", "test")
+    other = tmp_path / "other"
+    other.mkdir()
+    reader = Stack(stack.cloud, other, name="reader", program=READER)
+    text = reader.run("up", "test")
+    assert "hush" not in text
+    assert "copy = [secret]" in text
+    assert "bucket = preview-a" in text
+    reader.run("down", "test")
+
+
+READER = """
+import pulumi
+other = pulumi.StackReference("organization/small/test")
+pulumi.export("copy", other.get_output("secret"))
+pulumi.export("bucket", other.get_output("bucket"))
+"""
+TOPIC = """
+import pulumi
+import pulumi_aws as aws
+topic = aws.sns.Topic("topic", name="{name}")
+pulumi.export("topic", topic.name)
+"""
+
+
+RENAMED = """
+import pulumi
+import pulumi_aws as aws
+config = pulumi.Config()
+name, how = config.require("name"), config.get("how")
+aliases = {
+    "name": [pulumi.Alias(name="old")],
+    "urn": ["urn:pulumi:test::renamed::aws:s3/bucket:Bucket::old"],
+    "elsewhere": [pulumi.Alias(name="old", project="another")],
+}.get(how, [])
+opts = pulumi.ResourceOptions(aliases=aliases)
+bucket = aws.s3.Bucket(name, bucket="renamed-" + (how or "not"), opts=opts)
+"""
+
+
+@pytest.mark.parametrize("how", ["name", "urn"])
+def test_a_resource_renamed_by_an_alias_stays_the_same(
+    stack: Stack, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "renamed").mkdir()
+    renamed = Stack(stack.cloud, tmp_path / "renamed", name="renamed", program=RENAMED)
+    renamed.run("up", "test", "-c", "name=old", "-c", f"how={how}")
+    s3 = stack.cloud.client("s3")
+    s3.put_object(Bucket=f"renamed-{how}", Key="kept", Body=b"x")
+    for settings in (("-c", "name=new", "-c", f"how={how}"),) * 2:
+        assert "Nothing to do; 1 unchanged" in renamed.run("preview", "test", *settings)
+        assert "Done: 1 unchanged" in renamed.run("up", "test", *settings)
+    assert s3.get_object(Bucket=f"renamed-{how}", Key="kept")["Body"].read() == b"x"
+    s3.delete_object(Bucket=f"renamed-{how}", Key="kept")
+    assert "1 deleted" in renamed.run("down", "test")
+
+
+def test_two_projects_may_have_a_stack_of_one_name(stack: Stack, tmp_path: Path) -> None:
+    stacks = []
+    for project in ("first", "second"):
+        (tmp_path / project).mkdir()
+        program = TOPIC.format(name=project)
+        stacks.append(Stack(stack.cloud, tmp_path / project, name=project, program=program))
+        assert "1 created" in stacks[-1].run("up", "test")
+    (tmp_path / "nowhere").mkdir()
+    outside = Stack(stack.cloud, tmp_path / "nowhere", name="third", program="")
+    for file in outside.directory.glob("Pulumi*"):
+        file.unlink()
+    text = outside.run("down", "test", fails=True)
+    assert "the stack test exists in the projects first, second" in text
+    assert "1 deleted" in stacks[0].run("down", "test")
+    assert "1 unchanged" in stacks[1].run("up", "test")
+    assert "1 deleted" in outside.run("down", "test")  # only one project has such a stack now
+
+
+def test_a_stack_of_an_older_version_is_found_by_its_project(tmp_path: Path) -> None:
+    with local_cloud(state_dir=tmp_path / "state") as cloud:
+        (tmp_path / "p").mkdir()
+        made = Stack(cloud, tmp_path / "p", name="first", program=TOPIC.format(name="old"))
+        made.run("up", "test")
+    with closing(sqlite3.connect(tmp_path / "state" / "state.sqlite")) as connection, connection:
+        connection.execute(
+            "UPDATE record SET key = 'test' WHERE collection = 'deployed-stack' "
+            "AND key = 'first/test'"
+        )
+    with local_cloud(state_dir=tmp_path / "state") as cloud:
+        made.cloud = cloud
+        assert "1 unchanged" in made.run("up", "test")
+
+
+REFUSED = {
+    "aliases of a component": (
+        'pulumi.ComponentResource("x:y:Z", "c", opts=pulumi.ResourceOptions('
+        'aliases=[pulumi.Alias(name="a")]))',
+        "x:y:Z 'c' uses aliases of a component",
+    ),
+    "import": (
+        'aws.sns.Topic("b", name="b", opts=pulumi.ResourceOptions(import_="arn"))',
+        "aws:sns/topic:Topic 'b' uses import_",
+    ),
+    "transforms": (
+        'aws.sns.Topic("b", name="b", opts=pulumi.ResourceOptions(transforms=[lambda args: None]))',
+        "uses transforms",
+    ),
+    "transforms of the stack": (
+        "pulumi.runtime.register_resource_transform(lambda args: None)",
+        "registers transforms of the stack",
+    ),
+    "deleted_with": (
+        'aws.sns.Topic("b", name="b", opts=pulumi.ResourceOptions(deleted_with=topic))',
+        "uses deleted_with",
+    ),
+    "default_tags": (
+        'aws.Provider("tagged", region="us-east-1", '
+        'default_tags=aws.ProviderDefaultTagsArgs(tags={"a": "b"}))',
+        "the provider 'tagged' sets defaultTags",
+    ),
+    "another region": (
+        'aws.Provider("west", region="us-west-2")',
+        "the provider 'west' is for the region us-west-2",
+    ),
+    "a name twice": (
+        'aws.sns.Topic("topic", name="b")',
+        "Duplicate resource URN 'urn:pulumi:test::refused::aws:sns/topic:Topic::topic'",
+    ),
+    "no name": ('aws.sns.Topic("b")', "the input name is missing"),
+    "no bucket name": ('aws.s3.Bucket("b")', "the input bucket is missing"),
+    "a function": ("aws.get_availability_zones()", "getAvailabilityZones"),
+    "a read": (
+        'aws.sns.Topic.get("b", "arn:aws:sns:us-east-1:000000000000:b")',
+        "aws:sns/topic:Topic.get('b') reads an existing resource",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_carried_out_is_refused_before_anything_is_touched(
+    stack: Stack, tmp_path: Path, kind: str
+) -> None:
+    line, message = REFUSED[kind]
+    (tmp_path / "refused").mkdir()
+    program = TOPIC.format(name="refused") + line + "\n"
+    refused = Stack(stack.cloud, tmp_path / "refused", name="refused", program=program)
+    for command in ("preview", "up"):
+        assert message in refused.run(command, "test", fails=True)
+    topics = stack.cloud.client("sns").list_topics()["Topics"]
+    assert not [t for t in topics if t["TopicArn"].endswith((":refused", ":b"))]

@@ -132,7 +132,7 @@ def deployed(cloud: TestCloud, prd: Sequence[str] = (), both: Sequence[str] = ()
         *("image", "push", "model", "--repository", "iris-model"),
         *("--release", "/mlops/iris-model/image"),
     )
-    status, body = cloud.get("/_localcloud/stacks/dev")
+    status, body = cloud.get("/_localcloud/stacks/mlops-lab/dev")
     assert status == 200
     return Lab(cloud, json.loads(body)["outputs"])
 

@@ -176,8 +176,8 @@ class _Stacks:
     def __init__(self) -> None:
         self.outputs: dict[str, dict[str, Any]] = {}
 
-    def load(self, name: str) -> StackState:
-        return StackState(name, outputs=self.outputs.get(name, {}))
+    def load(self, project: str, name: str) -> StackState:
+        return StackState(name, project=project, outputs=self.outputs.get(name, {}))
 
 
 def render(
@@ -190,7 +190,7 @@ def render(
     for stack in STACKS:
         recorder = Recorder(stack, schema, directory)
         project = load(ROOT, stack, settings)
-        stacks.outputs[stack] = monitor.run(project, recorder, stacks, aws)
+        stacks.outputs[stack], _ = monitor.run(project, recorder, stacks, aws)
         for type_, labelled in recorder.resources.items():
             resources.setdefault(type_, {}).update(labelled)
     return {

@@ -63,6 +63,11 @@ class ResourceType:
         """Return the inputs that this type does not support."""
         return sorted(set(inputs) - self.accepts) if self.accepts else []
 
+    def unnamed(self, inputs: Inputs) -> list[str]:
+        """Return the inputs that name the resource and are missing; Pulumi would generate them."""
+        names = self.name_inputs or self.accepts & NAME
+        return sorted(name for name in names if not inputs.get(name))
+
 
 def delete_nothing(aws: Aws, id_: str, outputs: Outputs) -> None:
     """Do nothing, because the resource is deleted with its parent."""

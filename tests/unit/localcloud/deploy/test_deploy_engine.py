@@ -121,7 +121,7 @@ class Lab:
 
         aws = Aws(nothing, "000000000000", "us-east-1")
         effects = NoEffects() if dry else CloudEffects(aws, self.store)
-        self.deployment = Deployment(effects, self.store.load("dev"), listen)
+        self.deployment = Deployment(effects, self.store.load("lab", "dev"), listen)
         return self.deployment
 
     def up(self, *resources: R, outputs: Inputs | None = None, dry: bool = False) -> Deployment:
@@ -147,7 +147,7 @@ class Lab:
 
     def kept(self) -> list[str]:
         """Return the saved resources' ids in the order of the state."""
-        return [resource.id for resource in self.store.load("dev").resources]
+        return [resource.id for resource in self.store.load("lab", "dev").resources]
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_new_resource_is_created_and_kept(lab: Lab) -> None:
     assert ["create a", "create b"] == lab.world.calls
     assert ["created a a-1", "created b b-2"] == lab.heard
     assert {ChangeType.CREATE: 2} == deployment.changes
-    stack = lab.store.load("dev")
+    stack = lab.store.load("lab", "dev")
     assert (["a-1", "b-2"], {"x": 1}) == ([r.id for r in stack.resources], stack.outputs)
 
 
@@ -200,7 +200,9 @@ def test_a_changed_input_updates_in_place(lab: Lab) -> None:
     assert ["update a-1"] == lab.world.calls
     assert {ChangeType.UPDATE: 1} == deployment.changes
     assert {"a-1": {"name": "a", "n": 2}} == lab.world.alive
-    assert {"name": "a", "n": 2, "arn": "arn:a-1"} == lab.store.load("dev").resources[0].outputs
+    assert {"name": "a", "n": 2, "arn": "arn:a-1"} == lab.store.load("lab", "dev").resources[
+        0
+    ].outputs
 
 
 @pytest.mark.parametrize(
@@ -282,7 +284,7 @@ def test_a_failed_update_keeps_the_inputs_it_had(lab: Lab) -> None:
     lab.world.refuses["update a"] = "busy"
     with pytest.raises(ResourceError, match="busy"):
         lab.up(R("updated", "a", {"n": 2}))
-    assert {"name": "a", "n": 1} == lab.store.load("dev").resources[0].inputs
+    assert {"name": "a", "n": 1} == lab.store.load("lab", "dev").resources[0].inputs
 
 
 def test_an_unknown_type_is_refused_with_the_ones_there_are(lab: Lab) -> None:
@@ -311,7 +313,7 @@ def test_a_deletion_that_fails_keeps_the_rest_in_the_state(lab: Lab) -> None:
 
 def test_a_state_survives_its_own_format(lab: Lab) -> None:
     lab.up(R("updated", "a", {"n": [1, {"x": None}], "f": 1.5}), outputs={"o": ["x"]})
-    stack = lab.store.load("dev")
+    stack = lab.store.load("lab", "dev")
     assert stack == msgspec.json.decode(msgspec.json.encode(stack), type=StackState)
 
 
@@ -383,7 +385,7 @@ def test_a_run_that_broke_leaves_the_old_one_to_the_next_run(lab: Lab) -> None:
     lab.world.refuses.clear()
     lab.up(R("updated", "a", {"size": 2}), R("updated", "b", {"n": 1}))
     assert ["update b-2", "delete a-1"] == lab.world.calls
-    assert [] == lab.store.load("dev").replaced
+    assert [] == lab.store.load("lab", "dev").replaced
 
 
 def test_what_needs_a_replaced_resource_goes_before_it(lab: Lab) -> None:

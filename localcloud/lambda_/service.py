@@ -166,10 +166,14 @@ class LambdaService(Service):
         while True:
             await wall_sleep(10)
             horizon = monotonic() - _IDLE_SECONDS
-            for idle in self._idle.values():
+            # Copies, because an invocation changes both while one is stopped.
+            for idle in list(self._idle.values()):
                 for entry in [entry for entry in idle if entry[0] < horizon]:
-                    idle.remove(entry)
-                    await entry[1].stop()
+                    try:
+                        idle.remove(entry)
+                        await entry[1].stop()
+                    except Exception:
+                        log.exception("could not stop an idle environment")
 
     async def close(self) -> None:
         """Stop every idle environment."""

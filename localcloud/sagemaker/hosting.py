@@ -140,7 +140,10 @@ class HostingEngine:
                 endpoint = self._endpoints.get(arn)
                 if endpoint is not None and endpoint.status is EndpointStatus.IN_SERVICE:
                     for fleet in fleets.all():
-                        await self._replace_unhealthy(endpoint, fleet)
+                        try:
+                            await self._replace_unhealthy(endpoint, fleet)
+                        except Exception:  # an endpoint must not keep the others from being watched
+                            log.exception("could not check the instances of %s", endpoint.name)
 
     async def _replace_unhealthy(self, endpoint: Endpoint, fleet: Fleet) -> None:
         async def check(instance: Instance) -> None:

@@ -13,7 +13,6 @@ import json
 import logging
 import re
 import uuid
-import zipfile
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response, Scope
+from localcloud.core.archives import ArchiveError
 from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
@@ -113,7 +113,7 @@ class LambdaService(Service):
         began = monotonic()
         try:
             environment = await self._take(function, code)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ArchiveError) as error:
             payload = error_payload("Runtime.InvalidEntrypoint", f"cannot start: {error}")
             return Outcome(payload, "Unhandled"), ""
 

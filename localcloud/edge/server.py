@@ -22,6 +22,7 @@ import uvicorn
 from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.state_directory import StateDirectory
+from localcloud.edge.connection import close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
 from localcloud.iam.enforcement import Mode
@@ -30,6 +31,8 @@ log = logging.getLogger("localcloud")
 
 DEFAULT_PORT = 4566
 MAX_BODY_BYTES = 512 * 1024 * 1024
+# Longer than the clients of AWS's SDKs keep an idle connection, which is 90 seconds in Go.
+_KEEP_ALIVE_SECONDS = 120
 # Statuses whose responses have no body.
 _BODILESS = frozenset({204, 304})
 # LocalStack's route and ours.
@@ -220,6 +223,7 @@ async def serve(
         proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     server = uvicorn.Server(config)
     loop = asyncio.get_running_loop()
@@ -229,6 +233,7 @@ async def serve(
     with contextlib.suppress(asyncio.CancelledError):
         # Not server.serve(), which would install its own signal handlers.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
+        closing = asyncio.create_task(close_stalled(server.server_state))
         while not server.started:
             await wall_sleep(0.005)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
@@ -237,6 +242,7 @@ async def serve(
         await stopped.wait()
         await edge.stop()
         server.should_exit = True
+        closing.cancel()
         await serving
     directory.close()
 

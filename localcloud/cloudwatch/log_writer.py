@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from localcloud.aws.errors import AccessDenied
+from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.aws.routing import Scope
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.iam.actions import writing_logs
@@ -91,7 +91,7 @@ def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
         scope, group, stream, _ = target
         try:
             groups = backend("logs", scope).groups
-        except KeyError:  # no such region; `_permitted` reports it
+        except AwsError:  # no such region; `_permitted` reports it
             continue
         found[target] = (
             group not in groups,

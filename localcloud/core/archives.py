@@ -157,7 +157,7 @@ class TarMember:
 
     Attributes:
         name: as in the archive.
-        content: of a file; None for any other member.
+        content: the bytes of a file; None for any other member.
         link: the target of a symbolic or hard link; None for any other member.
         symbolic: the link is a symbolic one.
     """

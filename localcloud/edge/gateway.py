@@ -17,7 +17,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from localcloud.aws.errors import AwsError, NoOperationNamed, NotImplementedByCloud
+from localcloud.aws.errors import (
+    AwsError,
+    MissingCredentials,
+    NoOperationNamed,
+    NotImplementedByCloud,
+)
 from localcloud.aws.protocol import (
     Operation,
     failure,
@@ -28,20 +33,24 @@ from localcloud.aws.protocol import (
     serialise,
     serialise_error,
 )
+from localcloud.aws.request_limits import LIMITS, check
 from localcloud.aws.routing import Request, Response, route
 from localcloud.cloudwatch.log_writer import LogWriter
+from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
+from localcloud.edge.descriptors import out_of_descriptors
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.moto_backend.dispatcher import MotoBackend
+from localcloud.moto_backend.patches import RoleListener
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -50,6 +59,7 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -103,6 +113,7 @@ class Gateway:
                 self._operations[name] = operations_of(*service.apis())
         self._chain: list[Handler] = [
             InternalRoutes(context, implemented(), shut_down).handle,
+            _check,
             self._iam.handle,
             *(s.handle for s in services.all() if type(s).handle is not Service.handle),
             self._answer_by_operation,
@@ -115,6 +126,7 @@ class Gateway:
         # Not awaited: moto loads in its own thread, and every call to it waits for that.
         context.spawn("moto", self._load_moto(self.services.eventbridge.delivery))
         context.spawn("moto state", context.moto.keep())
+        context.spawn("moto watch", context.moto.watch())
         context.spawn("clock", self._persist_clock())
         for service in self.services.all():
             for name, work in service.background():
@@ -128,6 +140,10 @@ class Gateway:
             await service.close()
         await self._context.close()
 
+    def busy(self) -> str:
+        """Return what moto is doing, for the log; empty if it is idle."""
+        return self._context.moto.busy()
+
     async def _load_moto(self, events: EventDelivery) -> None:
         try:
             loop, keys = asyncio.get_running_loop(), self._iam.keys
@@ -136,7 +152,8 @@ class Gateway:
                 # Called in moto's thread; the loop remembers the key before the answer goes out.
                 loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
 
-            await self._context.moto.start(events.on_match, on_role)
+            while not await self._try_to_load(events, on_role):
+                await wall_sleep(_AGAIN_SECONDS)
         except Exception:
             log.exception(
                 "The state of moto's services in %s could not be loaded; nothing was overwritten. "
@@ -146,10 +163,28 @@ class Gateway:
             )
             self._shut_down()
 
+    async def _try_to_load(self, events: EventDelivery, on_role: RoleListener) -> bool:
+        """Load moto; return False if there were too few file descriptors, which says nothing."""
+        try:
+            await self._context.moto.start(events.on_match, on_role)
+        except Exception as error:
+            if not out_of_descriptors(error):
+                raise
+            log.warning("too many files and connections are open to load moto; trying again")
+            return False
+        return True
+
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""
+        failing = False
         while True:
-            self._time.put(_NOW, self._context.clock.now())
+            try:
+                self._time.put(_NOW, self._context.clock.now())
+                failing = False
+            except Exception as error:  # such as a full disk; logged once until it works again
+                if not failing:
+                    log.warning("the time could not be saved: %s", error)
+                failing = True
             await wall_sleep(_PERSIST_CLOCK_SECONDS)
 
     async def handle(self, request: Request) -> Response:
@@ -162,6 +197,8 @@ class Gateway:
                     if request.service == "iam":
                         self._iam.forget()
                     return response
+        except AwsError as error:
+            return serialise_error(request.service, error)
         except Exception:  # a bug in this program
             return failure(request)
         return serialise_error(
@@ -205,3 +242,22 @@ class Gateway:
             return serialise(request.service, name, result)
         except AwsError as error:
             return serialise_error(request.service, error)
+
+
+async def _check(request: Request) -> Response | None:
+    """Answer a request that no service may read, such as one that is too large."""
+    try:
+        check(request)
+    except MissingCredentials as error:
+        # There is no service whose protocol it could be.
+        asks_json = "json" in request.headers.get("content-type", "")
+        return serialise_error("" if asks_json else "s3", error)
+    # The SDKs compress the data of metrics. An object of S3 stays as it is.
+    if request.headers.get("content-encoding") == "gzip" and request.service in LIMITS:
+        bounds = Bounds(most_bytes=LIMITS[request.service], most_ratio=1000)
+        try:
+            request.body = await asyncio.to_thread(gunzip, request.body, bounds)
+        except ArchiveError as error:
+            raise AwsError("SerializationException", f"The body: {error}.") from None
+        del request.headers["content-encoding"]
+    return None

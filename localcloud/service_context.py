@@ -22,6 +22,9 @@ from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 log = logging.getLogger("localcloud")
 
+# How the names of operations begin that change nothing, so that they may be made twice.
+_READS = ("describe_", "get_", "list_", "head_", "batch_get_")
+
 
 @dataclass(slots=True)
 class ServiceContext:
@@ -41,19 +44,25 @@ class ServiceContext:
     logs: LogWriter
     images: ImageStore
     iam: Authoriser
-    _clients: dict[tuple[str, Scope, str], Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, Scope, str, bool], Any] = field(default_factory=dict)
     _session: Any = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def client(self, service: str, scope: Scope, principal: str = "") -> Any:
+    def client(
+        self, service: str, scope: Scope, principal: str = "", *, repeats: bool | None = None
+    ) -> Any:
         """Return a boto3 client of this local cloud. Its calls block, so make them in a thread.
 
         Args:
             service: botocore's name of the service.
             scope: account and region of the calls.
             principal: ARN of the calling role; empty if the account itself calls.
+            repeats: whether a call that fails on its way, such as on a connection that was closed
+                while it was idle, is made again. The default is what is safe: only with S3, whose
+                operations may be repeated.
         """
-        key = (service, scope, principal)
+        repeats = service == "s3" if repeats is None else repeats
+        key = (service, scope, principal, repeats)
         if key not in self._clients:
             import boto3
             from botocore.config import Config
@@ -68,7 +77,7 @@ class ServiceContext:
                 aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
                 config=Config(
                     s3={"addressing_style": "path"},
-                    retries={"total_max_attempts": 1},
+                    retries={"mode": "standard", "total_max_attempts": 3 if repeats else 1},
                     max_pool_connections=32,
                 ),
             )
@@ -108,10 +117,12 @@ class ServiceContext:
         """Call an AWS API of this cloud (snake_case operation) without blocking the loop.
 
         With a principal, the ARN of a role, the role makes the call and its policies must allow it.
+        A call that changes nothing is repeated if it fails on its way.
         """
+        repeats = operation.startswith(_READS) or None
 
         def call() -> dict[str, Any]:
-            method = getattr(self.client(service, scope, principal), operation)
+            method = getattr(self.client(service, scope, principal, repeats=repeats), operation)
             result: dict[str, Any] = method(**parameters)
             return result
 

@@ -28,6 +28,24 @@ from model.table import Cell, Table, is_missing
 _MAX_CATEGORIES = 1000
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list of strings")
+    return tuple(map(_text, value))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a row.
@@ -67,15 +85,20 @@ class Columns:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Columns:
-        """Return the columns that model metadata describes; without `columns`, all are numbers."""
+        """Return the columns that model metadata describes; without `columns`, all are numbers.
+
+        Raises:
+            KeyError: a member is missing.
+            TypeError: a member has the wrong type.
+        """
         described = metadata.get("columns")
         if described is None:
-            return cls.of_numbers(metadata["features"])
+            return cls.of_numbers(_texts(metadata["features"]))
         columns = tuple(
             Column(
-                item["name"],
-                None if item.get("categories") is None else tuple(item["categories"]),
-                item.get("fill"),
+                _text(item["name"]),
+                None if item.get("categories") is None else _texts(item["categories"]),
+                None if item.get("fill") is None else _number(item["fill"]),
             )
             for item in described["columns"]
         )

@@ -56,7 +56,8 @@ class Connection(asyncio.Protocol):
         # The request that is arriving; set only while `_receiving`.
         self._request: Request
         self._receiving = False
-        self._head_bytes = 0
+        # The bytes of the request that is arriving, without those of its first packet.
+        self._received = 0
         # Whole requests that have no response yet. The handler has the first one.
         self._pending: list[Request] = []
         self._reading = self._writable = True
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
         if self._input_closed:
             return
         self._idle_ticks = 0
-        was_receiving = self._receiving
+        before = self._request if self._receiving else None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -154,12 +155,12 @@ class Connection(asyncio.Protocol):
         if not self._receiving:
             return
         request = self._request
+        # The packet in which a request begins may hold the end of others before it.
+        self._received = self._received + len(data) if request is before else 0
         if not request.method:
-            # The packet in which a request begins may hold other requests before it.
-            self._head_bytes = self._head_bytes + len(data) if was_receiving else 0
-            if self._head_bytes > MAX_HEAD_BYTES:
+            if self._received > MAX_HEAD_BYTES:
                 self._reject(HeadTooLargeError(f"the head has over {MAX_HEAD_BYTES} bytes"))
-        elif request.size > _DRAIN_BYTES:
+        elif request.size > _DRAIN_BYTES or self._received > 2 * _DRAIN_BYTES:
             self._reject(_too_large())
         elif not request.admitted and request.error is None:
             self._handler.admit(request)
@@ -174,16 +175,24 @@ class Connection(asyncio.Protocol):
         self._request.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header; if a name is repeated, the last value wins."""
+        """Store a header; if a name is repeated, the last value wins.
+
+        A trailer is dropped, because it must not replace a header.
+
+        Source: https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1
+        """
+        request = self._request
+        if request.method:  # known once the headers are complete
+            return
         name = name.lower()
         if name == b"content-type":
-            self._request.content_type = value
+            request.content_type = value
         elif name == b"accept":
-            self._request.accept = value
+            request.accept = value
         elif name == b"x-request-id":
-            self._request.request_id = value
+            request.request_id = value
         elif name == b"expect":
-            self._request.expects = value.lower() == b"100-continue"
+            request.expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """Decide whether the connection stays open after this request."""

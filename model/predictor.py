@@ -58,11 +58,23 @@ class Predictor:
             )
             # The first run allocates memory and proves that the model can score a row.
             numbers, values = self._run(np.zeros((1, width), np.float32))
+            shapes: tuple[tuple[int, ...], ...] = (numbers.shape, values.shape)
+            types = [str(numbers.dtype), str(values.dtype)]
         except Exception as error:  # onnxruntime's exceptions have no other common base
             raise ArtifactError(f"{MODEL_FILE} does not load: {error}") from error
-        if numbers.shape != (1,) or values.shape != (1, outputs):
+        if types != ["int64", "float32"]:
             raise ArtifactError(
-                f"{MODEL_FILE} has {values.shape[-1]} classes, but the model metadata lists "
+                f"{MODEL_FILE} has outputs of the types {types[0]} and {types[1]}; they must be "
+                "int64 and float32"
+            )
+        if shapes[0] != (1,) or len(shapes[1]) != 2:
+            raise ArtifactError(
+                f"{MODEL_FILE} has outputs of the shapes {shapes[0]} and {shapes[1]} for one row; "
+                "they must be (1,) and (1, classes)"
+            )
+        if shapes[1] != (1, outputs):
+            raise ArtifactError(
+                f"{MODEL_FILE} has {shapes[1][-1]} classes, but the model metadata lists "
                 f"{len(self.classes)}"
             )
         self._sort_by = self._feature_to_sort_by()
@@ -165,13 +177,22 @@ def read_metadata(directory: Path) -> dict[str, Any]:
             f"cannot read {path} ({error.strerror}); "
             "the model directory must hold the files that a training job of this container saved"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path.name} is not JSON: {error}") from None
     if not isinstance(metadata, dict) or metadata.get("format") != METADATA_FORMAT:
         raise ArtifactError(
             f"{path.name} does not have format {METADATA_FORMAT}; train the model again"
         )
+    for name, is_list in (("classes", True), ("lineage", False)):
+        value = metadata.get(name, None if is_list else {})
+        if not (_is_texts(value) if is_list else isinstance(value, dict)):
+            kind = "a list of strings" if is_list else "an object"
+            raise ArtifactError(f"{path.name}: {name} must be {kind}; train the model again")
     return metadata
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def load(directory: Path) -> tuple[Predictor, Columns, dict[str, Any]]:
@@ -185,5 +206,11 @@ def load(directory: Path) -> tuple[Predictor, Columns, dict[str, Any]]:
         onnx_bytes = (directory / MODEL_FILE).read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read {directory / MODEL_FILE} ({error.strerror})") from None
-    columns = Columns.from_metadata(metadata)
+    try:
+        columns = Columns.from_metadata(metadata)
+        width = columns.width
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"{METADATA_FILE} describes no columns: {error!r}") from None
+    if not width:
+        raise ArtifactError(f"{METADATA_FILE} describes no columns")
     return Predictor(onnx_bytes, columns.width, metadata["classes"]), columns, metadata

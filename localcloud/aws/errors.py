@@ -5,6 +5,9 @@
     ├── ResourceNotFound          ResourceNotFoundException
     ├── ResourceInUse             ResourceInUse / already exists
     ├── AccessDenied              a role's policies do not allow the call
+    ├── UnknownRegion                 the credential names a region that AWS does not have
+    ├── MissingCredentials            the request has no signature, and nothing says what it is for
+    ├── TooLarge                      a request that is larger than the service allows
     ├── NoOperationNamed          the request names no operation
     └── NotImplementedByCloud     501 with the name of the operation
 
@@ -57,6 +60,41 @@ class AccessDenied(AwsError):
 
     def __init__(self, message: str) -> None:
         super().__init__("AccessDeniedException", message)
+
+
+class UnknownRegion(AwsError):
+    """The request is signed for a region that AWS, or the service, does not have.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+    """
+
+    def __init__(self, region: str) -> None:
+        super().__init__(
+            "SignatureDoesNotMatch",
+            f"Credential should be scoped to a valid region, not '{region[:64]}'.",
+            403,
+        )
+
+
+class MissingCredentials(AwsError):
+    """A request without a signature that is for no service.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "MissingAuthenticationToken",
+            "The request is missing an authentication token.",
+            403,
+        )
+
+
+class TooLarge(AwsError):
+    """A request that is larger than the service allows."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(code, message, status)
 
 
 class NoOperationNamed(AwsError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import threading
 import uuid
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 from xml.sax.saxutils import escape
 
 from botocore import xform_name
@@ -34,9 +35,12 @@ Operation = Callable[[Scope, dict[str, Any]], Any]
 # see a half-initialised module.
 IMPORT_OF_MOTO = threading.Lock()
 
+# The operation of a query request; its other fields may be long.
+_ACTION = re.compile(rb"(?:^|&)Action=([^&]+)")
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
 # A longer value is not matched against its pattern, so that matching stays bounded.
 _MAX_PATTERN_INPUT = 10_000
+_LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "map": (dict,),
@@ -122,10 +126,8 @@ def operation_name(request: Request) -> str:
     target = request.headers.get("x-amz-target", "")
     if target:
         return target.rpartition(".")[2]
-    for key, value in parse_qsl(request.body.decode("utf-8", "replace")) + parse_qsl(request.query):
-        if key == "Action":
-            return value
-    return ""
+    found = _ACTION.search(request.body) or _ACTION.search(request.query.encode())
+    return "" if found is None else unquote_plus(found[1].decode("utf-8", "replace"))
 
 
 def parse(request: Request, name: str) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def parse(request: Request, name: str) -> dict[str, Any]:
     body = request.body
     if protocol_of(request.service) == "json":
         try:
-            document = json.loads(body or b"{}")
+            document = json.loads(body or b"{}", parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
         if not isinstance(document, dict):
@@ -159,7 +161,10 @@ def parse(request: Request, name: str) -> dict[str, Any]:
                 "url_params": {},
             }
         )
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        *(ValueError, TypeError, AttributeError, KeyError, IndexError),
+        *(OverflowError, RecursionError, RuntimeError, OSError),  # such as a time in year 10^9
+    ) as error:
         raise AwsError(
             "SerializationException", f"A member has the wrong type for {name}: {error}"
         ) from None
@@ -244,6 +249,21 @@ def _lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and the infinities, which JSON does not have."""
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _check_unicode(text: str, path: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise AwsError(
+                "SerializationException", f"The member {path} is not valid Unicode."
+            ) from None
+
+
 def _check(shape: Any, value: Any, path: str, problems: list[str]) -> None:
     """Append to `problems` every constraint that `value` violates, in AWS's words."""
     kind = shape.type_name
@@ -277,9 +297,22 @@ def _check(shape: Any, value: Any, path: str, problems: list[str]) -> None:
             _check(shape.value, member, f"{path}.{key}.member", problems)
         return
     if kind == "string":
+        _check_unicode(value, path)
         _check_string(shape, value, path, problems)
     elif kind in ("integer", "long", "float", "double"):
+        _check_number(kind, value, path)
         _check_range(shape, value, value, path, "value", problems)
+
+
+def _check_number(kind: str, value: float, path: str) -> None:
+    largest = _LARGEST.get(kind, math.inf)
+    # A query request may have Infinity, and an exponent may be too large.
+    finite = isinstance(value, int) or math.isfinite(value)
+    if not finite or (largest < math.inf and (abs(value) > largest or value != int(value))):
+        raise AwsError(
+            "SerializationException",
+            f"The member {path} is not of the type {kind}, or it is out of range.",
+        )
 
 
 def _check_string(shape: Any, value: str, path: str, problems: list[str]) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.table import Table
@@ -23,6 +24,9 @@ from localcloud.cli.stacks import Url, stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
 from localcloud.iam.enforcement import Mode
+
+# How long `stop` waits for an answer, wall-clock seconds.
+_STOP_SECONDS = 10.0
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
@@ -130,10 +134,17 @@ def reset(
 @app.command()
 def stop(url: Url = None) -> None:
     """Stop the running local cloud and every process that it started."""
-    from localcloud.core.internal_client import post
+    from localcloud.core.internal_client import RequestFailed, post
+    from localcloud.edge.shutdown import terminate
 
     with errors_in_one_line():
-        post(f"{endpoint_url(url)}/_localcloud/shutdown", b"")
+        address = endpoint_url(url)
+        try:
+            post(f"{address}/_localcloud/shutdown", b"", _STOP_SECONDS)
+        except RequestFailed:
+            # It may be too busy to answer; a signal reaches it in any case.
+            if not terminate(urlsplit(address).port or 0):
+                raise
         out.print("The local cloud is shutting down.")
 
 

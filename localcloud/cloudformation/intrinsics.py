@@ -20,6 +20,8 @@ from typing import Any
 from localcloud.cloudformation.template import SUB, Template, TemplateError, scalar_text
 
 _NO_VALUE = object()
+# What all functions of a template may yield together, so that nested ones cannot multiply it.
+_MOST_CHARACTERS = 20_000_000
 
 # Takes a logical id, and an attribute or None for Ref; returns the value.
 Lookup = Callable[[str, str | None], Any]
@@ -49,6 +51,9 @@ class Renderer:
         self._parameters = parameters
         self._lookup = lookup
         self._imported = imported
+        # The values of conditions; None while one is being evaluated.
+        self._conditions: dict[str, bool | None] = {}
+        self._produced = 0
 
     def render(self, value: Any) -> Any:
         """Return a value with its functions evaluated and AWS::NoValue members dropped.
@@ -60,16 +65,36 @@ class Renderer:
         return None if result is _NO_VALUE else result
 
     def condition(self, name: str) -> bool:
-        """Return the value of a named condition."""
+        """Return the value of a named condition, which is evaluated once.
+
+        Raises:
+            TemplateError: there is no such condition, or it is malformed or circular.
+        """
         conditions = self._document.get("Conditions", {})
-        if name not in conditions:
+        if not isinstance(name, str) or name not in conditions:
             raise TemplateError(f"Template error: unresolved condition dependency {name}")
+        known = self._conditions.get(name)
+        if known is not None:
+            return known
+        if name in self._conditions:
+            raise TemplateError(f"Template error: circular dependency of the condition {name}")
+        self._conditions[name] = None
         try:
-            return self._truth(conditions[name])
+            value = self._truth(conditions[name])
         except RecursionError:
             raise TemplateError(
-                f"Template error: circular dependency of the condition {name}"
+                f"Template error: the condition {name} depends on too many others"
             ) from None
+        except (ValueError, TypeError, IndexError, KeyError) as error:
+            if isinstance(error, TemplateError):
+                raise
+            raise TemplateError(
+                f"Template error: invalid condition {json.dumps(conditions[name])}"
+            ) from None
+        finally:
+            self._conditions.pop(name)
+        self._conditions[name] = value
+        return value
 
     def included(self, logical_id: str) -> bool:
         """Return whether the condition of a resource or an output is true."""
@@ -84,10 +109,10 @@ class Renderer:
         if len(value) == 1:
             (name, argument), *_ = value.items()
             if name == "Ref":
-                return self._ref(str(argument))
+                return self._counted(self._ref(str(argument)))
             if name.startswith("Fn::"):
                 try:
-                    return self._function(name, argument)
+                    return self._counted(self._function(name, argument))
                 except TemplateError:
                     raise
                 except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
@@ -97,6 +122,22 @@ class Renderer:
                     ) from error
         rendered = {key: self._render(item) for key, item in value.items()}
         return {key: item for key, item in rendered.items() if item is not _NO_VALUE}
+
+    def _counted(self, value: Any) -> Any:
+        """Return a value, and count its characters."""
+        match value:
+            case str():
+                self._count(len(value))
+            case list():
+                self._count(sum(len(item) if isinstance(item, str) else 1 for item in value))
+        return value
+
+    def _count(self, characters: int) -> None:
+        self._produced += characters
+        if self._produced > _MOST_CHARACTERS:
+            raise TemplateError(
+                f"Template error: the functions yield over {_MOST_CHARACTERS} characters"
+            )
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -121,7 +162,9 @@ class Renderer:
                 return self._sub(argument)
             case "Fn::Join":
                 delimiter, items = argument
-                return str(delimiter).join(scalar_text(item) for item in self._render(items))
+                texts = [scalar_text(item) for item in self._render(items)]
+                self._count(len(str(delimiter)) * len(texts))
+                return str(delimiter).join(texts)
             case "Fn::Select":
                 index, items = argument
                 return self._render(items)[int(self._render(index))]
@@ -159,18 +202,20 @@ class Renderer:
 
     def _sub(self, argument: Any) -> str:
         text, extra = argument if isinstance(argument, list) else (argument, {})
+        values = {name: scalar_text(self._render(value)) for name, value in extra.items()}
 
         def replace(match: re.Match[str]) -> str:
             literal, name = match.groups()
             if literal:
                 return f"${{{name}}}"
             name = name.strip()
-            if name in extra:
-                return scalar_text(self._render(extra[name]))
+            if name in values:
+                self._count(len(values[name]))
+                return values[name]
             if "." in name and name.split(".", 1)[0] in self._resources:
                 logical_id, attribute = name.split(".", 1)
-                return scalar_text(self._lookup(logical_id, attribute))
-            return scalar_text(self._ref(name))
+                return scalar_text(self._counted(self._lookup(logical_id, attribute)))
+            return scalar_text(self._counted(self._ref(name)))
 
         return SUB.sub(replace, str(text))
 

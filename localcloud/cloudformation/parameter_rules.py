@@ -20,13 +20,22 @@ def check_rules(template: Template, renderer: Renderer) -> None:
         TemplateError: an assertion is false, or a rule cannot be evaluated.
     """
     for name, rule in template.document.get("Rules", {}).items():
-        condition = rule.get("RuleCondition")
-        if condition is not None and not _holds(name, condition, renderer):
-            continue
-        for assertion in rule.get("Assertions", []):
-            if not _holds(name, assertion.get("Assert"), renderer):
-                text = assertion.get("AssertDescription", "an assertion is false")
-                raise TemplateError(f"Template validation error: Rule {name} failed: {text}")
+        try:
+            _check_rule(name, rule, renderer)
+        except TemplateError:
+            raise
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError):
+            raise TemplateError(f"Template format error: [/Rules/{name}] is malformed") from None
+
+
+def _check_rule(name: str, rule: Any, renderer: Renderer) -> None:
+    condition = rule.get("RuleCondition")
+    if condition is not None and not _holds(name, condition, renderer):
+        return
+    for assertion in rule.get("Assertions", []):
+        if not _holds(name, assertion.get("Assert"), renderer):
+            text = assertion.get("AssertDescription", "an assertion is false")
+            raise TemplateError(f"Template validation error: Rule {name} failed: {text}")
 
 
 def _holds(rule: str, node: Any, renderer: Renderer) -> bool:

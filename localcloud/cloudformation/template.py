@@ -1,22 +1,40 @@
 """The parser of templates: parameters, and the order of resources. Pure.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
 Differs: transforms, macros, Fn::ForEach and parameters of SSM types are refused by name.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
+from localcloud.core.bounded_yaml import DEEPEST, BoundedLoader, YamlError, load
+from localcloud.core.user_pattern import PatternError, UserPattern
+
 SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
+# The sections of a template that have named entries.
+_SECTIONS = (
+    "Metadata",
+    "Parameters",
+    "Rules",
+    "Mappings",
+    "Conditions",
+    "Resources",
+    "Outputs",
+)
+# JSON's numbers beyond this have no exact meaning; Python cannot print some of them.
+_LARGEST_INTEGER = 2**63
 # The deletion policies that retain a resource.
 RETAINING = ("Retain", "RetainExceptOnCreate")
 _POLICIES = {
@@ -29,7 +47,7 @@ class TemplateError(ValueError):
     """A template that CloudFormation would refuse; the message is AWS's or close to it."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """YAML with CloudFormation's short forms (!Ref, !GetAtt, !Sub …)."""
 
 
@@ -40,7 +58,7 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
@@ -73,18 +91,30 @@ class Template:
         return found
 
 
+@lru_cache(maxsize=64)
 def parse(body: str) -> Template:
-    """Parse JSON or YAML.
+    """Parse JSON or YAML. The result is shared with later calls, so nobody may change it.
 
     Raises:
         TemplateError: not a template.
     """
     try:
-        document = json.loads(body) if body.lstrip().startswith("{") else yaml.load(body, _Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except (ValueError, yaml.YAMLError) as error:
+        if body.lstrip().startswith("{"):
+            document = json.loads(body)
+        else:
+            document = load(body, _Loader, aliases=False)
+    except YamlError as error:
+        if "aliases are not allowed" in str(error):
+            raise TemplateError(f"Template error: {error} in CloudFormation templates") from None
+        raise TemplateError(f"Template format error: {error}") from None
+    except RecursionError:
+        raise TemplateError(f"Template format error: {_TOO_DEEP}") from None
+    except ValueError as error:
         raise TemplateError(f"Template format error: {error}") from None
     if not isinstance(document, dict):
         raise TemplateError("Template format error: unsupported structure.")
+    _check_keys(document)
+    document = _plain(document, 1)
     resources = document.get("Resources")
     if not isinstance(resources, dict) or not resources:
         raise TemplateError("Template format error: At least one Resources member must be defined.")
@@ -100,13 +130,132 @@ def parse(body: str) -> Template:
                 f"Template format error: [/Resources/{logical_id}] Every Resources object must "
                 "contain a Type member."
             )
+        _check_resource(logical_id, resource)
         _check_policies(logical_id, resource)
+    for name, declared in document.get("Parameters", {}).items():
+        _check_declaration(name, declared)
+    for name, output in document.get("Outputs", {}).items():
+        _check_output(name, output)
     return Template(document)
+
+
+_TOO_DEEP = f"the template is nested more than {DEEPEST} levels deep"
+
+
+def _check_keys(document: dict[Any, Any]) -> None:
+    """Refuse a section that is not an object, or whose name or entries' names are not strings."""
+    for section, entries in document.items():
+        if not isinstance(section, str):
+            raise TemplateError(
+                f"Template format error: the name of a section must be a string, not {section!r}"
+            )
+        if section not in _SECTIONS:
+            continue
+        if entries is None:
+            raise TemplateError(
+                f"Template format error: [/{section}] 'null' values are not allowed in templates"
+            )
+        if not isinstance(entries, dict):
+            raise TemplateError(f"Template format error: [/{section}] must be an object.")
+        for name in entries:
+            if not isinstance(name, str):
+                raise TemplateError(
+                    f"Template format error: [/{section}] the name {name!r} must be a string"
+                )
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return a value with string keys, as JSON has them.
+
+    Raises:
+        TemplateError: the value has no counterpart in JSON, or is nested too deeply.
+    """
+    if depth > DEEPEST:
+        raise TemplateError(f"Template format error: {_TOO_DEEP}")
+    match value:
+        case dict():
+            return {_text(_key(key)): _plain(item, depth + 1) for key, item in value.items()}
+        case list():
+            return [_plain(item, depth + 1) for item in value]
+        case str():
+            return _text(value)
+        case None | bool():
+            return value
+        case int() if abs(value) < _LARGEST_INTEGER:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case int() | float():
+            raise TemplateError("Template format error: a number is out of range")
+    raise TemplateError(
+        f"Template format error: a value of the YAML type {type(value).__name__} is not supported"
+    )
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str | bool | int | float):
+        return scalar_text(_plain(key, 1))
+    raise TemplateError(f"Template format error: the key {key!r} must be a string")
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TemplateError("Template format error: a string is not valid Unicode") from None
+    return text
+
+
+def _check_resource(logical_id: str, resource: dict[str, Any]) -> None:
+    where = f"Template format error: [/Resources/{logical_id}"
+    if not isinstance(resource["Type"], str):
+        raise TemplateError(f"{where}/Type] must be a string.")
+    if not isinstance(resource.get("Properties", {}), dict):
+        raise TemplateError(f"{where}/Properties] must be an object.")
+    depends = resource.get("DependsOn", [])
+    if not isinstance(depends, str) and not (
+        isinstance(depends, list) and all(isinstance(name, str) for name in depends)
+    ):
+        raise TemplateError(f"{where}/DependsOn] must be a string or a list of strings.")
+    if not isinstance(resource.get("Condition", ""), str):
+        raise TemplateError(f"{where}/Condition] must be a string.")
+
+
+def _check_declaration(name: str, declared: Any) -> None:
+    where = f"Template format error: [/Parameters/{name}]"
+    if not isinstance(declared, dict):
+        raise TemplateError(f"{where} must be an object.")
+    allowed = declared.get("AllowedValues", [])
+    if not isinstance(allowed, list) or any(isinstance(v, dict | list) for v in allowed):
+        raise TemplateError(f"{where} AllowedValues must be a list of strings.")
+    for key in ("Default", "Type", "Description", "AllowedPattern", "ConstraintDescription"):
+        if isinstance(declared.get(key), dict | list):
+            raise TemplateError(f"{where} {key} must be a string.")
+    for key in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
+        try:
+            float(declared.get(key, 0))
+        except (TypeError, ValueError):
+            raise TemplateError(f"{where} {key} must be a number.") from None
+
+
+def _check_output(name: str, output: Any) -> None:
+    where = f"Template format error: [/Outputs/{name}]"
+    if not isinstance(output, dict) or "Value" not in output:
+        raise TemplateError(f"{where} Every Outputs member must contain a Value object")
+    if "Export" in output and not (
+        isinstance(output["Export"], dict) and list(output["Export"]) == ["Name"]
+    ):
+        raise TemplateError(f"{where} Export must be an object with the member Name")
+    for key in ("Condition", "Description"):
+        if not isinstance(output.get(key, ""), str):
+            raise TemplateError(f"{where} {key} must be a string")
 
 
 def _check_policies(logical_id: str, resource: dict[str, Any]) -> None:
     for name, allowed in _POLICIES.items():
         policy = resource.get(name, "Delete")
+        if not isinstance(policy, str):
+            raise TemplateError(f"Template error: {name} of {logical_id} must be a string")
         if policy == "Snapshot":
             raise TemplateError(
                 f"Template error: resource type {resource['Type']} does not support "
@@ -156,13 +305,16 @@ def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
             f"it is '{value}'"
         )
     pattern = declared.get("AllowedPattern")
-    if pattern and not re.fullmatch(pattern, value):
-        raise TemplateError(f"Parameter '{name}' must match pattern {pattern}; it is '{value}'")
-    if len(value) < int(declared.get("MinLength", 0)):
+    try:
+        if pattern and not UserPattern(str(pattern)).matches(value):
+            raise TemplateError(f"Parameter '{name}' must match pattern {pattern}; it is '{value}'")
+    except PatternError as error:
+        raise TemplateError(f"Parameter '{name}' has an invalid AllowedPattern: {error}") from None
+    if len(value) < float(declared.get("MinLength", 0)):
         raise TemplateError(
             f"Parameter '{name}' must contain at least {declared['MinLength']} characters"
         )
-    if len(value) > int(declared.get("MaxLength", len(value))):
+    if len(value) > float(declared.get("MaxLength", len(value))):
         raise TemplateError(
             f"Parameter '{name}' must contain at most {declared['MaxLength']} characters"
         )
@@ -189,22 +341,40 @@ def scalar_text(value: Any) -> str:
 def references(value: Any) -> set[str]:
     """Return every name that a value refers to by Ref, Fn::GetAtt or Fn::Sub."""
     found: set[str] = set()
-    if isinstance(value, list):
-        for item in value:
-            found |= references(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key == "Ref" and isinstance(item, str):
-                found.add(item)
-            elif key == "Fn::GetAtt":
-                found.add(item.split(".")[0] if isinstance(item, str) else str(item[0]))
-            elif key == "Fn::Sub":
-                text = item[0] if isinstance(item, list) else item
-                own = set(item[1]) if isinstance(item, list) and len(item) > 1 else set()
-                names = {name.strip() for literal, name in SUB.findall(str(text)) if not literal}
-                found |= {name.split(".")[0] for name in names - own}
-            found |= references(item)
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            for function, argument in part.items():
+                found |= _named(function, argument)
+            left += part.values()
     return found
+
+
+def _named(function: str, argument: Any) -> set[str]:
+    """Return the names that one function refers to; those of a malformed argument are left out."""
+    match function, argument:
+        case "Ref", str():
+            return {argument}
+        case "Fn::GetAtt", str():
+            return {argument.split(".")[0]}
+        case "Fn::GetAtt", [first, *_]:
+            return {str(first)}
+        case "Fn::Sub", [text, dict() as own, *_]:
+            return {name for name, dotted in _substituted(text) if dotted not in own}
+        case "Fn::Sub", [text, *_]:
+            return {name for name, _ in _substituted(text)}
+        case "Fn::Sub", text:
+            return {name for name, _ in _substituted(text)}
+    return set()
+
+
+def _substituted(text: Any) -> list[tuple[str, str]]:
+    """Return the names in a text of Fn::Sub, each without and with its attribute."""
+    names = (name.strip() for literal, name in SUB.findall(str(text)) if not literal)
+    return [(name.split(".")[0], name) for name in names]
 
 
 def creation_order(template: Template) -> list[str]:
@@ -214,17 +384,27 @@ def creation_order(template: Template) -> list[str]:
         TemplateError: a dependency is circular, or on a resource that does not exist.
     """
     resources = template.resources
-    remaining = {name: dependencies(resources[name], resources) for name in resources}
+    needs = {name: dependencies(resource, resources) for name, resource in resources.items()}
+    waits_for = {name: len(needed) for name, needed in needs.items()}
+    dependents: dict[str, list[str]] = {name: [] for name in resources}
+    for name, needed in needs.items():
+        for other in needed:
+            dependents[other].append(name)
     order: list[str] = []
-    while remaining:
-        ready = [name for name, needs in remaining.items() if not needs & remaining.keys()]
-        if not ready:
-            raise TemplateError(
-                f"Circular dependency between resources: [{', '.join(sorted(remaining))}]"
-            )
+    place = {name: number for number, name in enumerate(resources)}
+    ready = [name for name in resources if not waits_for[name]]
+    while ready:
         order += ready
+        freed: list[str] = []
         for name in ready:
-            del remaining[name]
+            for dependent in dependents[name]:
+                waits_for[dependent] -= 1
+                if not waits_for[dependent]:
+                    freed.append(dependent)
+        ready = sorted(freed, key=place.__getitem__)
+    if len(order) < len(resources):
+        left = sorted(set(resources) - set(order))
+        raise TemplateError(f"Circular dependency between resources: [{', '.join(left)}]")
     return order
 
 
@@ -236,10 +416,10 @@ def dependencies(resource: dict[str, Any], resources: Mapping[str, Any]) -> set[
     """
     explicit = resource.get("DependsOn", [])
     explicit = [explicit] if isinstance(explicit, str) else explicit
-    unknown = sorted(set(explicit) - set(resources))
+    unknown = sorted(set(explicit) - resources.keys())
     if unknown:
         raise TemplateError(
             f"Template format error: Unresolved resource dependencies [{', '.join(unknown)}] in "
             "the Resources block of the template"
         )
-    return set(explicit) | (references(resource.get("Properties", {})) & set(resources))
+    return set(explicit) | (references(resource.get("Properties", {})) & resources.keys())

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudform
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.request_validation import invalid
+from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.service_context import ServiceContext
 
 _BODY_BYTES = 51_200
@@ -47,9 +49,9 @@ async def template_body(
     if (body is not None) + (url is not None) + bool(previous) > 1:
         raise invalid("Only one of TemplateBody, TemplateURL and UsePreviousTemplate may be given.")
     if stack is not None and previous:
-        return stack.template_body
+        return await _parsed_beside(stack.template_body)
     if url:
-        return await _text_at(context, scope, str(url), "TemplateURL")
+        return await _parsed_beside(await _text_at(context, scope, str(url), "TemplateURL"))
     if not body:
         raise invalid("Either Template URL or Template Body must be specified.")
     if len(str(body).encode()) > _BODY_BYTES:
@@ -57,7 +59,14 @@ async def template_body(
             "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: "
             f"Member must have length less than or equal to {_BODY_BYTES}"
         )
-    return str(body)
+    return await _parsed_beside(str(body))
+
+
+async def _parsed_beside(body: str) -> str:
+    """Return a template's text after it was parsed in a thread, where a long one stops nobody."""
+    with contextlib.suppress(TemplateError):  # the caller parses it again, and reports the error
+        await asyncio.to_thread(parse, body)
+    return body
 
 
 async def stack_policy(context: ServiceContext, scope: Scope, params: dict[str, Any]) -> str | None:

@@ -29,8 +29,8 @@ from localcloud.cloudwatch.alarm_history import (
 from localcloud.cloudwatch.alarm_messages import event, message
 from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
 from localcloud.cloudwatch.composite_rule import alarms_of, holds, parse, suppressed_by
-from localcloud.cloudwatch.metric_math import ExpressionError, values
 from localcloud.cloudwatch.metric_math import evaluate as evaluate_math
+from localcloud.cloudwatch.metric_math import values
 from localcloud.moto_backend.dispatcher import backend, backends
 from localcloud.service_context import ServiceContext
 
@@ -62,6 +62,7 @@ class _EvaluationResult:
     changes: list[Change]
     scaling: list[_Scaling]
     states: dict[str, str]
+    problems: dict[str, str]
 
 
 class AlarmEvaluator:
@@ -74,6 +75,7 @@ class AlarmEvaluator:
         # Changes whose actions are suppressed, and the times at which alarms last left ALARM.
         self._held: dict[tuple[Scope, str], Change] = {}
         self._left: dict[tuple[Scope, str], datetime] = {}
+        self._reported: dict[tuple[Scope, str], str] = {}
 
     async def run(self) -> None:
         """Run the evaluation loop until cancelled."""
@@ -81,34 +83,53 @@ class AlarmEvaluator:
         while True:
             await clock.pace(_EVALUATE_CLOCK_SECONDS)
             try:
-                for result in await self._context.moto.call(_evaluate_all, clock.now()):
-                    await self._apply(result)
+                results = await self._context.moto.call(_evaluate_all, clock.now())
             except Exception:
                 log.exception("alarm evaluation failed")
+                continue
+            for result in results:
+                self._report(result)
+                try:
+                    await self._apply(result)
+                except Exception:
+                    log.exception("the actions of alarms in %s failed", result.scope)
+
+    def _report(self, result: _EvaluationResult) -> None:
+        """Log each alarm that cannot be evaluated, once per reason."""
+        for name, problem in result.problems.items():
+            if self._reported.get((result.scope, name)) != problem:
+                self._reported[result.scope, name] = problem
+                log.warning("the alarm %s cannot be evaluated: %s", name, problem)
 
     async def _apply(self, result: _EvaluationResult) -> None:
         changed = {change.alarm.name for change in result.changes}
         for change in result.changes:
-            alarm = change.alarm
-            detail = event(change)
-            self._context.publish(
-                result.scope,
-                "aws.cloudwatch",
-                "CloudWatch Alarm State Change",
-                [alarm.alarm_arn],
-                detail,
-            )
-            if change.before == "ALARM":
-                self._left[result.scope, alarm.name] = change.at
-            if not alarm.actions_enabled:
-                continue
-            if getattr(alarm, "actions_suppressor", None):
-                self._held[result.scope, alarm.name] = change
-            else:
-                await self._act(result.scope, change)
+            try:
+                await self._announce(result.scope, change)
+            except Exception:  # an alarm must not keep the others from acting
+                log.exception("the actions of the alarm %s failed", change.alarm.name)
         await self._release(result)
         for scaling in result.scaling:
             self._scale(result.scope, scaling, changed=scaling.name in changed)
+
+    async def _announce(self, scope: Scope, change: Change) -> None:
+        """Publish the event of a change, and carry out its actions unless they are suppressed."""
+        alarm = change.alarm
+        self._context.publish(
+            scope,
+            "aws.cloudwatch",
+            "CloudWatch Alarm State Change",
+            [alarm.alarm_arn],
+            event(change),
+        )
+        if change.before == "ALARM":
+            self._left[scope, alarm.name] = change.at
+        if not alarm.actions_enabled:
+            return
+        if getattr(alarm, "actions_suppressor", None):
+            self._held[scope, alarm.name] = change
+        else:
+            await self._act(scope, change)
 
     async def _release(self, result: _EvaluationResult) -> None:
         """Carry out the actions that are no longer suppressed."""
@@ -116,22 +137,31 @@ class AlarmEvaluator:
         for (scope, name), change in list(self._held.items()):
             if scope != result.scope:
                 continue
-            alarm = change.alarm
-            suppressor = alarm.actions_suppressor.rpartition(":alarm:")[2]
-            cause = suppressed_by(
-                now,
-                change.at,
-                result.states.get(suppressor),
-                self._left.get((scope, suppressor)),
-                wait_seconds=float(alarm.actions_suppressor_wait_period or 0),
-                extension_seconds=float(alarm.actions_suppressor_extension_period or 0),
-            )
-            await self._context.moto.call(_show_suppression, scope, name, cause, suppressor)
-            if name not in result.states:
-                del self._held[scope, name]
-            elif cause is None:
-                del self._held[scope, name]
-                await self._act(scope, change)
+            try:
+                await self._release_one(result, name, change, now)
+            except Exception:
+                self._held.pop((scope, name), None)
+                log.exception("the suppressed actions of the alarm %s failed", name)
+
+    async def _release_one(
+        self, result: _EvaluationResult, name: str, change: Change, now: datetime
+    ) -> None:
+        scope, alarm = result.scope, change.alarm
+        suppressor = alarm.actions_suppressor.rpartition(":alarm:")[2]
+        cause = suppressed_by(
+            now,
+            change.at,
+            result.states.get(suppressor),
+            self._left.get((scope, suppressor)),
+            wait_seconds=float(alarm.actions_suppressor_wait_period or 0),
+            extension_seconds=float(alarm.actions_suppressor_extension_period or 0),
+        )
+        await self._context.moto.call(_show_suppression, scope, name, cause, suppressor)
+        if name not in result.states:
+            del self._held[scope, name]
+        elif cause is None:
+            del self._held[scope, name]
+            await self._act(scope, change)
 
     def _scale(self, scope: Scope, scaling: _Scaling, *, changed: bool) -> None:
         now, key = self._context.clock.now(), (scope, scaling.name)
@@ -175,26 +205,32 @@ def _evaluate_all(now: datetime) -> list[_EvaluationResult]:
         if not cloudwatch.alarms and not history_of(cloudwatch).seen:
             continue
         note_configurations(cloudwatch, now)
-        scaling = []
+        scaling: list[_Scaling] = []
+        problems: dict[str, str] = {}
         for alarm in list(cloudwatch.alarms.values()):
             if not alarm.rule:
-                scaling += _evaluate_metric_alarm(cloudwatch, alarm, now)
+                try:
+                    scaling += _evaluate_metric_alarm(cloudwatch, alarm, now)
+                except Exception as error:  # the alarm keeps its state
+                    problems[alarm.name] = repr(error)
         # A composite alarm may depend on others, so repeat until nothing changes; the limit ends a
         # circle.
         for _ in range(_DEEPEST_COMPOSITE):
-            composites = cloudwatch.alarms.values()
-            if not sum(_evaluate_composite(cloudwatch, alarm, now) for alarm in composites):
+            changed = False
+            for alarm in cloudwatch.alarms.values():
+                try:
+                    changed |= _evaluate_composite(cloudwatch, alarm, now)
+                except Exception as error:
+                    problems[alarm.name] = repr(error)
+            if not changed:
                 break
         states = {name: alarm.state_value for name, alarm in cloudwatch.alarms.items()}
-        found.append(_EvaluationResult(scope, changes(cloudwatch, now), scaling, states))
+        found.append(_EvaluationResult(scope, changes(cloudwatch, now), scaling, states, problems))
     return found
 
 
 def _evaluate_metric_alarm(cloudwatch: Any, alarm: Any, now: datetime) -> list[_Scaling]:
-    try:
-        found = _values(cloudwatch, alarm, now)
-    except ExpressionError:
-        return []  # the alarm keeps its state
+    found = _values(cloudwatch, alarm, now)
     condition = MetricAlarm(
         comparison=alarm.comparison_operator,
         threshold=float(alarm.threshold),

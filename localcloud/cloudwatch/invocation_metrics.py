@@ -101,13 +101,13 @@ class InvocationMeter:
             began = self._clock.now()
             await self._clock.pace(_FLUSH_CLOCK_SECONDS)
             windows, self._windows = self._windows, {}
-            for key in in_service():
-                windows.setdefault(key, _Window())
-            if windows:
-                try:
+            try:
+                for key in in_service():
+                    windows.setdefault(key, _Window())
+                if windows:
                     await self._moto.call(_write, windows, began)
-                except Exception:
-                    log.exception("could not write metrics")
+            except Exception:
+                log.exception("could not write metrics")
 
 
 def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) -> None:
@@ -115,12 +115,19 @@ def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) ->
     for (arn, name, variant), window in windows.items():
         by_scope.setdefault(scope_of_arn(arn), []).extend(_data(name, variant, window, timestamp))
     for scope, data in by_scope.items():
-        cloudwatch = backend("cloudwatch", scope)
-        cloudwatch.put_metric_data(NAMESPACE, data)
-        # A statistic set of moto has no percentiles, so the distribution is stored beside it.
-        for datum, sent in zip(cloudwatch.metric_data[-len(data) :], data, strict=True):
-            if "Distribution" in sent:
-                datum.distribution = sent["Distribution"]
+        try:
+            _put(scope, data)
+        except Exception:  # one region must not cost the metrics of the others
+            log.exception("could not write the metrics of %s in %s", scope.account, scope.region)
+
+
+def _put(scope: Scope, data: list[dict[str, Any]]) -> None:
+    cloudwatch = backend("cloudwatch", scope)
+    cloudwatch.put_metric_data(NAMESPACE, data)
+    # A statistic set of moto has no percentiles, so the distribution is stored beside it.
+    for datum, sent in zip(cloudwatch.metric_data[-len(data) :], data, strict=True):
+        if "Distribution" in sent:
+            datum.distribution = sent["Distribution"]
 
 
 def _data(name: str, variant: str, window: _Window, timestamp: datetime) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from localcloud.aws.errors import AccessDenied
+from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.aws.routing import Scope
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.iam.actions import writing_logs
@@ -46,14 +46,16 @@ class LogWriter:
         """Flush every quarter second, until cancelled."""
         while True:
             await wall_sleep(_FLUSH_SECONDS)
-            await self.flush()
+            await self.flush()  # catches what fails
 
     async def flush(self) -> None:
         """Write the queued lines."""
         pending, self._pending = self._pending, defaultdict(list)
         if pending:
             try:
-                await self._moto.call(_write, await self._permitted(pending))
+                problems = await self._moto.call(_write, await self._permitted(pending))
+                for target, problem in problems.items():
+                    self._silence(target, problem)
             except asyncio.CancelledError:
                 raise
             except Exception:
@@ -61,19 +63,25 @@ class LogWriter:
 
     async def _permitted(self, pending: _Lines) -> _Lines:
         """Return the lines that their roles may write."""
-        permitted = dict(pending)
+        permitted: _Lines = {}
         new = await self._moto.call(_new, list(pending))
         for target in pending:
             scope, group, stream, principal = target
             try:
                 wanted = writing_logs(scope, group, stream, *new[target])
                 await self._iam.authorise(principal, wanted)
+                permitted[target] = pending[target]
             except AccessDenied as error:
-                del permitted[target]
-                if target not in self._silenced:
-                    self._silenced.add(target)
-                    log.warning("lines are lost: %s", error.message)
+                self._silence(target, error.message)
+            except Exception as error:  # such as a group of a region that does not exist
+                self._silence(target, repr(error))
         return permitted
+
+    def _silence(self, target: _Target, reason: str) -> None:
+        """Log once that the lines of a target are lost."""
+        if target not in self._silenced:
+            self._silenced.add(target)
+            log.warning("lines of %s are lost: %s", target[1], reason)
 
 
 def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
@@ -81,7 +89,10 @@ def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
     found: dict[_Target, tuple[bool, bool]] = {}
     for target in targets:
         scope, group, stream, _ = target
-        groups = backend("logs", scope).groups
+        try:
+            groups = backend("logs", scope).groups
+        except AwsError:  # no such region; `_permitted` reports it
+            continue
         found[target] = (
             group not in groups,
             group not in groups or stream not in groups[group].streams,
@@ -89,14 +100,20 @@ def _new(targets: list[_Target]) -> dict[_Target, tuple[bool, bool]]:
     return found
 
 
-def _write(pending: _Lines) -> None:
-    for (scope, group, stream, _), events in pending.items():
-        logs = backend("logs", scope)
-        if group not in logs.groups:
-            logs.create_log_group(group, {})
-        if stream not in logs.groups[group].streams:
-            logs.create_log_stream(group, stream)
-        # moto refuses times far from wall-clock time, which a fast clock leaves behind. Therefore
-        # the lines are appended directly.
-        target = logs.groups[group].streams[stream]
-        target.put_log_events(events)
+def _write(pending: _Lines) -> dict[_Target, str]:
+    """Write lines; return the targets that cannot be written to, with the reasons."""
+    problems: dict[_Target, str] = {}
+    for target, events in pending.items():
+        scope, group, stream, _ = target
+        try:
+            logs = backend("logs", scope)
+            if group not in logs.groups:
+                logs.create_log_group(group, {})
+            if stream not in logs.groups[group].streams:
+                logs.create_log_stream(group, stream)
+            # moto refuses times far from wall-clock time, which a fast clock leaves behind.
+            # Therefore the lines are appended directly.
+            logs.groups[group].streams[stream].put_log_events(events)
+        except Exception as error:  # one target must not cost the lines of the others
+            problems[target] = repr(error)
+    return problems

@@ -23,6 +23,11 @@ from typing import Any
 # Neighbouring buckets differ by 5 percent.
 _LOG_STEP = math.log(1.05)
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
+_LONGEST_EXPRESSION = 2048
+# How much of an expression an error shows, in characters.
+_SHOWN = 60
+
 # How late a datapoint may arrive and still count.
 _LATE_SECONDS = 900
 
@@ -142,19 +147,30 @@ def values(
 def evaluate(expression: str, given: Mapping[str, float | None]) -> float | None:
     """Return the value of metric math at one time.
 
-    A missing value or a division by zero makes the result missing, as in CloudWatch.
+    A missing value or a division by zero makes the result missing, as in CloudWatch. So does a
+    number that is too large.
 
     Raises:
-        ExpressionError: the expression has anything but numbers, ids, + - * / and brackets.
+        ExpressionError: the expression has anything but numbers, ids, + - * / and brackets, or more
+            than 2,048 characters.
     """
+    if len(expression) > _LONGEST_EXPRESSION:
+        raise ExpressionError(
+            f"an expression has at most {_LONGEST_EXPRESSION} characters, not {len(expression)}"
+        )
     try:
         tree = ast.parse(expression, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         raise ExpressionError(f"'{expression}' is not an expression") from None
+    except (RecursionError, MemoryError):  # the latter from the parser's own stack
+        raise ExpressionError(f"'{expression[:_SHOWN]}…' is nested too deeply") from None
     try:
-        return _evaluate(tree, given)
-    except ZeroDivisionError:
+        value = _evaluate(tree, given)
+    except (ZeroDivisionError, OverflowError):
         return None
+    except RecursionError:
+        raise ExpressionError(f"'{expression[:_SHOWN]}…' is nested too deeply") from None
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _evaluate(node: ast.expr, given: Mapping[str, float | None]) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from localcloud.core.bounded_yaml import YamlError, load
 
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = {"version", "env", "phases", "artifacts"}
@@ -59,8 +59,8 @@ def parse(text: str) -> Buildspec:
         BuildspecError: it is not valid, or uses a feature which is not supported here.
     """
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = load(text)
+    except YamlError as error:
         raise BuildspecError(f"YAML_FILE_ERROR: {error}") from None
     if not isinstance(document, dict):
         raise BuildspecError("YAML_FILE_ERROR: the buildspec is not a mapping")
@@ -79,10 +79,10 @@ def parse(text: str) -> Buildspec:
     _only(artifacts, _ARTIFACTS, "artifacts")
     return Buildspec(
         phases=[_phase(name, declared[name] or {}) for name in PHASES if name in declared],
-        variables=_texts(env.get("variables")),
-        parameters=_texts(env.get("parameter-store")),
-        exported=[str(name) for name in env.get("exported-variables") or []],
-        files=[str(pattern) for pattern in artifacts.get("files") or []],
+        variables=_texts(env.get("variables"), "env.variables"),
+        parameters=_texts(env.get("parameter-store"), "env.parameter-store"),
+        exported=_scalars(env.get("exported-variables"), "env.exported-variables"),
+        files=_scalars(artifacts.get("files"), "artifacts.files"),
         base_directory=str(artifacts.get("base-directory", ".")),
         discard_paths=str(artifacts.get("discard-paths", "no")).lower() in ("yes", "true"),
     )
@@ -108,8 +108,26 @@ def _commands(value: Any, where: str) -> list[str]:
     return found
 
 
-def _texts(value: Any) -> dict[str, str]:
-    return {str(key): str(item) for key, item in (value or {}).items()}
+def _texts(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value or {}, dict):
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a mapping")
+    return {_text(key, where): _text(item, where) for key, item in (value or {}).items()}
+
+
+def _scalars(value: Any, where: str) -> list[str]:
+    if not isinstance(value or [], list):
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must be a list")
+    return [_text(item, where) for item in value or []]
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, dict | list | set | tuple | bytes):
+        kind = type(value).__name__
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} must have strings, not a {kind}")
+    try:
+        return str(value)
+    except ValueError:  # an integer of thousands of digits
+        raise BuildspecError(f"YAML_FILE_ERROR: {where} has a number that is too large") from None
 
 
 def _only(mapping: Any, known: set[str], where: str) -> None:

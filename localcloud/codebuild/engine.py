@@ -22,6 +22,7 @@ from localcloud.aws.routing import scope_of_arn
 from localcloud.codebuild.buildspec import Buildspec, BuildspecError, Phase, parse
 from localcloud.codebuild.model import Build, BuildPhase, BuildStatus
 from localcloud.codebuild.shell import read_variables, script
+from localcloud.core.archives import ArchiveError, Bounds, unzip
 from localcloud.core.child_process import Child
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
@@ -31,6 +32,7 @@ log = logging.getLogger("localcloud.codebuild")
 
 DEFAULT_BUILDSPEC = "buildspec.yml"
 _STOP_GRACE_SECONDS = 2.0
+_SOURCE_BOUNDS = Bounds(most_bytes=4 * 1024**3, most_entries=200_000)
 # A build gets the machine's programs, not those of the user who started the local cloud.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -169,10 +171,9 @@ class BuildEngine:
         try:
             answer = await self._api(build, "s3", "get_object", Bucket=bucket, Key=key)
             content = await asyncio.to_thread(answer["Body"].read)
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                await asyncio.to_thread(_extract, archive, source)
-        except zipfile.BadZipFile:
-            raise BuildFailed(f"CLIENT_ERROR: s3://{bucket}/{key} is not a zip archive") from None
+            await asyncio.to_thread(unzip, content, source, _SOURCE_BOUNDS)
+        except ArchiveError as error:
+            raise BuildFailed(f"CLIENT_ERROR: s3://{bucket}/{key}: {error}") from None
         except Exception as error:
             raise BuildFailed(
                 f"CLIENT_ERROR: could not read s3://{bucket}/{key}: {error}"
@@ -326,14 +327,6 @@ def _buildspec(build: Build, source: Path) -> str:
     except (OSError, ValueError) as error:  # for example a name that is too long
         raise BuildFailed(f"YAML_FILE_ERROR: {given[:200]}: {error}") from None
     raise BuildFailed(f"YAML_FILE_ERROR: {given[:200]}: no such file in the source")
-
-
-def _extract(archive: zipfile.ZipFile, target: Path) -> None:
-    for member in archive.infolist():
-        path = Path(archive.extract(member, target))
-        mode = member.external_attr >> 16
-        if mode & 0o111 and path.is_file():
-            path.chmod(0o755)
 
 
 def _make_tools(directory: Path) -> str:

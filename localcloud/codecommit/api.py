@@ -9,7 +9,7 @@ Differs: every user of this machine may push; the clone URL is an address of thi
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import re
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +18,7 @@ from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import implemented_by, operation, operation_name
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
+from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext
 
@@ -25,6 +26,8 @@ GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")
 _AWS_URL = re.compile(rb"https://git-codecommit\.([a-z0-9-]+)\.amazonaws\.com/v1/repos/")
 _ZERO = "0" * 40
+# Git compresses the list of what it has, and sends objects in packs, which are compressed already.
+_BODY_BOUNDS = Bounds(most_bytes=128 * 1024 * 1024)
 
 
 class CodeCommitApi:
@@ -69,15 +72,15 @@ class CodeCommitApi:
             if request.method == "POST" and rest in SERVICES:
                 body = request.body
                 if request.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
+                    body = await asyncio.to_thread(gunzip, body, _BODY_BOUNDS)
                 headers["content-type"] = f"application/x-{rest}-result"
                 before = await repository.references()
                 answer = await repository.exchange(rest, body)
                 if rest == "git-receive-pack":
                     self._publish_changes(scope, name, before, await repository.references())
                 return Response(200, headers, answer)
-        except (GitError, OSError) as error:
-            return _text(500, f"{error}\n")
+        except (GitError, ArchiveError) as error:
+            return _text(400, f"{error}\n")
         return _text(404, f"There is no {request.method} {rest} of a repository.\n")
 
     def _publish_changes(

@@ -11,7 +11,6 @@ Python's; a CloudWatchAlarm rule checks the alarm once, at the end of its WaitTi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from localcloud.codepipeline.actions.base import (
@@ -22,6 +21,7 @@ from localcloud.codepipeline.actions.base import (
     RuleProvider,
 )
 from localcloud.codepipeline.actions.invoke import invoke_function
+from localcloud.core.user_pattern import PatternError, UserPattern
 
 RULE_FAILED = "RuleFailed"
 OPERATORS = ("EQ", "NE", "CONTAINS", "MATCHES")
@@ -48,8 +48,8 @@ async def check_variable(context: ActionContext) -> ActionOutcome:
             holds = expected in found
         case "MATCHES":
             try:
-                holds = re.fullmatch(expected, found) is not None
-            except re.error as error:
+                holds = UserPattern(expected).matches(found)
+            except PatternError as error:
                 raise ActionFailed("ConfigurationError", f"Value: {error}") from None
         case _:
             raise ActionFailed(

@@ -8,5 +8,9 @@ state_directory.py      the directory that state is kept in, one local cloud at 
 image_store.py          container images without Docker: unpacked build contexts by digest
 build_context.py        a directory as the tar archive that an image is built from
 internal_client.py      a client of the local cloud's own routes
+glob.py                 patterns with stars, matched in linear time (pure)
+user_pattern.py         regular expressions of requests, with a time limit
+bounded_yaml.py         YAML of bounded depth and size
+archives.py             zip, tar and gzip of bounded size
 schedule_expression.py  at(…), rate(…) and cron(…) expressions (pure)
 """

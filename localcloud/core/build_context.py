@@ -1,5 +1,7 @@
 """A Docker build context as a tar archive, without what .dockerignore names.
 
+Hard and symbolic links are kept as links, and no link is followed.
+
 Source: https://docs.docker.com/build/concepts/context/#dockerignore-files
 Differs: exceptions (`!pattern`) are not applied; a pattern also matches a name at any depth.
 """
@@ -8,7 +10,9 @@ from __future__ import annotations
 
 import fnmatch
 import io
+import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _ALWAYS_IGNORED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".mypy_cache", ".ruff_cache")
@@ -19,13 +23,21 @@ def pack(directory: Path) -> bytes:
     ignored = [*_ALWAYS_IGNORED, *_dockerignore(directory)]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in sorted(directory.rglob("*")):
+        for path in sorted(_entries(directory)):
             relative = path.relative_to(directory)
             # The Dockerfile is always sent, as Docker does, even when it is ignored for COPY.
-            wanted = str(relative) == "Dockerfile" or not _is_ignored(relative, ignored)
-            if path.is_file() and wanted:
+            if str(relative) == "Dockerfile" or not _is_ignored(relative, ignored):
                 archive.add(path, arcname=str(relative), recursive=False)
     return buffer.getvalue()
+
+
+def _entries(directory: Path) -> Iterator[Path]:
+    """Yield the files and links below a directory, without following a link to a directory."""
+    for parent, directories, files in os.walk(directory, followlinks=False):
+        for name in (*directories, *files):
+            path = Path(parent, name)
+            if path.is_symlink() or path.is_file():
+                yield path
 
 
 def _dockerignore(directory: Path) -> list[str]:

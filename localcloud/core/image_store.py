@@ -4,29 +4,41 @@ There is no Docker here. `push` applies the Dockerfile's COPY, WORKDIR, ENV, ENT
 the context. FROM and RUN are not executed, because the packages are those of this environment. An
 instruction that `push` cannot carry out is refused by name.
 
+Hard and symbolic links of the context are kept as Docker keeps them. A symbolic link leads to a
+place inside the image, whatever its target says; a COPY of a link that leaves the context fails.
+
 Differs: an image has one stage and no operating system of its own.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import json
 import posixpath
 import re
 import shlex
 import shutil
-import tarfile
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
+
+from localcloud.core.archives import ArchiveError, Bounds, tar_members
 
 _IMAGE_URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
     r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+_BOUNDS = Bounds(most_bytes=2 * 1024**3)
+# Names that no file system takes: too long, or a file and a directory at once.
+_BAD_NAMES = {
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL)
+}
+_MOST_LINKS = 40
 _IGNORED = {"FROM", "RUN", "EXPOSE", "LABEL", "USER", "ARG", "HEALTHCHECK", "STOPSIGNAL", "SHELL"}
 
 
@@ -108,6 +120,8 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
     Raises:
         ImageError: an instruction that the local cloud cannot carry out.
     """
+    if "\0" in text:
+        raise ImageError("the Dockerfile has a NUL character")
     workdir, entrypoint, command = "/", list[str](), list[str]()
     environment: dict[str, str] = {}
     copies: list[tuple[list[str], str]] = []
@@ -125,10 +139,10 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
         elif name == "WORKDIR":
             workdir = _absolute(workdir, rest)
         elif name == "ENV":
-            environment.update(_env(rest))
+            environment.update(_env(line, rest))
         elif name == "COPY":
-            parts = json.loads(rest) if rest.startswith("[") else shlex.split(rest)
-            if any(str(part).startswith("--from") for part in parts):
+            parts = _json_words(line, rest) if rest.startswith("[") else _shell_words(line, rest)
+            if any(part.startswith("--from") for part in parts):
                 raise ImageError(f"'{line}': COPY --from is not supported locally")
             parts = [part for part in parts if not part.startswith("--")]
             if len(parts) < 2:
@@ -137,12 +151,7 @@ def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]
             into_directory = parts[-1].endswith("/") or target == workdir
             copies.append((parts[:-1], target + ("/" if into_directory else "")))
         elif name in ("ENTRYPOINT", "CMD"):
-            try:
-                words = json.loads(rest)
-            except ValueError:
-                words = None
-            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise ImageError(f'\'{line}\': write it in the JSON form, ["a", "b"]')
+            words = _json_words(line, rest)
             if name == "ENTRYPOINT":
                 entrypoint = words
             else:
@@ -159,8 +168,27 @@ def _absolute(workdir: str, path: str) -> str:
     return "/" + posixpath.normpath(posixpath.join("/", workdir, path)).strip("/")
 
 
-def _env(rest: str) -> dict[str, str]:
-    words = shlex.split(rest)
+def _json_words(line: str, rest: str) -> list[str]:
+    try:
+        words = json.loads(rest)
+    except (ValueError, RecursionError):
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ImageError(f'\'{line}\': write it in the JSON form, ["a", "b"]')
+    if any("\0" in word for word in words):
+        raise ImageError(f"'{line}' has a NUL character")
+    return words
+
+
+def _shell_words(line: str, rest: str) -> list[str]:
+    try:
+        return shlex.split(rest)
+    except ValueError as error:
+        raise ImageError(f"'{line}': {error}") from None
+
+
+def _env(line: str, rest: str) -> dict[str, str]:
+    words = _shell_words(line, rest)
     if words and "=" not in words[0]:
         return {words[0]: " ".join(words[1:])}
     return dict(word.split("=", 1) for word in words if "=" in word)
@@ -173,21 +201,25 @@ class ImageStore:
         self._directory = directory
 
     def add(self, context_tar: bytes) -> tuple[str, dict[str, Any]]:
-        """Lay a build context out as an image; return its digest and its OCI manifest.
+        """Lay a build context out as an image; return its digest and its OCI manifest. It blocks.
 
         Raises:
-            ImageError: no Dockerfile, or one that cannot be carried out.
+            ImageError: no Dockerfile, one that cannot be carried out, or a context that is damaged
+                or too large.
         """
         files = _read_tar(context_tar)
-        dockerfile = files.get("Dockerfile")
+        dockerfile = _Tree(files).file("Dockerfile")
         if dockerfile is None:
             raise ImageError("the directory holds no Dockerfile")
-        config, copies = parse_dockerfile(dockerfile.decode())
+        try:
+            config, copies = parse_dockerfile(dockerfile.decode())
+        except UnicodeDecodeError as error:
+            raise ImageError(f"the Dockerfile is not UTF-8: {error}") from None
         laid_out = _lay_out(files, copies)
         layer = hashlib.sha256()
         for name, content in sorted(laid_out.items()):
-            layer.update(f"{name}\0{len(content)}\0".encode())
-            layer.update(content)
+            layer.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+            layer.update(content.target.encode() if isinstance(content, Link) else content)
         config_bytes = msgspec.json.encode(config, order="deterministic")
         manifest = {
             "schemaVersion": 2,
@@ -208,15 +240,21 @@ class ImageStore:
         digest = "sha256:" + hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
         target = self._path(digest)
         if not target.exists():
-            staging = target.with_suffix(".partial")
-            shutil.rmtree(staging, ignore_errors=True)
-            for name, content in laid_out.items():
-                path = staging / "rootfs" / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            (staging / "rootfs" / config.workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
-            (staging / "config.json").write_bytes(config_bytes)
-            staging.rename(target)
+            self._directory.mkdir(parents=True, exist_ok=True)
+            # A name of its own, because two threads may write the same image.
+            staging = Path(tempfile.mkdtemp(suffix=".partial", dir=self._directory))
+            try:
+                _write(staging / "rootfs", laid_out, config.workdir)
+                (staging / "config.json").write_bytes(config_bytes)
+                staging.rename(target)
+            except OSError as error:
+                if target.exists():  # the other thread was first
+                    return digest, manifest
+                if error.errno in _BAD_NAMES:
+                    raise ImageError(f"the image cannot be laid out: {error}") from None
+                raise
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
         return digest, manifest
 
     def get(self, digest: str) -> Image:
@@ -238,38 +276,144 @@ class ImageStore:
         return self._directory / digest.removeprefix("sha256:")
 
 
-def _read_tar(content: bytes) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link; its target is a path inside the image, or relative to the link."""
+
+    target: str
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+# A file's bytes or a symbolic link.
+Content: TypeAlias = bytes | Link
+
+
+class _Tree:
+    """The files and links of a directory, with their paths resolved as in a root of its own."""
+
+    def __init__(self, files: Mapping[str, Content]) -> None:
+        self._files = files
+        self._directories = {
+            str(parent) for name in files for parent in PurePosixPath(name).parents
+        }
+
+    def resolve(self, path: str, *, follow: bool = True) -> str:
+        """Return a path with its links followed, also the last one if `follow` is set.
+
+        A part that does not exist stays as it is.
+
+        Raises:
+            ImageError: the links form a circle.
+        """
+        done: list[str] = []
+        left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        links = 0
+        while left:
+            part = left.pop()
+            if part == "..":
+                del done[-1:]
+                continue
+            found = self._files.get("/".join((*done, part)))
+            if isinstance(found, Link) and (left or follow):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise ImageError(f"{path}: too many levels of symbolic links")
+                if found.target.startswith("/"):
+                    done = []
+                left += [p for p in reversed(found.target.split("/")) if p not in ("", ".")]
+                continue
+            done.append(part)
+        return "/".join(done)
+
+    def file(self, path: str) -> bytes | None:
+        """Return the content of a file, through links, or None if there is no such file."""
+        found = self._files.get(self.resolve(path))
+        return found if isinstance(found, bytes) else None
+
+    def below(self, path: str) -> dict[str, Content] | None:
+        """Return what a directory has, by path below it, or None if there is no such directory."""
+        place = self.resolve(path)
+        if not place:
+            return dict(self._files)
+        if place not in self._directories:
+            return None
+        start = place + "/"
+        return {n[len(start) :]: c for n, c in self._files.items() if n.startswith(start)}
+
+
+def _read_tar(content: bytes) -> dict[str, Content]:
     try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive:
-                name = str(PurePosixPath(member.name))
-                if member.isfile() and not name.startswith(("/", "..")) and "/../" not in name:
-                    extracted = archive.extractfile(member)
-                    if extracted is not None:
-                        files[name] = extracted.read()
-    except tarfile.TarError as error:
-        raise ImageError(f"the build context is not a tar archive: {error}") from None
+        members = tar_members(content, _BOUNDS)
+    except ArchiveError as error:
+        raise ImageError(f"the build context: {error}") from None
+    files: dict[str, Content] = {}
+    for member in members:
+        name = str(PurePosixPath(member.name))
+        if name.startswith("/") or posixpath.normpath(name).startswith(".."):
+            continue  # outside of the context
+        if ".." in name.split("/") or "\0" in name:
+            raise ImageError(f"the build context has the unsafe name '{member.name}'")
+        if member.content is not None:
+            files[name] = member.content
+        elif member.symbolic:
+            if not member.link or "\0" in member.link:
+                raise ImageError(f"the build context: the link {name} has no valid target")
+            files[name] = Link(member.link)
+        else:
+            linked = files.get(str(PurePosixPath(member.link or "")))
+            if linked is None:
+                raise ImageError(
+                    f"the build context: the hard link {name} refers to {member.link}, "
+                    "which is not before it"
+                )
+            files[name] = linked
     return files
 
 
-def _lay_out(files: dict[str, bytes], copies: list[tuple[list[str], str]]) -> dict[str, bytes]:
+def _lay_out(
+    files: Mapping[str, Content], copies: list[tuple[list[str], str]]
+) -> dict[str, Content]:
     """Return what the image holds, path without the leading slash → content."""
-    result: dict[str, bytes] = {}
+    context = _Tree(files)
+    result: dict[str, Content] = {}
     for sources, target in copies:
-        base = PurePosixPath(target.strip("/"))
         for source in sources:
-            wanted = source.removeprefix("./").strip("/")
-            if wanted in ("", "."):
-                result.update({str(base / name): body for name, body in files.items()})
-                continue
-            if wanted in files:
-                into_directory = target.endswith("/") or len(sources) > 1
-                name = base / PurePosixPath(wanted).name if into_directory else base
-                result[str(name)] = files[wanted]
-                continue
-            below = {n: b for n, b in files.items() if n.startswith(wanted + "/")}
-            if not below:
-                raise ImageError(f"COPY {source}: the directory holds no such file")
-            result.update({str(base / n[len(wanted) + 1 :]): b for n, b in below.items()})
+            image = _Tree(result)
+            copied = _copied(context, source, target, several=len(sources) > 1)
+            for name, content in copied.items():
+                # Docker writes through the links of the image, but replaces one at the very place.
+                result[image.resolve(name, follow=False)] = content
     return result
+
+
+def _copied(context: _Tree, source: str, target: str, *, several: bool) -> dict[str, Content]:
+    """Return what one source of a COPY adds, by path in the image."""
+    base = PurePosixPath(target.strip("/"))
+    content = context.file(source)
+    if content is not None:
+        name = PurePosixPath(source).name
+        return {str(base / name if target.endswith("/") or several else base): content}
+    below = context.below(source)
+    if below is None:
+        raise ImageError(f"COPY {source}: the directory holds no such file")
+    return {str(base / name): content for name, content in below.items()}
+
+
+def _write(root: Path, laid_out: Mapping[str, Content], workdir: str) -> None:
+    tree = _Tree(laid_out)
+    root.mkdir()
+    # Links come last, so that nothing is ever written through one.
+    for name, content in sorted(laid_out.items(), key=lambda entry: isinstance(entry[1], Link)):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Link):
+            # Relative to the image's root, where the target would lead in a container.
+            start = posixpath.dirname(name)
+            joined = "" if content.target.startswith("/") else start
+            place = tree.resolve(f"{joined}/{content.target}", follow=False)
+            path.symlink_to(posixpath.relpath("/" + place, "/" + start))
+        else:
+            path.write_bytes(content)
+    (root / tree.resolve(workdir)).mkdir(parents=True, exist_ok=True)

@@ -11,15 +11,20 @@ Differs: W (nearest weekday) in a cron expression is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 _EXPRESSION = re.compile(r"(at|rate|cron)\((.+)\)")
-_RATE = re.compile(r"([1-9]\d*) (minute|hour|day)s?")
+_RATE = re.compile(r"([1-9]\d{0,9}) (minute|hour|day)s?", re.ASCII)
 _YEARS = range(1970, 2200)
+# The length that PutScheduledAction allows, in characters.
+# Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
+LONGEST_EXPRESSION = 1600
+_LONGEST_ZONE_NAME = 100
+# How much of an input an error shows, in characters.
+_SHOWN = 200
 
 
 class ScheduleError(ValueError):
@@ -36,27 +41,39 @@ def next_due(expression: str, timezone: str, created: datetime, after: datetime)
         after: UTC.
 
     Raises:
-        ScheduleError: the expression or the time zone is not valid.
+        ScheduleError: the expression or the time zone is not valid, or it is due after year 9999.
     """
+    if len(expression) > LONGEST_EXPRESSION:
+        raise ScheduleError(
+            f"'{expression[:_SHOWN]}…' has {len(expression)} characters; "
+            f"at most {LONGEST_EXPRESSION}"
+        )
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
         raise ScheduleError(f"'{expression}' is not at(…), rate(…) or cron(…)")
     kind, inner = match.groups()
     zone = _zone(timezone)
-    match kind:
-        case "at":
-            return _at(inner, zone, after)
-        case "rate":
-            return _rate(inner, created, after)
-        case _:
-            return _cron(inner, zone, after)
+    try:
+        match kind:
+            case "at":
+                return _at(inner, zone, after)
+            case "rate":
+                return _rate(inner, created, after)
+            case _:
+                return _cron(inner, zone, after)
+    except OverflowError:
+        # Python's last year is 9999.
+        raise ScheduleError(f"'{expression}' is due before year 1 or after 9999") from None
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError):
-        raise ScheduleError(f"'{name}' is not a time zone of the IANA database") from None
+        if len(name) <= _LONGEST_ZONE_NAME:
+            return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # OSError: the name of a directory of the database, such as America.
+        pass
+    raise ScheduleError(f"'{name[:_SHOWN]}' is not a time zone of the IANA database")
 
 
 def _at(text: str, zone: ZoneInfo, after: datetime) -> datetime | None:
@@ -83,21 +100,22 @@ def _cron(text: str, zone: ZoneInfo, after: datetime) -> datetime | None:
     minute, hour, day, month, weekday, year = fields
     if (day == "?") == (weekday == "?"):
         raise ScheduleError(f"'cron({text})': one of day-of-month and day-of-week must be ?")
-    years = _years(year, text)
+    years = sorted(_years(year, text))
     expression = " ".join((minute, hour, _any(day), month, _from_sunday(_any(weekday))))
+    local = after.astimezone(zone)
     try:
-        for due in _dues(expression, after.astimezone(zone)):
-            if due.year > max(years):
+        # Checked even if no year is left.
+        due = next(CronSim(expression, local), None)
+        while due is not None and due.year not in years:
+            # The next allowed year, without the times of the years before it.
+            later = next((y for y in years if y > due.year), None)
+            if later is None:
                 return None
-            if due.year in years:
-                return due.astimezone(UTC)
-    except CronSimError as error:
+            eve = datetime(later - 1, 12, 31, 23, 59, 59, tzinfo=zone)
+            due = next(CronSim(expression, eve), None)
+    except (CronSimError, ValueError) as error:
         raise ScheduleError(f"'cron({text})': {error}") from None
-    return None
-
-
-def _dues(expression: str, after: datetime) -> Iterator[datetime]:
-    yield from CronSim(expression, after)
+    return None if due is None else due.astimezone(UTC)
 
 
 def _any(field: str) -> str:
@@ -114,8 +132,9 @@ def _years(field: str, text: str) -> frozenset[int]:
         return frozenset(_YEARS)
     found: set[int] = set()
     for part in field.split(","):
-        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part)
+        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part, re.ASCII)
         if match is None:
             raise ScheduleError(f"'cron({text})': '{field}' is not a year, a list or a range")
-        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return frozenset(found & set(_YEARS)) or frozenset({_YEARS.start})
+        first, last = int(match[1]), int(match[2] or match[1])
+        found.update(range(max(first, _YEARS.start), min(last, _YEARS.stop - 1) + 1))
+    return frozenset(found)

@@ -30,10 +30,15 @@ from typing import Any, Protocol, cast
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from localcloud.aws.routing import Request, Response, headers_of
+from localcloud.edge.connection import (
+    MOST_HEAD_BYTES,
+    STALLED_SECONDS,
+    Connection,
+    bytes_wait,
+)
 
 # HostingApi decides which names are valid. These names need no unquoting, and there is no query.
 _REQUEST_LINE = re.compile(rb"POST (/endpoints/[A-Za-z0-9-]{1,63}/invocations) HTTP/1\.1\r\n")
@@ -43,6 +48,9 @@ _NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
 _HELD_BYTES = 1024 * 1024
 # A tab is allowed, as in uvicorn.
 _NOT_IN_A_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_HEAD_END = b"\r\n\r\n"
+# How long a connection whose bytes wait to be read is kept after its time; wall-clock seconds.
+_AGAIN_SECONDS = 1.0
 _FAILED = Response(500, {"content-type": "text/plain; charset=utf-8"}, b"Internal Server Error")
 # A larger body is written by itself, which saves a copy.
 _ONE_WRITE_BYTES = 64 * 1024
@@ -90,6 +98,8 @@ class FastPath(asyncio.Protocol):
         self._early: list[bytes] = []
         self._busy = self._full = self._ending = False
         self._idle_since = 0.0
+        # The time of the last bytes of an incomplete request, or of the connection's begin.
+        self._since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -120,7 +130,8 @@ class FastPath(asyncio.Protocol):
             return
         if not self._held:
             line = _REQUEST_LINE.match(data)
-            if line is None:
+            long_head = len(data) > MOST_HEAD_BYTES and data.find(_HEAD_END, 0, MOST_HEAD_BYTES) < 0
+            if line is None or long_head:
                 self._hand_over(transport, data)
                 return
             self._path = line[1].decode()
@@ -141,6 +152,8 @@ class FastPath(asyncio.Protocol):
                 task = self._loop.create_task(self._wait(request))
                 self._server.tasks.add(task)
                 task.add_done_callback(self._server.tasks.discard)
+        else:
+            self._since = self._loop.time()
 
     async def _wait(self, request: Request) -> None:
         self._reply(await self._invocations.answer(request))
@@ -189,7 +202,7 @@ class FastPath(asyncio.Protocol):
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """Give the connection to uvicorn from here on, as uvicorn itself does for a WebSocket."""
         self._leave()
-        uvicorns = HttpToolsProtocol(self._config, self._server, self._app_state, self._loop)
+        uvicorns = Connection(self._config, self._server, self._app_state, self._loop)
         transport.set_protocol(uvicorns)
         uvicorns.connection_made(transport)
         uvicorns.data_received(data)
@@ -202,7 +215,18 @@ class FastPath(asyncio.Protocol):
         left = self._idle_since + self._config.timeout_keep_alive - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._expire)
+        elif bytes_wait(self._transport):
+            self._timer = self._loop.call_later(_AGAIN_SECONDS, self._expire)
         else:
+            self._transport.close()
+
+    def close_if_stalled(self, now: float) -> None:
+        """Close the connection if its client stopped before or within a request."""
+        if self._transport is None or self._busy or self._full or self._early:
+            return
+        waits = bool(self._held) or not self._idle_since
+        too_long = now - self._since > STALLED_SECONDS
+        if waits and too_long and not bytes_wait(self._transport):
             self._transport.close()
 
     def shutdown(self) -> None:

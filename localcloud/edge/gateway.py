@@ -18,7 +18,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from localcloud.aws.errors import AwsError, NoOperationNamed, NotImplementedByCloud
+from localcloud.aws.errors import (
+    AwsError,
+    MissingCredentials,
+    NoOperationNamed,
+    NotImplementedByCloud,
+)
 from localcloud.aws.protocol import (
     Operation,
     failure,
@@ -29,14 +34,17 @@ from localcloud.aws.protocol import (
     serialise,
     serialise_error,
 )
+from localcloud.aws.request_limits import LIMITS, check
 from localcloud.aws.routing import Request, Response, route
 from localcloud.cloudwatch.log_writer import LogWriter
+from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
+from localcloud.edge.descriptors import out_of_descriptors
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
@@ -44,6 +52,7 @@ from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.keys import is_temporary
 from localcloud.moto_backend.dispatcher import MotoBackend
+from localcloud.moto_backend.patches import Caller, RoleListener
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -52,6 +61,7 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -69,6 +79,7 @@ class Gateway:
 
     Attributes:
         services: the services that it built.
+        failure: why it shut itself down; empty as long as it works.
     """
 
     def __init__(
@@ -96,6 +107,7 @@ class Gateway:
             iam=self._iam,
         )
         self._shut_down = shut_down
+        self.failure = ""
         self._time = Collection(context.database, "clock", datetime)
         clock.catch_up(self._time.get(_NOW) or clock.now())
         self.services = services = build(context, invocation_limit_bytes)
@@ -105,6 +117,7 @@ class Gateway:
                 self._operations[name] = operations_of(*service.apis())
         self._chain: list[Handler] = [
             InternalRoutes(context, implemented(), shut_down).handle,
+            _check,
             self._iam.handle,
             *(s.handle for s in services.all() if type(s).handle is not Service.handle),
             self._answer_by_operation,
@@ -117,6 +130,7 @@ class Gateway:
         # Not awaited: moto loads in its own thread, and every call to it waits for that.
         context.spawn("moto", self._load_moto(self.services.eventbridge.delivery))
         context.spawn("moto state", context.moto.keep())
+        context.spawn("moto watch", context.moto.watch())
         context.spawn("clock", self._persist_clock())
         for service in self.services.all():
             for name, work in service.background():
@@ -133,6 +147,10 @@ class Gateway:
             await service.close()
         await self._context.close()
 
+    def busy(self) -> str:
+        """Return what moto is doing, for the log; empty if it is idle."""
+        return self._context.moto.busy()
+
     async def _load_moto(self, events: EventDelivery) -> None:
         try:
             loop, keys = asyncio.get_running_loop(), self._iam.keys
@@ -145,23 +163,41 @@ class Gateway:
                 session = keys.get(access_key)
                 return None if session is None else (session.role_arn, session.arn)
 
-            await self._context.moto.start(events.on_match, on_role, caller)
-        except Exception:
-            log.exception(
-                "The state of moto's services in %s could not be loaded; nothing was overwritten. "
-                "Start with an empty state by: localcloud reset --state-dir %s",
-                self._context.directory,
-                self._context.directory,
+            while not await self._try_to_load(events, on_role, caller):
+                await wall_sleep(_AGAIN_SECONDS)
+        except Exception as error:
+            log.exception("moto could not be loaded")
+            self.failure = (
+                f"the state of moto's services in {self._context.directory} could not be loaded "
+                f"({type(error).__name__}: {error}); nothing was overwritten. The log has the "
+                "details; another directory is chosen by --state-dir"
             )
             self._shut_down()
 
+    async def _try_to_load(
+        self, events: EventDelivery, on_role: RoleListener, caller: Caller
+    ) -> bool:
+        """Load moto; return False if there were too few file descriptors, which says nothing."""
+        try:
+            await self._context.moto.start(events.on_match, on_role, caller)
+        except Exception as error:
+            if not out_of_descriptors(error):
+                raise
+            log.warning("too many files and connections are open to load moto; trying again")
+            return False
+        return True
+
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""
+        failing = False
         while True:
             try:
                 self._time.put(_NOW, self._context.clock.now())
-            except sqlite3.Error as error:
-                log.warning("the time could not be stored: %s", error)
+                failing = False
+            except Exception as error:  # such as a full disk; logged once until it works again
+                if not failing:
+                    log.warning("the time could not be saved: %s", error)
+                failing = True
             await wall_sleep(_PERSIST_CLOCK_SECONDS)
 
     async def handle(self, request: Request) -> Response:
@@ -174,6 +210,8 @@ class Gateway:
                     if request.service == "iam":
                         self._iam.forget()
                     return response
+        except AwsError as error:
+            return serialise_error(request.service, error)
         except sqlite3.Error as error:
             log.error("a change to %s could not be stored: %s", request.service, error)
             text = f"The change could not be stored: {error}. Is the state directory's disk full?"
@@ -221,3 +259,22 @@ class Gateway:
             return serialise(request.service, name, result)
         except AwsError as error:
             return serialise_error(request.service, error)
+
+
+async def _check(request: Request) -> Response | None:
+    """Answer a request that no service may read, such as one that is too large."""
+    try:
+        check(request)
+    except MissingCredentials as error:
+        # There is no service whose protocol it could be.
+        asks_json = "json" in request.headers.get("content-type", "")
+        return serialise_error("" if asks_json else "s3", error)
+    # The SDKs compress the data of metrics. An object of S3 stays as it is.
+    if request.headers.get("content-encoding") == "gzip" and request.service in LIMITS:
+        bounds = Bounds(most_bytes=LIMITS[request.service], most_ratio=1000)
+        try:
+            request.body = await asyncio.to_thread(gunzip, request.body, bounds)
+        except ArchiveError as error:
+            raise AwsError("SerializationException", f"The body: {error}.") from None
+        del request.headers["content-encoding"]
+    return None

@@ -16,6 +16,7 @@ Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -157,7 +158,7 @@ class InternalRoutes:
             except AccessDenied as error:
                 return _json({"message": error.message}, 403)
         try:
-            digest, manifest = self._context.images.add(request.body)
+            digest, manifest = await asyncio.to_thread(self._context.images.add, request.body)
         except ImageError as error:
             return _json({"message": str(error)}, 400)
         # The tag follows from the content, so that the same image gets the same tag and another

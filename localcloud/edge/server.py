@@ -10,22 +10,23 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import uvicorn
 
 from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, wall_sleep
 from localcloud.core.marks import reap_orphans
-from localcloud.core.state_directory import StateDirectory
+from localcloud.core.state_directory import StateDirectory, StateDirectoryError
+from localcloud.edge.connection import close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
+from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
 from localcloud.iam.enforcement import Mode
 
 log = logging.getLogger("localcloud")
@@ -33,8 +34,13 @@ log = logging.getLogger("localcloud")
 DEFAULT_PORT = 4566
 _BACKLOG = 2048
 MAX_BODY_BYTES = 512 * 1024 * 1024
+# Longer than the clients of AWS's SDKs keep an idle connection, which is 90 seconds in Go.
+_KEEP_ALIVE_SECONDS = 120
+_MOST_DESCRIPTORS = 65_536
 # Statuses whose responses have no body.
 _BODILESS = frozenset({204, 304})
+# The operations of the query APIs that a link may have, such as a presigned GetCallerIdentity.
+_READING = ("Get", "Describe", "List")
 # LocalStack's route and ours.
 _RESETS = frozenset({"/_localstack/state/reset", "/_localcloud/reset"})
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
@@ -69,6 +75,15 @@ class Edge:
         """Stop the gateway."""
         await self._gateway.stop()
 
+    def busy(self) -> str:
+        """Return what the gateway is doing, for the log; empty if it is idle."""
+        return self._gateway.busy()
+
+    @property
+    def failure(self) -> str:
+        """Return why the gateway shut itself down, or an empty string."""
+        return self._gateway.failure
+
     async def reset(self) -> None:
         """Replace the gateway by a new one with an empty state; requests wait meanwhile."""
         if not self._ready.is_set():
@@ -85,7 +100,8 @@ class Edge:
         if scope["type"] != "http":
             return
         headers = headers_of(scope["headers"])
-        refusal = _refusal(headers)
+        query = scope["query_string"].decode("latin-1")
+        refusal = _refusal(headers) or _unproven(scope["method"], query, headers)
         if refusal is not None:
             await _reply(send, refusal)
             return
@@ -108,7 +124,7 @@ class Edge:
             method=scope["method"],
             path=scope["path"],  # already unquoted by the server
             raw_path=scope["raw_path"].decode("latin-1").partition("?")[0],
-            query=scope["query_string"].decode("latin-1"),
+            query=query,
             headers=headers,
             body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
         )
@@ -134,18 +150,42 @@ class Edge:
         return await self._gateway.handle(request)
 
 
+_FOREIGN = b"This address answers local programs only.\n"
+_UNPROVEN = b"A GET with an Action must be signed by a header, which no web page can send.\n"
+
+
 def _refusal(headers: Mapping[str, str]) -> Response | None:
     """Return the response to a request from a foreign web page, or None for a local program."""
     if _is_local(
-        headers.get("host", "localhost"), headers.get("origin"), headers.get("sec-fetch-site")
+        headers.get("host", "localhost"),
+        headers.get("origin"),
+        headers.get("sec-fetch-site"),
+        headers.get("referer"),
     ):
         return None
-    body = b"This address answers local programs only.\n"
-    return Response(403, {"content-type": "text/plain"}, body)
+    return Response(403, {"content-type": "text/plain"}, _FOREIGN)
+
+
+def _unproven(method: str, query: str, headers: Mapping[str, str]) -> Response | None:
+    """Return the response to a GET that may be a link of a web page and would change something.
+
+    Over http, a browser sends nothing that tells a link or an image of a foreign page from the
+    request of a program, if the page withholds its address. Only the query APIs change anything by
+    GET.
+    """
+    if method not in ("GET", "HEAD") or "authorization" in headers or "=" not in query:
+        return None
+    actions = [value for name, value in parse_qsl(query) if name == "Action"]
+    if all(action.startswith(_READING) for action in actions):
+        return None
+    return Response(403, {"content-type": "text/plain"}, _UNPROVEN)
 
 
 @lru_cache(maxsize=256)
-def _is_local(given_host: str, origin: str | None, site: str | None) -> bool:
+def _is_local(given_host: str, origin: str | None, site: str | None, referer: str | None) -> bool:
+    # The page of a link or an image, unless it withholds its address.
+    if referer and _host_of(referer) not in _LOCAL_HOSTS:
+        return False
     # The Host header still has the foreign name if it resolves to this address (DNS rebinding).
     host = _host_of(f"//{given_host}")
     if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
@@ -214,12 +254,12 @@ async def serve(
     listener.listen(_BACKLOG)
     listener.set_inheritable(False)
     actual = listener.getsockname()[1]
-    stopped = asyncio.Event()
+    shutdown = Shutdown(lambda: edge.busy())
     url = f"http://127.0.0.1:{actual}"
     clock = Clock(speed)
 
     def build() -> Gateway:
-        return Gateway(clock, url, directory, stopped.set, iam, invocation_limit_bytes)
+        return Gateway(clock, url, directory, shutdown.request, iam, invocation_limit_bytes)
 
     edge = Edge(build, directory.empty)
     config = uvicorn.Config(
@@ -231,25 +271,41 @@ async def serve(
         proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     server = uvicorn.Server(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    shutdown.listen()
     await edge.start()
     with contextlib.suppress(asyncio.CancelledError):
         # Not server.serve(), which would install its own signal handlers.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
+        closing = asyncio.create_task(close_stalled(server.server_state))
         while not server.started:
             await wall_sleep(0.005)
+        note_pid(actual)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
         if directory.kept:
             print(f"state is kept in {directory.path}", flush=True)  # noqa: T201
-        await stopped.wait()
+        await shutdown.requested.wait()
         await edge.stop()
         server.should_exit = True
+        closing.cancel()
         await serving
+    forget_pid(actual)
     directory.close()
+    if edge.failure:
+        raise StateDirectoryError(edge.failure)
+
+
+def _raise_descriptor_limit() -> None:
+    """Let the process open as many files and sockets as the system allows it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # a limit of the system below the hard one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run(
@@ -258,4 +314,5 @@ def run(
     """Run `serve` on uvloop."""
     import uvloop
 
+    _raise_descriptor_limit()
     uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes))

@@ -44,24 +44,31 @@ class ScheduledRules:
             try:
                 self._look(await self._context.moto.call(_read_rules), clock.now())
             except Exception:
-                log.exception("could not evaluate the scheduled rules")
+                log.exception("could not read the scheduled rules")
 
     def _look(self, rules: dict[tuple[str, str], list[dict[str, Any]]], now: datetime) -> None:
-        due = {}
+        due: dict[tuple[str, str], datetime | None] = {}
         for key, targets in rules.items():
-            when = self._due[key] if key in self._due else self._next(key, now)
-            if when is not None and when <= now:
-                self._deliver(key[0], targets, _event(key[0], when))
-                when = self._next(key, now)
-            due[key] = when
+            # A rule that fails is not tried again, and does not keep the others from firing.
+            due[key] = None
+            try:
+                due[key] = self._fire(key, targets, now)
+            except ScheduleError as error:
+                log.warning("%s: %s", key[0], error)
+            except Exception:
+                log.exception("could not evaluate the scheduled rule %s", key[0])
         self._due = due  # without the rules that were deleted or changed
 
-    def _next(self, key: tuple[str, str], now: datetime) -> datetime | None:
-        try:
-            return next_due(key[1], "UTC", now, now)
-        except ScheduleError as error:
-            log.warning("%s: %s", key[0], error)
-            return None
+    def _fire(
+        self, key: tuple[str, str], targets: list[dict[str, Any]], now: datetime
+    ) -> datetime | None:
+        """Fire a rule if it is due; return the next time at which it is."""
+        rule, expression = key
+        when = self._due[key] if key in self._due else next_due(expression, "UTC", now, now)
+        if when is None or when > now:
+            return when
+        self._deliver(rule, targets, _event(rule, when))
+        return next_due(expression, "UTC", now, now)
 
 
 def _event(rule_arn: str, when: datetime) -> dict[str, Any]:

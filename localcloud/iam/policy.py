@@ -12,12 +12,13 @@ Differs: a resource is matched as one string, not part by part; policy variables
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import Any
+
+from localcloud.core.glob import Glob
 
 # Condition key → its values in the request.
 Context = Mapping[str, Sequence[str]]
@@ -128,15 +129,12 @@ def evaluate(
 
 def wildcard_matches(pattern: str, text: str) -> bool:
     """Return whether a pattern matches a whole string: `*` any characters, `?` exactly one."""
-    return _compiled(pattern).fullmatch(text) is not None
+    return _compiled(pattern).matches(text)
 
 
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    # A run of stars means one star; without this, a long run would take exponential time.
-    parts = re.split(r"(\*+|\?)", pattern)
-    wild = {"*": ".*", "?": "."}
-    return re.compile("".join(wild.get(p[:1], "") or re.escape(p) for p in parts), re.DOTALL)
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> Glob:
+    return Glob([[None if c == "?" else c for c in part] for part in pattern.split("*")])
 
 
 def _arn_matches(pattern: str, text: str) -> bool:

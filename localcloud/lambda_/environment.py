@@ -8,20 +8,20 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import shutil
 import sys
 import uuid
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import Scope
+from localcloud.core.archives import unzip
 from localcloud.core.child_process import Child, ChildProcesses
 from localcloud.core.clock import monotonic
+from localcloud.lambda_.limits import CODE_BOUNDS
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
 
 _STOP_GRACE_SECONDS = 0.5
@@ -78,9 +78,9 @@ class Environment:
 
         Raises:
             OSError: the process cannot be started.
-            zipfile.BadZipFile: the code is not a zip archive.
+            ArchiveError: the code is not a zip archive, or too large.
         """
-        await asyncio.to_thread(_unpack, code, self._directory)
+        await asyncio.to_thread(unzip, code, self._directory, CODE_BOUNDS)
         await self._api.start()
         function = self.function
         self._child = await children.spawn(
@@ -137,16 +137,10 @@ class Environment:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _unpack(code: bytes, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        archive.extractall(directory)  # zipfile keeps members inside the directory
-
-
 def is_json(payload: bytes) -> bool:
     """Return whether an event is valid JSON."""
     try:
         json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -13,7 +13,6 @@ import json
 import logging
 import re
 import uuid
-import zipfile
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response, Scope
+from localcloud.core.archives import ArchiveError
 from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
@@ -113,7 +113,7 @@ class LambdaService(Service):
         began = monotonic()
         try:
             environment = await self._take(function, code)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ArchiveError) as error:
             payload = error_payload("Runtime.InvalidEntrypoint", f"cannot start: {error}")
             return Outcome(payload, "Unhandled"), ""
 
@@ -168,10 +168,14 @@ class LambdaService(Service):
         while True:
             await wall_sleep(10)
             horizon = monotonic() - _IDLE_SECONDS
-            for idle in self._idle.values():
+            # Copies, because an invocation changes both while one is stopped.
+            for idle in list(self._idle.values()):
                 for entry in [entry for entry in idle if entry[0] < horizon]:
-                    idle.remove(entry)
-                    await entry[1].stop()
+                    try:
+                        idle.remove(entry)
+                        await entry[1].stop()
+                    except Exception:
+                        log.exception("could not stop an idle environment")
 
     async def close(self) -> None:
         """Stop every idle environment."""

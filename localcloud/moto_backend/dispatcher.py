@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from localcloud.aws.errors import AwsError, NotImplementedByCloud
-from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, serialise_error
+from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownRegion
+from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, parse, serialise_error
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.core.clock import wall_sleep
+from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.moto_backend.patches import Caller, EventListener, RoleListener, apply
 from localcloud.moto_backend.persistence import Recorder
 
@@ -51,9 +51,15 @@ SERVICES = (
     "sts",
 )
 _SWEEP_SECONDS = 1.0
+_WATCH_SECONDS = 1.0
+# The time after which a call is reported, and for which the end waits; wall-clock seconds.
+_LATE_SECONDS = 5.0
+_CLOSE_SECONDS = 8.0
 # moto's response to a request that matches none of its routes.
 _NOT_IN_MOTO = "Not yet implemented"
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
+# Services whose operations have paths of their own.
+_REST = frozenset({"lambda", "s3"})
 # Services whose host name has no region.
 _GLOBAL = ("budgets",)
 
@@ -71,6 +77,8 @@ class MotoBackend:
     def __init__(self, state: Path | None = None) -> None:
         self._recorder = Recorder(state, SERVICES) if state else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
+        # What the thread is doing, and since when.
+        self._current: tuple[Any, float] | None = None
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
         self._on_role: RoleListener = lambda access_key, role_arn, session: None
@@ -109,14 +117,46 @@ class MotoBackend:
             await wall_sleep(_SWEEP_SECONDS)
             try:
                 await self.call(self._recorder.sweep)
-            except (sqlite3.Error, OSError):
+            except Exception:
                 log.exception("could not write the state of moto's services")
+
+    async def watch(self) -> None:
+        """Log each call that keeps moto's thread for over five seconds, until cancelled."""
+        reported: tuple[Any, float] | None = None
+        while True:
+            await wall_sleep(_WATCH_SECONDS)
+            current = self._current
+            if current is None or current is reported or not self.is_late(current[1]):
+                continue
+            reported = current
+            log.warning("moto%s; every other call to it waits", self.busy())
+
+    @staticmethod
+    def is_late(since: float) -> bool:
+        """Return whether a call that began at `since` has taken too long."""
+        return monotonic() - since > _LATE_SECONDS
+
+    def busy(self) -> str:
+        """Return ` has been at work on SERVICE OPERATION for N s`, or an empty string."""
+        current = self._current
+        if current is None:
+            return ""
+        work, since = current
+        return f" has been at work on {_name_of(work)} for {monotonic() - since:.0f} s"
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, the only one that may access its backends."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: function(*arguments)
-        )
+        return await self._call(function, function, arguments)
+
+    async def _call(self, work: Any, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        def run() -> T:
+            self._current = (work, monotonic())
+            try:
+                return function(*arguments)
+            finally:
+                self._current = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     async def handle(self, request: Request) -> Response:
         """Let moto answer a request."""
@@ -124,7 +164,7 @@ class MotoBackend:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
-        return await self.call(self._answer, request)
+        return await self._call(request, self._answer, (request,))
 
     def _answer(self, request: Request) -> Response:
         response = self._dispatch(request)
@@ -162,17 +202,8 @@ class MotoBackend:
         except ServiceException as error:
             code = getattr(error, "code", "") or type(error).__name__
             return serialise_error(request.service, AwsError(str(code), str(error)))
-        except Exception:
-            log.exception("moto failed on %s %s %s", request.service, request.method, request.path)
-            return serialise_error(
-                request.service,
-                AwsError(
-                    "InternalFailure",
-                    f"moto failed on this request to {request.service}; "
-                    "the reason is in the local cloud's log.",
-                    500,
-                ),
-            )
+        except Exception as error:
+            return serialise_error(request.service, _failure(request, error))
         if answer is None:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, request.path)
@@ -188,8 +219,14 @@ class MotoBackend:
         )
 
     def close(self) -> None:
-        """Write the last changes, clear moto's memory and stop the thread."""
-        self._thread.submit(self._end).result()
+        """Write the last changes, clear moto's memory and stop the thread.
+
+        A call that does not end keeps this from happening. What was answered before is written.
+        """
+        try:
+            self._thread.submit(self._end).result(timeout=_CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("moto%s; its memory is not cleared", self.busy())
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _end(self) -> None:
@@ -206,6 +243,50 @@ class MotoBackend:
         s3_backends.bucket_accounts.clear()
 
 
+def _name_of(work: Any) -> str:
+    if isinstance(work, Request):
+        return f"{work.service} {_operation_of(work)}"
+    return str(getattr(work, "__qualname__", work))
+
+
+def _operation_of(request: Request) -> str:
+    """Return the operation that a request names, or else its method and path."""
+    name = operation_name(request) if request.service not in _REST else ""
+    return name or f"{request.method} {request.path[:200]}"
+
+
+def _failure(request: Request, error: Exception) -> AwsError:
+    """Return the error for an exception of moto: the request's own fault, or InternalFailure."""
+    if isinstance(error, RecursionError):
+        return AwsError("SerializationException", "The request is nested too deeply.")
+    problem = _problem_of(request)
+    if problem is not None:
+        return problem
+    name = _operation_of(request)
+    log.warning("moto failed on %s %s: %r", request.service, name, error)
+    log.debug("moto's traceback", exc_info=error)
+    return AwsError(
+        "InternalFailure",
+        f"moto failed on {request.service}:{name} ({type(error).__name__}); "
+        "the reason is in the local cloud's log.",
+        500,
+    )
+
+
+def _problem_of(request: Request) -> AwsError | None:
+    """Return the error of a request that does not fit botocore's model, or None if it does."""
+    try:
+        if request.service not in _GLOBAL:
+            backend(request.service, request.scope)
+        if request.service not in _REST:
+            parse(request, operation_name(request))
+    except AwsError as error:
+        return None if isinstance(error, NotImplementedByCloud) else error
+    except Exception:
+        return None
+    return None
+
+
 def backends(service: str) -> Iterator[tuple[Scope, Any]]:
     """Yield every regional backend of a service; call it in moto's thread."""
     from moto.backends import get_backend
@@ -217,13 +298,18 @@ def backends(service: str) -> Iterator[tuple[Scope, Any]]:
 
 
 def backend(service: str, scope: Scope) -> Any:
-    """Return moto's backend of a service; call it in moto's thread."""
+    """Return moto's backend of a service; call it in moto's thread.
+
+    Raises:
+        UnknownRegion: the service has no such region.
+    """
     from moto.backends import get_backend
 
     by_account: Any = get_backend(service)  # type: ignore[call-overload, unused-ignore]
     by_region = by_account[scope.account]
-    return (
-        by_region["aws"]
-        if "aws" in by_region and service in ("s3", "iam")
-        else (by_region[scope.region])
-    )
+    if "aws" in by_region and service in ("s3", "iam"):
+        return by_region["aws"]
+    try:
+        return by_region[scope.region]
+    except KeyError:
+        raise UnknownRegion(scope.region) from None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
@@ -26,6 +26,8 @@ import httptools
 
 from localcloud.aws.routing import headers_of
 
+# The headers that say where a body ends.
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -72,6 +74,9 @@ class _Connection(asyncio.Protocol):
         # These are C methods, because a Python frame per header costs more than the header itself.
         self.on_header = self._headers.__setitem__
         self.on_body = self._body.append
+        # Has an entry once the head of the response is complete.
+        self._heads: list[int] = []
+        self.on_headers_complete = partial(self._heads.append, 1)
         self._parser = httptools.HttpResponseParser(self)
         self._timer_deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +105,19 @@ class _Connection(asyncio.Protocol):
             exchange.end(self._reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the pending exchange."""
+        """End the pending exchange: with a response that ends with the connection, or none.
+
+        Source: https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+        """
+        # Servers of HTTP/1.0 send no length.
+        is_whole = bool(self._heads) and _LENGTHS.isdisjoint(map(bytes.lower, self._headers))
+        if exc is None and is_whole and self._exchange is not None:
+            self.on_message_complete()
+            if self._reply is not None:
+                self.reusable = False
+                exchange, self._exchange = self._exchange, None
+                exchange.end(self._reply)
+                return
         self._fail(f"it closed the connection{f': {exc}' if exc else ''}")
 
     def send(self, exchange: Exchange) -> None:
@@ -129,6 +146,7 @@ class _Connection(asyncio.Protocol):
             self.reusable = False
         self._headers.clear()
         self._body.clear()
+        self._heads.clear()
 
     def on_message_complete(self) -> None:
         """Store the response; ignore informational (1xx) ones."""

@@ -6,17 +6,15 @@ Must not: know an endpoint's status, or its traffic.
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
-import tarfile
 import tempfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
+from localcloud.core.archives import ArchiveError, Bounds, untar
 from localcloud.core.image_store import Image
 from localcloud.core.store import Collection
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
@@ -25,8 +23,7 @@ from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resol
 from localcloud.service_context import ServiceContext
 
 _HEALTH_SECONDS = 480.0
-# The errors of an archive that is not valid, incomplete, or too large for this machine.
-_BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
+_MODEL_BOUNDS = Bounds(most_bytes=8 * 1024**3)
 _GROUP = "/aws/sagemaker/Endpoints"
 # The number of servers that may start at the same time; more would compete for the cores. A server
 # counts for its first seconds, in which it imports and loads. One that does not get healthy keeps
@@ -164,9 +161,8 @@ class FleetBuilder:
             s3 = self._context.client("s3", scope, role_arn)
             try:
                 body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-                with tarfile.open(fileobj=io.BytesIO(body)) as archive:
-                    archive.extractall(staging, filter="data")
-            except (ClientError, BotoCoreError, *_BAD_ARCHIVE) as error:
+                untar(body, staging, _MODEL_BOUNDS)
+            except (ClientError, BotoCoreError, ArchiveError) as error:
                 shutil.rmtree(staging, ignore_errors=True)
                 raise HostingFailed(f"Failed to download model data from {url}: {error}") from None
         try:

@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import math
-import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.child_process import Child
 from localcloud.core.image_store import Image, ImageError, parse_reference
 from localcloud.core.store import Collection
+from localcloud.core.user_pattern import UserPattern
 from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SourceError, objects_of
@@ -239,7 +239,7 @@ class TrainingEngine:
     async def _train(self, scope: Scope, job: TrainingJob, base: Path, image: Image) -> None:
         stream = f"{job.name}/algo-1-{int(job.created.timestamp())}"
         patterns = [
-            (definition["Name"], re.compile(definition["Regex"]))
+            (definition["Name"], UserPattern(definition["Regex"]))
             for definition in job.request["AlgorithmSpecification"].get("MetricDefinitions", [])
         ]
         last_lines: list[str] = []

@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from localcloud.aws.errors import ResourceInUse, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
+from localcloud.core.user_pattern import PatternError, UserPattern
 from localcloud.sagemaker.listing import Order, page
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
@@ -128,8 +128,8 @@ def check_definition(params: dict[str, Any]) -> None:
         raise ValidationError("Input mode Pipe is not supported; use File or FastFile.")
     for definition in algorithm.get("MetricDefinitions", []):
         try:
-            groups = re.compile(definition["Regex"]).groups
-        except re.error as error:
+            groups = UserPattern(definition["Regex"]).groups
+        except PatternError as error:
             raise ValidationError(
                 f"Metric {definition['Name']} has an invalid regex: {error}."
             ) from None

@@ -11,7 +11,6 @@ Differs: every instance gets records of every object; on AWS each instance has i
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import logging
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
+from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.store import Collection
 from localcloud.sagemaker.batches import (
     CSV,
@@ -41,6 +41,8 @@ from localcloud.sagemaker.s3_source import Found, SourceError, objects_of
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
+
+_OBJECT_BOUNDS = Bounds(most_bytes=1024**3, most_ratio=1000)
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _PAYLOAD_MB, _TIMEOUT_SECONDS, _RETRIES = 6, 600, 3
@@ -264,9 +266,9 @@ class TransformEngine:
         body = await asyncio.to_thread(_read, s3, entry)
         if plan.gzip:
             try:
-                body = gzip.decompress(body)
-            except (OSError, EOFError) as error:
-                raise BadRecord(f"it is not valid gzip: {error}") from None
+                body = await asyncio.to_thread(gunzip, body, _OBJECT_BOUNDS)
+            except ArchiveError as error:
+                raise BadRecord(str(error)) from None
         requests = batches(split(body, plan.by_line), plan.many, plan.payload_mb)
 
         async def send(records: list[bytes]) -> bytes:

@@ -13,6 +13,7 @@ from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope
 from localcloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline
 from localcloud.codepipeline.variables import VariableError
+from localcloud.core import archives
 from localcloud.iam.actions import permissions
 from localcloud.service_context import ServiceContext
 
@@ -29,6 +30,10 @@ class ActionFailed(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+# Of a template, its configuration or a file of variables.
+_FILE_BOUNDS = archives.Bounds(most_bytes=64 * 1024**2, most_entries=200_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ class ActionContext:
         """
         content = await self.read_artifact(artifact)
         try:
-            return file_in_zip(content, artifact, file_name)
+            return await asyncio.to_thread(file_in_zip, content, artifact, file_name)
         except VariableError as error:
             raise ActionFailed("ConfigurationError", str(error)) from None
 
@@ -179,10 +184,10 @@ def file_in_zip(content: bytes, artifact: str, file_name: str) -> bytes:
         VariableError: it is not a zip archive, or has no such file.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.read(file_name)
-    except zipfile.BadZipFile:
-        raise VariableError(f"the artifact {artifact} is not a zip archive") from None
+        return archives.file_in_zip(content, file_name, _FILE_BOUNDS)
+    except archives.ArchiveError as error:
+        problem = str(error).removeprefix("it ").partition(":")[0]
+        raise VariableError(f"the artifact {artifact} {problem}") from None
     except KeyError:
         raise VariableError(f"the artifact {artifact} has no file {file_name}") from None
 

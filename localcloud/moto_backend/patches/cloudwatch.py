@@ -8,6 +8,7 @@ from typing import Any
 from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
 from localcloud.cloudwatch.alarm_history import history_of, kind_of
+from localcloud.cloudwatch.alarm_settings import problem_of
 from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, parse
 
 
@@ -19,15 +20,20 @@ def patch() -> None:
 
 
 def _patch_alarms() -> None:
-    """PutMetricAlarm: moto makes every alarm OK.
+    """PutMetricAlarm: moto makes every alarm OK, and stores one that cannot be evaluated.
 
-    On AWS a new alarm is INSUFFICIENT_DATA, and an updated one keeps its state.
+    On AWS a new alarm is INSUFFICIENT_DATA, and an updated one keeps its state. An alarm without a
+    period, an evaluation range or a threshold is refused.
     """
+    from moto.cloudwatch.exceptions import ValidationError
     from moto.cloudwatch.models import CloudWatchBackend
 
     original = CloudWatchBackend.put_metric_alarm
 
     def put_metric_alarm(self: Any, **settings: Any) -> Any:
+        problem = None if settings.get("rule") else problem_of(settings)
+        if problem is not None:
+            raise ValidationError(problem)
         before = self.alarms.get(settings["name"])
         alarm = original(self, **settings)
         alarm.state_value = before.state_value if before is not None else "INSUFFICIENT_DATA"

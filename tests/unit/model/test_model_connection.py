@@ -276,6 +276,43 @@ def test_an_endless_head_is_answered_431() -> None:
     assert len(other.answers) == 901
 
 
+def test_a_packet_that_ends_a_request_and_has_many_more_is_not_a_long_head() -> None:
+    body = b"x" * 50_000
+    long = b"POST /invocations HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    for first in (GET[:10], long[:100], PLAIN[:-1]):
+        rest = {GET[:10]: GET[10:], long[:100]: long[100:]}.get(first, PLAIN[-1:])
+        client = Client()
+        client.send(first, rest + PLAIN * 2000 + GET[:10], GET[10:])
+        assert [status for status, _ in client.answers] == [200] * 2002
+    client = Client()
+    client.send(long[:-7], long[-7:] + long[:100], long[100:] + long[:-1], long[-1:])
+    assert [status for status, _ in client.answers] == [200] * 3
+
+
+TRAILED = (
+    b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\n1,2\r\n0\r\n"
+)
+
+
+@pytest.mark.parametrize("cut", [0, 20, len(TRAILED) - 3, len(TRAILED), len(TRAILED) + 4])
+@pytest.mark.parametrize("name", [b"Content-Type", b"Accept", b"X-Request-Id", b"Expect"])
+def test_a_trailer_replaces_no_header(name: bytes, cut: int) -> None:
+    client = Client()
+    data = TRAILED + name + b": application/json\r\n\r\n" + GET
+    client.send(data[:cut], data[cut:])
+    assert client.answers[0] == (200, b"POST /invocations text/csv 3 1,2")
+    assert len(client.answers) == 2
+    first = client.handler.handled[0]
+    assert (first.accept, first.request_id, first.expects) == (b"", b"", False)
+
+
+def test_trailers_without_end_are_cut_off() -> None:
+    client = Client()
+    client.send(TRAILED, *[b"a: " + bytes(1_000_000).replace(b"\0", b"b")] * 110)
+    assert client.transport.closed
+
+
 def post(size: int) -> bytes:
     return b"POST /invocations HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size
 

@@ -1,5 +1,6 @@
 """Templates: parsing, parameters, conditions, intrinsic functions, order."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.cloudformation.evaluation import outputs_of
 from localcloud.cloudformation.intrinsics import Renderer
+from localcloud.cloudformation.parameter_rules import check_rules
 from localcloud.cloudformation.template import (
     Template,
     TemplateError,
@@ -184,6 +187,172 @@ def test_a_bad_function_is_a_template_error_that_names_it(value: Any, names: str
 def test_what_is_no_template_is_refused(body: str, names: str) -> None:
     with pytest.raises(TemplateError, match=names):
         parse(body)
+
+
+ONE = "Resources: {A: {Type: AWS::Logs::LogGroup}}\n"
+ALIASES = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ONE + ALIASES,
+        ONE + "Metadata: &m {a: *m}",
+        ONE + "Metadata: {a: &a {b: c}, d: *a}",
+        "Resources: {A: &a {Type: AWS::Logs::LogGroup, Metadata: *a}}",
+    ],
+)
+def test_aliases_are_refused_in_aws_words(body: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse(body)
+    assert str(caught.value) == (
+        "Template error: YAML aliases are not allowed in CloudFormation templates"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 20_000,
+        "- " * 20_000,
+        "{a: " * 20_000,
+        '{"a":' * 20_000,
+        '{"Resources":' + "[" * 20_000,
+        ONE + "Metadata: {a: " + "[" * 150 + "]" * 150 + "}",
+        '{"Resources": {"A": {"Type": "T", "Properties": {"a": ' + "[" * 150 + "]" * 150 + "}}}}",
+        ONE + "1: {}",
+        ONE + "Parameters: [1]",
+        ONE + "Parameters:",
+        ONE + "Parameters: {1: {Type: String}}",
+        ONE + "Parameters: {P: String}",
+        ONE + "Parameters: {P: {Type: String, AllowedValues: x}}",
+        ONE + "Parameters: {P: {Type: String, Default: [x]}}",
+        ONE + "Parameters: {P: {Type: Number, MinValue: low}}",
+        ONE + "Outputs: {O: text}",
+        ONE + "Outputs: {O: {Description: x}}",
+        ONE + "Outputs: {O: {Value: x, Export: y}}",
+        ONE + "Conditions: text",
+        ONE + "Mappings: [x]",
+        ONE + "? [a]\n: b",
+        ONE + "Metadata: {? {a: b} : c}",
+        ONE + "Metadata: {a: .inf}",
+        ONE + "Metadata: {a: 0x" + "f" * 20_000 + "}",
+        ONE + "Metadata: {a: !!binary aGk=}",
+        ONE + "Metadata: {a: !!set {b}}",
+        ONE + "Metadata: {a: !!omap [b: c]}",
+        ONE + "Metadata: {a: !!python/object:os.system x}",
+        '{"Resources": {"A": {"Type": "T"}}, "Metadata": {"a": NaN}}',
+        '{"Resources": {"A": {"Type": "T"}}, "Metadata": {"a": Infinity}}',
+        '{"Resources": {"A": {"Type": "T"}}, "Description": "\\ud800"}',
+        '{"Resources": {"A": {"Type": "T"}}, "Metadata": {"\\udfff": 1}}',
+        "Resources: {1: {Type: AWS::Logs::LogGroup}}",
+        "Resources: {A: {Type: 1}}",
+        "Resources: {A: {Type: T, Properties: text}}",
+        "Resources: {A: {Type: T, Properties: }}",
+        "Resources: {A: {Type: T, DependsOn: {B: 1}}}",
+        "Resources: {A: {Type: T, DependsOn: [[B]]}}",
+        "Resources: {A: {Type: T, Condition: [x]}}",
+        "Resources: {A: {Type: T, DeletionPolicy: [Retain]}}",
+        "Resources: {A: {Type: T, DeletionPolicy: {}}}",
+    ],
+)
+def test_a_malformed_template_is_a_template_error(body: str) -> None:
+    with pytest.raises(TemplateError, match=r"^Template (format )?error: "):
+        creation_order(parse(body))
+
+
+def test_a_key_that_is_a_number_becomes_a_string_as_in_json() -> None:
+    parsed = parse(ONE + "Mappings: {M: {123: {1.5: x, true: y}}}")
+    assert parsed.document["Mappings"] == {"M": {"123": {"1.5": "x", "true": "y"}}}
+
+
+WORDS = [
+    *("Type", "Value", "Ref", "Condition", "Default", "AllowedValues", "Assertions", "Assert"),
+    *("Export", "a", "Fn::Sub", "Fn::GetAtt", "Fn::If", "Fn::Equals", "Fn::And"),
+]
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("aB$ {}:.\ud800", max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "Type",
+                    "Value",
+                    "Ref",
+                    "Condition",
+                    "Default",
+                    "AllowedValues",
+                    "Assertions",
+                    "Assert",
+                    "Export",
+                    "a",
+                    "Fn::Sub",
+                    "Fn::GetAtt",
+                    "Fn::If",
+                    "Fn::Equals",
+                    "Fn::And",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=examples(300))
+@given(
+    st.dictionaries(
+        st.sampled_from(["Parameters", "Conditions", "Rules", "Mappings", "Outputs", "Metadata"]),
+        PARTS | st.dictionaries(st.sampled_from("AB"), PARTS, max_size=2),
+        max_size=3,
+    ),
+    st.dictionaries(st.sampled_from(["Properties", "DependsOn", "Condition", "Type"]), PARTS),
+)
+def test_any_document_is_a_template_or_a_template_error(
+    sections: dict[str, Any], resource: dict[str, Any]
+) -> None:
+    document = sections | {"Resources": {"A": {"Type": "T"} | resource, "B": {"Type": "T"}}}
+    with contextlib.suppress(TemplateError):
+        parsed = parse(json.dumps(document))
+        creation_order(parsed)
+        values = parameter_values(parsed, {})
+        renderer = Renderer(parsed, dict(values), lookup)
+        check_rules(parsed, renderer)
+        for name in parsed.resources:
+            renderer.included(name)
+            renderer.render(parsed.resources[name].get("Properties", {}))
+        outputs_of(parsed, renderer)
+
+
+def test_a_chain_of_conditions_is_evaluated_once_each() -> None:
+    chain = {
+        f"C{n}": {"Fn::And": [{"Condition": f"C{n - 1}"}, {"Condition": f"C{n - 1}"}]}
+        for n in range(1, 60)
+    }
+    conditions = {"C0": {"Fn::Equals": ["a", "a"]}} | chain
+    assert render({"Fn::If": ["C59", "yes", "no"]}, Conditions=conditions) == "yes"
+
+
+def test_functions_that_multiply_a_text_are_refused() -> None:
+    nested: Any = "x" * 10
+    for _ in range(12):
+        nested = {"Fn::Sub": ["${a}" * 10, {"a": nested}]}
+    with pytest.raises(TemplateError, match="the functions yield over 20000000 characters"):
+        render(nested)
+    with pytest.raises(TemplateError, match="the functions yield over 20000000 characters"):
+        render({"Fn::Join": ["x" * 25_000, [""] * 8_000]})
+
+
+@pytest.mark.parametrize("pattern", ["(", "(a|a)*c"])
+def test_a_pattern_that_cannot_be_matched_is_refused(pattern: str) -> None:
+    declared = {"P": {"Type": "String", "AllowedPattern": pattern}}
+    with pytest.raises(TemplateError, match="Parameter 'P' has an invalid AllowedPattern"):
+        parameter_values(template(Parameters=declared), {"P": "a" * 100 + "dc"})
 
 
 def test_parameters_come_from_the_caller_or_their_default() -> None:

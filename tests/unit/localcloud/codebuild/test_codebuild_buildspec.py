@@ -13,6 +13,40 @@ pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html"
 )
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BOMB + "env: {variables: {A: *a11}}",
+        "env: &e {variables: *e}",
+        "env: {variables: [A, B]}",
+        "env: {variables: text}",
+        "env: {variables: {A: [1]}}",
+        "env: {variables: {A: {B: c}}}",
+        "env: {exported-variables: A}",
+        "env: {exported-variables: {A: 1}}",
+        "env: {exported-variables: [[A]]}",
+        "env: [variables]",
+        "artifacts: {files: text}",
+        "artifacts: [files]",
+        "env: {variables: {A: 0x" + "f" * 20_000 + "}}",
+        "env: {variables: {A: 2026-99-99}}",
+        "[" * 50_000,
+        "env: " + "{a: " * 500 + "}" * 500,
+        "phases: {build: [a]}",
+        "phases: {build: {commands: {a: b}}}",
+        "a: \0",
+    ],
+)
+def test_a_buildspec_that_is_no_buildspec_is_refused(body: str) -> None:
+    with pytest.raises(BuildspecError):
+        parse(f"version: 0.2\nphases: {{build: {{commands: [x]}}}}\n{body}")
+
+
 FULL = """
 version: 0.2
 env:

@@ -55,3 +55,25 @@ def test_dockerignore_is_honoured_but_the_dockerfile_always_goes(
 def test_a_directory_without_a_dockerfile_is_not_pushed(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="holds no Dockerfile"):
         push(tmp_path, "iris", "http://127.0.0.1:9")
+
+
+def test_links_are_sent_as_links(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM x")
+    (tmp_path / "a.py").write_text("A")
+    (tmp_path / "hard.py").hardlink_to(tmp_path / "a.py")
+    (tmp_path / "soft.py").symlink_to("a.py")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/b.py").write_text("B")
+    (tmp_path / "dir").symlink_to("pkg")
+    (tmp_path / "circle").symlink_to(".")
+    with tarfile.open(fileobj=io.BytesIO(pack(tmp_path))) as archive:
+        kinds = {m.name: (m.issym(), m.islnk(), m.linkname) for m in archive}
+    assert kinds == {
+        "Dockerfile": (False, False, ""),
+        "a.py": (False, False, ""),
+        "hard.py": (False, True, "a.py"),
+        "soft.py": (True, False, "a.py"),
+        "pkg/b.py": (False, False, ""),
+        "dir": (True, False, "pkg"),
+        "circle": (True, False, "."),
+    }

@@ -1,7 +1,11 @@
 """Images: what a Dockerfile's steps leave on disk, and the digest that names it."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,138 @@ def context(files: dict[str, str], *, mtime: int = 0) -> bytes:
             info.size, info.mtime = len(text.encode()), mtime
             archive.addfile(info, io.BytesIO(text.encode()))
     return buffer.getvalue()
+
+
+def context_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for info, content in members:
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def linked(directory: Path, *links: tuple[str, bytes, str], steps: tuple[str, ...]) -> Path:
+    """Return the root of an image of a.py, pkg/b.py and links."""
+    store = ImageStore(directory / "images")
+    files = [(member("a.py"), b"A"), (member("pkg/b.py"), b"B")]
+    text = dockerfile(*steps).encode()
+    made = [(member(*link), b"") for link in links]
+    return store.get(store.add(context_of((member("Dockerfile"), text), *files, *made))[0]).root
+
+
+def test_hard_and_symbolic_links_are_kept_as_docker_keeps_them(tmp_path: Path) -> None:
+    root = linked(
+        tmp_path,
+        ("hard.py", tarfile.LNKTYPE, "a.py"),
+        ("soft.py", tarfile.SYMTYPE, "pkg/b.py"),
+        ("dir", tarfile.SYMTYPE, "pkg"),
+        ("pkg/up", tarfile.SYMTYPE, "../a.py"),
+        steps=("COPY . /x", "COPY soft.py /single.py", "COPY dir /tree"),
+    )
+    assert (root / "x/hard.py").read_text() == "A"
+    assert not (root / "x/hard.py").is_symlink()
+    assert (root / "x/soft.py").is_symlink()
+    assert (root / "x/soft.py").read_text() == "B"
+    assert (root / "x/dir/b.py").read_text() == "B"
+    assert (root / "x/pkg/up").read_text() == "A"
+    # A source that is a link is followed; what a directory has is not.
+    assert not (root / "single.py").is_symlink()
+    assert (root / "single.py").read_text() == "B"
+    assert (root / "tree/b.py").read_text() == "B"
+    assert (root / "tree/up").is_symlink()
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../../etc/passwd"])
+def test_a_link_leads_to_a_place_inside_the_image(tmp_path: Path, target: str) -> None:
+    root = linked(tmp_path, ("pkg/out", tarfile.SYMTYPE, target), steps=("COPY . /x",))
+    link = root / "x/pkg/out"
+    assert link.is_symlink()
+    assert link.resolve() == root / "etc/passwd"
+
+
+def test_nothing_is_written_through_a_link_out_of_the_image(tmp_path: Path) -> None:
+    root = linked(
+        tmp_path,
+        ("pkg/root", tarfile.SYMTYPE, "/"),
+        ("pkg/deep", tarfile.SYMTYPE, "root/pkg/root"),
+        steps=("COPY . /", "COPY pkg /pkg/deep/a/b/", "COPY a.py /pkg/root/c.py"),
+    )
+    outside = [path for path in tmp_path.rglob("*") if path.is_file() and root not in path.parents]
+    assert {path.name for path in outside} == {"config.json"}
+    assert (root / "c.py").read_text() == "A"
+    assert all(root in link.resolve().parents or link.resolve() == root for link in root.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("link", "step", "names"),
+    [
+        (("l", tarfile.SYMTYPE, "../secret"), "COPY l /l", "holds no such file"),
+        (("l", tarfile.SYMTYPE, "/etc"), "COPY l /l", "holds no such file"),
+        (("l", tarfile.SYMTYPE, "l"), "COPY l /l", "too many levels of symbolic links"),
+        (("l", tarfile.LNKTYPE, "none"), "COPY . /", "refers to none, which is not before it"),
+        (("l", tarfile.LNKTYPE, "../../etc/passwd"), "COPY . /", "which is not before it"),
+        (("a.py/b", tarfile.SYMTYPE, "x"), "COPY . /", "cannot be laid out"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_refused(
+    tmp_path: Path, link: tuple[str, bytes, str], step: str, names: str
+) -> None:
+    with pytest.raises(ImageError, match=names):
+        linked(tmp_path, link, steps=(step,))
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"a/..": "x"}, "unsafe name"),
+        ({"a": "x", "a/b": "y"}, "cannot be laid out"),
+        ({"n" * 300: "x"}, "cannot be laid out"),
+        ({"Dockerfile": 'FROM x\nCOPY \'a b\nCMD ["a"]'}, "No closing quotation"),
+        ({"Dockerfile": 'FROM x\nENV A=\'b\nCMD ["a"]'}, "No closing quotation"),
+        ({"Dockerfile": 'FROM x\nCOPY ["a" "b"]\nCMD ["a"]'}, "write it in the JSON form"),
+        ({"Dockerfile": 'FROM x\nCOPY [1, 2]\nCMD ["a"]'}, "write it in the JSON form"),
+        ({"Dockerfile": "FROM x\nCOPY " + "[" * 20_000}, "write it in the JSON form"),
+        ({"Dockerfile": 'FROM x\nCMD ["\\u0000"]'}, "has a NUL character"),
+        ({"Dockerfile": 'FROM x\nWORKDIR /a\0b\nCMD ["a"]'}, "has a NUL character"),
+        ({"Dockerfile": 'FROM x\nCMD ["a"]\nWORKDIR /' + "w" * 300}, "cannot be laid out"),
+        ({"Dockerfile": 'FROM x\nCMD ["a"]\nWORKDIR /a.py\nCOPY . /'}, "cannot be laid out"),
+    ],
+)
+def test_a_context_that_cannot_be_laid_out_is_refused(
+    tmp_path: Path, files: dict[str, str], names: str
+) -> None:
+    given = {"Dockerfile": dockerfile("COPY . /"), "a.py": "A"} | files
+    with pytest.raises(ImageError, match=names):
+        ImageStore(tmp_path).add(context(given))
+    assert [path for path in tmp_path.rglob("*") if path.name.endswith(".partial")] == []
+
+
+@pytest.mark.parametrize("cut", [10, 40, 60])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_damaged_context_is_refused(
+    tmp_path: Path, compress: Callable[[bytes], bytes], cut: int
+) -> None:
+    whole = compress(context({"Dockerfile": dockerfile("COPY . /")}))
+    with pytest.raises(ImageError, match="the build context: it is not a tar archive"):
+        ImageStore(tmp_path).add(whole[:cut])
+
+
+def test_a_dockerfile_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="the Dockerfile is not UTF-8"):
+        ImageStore(tmp_path).add(context_of((member("Dockerfile"), b"FROM \xff")))
+
+
+def test_a_context_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    bomb = gzip.compress(context_of((member("zeros"), bytes(64 * 1024 * 1024))))
+    with pytest.raises(ImageError, match="unpacks to more than 200 times"):
+        ImageStore(tmp_path).add(bomb)
 
 
 def dockerfile(*lines: str) -> str:

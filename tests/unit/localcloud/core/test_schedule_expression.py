@@ -1,9 +1,11 @@
 """The next time at which a schedule is due."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from cronsim import CronSim
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from localcloud.core.schedule_expression import ScheduleError, next_due
@@ -43,6 +45,10 @@ def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> dateti
         ("cron(0 7 1 1 ? 2199)", datetime(2199, 1, 1, 7, tzinfo=UTC)),
         ("cron(0 10 24 11 ? 2026)", datetime(2026, 11, 24, 10, tzinfo=UTC)),
         ("cron(0 7 1 1 ? 2026-2026,2029)", datetime(2029, 1, 1, 7, tzinfo=UTC)),
+        # The years before it are not looked at minute by minute.
+        ("cron(* * * * ? 2199)", datetime(2199, 1, 1, tzinfo=UTC)),
+        ("cron(0/1 0/1 1/1 1/1 ? 2100,2150)", datetime(2100, 1, 1, tzinfo=UTC)),
+        ("cron(0 0 29 2 ? 2027-2030)", datetime(2028, 2, 29, tzinfo=UTC)),
     ],
 )
 def test_each_kind_of_schedule_has_its_next_time(expression: str, expected: datetime) -> None:
@@ -66,6 +72,8 @@ def test_at_and_cron_are_in_their_time_zone_through_a_change_of_the_clocks() -> 
         "cron(0 7 1 1 ? 2024-2026)",
         "cron(0 7 1 1 ? 1969)",  # before the years that an expression may name
         "cron(0 7 1 1 ? 2200-2300)",  # after them
+        "cron(* * 29 2 ? 2027,2029,2030,2199)",  # no leap year
+        "cron(0 0 ? 2 2#5 2199)",  # February 2199 has four Mondays
     ],
 )
 def test_what_is_over_never_comes_again(expression: str) -> None:
@@ -107,9 +115,83 @@ def test_a_schedule_that_cannot_be_read_is_named(expression: str, reason: str) -
     assert str(caught.value) == f"'{expression}'{reason}"
 
 
-def test_a_time_zone_that_is_none_is_named() -> None:
-    with pytest.raises(ScheduleError, match="'Mars/Olympus' is not a time zone"):
-        due("rate(1 day)", "Mars/Olympus")
+@pytest.mark.parametrize(
+    "name", ["Mars/Olympus", "America", "", ".", "../etc", "A" * 5000, "a\0b", "Zürich", "/etc"]
+)
+def test_a_time_zone_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(ScheduleError, match="is not a time zone of the IANA database") as caught:
+        due("rate(1 day)", name)
+    assert name[:200] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "rate(99999999 days)",
+        "rate(9999999999 days)",
+        "at(9999-12-31T23:59:59)",
+        "at(0001-01-01T00:00:00)",
+    ],
+)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_a_time_out_of_range_is_none_or_refused(expression: str, zone: str) -> None:
+    try:
+        found = due(expression, zone)
+    except ScheduleError as error:
+        assert "is due before year 1 or after 9999" in str(error)  # noqa: PT017 - may be valid
+    else:
+        assert expression.startswith("at(")
+        assert found is None or found > NOW
+
+
+@pytest.mark.parametrize("expression", ["cron(" + "9" * 900 + " * * * ? *)", "rate(" + "9" * 9000])
+def test_a_long_expression_is_refused(expression: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        due(expression)
+    assert len(str(caught.value)) < 1700
+
+
+def stepped(fields: str, years: range, after: datetime) -> datetime | None:
+    """Return the next time by trying each time of the fields in order."""
+    for found in CronSim(fields, after):
+        if found.year >= years.stop:
+            return None
+        if found.year in years:
+            return found.astimezone(UTC)
+    return None
+
+
+@given(
+    st.sampled_from(["0", "7,30", "0/15", "*"]),
+    st.sampled_from(["0", "3", "0/6", "*"]),
+    st.sampled_from([("L", "*"), ("29-31", "*"), ("*", "MON"), ("*", "1#5"), ("1,15", "*")]),
+    st.sampled_from(["*", "2", "2,11", "12"]),
+    st.integers(2026, 2030),
+    st.integers(0, 2),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
+    st.integers(0, 4 * 366 * 24 * 60),
+)
+@example("*", "*", ("*", "*"), "*", 2028, 0, "UTC", 0)
+@example("30", "2", ("*", "*"), "3", 2027, 0, "Europe/Berlin", 0)
+def test_jumping_over_years_finds_what_stepping_finds(
+    minute: str,
+    hour: str,
+    days: tuple[str, str],
+    month: str,
+    first: int,
+    more: int,
+    zone: str,
+    minutes: int,
+) -> None:
+    day, weekday = days
+    after = NOW + timedelta(minutes=minutes)
+    # AWS counts Sunday as 1 and writes ? for the field that does not count.
+    aws_day = "?" if day == "*" and weekday != "*" else day
+    aws_weekday = {"*": "?", "1#5": "2#5"}.get(weekday, weekday)
+    expression = f"cron({minute} {hour} {aws_day} {month} {aws_weekday} {first}-{first + more})"
+    fields = f"{minute} {hour} {day} {month} {weekday}"
+    expected = stepped(fields, range(first, first + more + 1), after.astimezone(ZoneInfo(zone)))
+    assert due(expression, zone, after) == expected
 
 
 @given(

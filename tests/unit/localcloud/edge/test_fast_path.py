@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from localcloud.aws.routing import Request, Response
+from localcloud.edge.connection import Connection
 from localcloud.edge.fast_path import Done, FastPath
 
 pytestmark = pytest.mark.emulator_only
@@ -212,7 +213,7 @@ def test_a_plain_invocation_is_answered_by_one_write() -> None:
 
 def test_a_connection_carries_one_invocation_after_another() -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         for _ in range(5):
             assert await line.feed(PLAIN) == await other.feed(PLAIN)
         assert len(line.cloud.short) == 5
@@ -223,7 +224,7 @@ def test_a_connection_carries_one_invocation_after_another() -> None:
 @pytest.mark.parametrize("request_bytes", NOT_PLAIN)
 def test_what_is_not_plain_is_answered_as_by_uvicorn(request_bytes: bytes) -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         assert await line.feed(request_bytes) == await other.feed(request_bytes)
         assert line.handed_over
         assert line.cloud.short == []
@@ -235,7 +236,7 @@ def test_what_is_not_plain_is_answered_as_by_uvicorn(request_bytes: bytes) -> No
 
 def test_a_connection_goes_to_uvicorn_after_invocations_too() -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         for part in (PLAIN, PLAIN, NOT_PLAIN[-6], PLAIN, LAST):
             assert await line.feed(part) == await other.feed(part)
         assert len(line.cloud.short) == 2
@@ -248,7 +249,7 @@ def test_a_connection_goes_to_uvicorn_after_invocations_too() -> None:
 @pytest.mark.parametrize("at", range(1, len(PLAIN)))
 def test_an_invocation_may_be_cut_at_any_byte(at: int) -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         expected = await other.feed(PLAIN, PLAIN)
         assert expected == await line.feed(PLAIN[:at], PLAIN[at:], PLAIN)
         # Only a head that came in parts is uvicorn's.
@@ -269,7 +270,7 @@ def test_any_requests_in_any_parts_are_answered_as_by_uvicorn(
     chunks = [data[a:b] for a, b in pairwise(places) if a < b]
 
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         assert await line.feed(*chunks) == await other.feed(*chunks)
         assert line.wire.closed == other.wire.closed
 
@@ -302,7 +303,7 @@ def test_a_long_answer_is_written_without_a_copy() -> None:
 
 def test_what_comes_before_the_answer_waits_its_turn() -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         line.cloud.holds = True
         await line.feed(PLAIN, PLAIN[:50], PLAIN[50:])
         assert line.wire.writes == []
@@ -319,7 +320,7 @@ def test_what_comes_before_the_answer_waits_its_turn() -> None:
 
 def test_another_request_that_comes_before_the_answer_is_uvicorns_after_it() -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         line.cloud.holds = True
         await line.feed(PLAIN, CHUNKED)
         line.cloud.held.pop()(line.cloud.response(line.cloud.short[0]))
@@ -333,7 +334,7 @@ def test_another_request_that_comes_before_the_answer_is_uvicorns_after_it() -> 
 
 def test_what_has_to_be_awaited_is_awaited_in_a_task_that_uvicorn_knows() -> None:
     async def test() -> None:
-        line, other = Line(), Line(HttpToolsProtocol)
+        line, other = Line(), Line(Connection)
         line.cloud.waits = True
         line.protocol.data_received(PLAIN)
         assert len(line.state.tasks) == 1

@@ -1,10 +1,17 @@
 """The start of the moto backend, while a live one is already called."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from localcloud.aws.routing import Request
+from localcloud.moto_backend import dispatcher
+from localcloud.moto_backend.dispatcher import MotoBackend
 
 pytestmark = pytest.mark.emulator_only
 
@@ -61,3 +68,66 @@ asyncio.run(main())
 def test_parameters_are_kept_without_loading_ec2() -> None:
     ended = run(PARAMETERS)
     assert ended.stdout.split() == ["SimpleSystemManagerBackend", "False"], ended.stderr
+
+
+async def backend_with_gate(gate: threading.Event) -> MotoBackend:
+    """Return a backend whose thread waits for the gate."""
+    moto, loop, begun = MotoBackend(), asyncio.get_running_loop(), asyncio.Event()
+
+    def wait_for_the_gate() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        gate.wait()
+
+    asyncio.ensure_future(moto.call(wait_for_the_gate)).add_done_callback(lambda task: None)
+    await begun.wait()
+    return moto
+
+
+def test_a_call_that_takes_too_long_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[float] = []
+
+    async def test() -> None:
+        gate = threading.Event()
+        moto = await backend_with_gate(gate)
+
+        async def no_wait(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) > 5:
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(dispatcher, "wall_sleep", no_wait)
+        monkeypatch.setattr(MotoBackend, "is_late", staticmethod(lambda since: len(looks) > 2))
+        with contextlib.suppress(asyncio.CancelledError):
+            await moto.watch()
+        gate.set()
+        moto.close()
+
+    asyncio.run(test())
+    (message,) = [record.message for record in caplog.records]
+    assert message.startswith("moto has been at work on backend_with_gate.")
+
+
+def test_a_request_is_named_by_its_service_and_operation() -> None:
+    target = {"x-amz-target": "AWSEvents.PutEvents"}
+    events = Request("POST", "/", "/", "", target, b"{}", service="events")
+    create = Request("POST", "/", "/", "", {}, b"Version=1&Action=CreateUser", service="iam")
+    put = Request("PUT", "/bucket/key", "/bucket/key", "", {}, b"", service="s3")
+    names = [dispatcher._name_of(work) for work in (events, create, put)]
+    assert names == ["events PutEvents", "iam CreateUser", "s3 PUT /bucket/key"]
+
+
+def test_the_end_does_not_wait_for_a_call_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dispatcher, "_CLOSE_SECONDS", 0.01)
+
+    async def test() -> None:
+        gate = threading.Event()
+        moto = await backend_with_gate(gate)
+        moto.close()
+        gate.set()
+
+    asyncio.run(test())
+    assert "its memory is not cleared" in caplog.text

@@ -323,3 +323,51 @@ def test_a_request_that_nobody_waits_for_when_it_could_be_sent_is_not_sent() -> 
 
     _run(serve, ask)
     assert seen == [b""]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n0.97"],
+        [b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n", b"0.9", b"7"],
+        [b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n0.", b"97"],
+        [b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n0.", b"97"],
+    ],
+)
+def test_a_response_without_a_length_ends_with_its_connection(parts: list[bytes]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read(reader)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        for _ in range(3):
+            reply = await connections.request("GET", "/ping", 5)
+            assert (reply.status, reply.content_type, reply.body) == (200, "text/plain", b"0.97")
+            assert connections.idle == []
+
+    _run(serve, ask)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n0.97",
+        b"HTTP/1.0 200 OK\r\nContent-Type: text",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n0.97",
+    ],
+)
+def test_a_response_that_ends_before_its_length_is_none(cut: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read(reader)
+        writer.write(cut)
+        writer.close()
+
+    async def ask(connections: Connections) -> None:
+        with pytest.raises(NoAnswer, match="it closed the connection"):
+            await connections.request("GET", "/ping", 5)
+
+    _run(serve, ask)

@@ -48,19 +48,25 @@ class ScalingEngine:
         self._activities = activities
         self._busy: set[str] = set()
 
-    def on_alarm(
+    async def on_alarm(
         self, policy_arn: str, alarm_name: str, metric: float | None, threshold: float
     ) -> None:
-        """React to a policy's alarm; called once a minute while it is in ALARM."""
+        """React to a policy's alarm; called once a minute while it is in ALARM.
+
+        Returns when the change of the variant has been requested, or when there is none. So an
+        evaluation of the alarms includes its decisions, and advancing the clock does not pass them.
+        """
         policy = self._policies.get(policy_arn)
         target = self._targets.get(policy.target) if policy is not None else None
         if policy is None or target is None or target.key in self._busy:
             return
         self._busy.add(target.key)
+        requested = asyncio.Event()
         self._context.spawn(
             f"scale {target.resource_id}",
-            self._react(target, policy, alarm_name, metric, threshold),
+            self._react(target, policy, alarm_name, metric, threshold, requested),
         )
+        await requested.wait()
 
     def enforce_limits(self, target: ScalableTarget, cause: str = "") -> None:
         """Move a target's capacity into its new limits; `cause` goes into the activity."""
@@ -73,6 +79,7 @@ class ScalingEngine:
         alarm_name: str,
         metric: float | None,
         threshold: float,
+        requested: asyncio.Event,
     ) -> None:
         try:
             variant = await self._variant(target)
@@ -105,9 +112,10 @@ class ScalingEngine:
             policy.last_direction, policy.last_change = direction, now
             policy.last_base = capacity
             self._policies.put(policy.arn, policy)
-            await self._set_capacity(target, decision.capacity, cause)
+            await self._set_capacity(target, decision.capacity, cause, requested)
         finally:
             self._busy.discard(target.key)
+            requested.set()
 
     async def _enforce(self, target: ScalableTarget, cause: str) -> None:
         variant = await self._variant(target)
@@ -116,10 +124,10 @@ class ScalingEngine:
         capacity = variant["DesiredInstanceCount"]
         if capacity < target.minimum:
             reason = cause or f"minimum capacity was set to {target.minimum}"
-            await self._set_capacity(target, target.minimum, reason)
+            await self._set_capacity(target, target.minimum, reason, asyncio.Event())
         elif capacity > target.maximum:
             reason = cause or f"maximum capacity was set to {target.maximum}"
-            await self._set_capacity(target, target.maximum, reason)
+            await self._set_capacity(target, target.maximum, reason, asyncio.Event())
 
     async def _variant(self, target: ScalableTarget) -> dict[str, Any] | None:
         """Return the variant from DescribeEndpoint, or None while it cannot be scaled."""
@@ -136,7 +144,10 @@ class ScalingEngine:
         variants: list[dict[str, Any]] = answer["ProductionVariants"]
         return next((v for v in variants if v["VariantName"] == variant_name), None)
 
-    async def _set_capacity(self, target: ScalableTarget, capacity: int, cause: str) -> None:
+    async def _set_capacity(
+        self, target: ScalableTarget, capacity: int, cause: str, requested: asyncio.Event
+    ) -> None:
+        """Request a capacity, set the event, and record when the change is fulfilled."""
         endpoint, variant = names_of(target.resource_id)
         activity = Activity(
             id=str(uuid.uuid4()),
@@ -160,6 +171,7 @@ class ScalingEngine:
                     {"VariantName": variant, "DesiredInstanceCount": capacity}
                 ],
             )
+            requested.set()
             while True:
                 found = await self._variant(target)
                 if found is not None:

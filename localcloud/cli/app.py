@@ -61,7 +61,7 @@ def start(
         int | None, typer.Option(help="Port on 127.0.0.1. Default: 4566, or a free one.")
     ] = None,
     speed: Annotated[
-        float, typer.Option(help="AWS seconds per wall-clock second, 1 to 3600.")
+        float, typer.Option(help="AWS seconds per wall-clock second, 0.001 to 3600.")
     ] = 1.0,
     state_dir: Annotated[Path, typer.Option(help="Directory of the state.")] = DEFAULT,
     ephemeral: Annotated[
@@ -80,6 +80,7 @@ def start(
     """Run the local cloud in this terminal until Ctrl-C."""
     import logging
 
+    from localcloud.core.clock import HIGHEST_SPEED, LOWEST_SPEED
     from localcloud.edge.server import DEFAULT_PORT, port_is_free, run
 
     with errors_in_one_line():
@@ -89,8 +90,10 @@ def start(
                 out.print(f"Port {DEFAULT_PORT} is taken by another program: using a free one.")
         elif port != 0 and not port_is_free(port):
             raise CommandError(f"port {port} on 127.0.0.1 is taken; choose another with --port")
-        if not 1 <= speed <= 3600:
-            raise CommandError(f"--speed is {speed:g}; it must be from 1 to 3600")
+        if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
+            raise CommandError(
+                f"--speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
+            )
         if not 0 < payload_mib <= 512:
             raise CommandError(f"--payload-mib is {payload_mib:g}; it must be above 0, up to 512")
         logging.basicConfig(

@@ -11,9 +11,10 @@ Differs: metric math is arithmetic only; actions are scaling policies and topics
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,7 +42,8 @@ _SCALING_POLICY = ":scalingPolicy:"
 _DEEPEST_COMPOSITE = 10
 
 # Called with (policy ARN, alarm name, latest value, threshold) when a policy's alarm is in ALARM.
-OnScalingAlarm = Callable[[str, str, float | None, float], None]
+# Returns when the policy has decided.
+OnScalingAlarm = Callable[[str, str, float | None, float], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -109,8 +111,12 @@ class AlarmEvaluator:
             except Exception:  # an alarm must not keep the others from acting
                 log.exception("the actions of the alarm %s failed", change.alarm.name)
         await self._release(result)
-        for scaling in result.scaling:
-            self._scale(result.scope, scaling, changed=scaling.name in changed)
+        await asyncio.gather(
+            *(
+                self._scale(result.scope, scaling, changed=scaling.name in changed)
+                for scaling in result.scaling
+            )
+        )
 
     async def _announce(self, scope: Scope, change: Change) -> None:
         """Publish the event of a change, and carry out its actions unless they are suppressed."""
@@ -163,14 +169,14 @@ class AlarmEvaluator:
             del self._held[scope, name]
             await self._act(scope, change)
 
-    def _scale(self, scope: Scope, scaling: _Scaling, *, changed: bool) -> None:
+    async def _scale(self, scope: Scope, scaling: _Scaling, *, changed: bool) -> None:
         now, key = self._context.clock.now(), (scope, scaling.name)
         due = now - self._last_scaling.get(key, datetime.min.replace(tzinfo=UTC))
         if not changed and due < timedelta(seconds=60):
             return
         self._last_scaling[key] = now
         for policy in scaling.policies:
-            self._on_scaling_alarm(policy, scaling.name, scaling.latest, scaling.threshold)
+            await self._on_scaling_alarm(policy, scaling.name, scaling.latest, scaling.threshold)
 
     async def _act(self, scope: Scope, change: Change) -> None:
         """Carry out the actions of a change, except scaling, which `_scale` does each minute."""

@@ -1,4 +1,4 @@
-"""The one source of AWS time, which may run faster than wall-clock time or be advanced.
+"""The one source of AWS time, which may run faster or slower than wall-clock time or be advanced.
 
 Waiting that belongs to AWS (cooldowns, alarm periods, approval timeouts, polling) is measured in
 clock seconds. Work that this machine really does (a training process, a Lambda handler, a model
@@ -26,21 +26,26 @@ _FINE_CLOCK_SECONDS = 3600.0
 _WAKING_WALL_SECONDS = 0.002
 _SETTLING_WALL_SECONDS = 1.0
 MOST_SECONDS = 366 * 24 * 3600.0
+# At the lowest speed the clock all but stands still, and only moves when it is advanced.
+LOWEST_SPEED = 0.001
+HIGHEST_SPEED = 3600.0
 
 
 class Clock:
     """AWS time as a linear function of wall-clock time.
 
     Args:
-        speed: AWS seconds per wall-clock second, 1 to 3600.
+        speed: AWS seconds per wall-clock second, 0.001 to 3600.
 
     Raises:
         ValueError: a speed outside that range.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not 1 <= speed <= 3600:
-            raise ValueError(f"speed is {speed:g}; it must be from 1 to 3600")
+        if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
+            raise ValueError(
+                f"speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
+            )
         self.speed = speed
         self._start = datetime.now(UTC)
         self._monotonic_start = time.monotonic()

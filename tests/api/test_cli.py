@@ -51,7 +51,7 @@ def test_wrong_arguments_say_what_is_allowed(cloud: TestCloud, tmp_path: Path) -
     url = ("--endpoint-url", cloud.url)
     assert "dev, prd" in refused(run("up", "staging", *url))
     assert "no Pulumi.yaml" in refused(run("up", "prd", *url, cwd=tmp_path))
-    assert "1 to 3600" in refused(run("start", "--port", "0", "--speed", "0.5"))
+    assert "0.001 to 3600" in refused(run("start", "--port", "0", "--speed", "0"))
     assert "up to 512" in refused(run("start", "--port", "0", "--payload-mib", "0"))
     assert "no Dockerfile" in refused(
         run("image", "push", str(tmp_path), "--repository", "x", *url)

@@ -1,0 +1,216 @@
+"""The rules between settings: each problem in full, and the last values that have none."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.setting_kinds import Problem
+from components.settings import (
+    DeliverySettings,
+    Encryption,
+    EndpointSettings,
+    Environment,
+    OwnershipSettings,
+    SafetySettings,
+    ScalingSettings,
+    StackSettings,
+    TrafficShifting,
+    UpdateSettings,
+)
+from components.settings_rules import problems_between
+
+OWNERSHIP = OwnershipSettings("ml-platform", "research")
+ENDPOINT = EndpointSettings("ml.m5.large", 2)
+SETTINGS = StackSettings(
+    stack="dev",
+    environment=Environment.DEV,
+    region="us-east-1",
+    ownership=OWNERSHIP,
+    safety=SafetySettings(),
+    endpoint=ENDPOINT,
+    delivery=DeliverySettings(),
+)
+ACCOUNT, STACK = "210987654321", "organization/mlops-lab/prd"
+
+
+def problems(**changes: Any) -> list[Problem]:
+    return list(problems_between(replace(SETTINGS, **changes)))
+
+
+def scaled(low: int, initial: int, high: int, instance_type: str = "ml.m5.large") -> list[Problem]:
+    endpoint = EndpointSettings(instance_type, initial, ScalingSettings(low, high))
+    return problems(endpoint=endpoint)
+
+
+def updated(shifting: TrafficShifting, percent: int, bake_seconds: int = 0) -> list[Problem]:
+    update = UpdateSettings(shifting, percent, bake_seconds)
+    return problems(endpoint=replace(ENDPOINT, update=update))
+
+
+def test_the_defaults_go_together() -> None:
+    assert problems() == []
+
+
+def test_a_budget_needs_someone_to_notify() -> None:
+    assert problems(ownership=replace(OWNERSHIP, monthly_budget_usd=1)) == [
+        Problem(
+            "monthlyBudgetUsd",
+            1,
+            "0 unless notificationEmail is set",
+            "set notificationEmail, or leave the budget out",
+        )
+    ]
+    notified = replace(OWNERSHIP, notification_email="ops@example.com")
+    assert problems(ownership=replace(notified, monthly_budget_usd=1)) == []
+    assert problems(ownership=notified) == []
+
+
+def test_the_minimum_is_at_most_the_maximum() -> None:
+    assert scaled(4, 9, 3) == [
+        Problem(
+            "minInstanceCount",
+            4,
+            "at most maxInstanceCount (3)",
+            "lower minInstanceCount, or raise maxInstanceCount",
+        )
+    ]
+    assert scaled(4, 4, 4) == []
+
+
+@pytest.mark.parametrize("initial", [1, 6])
+def test_the_initial_count_lies_between_the_limits(initial: int) -> None:
+    assert scaled(2, initial, 5) == [
+        Problem("initialInstanceCount", initial, "2 to 5 if scaling is on", "set it to 2")
+    ]
+    assert scaled(2, 2, 5) == scaled(2, 5, 5) == []
+
+
+@pytest.mark.parametrize("instance_type", ["ml.t2.large", "ml.t3.medium"])
+def test_burstable_instances_do_not_scale(instance_type: str) -> None:
+    assert scaled(2, 2, 5, instance_type) == [
+        Problem(
+            "instanceType",
+            instance_type,
+            "a type that SageMaker can scale; it cannot scale burstable ones",
+            "use ml.m5.large, or set scaling to false",
+        )
+    ]
+    assert problems(endpoint=EndpointSettings(instance_type)) == []
+
+
+@pytest.mark.parametrize(
+    ("shifting", "low"),
+    [
+        (TrafficShifting.ALL_AT_ONCE, 1),
+        (TrafficShifting.CANARY, 1),
+        (TrafficShifting.LINEAR, 10),
+    ],
+)
+def test_a_step_of_traffic_has_the_size_that_its_type_allows(
+    shifting: TrafficShifting, low: int
+) -> None:
+    assert updated(shifting, low) == updated(shifting, 50) == []
+    for percent in (low - 1, 51):
+        assert updated(shifting, percent) == [
+            Problem(
+                "trafficStepPercent",
+                percent,
+                f"{low} to 50 if trafficShifting is {shifting.value}",
+                f"set it to {low}",
+            )
+        ]
+
+
+def test_all_steps_bake_within_sagemakers_longest_update() -> None:
+    assert updated(TrafficShifting.LINEAR, 10, 2_700) == []
+    assert updated(TrafficShifting.LINEAR, 10, 2_701) == [
+        Problem(
+            "bakeSeconds",
+            2_701,
+            "at most 2700 with 10 steps of traffic",
+            "lower bakeSeconds, or raise trafficStepPercent",
+        )
+    ]
+    # 27,000 seconds in 8 steps are 3,375 each.
+    assert updated(TrafficShifting.LINEAR, 13, 3_376)[0].allowed.startswith("at most 3375 with 8 ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "delivery"),
+    [
+        ("productionStack", STACK, DeliverySettings(STACK)),
+        ("productionAccount", ACCOUNT, DeliverySettings(None, ACCOUNT)),
+    ],
+)
+def test_production_delivers_to_no_other_stack(
+    key: str, value: str, delivery: DeliverySettings
+) -> None:
+    assert problems(environment=Environment.PRD, delivery=delivery) == [
+        Problem(
+            key,
+            value,
+            "empty if environment is prd, which delivers to no other stack",
+            "remove it, or set environment to dev",
+        )
+    ]
+
+
+def test_dev_delivers_from_its_own_account() -> None:
+    assert problems(delivery_account=ACCOUNT) == [
+        Problem(
+            "deliveryAccount",
+            ACCOUNT,
+            "empty if environment is dev, which delivers from its own account",
+            "remove it, or set environment to prd",
+        )
+    ]
+
+
+def test_a_production_account_goes_with_its_stack() -> None:
+    kms = SafetySettings(Encryption.KMS)
+    assert problems(delivery=DeliverySettings(None, ACCOUNT), safety=kms) == [
+        Problem(
+            "productionAccount",
+            ACCOUNT,
+            "empty without a productionStack",
+            "set productionStack, or remove productionAccount",
+        )
+    ]
+    assert problems(delivery=DeliverySettings(STACK, ACCOUNT), safety=kms) == []
+    assert problems(delivery=DeliverySettings(STACK)) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delivery": DeliverySettings(STACK, ACCOUNT)},
+        {"environment": Environment.PRD, "delivery_account": ACCOUNT},
+    ],
+)
+def test_two_accounts_share_a_kms_key(changes: dict[str, Any]) -> None:
+    assert problems(**changes) == [
+        Problem(
+            "encryption",
+            "AES256",
+            "aws:kms if two accounts share the artifacts",
+            "set encryption to aws:kms in both stacks",
+        )
+    ]
+    assert problems(**changes, safety=SafetySettings(Encryption.KMS)) == []
+
+
+def test_problems_of_several_rules_are_all_reported_in_order() -> None:
+    found = problems(
+        ownership=replace(OWNERSHIP, monthly_budget_usd=1),
+        endpoint=EndpointSettings(
+            "ml.t2.large",
+            *(2, ScalingSettings(3, 5)),
+            UpdateSettings(TrafficShifting.LINEAR, 5),
+        ),
+        delivery_account=ACCOUNT,
+    )
+    assert [problem.key for problem in found] == [
+        *("monthlyBudgetUsd", "initialInstanceCount", "instanceType"),
+        *("trafficStepPercent", "deliveryAccount"),
+    ]

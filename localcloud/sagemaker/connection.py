@@ -32,7 +32,17 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoAnswer(Exception):
-    """The instance did not answer: it ended, closed the connection or took too long."""
+    """The instance did not answer: it ended, closed the connection or took too long.
+
+    Attributes:
+        sent: whether the instance may have received the request.
+    """
+
+    sent = False
+
+
+class NotHttp(NoAnswer):
+    """The instance answered something that is not HTTP."""
 
 
 class TimedOut(NoAnswer):
@@ -98,7 +108,7 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if self._reply is None:
-                self._fail(f"it does not speak HTTP: {error}")
+                self._fail(f"it does not speak HTTP: {error}", NotHttp)
                 return
         if self._reply is not None:
             exchange, self._exchange = self._exchange, None
@@ -129,6 +139,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             self._fail("it closed the connection")
         else:
+            exchange.sent = True
             self._transport.write(exchange.message)
 
     def close(self) -> None:
@@ -156,11 +167,11 @@ class _Connection(asyncio.Protocol):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._reply = Reply(status, headers_of(self._headers.items()), body)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, kind: type[NoAnswer] = NoAnswer) -> None:
         exchange, self._exchange = self._exchange, None
         self.close()
         if exchange is not None:
-            exchange.end(NoAnswer(why))
+            exchange.end(kind(why))
 
     def _set_timer(self, deadline: float) -> None:
         if self._timer is not None:
@@ -186,16 +197,17 @@ class Exchange:
         deadline: in the event loop's time.
         connection: the connection that it was last sent over.
         kept: whether that connection had been used before.
+        sent: whether it was written to a connection.
     """
 
-    __slots__ = ("_done", "_pool", "_seconds", "connection", "deadline", "kept", "message")
+    __slots__ = ("_done", "_pool", "_seconds", "connection", "deadline", "kept", "message", "sent")
 
     def __init__(self, pool: Connections, message: bytes, seconds: float, done: Done) -> None:
         self._pool = pool
         self._seconds = seconds
         self._done: Done | None = done
         self.connection: _Connection | None = None
-        self.kept = False
+        self.kept = self.sent = False
         self.message = message
         self.deadline = pool.loop.time() + seconds
 
@@ -214,6 +226,7 @@ class Exchange:
             elif self.kept and connection is not None and not connection.begun:
                 self._pool.send(self)
                 return
+            outcome.sent = self.sent
         elif connection is not None:
             if connection.reusable:
                 self._pool.idle.append(connection)

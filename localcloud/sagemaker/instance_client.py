@@ -23,7 +23,9 @@ from localcloud.sagemaker.model import Variant
 
 log = logging.getLogger("localcloud.sagemaker")
 
-_MODEL_TIMEOUT_SECONDS = 60.0
+# A container must answer within it.
+# Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+INVOCATION_SECONDS = 60.0
 # The number of concurrent copies; a shadow that is slower than the production variant loses some.
 _COPIES = 100
 
@@ -33,22 +35,26 @@ def send_invocation(
     body: bytes,
     headers: dict[str, str],
     done: Callable[[Outcome], None],
+    timeout_seconds: float = INVOCATION_SECONDS,
 ) -> None:
-    """POST to an instance's /invocations; `done` gets the outcome, once."""
+    """POST to an instance's /invocations; `done` gets the outcome, once.
+
+    The limit is in wall-clock seconds.
+    """
 
     def ended(outcome: Outcome) -> None:
         instance.in_flight -= 1
         done(outcome)
 
     instance.in_flight += 1
-    instance.connections.begin("POST", "/invocations", _MODEL_TIMEOUT_SECONDS, ended, body, headers)
+    instance.connections.begin("POST", "/invocations", timeout_seconds, ended, body, headers)
 
 
 async def invoke_instance(
     instance: Instance,
     body: bytes,
     headers: dict[str, str],
-    timeout_seconds: float = _MODEL_TIMEOUT_SECONDS,
+    timeout_seconds: float = INVOCATION_SECONDS,
 ) -> Reply:
     """POST to an instance's /invocations.
 

@@ -1,5 +1,14 @@
 """The invocation path: chooses a variant and an instance, passes the bytes, and counts.
 
+An invocation outlives an instance that ends. If a connection ends before an answer, the request is
+sent once more, to another instance: a model that a request crashes must not take all instances
+down. If no instance runs, or none accepts a connection, nothing was sent, and the request waits for
+a replacement, within the time of an invocation.
+
+An example in time. Two instances serve; both are killed while 20 requests are in flight. Each
+request gets NoAnswer, finds no live instance, and looks again every 50 ms. A replacement answers
+/ping after two seconds, and the 20 requests are sent to it.
+
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 """
 
@@ -21,10 +30,15 @@ from localcloud.cloudwatch.invocation_metrics import InvocationMeter
 from localcloud.core.clock import monotonic
 from localcloud.core.store import Collection
 from localcloud.sagemaker.capture import Capturer, Payload
-from localcloud.sagemaker.connection import NoAnswer, Outcome, Reply, TimedOut
+from localcloud.sagemaker.connection import NoAnswer, NotHttp, Outcome, Reply, TimedOut
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting import HostingEngine
-from localcloud.sagemaker.instance_client import Mirror, least_outstanding, send_invocation
+from localcloud.sagemaker.instance_client import (
+    INVOCATION_SECONDS,
+    Mirror,
+    least_outstanding,
+    send_invocation,
+)
 from localcloud.sagemaker.model import Endpoint, EndpointStatus
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -36,6 +50,10 @@ _TIMED_OUT = (
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
+# How often a request that waits for an instance looks for one, and how many may wait; more would
+# hold too many bodies in memory.
+_LOOK_SECONDS = 0.05
+_MOST_WAITING = 1000
 _PASSED_HEADERS = ("content-type", "accept", _CUSTOM)
 
 
@@ -58,15 +76,21 @@ class ModelError(AwsError):
 
 @dataclass(slots=True)
 class _Asked:
-    """An invocation that was sent to an instance; the times are monotonic."""
+    """An invocation that was sent to an instance, or is about to be; the times are monotonic.
+
+    Attributes:
+        repeated: whether it was sent a second time.
+    """
 
     request: Request
     name: str
     endpoint: Endpoint
     fleet: Fleet
+    headers: dict[str, str]
     done: Callable[[Response], None]
     received: float
     sent: float
+    repeated: bool = False
 
     @property
     def log_arn(self) -> str:
@@ -95,6 +119,7 @@ class Runtime:
         self._capturer = capturer
         self._limit_bytes = limit_bytes
         self._mirror = Mirror()
+        self._waiting = 0
 
     async def handle(self, request: Request) -> Response | None:
         """Answer `POST /endpoints/{name}/invocations`; return None for any other request."""
@@ -138,11 +163,6 @@ class Runtime:
             fleets = self._hosting.fleets(arn)
             target = request.headers.get("x-amzn-sagemaker-target-variant")
             fleet = _choose(endpoint, fleets.production, target)
-            instance = least_outstanding(fleet)
-            if instance is None:
-                raise AwsError(
-                    "ServiceUnavailable", f"Endpoint {name} has no healthy instance.", 503
-                )
         except AwsError as error:
             done(serialise_error("sagemaker-runtime", error))
             return
@@ -155,11 +175,64 @@ class Runtime:
                 headers,
                 partial(self._shadowed, request, endpoint, shadow),
             )
-        asked = _Asked(request, name, endpoint, fleet, done, received, monotonic())
+        asked = _Asked(request, name, endpoint, fleet, headers, done, received, monotonic())
+        instance = least_outstanding(fleet)
+        if instance is None:
+            self._wait(asked)
+            return
         send_invocation(instance, request.body, headers, partial(self._answered, asked))
+
+    def _wait(self, asked: _Asked) -> None:
+        """Send a request to an instance as soon as there is one."""
+        left = asked.received + INVOCATION_SECONDS - monotonic()
+        if left <= 0 or self._waiting >= _MOST_WAITING or not asked.fleet.variant.desired:
+            reason = f"Endpoint {asked.name} has no healthy instance."
+            error = AwsError("ServiceUnavailable", reason, 503)
+            asked.done(serialise_error("sagemaker-runtime", error))
+            return
+        self._waiting += 1
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, asked)
+
+    def _look(self, asked: _Asked) -> None:
+        self._waiting -= 1
+        try:
+            # An update may have replaced the fleet meanwhile.
+            fleets = self._hosting.fleets(asked.endpoint.arn).production
+            asked.fleet = fleets.get(asked.fleet.variant.name) or _choose(
+                asked.endpoint, fleets, None
+            )
+        except AwsError as error:
+            asked.done(serialise_error("sagemaker-runtime", error))
+            return
+        self._send_again(asked)
+
+    def _send_again(self, asked: _Asked) -> None:
+        instance = least_outstanding(asked.fleet)
+        if instance is None:
+            self._wait(asked)
+            return
+        asked.sent = monotonic()
+        left = asked.received + INVOCATION_SECONDS - asked.sent
+        done = partial(self._answered, asked)
+        send_invocation(instance, asked.request.body, asked.headers, done, left)
+
+    def _repeat(self, asked: _Asked, outcome: Outcome) -> bool:
+        """Send a request again that got no answer; return False if it is not repeated."""
+        if not isinstance(outcome, NoAnswer) or isinstance(outcome, (TimedOut, NotHttp)):
+            return False
+        if not outcome.sent:
+            self._wait(asked)  # not at once: an instance that refuses may not be known as dead yet
+            return True
+        if asked.repeated:
+            return False
+        asked.repeated = True
+        self._send_again(asked)
+        return True
 
     def _answered(self, asked: _Asked, outcome: Outcome) -> None:
         """Answer first, then count, because the client does not wait for that."""
+        if type(outcome) is not Reply and self._repeat(asked, outcome):
+            return
         model_seconds = monotonic() - asked.sent
         try:
             response = _response(asked, outcome)

@@ -186,7 +186,10 @@ def test_a_model_that_does_not_answer_in_time_is_a_model_error_of_status_zero() 
 
 
 @pytest.mark.botocore_modelled
-def test_an_endpoint_without_a_living_instance_is_unavailable() -> None:
+def test_an_endpoint_that_gets_no_living_instance_in_time_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("localcloud.sagemaker.runtime.INVOCATION_SECONDS", 0.2)
     status, document = answer(b"x", alive=False)
     assert status == 503
     assert "no healthy instance" in document["message"]

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
 from localcloud.aws.routing import Request, Response
+from localcloud.core.child_process import Child
 
 
 class Service(Protocol):
@@ -43,6 +44,10 @@ class Service(Protocol):
     def resume(self) -> None:
         """Continue what a restart interrupted. Called once, after the background work began."""
         return
+
+    def children(self) -> list[Child]:
+        """Return the child processes that work on a job, a build or an event."""
+        return []
 
     async def close(self) -> None:
         """End what the service started itself; the context ends tasks and child processes."""

@@ -19,6 +19,7 @@ from localcloud.cli.console import (
     errors_in_one_line,
     out,
 )
+from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
 from localcloud.cli.stacks import Url, stack_app
 from localcloud.cli.time import clock_app
@@ -38,6 +39,7 @@ image_app = typer.Typer(help="Container images, without Docker.", no_args_is_hel
 app.add_typer(image_app, name="image")
 app.add_typer(stack_app)
 app.add_typer(iam_app)
+app.add_typer(gameday_app)
 app.add_typer(clock_app, name="clock")
 
 Pipeline = Annotated[
@@ -76,6 +78,9 @@ def start(
     payload_mib: Annotated[
         float, typer.Option(help="Largest request to an endpoint in MiB, up to 512.")
     ] = 6.0,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let `localcloud gameday` inject faults into it.")
+    ] = False,
 ) -> None:
     """Run the local cloud in this terminal until Ctrl-C."""
     import logging
@@ -102,7 +107,8 @@ def start(
         for noisy in ("botocore", "urllib3", "uvicorn.error", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         limit_bytes = int(payload_mib * 1024 * 1024)
-        run(port, speed, None if ephemeral else state_dir, iam, limit_bytes)
+        directory = None if ephemeral else state_dir
+        run(port, speed, directory, iam, limit_bytes, faults=faults)
 
 
 @app.command()

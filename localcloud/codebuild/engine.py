@@ -74,6 +74,10 @@ class BuildEngine:
                 build.end(BuildStatus.FAULT, now)
                 self._builds.put(build.id, build)
 
+    def children(self) -> list[Child]:
+        """Return the processes that run now."""
+        return list(self._children.values())
+
     async def stop(self, build: Build) -> None:
         """Stop a build's processes; its status becomes STOPPED."""
         self._stopping.add(build.id)

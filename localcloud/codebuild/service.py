@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from localcloud.codebuild.api import CodeBuildApi
+from localcloud.core.child_process import Child
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
 
@@ -24,3 +25,7 @@ class CodeBuildService(Service):
     def resume(self) -> None:
         """Fail the builds that were in progress."""
         self.builds.engine.resume()
+
+    def children(self) -> list[Child]:
+        """Return the processes of the builds."""
+        return self.builds.engine.children()

@@ -20,7 +20,7 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,16 @@ def kill_marked(mark: str) -> int:
 def reap_orphans() -> int:
     """Kill every marked process whose local cloud no longer runs; return their number."""
     return _kill(pid for pid, found in _marked() if not _runs(found.rpartition(".")[0]))
+
+
+def orphans_of(pids: Iterable[int]) -> list[int]:
+    """Return the marked processes that run although their local cloud, one of `pids`, has ended."""
+    owners = {str(pid) for pid in pids}
+    return [
+        pid
+        for pid, mark in _marked()
+        if mark.partition(".")[0] in owners and not _runs(mark.rpartition(".")[0])
+    ]
 
 
 def _kill(pids: Iterator[int]) -> int:

@@ -21,6 +21,8 @@ from localcloud.core.state_directory import unreadable
 T = TypeVar("T")
 log = logging.getLogger("localcloud.core.store")
 
+_MOST_PAGES = 4294967294  # SQLite's own limit
+
 
 class UnreadableRecord(ValueError):
     """A record that could not be read back, for example because a number in it is not finite."""
@@ -109,9 +111,22 @@ class Database:
         except sqlite3.Error as error:  # it stays where it is, and the next start meets it again
             log.warning("The record could not be moved: %s", error)
 
+    def limit_growth(self, limited: bool) -> None:
+        """Let the file grow no more, as on a full disk, or let it grow again."""
+        limit_growth(self._connection, limited)
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def limit_growth(connection: sqlite3.Connection, limited: bool) -> None:
+    """Let a database grow no more, or let it grow again.
+
+    Source: https://www.sqlite.org/pragma.html#pragma_max_page_count
+    """
+    pages = connection.execute("PRAGMA page_count").fetchone()[0] if limited else _MOST_PAGES
+    connection.execute(f"PRAGMA max_page_count = {pages:d}")
 
 
 class Collection(Generic[T]):

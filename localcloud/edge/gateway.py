@@ -76,6 +76,7 @@ class Gateway:
         shut_down: called by the shutdown route.
         iam: whether calls of roles are denied, recorded, or neither.
         invocation_limit_bytes: the longest body of an InvokeEndpoint request.
+        faults: whether faults may be injected, for a game day.
 
     Attributes:
         services: the services that it built.
@@ -90,6 +91,8 @@ class Gateway:
         shut_down: Callable[[], None],
         iam: Mode = Mode.LOG,
         invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
+        *,
+        faults: bool = False,
     ) -> None:
         path = directory.path
         moto = MotoBackend(path / MOTO_FILE if directory.kept else None)
@@ -123,6 +126,10 @@ class Gateway:
             self._answer_by_operation,
             moto.handle,
         ]
+        if faults:
+            from localcloud.gameday.injector import FaultInjector
+
+            self._chain.insert(0, FaultInjector(context, services).handle)
 
     async def start(self) -> None:
         """Start the services' background work and continue what a restart interrupted."""

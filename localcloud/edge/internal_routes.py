@@ -91,6 +91,8 @@ class InternalRoutes:
             return await self._push(request)
         if request.path.startswith(_STACKS):
             return self._stack(request)
+        if request.path == "/_localcloud/faults":
+            return _json({"message": "start the local cloud with --faults to inject faults"}, 404)
         if key == ("POST", "/_localcloud/shutdown"):
             self._shut_down()
             return _json({"status": "shutting down"}, 202)

@@ -231,7 +231,13 @@ def port_is_free(port: int) -> bool:
 
 
 async def serve(
-    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+    port: int,
+    speed: float,
+    state_dir: Path | None,
+    iam: Mode,
+    invocation_limit_bytes: int,
+    *,
+    faults: bool = False,
 ) -> None:
     """Run the local cloud until SIGTERM, SIGINT or the shutdown route stops it.
 
@@ -259,7 +265,8 @@ async def serve(
     clock = Clock(speed)
 
     def build() -> Gateway:
-        return Gateway(clock, url, directory, shutdown.request, iam, invocation_limit_bytes)
+        limit = invocation_limit_bytes
+        return Gateway(clock, url, directory, shutdown.request, iam, limit, faults=faults)
 
     edge = Edge(build, directory.empty)
     config = uvicorn.Config(
@@ -309,10 +316,16 @@ def _raise_descriptor_limit() -> None:
 
 
 def run(
-    port: int, speed: float, state_dir: Path | None, iam: Mode, invocation_limit_bytes: int
+    port: int,
+    speed: float,
+    state_dir: Path | None,
+    iam: Mode,
+    invocation_limit_bytes: int,
+    *,
+    faults: bool = False,
 ) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
     _raise_descriptor_limit()
-    uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes))
+    uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes, faults=faults))

@@ -71,6 +71,11 @@ class Environment:
         """Return whether the process is running."""
         return self._child is not None and self._child.returncode is None
 
+    @property
+    def child(self) -> Child | None:
+        """Return the process, or None before it is started."""
+        return self._child
+
     async def start(
         self, children: ChildProcesses, code: bytes, sink: Callable[[str], None]
     ) -> None:

@@ -22,6 +22,7 @@ from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import serialise_error
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.archives import ArchiveError
+from localcloud.core.child_process import Child
 from localcloud.core.clock import monotonic, wall_sleep, wall_time
 from localcloud.iam.actions import permissions
 from localcloud.lambda_.environment import Environment, Function, is_json
@@ -46,6 +47,7 @@ class LambdaService(Service):
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
         self._idle: dict[str, list[tuple[float, Environment]]] = defaultdict(list)
+        self._busy: set[Environment] = set()
 
     async def handle(self, request: Request) -> Response | None:
         """Answer Invoke; return None for any other request, which moto answers."""
@@ -123,7 +125,11 @@ class LambdaService(Service):
 
         say(f"START RequestId: {request_id} Version: $LATEST")
         began = monotonic()
-        outcome = await environment.invoke(event, request_id, wall_time())
+        self._busy.add(environment)
+        try:
+            outcome = await environment.invoke(event, request_id, wall_time())
+        finally:
+            self._busy.discard(environment)
         milliseconds = (monotonic() - began) * 1000
         say(f"END RequestId: {request_id}")
         say(
@@ -176,6 +182,11 @@ class LambdaService(Service):
                         await entry[1].stop()
                     except Exception:
                         log.exception("could not stop an idle environment")
+
+    def children(self) -> list[Child]:
+        """Return the processes of all environments, busy and idle."""
+        idle = [environment for entries in self._idle.values() for _, environment in entries]
+        return [e.child for e in (*self._busy, *idle) if e.child is not None and e.alive]
 
     async def close(self) -> None:
         """Stop every idle environment."""

@@ -117,6 +117,8 @@ class MotoBackend:
             await wall_sleep(_SWEEP_SECONDS)
             try:
                 await self.call(self._recorder.sweep)
+            except sqlite3.Error as error:  # such as a full disk; the next round writes it
+                log.error("the state of moto's services could not be written: %s", error)
             except Exception:
                 log.exception("could not write the state of moto's services")
 
@@ -143,6 +145,11 @@ class MotoBackend:
             return ""
         work, since = current
         return f" has been at work on {_name_of(work)} for {monotonic() - since:.0f} s"
+
+    async def limit_growth(self, limited: bool) -> None:
+        """Let the state file grow no more, as on a full disk, or let it grow again."""
+        if self._recorder is not None:
+            await self.call(self._recorder.limit_growth, limited)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in moto's thread, the only one that may access its backends."""

@@ -88,6 +88,7 @@ class HostingEngine:
         # The starts of instances by endpoint; the deletion of the endpoint cancels them.
         self._starts: dict[str, set[asyncio.Task[None]]] = {}
         self._replacing: set[int] = set()
+        self._resuming: set[str] = set()
         self.builder = FleetBuilder(context, configs, models)
 
     def fleets(self, endpoint_arn: str) -> FleetSet:
@@ -110,19 +111,32 @@ class HostingEngine:
         fleets = self._fleets.get(endpoint_arn, _NONE)
         return fleets.production.get(variant) or fleets.shadows.get(variant)
 
+    def is_resuming(self, endpoint_arn: str) -> bool:
+        """Return whether an endpoint was in service before a restart and is started again."""
+        return endpoint_arn in self._resuming
+
+    def serving(self) -> list[Fleet]:
+        """Return the production fleets of every endpoint."""
+        return [fleet for fleets in self._fleets.values() for fleet in fleets.production.values()]
+
     def resume(self) -> None:
         """Start every endpoint again, with the configuration that it had before a restart."""
         for endpoint in self._endpoints.values():
             if endpoint.status is EndpointStatus.DELETING:
                 self._endpoints.delete(endpoint.arn)
             elif endpoint.status is not EndpointStatus.FAILED:
+                if endpoint.status is not EndpointStatus.CREATING:
+                    self._resuming.add(endpoint.arn)
                 endpoint.status = EndpointStatus.CREATING
                 self._endpoints.put(endpoint.arn, endpoint)
                 self._context.spawn(f"resume {endpoint.name}", self._resume(endpoint))
 
     async def _resume(self, endpoint: Endpoint) -> None:
         """Start an endpoint again, and begin the update again that was in progress."""
-        await self._create(endpoint)
+        try:
+            await self._create(endpoint)
+        finally:
+            self._resuming.discard(endpoint.arn)
         pending = endpoint.update
         if pending is None or endpoint.status is not EndpointStatus.IN_SERVICE:
             return

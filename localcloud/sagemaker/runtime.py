@@ -7,7 +7,8 @@ a replacement, within the time of an invocation.
 
 An example in time. Two instances serve; both are killed while 20 requests are in flight. Each
 request gets NoAnswer, finds no live instance, and looks again every 50 ms. A replacement answers
-/ping after two seconds, and the 20 requests are sent to it.
+/ping after two seconds, and the 20 requests are sent to it. An endpoint that starts again after a
+restart of the local cloud lets its requests wait in the same way.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 """
@@ -79,13 +80,14 @@ class _Asked:
     """An invocation that was sent to an instance, or is about to be; the times are monotonic.
 
     Attributes:
+        fleet: the fleet of the chosen variant; None as long as the endpoint is started again.
         repeated: whether it was sent a second time.
     """
 
     request: Request
     name: str
     endpoint: Endpoint
-    fleet: Fleet
+    fleet: Fleet | None
     headers: dict[str, str]
     done: Callable[[Response], None]
     received: float
@@ -162,11 +164,15 @@ class Runtime:
                 )
             fleets = self._hosting.fleets(arn)
             target = request.headers.get("x-amzn-sagemaker-target-variant")
+            if not fleets.production and self._hosting.is_resuming(arn):
+                passed = _passed(request)
+                self._wait(_Asked(request, name, endpoint, None, passed, done, received, received))
+                return
             fleet = _choose(endpoint, fleets.production, target)
         except AwsError as error:
             done(serialise_error("sagemaker-runtime", error))
             return
-        headers = {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
+        headers = _passed(request)
         for shadow in fleets.shadows.values():
             self._mirror.copy(
                 fleet,
@@ -185,7 +191,8 @@ class Runtime:
     def _wait(self, asked: _Asked) -> None:
         """Send a request to an instance as soon as there is one."""
         left = asked.received + INVOCATION_SECONDS - monotonic()
-        if left <= 0 or self._waiting >= _MOST_WAITING or not asked.fleet.variant.desired:
+        none_wanted = asked.fleet is not None and not asked.fleet.variant.desired
+        if left <= 0 or self._waiting >= _MOST_WAITING or none_wanted:
             reason = f"Endpoint {asked.name} has no healthy instance."
             error = AwsError("ServiceUnavailable", reason, 503)
             asked.done(serialise_error("sagemaker-runtime", error))
@@ -195,19 +202,21 @@ class Runtime:
 
     def _look(self, asked: _Asked) -> None:
         self._waiting -= 1
+        endpoint = asked.endpoint
+        # An update may have replaced the fleet meanwhile.
+        fleets = self._hosting.fleets(endpoint.arn).production
+        name = asked.fleet.variant.name if asked.fleet is not None else ""
         try:
-            # An update may have replaced the fleet meanwhile.
-            fleets = self._hosting.fleets(asked.endpoint.arn).production
-            asked.fleet = fleets.get(asked.fleet.variant.name) or _choose(
-                asked.endpoint, fleets, None
-            )
+            if fleets or not self._hosting.is_resuming(endpoint.arn):
+                target = asked.request.headers.get("x-amzn-sagemaker-target-variant")
+                asked.fleet = fleets.get(name) or _choose(endpoint, fleets, target)
         except AwsError as error:
             asked.done(serialise_error("sagemaker-runtime", error))
             return
         self._send_again(asked)
 
     def _send_again(self, asked: _Asked) -> None:
-        instance = least_outstanding(asked.fleet)
+        instance = least_outstanding(asked.fleet) if asked.fleet is not None else None
         if instance is None:
             self._wait(asked)
             return
@@ -220,22 +229,23 @@ class Runtime:
         """Send a request again that got no answer; return False if it is not repeated."""
         if not isinstance(outcome, NoAnswer) or isinstance(outcome, (TimedOut, NotHttp)):
             return False
-        if not outcome.sent:
-            self._wait(asked)  # not at once: an instance that refuses may not be known as dead yet
-            return True
-        if asked.repeated:
-            return False
-        asked.repeated = True
-        self._send_again(asked)
+        if outcome.sent:
+            if asked.repeated:
+                return False
+            asked.repeated = True
+        # Not at once: what ended this instance may be ending the others now.
+        self._wait(asked)
         return True
 
     def _answered(self, asked: _Asked, outcome: Outcome) -> None:
         """Answer first, then count, because the client does not wait for that."""
         if type(outcome) is not Reply and self._repeat(asked, outcome):
             return
+        fleet = asked.fleet
+        assert fleet is not None  # noqa: S101 - an instance of it has answered
         model_seconds = monotonic() - asked.sent
         try:
-            response = _response(asked, outcome)
+            response = _response(asked, fleet, outcome)
         except ModelError as error:
             answer = serialise_error("sagemaker-runtime", error)
             document = {
@@ -249,9 +259,9 @@ class Runtime:
         status = 500 if isinstance(outcome, NoAnswer) else outcome.status
         try:
             overhead_seconds = asked.sent - asked.received
-            self._record(asked.endpoint, asked.fleet, status, model_seconds, overhead_seconds)
+            self._record(asked.endpoint, fleet, status, model_seconds, overhead_seconds)
             if isinstance(outcome, Reply) and status < 400:
-                self._capture(asked.request, asked.endpoint, asked.fleet, outcome)
+                self._capture(asked.request, asked.endpoint, fleet, outcome)
         except Exception:  # a callback; nobody else would log it
             log.exception("%s: an invocation was not counted", asked.name)
 
@@ -291,7 +301,7 @@ class Runtime:
         )
 
 
-def _response(asked: _Asked, outcome: Outcome) -> Response:
+def _response(asked: _Asked, fleet: Fleet, outcome: Outcome) -> Response:
     """Return the response of an invocation from its outcome.
 
     Raises:
@@ -306,11 +316,16 @@ def _response(asked: _Asked, outcome: Outcome) -> Response:
         raise ModelError(outcome.status, message, asked.log_arn)
     headers = {
         "content-type": outcome.content_type,
-        "x-amzn-invoked-production-variant": asked.fleet.variant.name,
+        "x-amzn-invoked-production-variant": fleet.variant.name,
     }
     if _CUSTOM in outcome.headers:
         headers[_CUSTOM] = outcome.headers[_CUSTOM]
     return Response(200, headers, outcome.body)
+
+
+def _passed(request: Request) -> dict[str, str]:
+    """Return the headers that a container gets."""
+    return {k: request.headers[k] for k in _PASSED_HEADERS if k in request.headers}
 
 
 def _choose(endpoint: Endpoint, fleets: dict[str, Fleet], target: str | None) -> Fleet:

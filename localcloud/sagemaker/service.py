@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from localcloud.aws.routing import Request, Response
 from localcloud.cloudwatch.invocation_metrics import InvocationMeter
+from localcloud.core.child_process import Child
 from localcloud.sagemaker.capture import Capturer
+from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.registry import Registry
@@ -92,6 +94,14 @@ class SageMakerService(Service):
         yield "invocation metrics", self._meter.run(self._hosting.in_service)
         yield "instances", self._hosting.hosting.watch()
         yield "data capture", self._capturer.run()
+
+    def children(self) -> list[Child]:
+        """Return the processes of the training jobs."""
+        return self._training.engine.children()
+
+    def fleets(self) -> list[Fleet]:
+        """Return the fleets that answer requests, of every endpoint."""
+        return self._hosting.hosting.serving()
 
     def resume(self) -> None:
         """Continue jobs, endpoints and pending model packages."""

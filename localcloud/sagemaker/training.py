@@ -77,6 +77,10 @@ class TrainingEngine:
                 job.move(TrainingJobStatus.STOPPED, now)
                 self._put(job)
 
+    def children(self) -> list[Child]:
+        """Return the processes that run now."""
+        return list(self._children.values())
+
     def start(self, job: TrainingJob) -> None:
         """Start a job."""
         job.secondary("Starting", "Preparing the instances for training", self._context.clock.now())

@@ -42,6 +42,10 @@ TIME_ALLOWED = {
     "localcloud/core/child_process.py": "waits for real processes",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
     "localcloud/cli/views.py": "a client: it follows a log",
+    "localcloud/gameday/load.py": "a client: it measures what the cloud answers",
+    "localcloud/gameday/run.py": "a client: it measures how long a fault lasts",
+    "localcloud/gameday/supervisor.py": "a client: it waits for the cloud's process",
+    "localcloud/gameday/work.py": "a client: it polls the cloud",
 }
 PRINT_ALLOWED = (
     "localcloud/cli/",

@@ -28,6 +28,7 @@ from typing import Any
 from localcloud.aws.protocol import operation_name
 from localcloud.aws.routing import Request
 from localcloud.core.state_directory import StateDirectoryError, unreadable
+from localcloud.core.store import limit_growth
 from localcloud.moto_backend.persistence.append_only import AppendOnlyLists
 from localcloud.moto_backend.persistence.file import File
 from localcloud.moto_backend.persistence.objects import Objects
@@ -177,6 +178,10 @@ class Recorder:
             for _, account, region, cloudwatch in _all(("cloudwatch",)):
                 self._append_only.write(f"{_DATA}{account}/{region}", cloudwatch.metric_data)
 
+    def limit_growth(self, limited: bool) -> None:
+        """Let the file grow no more, as on a full disk, or let it grow again."""
+        limit_growth(self._file.connection, limited)
+
     def close(self) -> None:
         """Write the last changes and close the file."""
         if self._restored:
@@ -230,7 +235,8 @@ class Recorder:
         try:
             yield
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
 

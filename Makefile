@@ -10,9 +10,12 @@ WORKERS ?= 2
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 # The local cloud's clock: AWS seconds per wall-clock second.
 SPEED ?= 60
+# A game day: the number of its faults, and what decides them.
+FAULTS ?= 1000
+SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients test-notebooks nightly mutants check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-clients test-notebooks nightly gameday mutants check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -63,6 +66,9 @@ notebooks/.venv/.done: notebooks/requirements.in
 nightly: $(VENV)/.done ## Run every property and the fuzzing with 500 examples (about 40 minutes)
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m "hypothesis or fuzz" --override-ini timeout=3600 \
 		--numprocesses $(WORKERS) --dist worksteal tests/api tests/unit
+
+gameday: $(VENV)/.done ## Inject FAULTS (default: 1,000) faults into the running lab (about an hour)
+	@$(BIN)/localcloud gameday --count $(FAULTS) --duration 10m --out build/gameday-$(shell date +%s) --seed $(SEED)
 
 mutants: $(VENV)/.done tests/mutants/.venv/.done ## Print mutation scores (MODULE=path [TESTS=paths] for one module)
 	@$(BIN)/python tests/mutants/run.py $(MODULE) $(if $(TESTS),--tests $(TESTS))

@@ -114,10 +114,12 @@ def local_cloud(
     state_dir: Path | None = None,
     log: Path | None = None,
     iam: str = "log",
+    *,
+    faults: bool = False,
 ) -> Iterator[TestCloud]:
     """Start a local cloud on a free port and end it afterwards."""
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
-    command += ["--iam", iam]
+    command += ["--iam", iam, *(["--faults"] if faults else [])]
     command += ["--ephemeral"] if state_dir is None else ["--state-dir", str(state_dir)]
     sink = log.open("ab") if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(

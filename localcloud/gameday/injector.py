@@ -22,7 +22,7 @@ from localcloud.aws.routing import Request, Response, route
 from localcloud.core.child_process import Child
 from localcloud.core.clock import wall_sleep
 from localcloud.edge.services import Services
-from localcloud.gameday.schedule import FaultKind
+from localcloud.gameday.schedule import SERVICES, FaultKind
 from localcloud.sagemaker.connection import Done, NoAnswer, NotHttp, Outcome, Reply
 from localcloud.sagemaker.instance import Instance
 from localcloud.service_context import ServiceContext
@@ -97,7 +97,10 @@ class FaultInjector:
             case FaultKind.DISK_FULL:
                 return await self._fill_disk(hold)
             case FaultKind.THROTTLED_API | FaultKind.FAILING_API:
-                protocol_of(service)  # an unknown service is an error
+                if service not in SERVICES:
+                    raise ValueError(
+                        f"service is '{service}'; it must be one of: {', '.join(SERVICES)}"
+                    )
                 self._failing[service] = kind
                 self._later(hold, lambda: self._failing.pop(service, None))
                 return service

@@ -111,6 +111,11 @@ class GameDay:
 
     def _prepare(self) -> tuple[Work, Load]:
         """Deploy the lab, deliver a first model to production, and start load and work."""
+        out.print(
+            f"  The local cloud answers at {self._cloud.url}; its clock runs at "
+            f"{self._options.speed:g} times real time.",
+            markup=False,
+        )
         with out.status("Deploying the lab"):
             for stack in ("prd", "dev"):
                 self._cloud.command("localcloud", "up", stack)

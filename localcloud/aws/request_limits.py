@@ -11,6 +11,7 @@ Differs: where AWS states no limit of the whole request, it is a few times the l
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -190,6 +191,10 @@ def _check_s3(request: Request) -> None:
     if "policy" in keys:
         if len(request.body) > _POLICY_BYTES:
             raise TooLarge("MalformedPolicy", "Policies may have at most 20 KB.", 400)
+        if not _is_object(request.body):
+            raise AwsError(
+                "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'"
+            )
         return
     document = next((name for name in keys if name in _DOCUMENTS), None)
     if document == "uploadId" and request.method == "PUT":
@@ -198,6 +203,13 @@ def _check_s3(request: Request) -> None:
         _check_xml(request.body, _DOCUMENTS[document])
     elif bucket and not key and request.method == "PUT" and not keys:
         _check_xml(request.body, _CREATE_BUCKET_BYTES)
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _check_xml(body: bytes, limit: int) -> None:

@@ -113,7 +113,13 @@ class InternalRoutes:
                 kept = self._stacks.get(name)
                 return _json({}, 404) if kept is None else _json(kept)
             case "PUT" if name:
-                self._stacks.put(name, json.loads(request.body))
+                try:
+                    state = json.loads(request.body, parse_constant=_refuse_constant)
+                except (ValueError, RecursionError) as error:
+                    return _json({"message": f"the state of a stack is not JSON: {error}"}, 400)
+                if not isinstance(state, dict):
+                    return _json({"message": "the state of a stack must be a JSON object"}, 400)
+                self._stacks.put(name, state)
                 return _json({})
             case "DELETE":
                 self._stacks.delete(name)
@@ -162,6 +168,10 @@ class InternalRoutes:
                 return _json({"message": f"repository '{repository}': {error}"}, 400)
         uri = f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com/{repository}"
         return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _json_list(entries: list[Any]) -> Response:

@@ -8,15 +8,24 @@ Every change to moto's behaviour is in `patches/`.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.parsers.expat import ExpatError
 
-from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownRegion
-from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, parse, serialise_error
+from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownOperation, UnknownRegion
+from localcloud.aws.protocol import (
+    IMPORT_OF_MOTO,
+    operation_name,
+    parse,
+    protocol_of,
+    serialise_error,
+    service_model,
+)
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.moto_backend.patches import EventListener, RoleListener, apply
@@ -57,6 +66,8 @@ _CLOSE_SECONDS = 8.0
 # moto's response to a request that matches none of its routes.
 _NOT_IN_MOTO = "Not yet implemented"
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
+# moto repeats the text of a request in its XML, which cannot have these.
+_NOT_IN_XML = bytes({*range(32)} - {9, 10, 13})
 # Services whose operations have paths of their own.
 _REST = frozenset({"lambda", "s3"})
 # Services whose host name has no region.
@@ -178,7 +189,7 @@ class MotoBackend:
         headers["x-moto-account-id"] = request.scope.account
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
-            answer = self._stubber.process_request(prepared)
+            return self._response(request, self._stubber.process_request(prepared))
         except NotImplementedError as error:
             name = operation_name(request) or str(error) or request.path
             return serialise_error(request.service, NotImplementedByCloud(request.service, name))
@@ -187,6 +198,10 @@ class MotoBackend:
             return serialise_error(request.service, AwsError(str(code), str(error)))
         except Exception as error:
             return serialise_error(request.service, _failure(request, error))
+
+    @staticmethod
+    def _response(request: Request, answer: Any) -> Response:
+        """Return moto's answer as a response."""
         if answer is None:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, request.path)
@@ -195,10 +210,11 @@ class MotoBackend:
         if status == 404 and body == _NOT_IN_MOTO:
             what = f"{request.method} {request.path}"
             return serialise_error(request.service, NotImplementedByCloud(request.service, what))
+        content = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+        if request.service not in _REST and protocol_of(request.service) == "query":
+            content = content.translate(None, _NOT_IN_XML)
         return Response(
-            int(status),
-            {str(k).lower(): str(v) for k, v in answer_headers.items()},
-            body.encode() if isinstance(body, str) else bytes(body),
+            int(status), {str(k).lower(): str(v) for k, v in answer_headers.items()}, content
         )
 
     def close(self) -> None:
@@ -242,6 +258,10 @@ def _failure(request: Request, error: Exception) -> AwsError:
     """Return the error for an exception of moto: the request's own fault, or InternalFailure."""
     if isinstance(error, RecursionError):
         return AwsError("SerializationException", "The request is nested too deeply.")
+    if isinstance(error, ExpatError):
+        return AwsError("MalformedXML", "The XML you provided was not well-formed.")
+    if request.service == "lambda" and not _is_json(request.body):
+        return AwsError("InvalidRequestContentException", "Could not parse request body into json.")
     problem = _problem_of(request)
     if problem is not None:
         return problem
@@ -256,13 +276,24 @@ def _failure(request: Request, error: Exception) -> AwsError:
     )
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body or b"{}")
+    except ValueError:
+        return False
+    return True
+
+
 def _problem_of(request: Request) -> AwsError | None:
     """Return the error of a request that does not fit botocore's model, or None if it does."""
     try:
         if request.service not in _GLOBAL:
             backend(request.service, request.scope)
         if request.service not in _REST:
-            parse(request, operation_name(request))
+            name = operation_name(request)
+            if name not in service_model(request.service).operation_names:
+                return UnknownOperation(request.service, name, protocol_of(request.service))
+            parse(request, name)
     except AwsError as error:
         return None if isinstance(error, NotImplementedByCloud) else error
     except Exception:

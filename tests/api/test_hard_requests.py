@@ -276,6 +276,13 @@ def test_a_build_context_that_cannot_be_laid_out_is_refused(cloud: TestCloud, bo
     assert (status, "message" in json.loads(text)) == (400, True), text
 
 
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'{"a": NaN}', b"[" * 50_000, b"\xff"])
+def test_the_state_of_a_stack_must_be_an_object(cloud: TestCloud, body: bytes) -> None:
+    status, text = send(cloud, "PUT", "/_localcloud/stacks/hard", body)
+    assert (status, "the state of a stack" in text) == (400, True), text
+
+
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"
 )

@@ -116,6 +116,20 @@ def test_a_bucket_policy_has_at_most_20_kb() -> None:
     assert code_of(made) == "MalformedPolicy"
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"Statement": []}', ""),
+        (b"fuzz", "MalformedPolicy"),
+        (b"[]", "MalformedPolicy"),
+        (b"[" * 10_000, "MalformedPolicy"),
+        (b"\xff", "MalformedPolicy"),
+    ],
+)
+def test_a_bucket_policy_is_json(body: bytes, code: str) -> None:
+    assert code_of(request("s3", body, method="PUT", path="/bucket", query="policy")) == code
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"])
 def test_a_region_of_aws_is_known(region: str) -> None:
     assert is_region(region)

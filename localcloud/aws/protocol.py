@@ -331,7 +331,8 @@ def _check_string(shape: Any, value: str, path: str, problems: list[str]) -> Non
         return
     _check_range(shape, len(value), value, path, "length", problems)
     pattern = shape.metadata.get("pattern")
-    if pattern and len(value) <= _MAX_PATTERN_INPUT:
+    # A value that is too long is refused already, and some patterns take quadratic time.
+    if pattern and len(value) <= min(shape.metadata.get("max", math.inf), _MAX_PATTERN_INPUT):
         compiled = _pattern(pattern)
         if compiled is not None and compiled.fullmatch(value) is None:
             problems.append(

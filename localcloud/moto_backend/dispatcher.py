@@ -193,6 +193,8 @@ class MotoBackend:
         except NotImplementedError as error:
             name = operation_name(request) or str(error) or request.path
             return serialise_error(request.service, NotImplementedByCloud(request.service, name))
+        except AwsError as error:
+            return serialise_error(request.service, error)
         except ServiceException as error:
             code = getattr(error, "code", "") or type(error).__name__
             return serialise_error(request.service, AwsError(str(code), str(error)))

@@ -355,6 +355,24 @@ def test_an_exception_of_moto_names_its_operation(cloud: TestCloud) -> None:
 
 
 @pytest.mark.emulator_only
+def test_a_prefix_that_is_a_hard_pattern_ends(cloud: TestCloud) -> None:
+    sqs = cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="a" * 78 + "-c")["QueueUrl"]
+    code, message = refusal(sqs.list_queues, QueueNamePrefix="(a|a)*c")
+    assert (code, message) == (
+        "ValidationException",
+        "Matching a pattern of the request takes too long.",
+    )
+    assert sqs.list_queues(QueueNamePrefix="aaa")["QueueUrls"] == [queue]
+    sqs.delete_queue(QueueUrl=queue)
+    events = cloud.client("events")
+    events.put_rule(Name="a" * 60 + ".c", ScheduleExpression="rate(1 day)", State="DISABLED")
+    assert refusal(events.list_rules, NamePrefix="(a|a)*c")[0] == "ValidationException"
+    assert len(events.list_rules(NamePrefix="aaa")["Rules"]) == 1
+    events.delete_rule(Name="a" * 60 + ".c")
+
+
+@pytest.mark.emulator_only
 def test_a_web_page_cannot_write_by_a_link(cloud: TestCloud) -> None:
     name = "a-link-made-it"
     credential = quote("000000000000/20260101/us-east-1/iam/aws4_request", safe="")

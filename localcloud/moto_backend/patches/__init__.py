@@ -40,6 +40,7 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         functions,
         logs,
         metric_data,
+        regular_expressions,
         s3,
         ssm,
         sts,
@@ -61,6 +62,7 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         codebuild,
         budgets,
         functions,
+        regular_expressions,
         ssm,
     ):
         module.patch()

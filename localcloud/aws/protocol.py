@@ -40,6 +40,7 @@ _ACTION = re.compile(rb"(?:^|&)Action=([^&]+)")
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
 # A longer value is not matched against its pattern, so that matching stays bounded.
 _MAX_PATTERN_INPUT = 10_000
+_SHORT_PATTERN_INPUT = 1000
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
@@ -331,8 +332,9 @@ def _check_string(shape: Any, value: str, path: str, problems: list[str]) -> Non
         return
     _check_range(shape, len(value), value, path, "length", problems)
     pattern = shape.metadata.get("pattern")
-    # A value that is too long is refused already, and some patterns take quadratic time.
-    if pattern and len(value) <= min(shape.metadata.get("max", math.inf), _MAX_PATTERN_INPUT):
+    # A value that is far too long is refused already, and some patterns take quadratic time.
+    longest = max(2 * shape.metadata.get("max", _MAX_PATTERN_INPUT), _SHORT_PATTERN_INPUT)
+    if pattern and len(value) <= min(longest, _MAX_PATTERN_INPUT):
         compiled = _pattern(pattern)
         if compiled is not None and compiled.fullmatch(value) is None:
             problems.append(

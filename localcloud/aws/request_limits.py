@@ -184,7 +184,7 @@ def _check_template(request: Request) -> None:
 
 
 def _check_s3(request: Request) -> None:
-    if request.method not in ("PUT", "POST") or not request.body:
+    if request.method not in ("PUT", "POST"):
         return
     bucket, _, key = request.path.lstrip("/").partition("/")
     keys = [name for name, _ in parse_qsl(request.query, keep_blank_values=True)]
@@ -199,9 +199,12 @@ def _check_s3(request: Request) -> None:
     document = next((name for name in keys if name in _DOCUMENTS), None)
     if document == "uploadId" and request.method == "PUT":
         return  # a part
-    if document is not None:
+    if document is not None and request.method == "PUT" and not request.body:
+        if document != "acl":  # which may be in headers
+            raise AwsError("MissingRequestBodyError", "Request Body is empty")
+    elif document is not None and request.body:
         _check_xml(request.body, _DOCUMENTS[document])
-    elif bucket and not key and request.method == "PUT" and not keys:
+    elif bucket and not key and request.method == "PUT" and not keys and request.body:
         _check_xml(request.body, _CREATE_BUCKET_BYTES)
 
 

@@ -84,6 +84,7 @@ TAGGING = b"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></T
     ("body", "code"),
     [
         (TAGGING, ""),
+        (b"", "MissingRequestBodyError"),
         (b"<Tagging>" + b"<a>" * 100_000, "MaxMessageLengthExceeded"),
         (b"<Tagging>" + b"<a>" * 50 + b"</a>" * 50 + b"</Tagging>", "MalformedXML"),
         (b"<Tagging>" + b"<a>" * 40_000, "MalformedXML"),
@@ -120,6 +121,7 @@ def test_a_bucket_policy_has_at_most_20_kb() -> None:
     ("body", "code"),
     [
         (b'{"Statement": []}', ""),
+        (b"", "MalformedPolicy"),
         (b"fuzz", "MalformedPolicy"),
         (b"[]", "MalformedPolicy"),
         (b"[" * 10_000, "MalformedPolicy"),

@@ -127,7 +127,13 @@ def check(request: Request) -> None:
                 )
         case "cloudformation":
             _check_template(request)
-    is_form = request.service in LIMITS and "x-amz-target" not in request.headers
+    is_form = (
+        request.service in LIMITS
+        and "x-amz-target" not in request.headers
+        and not request.path.startswith("/service/")  # CBOR
+    )
+    if is_form and not _is_utf_8(request):
+        raise AwsError("MalformedQueryString", "The request is not UTF-8.")
     if is_form and request.body.count(b"&") > _MOST_FIELDS:
         raise AwsError("MalformedQueryString", f"The request has over {_MOST_FIELDS} fields.")
     limit = LIMITS.get(request.service, 0)
@@ -206,6 +212,16 @@ def _check_s3(request: Request) -> None:
         _check_xml(request.body, _DOCUMENTS[document])
     elif bucket and not key and request.method == "PUT" and not keys and request.body:
         _check_xml(request.body, _CREATE_BUCKET_BYTES)
+
+
+def _is_utf_8(request: Request) -> bool:
+    if "content-encoding" in request.headers:
+        return True
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_object(body: bytes) -> bool:

@@ -43,14 +43,12 @@ from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
-from localcloud.edge.descriptors import out_of_descriptors
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.moto_backend.dispatcher import MotoBackend
-from localcloud.moto_backend.patches import RoleListener
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -59,7 +57,6 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
-_AGAIN_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -132,7 +129,10 @@ class Gateway:
             for name, work in service.background():
                 context.spawn(name, work)
         for service in self.services.all():
-            service.resume()
+            try:
+                service.resume()
+            except Exception:  # one service must not keep the others from starting
+                log.exception("could not continue all that was interrupted")
 
     async def stop(self) -> None:
         """End everything that was started."""
@@ -152,8 +152,7 @@ class Gateway:
                 # Called in moto's thread; the loop remembers the key before the answer goes out.
                 loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
 
-            while not await self._try_to_load(events, on_role):
-                await wall_sleep(_AGAIN_SECONDS)
+            await self._context.moto.start(events.on_match, on_role)
         except Exception:
             log.exception(
                 "The state of moto's services in %s could not be loaded; nothing was overwritten. "
@@ -162,17 +161,6 @@ class Gateway:
                 self._context.directory,
             )
             self._shut_down()
-
-    async def _try_to_load(self, events: EventDelivery, on_role: RoleListener) -> bool:
-        """Load moto; return False if there were too few file descriptors, which says nothing."""
-        try:
-            await self._context.moto.start(events.on_match, on_role)
-        except Exception as error:
-            if not out_of_descriptors(error):
-                raise
-            log.warning("too many files and connections are open to load moto; trying again")
-            return False
-        return True
 
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""

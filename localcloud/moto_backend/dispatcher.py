@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,7 @@ from localcloud.aws.protocol import (
 )
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import monotonic, wall_sleep
+from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import EventListener, RoleListener, apply
 from localcloud.moto_backend.persistence import Recorder
 
@@ -60,6 +62,7 @@ SERVICES = (
 )
 _SWEEP_SECONDS = 1.0
 _WATCH_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
 # The time after which a call is reported, and for which the end waits; wall-clock seconds.
 _LATE_SECONDS = 5.0
 _CLOSE_SECONDS = 8.0
@@ -89,6 +92,7 @@ class MotoBackend:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         # What the thread is doing, and since when.
         self._current: tuple[Any, float] | None = None
+        self._ending = threading.Event()
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
         self._on_role: RoleListener = lambda access_key, role_arn, session: None
@@ -105,6 +109,22 @@ class MotoBackend:
         await self.call(self._load)
 
     def _load(self) -> None:
+        """Import moto and read its state; every other call waits in the thread's queue.
+
+        A lack of file descriptors says nothing about the state, so it is waited for.
+        """
+        while True:
+            try:
+                self._load_once()
+            except Exception as error:
+                if self._ending.is_set() or not out_of_descriptors(error):
+                    raise
+                log.warning("too many files and connections are open to load moto; trying again")
+                self._ending.wait(_AGAIN_SECONDS)
+            else:
+                return
+
+    def _load_once(self) -> None:
         with IMPORT_OF_MOTO:
             from moto.core.botocore_stubber import BotocoreStubber
 
@@ -224,6 +244,7 @@ class MotoBackend:
 
         A call that does not end keeps this from happening. What was answered before is written.
         """
+        self._ending.set()
         try:
             self._thread.submit(self._end).result(timeout=_CLOSE_SECONDS)
         except TimeoutError:
@@ -260,6 +281,8 @@ def _failure(request: Request, error: Exception) -> AwsError:
     """Return the error for an exception of moto: the request's own fault, or InternalFailure."""
     if isinstance(error, RecursionError):
         return AwsError("SerializationException", "The request is nested too deeply.")
+    if isinstance(error, UnicodeDecodeError):
+        return AwsError("SerializationException", f"The request is not UTF-8: {error}.")
     if isinstance(error, ExpatError):
         return AwsError("MalformedXML", "The XML you provided was not well-formed.")
     if request.service == "lambda" and not _is_json(request.body):

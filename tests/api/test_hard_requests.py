@@ -355,6 +355,29 @@ def test_an_exception_of_moto_names_its_operation(cloud: TestCloud) -> None:
 
 
 @pytest.mark.emulator_only
+def test_an_upgrade_to_another_protocol_is_not_offered(cloud: TestCloud) -> None:
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Version": "13",
+    }
+    status, text = send(cloud, "GET", "/_localstack/health", headers=headers)
+    assert (status, "services" in text) == (200, True), text
+
+
+@pytest.mark.emulator_only
+def test_a_form_that_is_not_utf_8_is_refused(cloud: TestCloud) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = b"Action=ListUsers&Version=2010-05-08&x=\xff\xfe"
+    status, text = send(cloud, "POST", "/", body, service="iam", headers=headers)
+    assert (status, "is not UTF-8" in text) == (400, True), text
+    path = "/?Action=ListUsers&Version=2010-05-08"
+    status, text = send(cloud, "GET", path, b"\x1f\x8b", service="iam")
+    assert (status, "is not UTF-8" in text) == (400, True), text
+
+
+@pytest.mark.emulator_only
 def test_a_prefix_that_is_a_hard_pattern_ends(cloud: TestCloud) -> None:
     sqs = cloud.client("sqs")
     queue = sqs.create_queue(QueueName="a" * 78 + "-c")["QueueUrl"]

@@ -1,8 +1,8 @@
 """The composition root of the local cloud, and the ordered chain that answers a request.
 
-    request ─► internal routes ─► IAM ─► services by path ─► services by operation ─► moto
-               not AWS, so        roles  invocations first,  parsed and validated     all the
-               they come first    only   Lambda, Git         from botocore's model    rest
+    request ─► internal routes ─► checks ─► IAM ─► services by path ─► services by operation ─► moto
+               not AWS, so        size,     roles  invocations first,  parsed and validated     the
+               they come first    region    only   Lambda, Git         from botocore's model    rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP responses here
 only.

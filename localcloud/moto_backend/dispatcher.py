@@ -8,6 +8,7 @@ Every change to moto's behaviour is in `patches/`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import EventListener, RoleListener, apply
+from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
 
 # Set before moto is imported. A provider expects AWS-managed policies to exist.
@@ -62,6 +64,8 @@ SERVICES = (
 )
 _SWEEP_SECONDS = 1.0
 _WATCH_SECONDS = 1.0
+# How often a long poll looks for a message; wall-clock seconds.
+_POLL_SECONDS = 0.1
 _AGAIN_SECONDS = 1.0
 # The time after which a call is reported, and for which the end waits; wall-clock seconds.
 _LATE_SECONDS = 5.0
@@ -186,7 +190,23 @@ class MotoBackend:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
-        return await self._call(request, self._answer, (request,))
+        try:
+            return await self._call(request, self._answer, (request,))
+        except NoMessageYet as poll:
+            return await self._poll(request, poll.seconds)
+
+    async def _poll(self, request: Request, seconds: float) -> Response:
+        """Repeat a long poll until there is a message or its time is over."""
+        end = monotonic() + seconds
+        while monotonic() < end:
+            await wall_sleep(_POLL_SECONDS)
+            with contextlib.suppress(NoMessageYet):
+                return await self._call(request, self._answer, (request,))
+        return await self._call(request, self._last_answer, (request,))
+
+    def _last_answer(self, request: Request) -> Response:
+        with last_look():
+            return self._answer(request)
 
     def _answer(self, request: Request) -> Response:
         response = self._dispatch(request)
@@ -213,6 +233,8 @@ class MotoBackend:
         except NotImplementedError as error:
             name = operation_name(request) or str(error) or request.path
             return serialise_error(request.service, NotImplementedByCloud(request.service, name))
+        except NoMessageYet:
+            raise
         except AwsError as error:
             return serialise_error(request.service, error)
         except ServiceException as error:

@@ -9,8 +9,10 @@ import gzip
 import http.client
 import io
 import json
+import socket
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -375,6 +377,59 @@ def test_a_form_that_is_not_utf_8_is_refused(cloud: TestCloud) -> None:
     path = "/?Action=ListUsers&Version=2010-05-08"
     status, text = send(cloud, "GET", path, b"\x1f\x8b", service="iam")
     assert (status, "is not UTF-8" in text) == (400, True), text
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-short-and-long-polling.html"
+)
+def test_a_long_poll_gets_a_message_that_is_sent_meanwhile(cloud: TestCloud) -> None:
+    sqs = cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="hard-poll")["QueueUrl"]
+    with ThreadPoolExecutor() as pool:
+        poll = pool.submit(sqs.receive_message, QueueUrl=queue, WaitTimeSeconds=20)
+        other = cloud.client("sqs")
+        assert other.receive_message(QueueUrl=queue).get("Messages", []) == []
+        other.send_message(QueueUrl=queue, MessageBody="sent meanwhile")
+        found = poll.result()["Messages"]
+    assert [message["Body"] for message in found] == ["sent meanwhile"]
+    assert sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []) == []
+    sqs.delete_queue(QueueUrl=queue)
+
+
+@pytest.mark.emulator_only
+def test_a_subscription_that_would_use_the_network_gets_nothing(cloud: TestCloud) -> None:
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="hard")["TopicArn"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint)
+        assert sns.publish(TopicArn=topic, Message="m")["MessageId"]
+    sns.delete_topic(TopicArn=topic)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html"
+)
+def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    metric = {"Namespace": "Hard", "MetricName": "Depth"}
+    times = {"StartTime": 0, "EndTime": 4_000_000_000}
+    code, message = refusal(
+        cloudwatch.get_metric_statistics, **metric, **times, Period=60, Statistics=["Sum"]
+    )
+    assert code == "InvalidParameterCombination"
+    assert "which exceeds the limit of 1,440" in message
+    query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Sum"}}
+    code, message = refusal(cloudwatch.get_metric_data, MetricDataQueries=[query], **times)
+    assert (code, "at most 100800 are allowed" in message) == ("ValidationError", True)
+    for period in (0, -60):
+        broken = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
+        body = json.dumps({"MetricDataQueries": [broken], **times}).encode()
+        target = "GraniteServiceVersion20100801.GetMetricData"
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
+        status, text = send(cloud, "POST", "/", body, service="monitoring", headers=headers)
+        assert status == 400, text
 
 
 @pytest.mark.emulator_only

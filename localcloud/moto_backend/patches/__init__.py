@@ -42,6 +42,8 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         metric_data,
         regular_expressions,
         s3,
+        sns,
+        sqs,
         ssm,
         sts,
     )
@@ -63,6 +65,8 @@ def apply(on_event: EventListener, on_role: RoleListener) -> None:
         budgets,
         functions,
         regular_expressions,
+        sns,
+        sqs,
         ssm,
     ):
         module.patch()

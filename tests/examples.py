@@ -20,6 +20,8 @@ NIGHTLY = 500
 # The daily numbers of properties that are expensive, and why.
 # An example is a request over HTTP, about 20 ms, and there are two properties for each operation.
 OPERATION_OVER_HTTP = 4
+# An example is a request over HTTP to any operation of a service of moto's.
+ODD_OVER_HTTP = 20
 # An example is some fifteen calls over HTTP, and most of them start or end model servers.
 ENDPOINTS_OVER_HTTP = 15
 # An example records the whole Pulumi program, a third of a second.

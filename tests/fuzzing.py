@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -57,6 +58,56 @@ def invalid(draw: st.DrawFn, operation: OperationModel) -> dict[str, Any]:
     return parameters
 
 
+# Values that no model expects, or that a program takes badly.
+ODD: list[Any] = [
+    *(None, True, -1, 0, 2**31, 2**63, 10**30, -(10**30), 1.5, 1e308, float("nan"), float("inf")),
+    *("", " ", "\0", "\ud800", "a" * 5000, "é" * 300, "../..", "%", "${x}", "*" * 50, "arn:aws:::"),
+    *("arn:aws:x:y:000000000000:z/a/b", "2026-99-99", "9" * 400, "(a+)+b", "{}", "[", "fuzz"),
+    *([], {}, [[]], [None], {"": {}}, {"a": [{}]}, [{"Key": "a"}] * 200, [[[[[[[[[[]]]]]]]]]]),
+]
+
+
+@st.composite
+def odd(draw: st.DrawFn, operation: OperationModel) -> Any:
+    """Return parameters of which one member, at any depth, is replaced by an odd value."""
+    parameters = draw(valid(operation))
+    places = list(_places(parameters))
+    if not places or draw(st.integers(0, 9)) == 0:
+        return draw(st.sampled_from(ODD))
+    holder, key = draw(st.sampled_from(places))
+    holder[key] = draw(st.sampled_from(ODD))
+    return parameters
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each member of a value as its holder and its key."""
+    if not isinstance(value, dict | list):
+        return
+    for key, member in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        yield from _places(member)
+
+
+@st.composite
+def garbled(draw: st.DrawFn, body: bytes) -> bytes:
+    """Return a body that is cut, repeated, or has other bytes."""
+    place = draw(st.integers(0, len(body)))
+    return draw(
+        st.sampled_from(
+            [
+                body[:place],
+                body[:place] + b"\0" + body[place:],
+                body[:place] + b"\xff\xfe" + body[place:],
+                body + body,
+                body[:place] + b"[" * 300 + body[place:],
+                body[:place] + b"<a>&b;" + body[place:],
+                body[:place] + b"&=&%&" + body[place:],
+                body.replace(b'"', b"'"),
+            ]
+        )
+    )
+
+
 def breakable(shape: StructureShape | None) -> list[tuple[str, Any]]:
     """Return (member, value that does not fit) of a shape; None for a member that must be there."""
     found: list[tuple[str, Any]] = []
@@ -105,7 +156,7 @@ def _values(shape: Shape, depth: int) -> st.SearchStrategy[Any]:
             return st.integers(least, min(limits.get("max", least + 100), least + 10_000))
         case "float" | "double":
             least = limits.get("min", 0)
-            return st.floats(least, limits.get("max", least + 100), allow_nan=False, width=32)
+            return st.floats(least, limits.get("max", least + 100), allow_nan=False)
         case "timestamp":
             return st.integers(1_000_000_000, 2_000_000_000)
         case "blob":
@@ -178,30 +229,93 @@ class Wire:
     def send(self, service: str, name: str, parameters: dict[str, Any]) -> tuple[int, str, str]:
         """Return the status, the error's code ("" for none) and the body of an answer."""
         model = model_of(service)
-        if model.metadata["protocol"] == "query":
+        if protocol_of(service) == "query":
             return self.send_text(service, name, _query(model.operation_model(name), parameters))
         return self.send_text(service, name, json.dumps(parameters))
 
     def send_text(self, service: str, name: str, body: str) -> tuple[int, str, str]:
         """Send a body as it is; return as `send` does."""
+        return self.send_bytes(service, name, body.encode())
+
+    def send_bytes(self, service: str, name: str, body: bytes) -> tuple[int, str, str]:
+        """Send a body as it is; return as `send` does."""
         model = model_of(service)
         scope = f"000000000000/20260101/us-east-1/{model.signing_name}/aws4_request"
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
-        if model.metadata["protocol"] == "query":
+        if protocol_of(service) == "query":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         else:
             headers["Content-Type"] = "application/x-amz-json-1.1"
             headers["X-Amz-Target"] = f"{model.metadata['targetPrefix']}.{name}"
-        # One a request: the server closes a connection that thinks for five seconds.
+        return self.exchange("POST", "/", headers, body)
+
+    def send_serialized(
+        self, service: str, operation: OperationModel, parameters: dict[str, Any]
+    ) -> tuple[int, str, str]:
+        """Send parameters in the protocol of the service; return as `send` does."""
+        match protocol_of(service):
+            case "json":
+                body = json.dumps(parameters).encode()
+            case "query":
+                body = form(operation, parameters)
+            case protocol:
+                serializer = create_serializer(protocol, include_validation=False)
+                try:
+                    request = serializer.serialize_to_request(parameters, operation)
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    return 0, "", ""  # no client could send it
+                return self.send_request(service, request)
+        return self.send_bytes(service, operation.name, body)
+
+    def send_request(self, service: str, request: Mapping[str, Any]) -> tuple[int, str, str]:
+        """Send a request as botocore serializes it; return as `send` does."""
+        model = model_of(service)
+        scope = f"000000000000/20260101/us-east-1/{model.signing_name}/aws4_request"
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
+        headers |= {
+            name: re.sub(r"[^\x20-\x7e]", "?", str(value))
+            for name, value in request["headers"].items()
+        }
+        query = request["query_string"]
+        path = re.sub(r"[^\x21-\x7e]", "?", request["url_path"])
+        path += "?" + urlencode(query, errors="replace") if query else ""
+        body = request["body"] or b""
+        sent = body if isinstance(body, bytes) else str(body).encode("utf-8", "replace")
+        return self.exchange(request["method"], path, headers, sent)
+
+    def exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str, str]:
+        """Send a request; return the status, the error's code and the body of an answer."""
+        # One a request, so that none ends the connection of another.
         connection = http.client.HTTPConnection(self._address, timeout=20)
         try:
-            connection.request("POST", "/", body.encode(), headers)
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
-            text = answer.read().decode()
+            text = answer.read().decode("utf-8", "replace")
         finally:
             connection.close()
         code = _code(text, answer.headers.get("content-type", "")) if answer.status >= 400 else ""
         return answer.status, code, text
+
+
+def protocol_of(service: str) -> str:
+    """Return the protocol in which requests are sent to a service."""
+    metadata = model_of(service).metadata
+    offered = metadata.get("protocols", [metadata["protocol"]])
+    return next(p for p in ("json", "query", "rest-json", "rest-xml") if p in offered)
+
+
+def form(operation: OperationModel, parameters: Any) -> bytes:
+    """Return the body of a query request, also for parameters that botocore cannot serialize."""
+    try:
+        return _query(operation, parameters).encode("utf-8", "replace")
+    except (TypeError, ValueError, AttributeError, KeyError, UnicodeEncodeError):
+        version = operation.service_model.api_version
+        text = json.dumps(parameters)[:5000]
+        return urlencode(
+            {"Action": operation.name, "Version": version, "Name": text, "StackName": text}
+        ).encode()
 
 
 def _query(operation: OperationModel, parameters: dict[str, Any]) -> str:
@@ -213,4 +327,8 @@ def _code(text: str, content_type: str) -> str:
     if "xml" in content_type:
         found = ElementTree.fromstring(text).find(".//Code")  # noqa: S314 - the local cloud's own
         return "" if found is None else str(found.text)
-    return str(json.loads(text)["__type"])
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text[:60]
+    return str(document.get("__type") or document.get("Code") or document.get("message", ""))

@@ -8,6 +8,7 @@
     ├── UnknownRegion                 the credential names a region that AWS does not have
     ├── MissingCredentials            the request has no signature, and nothing says what it is for
     ├── TooLarge                      a request that is larger than the service allows
+    ├── UnknownOperation              the service has no operation of this name
     ├── NoOperationNamed          the request names no operation
     └── NotImplementedByCloud     501 with the name of the operation
 
@@ -109,6 +110,17 @@ class NoOperationNamed(AwsError):
         super().__init__(
             code, f"The request to {service} is missing {where}, which names its operation."
         )
+
+
+class UnknownOperation(AwsError):
+    """A request that names an operation which the service does not have.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+    """
+
+    def __init__(self, service: str, operation: str, protocol: str) -> None:
+        code = "InvalidAction" if protocol == "query" else "UnknownOperationException"
+        super().__init__(code, f"{service} has no operation {operation[:100]}.")
 
 
 class NotImplementedByCloud(AwsError):

@@ -40,6 +40,8 @@ _ACTION = re.compile(rb"(?:^|&)Action=([^&]+)")
 _VALIDATION_CODE = {"cloudformation": "ValidationError"}
 # A longer value is not matched against its pattern, so that matching stays bounded.
 _MAX_PATTERN_INPUT = 10_000
+_SHORT_PATTERN_INPUT = 1000
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
@@ -206,7 +208,7 @@ def serialise_error(service: str, error: AwsError) -> Response:
     if protocol in ("query", "ec2", "rest-xml"):
         headers["content-type"] = "text/xml"
         kind = "Sender" if error.status < 500 else "Receiver"
-        inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        inner = f"<Code>{_xml(error.code)}</Code><Message>{_xml(error.message)}</Message>"
         body = (
             f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
             if protocol == "rest-xml"
@@ -218,6 +220,11 @@ def serialise_error(service: str, error: AwsError) -> Response:
     headers["x-amzn-errortype"] = error.code
     document = {"__type": error.code, "message": error.message, "Message": error.message}
     return Response(error.status, headers, json.dumps(document).encode())
+
+
+def _xml(text: str) -> str:
+    """Return a text for XML, which cannot have control characters and lone surrogates."""
+    return escape(_NOT_IN_XML.sub("?", text))
 
 
 def failure(request: Request) -> Response:
@@ -325,7 +332,9 @@ def _check_string(shape: Any, value: str, path: str, problems: list[str]) -> Non
         return
     _check_range(shape, len(value), value, path, "length", problems)
     pattern = shape.metadata.get("pattern")
-    if pattern and len(value) <= _MAX_PATTERN_INPUT:
+    # A value that is far too long is refused already, and some patterns take quadratic time.
+    longest = max(2 * shape.metadata.get("max", _MAX_PATTERN_INPUT), _SHORT_PATTERN_INPUT)
+    if pattern and len(value) <= min(longest, _MAX_PATTERN_INPUT):
         compiled = _pattern(pattern)
         if compiled is not None and compiled.fullmatch(value) is None:
             problems.append(

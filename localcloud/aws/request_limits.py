@@ -11,6 +11,7 @@ Differs: where AWS states no limit of the whole request, it is a few times the l
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -126,7 +127,13 @@ def check(request: Request) -> None:
                 )
         case "cloudformation":
             _check_template(request)
-    is_form = request.service in LIMITS and "x-amz-target" not in request.headers
+    is_form = (
+        request.service in LIMITS
+        and "x-amz-target" not in request.headers
+        and not request.path.startswith("/service/")  # CBOR
+    )
+    if is_form and not _is_utf_8(request):
+        raise AwsError("MalformedQueryString", "The request is not UTF-8.")
     if is_form and request.body.count(b"&") > _MOST_FIELDS:
         raise AwsError("MalformedQueryString", f"The request has over {_MOST_FIELDS} fields.")
     limit = LIMITS.get(request.service, 0)
@@ -183,21 +190,45 @@ def _check_template(request: Request) -> None:
 
 
 def _check_s3(request: Request) -> None:
-    if request.method not in ("PUT", "POST") or not request.body:
+    if request.method not in ("PUT", "POST"):
         return
     bucket, _, key = request.path.lstrip("/").partition("/")
     keys = [name for name, _ in parse_qsl(request.query, keep_blank_values=True)]
     if "policy" in keys:
         if len(request.body) > _POLICY_BYTES:
             raise TooLarge("MalformedPolicy", "Policies may have at most 20 KB.", 400)
+        if not _is_object(request.body):
+            raise AwsError(
+                "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'"
+            )
         return
     document = next((name for name in keys if name in _DOCUMENTS), None)
     if document == "uploadId" and request.method == "PUT":
         return  # a part
-    if document is not None:
+    if document is not None and request.method == "PUT" and not request.body:
+        if document != "acl":  # which may be in headers
+            raise AwsError("MissingRequestBodyError", "Request Body is empty")
+    elif document is not None and request.body:
         _check_xml(request.body, _DOCUMENTS[document])
-    elif bucket and not key and request.method == "PUT" and not keys:
+    elif bucket and not key and request.method == "PUT" and not keys and request.body:
         _check_xml(request.body, _CREATE_BUCKET_BYTES)
+
+
+def _is_utf_8(request: Request) -> bool:
+    if "content-encoding" in request.headers:
+        return True
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _check_xml(body: bytes, limit: int) -> None:

@@ -11,6 +11,7 @@ internal_client.py      a client of the local cloud's own routes
 glob.py                 patterns with stars, matched in linear time (pure)
 user_pattern.py         regular expressions of requests, with a time limit
 bounded_yaml.py         YAML of bounded depth and size
+descriptors.py          the check whether file descriptors have run out
 archives.py             zip, tar and gzip of bounded size
 schedule_expression.py  at(…), rate(…) and cron(…) expressions (pure)
 """

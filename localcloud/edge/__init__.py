@@ -4,7 +4,6 @@ server.py           uvicorn on loopback, and the ASGI application
 fast_path.py        plain invocations of endpoints, answered before uvicorn
 connection.py       everything else of HTTP: uvicorn's protocol, with bounds
 shutdown.py         the end of the process within a bounded time
-descriptors.py      the check whether file descriptors have run out
 gateway.py          the composition root and the ordered chain of handlers; read this first
 internal_routes.py  LocalStack's routes and the local cloud's own
 services.py         the list of services, and their construction

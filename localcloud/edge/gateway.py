@@ -1,8 +1,8 @@
 """The composition root of the local cloud, and the ordered chain that answers a request.
 
-    request ─► internal routes ─► IAM ─► services by path ─► services by operation ─► moto
-               not AWS, so        roles  invocations first,  parsed and validated     all the
-               they come first    only   Lambda, Git         from botocore's model    rest
+    request ─► internal routes ─► checks ─► IAM ─► services by path ─► services by operation ─► moto
+               not AWS, so        size,     roles  invocations first,  parsed and validated     the
+               they come first    region    only   Lambda, Git         from botocore's model    rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP responses here
 only.
@@ -44,7 +44,6 @@ from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
-from localcloud.edge.descriptors import out_of_descriptors
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
@@ -52,7 +51,6 @@ from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.keys import is_temporary
 from localcloud.moto_backend.dispatcher import MotoBackend
-from localcloud.moto_backend.patches import Caller, RoleListener
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -61,7 +59,6 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
-_AGAIN_SECONDS = 1.0
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -170,8 +167,7 @@ class Gateway:
                 session = keys.get(access_key)
                 return None if session is None else (session.role_arn, session.arn)
 
-            while not await self._try_to_load(events, on_role, caller):
-                await wall_sleep(_AGAIN_SECONDS)
+            await self._context.moto.start(events.on_match, on_role, caller)
         except Exception as error:
             log.exception("moto could not be loaded")
             self.failure = (
@@ -180,19 +176,6 @@ class Gateway:
                 "details; another directory is chosen by --state-dir"
             )
             self._shut_down()
-
-    async def _try_to_load(
-        self, events: EventDelivery, on_role: RoleListener, caller: Caller
-    ) -> bool:
-        """Load moto; return False if there were too few file descriptors, which says nothing."""
-        try:
-            await self._context.moto.start(events.on_match, on_role, caller)
-        except Exception as error:
-            if not out_of_descriptors(error):
-                raise
-            log.warning("too many files and connections are open to load moto; trying again")
-            return False
-        return True
 
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""

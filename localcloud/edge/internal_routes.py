@@ -189,8 +189,8 @@ class InternalRoutes:
         return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
 
 
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number of JSON")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _json_list(entries: list[Any]) -> Response:

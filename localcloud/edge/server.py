@@ -182,7 +182,9 @@ def _unproven(method: str, query: str, headers: Mapping[str, str]) -> Response |
 
 
 @lru_cache(maxsize=256)
-def _is_local(given_host: str, origin: str | None, site: str | None, referer: str | None) -> bool:
+def _is_local(
+    given_host: str, origin: str | None, site: str | None, referer: str | None = None
+) -> bool:
     # The page of a link or an image, unless it withholds its address.
     if referer and _host_of(referer) not in _LOCAL_HOSTS:
         return False
@@ -273,6 +275,7 @@ async def serve(
         edge,
         loop="none",
         http=FastPath,
+        ws="none",
         lifespan="off",
         access_log=False,
         proxy_headers=False,

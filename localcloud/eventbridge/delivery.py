@@ -44,12 +44,15 @@ class EventDelivery:
     def deliver(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
         """Begin to deliver an event to each target."""
         for target in targets:
-            self._context.spawn(f"event to {target['Arn']}", self._deliver(rule_arn, target, event))
+            name = f"event to {target.get('Arn', 'a target without an ARN')}"
+            self._context.spawn(name, self._deliver(rule_arn, target, event))
 
     async def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
-        arn: str = target["Arn"]
-        service = arn.split(":")[2]
+        arn = str(target.get("Arn", ""))
         try:
+            if arn.count(":") < 5:
+                raise LookupError("it is not an ARN")
+            service = arn.split(":")[2]
             payload = await self._context.moto.call(_input_of, target, event)
             await self._send(rule_arn, service, target, payload)
         except asyncio.CancelledError:

@@ -110,7 +110,7 @@ def parse(document: str | Mapping[str, Any]) -> tuple[Statement, ...]:
         return tuple(_statement(entry) for entry in _listed(content["Statement"]))
     except PolicyError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise PolicyError(f"the policy document is malformed: {error!r}") from error
 
 

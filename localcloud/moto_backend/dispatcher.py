@@ -8,19 +8,32 @@ Every change to moto's behaviour is in `patches/`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.parsers.expat import ExpatError
 
-from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownRegion
-from localcloud.aws.protocol import IMPORT_OF_MOTO, operation_name, parse, serialise_error
+from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownOperation, UnknownRegion
+from localcloud.aws.protocol import (
+    IMPORT_OF_MOTO,
+    operation_name,
+    parse,
+    protocol_of,
+    serialise_error,
+    service_model,
+)
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import monotonic, wall_sleep
+from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import Caller, EventListener, RoleListener, apply
+from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
 
 # Set before moto is imported. A provider expects AWS-managed policies to exist.
@@ -52,12 +65,17 @@ SERVICES = (
 )
 _SWEEP_SECONDS = 1.0
 _WATCH_SECONDS = 1.0
+# How often a long poll looks for a message; wall-clock seconds.
+_POLL_SECONDS = 0.1
+_AGAIN_SECONDS = 1.0
 # The time after which a call is reported, and for which the end waits; wall-clock seconds.
 _LATE_SECONDS = 5.0
 _CLOSE_SECONDS = 8.0
 # moto's response to a request that matches none of its routes.
 _NOT_IN_MOTO = "Not yet implemented"
 _HOST_OF_SERVICE = {"cloudwatch": "monitoring", "ecr": "api.ecr"}
+# moto repeats the text of a request in its XML, which cannot have these.
+_NOT_IN_XML = bytes({*range(32)} - {9, 10, 13})
 # Services whose operations have paths of their own.
 _REST = frozenset({"lambda", "s3"})
 # Services whose host name has no region.
@@ -79,6 +97,7 @@ class MotoBackend:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         # What the thread is doing, and since when.
         self._current: tuple[Any, float] | None = None
+        self._ending = threading.Event()
         self._stubber: Any = None
         self._on_event: EventListener = lambda rule_arn, targets, event: None
         self._on_role: RoleListener = lambda access_key, role_arn, session: None
@@ -103,6 +122,22 @@ class MotoBackend:
         await self.call(self._load)
 
     def _load(self) -> None:
+        """Import moto and read its state; every other call waits in the thread's queue.
+
+        A lack of file descriptors says nothing about the state, so it is waited for.
+        """
+        while True:
+            try:
+                self._load_once()
+            except Exception as error:
+                if self._ending.is_set() or not out_of_descriptors(error):
+                    raise
+                log.warning("too many files and connections are open to load moto; trying again")
+                self._ending.wait(_AGAIN_SECONDS)
+            else:
+                return
+
+    def _load_once(self) -> None:
         with IMPORT_OF_MOTO:
             from moto.core.botocore_stubber import BotocoreStubber
 
@@ -171,7 +206,23 @@ class MotoBackend:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
-        return await self._call(request, self._answer, (request,))
+        try:
+            return await self._call(request, self._answer, (request,))
+        except NoMessageYet as poll:
+            return await self._poll(request, poll.seconds)
+
+    async def _poll(self, request: Request, seconds: float) -> Response:
+        """Repeat a long poll until there is a message or its time is over."""
+        end = monotonic() + seconds
+        while monotonic() < end:
+            await wall_sleep(_POLL_SECONDS)
+            with contextlib.suppress(NoMessageYet):
+                return await self._call(request, self._answer, (request,))
+        return await self._call(request, self._last_answer, (request,))
+
+    def _last_answer(self, request: Request) -> Response:
+        with last_look():
+            return self._answer(request)
 
     def _answer(self, request: Request) -> Response:
         response = self._dispatch(request)
@@ -202,15 +253,23 @@ class MotoBackend:
         headers["x-moto-account-id"] = request.scope.account
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
-            answer = self._stubber.process_request(prepared)
+            return self._response(request, self._stubber.process_request(prepared))
         except NotImplementedError as error:
             name = operation_name(request) or str(error) or request.path
             return serialise_error(request.service, NotImplementedByCloud(request.service, name))
+        except NoMessageYet:
+            raise
+        except AwsError as error:
+            return serialise_error(request.service, error)
         except ServiceException as error:
             code = getattr(error, "code", "") or type(error).__name__
             return serialise_error(request.service, AwsError(str(code), str(error)))
         except Exception as error:
             return serialise_error(request.service, _failure(request, error))
+
+    @staticmethod
+    def _response(request: Request, answer: Any) -> Response:
+        """Return moto's answer as a response."""
         if answer is None:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, request.path)
@@ -219,10 +278,11 @@ class MotoBackend:
         if status == 404 and body == _NOT_IN_MOTO:
             what = f"{request.method} {request.path}"
             return serialise_error(request.service, NotImplementedByCloud(request.service, what))
+        content = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+        if request.service not in _REST and protocol_of(request.service) == "query":
+            content = content.translate(None, _NOT_IN_XML)
         return Response(
-            int(status),
-            {str(k).lower(): str(v) for k, v in answer_headers.items()},
-            body.encode() if isinstance(body, str) else bytes(body),
+            int(status), {str(k).lower(): str(v) for k, v in answer_headers.items()}, content
         )
 
     def close(self) -> None:
@@ -230,6 +290,7 @@ class MotoBackend:
 
         A call that does not end keeps this from happening. What was answered before is written.
         """
+        self._ending.set()
         try:
             self._thread.submit(self._end).result(timeout=_CLOSE_SECONDS)
         except TimeoutError:
@@ -266,6 +327,12 @@ def _failure(request: Request, error: Exception) -> AwsError:
     """Return the error for an exception of moto: the request's own fault, or InternalFailure."""
     if isinstance(error, RecursionError):
         return AwsError("SerializationException", "The request is nested too deeply.")
+    if isinstance(error, UnicodeDecodeError):
+        return AwsError("SerializationException", f"The request is not UTF-8: {error}.")
+    if isinstance(error, ExpatError):
+        return AwsError("MalformedXML", "The XML you provided was not well-formed.")
+    if request.service == "lambda" and not _is_json(request.body):
+        return AwsError("InvalidRequestContentException", "Could not parse request body into json.")
     problem = _problem_of(request)
     if problem is not None:
         return problem
@@ -280,13 +347,24 @@ def _failure(request: Request, error: Exception) -> AwsError:
     )
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body or b"{}")
+    except ValueError:
+        return False
+    return True
+
+
 def _problem_of(request: Request) -> AwsError | None:
     """Return the error of a request that does not fit botocore's model, or None if it does."""
     try:
         if request.service not in _GLOBAL:
             backend(request.service, request.scope)
         if request.service not in _REST:
-            parse(request, operation_name(request))
+            name = operation_name(request)
+            if name not in service_model(request.service).operation_names:
+                return UnknownOperation(request.service, name, protocol_of(request.service))
+            parse(request, name)
     except AwsError as error:
         return None if isinstance(error, NotImplementedByCloud) else error
     except Exception:

@@ -12,13 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from localcloud.edge.coverage import implemented
+from localcloud.moto_backend.dispatcher import SERVICES
 from tests.cloud import configured_url, local_cloud
-from tests.examples import OPERATION_OVER_HTTP, examples
-from tests.fuzzing import Wire, breakable, invalid, model_of, valid
+from tests.examples import ODD_OVER_HTTP, OPERATION_OVER_HTTP, examples
+from tests.fuzzing import (
+    Wire,
+    breakable,
+    form,
+    garbled,
+    invalid,
+    model_of,
+    odd,
+    protocol_of,
+    valid,
+)
 
 pytestmark = [pytest.mark.botocore_modelled, pytest.mark.fuzz]
 
@@ -41,6 +52,7 @@ _QUICK = settings(
         HealthCheck.data_too_large,
     ],
 )
+_ODD = settings(_QUICK, max_examples=examples(ODD_OVER_HTTP))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +101,40 @@ def test_a_request_that_does_not_fit_is_refused_as_such(
     parameters = data.draw(invalid(model_of(service).operation_model(name)))
     status, code, text = wire.send(service, name, parameters)
     assert (status, code in _OF_THE_MODEL) == (400, True), text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("service", "name"), OPERATIONS)
+@_QUICK
+@given(data=st.data())
+def test_an_odd_value_is_refused_and_never_a_500(
+    wire: Wire, service: str, name: str, data: st.DataObject
+) -> None:
+    operation = model_of(service).operation_model(name)
+    parameters = data.draw(odd(operation))
+    body = json.dumps(parameters).encode()
+    if protocol_of(service) == "query":
+        body = form(operation, parameters)
+    if data.draw(st.integers(0, 4)) == 0:
+        body = data.draw(garbled(body))
+    status, code, text = wire.send_bytes(service, name, body)
+    assert status < 500 or (status, code) == (501, "NotImplemented"), text
+    assert (status == 200) == (code == "")
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@_ODD
+@given(data=st.data())
+def test_only_moto_itself_fails_and_then_its_operation_is_named(
+    wire: Wire, service: str, data: st.DataObject
+) -> None:
+    names = [n for n in model_of(service).operation_names if (service, n) not in OPERATIONS]
+    operation = model_of(service).operation_model(data.draw(st.sampled_from(names)))
+    parameters = data.draw(odd(operation) | valid(operation))
+    assume(isinstance(parameters, dict))
+    status, _, text = wire.send_serialized(service, operation, parameters)
+    assert status != 500 or f"moto failed on {service}:" in text, text
     assert "Traceback" not in text
 
 

@@ -9,8 +9,10 @@ import gzip
 import http.client
 import io
 import json
+import socket
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -276,6 +278,13 @@ def test_a_build_context_that_cannot_be_laid_out_is_refused(cloud: TestCloud, bo
     assert (status, "message" in json.loads(text)) == (400, True), text
 
 
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'{"a": NaN}', b"[" * 50_000, b"\xff"])
+def test_the_state_of_a_stack_must_be_an_object(cloud: TestCloud, body: bytes) -> None:
+    status, text = send(cloud, "PUT", "/_localcloud/stacks/hard/test", body)
+    assert (status, "the body" in text) == (400, True), text
+
+
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"
 )
@@ -345,6 +354,100 @@ def test_an_exception_of_moto_names_its_operation(cloud: TestCloud) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     status, text = send(cloud, "POST", "/", body, service="sns", headers=headers)
     assert (status, "Member must not be null" in text) == (400, True), text
+
+
+@pytest.mark.emulator_only
+def test_an_upgrade_to_another_protocol_is_not_offered(cloud: TestCloud) -> None:
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Version": "13",
+    }
+    status, text = send(cloud, "GET", "/_localstack/health", headers=headers)
+    assert (status, "services" in text) == (200, True), text
+
+
+@pytest.mark.emulator_only
+def test_a_form_that_is_not_utf_8_is_refused(cloud: TestCloud) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = b"Action=ListUsers&Version=2010-05-08&x=\xff\xfe"
+    status, text = send(cloud, "POST", "/", body, service="iam", headers=headers)
+    assert (status, "is not UTF-8" in text) == (400, True), text
+    path = "/?Action=ListUsers&Version=2010-05-08"
+    status, text = send(cloud, "GET", path, b"\x1f\x8b", service="iam")
+    assert (status, "is not UTF-8" in text) == (400, True), text
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-short-and-long-polling.html"
+)
+def test_a_long_poll_gets_a_message_that_is_sent_meanwhile(cloud: TestCloud) -> None:
+    sqs = cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="hard-poll")["QueueUrl"]
+    with ThreadPoolExecutor() as pool:
+        poll = pool.submit(sqs.receive_message, QueueUrl=queue, WaitTimeSeconds=20)
+        other = cloud.client("sqs")
+        assert other.receive_message(QueueUrl=queue).get("Messages", []) == []
+        other.send_message(QueueUrl=queue, MessageBody="sent meanwhile")
+        found = poll.result()["Messages"]
+    assert [message["Body"] for message in found] == ["sent meanwhile"]
+    assert sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []) == []
+    sqs.delete_queue(QueueUrl=queue)
+
+
+@pytest.mark.emulator_only
+def test_a_subscription_that_would_use_the_network_gets_nothing(cloud: TestCloud) -> None:
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="hard")["TopicArn"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint)
+        assert sns.publish(TopicArn=topic, Message="m")["MessageId"]
+    sns.delete_topic(TopicArn=topic)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html"
+)
+def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    metric = {"Namespace": "Hard", "MetricName": "Depth"}
+    times = {"StartTime": 0, "EndTime": 4_000_000_000}
+    code, message = refusal(
+        cloudwatch.get_metric_statistics, **metric, **times, Period=60, Statistics=["Sum"]
+    )
+    assert code == "InvalidParameterCombination"
+    assert "which exceeds the limit of 1,440" in message
+    query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Sum"}}
+    code, message = refusal(cloudwatch.get_metric_data, MetricDataQueries=[query], **times)
+    assert (code, "at most 100800 are allowed" in message) == ("ValidationError", True)
+    for period in (0, -60):
+        broken = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
+        body = json.dumps({"MetricDataQueries": [broken], **times}).encode()
+        target = "GraniteServiceVersion20100801.GetMetricData"
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
+        status, text = send(cloud, "POST", "/", body, service="monitoring", headers=headers)
+        assert status == 400, text
+
+
+@pytest.mark.emulator_only
+def test_a_prefix_that_is_a_hard_pattern_ends(cloud: TestCloud) -> None:
+    sqs = cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="a" * 78 + "-c")["QueueUrl"]
+    code, message = refusal(sqs.list_queues, QueueNamePrefix="(a|a)*c")
+    assert (code, message) == (
+        "ValidationException",
+        "Matching a pattern of the request takes too long.",
+    )
+    assert sqs.list_queues(QueueNamePrefix="aaa")["QueueUrls"] == [queue]
+    sqs.delete_queue(QueueUrl=queue)
+    events = cloud.client("events")
+    events.put_rule(Name="a" * 60 + ".c", ScheduleExpression="rate(1 day)", State="DISABLED")
+    assert refusal(events.list_rules, NamePrefix="(a|a)*c")[0] == "ValidationException"
+    assert len(events.list_rules(NamePrefix="aaa")["Rules"]) == 1
+    events.delete_rule(Name="a" * 60 + ".c")
 
 
 @pytest.mark.emulator_only

@@ -44,7 +44,10 @@ def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> Non
         functions,
         logs,
         metric_data,
+        regular_expressions,
         s3,
+        sns,
+        sqs,
         ssm,
         sts,
     )
@@ -66,6 +69,9 @@ def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> Non
         codebuild,
         budgets,
         functions,
+        regular_expressions,
+        sns,
+        sqs,
         ssm,
     ):
         module.patch()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.cloudwatch.metric_math import ExpressionError, evaluate, statistic
 
+_MOST_DATA = 100_800
+_MOST_STATISTICS = 1_440
+_MOST_WORK = 20_000_000
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
@@ -16,6 +19,7 @@ def patch() -> None:
     """Apply the patches."""
     _patch_percentiles()
     _patch_arithmetic()
+    _patch_ranges()
 
 
 def _patch_percentiles() -> None:
@@ -50,6 +54,69 @@ def _patch_percentiles() -> None:
 
     Statistics.get_statistics_for_type = get_statistics_for_type
     CloudWatchResponse.get_metric_statistics = get_metric_statistics
+
+
+def _patch_ranges() -> None:
+    """GetMetricData and GetMetricStatistics: moto computes any number of periods, one by one.
+
+    AWS refuses more than 100,800 and 1,440 datapoints.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+    Differs: a query is also refused if its periods times the stored datapoints are over 20 million.
+    """
+    from moto.cloudwatch.exceptions import InvalidParameterCombination, ValidationError
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    data, statistics = CloudWatchBackend.get_metric_data, CloudWatchBackend.get_metric_statistics
+
+    def get_metric_data(
+        self: Any, queries: list[dict[str, Any]], start_time: Any, end_time: Any, **rest: Any
+    ) -> Any:
+        periods = [_period_of(query) for query in queries]
+        if any(period < 1 for period in periods):
+            raise ValidationError("A Period must be at least 1 second.")
+        seconds = max((_utc(end_time) - _utc(start_time)).total_seconds(), 0)
+        points = sum(seconds / period for period in periods)
+        if points > _MOST_DATA or points * len(self.metric_data) > _MOST_WORK:
+            raise ValidationError(
+                f"The request asks for {points:.0f} datapoints; at most {_MOST_DATA} are allowed. "
+                "Reduce the time range or increase the periods."
+            )
+        return data(self, queries, start_time, end_time, **rest)
+
+    def get_metric_statistics(
+        self: Any,
+        namespace: str,
+        name: str,
+        start: Any,
+        end: Any,
+        period: int,
+        *rest: Any,
+        **named: Any,
+    ) -> Any:
+        if period < 1:
+            raise ValidationError(f"Period is {period}; it must be at least 1 second.")
+        points = (_utc(end) - _utc(start)).total_seconds() / period
+        if points > _MOST_STATISTICS:
+            raise InvalidParameterCombination(
+                f"You have requested up to {points:.0f} datapoints, which exceeds the limit of "
+                f"{_MOST_STATISTICS:,}. You may reduce the datapoints requested by increasing "
+                "Period, or decreasing the time range."
+            )
+        return statistics(self, namespace, name, start, end, period, *rest, **named)
+
+    CloudWatchBackend.get_metric_data = get_metric_data
+    CloudWatchBackend.get_metric_statistics = get_metric_statistics
+
+
+def _period_of(query: Mapping[str, Any]) -> float:
+    given = (query.get("MetricStat") or query).get("Period")
+    return 60.0 if given is None else float(given)
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _patch_arithmetic() -> None:

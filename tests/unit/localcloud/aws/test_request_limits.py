@@ -84,6 +84,7 @@ TAGGING = b"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></T
     ("body", "code"),
     [
         (TAGGING, ""),
+        (b"", "MissingRequestBodyError"),
         (b"<Tagging>" + b"<a>" * 100_000, "MaxMessageLengthExceeded"),
         (b"<Tagging>" + b"<a>" * 50 + b"</a>" * 50 + b"</Tagging>", "MalformedXML"),
         (b"<Tagging>" + b"<a>" * 40_000, "MalformedXML"),
@@ -114,6 +115,21 @@ def test_an_object_may_have_any_content() -> None:
 def test_a_bucket_policy_has_at_most_20_kb() -> None:
     made = request("s3", b" " * 20_481, method="PUT", path="/bucket", query="policy")
     assert code_of(made) == "MalformedPolicy"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"Statement": []}', ""),
+        (b"", "MalformedPolicy"),
+        (b"fuzz", "MalformedPolicy"),
+        (b"[]", "MalformedPolicy"),
+        (b"[" * 10_000, "MalformedPolicy"),
+        (b"\xff", "MalformedPolicy"),
+    ],
+)
+def test_a_bucket_policy_is_json(body: bytes, code: str) -> None:
+    assert code_of(request("s3", body, method="PUT", path="/bucket", query="policy")) == code
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"])

@@ -45,6 +45,12 @@ def verdict(
     return evaluate(parse({"Statement": list(statements)}), action, resource, named)
 
 
+@pytest.mark.parametrize("document", ["[" * 5000, '{"Statement":' * 5000, "[]", "{", "1"])
+def test_a_document_that_is_no_policy_is_refused(document: str) -> None:
+    with pytest.raises(PolicyError, match="the policy document is malformed"):
+        parse(document)
+
+
 def test_what_nothing_allows_is_denied() -> None:
     assert verdict() == IMPLICIT
     assert verdict(statement(Action="s3:PutObject")) == IMPLICIT

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.aws.routing import Request
+from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend import dispatcher
 from localcloud.moto_backend.dispatcher import MotoBackend
 
@@ -131,3 +134,38 @@ def test_the_end_does_not_wait_for_a_call_without_an_end(
 
     asyncio.run(test())
     assert "its memory is not cleared" in caplog.text
+
+
+TOO_MANY = OSError(errno.EMFILE, "Too many open files")
+
+
+def test_an_error_whose_cause_is_the_lack_of_descriptors_says_so() -> None:
+    wrapped = ImportError("cannot import moto")
+    wrapped.__cause__ = TOO_MANY
+    assert out_of_descriptors(TOO_MANY)
+    assert out_of_descriptors(wrapped)
+    assert not out_of_descriptors(OSError(errno.ENOENT, "No such file"))
+    assert not out_of_descriptors(sqlite3.OperationalError("unable to open database file"))
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts"), [([], 1), ([TOO_MANY, TOO_MANY], 3), ([ValueError("a bad row")], 1)]
+)
+def test_too_few_descriptors_are_waited_for_and_no_other_error(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception], attempts: int
+) -> None:
+    monkeypatch.setattr(dispatcher, "_AGAIN_SECONDS", 0)
+    left, made = list(failures), list[int]()
+    moto = MotoBackend()
+
+    def load_once() -> None:
+        made.append(1)
+        if left:
+            raise left.pop(0)
+
+    monkeypatch.setattr(moto, "_load_once", load_once)
+    raises = any(isinstance(failure, ValueError) for failure in failures)
+    with pytest.raises(ValueError, match="a bad row") if raises else contextlib.nullcontext():
+        asyncio.run(moto.start(lambda *event: None))
+    assert len(made) == attempts
+    moto.close()

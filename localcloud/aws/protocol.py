@@ -31,6 +31,19 @@ log = logging.getLogger("localcloud")
 
 Operation = Callable[[Scope, dict[str, Any]], Any]
 
+# The beginnings of the names of operations that change nothing.
+READING = (
+    "Describe",
+    "Get",
+    "List",
+    "Head",
+    "BatchGet",
+    "Lookup",
+    "Validate",
+    "Simulate",
+    "Filter",
+)
+
 # moto's modules import one another in circles: of two threads that import it at once, one would
 # see a half-initialised module.
 IMPORT_OF_MOTO = threading.Lock()

@@ -3,6 +3,10 @@
 A record is a dataclass. `put` writes it before it returns, so that a `kill -9` loses no finished
 step. A record that cannot be read back, because it is damaged or an older version wrote it, is set
 aside and named in the log; the rest is loaded. Use it in the event loop's thread only.
+
+A write that the disk refuses, because it is full, is postponed: work in progress goes on, and
+`flush` writes the record when there is room. The gateway acknowledges no change as long as a write
+is postponed.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from localcloud.core.state_directory import unreadable
 T = TypeVar("T")
 log = logging.getLogger("localcloud.core.store")
 
+_NONE = object()
 _MOST_PAGES = 4294967294  # SQLite's own limit
 
 
@@ -41,6 +46,8 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         self.set_aside = 0
         self._path = path
+        # (collection, key) → the body to write, or None to delete the record.
+        self._postponed: dict[tuple[str, str], bytes | None] = {}
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,16 +86,41 @@ class Database:
             raise unreadable(self._path, error) from None
 
     def write(self, collection: str, key: str, body: bytes) -> None:
-        """Insert or replace one record."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (collection, key, body)
-        )
+        """Insert or replace one record, later if the disk refuses it now."""
+        self._change(collection, key, body)
 
     def remove(self, collection: str, key: str) -> None:
-        """Delete one record."""
-        self._connection.execute(
-            "DELETE FROM record WHERE collection = ? AND key = ?", (collection, key)
-        )
+        """Delete one record, later if the disk refuses it now."""
+        self._change(collection, key, None)
+
+    def flush(self) -> bool:
+        """Write what was postponed; return whether everything is on disk."""
+        for (collection, key), body in list(self._postponed.items()):
+            self._change(collection, key, body)
+            if (collection, key) in self._postponed:
+                return False
+        return True
+
+    def _change(self, collection: str, key: str, body: bytes | None) -> None:
+        try:
+            self._execute(collection, key, body)
+        except sqlite3.OperationalError as error:
+            if not self._postponed:
+                log.error("writes are postponed until %s can be written: %s", self._path, error)
+            self._postponed[collection, key] = body
+        else:
+            if self._postponed.pop((collection, key), _NONE) is not _NONE and not self._postponed:
+                log.info("every postponed write is on disk")
+
+    def _execute(self, collection: str, key: str, body: bytes | None) -> None:
+        if body is None:
+            self._connection.execute(
+                "DELETE FROM record WHERE collection = ? AND key = ?", (collection, key)
+            )
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (collection, key, body)
+            )
 
     def put_aside(self, collection: str, key: str, body: bytes, reason: str) -> None:
         """Move a record that cannot be read to the table `set_aside`, and name it in the log."""
@@ -107,7 +139,7 @@ class Database:
                 self._connection.execute(
                     "INSERT INTO set_aside VALUES (?, ?, ?, ?)", (collection, key, body, reason)
                 )
-                self.remove(collection, key)
+                self._execute(collection, key, None)
         except sqlite3.Error as error:  # it stays where it is, and the next start meets it again
             log.warning("The record could not be moved: %s", error)
 
@@ -116,7 +148,8 @@ class Database:
         limit_growth(self._connection, limited)
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what was postponed, if possible, and close the file."""
+        self.flush()
         self._connection.close()
 
 
@@ -148,11 +181,10 @@ class Collection(Generic[T]):
         return self._records.get(key)
 
     def put(self, key: str, record: T) -> None:
-        """Store the record under the key, on disk and then in memory.
+        """Store the record under the key, on disk and in memory.
 
         Raises:
             UnreadableRecord: the record could not be read back; nothing was stored.
-            sqlite3.Error: the disk is full or cannot be written; nothing was stored.
         """
         body = msgspec.json.encode(record)
         try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -25,6 +24,7 @@ from localcloud.aws.errors import (
     NotImplementedByCloud,
 )
 from localcloud.aws.protocol import (
+    READING,
     Operation,
     failure,
     operation_name,
@@ -179,15 +179,9 @@ class Gateway:
 
     async def _persist_clock(self) -> None:
         """Save the time every second, until cancelled: a restart continues from it."""
-        failing = False
         while True:
-            try:
-                self._time.put(_NOW, self._context.clock.now())
-                failing = False
-            except Exception as error:  # such as a full disk; logged once until it works again
-                if not failing:
-                    log.warning("the time could not be saved: %s", error)
-                failing = True
+            self._time.put(_NOW, self._context.clock.now())
+            self._context.database.flush()
             await wall_sleep(_PERSIST_CLOCK_SECONDS)
 
     async def handle(self, request: Request) -> Response:
@@ -202,10 +196,6 @@ class Gateway:
                     return response
         except AwsError as error:
             return serialise_error(request.service, error)
-        except sqlite3.Error as error:
-            log.error("a change to %s could not be stored: %s", request.service, error)
-            text = f"The change could not be stored: {error}. Is the state directory's disk full?"
-            return serialise_error(request.service, AwsError("InternalFailure", text, 500))
         except Exception:  # a bug in this program
             return failure(request)
         return serialise_error(
@@ -230,6 +220,20 @@ class Gateway:
             done(failure(request))
         return True
 
+    def _check_disk(self) -> None:
+        """Refuse to acknowledge a change that is not on disk.
+
+        Raises:
+            AwsError: a write is postponed, because the disk refuses it.
+        """
+        if not self._context.database.flush():
+            raise AwsError(
+                "InternalFailure",
+                "The change could not be stored. Make room on the disk of the state directory, and "
+                "repeat the request.",
+                500,
+            )
+
     async def _answer_by_operation(self, request: Request) -> Response | None:
         table = self._operations.get(request.service)
         if table is None:
@@ -243,9 +247,14 @@ class Gateway:
                 if request.service in PARTLY_LIVE:
                     return None
                 raise NotImplementedByCloud(request.service, name)
+            changes = not name.startswith(READING)
+            if changes:
+                self._check_disk()
             result: Any = implementation(request.scope, parse(request, name))
             if inspect.isawaitable(result):
                 result = await result
+            if changes:
+                self._check_disk()
             return serialise(request.service, name, result)
         except AwsError as error:
             return serialise_error(request.service, error)

@@ -136,6 +136,10 @@ class InternalRoutes:
                 if not isinstance(state, dict):
                     return _json({"message": "the body must be a JSON object"}, 400)
                 self._stacks.put(name, state)
+                if not self._context.database.flush():
+                    return _json(
+                        {"message": "the state could not be stored: is the disk full?"}, 500
+                    )
                 return _json({})
             case "PUT":
                 text = f"'{name}' is not a stack; it must be PROJECT/STACK"

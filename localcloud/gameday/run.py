@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/wellarchitected/latest/reliability-pillar/re
 
 from __future__ import annotations
 
+import signal
 import time
 import zipfile
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class GameDay:
             CommandError: the lab could not be deployed, or the local cloud did not start again.
         """
         self._options.directory.mkdir(parents=True, exist_ok=True)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _end)  # so that the local cloud is stopped, too
         self._cloud.start()
         try:
             work, load = self._prepare()
@@ -227,6 +230,11 @@ class GameDay:
             "stages retried": work.retried,
             "starts of the local cloud": self._cloud.starts,
         }
+
+
+def _end(number: int, frame: object) -> None:
+    del frame
+    raise SystemExit(128 + number)
 
 
 def describe(faults: list[Fault]) -> None:

@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from localcloud.aws.protocol import operation_name
+from localcloud.aws.protocol import READING, operation_name
 from localcloud.aws.routing import Request
 from localcloud.core.state_directory import StateDirectoryError, unreadable
 from localcloud.core.store import limit_growth
@@ -36,7 +36,6 @@ from localcloud.moto_backend.persistence.pickling import NotKept, dump, restore
 
 log = logging.getLogger("localcloud.moto_backend")
 
-_READS = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup", "Validate", "Simulate", "Filter")
 _BY_METHOD = ("s3", "lambda")
 _LINES = "lines/"
 _DATA = "data/"
@@ -244,7 +243,7 @@ class Recorder:
 def _reads(request: Request) -> bool:
     if request.service in _BY_METHOD:
         return request.method in ("GET", "HEAD", "OPTIONS")
-    return operation_name(request).startswith(_READS)
+    return operation_name(request).startswith(READING)
 
 
 def _all(services: tuple[str, ...]) -> Iterator[tuple[str, str, str, Any]]:

@@ -161,16 +161,38 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_the_others_are_loaded(
     assert "" == caplog.text
 
 
-def test_a_write_that_fails_changes_nothing_in_memory(path: Path) -> None:
+def test_a_write_that_the_disk_refuses_is_postponed_until_there_is_room(path: Path) -> None:
     database = Database(path)
     records = Collection(database, "records", Record)
-    records.put("k", RECORD)
+    records.put("deleted", RECORD)
+    assert database.flush()
+    database.limit_growth(True)
+    many = {str(n): Record("x" * 3000, RECORD.when) for n in range(20)}
+    for key, record in many.items():
+        records.put(key, record)
+    records.put("0", RECORD)
+    records.delete("1")
+    records.delete("deleted")
+    assert not database.flush()
+    expected = many | {"0": RECORD}
+    del expected["1"]
+    assert expected == dict(records.items())  # work goes on with what is in memory
+    assert len(reopened(path)) < len(expected)
+    database.limit_growth(False)
+    assert database.flush()
+    assert expected == reopened(path)
     database.close()
-    with pytest.raises(sqlite3.Error):
-        records.put("k", Record("other", RECORD.when))
-    with pytest.raises(sqlite3.Error):
-        records.delete("k")
-    assert {"k": RECORD} == dict(records.items())
+
+
+def test_what_is_postponed_is_written_at_the_end_if_there_is_room_then(path: Path) -> None:
+    database = Database(path)
+    records = Collection(database, "records", Record)
+    database.limit_growth(True)
+    records.put("k", Record("x" * 30_000, RECORD.when))
+    assert {} == reopened(path)
+    database.limit_growth(False)
+    database.close()
+    assert ["k"] == list(reopened(path))
 
 
 def test_a_damaged_file_is_one_sentence_and_stays_as_it_is(path: Path) -> None:

@@ -415,6 +415,9 @@ def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
     cloudwatch = cloud.client("cloudwatch")
     metric = {"Namespace": "Hard", "MetricName": "Depth"}
     times = {"StartTime": 0, "EndTime": 4_000_000_000}
+    for at in (1_000_000_000, 2_000_000_000):
+        datum = {"MetricName": "Depth", "Value": 1.0, "Timestamp": at}
+        cloudwatch.put_metric_data(Namespace="Hard", MetricData=[datum])
     code, message = refusal(
         cloudwatch.get_metric_statistics, **metric, **times, Period=60, Statistics=["Sum"]
     )
@@ -430,6 +433,47 @@ def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
         status, text = send(cloud, "POST", "/", body, service="monitoring", headers=headers)
         assert status == 400, text
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html"
+)
+def test_a_value_that_is_counted_very_often_is_one_statistic(cloud: TestCloud) -> None:
+    cloudwatch, now = cloud.client("cloudwatch"), cloud.now()
+    datum = {"MetricName": "Counted", "Timestamp": now, "Values": [2.0, 4.0], "Counts": [1e9, 1e9]}
+    cloudwatch.put_metric_data(Namespace="Hard", MetricData=[datum])
+    (point,) = cloudwatch.get_metric_statistics(
+        Namespace="Hard",
+        MetricName="Counted",
+        StartTime=now - 300,
+        EndTime=now + 300,
+        Period=60,
+        Statistics=["Average", "SampleCount", "Maximum"],
+    )["Datapoints"]
+    assert (point["Average"], point["SampleCount"], point["Maximum"]) == (3.0, 2e9, 4.0)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html"
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"Value": float("nan")},
+        {"Value": float("inf")},
+        {"Value": 1e200},
+        {"Values": [1.0, 2.0], "Counts": [1.0]},
+        {"Values": [1.0] * 151},
+        {"Values": [1.0], "Counts": [-1.0]},
+        {"StatisticValues": {"Sum": float("nan"), "Minimum": 0, "Maximum": 0, "SampleCount": 1}},
+    ],
+)
+def test_a_value_that_no_metric_has_is_refused(cloud: TestCloud, values: dict[str, Any]) -> None:
+    datum = {"MetricName": "Refused"} | values
+    code, _ = refusal(
+        cloud.client("cloudwatch").put_metric_data, Namespace="Hard", MetricData=[datum]
+    )
+    assert code.startswith("InvalidParameter")
 
 
 @pytest.mark.emulator_only

@@ -85,6 +85,26 @@ def test_a_template_that_is_too_long_is_refused_before_it_is_parsed(
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"
+)
+def test_a_template_in_s3_has_at_most_a_megabyte(cloud: TestCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="hard-templates")
+    url = f"{cloud.url}/hard-templates/template"
+    start = '{"Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}, "Description": "'
+    for size, expected in ((1_000_000, ""), (1_000_001, "may not exceed 1000000 bytes in size")):
+        body = start + "x" * (size - len(start) - 2) + '"}'
+        s3.put_object(Bucket="hard-templates", Key="template", Body=body.encode())
+        cloudformation = cloud.client("cloudformation")
+        if expected:
+            assert expected in refusal(cloudformation.validate_template, TemplateURL=url)[1]
+        else:
+            assert cloudformation.validate_template(TemplateURL=url)["Parameters"] == []
+    s3.delete_object(Bucket="hard-templates", Key="template")
+    s3.delete_bucket(Bucket="hard-templates")
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html"
 )
 def test_a_wildcard_with_many_stars_is_matched_and_the_cloud_goes_on(cloud: TestCloud) -> None:

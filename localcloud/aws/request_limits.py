@@ -93,8 +93,8 @@ _DOCUMENTS = {
 _POLICY_BYTES = 20 * 1024
 _DEEPEST_XML = 32
 _CREATE_BUCKET_BYTES = 64 * 1024
-# The paths that services of this cloud answer without a signature.
-_PLACED = ("/endpoints/", "/_localcloud/")
+# An invocation is answered without a signature, too.
+_INVOCATION = re.compile(r"/endpoints/[^/]+/(async-)?invocations\Z")
 # A POST to an object that has none of these is nothing that S3 does.
 _POSTS_OF_OBJECTS = frozenset({"uploads", "uploadId", "select", "restore"})
 
@@ -105,9 +105,9 @@ def check(request: Request) -> None:
     Raises:
         AwsError: the request is too large, is for an unknown region, or names no service.
     """
-    if request.path.startswith(_PLACED):
+    if request.path.startswith("/_localcloud/"):
         return
-    if not request.access_key and request.service == "s3":
+    if not request.access_key and request.service == "s3" and not _INVOCATION.match(request.path):
         _check_anonymous(request)
     if request.access_key and not is_region(request.scope.region):
         raise UnknownRegion(request.scope.region)
@@ -171,11 +171,18 @@ def _check_anonymous(request: Request) -> None:
     ):
         raise MissingCredentials
     if request.method == "POST":
-        form = content_type.startswith("multipart/form-data")
-        if not (_POSTS_OF_OBJECTS & keys if key else form or "delete" in keys):
+        if not _is_post(request, key, keys):
             raise MissingCredentials
     elif request.method not in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
         raise MissingCredentials
+
+
+def _is_post(request: Request, key: str, keys: set[str]) -> bool:
+    """Return whether S3 has an operation for a POST."""
+    if key:
+        return bool(_POSTS_OF_OBJECTS & keys)
+    form = request.headers.get("content-type", "").startswith("multipart/form-data")
+    return form or "delete" in keys
 
 
 def _check_template(request: Request) -> None:
@@ -194,6 +201,12 @@ def _check_s3(request: Request) -> None:
         return
     bucket, _, key = request.path.lstrip("/").partition("/")
     keys = [name for name, _ in parse_qsl(request.query, keep_blank_values=True)]
+    if _INVOCATION.match(request.path):
+        return
+    if request.method == "POST" and not _is_post(request, key, set(keys)):
+        raise AwsError(
+            "MethodNotAllowed", "The specified method is not allowed against this resource.", 405
+        )
     if "policy" in keys:
         if len(request.body) > _POLICY_BYTES:
             raise TooLarge("MalformedPolicy", "Policies may have at most 20 KB.", 400)

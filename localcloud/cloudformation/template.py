@@ -33,6 +33,8 @@ _SECTIONS = (
     "Resources",
     "Outputs",
 )
+# Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MOST_ENTRIES = {"Parameters": 200, "Mappings": 200, "Resources": 500, "Outputs": 200}
 # JSON's numbers beyond this have no exact meaning; Python cannot print some of them.
 _LARGEST_INTEGER = 2**63
 # The deletion policies that retain a resource.
@@ -157,6 +159,11 @@ def _check_keys(document: dict[Any, Any]) -> None:
             )
         if not isinstance(entries, dict):
             raise TemplateError(f"Template format error: [/{section}] must be an object.")
+        if len(entries) > _MOST_ENTRIES.get(section, len(entries)):
+            raise TemplateError(
+                f"Template format error: Number of {section.lower()}, {len(entries)}, is greater "
+                f"than maximum allowed, {_MOST_ENTRIES[section]}"
+            )
         for name in entries:
             if not isinstance(name, str):
                 raise TemplateError(

@@ -88,9 +88,11 @@ async def _text_at(context: ServiceContext, scope: Scope, url: str, name: str) -
     bucket, key = place
     try:
         answer = await context.api(scope, "s3", "get_object", Bucket=bucket, Key=key)
-        content: bytes = await asyncio.to_thread(answer["Body"].read)
+        size = answer["ContentLength"]
+        content: bytes = await asyncio.to_thread(answer["Body"].read, _OBJECT_BYTES + 1)
     except Exception as error:
         raise invalid(f"S3 error: {error}") from None
-    if len(content) > _OBJECT_BYTES:
-        raise invalid(f"{name}: the object has {len(content)} bytes; at most {_OBJECT_BYTES}.")
+    if size > _OBJECT_BYTES:
+        what = "Template" if name == "TemplateURL" else "Stack policy"
+        raise invalid(f"{what} may not exceed {_OBJECT_BYTES} bytes in size; it has {size}.")
     return content.decode("utf-8", "replace")

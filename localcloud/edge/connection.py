@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from localcloud.core.clock import wall_sleep
@@ -88,9 +88,11 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # Bytes that are not parsed yet.
         self._unread: deque[memoryview] = deque()
-        self._in_head = self._is_event = self._has_upgraded = False
+        self._in_head = self._is_event = self._has_upgraded = self._has_ended = False
         # The bytes of a head or of trailers, and those since the parser last called a method.
         self._head_bytes = self._silent_bytes = 0
+        # The request that is being answered; later ones are in the pipeline.
+        self._running: RequestResponseCycle | None = None
         # The answer to what cannot be parsed; the valid requests before it are answered first.
         self._refusal: tuple[int, str] | None = None
         self._since = self._head_since = self.loop.time()
@@ -116,6 +118,19 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._unread.append(memoryview(data))
         self._parse()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer the whole requests of a client that sends no more; drop an incomplete one."""
+        self._has_ended = True
+        cycle = self.cycle
+        if cycle is None or self.transport.is_closing():
+            return False
+        if cycle.more_body and not self._unread:
+            before = [entry for entry in self.pipeline if entry[0] is not cycle]
+            if len(before) == len(self.pipeline):
+                return False  # it is the one that is being answered
+            self.pipeline = deque(before)
+        return not cycle.response_complete
 
     @property
     def is_full(self) -> bool:
@@ -171,7 +186,7 @@ class Connection(HttpToolsProtocol):
                 broken.message_event.set()
                 self._send_refusal()
                 return
-        if self.cycle is None or self.cycle.response_complete:
+        if self._running is None or self._running.response_complete:
             self._send_refusal()
         else:
             self.flow.pause_reading()
@@ -230,13 +245,21 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes <= MOST_HEAD_BYTES:
             super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """Begin with the next request, or send the answer to what cannot be parsed."""
         super().on_response_complete()
         if self.transport.is_closing() or self.pipeline:
             return
-        if self._refusal is not None and self.cycle.response_complete:
+        if self._running is not None and not self._running.response_complete:
+            return
+        if self._refusal is not None:
             self._send_refusal()
+        elif self._has_ended and not self._unread:
+            self.transport.close()
         elif self._unread:
             self._unset_keepalive_if_required()
             self._parse()

@@ -112,6 +112,11 @@ class FastPath(asyncio.Protocol):
         del exc
         self._leave()
 
+    def eof_received(self) -> bool:
+        """Answer the pending request of a client that sends no more."""
+        self._ending |= self._busy
+        return self._busy
+
     def _leave(self) -> None:
         self._transport = None
         self._server.connections.discard(cast(Any, self))

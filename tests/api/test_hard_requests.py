@@ -85,6 +85,26 @@ def test_a_template_that_is_too_long_is_refused_before_it_is_parsed(
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"
+)
+def test_a_template_in_s3_has_at_most_a_megabyte(cloud: TestCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="hard-templates")
+    url = f"{cloud.url}/hard-templates/template"
+    start = '{"Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}, "Description": "'
+    for size, expected in ((1_000_000, ""), (1_000_001, "may not exceed 1000000 bytes in size")):
+        body = start + "x" * (size - len(start) - 2) + '"}'
+        s3.put_object(Bucket="hard-templates", Key="template", Body=body.encode())
+        cloudformation = cloud.client("cloudformation")
+        if expected:
+            assert expected in refusal(cloudformation.validate_template, TemplateURL=url)[1]
+        else:
+            assert cloudformation.validate_template(TemplateURL=url)["Parameters"] == []
+    s3.delete_object(Bucket="hard-templates", Key="template")
+    s3.delete_bucket(Bucket="hard-templates")
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html"
 )
 def test_a_wildcard_with_many_stars_is_matched_and_the_cloud_goes_on(cloud: TestCloud) -> None:
@@ -415,6 +435,9 @@ def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
     cloudwatch = cloud.client("cloudwatch")
     metric = {"Namespace": "Hard", "MetricName": "Depth"}
     times = {"StartTime": 0, "EndTime": 4_000_000_000}
+    for at in (1_000_000_000, 2_000_000_000):
+        datum = {"MetricName": "Depth", "Value": 1.0, "Timestamp": at}
+        cloudwatch.put_metric_data(Namespace="Hard", MetricData=[datum])
     code, message = refusal(
         cloudwatch.get_metric_statistics, **metric, **times, Period=60, Statistics=["Sum"]
     )
@@ -430,6 +453,47 @@ def test_a_range_of_very_many_datapoints_is_refused(cloud: TestCloud) -> None:
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
         status, text = send(cloud, "POST", "/", body, service="monitoring", headers=headers)
         assert status == 400, text
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html"
+)
+def test_a_value_that_is_counted_very_often_is_one_statistic(cloud: TestCloud) -> None:
+    cloudwatch, now = cloud.client("cloudwatch"), cloud.now()
+    datum = {"MetricName": "Counted", "Timestamp": now, "Values": [2.0, 4.0], "Counts": [1e9, 1e9]}
+    cloudwatch.put_metric_data(Namespace="Hard", MetricData=[datum])
+    (point,) = cloudwatch.get_metric_statistics(
+        Namespace="Hard",
+        MetricName="Counted",
+        StartTime=now - 300,
+        EndTime=now + 300,
+        Period=60,
+        Statistics=["Average", "SampleCount", "Maximum"],
+    )["Datapoints"]
+    assert (point["Average"], point["SampleCount"], point["Maximum"]) == (3.0, 2e9, 4.0)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html"
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"Value": float("nan")},
+        {"Value": float("inf")},
+        {"Value": 1e200},
+        {"Values": [1.0, 2.0], "Counts": [1.0]},
+        {"Values": [1.0] * 151},
+        {"Values": [1.0], "Counts": [-1.0]},
+        {"StatisticValues": {"Sum": float("nan"), "Minimum": 0, "Maximum": 0, "SampleCount": 1}},
+    ],
+)
+def test_a_value_that_no_metric_has_is_refused(cloud: TestCloud, values: dict[str, Any]) -> None:
+    datum = {"MetricName": "Refused"} | values
+    code, _ = refusal(
+        cloud.client("cloudwatch").put_metric_data, Namespace="Hard", MetricData=[datum]
+    )
+    assert code.startswith("InvalidParameter")
 
 
 @pytest.mark.emulator_only

@@ -9,6 +9,9 @@ from typing import Any
 
 from localcloud.cloudwatch.metric_math import ExpressionError, evaluate, statistic
 
+_LARGEST_VALUE = 2.0**360
+_MOST_VALUES = 150
+_MOST_COPIES = 1_000
 _MOST_DATA = 100_800
 _MOST_STATISTICS = 1_440
 _MOST_WORK = 20_000_000
@@ -20,6 +23,7 @@ def patch() -> None:
     _patch_percentiles()
     _patch_arithmetic()
     _patch_ranges()
+    _patch_counts()
 
 
 def _patch_percentiles() -> None:
@@ -63,7 +67,8 @@ def _patch_ranges() -> None:
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
-    Differs: a query is also refused if its periods times the stored datapoints are over 20 million.
+    Differs: GetMetricStatistics counts from the first stored datapoint to the last. GetMetricData
+    also refuses a range whose periods times the stored datapoints are over 20 million.
     """
     from moto.cloudwatch.exceptions import InvalidParameterCombination, ValidationError
     from moto.cloudwatch.models import CloudWatchBackend
@@ -97,7 +102,14 @@ def _patch_ranges() -> None:
     ) -> Any:
         if period < 1:
             raise ValidationError(f"Period is {period}; it must be at least 1 second.")
-        points = (_utc(end) - _utc(start)).total_seconds() / period
+        stored = [
+            _utc(datum.timestamp)
+            for datum in self.metric_data
+            if (datum.namespace, datum.name) == (namespace, name)
+        ]
+        first = max(_utc(start), min(stored, default=_utc(end)))
+        last = min(_utc(end), max(stored, default=_utc(start)))
+        points = (last - first).total_seconds() / period
         if points > _MOST_STATISTICS:
             raise InvalidParameterCombination(
                 f"You have requested up to {points:.0f} datapoints, which exceeds the limit of "
@@ -108,6 +120,75 @@ def _patch_ranges() -> None:
 
     CloudWatchBackend.get_metric_data = get_metric_data
     CloudWatchBackend.get_metric_statistics = get_metric_statistics
+
+
+def _patch_counts() -> None:
+    """PutMetricData: moto stores a value as often as its count says, and takes NaN for a value.
+
+    AWS refuses numbers that are not finite, lists of unequal length and over 150 values. Values
+    that are counted over a thousand times become one statistic set here, without percentiles.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+    """
+    from moto.cloudwatch.exceptions import InvalidParameterValue
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    original = CloudWatchBackend.put_metric_data
+
+    def put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> Any:
+        found = []
+        for number, datum in enumerate(metric_data, 1):
+            try:
+                found.append(_bounded(datum))
+            except (TypeError, ValueError, KeyError) as error:
+                raise InvalidParameterValue(
+                    f"The parameter MetricData.member.{number} is not valid: {error}."
+                ) from None
+        return original(self, namespace, found)
+
+    CloudWatchBackend.put_metric_data = put_metric_data
+
+
+def _bounded(datum: dict[str, Any]) -> dict[str, Any]:
+    """Return a datum that moto stores as one entry, or as a thousand at most.
+
+    Raises:
+        ValueError: a number is not finite, or there are too many or too few.
+    """
+    if datum.get("Value") is not None:
+        _finite(datum["Value"])
+    for name in ("Sum", "Minimum", "Maximum", "SampleCount"):
+        if datum.get("StatisticValues"):
+            _finite(datum["StatisticValues"][name])
+    if not datum.get("Values"):
+        return datum
+    values = [_finite(value) for value in datum["Values"]]
+    counts = [_finite(count) for count in datum.get("Counts") or [1] * len(values)]
+    if len(values) != len(counts):
+        raise ValueError(f"it has {len(values)} Values and {len(counts)} Counts")
+    if len(values) > _MOST_VALUES:
+        raise ValueError(f"it has {len(values)} Values; at most {_MOST_VALUES} are allowed")
+    if any(count < 0 for count in counts):
+        raise ValueError("a count is negative")
+    if sum(counts) <= _MOST_COPIES:
+        return datum
+    rest = {key: value for key, value in datum.items() if key not in ("Values", "Counts")}
+    total = sum(value * count for value, count in zip(values, counts, strict=True))
+    return rest | {
+        "StatisticValues": {
+            "Sum": _finite(total),
+            "Minimum": min(values),
+            "Maximum": max(values),
+            "SampleCount": sum(counts),
+        }
+    }
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not abs(number) <= _LARGEST_VALUE:
+        raise ValueError(f"{value} is not in the range of -2^360 to 2^360")
+    return number
 
 
 def _period_of(query: Mapping[str, Any]) -> float:

@@ -103,6 +103,22 @@ def test_a_document_of_s3_is_checked_before_it_is_parsed(path: str, body: bytes,
     assert code_of(request("s3", body, method="PUT", path=path, query="tagging=")) == code
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "code"),
+    [
+        ("/bucket/key", "", "MethodNotAllowed"),
+        ("/bucket/key", "tagging", "MethodNotAllowed"),
+        ("/bucket", "", "MethodNotAllowed"),
+        ("/", "", "MethodNotAllowed"),
+        ("/endpoints/iris/other", "", "MethodNotAllowed"),
+        ("/bucket/key", "uploads", ""),
+        ("/endpoints/iris/invocations", "", ""),
+    ],
+)
+def test_a_post_that_s3_does_not_have_is_refused(path: str, query: str, code: str) -> None:
+    assert code_of(request("s3", b"x", path=path, query=query)) == code
+
+
 def test_an_object_may_have_any_content() -> None:
     content = b"<a>" * 200_000
     assert code_of(request("s3", content, method="PUT", path="/bucket/key")) == ""

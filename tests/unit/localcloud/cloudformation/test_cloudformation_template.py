@@ -263,6 +263,21 @@ def test_a_malformed_template_is_a_template_error(body: str) -> None:
         creation_order(parse(body))
 
 
+@pytest.mark.parametrize(
+    ("section", "most"),
+    [("Parameters", 200), ("Mappings", 200), ("Resources", 500), ("Outputs", 200)],
+)
+def test_a_section_has_a_largest_number_of_entries(section: str, most: int) -> None:
+    entry: dict[str, Any] = {"Type": "AWS::Logs::LogGroup", "Value": "x"}
+    entries = {f"A{number}": entry for number in range(most)}
+    document: dict[str, Any] = {"Resources": {"A": BUCKET}} | {section: entries}
+    parse(json.dumps(document))
+    entries["B"] = entry
+    message = f"Number of {section.lower()}, {most + 1}, is greater than maximum allowed, {most}"
+    with pytest.raises(TemplateError, match=message):
+        parse(json.dumps(document))
+
+
 def test_a_key_that_is_a_number_becomes_a_string_as_in_json() -> None:
     parsed = parse(ONE + "Mappings: {M: {123: {1.5: x, true: y}}}")
     assert parsed.document["Mappings"] == {"M": {"123": {"1.5": "x", "true": "y"}}}

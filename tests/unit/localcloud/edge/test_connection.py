@@ -19,6 +19,7 @@ pytestmark = pytest.mark.emulator_only
 GET = b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = POST + b"Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+BROKEN = CHUNKED + b"3\r\n1,2\r\nnot a size\r\n"
 INVOCATION = b"POST /endpoints/iris/invocations HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -202,7 +203,15 @@ def test_a_long_body_and_many_requests_are_not_a_long_head() -> None:
     run(test)
 
 
-@pytest.mark.parametrize("garbage", [b"garbage\r\n\r\n", b"\0\1\2", b"GET / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        CHUNKED + b"3\r\n1,2\r\nnot a size\r\n",
+        b"garbage\r\n\r\n",
+        b"\0\1\2",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
 @pytest.mark.parametrize("before", [1, 3])
 def test_the_valid_requests_before_garbage_are_answered_first(garbage: bytes, before: int) -> None:
     async def test() -> None:
@@ -216,6 +225,36 @@ def test_the_valid_requests_before_garbage_are_answered_first(garbage: bytes, be
         statuses = [part[:3] for part in line.wire.written.split(b"HTTP/1.1 ")[1:]]
         assert statuses == [b"200"] * before + [b"400"]
         assert line.wire.closed
+
+    run(test)
+
+
+@pytest.mark.parametrize("whole", [1, 3])
+@pytest.mark.parametrize("rest", [b"", b"GET /", POST + b"Content-Length: 5\r\n\r\nx"])
+def test_a_client_that_sends_no_more_gets_its_answers(whole: int, rest: bytes) -> None:
+    async def test() -> None:
+        line = Line()
+        line.app.may_answer.clear()
+        await line.feed(GET * whole + rest)
+        assert line.wire.protocol.eof_received() is True
+        line.app.may_answer.set()
+        for _ in range(whole + 1):
+            await settle()
+        assert line.wire.written.count(b"HTTP/1.1 200 OK") == whole
+        assert line.wire.closed
+
+    run(test)
+
+
+@pytest.mark.parametrize("sent", [[], [b"GET /"], [GET], [POST + b"Content-Length: 5\r\n\r\nx"]])
+@pytest.mark.parametrize("protocol", [Connection, FastPath])
+def test_a_client_that_sends_no_more_and_waits_for_nothing_is_gone(
+    sent: list[bytes], protocol: type[Any]
+) -> None:
+    async def test() -> None:
+        line = Line(protocol)
+        await line.feed(*sent)
+        assert not line.wire.protocol.eof_received()
 
     run(test)
 

@@ -346,6 +346,20 @@ def test_what_has_to_be_awaited_is_awaited_in_a_task_that_uvicorn_knows() -> Non
     run(test)
 
 
+def test_a_client_that_sends_no_more_gets_its_answer() -> None:
+    async def test() -> None:
+        line = Line()
+        assert not line.protocol.eof_received()
+        line.cloud.holds = True
+        await line.feed(PLAIN)
+        assert line.protocol.eof_received() is True
+        line.cloud.held.pop()(line.cloud.response(line.cloud.short[0]))
+        assert line.wire.written.startswith(b"HTTP/1.1 200 OK")
+        assert line.wire.closed
+
+    run(test)
+
+
 def test_a_client_that_goes_away_gets_nothing_and_nothing_fails() -> None:
     async def test() -> None:
         line = Line()

@@ -57,6 +57,7 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
+_LONG_BODY_BYTES = 64 * 1024
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -224,7 +225,12 @@ class Gateway:
                 if request.service in PARTLY_LIVE:
                     return None
                 raise NotImplementedByCloud(request.service, name)
-            result: Any = implementation(request.scope, parse(request, name))
+            # A long body is parsed beside the loop, which goes on meanwhile.
+            if len(request.body) > _LONG_BODY_BYTES:
+                parameters = await asyncio.to_thread(parse, request, name)
+            else:
+                parameters = parse(request, name)
+            result: Any = implementation(request.scope, parameters)
             if inspect.isawaitable(result):
                 result = await result
             return serialise(request.service, name, result)

@@ -38,13 +38,13 @@ LIMITS = {
     "cloudwatch": 4 * _MEGABYTE,
     "codebuild": _MEGABYTE,
     "codecommit": 28 * _MEGABYTE,  # a file of 6 MB, and a commit of 20 MB, in base64
-    "codepipeline": 2 * _MEGABYTE,
+    "codepipeline": _MEGABYTE,
     "ecr": 28 * _MEGABYTE,  # a part of a layer of 20 MB, in base64
     "events": 4 * _MEGABYTE,
     "iam": 4 * _MEGABYTE,
     "kms": _MEGABYTE,
     "logs": 2 * _MEGABYTE,
-    "sagemaker": 2 * _MEGABYTE,
+    "sagemaker": _MEGABYTE,
     "application-autoscaling": _MEGABYTE,
     "secretsmanager": _MEGABYTE,
     "sns": 4 * _MEGABYTE,
@@ -58,6 +58,7 @@ _FUNCTION_BYTES = 70_167_211
 _INVOKE = re.compile(r"/20\d\d-\d\d-\d\d/functions/[^/]+/invocations", re.ASCII)
 
 _MOST_FIELDS = 100_000
+_MOST_CONTAINERS = 200_000
 _TEMPLATE_BYTES = 51_200
 _TEMPLATE = re.compile(rb"(?:^|&)TemplateBody=([^&]*)")
 
@@ -137,6 +138,12 @@ def check(request: Request) -> None:
     if is_form and request.body.count(b"&") > _MOST_FIELDS:
         raise AwsError("MalformedQueryString", f"The request has over {_MOST_FIELDS} fields.")
     limit = LIMITS.get(request.service, 0)
+    # Lines of a log may have any brackets.
+    is_json = limit and not is_form and request.service != "logs"
+    if is_json and request.body.count(b"[") + request.body.count(b"{") > _MOST_CONTAINERS:
+        raise AwsError(
+            "SerializationException", f"The request has over {_MOST_CONTAINERS} lists and objects."
+        )
     if limit and size > limit:
         raise TooLarge(
             "RequestEntityTooLarge",

@@ -27,7 +27,7 @@ from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
 from localcloud.iam.enforcement import Mode
 
 # How long `stop` waits for an answer, wall-clock seconds.
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 3.0
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",

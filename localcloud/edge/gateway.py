@@ -59,6 +59,7 @@ log = logging.getLogger("localcloud")
 
 _NOW = "now"
 _PERSIST_CLOCK_SECONDS = 1.0
+_LONG_BODY_BYTES = 64 * 1024
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
@@ -250,7 +251,12 @@ class Gateway:
             changes = not name.startswith(READING)
             if changes:
                 self._check_disk()
-            result: Any = implementation(request.scope, parse(request, name))
+            # A long body is parsed beside the loop, which goes on meanwhile.
+            if len(request.body) > _LONG_BODY_BYTES:
+                parameters = await asyncio.to_thread(parse, request, name)
+            else:
+                parameters = parse(request, name)
+            result: Any = implementation(request.scope, parameters)
             if inspect.isawaitable(result):
                 result = await result
             if changes:

@@ -33,7 +33,7 @@ class Shutdown:
     """Stops the local cloud once, by a signal or by the shutdown route.
 
     Args:
-        busy: returns what the local cloud is doing, for the log.
+        busy: returns what moto is doing, for the log; empty if it is idle.
     """
 
     def __init__(self, busy: Callable[[], str]) -> None:
@@ -58,10 +58,11 @@ class Shutdown:
         self._loop.call_soon_threadsafe(self.requested.set)
 
     def _end(self) -> None:
+        busy = self._busy()
         log.warning(
             "the local cloud did not end within %d seconds%s; it ends now",
             DEADLINE_SECONDS,
-            self._busy(),
+            f" (moto{busy})" if busy else "",
         )
         os._exit(1)
 

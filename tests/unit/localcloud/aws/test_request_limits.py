@@ -77,6 +77,13 @@ def test_a_form_of_very_many_fields_is_refused() -> None:
     )
 
 
+def test_a_document_of_very_many_lists_is_refused() -> None:
+    target = {"x_amz_target": "SageMaker.AddTags"}
+    assert code_of(request("sagemaker", b"[" * 200_001, **target)) == "SerializationException"
+    assert code_of(request("sagemaker", b"{" * 200_000, **target)) == ""
+    assert code_of(request("logs", b"{" * 200_001, x_amz_target="Logs_20140328.X")) == ""
+
+
 TAGGING = b"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"
 
 

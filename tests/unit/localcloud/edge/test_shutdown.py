@@ -25,7 +25,7 @@ def stuck():
         pass
 
 async def main(where):
-    found = shutdown.Shutdown(lambda: " (moto is at work)")
+    found = shutdown.Shutdown(lambda: " is at work")
     found.listen()
     if where == "thread":
         asyncio.get_running_loop().run_in_executor(None, stuck)

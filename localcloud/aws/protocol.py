@@ -190,9 +190,11 @@ def read(
     parser = _moto().parsers[protocol](operation_model)
     if protocol == "query":
         text = body.decode("utf-8", "replace") or request.query
-        values: dict[str, Any] = dict(parse_qsl(text, keep_blank_values=True))
+        values: Any = dict(parse_qsl(text, keep_blank_values=True))
     else:
-        values = _in_query(operation_model.input_shape, request.query)
+        from werkzeug.datastructures import MultiDict  # a dependency of moto, slow to import
+
+        values = MultiDict(parse_qs(request.query, keep_blank_values=True))
     try:
         parsed = parser.parse(
             {
@@ -212,17 +214,6 @@ def read(
             "SerializationException", f"A member has the wrong type for {name}: {error}"
         ) from None
     return dict(parsed or {})
-
-
-def _in_query(shape: Any, query: str) -> dict[str, Any]:
-    """Return the members of a REST request that are in its query, lists as lists."""
-    given = parse_qs(query, keep_blank_values=True) if query and shape is not None else {}
-    found: dict[str, Any] = {}
-    for name, member in shape.members.items() if given else ():
-        key = member.serialization.get("name", name)
-        if member.serialization.get("location") == "querystring" and key in given:
-            found[key] = given[key] if member.type_name == "list" else given[key][-1]
-    return found
 
 
 def violations(service: str, name: str, parameters: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qs, parse_qsl, unquote_plus
 from xml.sax.saxutils import escape
 
 from botocore import xform_name
@@ -155,25 +155,55 @@ def parse(request: Request, name: str) -> dict[str, Any]:
     model = service_model(request.service)
     if name not in model.operation_names:
         raise NotImplementedByCloud(request.service, name or "(no operation named)")
-    operation_model = model.operation_model(name)
+    parameters = read(request, name, protocol_of(request.service))
+    problems = violations(request.service, name, parameters)
+    if problems:
+        raise ValidationError(
+            detected(problems), code=_VALIDATION_CODE.get(request.service, "ValidationException")
+        )
+    return parameters
+
+
+def read(
+    request: Request, name: str, protocol: str, in_path: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the parameters of a request as it gives them.
+
+    Args:
+        request: the request.
+        name: its operation, which the model has.
+        protocol: the protocol that it is written in.
+        in_path: the parameters that a REST request has in its path.
+
+    Raises:
+        AwsError: SerializationException, if it is not written in this protocol.
+    """
+    operation_model = service_model(request.service).operation_model(name)
     body = request.body
-    if protocol_of(request.service) == "json":
+    if protocol == "json":
         try:
             document = json.loads(body or b"{}", parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise AwsError("SerializationException", f"The body is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise AwsError("SerializationException", "The body must be a JSON object.")
-    parser = _moto().parsers[protocol_of(request.service)](operation_model)
+    parser = _moto().parsers[protocol](operation_model)
+    if protocol == "query":
+        text = body.decode("utf-8", "replace") or request.query
+        values: Any = dict(parse_qsl(text, keep_blank_values=True))
+    else:
+        from werkzeug.datastructures import MultiDict  # a dependency of moto, slow to import
+
+        values = MultiDict(parse_qs(request.query, keep_blank_values=True))
     try:
         parsed = parser.parse(
             {
                 "method": request.method,
-                "values": dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)),
+                "values": values,
                 "headers": request.headers,
                 "body": body or b"{}",
                 "url_path": request.path,
-                "url_params": {},
+                "url_params": in_path or {},
             }
         )
     except (
@@ -183,17 +213,22 @@ def parse(request: Request, name: str) -> dict[str, Any]:
         raise AwsError(
             "SerializationException", f"A member has the wrong type for {name}: {error}"
         ) from None
-    parameters: dict[str, Any] = dict(parsed or {})
+    return dict(parsed or {})
+
+
+def violations(service: str, name: str, parameters: dict[str, Any]) -> list[str]:
+    """Return a sentence in AWS's words for each constraint of the model that is violated."""
+    shape = service_model(service).operation_model(name).input_shape
     problems: list[str] = []
-    if operation_model.input_shape is not None:
-        _check(operation_model.input_shape, parameters, "", problems)
-    if problems:
-        plural = "s" if len(problems) > 1 else ""
-        raise ValidationError(
-            f"{len(problems)} validation error{plural} detected: " + "; ".join(problems),
-            code=_VALIDATION_CODE.get(request.service, "ValidationException"),
-        )
-    return parameters
+    if shape is not None:
+        _check(shape, parameters, "", problems)
+    return problems
+
+
+def detected(problems: list[str]) -> str:
+    """Return AWS's message for violated constraints."""
+    plural = "s" if len(problems) > 1 else ""
+    return f"{len(problems)} validation error{plural} detected: " + "; ".join(problems)
 
 
 def serialise(service: str, name: str, result: dict[str, Any]) -> Response:

@@ -35,6 +35,7 @@ from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import Caller, EventListener, RoleListener, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
+from localcloud.moto_backend.validation import check
 
 # Set before moto is imported. A provider expects AWS-managed policies to exist.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
@@ -206,6 +207,10 @@ class MotoBackend:
             return serialise_error(
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
+        try:
+            check(request)
+        except AwsError as error:
+            return serialise_error(request.service, error)
         try:
             return await self._call(request, self._answer, (request,))
         except NoMessageYet as poll:

@@ -1,0 +1,130 @@
+"""Checks the requests that moto answers against botocore's model, as AWS checks them first.
+
+moto stores what it is given. AWS refuses a request that its own model forbids before anything
+happens: a member that is missing, too long, out of range, not in its enumeration or not of its
+pattern. The texts are the same for every service; each service has its own code.
+
+Our own services check their requests by the same functions (`aws/protocol.py`). Calls in this
+process, such as metrics of our own workers, do not come here.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CommonErrors.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from localcloud.aws.errors import AwsError
+from localcloud.aws.protocol import detected, operation_name, read, service_model, violations
+from localcloud.aws.routing import Request
+
+# The code of a violation, where it is not ValidationException.
+_CODES = {
+    "cloudwatch": "ValidationError",
+    "iam": "ValidationError",
+    "sns": "ValidationError",
+    "sts": "ValidationError",
+    "budgets": "InvalidParameterException",
+    "codebuild": "InvalidInputException",
+    "ecr": "InvalidParameterException",
+    "logs": "InvalidParameterException",
+    "sqs": "InvalidParameterValue",
+}
+# Requests to S3 are checked by `edge/`: its model has hardly any constraints.
+_UNCHECKED = frozenset({"s3"})
+# Members whose values AWS takes although its model forbids them: (service, member), and why.
+_LOOSER: dict[tuple[str, str], str] = {}
+_MEMBER = re.compile(r"at '([^']+)'")
+_NULL = "Value null at"
+
+
+def check(request: Request) -> None:
+    """Refuse a request that its service's model forbids.
+
+    Raises:
+        AwsError: with the code and the text of the service.
+    """
+    if request.service in _UNCHECKED:
+        return
+    name, protocol, in_path = _operation(request)
+    if name not in service_model(request.service).operation_names:
+        return  # moto's answer, or a 501 that names it
+    try:
+        found = violations(request.service, name, read(request, name, protocol, in_path))
+    except AwsError:
+        if request.service == "cloudwatch":
+            return  # it has an error of its own for NaN and infinity (patches/cloudwatch.py)
+        raise
+    problems = [problem for problem in found if (request.service, _member(problem)) not in _LOOSER]
+    if problems:
+        raise _error(request.service, name, problems)
+
+
+def _operation(request: Request) -> tuple[str, str, dict[str, str]]:
+    """Return the operation of a request, its protocol, and its parameters in the path."""
+    if request.service == "lambda":
+        for method, pattern, name in _rest_operations("lambda"):
+            found = pattern.fullmatch(request.path) if method == request.method else None
+            if found is not None:
+                return name, "rest-json", {k: unquote(v) for k, v in found.groupdict().items()}
+        return "", "rest-json", {}
+    if request.headers.get("x-amz-target"):
+        return operation_name(request), "json", {}
+    return operation_name(request), "query", {}
+
+
+@cache
+def _rest_operations(service: str) -> list[tuple[str, re.Pattern[str], str]]:
+    """Return method, path and name of each operation, those with the longest fixed path first."""
+
+    def found() -> Iterator[tuple[str, re.Pattern[str], str]]:
+        model = service_model(service)
+        for name in model.operation_names:
+            http = model.operation_model(name).http
+            path = http["requestUri"].partition("?")[0].rstrip("/")
+            parts = re.split(r"\{(\w+)\+?\}", path)
+            fixed = [re.escape(part) for part in parts[::2]]
+            names = [f"(?P<{part}>[^/]+)" for part in parts[1::2]]
+            pattern = "".join(a + b for a, b in zip(fixed, [*names, ""], strict=True))
+            yield http["method"], re.compile(pattern + "/?"), name
+
+    return sorted(found(), key=lambda each: each[1].pattern.count("(?P<"))
+
+
+def _member(problem: str) -> str:
+    found = _MEMBER.search(problem)
+    return found[1] if found else ""
+
+
+def _error(service: str, name: str, problems: list[str]) -> AwsError:
+    first, member = problems[0], _member(problems[0])
+    if service == "codecommit":
+        return _of_codecommit(name, member, problems)
+    if service == "sqs" and first.startswith(_NULL):
+        member = member[:1].upper() + member[1:]
+        return AwsError("MissingParameter", f"The request must contain the parameter {member}.")
+    if service == "lambda" and "enum value set" in first:
+        return AwsError("InvalidParameterValueException", first)
+    if service == "ecr" and "." not in member and "regular expression" in first:
+        rule = first.rpartition("Member must ")[2].replace("pattern: ", "")
+        return AwsError(
+            "InvalidParameterException",
+            f"Invalid parameter at '{member}' failed to satisfy constraint: 'must {rule}'",
+        )
+    return AwsError(_CODES.get(service, "ValidationException"), detected(problems))
+
+
+def _of_codecommit(name: str, member: str, problems: list[str]) -> AwsError:
+    """Return the exception that CodeCommit has for a member, such as RepositoryNameRequired."""
+    noun = member.partition(".")[0]
+    noun = noun[:1].upper() + noun[1:]
+    known: set[Any] = {
+        shape.name for shape in service_model("codecommit").operation_model(name).error_shapes
+    }
+    missing = problems[0].startswith(_NULL)
+    code = f"{noun}RequiredException" if missing else f"Invalid{noun}Exception"
+    return AwsError(code if code in known else "ValidationException", detected(problems))

@@ -64,6 +64,7 @@ SERVICES = (
     "ssm",
     "sts",
 )
+_LONG_BODY_BYTES = 64 * 1024
 _SWEEP_SECONDS = 1.0
 _WATCH_SECONDS = 1.0
 # How often a long poll looks for a message; wall-clock seconds.
@@ -208,7 +209,11 @@ class MotoBackend:
                 request.service, NotImplementedByCloud(request.service, "(every operation)")
             )
         try:
-            check(request)
+            # A long body is read beside the loop, which goes on meanwhile.
+            if len(request.body) > _LONG_BODY_BYTES:
+                await asyncio.to_thread(check, request)
+            else:
+                check(request)
         except AwsError as error:
             return serialise_error(request.service, error)
         try:

@@ -1,4 +1,4 @@
-"""What a long life costs: requests lost under load and changes, memory, descriptors, threads.
+"""The cost of a long life: requests lost under load and changes, memory, files and threads.
 
     python -m benchmarks.endurance [--clients 150] [--seconds 120] [--invocations 100000]
                                    [--executions 1000]

@@ -51,6 +51,7 @@ from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.keys import is_temporary
 from localcloud.moto_backend.dispatcher import MotoBackend
+from localcloud.moto_backend.patches import Hooks
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -168,7 +169,8 @@ class Gateway:
                 session = keys.get(access_key)
                 return None if session is None else (session.role_arn, session.arn)
 
-            await self._context.moto.start(events.on_match, on_role, caller)
+            now = self._context.clock.now
+            await self._context.moto.start(Hooks(events.on_match, on_role, caller, now))
         except Exception as error:
             log.exception("moto could not be loaded")
             self.failure = (

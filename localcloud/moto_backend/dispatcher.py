@@ -32,7 +32,7 @@ from localcloud.aws.protocol import (
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
-from localcloud.moto_backend.patches import Caller, EventListener, RoleListener, apply
+from localcloud.moto_backend.patches import Hooks, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
 from localcloud.moto_backend.validation import check
@@ -101,26 +101,15 @@ class MotoBackend:
         self._current: tuple[Any, float] | None = None
         self._ending = threading.Event()
         self._stubber: Any = None
-        self._on_event: EventListener = lambda rule_arn, targets, event: None
-        self._on_role: RoleListener = lambda access_key, role_arn, session: None
-        self._caller: Caller = lambda access_key: None
+        self._hooks = Hooks()
 
-    async def start(
-        self,
-        on_event: EventListener,
-        on_role: RoleListener | None = None,
-        caller: Caller | None = None,
-    ) -> None:
+    async def start(self, hooks: Hooks) -> None:
         """Import moto in its thread.
 
         Args:
-            on_event: called in moto's thread for every rule that matches.
-            on_role: called in moto's thread for every role that is assumed.
-            caller: called in moto's thread; returns the role that an access key stands for.
+            hooks: the functions that moto's patches call, in moto's thread.
         """
-        self._on_event = on_event
-        self._on_role = on_role or self._on_role
-        self._caller = caller or self._caller
+        self._hooks = hooks
         await self.call(self._load)
 
     def _load(self) -> None:
@@ -144,7 +133,7 @@ class MotoBackend:
             from moto.core.botocore_stubber import BotocoreStubber
 
             self._stubber = BotocoreStubber()
-            apply(self._on_event, self._on_role, self._caller)
+            apply(self._hooks)
         if self._recorder is not None:
             self._recorder.restore()
 

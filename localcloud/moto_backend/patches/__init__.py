@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from localcloud.core.clock import wall_time
 
 # (rule ARN, targets of the rule, event): an EventBridge rule has matched.
 EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
@@ -21,20 +24,33 @@ RoleListener = Callable[[str, str, str], None]
 Caller = Callable[[str], tuple[str, str] | None]
 
 
-@dataclass(slots=True)
-class _Applied:
-    """The listeners of the patches; a reset replaces them, because it builds a new gateway."""
-
-    on_event: EventListener
-    on_role: RoleListener
-    caller: Caller
+def _no_match(rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    """Deliver nothing."""
 
 
-_applied: list[_Applied] = []
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The functions of the local cloud that the patches call, in moto's thread.
+
+    Attributes:
+        on_event: called for every rule that matches an event.
+        on_role: called for every role that is assumed.
+        caller: returns the role that an access key stands for.
+        now: returns the AWS time.
+    """
+
+    on_event: EventListener = _no_match
+    on_role: RoleListener = lambda access_key, role_arn, session: None
+    caller: Caller = lambda access_key: None
+    now: Callable[[], datetime] = lambda: datetime.fromtimestamp(wall_time(), UTC)
 
 
-def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> None:
-    """Apply the patches, or only replace their listeners; call it in moto's thread."""
+# The hooks in use; a reset replaces them, because it builds a new gateway.
+_applied: list[Hooks] = []
+
+
+def apply(hooks: Hooks) -> None:
+    """Apply the patches, or only replace their hooks; call it in moto's thread."""
     from localcloud.moto_backend.patches import (
         budgets,
         cloudwatch,
@@ -46,6 +62,7 @@ def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> Non
         metric_data,
         regular_expressions,
         s3,
+        s3_events,
         sns,
         sqs,
         ssm,
@@ -53,18 +70,17 @@ def apply(on_event: EventListener, on_role: RoleListener, caller: Caller) -> Non
     )
 
     if _applied:
-        _applied[0].on_event, _applied[0].on_role = on_event, on_role
-        _applied[0].caller = caller
+        _applied[0] = hooks
         return
-    applied = _Applied(on_event, on_role, caller)
-    _applied.append(applied)
-    events.patch(lambda *arguments: applied.on_event(*arguments))
-    sts.patch(lambda *arguments: applied.on_role(*arguments), lambda key: applied.caller(key))
+    _applied.append(hooks)
+    events.patch(lambda *match: _applied[0].on_event(*match), lambda: _applied[0].now())
+    for stamped in (s3_events, metric_data):
+        stamped.patch(lambda: _applied[0].now())
+    sts.patch(lambda *assumed: _applied[0].on_role(*assumed), lambda key: _applied[0].caller(key))
     for module in (
         s3,
         logs,
         cloudwatch,
-        metric_data,
         codecommit,
         codebuild,
         budgets,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,16 +19,23 @@ from localcloud.moto_backend.patches import EventListener
 
 log = logging.getLogger("localcloud.moto_backend")
 
+_MOST_ENTRIES = 10
 # A time at which an expression is tried, so that the result depends on nothing else.
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def patch(emit: EventListener) -> None:
-    """Apply the patches; `emit` is called for every rule that matches."""
+def patch(emit: EventListener, now: Callable[[], datetime]) -> None:
+    """Apply the patches.
+
+    Args:
+        emit: called for every rule that matches.
+        now: returns the AWS time.
+    """
     _patch_event_delivery(emit)
     _patch_patterns()
     _patch_schedules()
     _patch_details()
+    _patch_envelopes(now)
 
 
 def _patch_event_delivery(emit: EventListener) -> None:
@@ -118,6 +127,54 @@ def _patch_details() -> None:
         return original(self, [_without_deep_detail(event) for event in events])
 
     EventsBackend.put_events = put_events
+
+
+def _patch_envelopes(now: Callable[[], datetime]) -> None:
+    """PutEvents: moto gives events a time as a number, and a member `ingestion-time`.
+
+    AWS's events have a time as text, in whole seconds, and no such member. An entry for an event
+    bus that does not exist gets an EventId on AWS, and nothing is delivered.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+    """
+    from moto.events.exceptions import ResourceNotFoundException
+    from moto.events.models import EventsBackend, Rule
+
+    put, send = EventsBackend.put_events, Rule.send_to_targets
+
+    def put_events(self: Any, events: list[dict[str, Any]]) -> Any:
+        stamped = [event | {"Time": text_of(event.get("Time") or now())} for event in events]
+        if len(stamped) > _MOST_ENTRIES:
+            return put(self, stamped)  # it is refused
+        found: list[dict[str, Any]] = []
+        for event in stamped:
+            try:
+                found += put(self, [event])
+            except ResourceNotFoundException:
+                found.append({"EventId": str(uuid.uuid4())})
+        return found
+
+    def send_to_targets(
+        self: Any, original_event: dict[str, Any], transform_input: bool = True
+    ) -> None:
+        event = {k: v for k, v in original_event.items() if k != "ingestion-time"}
+        send(self, event, transform_input)
+
+    EventsBackend.put_events = put_events
+    Rule.send_to_targets = send_to_targets
+
+
+def text_of(time: Any) -> str:
+    """Return a time as EventBridge writes it: 2026-11-29T19:00:14Z."""
+    if isinstance(time, str):
+        try:
+            time = float(time)
+        except ValueError:
+            return str(time)
+    when: datetime = datetime.fromtimestamp(time, UTC) if isinstance(time, (int, float)) else time
+    if when.tzinfo is not None:
+        when = when.astimezone(UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _without_deep_detail(event: dict[str, Any]) -> dict[str, Any]:

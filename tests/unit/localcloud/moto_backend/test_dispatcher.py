@@ -15,6 +15,7 @@ from localcloud.aws.routing import Request
 from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend import dispatcher
 from localcloud.moto_backend.dispatcher import MotoBackend
+from localcloud.moto_backend.patches import Hooks
 
 pytestmark = pytest.mark.emulator_only
 
@@ -23,13 +24,14 @@ ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = """
 import asyncio
 from localcloud.moto_backend.dispatcher import MotoBackend
+from localcloud.moto_backend.patches import Hooks
 from localcloud.aws.protocol import protocol_of
 from localcloud.aws.routing import Scope
 from localcloud.moto_backend.dispatcher import backend
 
 async def main():
     moto = MotoBackend()
-    start = asyncio.create_task(moto.start(lambda rule, targets, event: None))
+    start = asyncio.create_task(moto.start(Hooks()))
     await asyncio.sleep(0)
     print(protocol_of("codepipeline"))
     await start
@@ -55,11 +57,12 @@ def test_two_threads_may_need_moto_first_at_the_same_moment() -> None:
 PARAMETERS = """
 import asyncio, sys
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
+from localcloud.moto_backend.patches import Hooks
 from localcloud.aws.routing import Scope
 
 async def main():
     moto = MotoBackend()
-    await moto.start(lambda rule, targets, event: None)
+    await moto.start(Hooks())
     found = await moto.call(backend, "ssm", Scope())
     print(type(found).__name__, "moto.ec2" in sys.modules)
     moto.close()
@@ -166,6 +169,6 @@ def test_too_few_descriptors_are_waited_for_and_no_other_error(
     monkeypatch.setattr(moto, "_load_once", load_once)
     raises = any(isinstance(failure, ValueError) for failure in failures)
     with pytest.raises(ValueError, match="a bad row") if raises else contextlib.nullcontext():
-        asyncio.run(moto.start(lambda *event: None))
+        asyncio.run(moto.start(Hooks()))
     assert len(made) == attempts
     moto.close()

@@ -17,6 +17,7 @@ From a request to rendered properties, in the order of the calls (all but the fi
     template_source.py     gets the template from the request, the stack or S3
     request_validation.py  checks template, parameters, tags and capabilities
     template.py            parses the template and orders its resources
+    references.py          checks the names that a template uses
     parameter_rules.py     checks the section Rules
     evaluation.py          parameter values and outputs of a stack
     intrinsics.py          evaluates functions and conditions

@@ -15,6 +15,7 @@ from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack, StackResource
+from localcloud.cloudformation.references import check_names
 from localcloud.cloudformation.request_validation import (
     check_stack_name,
     check_updatable,
@@ -302,6 +303,7 @@ def _capabilities(template: Template) -> dict[str, Any]:
 def _parsed(body: str) -> Template:
     try:
         template = parse(body)
+        check_names(template)
         creation_order(template)
     except TemplateError as error:
         raise invalid(str(error)) from None

@@ -17,6 +17,7 @@ from localcloud.cloudformation.evaluation import typed
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.parameter_rules import check_rules
+from localcloud.cloudformation.references import check_included, check_names
 from localcloud.cloudformation.template import (
     Template,
     TemplateError,
@@ -99,10 +100,18 @@ def checked(
     values = {p["ParameterKey"]: _value(p, previous) for p in given or []}
     try:
         template = parse(body)
+        check_names(template)
         creation_order(template)
         parameters = parameter_values(template, values)
-        pseudo = {"AWS::Region": scope.region, "AWS::AccountId": scope.account}
-        check_rules(template, Renderer(template, pseudo | typed(template, parameters), _nothing))
+        pseudo = {
+            "AWS::Region": scope.region,
+            "AWS::AccountId": scope.account,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        renderer = Renderer(template, pseudo | typed(template, parameters), _nothing)
+        check_rules(template, renderer)
+        check_included(template, renderer)
     except TemplateError as error:
         raise invalid(str(error)) from None
     needed = needed_capabilities(template)

@@ -219,9 +219,11 @@ def test_a_stack_stays_in_review_when_its_change_set_fails_or_is_deleted(
     change_sets: ChangeSets,
 ) -> None:
     stack, client = change_sets.new_name(), change_sets.client
-    wrong = group("/change-set/wrong", Condition="NoSuchCondition")
-    failed = change_sets.failed(stack, ChangeSetType="CREATE", TemplateBody=template(A=wrong))
-    assert "NoSuchCondition" in failed["StatusReason"]
+    wrong: Any = {"Fn::Select": ["9", ["/change-set/wrong"]]}
+    failed = change_sets.failed(
+        stack, ChangeSetType="CREATE", TemplateBody=template(A=group(wrong))
+    )
+    assert "Fn::Select" in failed["StatusReason"]
     assert change_sets.status(stack) == "REVIEW_IN_PROGRESS"
     client.delete_change_set(StackName=stack, ChangeSetName="first")
     client.delete_change_set(StackName=stack, ChangeSetName="first")  # it need not be there

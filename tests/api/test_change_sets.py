@@ -219,11 +219,14 @@ def test_a_stack_stays_in_review_when_its_change_set_fails_or_is_deleted(
     change_sets: ChangeSets,
 ) -> None:
     stack, client = change_sets.new_name(), change_sets.client
-    wrong: Any = {"Fn::Select": ["9", ["/change-set/wrong"]]}
-    failed = change_sets.failed(
-        stack, ChangeSetType="CREATE", TemplateBody=template(A=group(wrong))
-    )
-    assert "Fn::Select" in failed["StatusReason"]
+    # A condition on the stack is evaluated when the stack is known.
+    wrong = {"Fn::Equals": [{"Ref": "AWS::StackName"}, {"Fn::Select": ["9", ["a"]]}]}
+    body = {
+        "Conditions": {"Wrong": wrong},
+        "Resources": {"A": group("/change-set/wrong", Condition="Wrong")},
+    }
+    failed = change_sets.failed(stack, ChangeSetType="CREATE", TemplateBody=json.dumps(body))
+    assert "Template error" in failed["StatusReason"]
     assert change_sets.status(stack) == "REVIEW_IN_PROGRESS"
     client.delete_change_set(StackName=stack, ChangeSetName="first")
     client.delete_change_set(StackName=stack, ChangeSetName="first")  # it need not be there

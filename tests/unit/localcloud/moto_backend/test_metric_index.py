@@ -41,7 +41,7 @@ def test_the_index_follows_data_that_grow(parts: list[list[tuple[str, str]]]) ->
         assert [(n, v) for n, (v,) in names(distinct(owner, data))] == expected
 
 
-def test_data_that_were_replaced_are_indexed_anew() -> None:
+def test_data_that_were_replaced_are_indexed_again() -> None:
     owner = Owner()
     assert names(distinct(owner, [datum("a", "x"), datum("b", "x")])) == [
         ("a", ["x"]),

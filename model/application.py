@@ -221,20 +221,22 @@ class Application:
         extra = []
         if request.request_id:
             extra.append((b"x-request-id", self._log.id_of(request.request_id).encode()))
-        request.answer(Response(200, negotiation.header, body, *extra))
+        response = Response(200, negotiation.header, body, *extra)
+        # Counted first: a client that has its answer may ask another worker for the counters.
         nanoseconds = perf_counter_ns() - request.started_ns
         self._counters.answered(nanoseconds, rows)
+        request.answer(response)
         if self._log.writes_answered:
             self._log.answered(request.request_id, nanoseconds, rows)
 
     def _answer_batch(self, requests: list[Request], numbers: list[int]) -> None:
         """Answer the requests that took the fast path."""
         responses = self._label_responses
-        for request, number in zip(requests, numbers, strict=True):
-            request.answer(responses[number])
         now = perf_counter_ns()
         nanoseconds = [now - request.started_ns for request in requests]
         self._counters.answered_rows(nanoseconds)
+        for request, number in zip(requests, numbers, strict=True):
+            request.answer(responses[number])
         if self._log.writes_answered:
             self._log.answered_rows(nanoseconds)
 

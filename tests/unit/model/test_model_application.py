@@ -26,7 +26,11 @@ SETOSA, VIRGINICA = "5.1,3.5,1.4,0.2", "6.3,3.3,6.0,2.5"
 
 
 class Client:
-    """Sends requests to an application without a socket."""
+    """Sends requests to an application without a socket.
+
+    Attributes:
+        counted: the counters at the time of the last answer.
+    """
 
     def __init__(self, iris: TrainingResult, **settings: Any) -> None:
         predictor, columns, _ = load(iris.base / "model")
@@ -34,6 +38,7 @@ class Client:
         self.application = Application(predictor, columns, self.counters, **settings)
         self.headers: dict[str, str] = {}
         self.content = b""
+        self.counted = ""
 
     async def send(
         self, body: bytes, headers: Mapping[str, bytes], path: str = "/invocations"
@@ -44,6 +49,7 @@ class Client:
         def reply(request: Request, response: Response) -> None:
             if request.admitted:
                 self.application.release(request)
+            self.counted = self.counters.render().decode()
             answered.set_result(response)
 
         request = Request(reply)
@@ -154,6 +160,18 @@ def test_the_counters_report_requests_rows_and_time(iris: TrainingResult) -> Non
     assert 'model_batch_rows_bucket{le="+Inf"} 3\n' in text
     assert "model_batch_rows_sum 5\n" in text
     assert "model_latency_seconds_count 3\n" in text
+
+
+def test_a_request_is_counted_before_it_is_answered(iris: TrainingResult) -> None:
+    client = Client(iris)
+    for number, body in enumerate((SETOSA, f"{SETOSA}\n{SETOSA}", "x"), 1):
+        client.invoke(body)
+        totals = [
+            int(line.split()[-1])
+            for line in client.counted.splitlines()
+            if line.startswith("model_requests_total{")
+        ]
+        assert sum(totals) == number
 
 
 def test_rows_of_one_batch_are_each_answered_with_their_own_label(

@@ -18,6 +18,7 @@ from localcloud.codepipeline.model import (
     Execution,
     Pipeline,
 )
+from localcloud.codepipeline.views import filled
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
 
@@ -74,13 +75,13 @@ class CodePipelineApi:
         tags = params.get("tags") or []
         self._tags.put(arn, {tag["key"]: tag["value"] for tag in tags})
         self.engine.start(pipeline, "CreatePipeline", scope.arn("iam", "root"))
-        return {"pipeline": declaration, **({"tags": tags} if tags else {})}
+        return {"pipeline": filled(declaration), **({"tags": tags} if tags else {})}
 
     @operation("GetPipeline")
     def get_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         pipeline = self.pipeline(scope, params["name"])
         return {
-            "pipeline": pipeline.declaration,
+            "pipeline": filled(pipeline.declaration),
             "metadata": {
                 "pipelineArn": pipeline.arn,
                 "created": pipeline.created,
@@ -98,7 +99,7 @@ class CodePipelineApi:
         pipeline.declaration = declaration
         pipeline.updated = self._context.clock.now()
         self.pipelines.put(pipeline.arn, pipeline)
-        return {"pipeline": declaration}
+        return {"pipeline": filled(declaration)}
 
     @operation("DeletePipeline")
     def delete_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

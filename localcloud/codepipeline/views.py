@@ -21,6 +21,26 @@ from localcloud.codepipeline.model import (
     StageRun,
 )
 
+# Members of an action that GetPipeline has although they were not given.
+_ADDED: dict[str, Any] = {
+    "runOrder": 1,
+    "configuration": {},
+    "inputArtifacts": [],
+    "outputArtifacts": [],
+}
+
+
+def filled(declaration: dict[str, Any]) -> dict[str, Any]:
+    """Return a pipeline's declaration with the members that AWS adds to each action.
+
+    Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_GetPipeline.html
+    """
+    stages = [
+        {**stage, "actions": [{**_ADDED, **action} for action in stage["actions"]]}
+        for stage in declaration["stages"]
+    ]
+    return {**declaration, "stages": stages}
+
 
 def latest_in_stage(executions: list[Execution], name: str) -> Execution | None:
     """Return the execution that entered a stage last."""

@@ -139,3 +139,14 @@ def test_a_source_of_s3_needs_versions_and_gives_its_variables(
     details = pipelines.client.list_action_executions(pipelineName=name)["actionExecutionDetails"]
     found = next(d for d in details if d["status"] == "Succeeded")["output"]["outputVariables"]
     assert found == found | {"ETag": version["ETag"].strip('"'), "VersionId": version["VersionId"]}
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_GetPipeline.html"
+)
+def test_a_pipeline_has_the_members_that_were_not_given(pipelines: Pipelines) -> None:
+    name = pipelines.make([approval_action()])
+    (action,) = pipelines.client.get_pipeline(name=name)["pipeline"]["stages"][1]["actions"]
+    added = {key: action[key] for key in ("runOrder", "configuration", "inputArtifacts")}
+    assert added == {"runOrder": 1, "configuration": {}, "inputArtifacts": []}
+    assert action["outputArtifacts"] == []

@@ -6,6 +6,7 @@ The operations and the records:
                        sharing_api.py those on exports and more
     engine.py          creates, updates, rolls back and deletes stacks; read this first
     resource_steps.py  the same for one resource, and again after a restart
+    dynamic_references.py  {{resolve:ssm:…}} and the like, resolved for each resource
     changesets.py      the lifecycle of change sets
     resource_types/    each resource type, by AWS's own APIs
     schema.py          what AWS's registry says about a type

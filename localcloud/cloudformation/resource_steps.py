@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
+from localcloud.cloudformation.dynamic_references import resolved
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack, StackResource
 from localcloud.cloudformation.resource_types import HANDLERS
@@ -70,7 +71,8 @@ class ResourceSteps:
             handler = handler_of(declared["Type"])
             resource.properties = renderer.render(declared.get("Properties", {}))
             handler.check(logical_id, resource.properties)
-            made = await handler.create(self.call(stack, resource, begun), resource.properties)
+            call = self.call(stack, resource, begun)
+            made = await handler.create(call, await resolved(call, resource.properties))
         except (ResourceFailed, TemplateError) as error:
             if isinstance(error, ResourceFailed) and error.made is not None:
                 take(resource, error.made)  # it exists, although it failed
@@ -119,9 +121,10 @@ class ResourceSteps:
                         "CloudFormation cannot update a stack when a custom-named resource "
                         f"requires replacing. Rename {fixed} and update the stack again."
                     )
-                made = await handler.create(call, properties)
+                made = await handler.create(call, await resolved(call, properties))
             else:
-                made = await handler.update(call, made, resource.properties, properties)
+                after = await resolved(call, properties)
+                made = await handler.update(call, made, resource.properties, after)
         except ResourceFailed as error:
             self._event(stack, resource, "UPDATE_FAILED", str(error))
             raise ResourceFailed(
@@ -138,12 +141,13 @@ class ResourceSteps:
         """Restore a resource; return the reason of a failure, or an empty string."""
         handler = HANDLERS.get(old.type)
         if current.properties != old.properties and handler is not None:
+            call = self.call(stack, current)
             try:
                 await handler.update(
-                    self.call(stack, current),
+                    call,
                     CreatedResource(current.physical_id, current.attributes),
                     current.properties,
-                    old.properties,
+                    await resolved(call, old.properties),
                 )
             except ResourceFailed as error:
                 self._event(stack, current, "UPDATE_FAILED", str(error))

@@ -8,7 +8,7 @@ import os
 import signal
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +71,17 @@ def cloud_of_a_user(home: Path, patch: pytest.MonkeyPatch, state: Path) -> Itera
     text = "[default]\naws_access_key_id = AKIAREAL\naws_secret_access_key = REAL\n"
     (home / ".aws" / "credentials").write_text(text)
     (home / ".aws" / "config").write_text("[profile REAL]\nregion = eu-west-1\n")
-    with patch.context() as context:
-        context.setenv("HOME", str(home))
-        context.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / ".aws" / "credentials"))
-        context.setenv("AWS_CONFIG_FILE", str(home / ".aws" / "config"))
-        context.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
-        context.setenv("AWS_SECRET_ACCESS_KEY", "REAL")
-        context.setenv("AWS_PROFILE", "REAL")
-        with local_cloud(state_dir=state) as cloud:
-            yield cloud
+    with ExitStack() as stack:
+        # The test itself, which runs in this process, is another user.
+        with patch.context() as context:
+            context.setenv("HOME", str(home))
+            context.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / ".aws" / "credentials"))
+            context.setenv("AWS_CONFIG_FILE", str(home / ".aws" / "config"))
+            context.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+            context.setenv("AWS_SECRET_ACCESS_KEY", "REAL")
+            context.setenv("AWS_PROFILE", "REAL")
+            cloud = stack.enter_context(local_cloud(state_dir=state))
+        yield cloud
 
 
 def check(seen: dict[str, Any], cloud: TestCloud, home: Path) -> None:

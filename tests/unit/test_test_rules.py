@@ -60,3 +60,10 @@ def test_a_test_sleeps_only_where_it_says_why() -> None:
     assert found - SLEEPS.keys() == set(), (
         "advance the clock, or wait for an event that comes after"
     )
+
+
+def test_the_files_of_one_run_have_different_names() -> None:
+    # pytest imports a test file by its name alone.
+    paths = [p for part in ("api", "e2e", "unit") for p in (TESTS / part).rglob("test_*.py")]
+    names = [path.name for path in paths]
+    assert sorted(set(names)) == sorted(names)

@@ -3,8 +3,13 @@
 moto matches the patterns and makes S3's events; this module does the rest. A target that fails does
 not keep the others from getting the event.
 
+An event is stored before the request that caused it is answered, and forgotten when it was
+delivered. After a kill in between it is delivered at the next start: at least once, as on AWS. A
+target that is throttled or fails gets the event again, seven times in a quarter of an hour.
+
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
-Differs: a target of another kind gets nothing, and the log names it.
+Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+Differs: AWS tries for 24 hours. A target of another kind gets nothing, and the log names it.
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.iam.actions import permissions
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
     from localcloud.lambda_.service import LambdaService
 
 log = logging.getLogger("localcloud.eventbridge.delivery")
+
+# The pauses between the attempts to reach a target that fails for the moment.
+_DELAYS_CLOCK_SECONDS = (15.0, 30.0, 60.0, 120.0, 240.0, 480.0)
 
 
 class EventDelivery:
@@ -37,28 +47,56 @@ class EventDelivery:
         self._functions = functions
         self._loop = asyncio.get_running_loop()
 
-    def on_match(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    def on_match(
+        self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
+    ) -> None:
         """Pass a match from moto's thread to the event loop."""
-        self._loop.call_soon_threadsafe(self.deliver, rule_arn, targets, event)
+        self._loop.call_soon_threadsafe(self.deliver, rule_arn, targets, event, number)
 
-    def deliver(self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
-        """Begin to deliver an event to each target."""
-        for target in targets:
-            name = f"event to {target.get('Arn', 'a target without an ARN')}"
-            self._context.spawn(name, self._deliver(rule_arn, target, event))
+    def deliver(
+        self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int = 0
+    ) -> None:
+        """Begin to deliver an event to each target.
+
+        Args:
+            rule_arn: the rule that it matched.
+            targets: the rule's targets.
+            event: the event.
+            number: that of the stored event; 0 if it is not stored.
+        """
+        name = f"event {event.get('detail-type')}"
+        self._context.spawn(name, self._to_all(rule_arn, targets, event, number))
+
+    async def _to_all(
+        self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
+    ) -> None:
+        await asyncio.gather(*(self._deliver(rule_arn, target, event) for target in targets))
+        await self._context.moto.delivered(number)
 
     async def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
         arn = str(target.get("Arn", ""))
-        try:
-            if arn.count(":") < 5:
-                raise LookupError("it is not an ARN")
-            service = arn.split(":")[2]
-            payload = await self._context.moto.call(_input_of, target, event)
-            await self._send(rule_arn, service, target, payload)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            log.warning("the event %s did not reach %s: %s", event.get("detail-type"), arn, error)
+        for delay in (*_DELAYS_CLOCK_SECONDS, None):
+            try:
+                if arn.count(":") < 5:
+                    raise LookupError("it is not an ARN")
+                service = arn.split(":")[2]
+                payload = await self._context.moto.call(_input_of, target, event)
+                await self._send(rule_arn, service, target, payload)
+                return
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                again = delay is not None and _may_pass(error)
+                log.warning(
+                    "the event %s did not reach %s%s: %s",
+                    event.get("detail-type"),
+                    arn,
+                    "; it is sent again" if again else "",
+                    error,
+                )
+                if delay is None or not again:
+                    return
+            await self._context.clock.sleep(delay)
 
     async def _send(
         self, rule_arn: str, service: str, target: dict[str, Any], payload: Any
@@ -93,6 +131,15 @@ class EventDelivery:
                 self._context.logs.write(scope, group, "events", text)
             case _:
                 raise NotImplementedError(f"the local cloud does not deliver to {service}")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether a target that failed may succeed later: it was throttled, or it failed."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return status >= 500 or status == 429 or "Throttl" in code
 
 
 def _input_of(target: dict[str, Any], event: dict[str, Any]) -> Any:

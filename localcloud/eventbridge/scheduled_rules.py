@@ -67,7 +67,7 @@ class ScheduledRules:
         when = self._due[key] if key in self._due else next_due(expression, "UTC", now, now)
         if when is None or when > now:
             return when
-        self._deliver(rule, targets, _event(rule, when))
+        self._deliver(rule, targets, _event(rule, when), 0)
         return next_due(expression, "UTC", now, now)
 
 

@@ -46,7 +46,9 @@ DESCRIPTIONS = {
     FaultKind.KILL_CLOUD: "SIGKILL to the local cloud, which is started again",
 }
 # The services whose calls fail: those that the pipeline and the endpoint depend on.
-SERVICES = ("s3", "sagemaker", "cloudformation", "codepipeline", "logs", "iam", "ecr", "events")
+SERVICES = (
+    *("s3", "sagemaker", "cloudformation", "codepipeline", "logs", "iam", "ecr", "events", "sns"),
+)
 _HOLD_SECONDS = (0.5, 3.0)
 _JUMP_CLOCK_SECONDS = (60.0, 3600.0)
 

@@ -16,6 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
@@ -133,9 +134,27 @@ class MotoBackend:
             from moto.core.botocore_stubber import BotocoreStubber
 
             self._stubber = BotocoreStubber()
-            apply(self._hooks)
+            apply(replace(self._hooks, on_event=self._on_match))
         if self._recorder is not None:
             self._recorder.restore()
+            for number, (rule_arn, targets, event) in self._recorder.undelivered():
+                self._hooks.on_event(rule_arn, targets, event, number)
+
+    def _on_match(
+        self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
+    ) -> None:
+        """Store an event until it is delivered, so that a kill in between does not lose it."""
+        if self._recorder is not None:
+            try:
+                number = self._recorder.remember([rule_arn, targets, event])
+            except sqlite3.Error as error:
+                log.warning("an event is not stored until it is delivered: %s", error)
+        self._hooks.on_event(rule_arn, targets, event, number)
+
+    async def delivered(self, number: int) -> None:
+        """Forget a stored event, because it was delivered."""
+        if self._recorder is not None and number:
+            await self.call(self._recorder.delivered, number)
 
     async def keep(self) -> None:
         """Write once a second what changed without a request, until cancelled."""

@@ -14,8 +14,9 @@ from typing import Any
 
 from localcloud.core.clock import wall_time
 
-# (rule ARN, targets of the rule, event): an EventBridge rule has matched.
-EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any]], None]
+# (rule ARN, targets of the rule, event, number): an EventBridge rule has matched. The number is
+# that of the stored event, which is forgotten when it was delivered; 0 if it is not stored.
+EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any], int], None]
 
 # (access key, role ARN, session name): a role was assumed.
 RoleListener = Callable[[str, str, str], None]
@@ -24,7 +25,9 @@ RoleListener = Callable[[str, str, str], None]
 Caller = Callable[[str], tuple[str, str] | None]
 
 
-def _no_match(rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any]) -> None:
+def _no_match(
+    rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
+) -> None:
     """Deliver nothing."""
 
 

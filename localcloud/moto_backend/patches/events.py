@@ -63,7 +63,7 @@ def _patch_event_delivery(emit: EventListener) -> None:
                 log.warning("the pattern of %s cannot be matched: %r", self.arn, error)
             return
         if matches:
-            emit(self.arn, list(self.targets), original_event)
+            emit(self.arn, list(self.targets), original_event, 0)
 
     Rule.send_to_targets = send_to_targets
 

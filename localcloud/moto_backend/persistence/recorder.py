@@ -4,6 +4,7 @@ The guarantee: once a client has the response to a change, the change is on disk
 
     the service of a request      before the response is sent
     an object of a bucket         before the response is sent
+    an event that matches a rule  before the response is sent, until it is delivered
     log lines, metric data        within a second
     effects on another service    within a second (SNS into a queue, an access log into a bucket)
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -117,6 +119,27 @@ class Recorder:
                 f"DELETE FROM {table} WHERE service = ? AND account = ? AND region = ?",  # noqa: S608
                 key,
             )
+
+    def remember(self, match: Any) -> int:
+        """Store an event that matched a rule until it is delivered; return its number.
+
+        Raises:
+            sqlite3.Error: it cannot be stored.
+        """
+        cursor = self._file.connection.execute(
+            "INSERT INTO undelivered (body) VALUES (?)", (json.dumps(match, default=str),)
+        )
+        return int(cursor.lastrowid or 0)
+
+    def delivered(self, number: int) -> None:
+        """Forget an event that was delivered."""
+        with contextlib.suppress(sqlite3.Error):  # then it is delivered again after a restart
+            self._file.connection.execute("DELETE FROM undelivered WHERE position = ?", (number,))
+
+    def undelivered(self) -> list[tuple[int, Any]]:
+        """Return the events that a restart kept from being delivered, the oldest first."""
+        rows = self._file.connection.execute("SELECT position, body FROM undelivered").fetchall()
+        return [(number, json.loads(body)) for number, body in rows]
 
     def after(self, request: Request) -> None:
         """Write what a request changed; called before its response is sent.

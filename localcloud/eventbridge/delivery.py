@@ -158,7 +158,8 @@ def _input_of(target: dict[str, Any], event: dict[str, Any]) -> Any:
         return EventTemplateParser.parse(
             input_template=transformer.get("InputTemplate"),
             input_paths_map=transformer.get("InputPathsMap", {}),
-            event=event,
+            # For <aws.events.event.ingestion-time>; moto needs it in any case.
+            event={**event, "ingestion-time": event["time"]},
         )
     return event
 

@@ -167,6 +167,27 @@ def test_an_event_of_a_program_has_the_envelope_of_aws(cloud: TestCloud) -> None
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html"
+)
+def test_a_template_may_use_the_event_and_the_time_at_which_it_came(cloud: TestCloud) -> None:
+    events = Events(cloud, "my.template")
+    transformer = {
+        "InputPathsMap": {"a": "$.detail.a"},
+        "InputTemplate": '{"a": <a>, "came": "<aws.events.event.ingestion-time>"}',
+    }
+    client, name = cloud.client("events"), "shapes-my-template"
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    target = {"Id": "1", "Arn": arn, "InputTransformer": transformer}
+    client.put_targets(Rule=name, Targets=[target])
+    entry = {"Source": "my.template", "DetailType": "Done", "Detail": '{"a": 1}'}
+    client.put_events(Entries=[entry])
+    made = events.take()
+    assert made["a"] == 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", made["came"])
+    events.close()
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"
 )
 def test_an_event_for_a_bus_that_is_not_there_is_taken(cloud: TestCloud) -> None:

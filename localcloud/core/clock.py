@@ -23,8 +23,8 @@ _SHORTEST_ROUND_SECONDS = 0.1
 _STEP_CLOCK_SECONDS = 10.0
 _LONG_STEP_CLOCK_SECONDS = 600.0
 _FINE_CLOCK_SECONDS = 3600.0
-_WAKING_WALL_SECONDS = 0.002
-_SETTLING_WALL_SECONDS = 1.0
+_LOOK_WALL_SECONDS = 0.002
+_SETTLING_WALL_SECONDS = 5.0
 MOST_SECONDS = 366 * 24 * 3600.0
 # At the lowest speed the clock all but stands still, and only moves when it is advanced.
 LOWEST_SPEED = 0.001
@@ -50,8 +50,8 @@ class Clock:
         self._start = datetime.now(UTC)
         self._monotonic_start = time.monotonic()
         self._jumped = asyncio.Event()
-        # The number of loops that are between two rounds.
-        self._pacing = 0
+        # When each loop that is between two rounds begins the next one, by the loop's task.
+        self._pauses: dict[asyncio.Task[object] | None, datetime] = {}
 
     def now(self) -> datetime:
         """Return AWS time, in UTC."""
@@ -100,7 +100,8 @@ class Clock:
     async def pace(self, clock_seconds: float) -> None:
         """Sleep between two rounds of an endless loop, at least 0.1 s however fast the clock is."""
         end = self.now() + timedelta(seconds=clock_seconds)
-        self._pacing += 1
+        loop = asyncio.current_task()
+        self._pauses[loop] = end
         try:
             shortest = time.monotonic() + _SHORTEST_ROUND_SECONDS
             while (left := (end - self.now()).total_seconds()) > 0 or time.monotonic() < shortest:
@@ -108,7 +109,7 @@ class Clock:
                 if await self._sleep_or_jump(wait) and self.now() >= end:
                     return
         finally:
-            self._pacing -= 1
+            del self._pauses[loop]
 
     async def advance(self, clock_seconds: float) -> datetime:
         """Advance the clock in steps, and let the loops of this local cloud run after each one.
@@ -126,19 +127,28 @@ class Clock:
             raise ValueError(f"{clock_seconds:g} s; it must be over 0 and at most a year")
         left = clock_seconds
         while left > 0:
-            loops = self._pacing
             far = left > _FINE_CLOCK_SECONDS
             step = min(left, _LONG_STEP_CLOCK_SECONDS if far else _STEP_CLOCK_SECONDS)
             left -= step
             self._start += timedelta(seconds=step)
+            now = self.now()
+            due = {loop: end for loop, end in self._pauses.items() if end <= now}
             self._jumped.set()
             self._jumped = asyncio.Event()
-            # The loops that are due leave their pause first, and then come back to it.
-            deadline = time.monotonic() + _SETTLING_WALL_SECONDS
-            await asyncio.sleep(_WAKING_WALL_SECONDS)
-            while self._pacing < loops and time.monotonic() < deadline:  # noqa: ASYNC110 - a count
-                await asyncio.sleep(_WAKING_WALL_SECONDS)
+            await self._rounds_of(due)
         return self.now()
+
+    async def _rounds_of(self, due: dict[asyncio.Task[object] | None, datetime]) -> None:
+        """Wait until each loop has left its pause and begun another, or has ended."""
+        deadline = time.monotonic() + _SETTLING_WALL_SECONDS
+
+        def finished(loop: asyncio.Task[object] | None, end: datetime) -> bool:
+            return (loop is not None and loop.done()) or self._pauses.get(loop, end) != end
+
+        while time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_WALL_SECONDS)
+            if all(finished(loop, end) for loop, end in due.items()):
+                return
 
     async def _sleep_or_jump(self, wall: float) -> bool:
         """Sleep for wall-clock seconds; return whether the clock was advanced in the meantime."""

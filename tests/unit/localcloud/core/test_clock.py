@@ -112,6 +112,29 @@ def test_a_loop_lives_through_every_step_of_it() -> None:
     assert all(b - a < timedelta(seconds=21) for a, b in itertools.pairwise(rounds))
 
 
+def test_it_waits_for_a_round_that_takes_long_on_a_busy_machine() -> None:
+    clock = Clock(0.001)
+    rounds: list[datetime] = []
+
+    async def run() -> list[int]:
+        async def loop() -> None:
+            while True:
+                await clock.pace(10)
+                await asyncio.sleep(1.2)
+                rounds.append(clock.now())
+
+        task = asyncio.create_task(loop())
+        await asyncio.sleep(0)
+        counts = []
+        for _ in range(2):
+            await clock.advance(10)
+            counts.append(len(rounds))
+        task.cancel()
+        return counts
+
+    assert [1, 2] == asyncio.run(run())
+
+
 def test_waiting_for_something_ends_when_the_clock_says_so() -> None:
     clock = Clock()
 

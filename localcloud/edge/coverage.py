@@ -61,7 +61,7 @@ RECORDED = (
         "absent, because there is no console",
     ),
     ("codepipeline", "a rule's timeoutInMinutes", "ignored: a rule ends by itself"),
-    ("iam", "trust policies, boundaries, users' policies", "stored; any caller may assume a role"),
+    ("iam", "users' policies", "simulated only: an account's own keys may do everything"),
     ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
     ("lambda", "LoggingConfig, TracingConfig", "stored; lines go to /aws/lambda/NAME unchanged"),
     ("ecr", "scans, lifecycle policies", "stored"),
@@ -127,7 +127,7 @@ LIFE = (
     ("sagemaker", "ModelPackageName of a model", "runs the package, once it is approved"),
     (
         "iam",
-        "policies of roles",
+        "policies of roles, boundaries, sessions and resources",
         "are compared with each role's calls, and enforced by `--iam enforce`",
     ),
     ("sts", "AssumeRole", "returns keys that act as the role, in the role's account"),

@@ -50,6 +50,7 @@ from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.iam.authoriser import Authoriser
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.keys import is_temporary
+from localcloud.iam.principal_policies import session_policies
 from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.moto_backend.patches import Hooks
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
@@ -161,9 +162,12 @@ class Gateway:
         try:
             loop, keys = asyncio.get_running_loop(), self._iam.keys
 
-            def on_role(access_key: str, role_arn: str, session: str) -> None:
+            def on_role(
+                access_key: str, role_arn: str, session: str, policy: str, arns: tuple[str, ...]
+            ) -> None:
                 # Called in moto's thread; the loop remembers the key before the answer goes out.
-                loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session)
+                policies = session_policies(role_arn, policy, arns)
+                loop.call_soon_threadsafe(keys.remember, access_key, role_arn, session, policies)
 
             def caller(access_key: str) -> tuple[str, str] | None:
                 session = keys.get(access_key)

@@ -18,6 +18,7 @@ from localcloud.codebuild.service import CodeBuildService
 from localcloud.codecommit.service import CodeCommitService
 from localcloud.codepipeline.service import CodePipelineService
 from localcloud.eventbridge.service import EventBridgeService
+from localcloud.iam.service import IamService
 from localcloud.lambda_.service import LambdaService
 from localcloud.sagemaker.service import SageMakerService
 from localcloud.service import Service
@@ -33,6 +34,7 @@ SERVICES: tuple[type[Service], ...] = (
     AutoScalingService,
     CloudWatchService,
     EventBridgeService,
+    IamService,
 )
 
 
@@ -49,6 +51,7 @@ class Services:
     autoscaling: AutoScalingService
     cloudwatch: CloudWatchService
     eventbridge: EventBridgeService
+    iam: IamService
 
     def all(self) -> tuple[Service, ...]:
         """Return every service, in order."""
@@ -79,4 +82,5 @@ def build(context: ServiceContext, invocation_limit_bytes: int) -> Services:
         autoscaling=autoscaling,
         cloudwatch=CloudWatchService(context, autoscaling.targets.engine.on_alarm),
         eventbridge=EventBridgeService(context, codepipeline.pipelines, functions),
+        iam=IamService(context),
     )

@@ -60,6 +60,10 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "ecr:GetAuthorizationToken": ("*",),
     "ecr:PutImage": ("repository/{repositoryName}",),
     "events:PutEvents": ("*",),
+    "iam:GetContextKeysForCustomPolicy": ("*",),
+    "iam:GetContextKeysForPrincipalPolicy": ("{PolicySourceArn}",),
+    "iam:SimulateCustomPolicy": ("*",),
+    "iam:SimulatePrincipalPolicy": ("{PolicySourceArn}",),
     "kms:Decrypt": ("{KeyId}",),
     "kms:GenerateDataKey": ("{KeyId}",),
     "logs:CreateLogGroup": ("log-group:{logGroupName}",),
@@ -72,7 +76,6 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "sns:CreateTopic": ("{Name}",),
     "sns:DeleteTopic": ("{TopicArn}",),
     "sns:Publish": ("{TopicArn}",),
-    "sts:AssumeRole": ("{RoleArn}",),
     "sts:GetCallerIdentity": (),
 }
 
@@ -361,6 +364,13 @@ def _versioned(action: str) -> _Rule:
     return rule
 
 
+def _assume_role(scope: Scope, parameters: Parameters) -> list[Permission]:
+    del scope
+    keys = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
+    context = {key: (str(parameters[name]),) for key, name in keys.items() if name in parameters}
+    return [Permission("sts:AssumeRole", parameters.get("RoleArn"), context)]
+
+
 def _copy_object(scope: Scope, parameters: Parameters) -> list[Permission]:
     source = _versioned("GetObject")(scope, parameters["CopySource"])
     return [*source, *_put_object(scope, parameters)]
@@ -431,6 +441,7 @@ _RULES: dict[str, _Rule] = {
             "ListObjectVersions": "ListBucketVersions",
         }.items()
     },
+    "sts:AssumeRole": _assume_role,
     "s3:CopyObject": _copy_object,
     "s3:DeleteObject": _versioned("DeleteObject"),
     "s3:GetObject": _versioned("GetObject"),

@@ -4,14 +4,14 @@ This is the only place that decides. The gateway checks each request of a role; 
 not go over HTTP calls `authorise`. Must not: check what an account does itself.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-Differs: only identity-based policies decide. Permissions boundaries, service control policies,
-Allows in resource policies and trust policies are not evaluated.
+Differs: an account's own key may do everything, also assume any role.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from localcloud.aws.errors import AccessDenied, AwsError
 from localcloud.aws.protocol import protocol_of, serialise_error
@@ -20,19 +20,28 @@ from localcloud.core.clock import Clock
 from localcloud.core.store import Database
 from localcloud.iam.actions import Permission, permissions
 from localcloud.iam.calls import CallLog
+from localcloud.iam.decision import Decision, Policies, decide, trusts
 from localcloud.iam.encryption import key_permissions
 from localcloud.iam.enforcement import Mode
+from localcloud.iam.global_keys import global_keys
 from localcloud.iam.keys import Keys, RoleSession, is_temporary
-from localcloud.iam.policy import PolicyError, Statement, Verdict, evaluate, parse
+from localcloud.iam.policy import Statement
+from localcloud.iam.principal_policies import Document, Principal, parsed, principal_of
+from localcloud.iam.principals import Caller
 from localcloud.iam.requests import operation_of
-from localcloud.moto_backend.dispatcher import MotoBackend, backend
+from localcloud.iam.resource_policies import policy_of
+from localcloud.moto_backend.dispatcher import MotoBackend
 
 log = logging.getLogger("localcloud.iam")
 
-_BECAUSE = {
-    Verdict.IMPLICIT_DENY: "because no identity-based policy allows the {action} action",
-    Verdict.EXPLICIT_DENY: "with an explicit deny in an identity-based policy",
-}
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """A role with its parsed policies."""
+
+    principal: Principal
+    identity: tuple[Statement, ...]
+    boundary: tuple[Statement, ...] | None
 
 
 class Authoriser:
@@ -53,7 +62,7 @@ class Authoriser:
         self._moto = moto
         self._clock = clock
         self._mode = mode
-        self._statements: dict[str, tuple[Statement, ...]] = {}
+        self._roles: dict[str, _Role] = {}
         self.keys = Keys(database)
         self.calls = CallLog()
 
@@ -79,7 +88,7 @@ class Authoriser:
             service, scope = request.service, request.scope
             wanted = permissions(service, operation, parameters, scope)
             wanted += await key_permissions(self._moto, service, operation, parameters, scope)
-            await self._decide(session, wanted)
+            await self._decide(session, wanted, request.scope.region)
 
     async def authorise(self, role_arn: str, wanted: Iterable[Permission]) -> None:
         """Check what a service does as a role; an empty ARN means that it acts for itself.
@@ -90,32 +99,66 @@ class Authoriser:
         if role_arn and self._mode is not Mode.OFF:
             await self._decide(RoleSession(role_arn), wanted)
 
+    async def trusts(self, role_arn: str, service: str) -> bool:
+        """Return whether a role exists and lets a service assume it.
+
+        Args:
+            role_arn: the role.
+            service: the service principal, for example `sagemaker.amazonaws.com`.
+        """
+        role = await self._moto.call(principal_of, role_arn)
+        if role is None:
+            return False
+        statements = parsed(role_arn, [Document("the trust policy", "role", role.trust)])
+        account = scope_of_arn(role_arn).account
+        context = {"aws:SourceAccount": (account,)}
+        return trusts(statements, Caller("", "", service=service), context)
+
     def forget(self) -> None:
         """Forget the parsed policies, because one may have changed."""
-        self._statements.clear()
+        self._roles.clear()
 
-    async def _decide(self, session: RoleSession, wanted: Iterable[Permission]) -> None:
-        statements = self._statements.get(session.role_arn)
-        if statements is None:
-            documents = await self._moto.call(_documents, session.role_arn)
-            statements = self._statements[session.role_arn] = _parsed(session.role_arn, documents)
+    async def _decide(
+        self, session: RoleSession, wanted: Iterable[Permission], region: str = ""
+    ) -> None:
+        role = await self._role(session.role_arn)
+        caller = Caller(session.account, session.role_arn, session.arn)
+        documents = [Document("of the session", "role", text) for text in session.policies]
+        limit = parsed(session.arn, documents) if documents else None
+        policies = Policies(role.identity, role.boundary, limit)
+        of_request = global_keys(
+            caller, role.principal.id, role.principal.tags, region, self._clock.now()
+        )
         for permission in wanted:
-            action, resource = permission.action, permission.resource or "*"
-            verdict = evaluate(statements, action, permission.resource, permission.context)
-            allowed = verdict is Verdict.ALLOWED
+            action, resource = permission.action, permission.resource
+            on_resource = await self._moto.call(policy_of, action, resource)
+            context = {**of_request, **permission.context}
+            decision = decide(policies, on_resource, caller, action, resource, context)
             self.calls.record(
-                session.role_arn, action, resource, self._clock.now(), allowed=allowed
+                session.role_arn,
+                action,
+                resource or "*",
+                self._clock.now(),
+                allowed=decision.allowed,
             )
-            if not allowed and self._mode is Mode.ENFORCE:
-                raise AccessDenied(denial(session, action, resource, verdict))
+            if not decision.allowed and self._mode is Mode.ENFORCE:
+                raise AccessDenied(denial(session, action, resource or "*", decision))
+
+    async def _role(self, role_arn: str) -> _Role:
+        role = self._roles.get(role_arn)
+        if role is None:
+            found = await self._moto.call(principal_of, role_arn) or Principal()
+            boundary = parsed(role_arn, [found.boundary]) if found.boundary else None
+            role = _Role(found, parsed(role_arn, found.documents), boundary)
+            self._roles[role_arn] = role
+        return role
 
 
-def denial(session: RoleSession, action: str, resource: str, verdict: Verdict) -> str:
+def denial(session: RoleSession, action: str, resource: str, decision: Decision) -> str:
     """Return AWS's message for a denied call."""
-    return (
-        f"User: {session.arn} is not authorized to perform: {action} on resource: {resource} "
-        + _BECAUSE[verdict].format(action=action)
-    )
+    text = f"User: {session.arn} is not authorized to perform: {action} on resource: {resource}"
+    # STS says no more, because the trust policy may be another account's.
+    return text if action == "sts:AssumeRole" else f"{text} {decision.reason}"
 
 
 def _answer(service: str, error: AccessDenied) -> Response:
@@ -143,31 +186,3 @@ def _unknown_key(service: str) -> Response:
     elif service in ("lambda", "sagemaker-runtime"):
         status = 403
     return serialise_error(service, AwsError(code, text, status))
-
-
-def _parsed(role_arn: str, documents: dict[str, str]) -> tuple[Statement, ...]:
-    found: list[Statement] = []
-    for name, document in documents.items():
-        try:
-            found += parse(document)
-        except PolicyError as error:
-            # The policy grants nothing, and the calls that need it name the role and the action.
-            log.warning("the policy %s of %s is ignored: %s", name, role_arn, error)
-    return tuple(found)
-
-
-def _documents(role_arn: str) -> dict[str, str]:
-    """Return a role's policy documents by name, or nothing without it; run in moto's thread."""
-    from moto.iam.exceptions import NotFoundException
-
-    try:
-        role = backend("iam", scope_of_arn(role_arn)).get_role_by_arn(role_arn)
-    except NotFoundException:
-        return {}
-    attached = {
-        arn: version.document
-        for arn, policy in role.managed_policies.items()
-        for version in policy.versions
-        if version.version_id == policy.default_version_id
-    }
-    return {**role.policies, **attached}

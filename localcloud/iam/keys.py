@@ -35,10 +35,15 @@ def is_temporary(access_key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RoleSession:
-    """A session of a role."""
+    """A session of a role.
+
+    Attributes:
+        policies: the documents of its session policies, which limit it; none does not.
+    """
 
     role_arn: str
     name: str = SERVICE_SESSION
+    policies: tuple[str, ...] = ()
 
     @property
     def account(self) -> str:
@@ -74,9 +79,11 @@ class Keys:
             self._add(key, session)
         return key
 
-    def remember(self, access_key: str, role_arn: str, name: str) -> None:
-        """Register a key that AssumeRole made."""
-        session = RoleSession(role_arn, name)
+    def remember(
+        self, access_key: str, role_arn: str, name: str, policies: tuple[str, ...] = ()
+    ) -> None:
+        """Register a key that AssumeRole made; `policies` are those of the session."""
+        session = RoleSession(role_arn, name, policies)
         self._add(access_key, session)
         if self._kept is not None:
             self._kept.put(access_key, session)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.iam.policy import Statement, parse, wildcard_matches
+from localcloud.iam.policy import Statement, parse
+from localcloud.iam.policy_text import wildcard_matches
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,9 @@ def allow(*actions: str, resource: str = "*", **rest: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **rest}
 
 
-def acting(cloud: TestCloud, arn: str, service: str) -> Any:
+def acting(cloud: TestCloud, arn: str, service: str, **limits: Any) -> Any:
     """Return a client of what AssumeRole gives."""
-    answer = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
+    answer = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test", **limits)
     credentials = answer["Credentials"]
     return boto3.client(
         service,
@@ -267,6 +267,79 @@ def test_an_object_under_a_key_needs_the_key_through_s3(enforcing: TestCloud) ->
     client.put_object(Bucket="under-key", Key="k", Body=b"1")
     with pytest.raises(ClientError, match="kms:Decrypt"):
         client.get_object(Bucket="under-key", Key="k")
+
+
+def test_a_boundary_and_the_policies_of_a_session_limit_a_role(enforcing: TestCloud) -> None:
+    iam, name = enforcing.client("iam"), "limited"
+    arn = role(enforcing, name, allow("ssm:*"))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow("ssm:PutParameter")]})
+    writing = iam.create_policy(PolicyName="writing", PolicyDocument=document)["Policy"]["Arn"]
+    enforcing.client("ssm").put_parameter(Name="/limited", Value="v", Type="String")
+    for limits in ({"Policy": document}, {"PolicyArns": [{"arn": writing}]}):
+        ssm = acting(enforcing, arn, "ssm", **limits)
+        ssm.put_parameter(Name="/limited", Value="w", Type="String", Overwrite=True)
+        with pytest.raises(ClientError, match="because no session policy allows the ssm:GetPar"):
+            ssm.get_parameter(Name="/limited")
+    acting(enforcing, arn, "ssm").get_parameter(Name="/limited")
+    iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=writing)
+    with pytest.raises(ClientError, match="because no permissions boundary allows the ssm:GetPa"):
+        acting(enforcing, arn, "ssm").get_parameter(Name="/limited")
+    iam.delete_role_permissions_boundary(RoleName=name)
+    acting(enforcing, arn, "ssm").get_parameter(Name="/limited")
+
+
+def test_a_role_assumes_another_only_if_that_one_trusts_it(enforcing: TestCloud) -> None:
+    iam = enforcing.client("iam")
+    target = role(enforcing, "trusting", allow("ssm:*"))
+    arn = role(enforcing, "assuming", allow("sts:AssumeRole", resource=target))
+    sts = acting(enforcing, arn, "sts")
+    request = {"RoleArn": target, "RoleSessionName": "session", "ExternalId": "shared"}
+    denied = f"not authorized to perform: sts:AssumeRole on resource: {target}$"
+    with pytest.raises(ClientError, match=denied):
+        sts.assume_role(**request)
+
+    def trust(**more: Any) -> None:
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", **more}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.update_assume_role_policy(RoleName="trusting", PolicyDocument=document)
+
+    external = {"StringEquals": {"sts:ExternalId": "shared"}}
+    trust(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition=external)
+    assert sts.assume_role(**request)["Credentials"]["AccessKeyId"].startswith("ASIA")
+    with pytest.raises(ClientError, match=denied):
+        sts.assume_role(**{**request, "ExternalId": "other"})
+    # A trust policy that names the role is enough.
+    iam.delete_role_policy(RoleName="assuming", PolicyName="p")
+    with pytest.raises(ClientError, match=denied):
+        sts.assume_role(**request)
+    trust(Principal={"AWS": arn})
+    sts.assume_role(**request)
+
+
+def test_the_policy_of_a_bucket_allows_and_denies(enforcing: TestCloud) -> None:
+    account = enforcing.client("s3")
+    account.create_bucket(Bucket="with-policy")
+    account.put_object(Bucket="with-policy", Key="team/a", Body=b"1")
+    arn = role(enforcing, "reader")
+    client = acting(enforcing, arn, "s3")
+
+    def policy(*statements: dict[str, Any]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        account.put_bucket_policy(Bucket="with-policy", Policy=document)
+
+    with pytest.raises(ClientError, match="no identity-based policy allows the s3:GetObject"):
+        client.get_object(Bucket="with-policy", Key="team/a")
+    objects = "arn:aws:s3:::with-policy/${aws:PrincipalTag/team}/*"
+    by_bucket = allow("s3:GetObject", resource=objects, Principal={"AWS": arn})
+    policy(by_bucket)
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        client.get_object(Bucket="with-policy", Key="team/a")
+    enforcing.client("iam").tag_role(RoleName="reader", Tags=[{"Key": "team", "Value": "team"}])
+    assert client.get_object(Bucket="with-policy", Key="team/a")["Body"].read() == b"1"
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+    policy(by_bucket, deny)
+    with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+        client.get_object(Bucket="with-policy", Key="team/a")
 
 
 def function(cloud: TestCloud, name: str, role_arn: str) -> Any:

@@ -18,8 +18,9 @@ from localcloud.core.clock import wall_time
 # that of the stored event, which is forgotten when it was delivered; 0 if it is not stored.
 EventListener = Callable[[str, list[dict[str, Any]], dict[str, Any], int], None]
 
-# (access key, role ARN, session name): a role was assumed.
-RoleListener = Callable[[str, str, str], None]
+# (access key, role ARN, session name, session policy or "", ARNs of managed session policies): a
+# role was assumed.
+RoleListener = Callable[[str, str, str, str, tuple[str, ...]], None]
 
 # access key → (role ARN, ARN of the role's session), or None for any other key.
 Caller = Callable[[str], tuple[str, str] | None]
@@ -43,7 +44,7 @@ class Hooks:
     """
 
     on_event: EventListener = _no_match
-    on_role: RoleListener = lambda access_key, role_arn, session: None
+    on_role: RoleListener = lambda access_key, role_arn, session, policy, arns: None
     caller: Caller = lambda access_key: None
     now: Callable[[], datetime] = lambda: datetime.fromtimestamp(wall_time(), UTC)
 

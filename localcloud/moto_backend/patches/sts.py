@@ -49,14 +49,28 @@ def _patch_caller_identity(caller: Caller) -> None:
 
 
 def _patch_assumed_roles(on_role: RoleListener) -> None:
-    """AssumeRole: the keys that moto returns act as the account; on AWS they act as the role."""
+    """AssumeRole: the keys that moto returns act as the account; on AWS they act as the role.
+
+    moto also ignores the session policies, which limit what the keys may do.
+    """
     from moto.sts.models import STSBackend
+    from moto.sts.responses import TokenResponse
 
-    original = STSBackend.assume_role
+    original, answer = STSBackend.assume_role, TokenResponse.assume_role
+    named: list[str] = []
 
-    def assume_role(self: Any, *arguments: Any, **named: Any) -> Any:
-        role = original(self, *arguments, **named)
-        on_role(role.access_key_id, role.role_arn, role.session_name)
+    def respond(self: Any) -> Any:
+        named[:] = [entry["arn"] for entry in self._get_param("PolicyArns") or []]
+        try:
+            return answer(self)
+        finally:
+            named.clear()
+
+    def assume_role(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        role = original(self, *arguments, **keywords)
+        policy = keywords.get("policy") or ""
+        on_role(role.access_key_id, role.role_arn, role.session_name, policy, tuple(named))
         return role
 
     STSBackend.assume_role = assume_role
+    TokenResponse.assume_role = respond

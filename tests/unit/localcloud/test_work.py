@@ -29,7 +29,7 @@ from localcloud.codebuild import buildspec
 from localcloud.core.archives import ArchiveError, Bounds, gunzip, tar_members
 from localcloud.core.schedule_expression import ScheduleError, next_due
 from localcloud.eventbridge import event_pattern
-from localcloud.iam import policy
+from localcloud.iam import policy_text
 from tests.work import work
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -59,8 +59,8 @@ def event_matched(pattern: str, value: str) -> None:
 
 
 def policy_matched(pattern: str, value: str) -> None:
-    policy._compiled.cache_clear()
-    policy.wildcard_matches(pattern, value)
+    policy_text._compiled.cache_clear()
+    policy_text.wildcard_matches(pattern, value)
 
 
 def chain(size: int) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import pytest
 from localcloud.core.store import Database
 from localcloud.iam.authoriser import denial
 from localcloud.iam.calls import CallLog
+from localcloud.iam.decision import Policies, ResourcePolicy, decide
 from localcloud.iam.keys import Keys, RoleSession
-from localcloud.iam.policy import Verdict
+from localcloud.iam.policy import parse
+from localcloud.iam.principals import Caller
 from localcloud.iam.report import report
 
 pytestmark = pytest.mark.emulator_only
@@ -67,11 +69,15 @@ def test_like_calls_are_one_entry_and_the_oldest_are_dropped() -> None:
 
 def test_a_denial_has_the_text_of_aws() -> None:
     session = RoleSession(ROLE, "s")
+    nobody, here = Caller("111111111111", ROLE, session.arn), ResourcePolicy()
+    denying = parse({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
+    implicit = decide(Policies(), here, nobody, "a:B", "*", {})
+    explicit = decide(Policies(denying), here, nobody, "a:B", "*", {})
     user = "User: arn:aws:sts::111111111111:assumed-role/x/s is not authorized to perform: a:B "
-    assert denial(session, "a:B", "*", Verdict.IMPLICIT_DENY) == (
+    assert denial(session, "a:B", "*", implicit) == (
         f"{user}on resource: * because no identity-based policy allows the a:B action"
     )
-    assert denial(session, "a:B", "*", Verdict.EXPLICIT_DENY) == (
+    assert denial(session, "a:B", "*", explicit) == (
         f"{user}on resource: * with an explicit deny in an identity-based policy"
     )
 

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
+from localcloud.cli.console import client
 from localcloud.core.child_process import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,9 +67,26 @@ def local_cloud(speed: float = 60.0, state: Path | None = None) -> Iterator[tupl
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().decode().rsplit(" ", 1)[1].strip(), process.pid
+        url = process.stdout.readline().decode().rsplit(" ", 1)[1].strip()
+        create_role(url)
+        yield url, process.pid
     finally:
         stop(process)
+
+
+def create_role(url: str) -> str:
+    """Create the role of the benchmarks unless it exists; return its ARN."""
+    principals = [f"{service}.amazonaws.com" for service in ("sagemaker", "codepipeline")]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": principals},
+        "Action": "sts:AssumeRole",
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = client("iam", url)
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="benchmark", Path="/service-role/", AssumeRolePolicyDocument=trust)
+    return str(iam.get_role(RoleName="benchmark")["Role"]["Arn"])
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float = 30) -> None:

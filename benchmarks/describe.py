@@ -14,19 +14,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.clouds import ROLE, Api, exit_on_sigterm, local_cloud, moto_server
+from benchmarks.clouds import ROLE, Api, create_role, exit_on_sigterm, local_cloud, moto_server
 from localcloud.cli.console import client
 
 SIZES = (10, 100, 1000)
-TRUST = json.dumps(
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/benchmark:1"
+MANIFEST = json.dumps(
     {
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "codepipeline.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ]
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": f"sha256:{0:064}"},
+        "layers": [],
     }
 )
 # (service, operation, parameters)
@@ -34,7 +32,7 @@ Call = tuple[str, str, dict[str, Any]]
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": "a/b:1"}}
+    return {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}
 
 
 def _template(number: int) -> str:
@@ -133,10 +131,10 @@ def main() -> None:
     with local_cloud() as (url, _), moto_server() as (moto_url, _):
         clouds = {"localcloud": Api(url), "moto": Api(moto_url)}
         for name, address in (("localcloud", url), ("moto", moto_url)):
-            created = client("iam", address).create_role(  # moto's pipelines require it
-                RoleName="benchmark", Path="/service-role/", AssumeRolePolicyDocument=TRUST
-            )
-            clouds[name].role = created["Role"]["Arn"]
+            clouds[name].role = create_role(address)
+            ecr = client("ecr", address)
+            ecr.create_repository(repositoryName="benchmark")
+            ecr.put_image(repositoryName="benchmark", imageManifest=MANIFEST, imageTag="1")
         missing: set[tuple[str, str]] = set()
         existing = dict.fromkeys(MEASURED, 0)
         for size in SIZES:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,18 +94,34 @@ def is_localcloud(url: str) -> bool:
         return False
 
 
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
+# The role of the tests' models and jobs.
+SAGEMAKER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/sagemaker"
+
+
+def trust_of(*services: str) -> str:
+    """Return a trust policy that lets services assume the role, such as `sagemaker`."""
+    principals = [f"{service}.amazonaws.com" for service in services]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": principals},
+        "Action": "sts:AssumeRole",
     }
-)
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+# The services that the tests' roles are for.
+TRUST = trust_of("lambda", "sagemaker", "codepipeline", "codebuild", "cloudformation")
+
+
+def have_role(cloud: TestCloud, arn: str, *services: str) -> str:
+    """Create a role that services may assume, unless it exists; return its ARN."""
+    path, _, name = arn.partition(":role")[2].rpartition("/")
+    iam = cloud.client("iam")
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(
+            RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=trust_of(*services)
+        )
+    return arn
 
 
 @contextmanager
@@ -244,6 +260,7 @@ ENTRYPOINT ["python", "main.py"]
 
 def push_container(cloud: TestCloud, repository: str, program: str = CONTAINER) -> str:
     """Push the test container, or one with another program; return its image URI by digest."""
+    have_role(cloud, SAGEMAKER_ROLE, "sagemaker")
     ecr = cloud.client("ecr")
     known = [r["repositoryName"] for r in ecr.describe_repositories()["repositories"]]
     if repository not in known:
@@ -263,7 +280,7 @@ def make_config(
     """Create a model and an endpoint configuration of one variant, both of this name."""
     sagemaker.create_model(
         ModelName=name,
-        ExecutionRoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
+        ExecutionRoleArn=SAGEMAKER_ROLE,
         PrimaryContainer={"Image": image, "ModelDataUrl": model_url, "Environment": env},
     )
     variant = {

@@ -11,13 +11,17 @@ from localcloud.core.clock import Clock
 from localcloud.core.store import Database
 
 
+async def _trusts(role_arn: str, service: str) -> bool:
+    return role_arn.endswith(":role/p") and service.endswith(".amazonaws.com")
+
+
 class SmallCloud:
     """The cloud as the engine uses it, on the event loop of a test."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, database: Database | None = None) -> None:
         self.clock = Clock()
         self.database = database or Database(None)
-        self.iam = SimpleNamespace(keys=SimpleNamespace(issue=lambda arn: arn))
+        self.iam = SimpleNamespace(keys=SimpleNamespace(issue=lambda arn: arn), trusts=_trusts)
         self.tasks: list[asyncio.Task[None]] = []
         self.told: list[dict[str, Any]] = []
         self._loop = loop

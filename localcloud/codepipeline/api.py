@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from localcloud.lambda_.service import LambdaService
 
 
+_PRINCIPAL = "codepipeline.amazonaws.com"
+_MOST_TAGS = 50
+
+
 class CodePipelineApi:
     """Pipelines and their tags; holds the engine that moves their executions."""
 
@@ -58,16 +62,14 @@ class CodePipelineApi:
     # Pipelines.
 
     @operation("CreatePipeline")
-    def create_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         declaration = params["pipeline"]
         arn = scope.arn("codepipeline", declaration["name"])
-        if arn in self.pipelines:
-            raise AwsError(
-                "PipelineNameInUseException",
-                f"A pipeline with the name '{declaration['name']}' already exists in account "
-                f"'{scope.account}'",
-            )
+        self._require_new(scope, arn)
         check_declaration(declaration)
+        _merged({}, params.get("tags") or [])
+        await self._check_role(declaration["roleArn"])
+        self._require_new(scope, arn)
         now = self._context.clock.now()
         declaration["version"] = 1
         pipeline = Pipeline(arn, declaration["name"], declaration, now, now)
@@ -90,10 +92,12 @@ class CodePipelineApi:
         }
 
     @operation("UpdatePipeline")
-    def update_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def update_pipeline(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         declaration = params["pipeline"]
-        pipeline = self.pipeline(scope, declaration["name"])
+        self.pipeline(scope, declaration["name"])
         check_declaration(declaration)
+        await self._check_role(declaration["roleArn"])
+        pipeline = self.pipeline(scope, declaration["name"])
         pipeline.version += 1
         declaration["version"] = pipeline.version
         pipeline.declaration = declaration
@@ -139,26 +143,62 @@ class CodePipelineApi:
     @operation("TagResource")
     def tag_resource(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        tags = dict(self._tags.get(params["resourceArn"]) or {})
-        self._tags.put(params["resourceArn"], tags | {t["key"]: t["value"] for t in params["tags"]})
+        arn, tags = self._tagged(params)
+        self._tags.put(arn, _merged(tags, params["tags"]))
         return {}
 
     @operation("UntagResource")
     def untag_resource(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        tags = dict(self._tags.get(params["resourceArn"]) or {})
-        for key in params["tagKeys"]:
-            tags.pop(key, None)
-        self._tags.put(params["resourceArn"], tags)
+        arn, tags = self._tagged(params)
+        self._tags.put(arn, {k: v for k, v in tags.items() if k not in params["tagKeys"]})
         return {}
 
     @operation("ListTagsForResource")
     def list_tags_for_resource(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         del scope
-        tags = self._tags.get(params["resourceArn"])
-        if tags is None:
-            raise ResourceNotFound(f"The resource {params['resourceArn']} does not exist.")
-        return {"tags": [{"key": k, "value": v} for k, v in tags.items()]}
+        _, tags = self._tagged(params)
+        shown, token = page(
+            sorted(tags.items()),
+            lambda tag: tag[0],
+            params.get("nextToken"),
+            params.get("maxResults") or _MOST_TAGS,
+            "InvalidNextTokenException",
+        )
+        more = {"nextToken": token} if token else {}
+        return {"tags": [{"key": k, "value": v} for k, v in shown], **more}
+
+    def _tagged(self, params: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """Return the ARN of a pipeline and its tags.
+
+        Raises:
+            ResourceNotFound: there is no such pipeline.
+        """
+        arn: str = params["resourceArn"]
+        if arn not in self.pipelines:
+            raise ResourceNotFound(f"The resource {arn} does not exist.")
+        return arn, dict(self._tags.get(arn) or {})
+
+    def _require_new(self, scope: Scope, arn: str) -> None:
+        if arn in self.pipelines:
+            raise AwsError(
+                "PipelineNameInUseException",
+                f"A pipeline with the name '{arn.rpartition(':')[2]}' already exists in account "
+                f"'{scope.account}'",
+            )
+
+    async def _check_role(self, role_arn: str) -> None:
+        """Refuse a role that CodePipeline cannot assume.
+
+        Raises:
+            AwsError: InvalidStructureException.
+        """
+        if not await self._context.iam.trusts(role_arn, _PRINCIPAL):
+            raise AwsError(
+                "InvalidStructureException",
+                f"CodePipeline is not authorized to perform AssumeRole on role {role_arn}. The "
+                f"role must exist, and its trust policy must let {_PRINCIPAL} assume it.",
+            )
 
     def pipeline(self, scope: Scope, name: str) -> Pipeline:
         """Return a pipeline by its name.
@@ -201,3 +241,25 @@ class CodePipelineApi:
                 f"The pipeline {pipeline.name} has no stage {name}; "
                 f"its stages are: {', '.join(names)}.",
             )
+
+
+def _merged(tags: dict[str, str], given: list[dict[str, str]]) -> dict[str, str]:
+    """Return a pipeline's tags with those that are given.
+
+    Raises:
+        AwsError: InvalidTagsException or TooManyTagsException.
+    """
+    reserved = [tag["key"] for tag in given if tag["key"].lower().startswith("aws:")]
+    if reserved:
+        raise AwsError(
+            "InvalidTagsException",
+            "Tag keys with the prefix aws: are reserved for AWS and may not be given: "
+            f"{', '.join(reserved)}.",
+        )
+    merged = tags | {tag["key"]: tag["value"] for tag in given}
+    if len(merged) > _MOST_TAGS:
+        raise AwsError(
+            "TooManyTagsException",
+            f"The pipeline would have {len(merged)} tags; it has at most {_MOST_TAGS}.",
+        )
+    return merged

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.aws.errors import AwsError
-from localcloud.codepipeline.actions import PROVIDERS
+from localcloud.codepipeline.action_rules import action_problems
 from localcloud.codepipeline.model import BEFORE_ENTRY, ON_FAILURE, ON_SUCCESS
 from localcloud.codepipeline.rules import RULES
 
@@ -50,18 +50,7 @@ def check_declaration(declaration: dict[str, Any]) -> None:
     wrong = [p for i, stage in enumerate(stages) for p in _condition_problems(stage, i, mode)]
     if wrong:
         raise AwsError("InvalidStageDeclarationException", "; ".join(wrong) + ".")
-    problems: list[str] = []
-    made: set[str] = set()
-    for index, stage in enumerate(stages):
-        actions = stage["actions"]
-        action_names = [action["name"] for action in actions]
-        for name in sorted({n for n in action_names if action_names.count(n) > 1}):
-            problems.append(f"{stage['name']}: the action name {name} is repeated")
-        for order in sorted({action.get("runOrder", 1) for action in actions}):
-            earlier = frozenset(made)  # actions of one run order run in parallel
-            for action in actions:
-                if action.get("runOrder", 1) == order:
-                    problems += _action_problems(stage["name"], index, action, earlier, made)
+    problems = action_problems(declaration)
     if problems:
         raise AwsError("InvalidActionDeclarationException", "; ".join(problems) + ".")
 
@@ -142,31 +131,3 @@ def _rule_problems(where: str, rule: dict[str, Any]) -> list[str]:
     if rule.get("commands"):
         found.append(f"{where}: commands require a rule of provider Commands")
     return found
-
-
-def _action_problems(
-    stage: str, index: int, action: dict[str, Any], earlier: frozenset[str], made: set[str]
-) -> list[str]:
-    kind = action["actionTypeId"]
-    key = (kind["category"], kind["provider"])
-    where = f"{stage}/{action['name']}"
-    problems = []
-    if key not in PROVIDERS:
-        known = ", ".join(f"{category} {provider}" for category, provider in PROVIDERS)
-        problems.append(
-            f"{where}: the local cloud does not support {key[0]} actions of {key[1]}; "
-            f"it supports: {known}"
-        )
-    if (kind["category"] == "Source") != (index == 0):
-        problems.append(f"{where}: Source actions belong in the first stage, and only there")
-    settings = action.get("configuration", {})
-    if settings.get("OutputFileName") and len(action.get("outputArtifacts", [])) != 1:
-        problems.append(f"{where}: OutputFileName requires one output artifact")
-    for artifact in action.get("inputArtifacts", []):
-        if artifact["name"] not in earlier:
-            problems.append(f"{where}: no earlier action produces its input {artifact['name']}")
-    for artifact in action.get("outputArtifacts", []):
-        if artifact["name"] in made:
-            problems.append(f"{where}: the output {artifact['name']} is produced twice")
-        made.add(artifact["name"])
-    return problems

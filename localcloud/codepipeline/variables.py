@@ -23,6 +23,11 @@ class VariableError(ValueError):
     """A reference to a variable or an artifact that does not exist."""
 
 
+def references(text: str) -> list[tuple[str, str]]:
+    """Return the namespace and the key of every `#{Namespace.Key}`, in order."""
+    return _REFERENCE.findall(text)
+
+
 def resolve(text: str, variables: Mapping[str, Mapping[str, str]]) -> str:
     """Replace every `#{Namespace.Key}`.
 

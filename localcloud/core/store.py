@@ -14,7 +14,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -170,6 +171,8 @@ class Collection(Generic[T]):
         self._name = name
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record_type)
         self._records: dict[str, T] = {}
+        # Name of an order → the keys of the records and the records, in that order.
+        self._orders: dict[object, tuple[list[Any], list[T]]] = {}
         for key, body in database.rows(name):
             try:
                 self._records[key] = self._decoder.decode(body)
@@ -195,11 +198,13 @@ class Collection(Generic[T]):
             raise UnreadableRecord(f"the record '{key}' of {self._name}: {error}") from None
         self._database.write(self._name, key, body)
         self._records[key] = record
+        self._orders.clear()
 
     def delete(self, key: str) -> None:
         """Delete the record; a missing one is no error."""
         self._database.remove(self._name, key)
         self._records.pop(key, None)
+        self._orders.clear()
 
     def items(self) -> list[tuple[str, T]]:
         """Return a copy of the pairs, so that the collection may change while a caller iterates."""
@@ -208,6 +213,22 @@ class Collection(Generic[T]):
     def values(self) -> list[T]:
         """Return a copy of the records."""
         return list(self._records.values())
+
+    def ordered(self, name: object, key: Callable[[T], Any]) -> tuple[list[Any], list[T]]:
+        """Return the keys of all records and the records, ascending; do not change the lists.
+
+        They are sorted once, until the next change of the collection, so that a page of a list
+        costs what it has and not what there is.
+
+        Args:
+            name: names the key function.
+            key: returns the sort key of a record, which only a `put` changes.
+        """
+        found = self._orders.get(name)
+        if found is None:
+            pairs = sorted(((key(r), r) for r in self._records.values()), key=itemgetter(0))
+            found = self._orders[name] = ([k for k, _ in pairs], [r for _, r in pairs])
+        return found
 
     def __contains__(self, key: str) -> bool:
         return key in self._records

@@ -16,7 +16,7 @@ from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.sagemaker.endpoint_views import describe, variants_of
 from localcloud.sagemaker.hosting import Deployment, HostingEngine
-from localcloud.sagemaker.listing import page
+from localcloud.sagemaker.listing import page_of
 from localcloud.sagemaker.model import Endpoint, EndpointStatus, SimpleRecord
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.shifting import problems_of
@@ -65,6 +65,7 @@ class HostingApi:
         arn = scope.arn("sagemaker", f"endpoint/{params['EndpointName']}".lower())
         if arn in self.endpoints:
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
+        self._tags.check(arn, params.get("Tags"))
         _check_deployment(params)
         config = self._models.config(scope, params["EndpointConfigName"])
         now = self._context.clock.now()
@@ -221,7 +222,7 @@ class HostingApi:
 
     @operation("ListEndpoints")
     def list_endpoints(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records, more = page(self.endpoints.values(), scope, params)
+        records, more = page_of(self.endpoints, scope, params)
         return {
             "Endpoints": [
                 {

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import hashlib
 import heapq
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from typing import Any, TypeVar
 
 from localcloud.aws.errors import ValidationError
 from localcloud.aws.routing import Scope
+from localcloud.core.store import Collection
 
 R = TypeVar("R")
 
@@ -59,10 +62,9 @@ def page(
     Raises:
         ValidationError: the token does not belong to this request.
     """
-    order = order or Order()
     prefix = scope.arn("sagemaker", "")
-    found = [r for r in records if getattr(r, "arn", "").startswith(prefix) and _fits(r, params)]
-    return pages(found, params, order)
+    found = [record for record in records if _fits(record, prefix, params)]
+    return pages(found, params, order or Order())
 
 
 def pages(
@@ -72,18 +74,7 @@ def pages(
     identity: Callable[[R], str] = lambda record: str(getattr(record, "arn", "")),
 ) -> tuple[list[R], dict[str, str]]:
     """Return one page of records that were already filtered, like `page`."""
-    by = params.get("SortBy", order.by)
-    key = {**_KEYS, **order.keys}.get(by)
-    if key is None:
-        raise ValidationError(f"SortBy {by} is not a property of the order.")
-    descending = params.get("SortOrder", "Descending" if order.descending else "Ascending")
-    reverse = descending == "Descending"
-
-    def position(record: R) -> tuple[bool, Key, str]:
-        value = key(record)
-        missing = value is None
-        return (missing != reverse, "" if value is None else value, identity(record))
-
+    _, reverse, position = _sorting(params, order, identity)
     fingerprint = _fingerprint(params)
     token = params.get("NextToken")
     if token:
@@ -99,6 +90,58 @@ def pages(
     if len(found) <= size:
         return shown, {}
     return shown, {"NextToken": _write(fingerprint, position(shown[-1]))}
+
+
+# The place of a record: whether it sorts last for want of a value, the value, and the ARN.
+_Position = tuple[bool, Key, str]
+
+
+def _sorting(
+    params: Mapping[str, Any], order: Order, identity: Callable[[R], str]
+) -> tuple[str, bool, Callable[[R], _Position]]:
+    """Return the property to sort by, whether in descending order, and the key of a record."""
+    by = params.get("SortBy", order.by)
+    key = {**_KEYS, **order.keys}.get(by)
+    if key is None:
+        raise ValidationError(f"SortBy {by} is not a property of the order.")
+    default = "Descending" if order.descending else "Ascending"
+    reverse = params.get("SortOrder", default) == "Descending"
+
+    def position(record: R) -> _Position:
+        value = key(record)
+        missing = value is None
+        return (missing != reverse, "" if value is None else value, identity(record))
+
+    return by, reverse, position
+
+
+def page_of(
+    records: Collection[R], scope: Scope, params: Mapping[str, Any], order: Order | None = None
+) -> tuple[list[R], dict[str, str]]:
+    """Return one page like `page`; the collection is sorted once between two changes of it."""
+    order = order or Order()
+    prefix = scope.arn("sagemaker", "")
+    by, reverse, position = _sorting(params, order, lambda record: str(getattr(record, "arn", "")))
+    positions, sorted_records = records.ordered((by, reverse), position)
+    fingerprint = _fingerprint(params)
+    token = params.get("NextToken")
+    first = 0
+    if token:
+        search = bisect.bisect_left if reverse else bisect.bisect_right
+        try:
+            first = search(positions, _read(token, fingerprint))
+        except TypeError:  # a forged token, whose value has another type
+            raise ValidationError(_NOT_OURS) from None
+    elif reverse:
+        first = len(positions)
+    places = range(first - 1, -1, -1) if reverse else range(first, len(positions))
+    size = params.get("MaxResults") or _DEFAULT_PAGE
+    fitting = (place for place in places if _fits(sorted_records[place], prefix, params))
+    shown = list(itertools.islice(fitting, size + 1))
+    found = [sorted_records[place] for place in shown[:size]]
+    if len(shown) <= size:
+        return found, {}
+    return found, {"NextToken": _write(fingerprint, positions[shown[size - 1]])}
 
 
 def utc(value: datetime) -> datetime:
@@ -128,7 +171,9 @@ _TIMES = {
 }
 
 
-def _fits(record: Any, params: Mapping[str, Any]) -> bool:
+def _fits(record: Any, prefix: str, params: Mapping[str, Any]) -> bool:
+    if not record.arn.startswith(prefix):
+        return False
     contains = params.get("NameContains")
     if contains and contains.lower() not in record.name.lower():
         return False

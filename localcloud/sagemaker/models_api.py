@@ -13,7 +13,8 @@ from localcloud.aws.errors import ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
-from localcloud.sagemaker.listing import page
+from localcloud.sagemaker.dependencies import check_model
+from localcloud.sagemaker.listing import page_of
 from localcloud.sagemaker.model import SimpleRecord
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.tags import Tags, without_tags
@@ -56,7 +57,7 @@ class ModelsApi:
         }
 
     @operation("CreateModel")
-    def create_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_model(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         given = params.get("Containers") or [params.get("PrimaryContainer")]
         if params.get("Containers") and params.get("PrimaryContainer"):
             raise ValidationError("Both PrimaryContainer and Containers are given; give one.")
@@ -70,6 +71,8 @@ class ModelsApi:
             )
         arn = scope.arn("sagemaker", f"model/{params['ModelName']}".lower())
         runs = self._registry.container_of(scope, given[0])
+        self._tags.check(arn, params.get("Tags"))
+        await check_model(self._context, scope, params.get("ExecutionRoleArn", ""), runs)
         record = SimpleRecord(arn, params["ModelName"], params, self._context.clock.now(), runs)
         self._create(self.models, record, "model")
         return {"ModelArn": arn}
@@ -85,7 +88,7 @@ class ModelsApi:
 
     @operation("ListModels")
     def list_models(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records, more = page(self.models.values(), scope, params)
+        records, more = page_of(self.models, scope, params)
         return {
             "Models": [
                 {"ModelName": r.name, "ModelArn": r.arn, "CreationTime": r.created} for r in records
@@ -137,7 +140,7 @@ class ModelsApi:
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        records, more = page(self.configs.values(), scope, params)
+        records, more = page_of(self.configs, scope, params)
         return {
             "EndpointConfigs": [
                 {
@@ -151,6 +154,7 @@ class ModelsApi:
         }
 
     def _create(self, records: Collection[SimpleRecord], record: SimpleRecord, kind: str) -> None:
+        self._tags.check(record.arn, record.request.get("Tags"))
         if record.arn in records:
             raise ValidationError(f'Cannot create already existing {kind} "{record.arn}".')
         records.put(record.arn, record)

@@ -12,7 +12,7 @@ from typing import Any
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
-from localcloud.sagemaker.listing import Order, page
+from localcloud.sagemaker.listing import Order, page, page_of
 from localcloud.sagemaker.registry import (
     ModelPackage,
     ModelPackageGroup,
@@ -59,6 +59,7 @@ class RegistryApi:
         arn = scope.arn("sagemaker", f"model-package-group/{name}".lower())
         if arn in self._registry.groups:
             raise ValidationError(f"Model Package Group already exists: {arn}")
+        self._tags.check(arn, params.get("Tags"))
         now = self._context.clock.now()
         self._registry.groups.put(arn, ModelPackageGroup(arn, name, params, now))
         self._tags.add(arn, params.get("Tags"))
@@ -73,8 +74,9 @@ class RegistryApi:
     def list_groups(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         # Nothing is shared between accounts here.
         shared = params.get("CrossAccountFilterOption") == "CrossAccount"
-        groups = [] if shared else self._registry.groups.values()
-        found, more = page(groups, scope, params, _OLDEST_FIRST)
+        found, more = page_of(self._registry.groups, scope, params, _OLDEST_FIRST)
+        if shared:
+            found, more = [], {}
         return {"ModelPackageGroupSummaryList": [group_summary(g) for g in found], **more}
 
     @operation("DeleteModelPackageGroup")
@@ -113,6 +115,7 @@ class RegistryApi:
             for key, value in params.items()
             if key not in ("Tags", "ClientToken", "ModelApprovalStatus")
         }
+        self._tags.check("", params.get("Tags"))
         if group_name:
             package = self._version(scope, group_name, details, params)
         else:

@@ -58,6 +58,21 @@ class SageMakerService(Service):
             tags, self._training, self._tuning, models, self._hosting, registry
         )
         self._transform = TransformApi(context, tags, models, self._hosting.hosting)
+        tags.resources(
+            *(
+                collection.__contains__
+                for collection in (
+                    models.models,
+                    models.configs,
+                    self._hosting.endpoints,
+                    self._training.jobs,
+                    self._tuning.jobs,
+                    self._transform.jobs,
+                    registry.groups,
+                    registry.packages,
+                )
+            )
+        )
         self._meter = InvocationMeter(context.moto, context.clock)
         self._capturer = Capturer(context)
         self._runtime = Runtime(

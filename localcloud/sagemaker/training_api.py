@@ -13,7 +13,8 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import PatternError, UserPattern
-from localcloud.sagemaker.listing import Order, page
+from localcloud.sagemaker.dependencies import check_input, check_role
+from localcloud.sagemaker.listing import Order, page_of
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.state_changes import StateChangePublisher
@@ -42,18 +43,17 @@ class TrainingApi:
         self._state_changes.changed("Training Job", job.arn, describe(job))
 
     @operation("CreateTrainingJob")
-    def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_training_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["TrainingJobName"]
         arn = scope.arn("sagemaker", f"training-job/{name}".lower())
-        if arn in self.jobs:
-            raise ResourceInUse(
-                "Training job names must be unique within an AWS account and "
-                f"region, and a job named {name} already exists."
-            )
+        self._require_new(arn, name)
         missing = [member for member in _REQUIRED if member not in params]
         if missing:
             raise ValidationError(f"{', '.join(missing)} must be given.")
         check_definition(params)
+        self._tags.check(arn, params.get("Tags"))
+        await check_dependencies(self._context, scope, params)
+        self._require_new(arn, name)
         now = self._context.clock.now()
         job = TrainingJob(arn=arn, name=name, request=params, created=now, modified=now)
         self._tags.add(arn, params.get("Tags"))
@@ -78,8 +78,9 @@ class TrainingApi:
     def list_training_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         # Warm pools and training plans are not supported.
         asked = [key for key in ("WarmPoolStatusEquals", "TrainingPlanArnEquals") if key in params]
-        records = [] if asked else self.jobs.values()
-        jobs, more = page(records, scope, params, Order(descending=False))
+        jobs, more = page_of(self.jobs, scope, params, Order(descending=False))
+        if asked:
+            jobs, more = [], {}
         return {
             "TrainingJobSummaries": [
                 {
@@ -96,11 +97,32 @@ class TrainingApi:
             **more,
         }
 
+    def _require_new(self, arn: str, name: str) -> None:
+        if arn in self.jobs:
+            raise ResourceInUse(
+                "Training job names must be unique within an AWS account and "
+                f"region, and a job named {name} already exists."
+            )
+
     def _job(self, scope: Scope, name: str) -> TrainingJob:
         job = self.jobs.get(scope.arn("sagemaker", f"training-job/{name}".lower()))
         if job is None:
             raise ValidationError("Requested resource not found.")
         return job
+
+
+async def check_dependencies(
+    context: ServiceContext, scope: Scope, definition: dict[str, Any]
+) -> None:
+    """Refuse a training job whose role cannot be assumed, or whose input is not there.
+
+    Raises:
+        ValidationError: names the role or the input.
+    """
+    role_arn = definition["RoleArn"]
+    await check_role(context, role_arn)
+    for channel in definition.get("InputDataConfig", []):
+        await check_input(context, scope, role_arn, channel["DataSource"]["S3DataSource"])
 
 
 def check_definition(params: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from localcloud.core.store import Collection
 from localcloud.sagemaker.batches import CSV, JSON, JSON_LINES, check_path
 from localcloud.sagemaker.hosting import HostingEngine
 from localcloud.sagemaker.jobs import JobStatus, TransformJob
-from localcloud.sagemaker.listing import page
+from localcloud.sagemaker.listing import page_of
 from localcloud.sagemaker.models_api import ModelsApi
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
 from localcloud.sagemaker.state_changes import StateChangePublisher
@@ -54,6 +54,7 @@ class TransformApi:
         problems = _problems(params)
         if problems:
             raise ValidationError(" ".join(problems))
+        self._tags.check(arn, params.get("Tags"))
         now = self._context.clock.now()
         job = TransformJob(arn, name, params, now, now)
         self._tags.add(arn, params.get("Tags"))
@@ -66,7 +67,7 @@ class TransformApi:
 
     @operation("ListTransformJobs")
     def list_transform_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        jobs, more = page(self.jobs.values(), scope, params)
+        jobs, more = page_of(self.jobs, scope, params)
         return {
             "TransformJobSummaries": [
                 {

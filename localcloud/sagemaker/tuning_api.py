@@ -14,11 +14,11 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.sagemaker.jobs import JobStatus, TuningJob
-from localcloud.sagemaker.listing import Order, page
+from localcloud.sagemaker.listing import Order, page, page_of
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.state_changes import StateChangePublisher
 from localcloud.sagemaker.tags import Tags, without_tags
-from localcloud.sagemaker.training_api import TrainingApi, check_definition
+from localcloud.sagemaker.training_api import TrainingApi, check_definition, check_dependencies
 from localcloud.sagemaker.tuning import (
     TuningEngine,
     objective_of,
@@ -54,23 +54,29 @@ class TuningApi:
         self._state_changes.changed("HyperParameter Tuning Job", job.arn, self.describe(job))
 
     @operation("CreateHyperParameterTuningJob")
-    def create_tuning_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def create_tuning_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["HyperParameterTuningJobName"]
         arn = scope.arn("sagemaker", f"hyper-parameter-tuning-job/{name}".lower())
-        if arn in self.jobs:
-            raise ResourceInUse(
-                "Hyperparameter tuning job names must be unique within an AWS account and region, "
-                f"and a job named {name} already exists."
-            )
+        self._require_new(arn, name)
         problems = _problems(params)
         if problems:
             raise ValidationError(" ".join(problems))
         check_definition(params["TrainingJobDefinition"])
+        self._tags.check(arn, params.get("Tags"))
+        await check_dependencies(self._context, scope, params["TrainingJobDefinition"])
+        self._require_new(arn, name)
         now = self._context.clock.now()
         job = TuningJob(arn, name, params, now, now)
         self._tags.add(arn, params.get("Tags"))
         self.engine.start(job)
         return {"HyperParameterTuningJobArn": arn}
+
+    def _require_new(self, arn: str, name: str) -> None:
+        if arn in self.jobs:
+            raise ResourceInUse(
+                "Hyperparameter tuning job names must be unique within an AWS account and region, "
+                f"and a job named {name} already exists."
+            )
 
     @operation("DescribeHyperParameterTuningJob")
     def describe_tuning_job(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class TuningApi:
 
     @operation("ListHyperParameterTuningJobs")
     def list_tuning_jobs(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        jobs, more = page(self.jobs.values(), scope, params, _BY_NAME)
+        jobs, more = page_of(self.jobs, scope, params, _BY_NAME)
         summaries = []
         for job in jobs:
             described = self.describe(job)

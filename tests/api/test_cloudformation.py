@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud
+from tests.cloud import SAGEMAKER_ROLE, TestCloud, have_role, push_container
 from tests.stacks import Stacks, group, template
 
 EVENTS = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html"
@@ -120,11 +120,14 @@ def test_nothing_to_update_is_refused(stacks: Stacks) -> None:
 
 @pytest.mark.aws_documented(UPDATES)
 def test_a_named_resource_that_needs_replacing_is_refused(cloud: TestCloud, stacks: Stacks) -> None:
+    image = push_container(cloud, "stack")
+
     def body(role: str) -> str:
+        arn = have_role(cloud, f"arn:aws:iam::000000000000:role/{role}", "sagemaker")
         properties = {
             "ModelName": "stack-named",
-            "ExecutionRoleArn": f"arn:aws:iam::000000000000:role/{role}",
-            "PrimaryContainer": {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/stack:1"},
+            "ExecutionRoleArn": arn,
+            "PrimaryContainer": {"Image": image},
         }
         return template(M={"Type": "AWS::SageMaker::Model", "Properties": properties})
 
@@ -211,11 +214,12 @@ def test_a_named_log_group_is_changed_in_place_and_keeps_its_lines(
 )
 def test_a_model_with_other_tags_is_the_same_model(cloud: TestCloud, stacks: Stacks) -> None:
     sagemaker = cloud.client("sagemaker")
+    image = push_container(cloud, "stack")
 
     def body(**tags: str) -> str:
         properties = {
-            "ExecutionRoleArn": "arn:aws:iam::000000000000:role/stack",
-            "PrimaryContainer": {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/stack:1"},
+            "ExecutionRoleArn": SAGEMAKER_ROLE,
+            "PrimaryContainer": {"Image": image},
             "Tags": _tags(**tags),
         }
         return template(M={"Type": "AWS::SageMaker::Model", "Properties": properties})

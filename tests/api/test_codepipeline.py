@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for
+from tests.cloud import TestCloud, have_role, wait_for
 from tests.pipelines import (
+    ROLE,
     Pipelines,
     approval_action,
     invoke_action,
@@ -176,9 +177,10 @@ def test_an_approval_that_nobody_gives_times_out(fast_pipelines: Pipelines) -> N
 
 @pytest.mark.emulator_only
 def test_an_unknown_variable_fails_the_action_and_is_named(pipelines: Pipelines) -> None:
-    name = pipelines.make([invoke_action("#{Nowhere.Key}")])
+    name = pipelines.make([invoke_action("#{Source.Key}")])
     pipelines.until(name, "Failed")
-    assert "#{Nowhere.Key}" in pipelines.action(name)["errorDetails"]["message"]
+    said = pipelines.action(name)["errorDetails"]["message"]
+    assert "the namespace Source has no variable Key" in said
 
 
 @pytest.mark.aws_documented(
@@ -308,3 +310,54 @@ def test_a_failed_execution_is_published_as_an_event(
     }
     events.remove_targets(Rule="pipeline-failures", Ids=["queue"])
     events.delete_rule(Name="pipeline-failures")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html"
+)
+def test_the_role_of_a_pipeline_has_to_trust_codepipeline(
+    cloud: TestCloud, pipelines: Pipelines
+) -> None:
+    name = pipelines.make([approval_action()])
+    declaration = pipelines.client.get_pipeline(name=name)["pipeline"]
+    nobody = ROLE.replace("pipeline", "nobody")
+    other = have_role(cloud, ROLE.replace("pipeline", "of-functions"), "lambda")
+    for role in (nobody, other):
+        for change, named in (("create_pipeline", f"{name}-2"), ("update_pipeline", name)):
+            wrong = {**declaration, "name": named, "roleArn": role}
+            with pytest.raises(ClientError) as caught:
+                getattr(pipelines.client, change)(pipeline=wrong)
+            error = caught.value.response["Error"]
+            assert error["Code"] == "InvalidStructureException"
+            assert error["Message"].startswith(
+                f"CodePipeline is not authorized to perform AssumeRole on role {role}."
+            )
+    assert pipelines.client.get_pipeline(name=name)["pipeline"]["version"] == 1
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_TagResource.html"
+)
+def test_only_a_pipeline_that_exists_has_tags(pipelines: Pipelines) -> None:
+    client = pipelines.client
+    name = pipelines.make([approval_action()])
+    arn = client.get_pipeline(name=name)["metadata"]["pipelineArn"]
+    some = [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]
+    client.tag_resource(resourceArn=arn, tags=some)
+    client.untag_resource(resourceArn=arn, tagKeys=["a"])
+    assert client.list_tags_for_resource(resourceArn=arn)["tags"] == some[1:]
+
+    def code(call: str, arn: str, **more: Any) -> str:
+        with pytest.raises(ClientError) as caught:
+            getattr(client, call)(resourceArn=arn, **more)
+        return str(caught.value.response["Error"]["Code"])
+
+    for call, more in (
+        ("tag_resource", {"tags": some}),
+        ("untag_resource", {"tagKeys": ["a"]}),
+        ("list_tags_for_resource", {}),
+    ):
+        assert code(call, f"{arn}-not-there", **more) == "ResourceNotFoundException"
+    assert code("tag_resource", arn, tags=[{"key": "aws:x", "value": ""}]) == "InvalidTagsException"
+    many = [{"key": f"k{n}", "value": ""} for n in range(50)]
+    assert code("tag_resource", arn, tags=many) == "TooManyTagsException"

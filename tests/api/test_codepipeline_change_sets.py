@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import TestCloud, wait_for
+from tests.cloud import TestCloud, have_role, wait_for
+from tests.pipelines import ROLE
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html"
@@ -71,7 +72,7 @@ def declaration() -> dict[str, Any]:
     actions = [replace, approve, deploy("CHANGE_SET_EXECUTE", 3)]
     return {
         "name": PIPELINE,
-        "roleArn": "arn:aws:iam::000000000000:role/pipeline",
+        "roleArn": ROLE,
         "artifactStore": {"type": "S3", "location": BUCKET},
         "stages": [
             {"name": "Source", "actions": [source]},
@@ -117,6 +118,7 @@ def status(client: Any, execution: str) -> str:
 def test_a_change_set_is_made_looked_at_and_executed_again_and_again(cloud: TestCloud) -> None:
     s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
     client = cloud.client("codepipeline")
+    have_role(cloud, ROLE, "codepipeline")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     put_template(cloud, 7)
@@ -160,6 +162,7 @@ def test_a_change_set_that_is_not_there_fails_its_action_with_the_reason(
     cloud: TestCloud, template: str, failed: str, message: str
 ) -> None:
     s3, client = cloud.client("s3"), cloud.client("codepipeline")
+    have_role(cloud, ROLE, "codepipeline")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     put_template(cloud, 7)

@@ -15,11 +15,13 @@ from tests.archives import tar_of, zip_of
 from tests.cloud import (
     TestCloud,
     configured_url,
+    have_role,
     local_cloud,
     make_config,
     push_container,
     wait_for,
 )
+from tests.pipelines import ROLE
 
 pytestmark = pytest.mark.emulator_only
 
@@ -43,10 +45,11 @@ def test_a_waiting_approval_keeps_its_token_through_a_kill(tmp_path: Path) -> No
             "name": "Approve",
             "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
         }
+        have_role(cloud, ROLE, "codepipeline")
         pipeline.create_pipeline(
             pipeline={
                 "name": "kept",
-                "roleArn": "arn:aws:iam::000000000000:role/pipeline",
+                "roleArn": ROLE,
                 "artifactStore": {"type": "S3", "location": "bucket"},
                 "stages": [
                     {"name": "Source", "actions": [source]},

@@ -202,14 +202,14 @@ def test_a_job_can_be_stopped_at_any_moment(sagemaker: Any, image: str) -> None:
 
 
 @pytest.mark.aws_documented(TRAINING)
-def test_missing_data_and_a_missing_image_fail_the_job_with_their_names(
+def test_missing_data_are_refused_and_a_missing_image_fails_the_job(
     sagemaker: Any, image: str
 ) -> None:
-    no_data = finished(sagemaker, train(sagemaker, image, uri=f"s3://{BUCKET}/nothing/"))
+    for uri in (f"s3://{BUCKET}/nothing/", "s3://no-such-bucket/data/"):
+        with pytest.raises(ClientError, match=f'No S3 objects found under S3 URL "{uri}" given'):
+            train(sagemaker, image, uri=uri)
     gone = image.partition("@")[0] + ":no-such-tag"
     no_image = finished(sagemaker, train(sagemaker, gone))
-    assert f"s3://{BUCKET}/nothing/" in no_data["FailureReason"]
-    assert no_data["FailureReason"].startswith("ClientError: Data download failed")
     assert gone in no_image["FailureReason"]
 
 

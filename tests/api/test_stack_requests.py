@@ -179,8 +179,10 @@ def test_a_creation_that_takes_too_long_is_rolled_back_with_what_it_made(
 ) -> None:
     sagemaker = cloud.client("sagemaker")
     image = push_container(cloud, "slow-stack")
-    # Nothing under this key: the endpoint never comes into service.
-    make_config(sagemaker, "slow-stack", image, f"s3://{BUCKET}/none.tar.gz", BROKEN="yes")
+    # The container does not start, so the endpoint never comes into service.
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="slow.tar.gz", Body=b"")
+    make_config(sagemaker, "slow-stack", image, f"s3://{BUCKET}/slow.tar.gz", BROKEN="yes")
     endpoint = {
         "Type": "AWS::SageMaker::Endpoint",
         "Properties": {"EndpointName": "slow-stack", "EndpointConfigName": "slow-stack"},

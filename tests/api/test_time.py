@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
-from tests.cloud import ROOT, TestCloud, local_cloud, wait_for
+from tests.cloud import ROOT, TestCloud, have_role, local_cloud, wait_for
+from tests.pipelines import ROLE
 
 pytestmark = pytest.mark.emulator_only
 
@@ -159,11 +160,12 @@ def _pipeline(cloud: TestCloud, name: str, *, timeout_minutes: int) -> None:
         "actionTypeId": {**_KIND, "category": "Approval", "provider": "Manual"},
         "timeoutInMinutes": timeout_minutes,
     }
+    have_role(cloud, ROLE, "codepipeline")
     try:
         cloud.client("codepipeline").create_pipeline(
             pipeline={
                 "name": name,
-                "roleArn": "arn:aws:iam::000000000000:role/pipeline",
+                "roleArn": ROLE,
                 "artifactStore": {"type": "S3", "location": name},
                 "stages": [
                     {"name": "Source", "actions": [source]},

@@ -1,6 +1,6 @@
 """The SageMaker Python SDK, unchanged: train, deploy, predict, delete. Run by its own Python.
 
-Reads AWS_ENDPOINT_URL, IMAGE and BUCKET from the environment; prints one line of JSON.
+Reads AWS_ENDPOINT_URL, ROLE, IMAGE and BUCKET from the environment; prints one line of JSON.
 """
 
 import json
@@ -12,7 +12,7 @@ from sagemaker.deserializers import BytesDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.serializers import CSVSerializer
 
-ROLE = "arn:aws:iam::000000000000:role/sagemaker-execution"
+ROLE = os.environ["ROLE"]
 
 session = sagemaker.Session(boto3.session.Session(), default_bucket=os.environ["BUCKET"])
 data = session.upload_string_as_file_body("1,2\n3,4\n", os.environ["BUCKET"], "data/train.csv")

@@ -9,7 +9,14 @@ import pytest
 
 from tests.archives import tar_of, zip_of
 from tests.clients.conftest import run
-from tests.cloud import ACCOUNT, TestCloud, make_config, push_container
+from tests.cloud import (
+    ACCOUNT,
+    SAGEMAKER_ROLE,
+    TestCloud,
+    have_role,
+    make_config,
+    push_container,
+)
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.clients]
 
@@ -118,7 +125,7 @@ def test_awslocal_watches_and_approves_a_pipeline(target: TestCloud, tmp_path: P
     kind = {"owner": "AWS", "version": "1"}
     pipeline = {
         "name": "by-awslocal",
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/pipeline",
+        "roleArn": have_role(target, f"arn:aws:iam::{ACCOUNT}:role/pipeline", "codepipeline"),
         "artifactStore": {"type": "S3", "location": "pipeline-of-awslocal"},
         "stages": [
             {
@@ -182,6 +189,7 @@ def test_the_sagemaker_sdk_trains_deploys_and_predicts(target: TestCloud) -> Non
         str(Path(__file__).parent / "sdk_lab.py"),
         AWS_ENDPOINT_URL=target.url,
         IMAGE=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/sdk:latest",
+        ROLE=SAGEMAKER_ROLE,
         BUCKET="of-the-sdk",
     )
     result = json.loads(text.splitlines()[-1])

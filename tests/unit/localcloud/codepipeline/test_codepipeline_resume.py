@@ -28,9 +28,18 @@ def rule(name: str, provider: str, **configuration: str) -> dict[str, Any]:
 
 
 def declaration() -> dict[str, Any]:
-    def action(name: str, category: str, provider: str) -> dict[str, Any]:
+    def action(name: str, category: str, provider: str, **configuration: str) -> dict[str, Any]:
         kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
-        return {"name": name, "actionTypeId": kind}
+        outputs = [{"name": "Data"}] if category == "Source" else []
+        return {
+            "name": name,
+            "actionTypeId": kind,
+            "configuration": configuration,
+            "outputArtifacts": outputs,
+        }
+
+    source = action("Object", "Source", "S3", S3Bucket="b", S3ObjectKey="k")
+    stack = action("Stack", "Deploy", "CloudFormation", ActionMode="DELETE_ONLY", StackName="s")
 
     rules = [
         rule("First", "VariableCheck", Operator="EQ", Variable="a", Value="a"),
@@ -42,11 +51,11 @@ def declaration() -> dict[str, Any]:
         "artifactStore": {"type": "S3", "location": "b"},
         "pipelineType": "V2",
         "stages": [
-            {"name": "Source", "actions": [action("Object", "Source", "S3")]},
+            {"name": "Source", "actions": [source]},
             {
                 "name": "Deploy",
                 "beforeEntry": {"conditions": [{"result": "FAIL", "rules": rules}]},
-                "actions": [action("Stack", "Deploy", "CloudFormation")],
+                "actions": [stack],
             },
         ],
     }
@@ -93,7 +102,7 @@ def test_a_rule_that_was_running_runs_again_and_one_that_ended_does_not() -> Non
     api = started(before, functions)
 
     async def create() -> None:
-        api.create_pipeline(SCOPE, {"pipeline": declaration()})
+        await api.create_pipeline(SCOPE, {"pipeline": declaration()})
         await idle()
 
     loop.run_until_complete(create())

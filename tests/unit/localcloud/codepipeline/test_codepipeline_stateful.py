@@ -7,6 +7,7 @@ execution ends. Every call goes to both, and then they must agree.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -50,7 +51,14 @@ def declaration(mode: str) -> dict[str, Any]:
     def action(name: str, order: int) -> dict[str, Any]:
         category, provider = kinds.get(name, ("Invoke", "Lambda"))
         kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
-        return {"name": name, "actionTypeId": kind, "runOrder": order}
+        details: dict[str, dict[str, Any]] = {
+            "Source": {
+                "configuration": {"S3Bucket": "b", "S3ObjectKey": "k"},
+                "outputArtifacts": [{"name": "Data"}],
+            },
+            "Invoke": {"configuration": {"FunctionName": "f"}},
+        }
+        return {"name": name, "actionTypeId": kind, "runOrder": order, **details.get(category, {})}
 
     stages: list[dict[str, Any]] = [
         {"name": stage, "actions": [action(n, order) for n, order in actions.items()]}
@@ -227,7 +235,8 @@ class PipelineMachine(RuleBasedStateMachine):
     def _do(self, call: Callable[[Scope, dict[str, Any]], Any], **parameters: Any) -> Any:
         async def work() -> Any:
             try:
-                return call(SCOPE, parameters)
+                result = call(SCOPE, parameters)
+                return await result if inspect.isawaitable(result) else result
             finally:
                 for _ in range(40):
                     await asyncio.sleep(0)

@@ -140,9 +140,14 @@ def action(
     name: str, category: str, provider: str, order: int = 1, takes: str = "", makes: str = ""
 ) -> dict[str, Any]:
     kind = {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+    configurations = {
+        "S3": {"S3Bucket": "b", "S3ObjectKey": "k"},
+        "Lambda": {"FunctionName": "f"},
+    }
     return {
         "name": name,
         "actionTypeId": kind,
+        "configuration": configurations.get(provider, {}),
         "runOrder": order,
         "inputArtifacts": [{"name": takes}] if takes else [],
         "outputArtifacts": [{"name": makes}] if makes else [],
@@ -227,3 +232,98 @@ def test_an_artifact_of_the_same_run_order_cannot_be_an_input() -> None:
     use = action("Use", "Invoke", "Lambda", takes="Model")
     with pytest.raises(AwsError, match="no earlier action produces its input Model"):
         check_declaration(pipeline([SOURCE], [TRAIN, use]))
+
+
+def problems(*actions: dict[str, Any], **more: Any) -> str:
+    """Return why a pipeline with these actions after its source is refused."""
+    with pytest.raises(AwsError) as caught:
+        check_declaration({**pipeline([{**SOURCE, "namespace": "Source"}], [*actions]), **more})
+    assert caught.value.code == "InvalidActionDeclarationException"
+    return caught.value.message
+
+
+def invoke(name: str = "Use", order: int = 1, **more: Any) -> dict[str, Any]:
+    return {**action(name, "Invoke", "Lambda", order), **more}
+
+
+# Source: https://github.com/aws/aws-cdk/issues/6111
+@structure
+def test_a_namespace_belongs_to_one_action() -> None:
+    assert problems(invoke(namespace="Source")) == (
+        "Namespaces must be unique across the pipeline definition. The following occur more than "
+        "once in the pipeline. StageName=[S1], ActionName=[Use], Namespace=[Source]."
+    )
+    twice = problems(invoke("A", namespace="n"), invoke("B", namespace="n"))
+    assert "ActionName=[B], Namespace=[n]" in twice
+    assert "Namespace=[codepipeline]" in problems(invoke(namespace="codepipeline"))
+
+
+# Source: https://github.com/hashicorp/terraform-provider-aws/issues/20742
+@structure
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            invoke(configuration={"FunctionName": "f", "Function": "g"}),
+            "Action configuration for action 'Use' contains unknown configuration 'Function'.",
+        ),
+        (
+            invoke(configuration={"UserParameters": "x"}),
+            "Action configuration for action 'Use' is missing required configuration "
+            "'FunctionName'.",
+        ),
+        (
+            action("Build", "Build", "CodeBuild", takes="Data")
+            | {"configuration": {"ProjectName": "p", "BatchEnabled": "true"}},
+            "Action configuration for action 'Build': the local cloud does not support "
+            "BatchEnabled 'true'; leave it out, or give false.",
+        ),
+        (
+            action("Build", "Build", "CodeBuild") | {"configuration": {"ProjectName": "p"}},
+            "Action 'Build' has 0 input artifact(s); an action of CodeBuild has 1 to 1.",
+        ),
+        (
+            action("Ask", "Approval", "Manual", makes="Answer"),
+            "Action 'Ask' has 1 output artifact(s); an action of Manual has 0 to 0.",
+        ),
+    ],
+)
+def test_a_configuration_has_the_keys_of_its_action(wrong: dict[str, Any], said: str) -> None:
+    assert problems(wrong) == said
+
+
+@structure
+def test_a_key_that_changes_nothing_is_taken() -> None:
+    build = action("Build", "Build", "CodeBuild", takes="Data")
+    build["configuration"] = {
+        "ProjectName": "p",
+        "PrimarySource": "Data",
+        "BatchEnabled": "false",
+        "CombineArtifacts": "false",
+    }
+    check_declaration(pipeline([SOURCE], [build]))
+
+
+@variables
+def test_a_variable_has_to_be_one_of_an_earlier_action() -> None:
+    def using(text: str, **more: Any) -> dict[str, Any]:
+        return invoke(configuration={"FunctionName": "f", "UserParameters": text}, **more)
+
+    declared = {"variables": [{"name": "region"}], "pipelineType": "V2"}
+    fine = using("#{Source.VersionId} #{codepipeline.PipelineExecutionId} #{variables.region}")
+    source = {**SOURCE, "namespace": "Source"}
+    check_declaration({**pipeline([source], [fine]), **declared})
+    late = using("#{Late.x}")
+    assert problems(late, invoke("Late", 2, namespace="Late")) == (
+        "The following pipeline execution variables are referencing a namespace that no earlier "
+        "action has. StageName=[S1], ActionName=[Use], ActionConfigurationKey=[UserParameters], "
+        "VariableReference=[#{Late.x}]."
+    )
+    check_declaration(
+        pipeline([source], [using("#{Early.x}", runOrder=2), invoke("Early", namespace="Early")])
+    )
+    unknown = problems(using("#{variables.other}"), **declared)
+    assert "The namespace variables has no variable other; its variables are: region." in unknown
+    assert "has no variable Id; its variables are: Pipeline" in problems(
+        using("#{codepipeline.Id}")
+    )

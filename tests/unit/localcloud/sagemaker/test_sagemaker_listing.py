@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from localcloud.aws.errors import ValidationError
 from localcloud.aws.routing import Scope
-from localcloud.sagemaker.listing import Order, page
+from localcloud.core.store import Collection, Database
+from localcloud.sagemaker.listing import Order, page, page_of
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html"
@@ -97,6 +98,27 @@ def test_a_list_holds_what_fits_and_nothing_else(
         and r.status == params.get("StatusEquals", r.status)
     }
     assert expected == {name for page in walk(found, params) for name in page}
+
+
+@given(records, asked)
+def test_the_pages_of_a_collection_are_those_of_its_records(
+    found: list[Record], params: dict[str, Any]
+) -> None:
+    database = Database(None)
+    collection = Collection(database, "things", Record)
+    for record in found:
+        collection.put(record.name, record)
+    token: dict[str, str] = {}
+    while True:
+        expected, more = page(found, SCOPE, {**params, **token})
+        assert (expected, more) == page_of(collection, SCOPE, {**params, **token})
+        token = more
+        if not token:
+            break
+    for record in found[:1]:  # a change is seen
+        collection.delete(record.name)
+    assert page(found[1:], SCOPE, params) == page_of(collection, SCOPE, params)
+    database.close()
 
 
 def test_a_record_that_comes_between_two_pages_neither_repeats_nor_hides_another() -> None:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -114,13 +114,17 @@ TRUST = trust_of("lambda", "sagemaker", "codepipeline", "codebuild", "cloudforma
 
 
 def have_role(cloud: TestCloud, arn: str, *services: str) -> str:
-    """Create a role that services may assume, unless it exists; return its ARN."""
+    """Create a role that services may assume, or let them assume it too; return its ARN."""
     path, _, name = arn.partition(":role")[2].rpartition("/")
     iam = cloud.client("iam")
-    with suppress(iam.exceptions.EntityAlreadyExistsException):
+    try:
         iam.create_role(
             RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=trust_of(*services)
         )
+    except iam.exceptions.EntityAlreadyExistsException:
+        trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        trust["Statement"] += json.loads(trust_of(*services))["Statement"]
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     return arn
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
-from tests.cloud import TRUST, TestCloud, wait_for
+from tests.cloud import TestCloud, have_role, wait_for
 
 BUCKET = "pipeline-tests"
 ROLE = "arn:aws:iam::000000000000:role/pipeline"
@@ -51,7 +51,7 @@ def prepare(cloud: TestCloud) -> None:
         return
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="source.zip", Body=zip_of({"file.txt": "x"}))
-    cloud.client("iam").create_role(RoleName="pipeline", AssumeRolePolicyDocument=TRUST)
+    have_role(cloud, ROLE, "lambda", "sagemaker", "codepipeline", "codebuild", "cloudformation")
     cloud.client("lambda").create_function(
         FunctionName="pipeline-job",
         Role=ROLE,

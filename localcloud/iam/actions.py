@@ -11,32 +11,13 @@ only the condition keys that are named here are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from localcloud.aws.routing import Scope
 from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
+from localcloud.iam.permission import Parameters, Permission, Rule
+from localcloud.iam.s3 import S3_RULES
 from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """One permission that the caller must have.
-
-    Attributes:
-        action: `service:Operation`.
-        resource: an ARN; `*` if the action has no resource level; None if it is not known.
-        context: the condition keys that the request carries, with their values.
-    """
-
-    action: str
-    resource: str | None
-    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-Parameters = Mapping[str, Any]
-_Rule = Callable[[Scope, Parameters], list[Permission]]
 
 # IAM's name of a service, if botocore has another one.
 _PREFIX = {"sagemaker-runtime": "sagemaker"}
@@ -220,7 +201,7 @@ def _handed_over(parameters: Parameters, service: str, *names: str) -> list[Perm
     ]
 
 
-def _lambda(name: str) -> _Rule:
+def _lambda(name: str) -> Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         function = str(parameters.get("FunctionName", "*"))
         whole = function.startswith("arn:")
@@ -231,7 +212,7 @@ def _lambda(name: str) -> _Rule:
     return rule
 
 
-def _stack(name: str) -> _Rule:
+def _stack(name: str) -> Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         stack = parameters.get("StackName")
         if stack is None:
@@ -243,7 +224,7 @@ def _stack(name: str) -> _Rule:
     return rule
 
 
-def _change_set(name: str) -> _Rule:
+def _change_set(name: str) -> Rule:
     """Return the rule of an operation on a change set, whose resource is the stack.
 
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
@@ -261,7 +242,7 @@ def _change_set(name: str) -> _Rule:
     return rule
 
 
-def _parameter(name: str) -> _Rule:
+def _parameter(name: str) -> Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         path = str(parameters.get("Name", "*")).lstrip("/")
         return [Permission(name, scope.arn("ssm", f"parameter/{path}"))]
@@ -269,7 +250,7 @@ def _parameter(name: str) -> _Rule:
     return rule
 
 
-def _scaling(operation: str) -> _Rule:
+def _scaling(operation: str) -> Rule:
     """Return the rule of an operation that scales: its own permissions and those for its effects.
 
     Source: https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
@@ -306,7 +287,7 @@ def _tracking_alarms(scope: Scope, parameters: Parameters, *operations: str) -> 
     return [Permission(f"cloudwatch:{operation}", arn) for operation in operations]
 
 
-def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> _Rule:
+def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> Rule:
     """Return the rule of an operation on builds, `PROJECT:UUID`; its resource is the project."""
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
@@ -316,7 +297,7 @@ def _builds(name: str, ids: Callable[[Parameters], list[str]]) -> _Rule:
     return rule
 
 
-def _pipeline(name: str) -> _Rule:
+def _pipeline(name: str) -> Rule:
     """Return the rule of an operation with a pipeline declaration, which passes a role."""
 
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
@@ -339,46 +320,11 @@ def _publish_metrics(scope: Scope, parameters: Parameters) -> list[Permission]:
     return metrics_in(str(parameters.get("Namespace", "")))
 
 
-def _objects(*actions: str) -> _Rule:
-    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
-        del scope
-        arn = f"arn:aws:s3:::{parameters['Bucket']}"
-        if "Key" in parameters:
-            arn += f"/{parameters['Key']}"
-        return [Permission(f"s3:{action}", arn) for action in actions]
-
-    return rule
-
-
-def _versioned(action: str) -> _Rule:
-    """Return the rule of an action on an object, or of the one on a version of an object.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
-    """
-
-    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
-        versioned = action.replace("Object", "ObjectVersion")
-        name = versioned if parameters.get("VersionId") else action
-        return _objects(name)(scope, parameters)
-
-    return rule
-
-
 def _assume_role(scope: Scope, parameters: Parameters) -> list[Permission]:
     del scope
     keys = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
     context = {key: (str(parameters[name]),) for key, name in keys.items() if name in parameters}
     return [Permission("sts:AssumeRole", parameters.get("RoleArn"), context)]
-
-
-def _copy_object(scope: Scope, parameters: Parameters) -> list[Permission]:
-    source = _versioned("GetObject")(scope, parameters["CopySource"])
-    return [*source, *_put_object(scope, parameters)]
-
-
-def _put_object(scope: Scope, parameters: Parameters) -> list[Permission]:
-    tagged = ("PutObjectTagging",) if parameters.get("Tagging") else ()
-    return _objects("PutObject", *tagged)(scope, parameters)
 
 
 def known(service: str, operation: str) -> bool:
@@ -392,7 +338,7 @@ def operations_with_an_entry() -> set[str]:
     return {*_RULES, *_RESOURCES}
 
 
-_RULES: dict[str, _Rule] = {
+_RULES: dict[str, Rule] = {
     **{f"cloudformation:{name}": _stack(f"cloudformation:{name}") for name in STACK_OPERATIONS},
     **{
         f"cloudformation:{name}": _change_set(f"cloudformation:{name}")
@@ -422,32 +368,6 @@ _RULES: dict[str, _Rule] = {
     "lambda:GetFunction": _lambda("lambda:GetFunction"),
     "ssm:GetParameter": _parameter("ssm:GetParameter"),
     "ssm:PutParameter": _parameter("ssm:PutParameter"),
-    **{
-        f"s3:{operation}": _objects(action)
-        for operation, action in {
-            "CreateBucket": "CreateBucket",
-            "AbortMultipartUpload": "AbortMultipartUpload",
-            "DeleteBucket": "DeleteBucket",
-            "GetBucketAcl": "GetBucketAcl",
-            "GetBucketEncryption": "GetEncryptionConfiguration",
-            "GetBucketLocation": "GetBucketLocation",
-            "GetBucketNotificationConfiguration": "GetBucketNotification",
-            "GetBucketPolicy": "GetBucketPolicy",
-            "GetBucketTagging": "GetBucketTagging",
-            "GetBucketVersioning": "GetBucketVersioning",
-            "HeadBucket": "ListBucket",
-            "ListMultipartUploads": "ListBucketMultipartUploads",
-            "ListObjects": "ListBucket",
-            "ListObjectVersions": "ListBucketVersions",
-        }.items()
-    },
+    **S3_RULES,
     "sts:AssumeRole": _assume_role,
-    "s3:CopyObject": _copy_object,
-    "s3:DeleteObject": _versioned("DeleteObject"),
-    "s3:GetObject": _versioned("GetObject"),
-    "s3:GetObjectAcl": _versioned("GetObjectAcl"),
-    "s3:GetObjectTagging": _versioned("GetObjectTagging"),
-    "s3:ListBuckets": lambda scope, parameters: [Permission("s3:ListAllMyBuckets", "*")],
-    "s3:PutObject": _put_object,
-    "s3:PutObjectTagging": _versioned("PutObjectTagging"),
 }

@@ -18,13 +18,14 @@ from localcloud.aws.protocol import protocol_of, serialise_error
 from localcloud.aws.routing import Request, Response, Scope, scope_of_arn
 from localcloud.core.clock import Clock
 from localcloud.core.store import Database
-from localcloud.iam.actions import Permission, permissions
+from localcloud.iam.actions import permissions
 from localcloud.iam.calls import CallLog
 from localcloud.iam.decision import Decision, Policies, decide, trusts
 from localcloud.iam.encryption import key_permissions
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.global_keys import global_keys
 from localcloud.iam.keys import Keys, RoleSession, is_temporary
+from localcloud.iam.permission import Permission
 from localcloud.iam.policy import Statement
 from localcloud.iam.principal_policies import Document, Principal, parsed, principal_of
 from localcloud.iam.principals import Caller

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.iam.actions import Parameters, Permission, use_of_key
+from localcloud.iam.actions import use_of_key
+from localcloud.iam.permission import Parameters, Permission
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
 _DECRYPT, _GENERATE = "kms:Decrypt", "kms:GenerateDataKey"

@@ -108,8 +108,7 @@ class SimulationApi:
         if caller_arn:
             now = self._context.clock.now()
             keys.update(global_keys(caller, principal.id, principal.tags, scope.region, now))
-        for entry in params.get("ContextEntries", []):
-            keys[entry["ContextKeyName"]] = tuple(entry.get("ContextKeyValues", []))
+        keys.update(_context(params.get("ContextEntries") or []))
         actions, resources = params["ActionNames"], params.get("ResourceArns") or ["*"]
         if len(actions) * len(resources) > _MOST_RESULTS:
             raise _invalid(
@@ -128,6 +127,17 @@ class SimulationApi:
         results = [simulate(policies, caller, owner, a, r, keys) for a, r in shown]
         more = {"Marker": marker} if marker else {}
         return {"EvaluationResults": results, "IsTruncated": marker is not None, **more}
+
+
+def _context(entries: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the values of each condition key that the caller gives."""
+    for number, entry in enumerate(entries, 1):
+        for member in ("ContextKeyName", "ContextKeyType"):
+            if not entry.get(member):
+                raise _invalid(f"ContextEntries.member.{number} has no {member}; give one.")
+    return {
+        entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues") or []) for entry in entries
+    }
 
 
 def _given(params: dict[str, Any], member: str, kind: str) -> list[SourcePolicy]:

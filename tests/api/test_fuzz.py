@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from localcloud.edge.coverage import implemented
 from localcloud.moto_backend.dispatcher import SERVICES
-from tests.cloud import configured_url, local_cloud
+from tests.cloud import configured_url, have_role, local_cloud, push_container
 from tests.examples import ODD_OVER_HTTP, OPERATION_OVER_HTTP, examples
 from tests.fuzzing import (
     Wire,
@@ -41,6 +41,7 @@ OPERATIONS = [
     for name in names
     if service not in _ELSEWHERE
 ]
+_ROLE = "arn:aws:iam::000000000000:role/fuzz"
 _OF_THE_MODEL = {"ValidationException", "ValidationError", "SerializationException"}
 _QUICK = settings(
     max_examples=examples(OPERATION_OVER_HTTP),
@@ -63,6 +64,8 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     log: Path = tmp_path_factory.mktemp("fuzz") / "localcloud.log"
     with local_cloud(speed=60.0, log=log) as cloud:
         found = Wire(cloud.url)
+        have_role(cloud, _ROLE, "codepipeline", "sagemaker")
+        push_container(cloud, "fuzz")
         for service, name, parameters in _SEEDS:
             status, _, text = found.send(service, name, parameters)
             assert status == 200, text
@@ -165,7 +168,7 @@ def _pipeline() -> dict[str, Any]:
     }
     return {
         "name": "fuzz",
-        "roleArn": "arn:aws:iam::000000000000:role/fuzz",
+        "roleArn": _ROLE,
         "artifactStore": {"type": "S3", "location": "fuzz"},
         "stages": [
             {"name": "other", "actions": [source]},
@@ -175,7 +178,7 @@ def _pipeline() -> dict[str, Any]:
 
 
 _TEMPLATE = {"Resources": {"fuzz": {"Type": "AWS::Logs::LogGroup"}}}
-_MODEL = {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/fuzz:1"}
+_MODEL = {"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/fuzz:latest"}
 _SEEDS: list[tuple[str, str, dict[str, Any]]] = [
     ("codepipeline", "CreatePipeline", {"pipeline": _pipeline()}),
     ("codecommit", "CreateRepository", {"repositoryName": "fuzz"}),
@@ -190,7 +193,7 @@ _SEEDS: list[tuple[str, str, dict[str, Any]]] = [
         {
             "ModelName": "fuzz",
             "PrimaryContainer": _MODEL,
-            "ExecutionRoleArn": "arn:aws:iam::000000000000:role/fuzz",
+            "ExecutionRoleArn": _ROLE,
         },
     ),
     (

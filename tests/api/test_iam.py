@@ -23,6 +23,7 @@ from tests.cloud import (
     TestCloud,
     configured_url,
     local_cloud,
+    push_container,
     wait_for,
 )
 
@@ -184,10 +185,11 @@ def test_a_changed_policy_counts_at_once_and_an_attached_one_too(enforcing: Test
 def test_a_role_is_handed_over_only_by_who_may_pass_it(enforcing: TestCloud) -> None:
     passed = role(enforcing, "passed")
     arn = role(enforcing, "passes", allow("sagemaker:CreateModel"))
+    image = push_container(enforcing, "handed-over")
     model = {
         "ModelName": "m",
         "ExecutionRoleArn": passed,
-        "PrimaryContainer": {"Image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/r:t"},
+        "PrimaryContainer": {"Image": image},
     }
     sagemaker = acting(enforcing, arn, "sagemaker")
     with pytest.raises(ClientError, match=f"iam:PassRole on resource: {passed}"):

@@ -212,3 +212,23 @@ def test_a_policy_that_cannot_be_read_is_refused_by_its_place(cloud: TestCloud) 
             PolicyInputList=[document(statement("s3:*")), "{}"], ActionNames=["s3:GetObject"]
         )
     assert caught.value.response["Error"]["Code"] == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("entry", "missing"),
+    [
+        ({"ContextKeyType": "string", "ContextKeyValues": ["v"]}, "ContextKeyName"),
+        ({"ContextKeyName": "aws:username", "ContextKeyValues": ["v"]}, "ContextKeyType"),
+    ],
+)
+def test_a_context_entry_needs_its_name_and_its_type(
+    cloud: TestCloud, entry: dict[str, Any], missing: str
+) -> None:
+    with pytest.raises(
+        ClientError, match=f"InvalidInput.*ContextEntries.member.1 has no {missing}"
+    ):
+        cloud.client("iam").simulate_custom_policy(
+            PolicyInputList=['{"Version": "2012-10-17", "Statement": []}'],
+            ActionNames=["s3:GetObject"],
+            ContextEntries=[entry],
+        )

@@ -13,7 +13,7 @@ from localcloud.aws.errors import AwsError
 from localcloud.codebuild.model import BuildStatus
 from localcloud.codecommit.git import GitError
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
-from localcloud.iam.actions import Permission
+from localcloud.iam.permission import Permission
 
 # The operations that CodePipeline calls for these actions.
 _FETCH = ("GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus")

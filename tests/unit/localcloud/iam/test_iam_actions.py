@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from localcloud.aws.routing import Request, Scope
-from localcloud.iam.actions import Permission, permissions, pull_of_image, use_of_key
+from localcloud.iam.actions import permissions, pull_of_image, use_of_key
+from localcloud.iam.permission import Permission
 from localcloud.iam.requests import operation_of
 
 pytestmark = pytest.mark.aws_documented(

@@ -253,13 +253,21 @@ def serialise_error(service: str, error: AwsError) -> Response:
         protocol = "json"
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-requestid": request_id}
-    if protocol in ("query", "ec2", "rest-xml"):
+    if _is_ec2(service):
+        headers["content-type"] = "text/xml"
+        code, message = _xml(error.code), _xml(error.message)
+        body = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"</Errors><RequestID>{request_id}</RequestID></Response>"
+        )
+        return Response(error.status, headers, body.encode())
+    if protocol in ("query", "rest-xml"):
         headers["content-type"] = "text/xml"
         kind = "Sender" if error.status < 500 else "Receiver"
         inner = f"<Code>{_xml(error.code)}</Code><Message>{_xml(error.message)}</Message>"
         body = (
             f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
-            if protocol == "rest-xml"
+            if service == "s3"
             else f"<ErrorResponse><Error><Type>{kind}</Type>{inner}</Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
@@ -268,6 +276,14 @@ def serialise_error(service: str, error: AwsError) -> Response:
     headers["x-amzn-errortype"] = error.code
     document = {"__type": error.code, "message": error.message, "Message": error.message}
     return Response(error.status, headers, json.dumps(document).encode())
+
+
+@cache
+def _is_ec2(service: str) -> bool:
+    try:
+        return str(service_model(service).protocol) == "ec2"
+    except Exception:
+        return False
 
 
 def _xml(text: str) -> str:

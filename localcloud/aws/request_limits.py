@@ -204,16 +204,19 @@ def _check_template(request: Request) -> None:
 
 
 def _check_s3(request: Request) -> None:
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    not_allowed = AwsError(
+        "MethodNotAllowed", "The specified method is not allowed against this resource.", 405
+    )
+    if not bucket and request.method not in ("GET", "OPTIONS"):
+        raise not_allowed
     if request.method not in ("PUT", "POST"):
         return
-    bucket, _, key = request.path.lstrip("/").partition("/")
     keys = [name for name, _ in parse_qsl(request.query, keep_blank_values=True)]
     if _INVOCATION.match(request.path):
         return
     if request.method == "POST" and not _is_post(request, key, set(keys)):
-        raise AwsError(
-            "MethodNotAllowed", "The specified method is not allowed against this resource.", 405
-        )
+        raise not_allowed
     if "policy" in keys:
         if len(request.body) > _POLICY_BYTES:
             raise TooLarge("MalformedPolicy", "Policies may have at most 20 KB.", 400)

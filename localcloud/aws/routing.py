@@ -1,8 +1,9 @@
 """Routing: the service, region and account that a request is for. Pure.
 
 A request names its service in the credential scope of its signature, otherwise in X-Amz-Target,
-otherwise in its path. A request that names no service is for S3, as on AWS, where anonymous object
-requests look like that.
+otherwise in its path or its host name. A request that names no service is for S3, as on AWS, where
+anonymous object requests look like that. S3's bucket may be in the host name; everything behind
+this module finds it in the path.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -15,11 +16,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
 
+from localcloud.aws.hosts import place_of
+
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 _ACCOUNT = re.compile(r"\d{12}")
+# S3's operations on accounts have a model, and so a name, of their own.
+_S3_CONTROL_PATH = "/v20180820/"
 _LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|layers|event-source-mappings|tags)")
 
 # botocore's service name where the signing name differs.
@@ -131,4 +136,26 @@ def route(request: Request) -> None:
     if service == "sagemaker" and request.path.startswith("/endpoints/"):
         service = "sagemaker-runtime"
     request.service = service
+    if service == "s3":
+        region = _read_host(request, region, signed=bool(signing_name))
     request.scope = _scope(request.access_key, region)
+
+
+def _read_host(request: Request, region: str, *, signed: bool) -> str:
+    """Move S3's bucket from the host name into the path; return the region.
+
+    The host of a request without a signature may name another service, which is then filled in.
+    """
+    if request.path.startswith(_S3_CONTROL_PATH):
+        request.service = "s3control"
+        return region
+    place = place_of(request.headers.get("host", ""))
+    if place.bucket and place.service in ("", "s3"):
+        rest = request.path != "/"
+        request.path = f"/{place.bucket}{request.path * rest}"
+        request.raw_path = f"/{place.bucket}{request.raw_path * rest}"
+        # A request can be routed again, by what injects faults.
+        request.headers["host"] = place.domain
+    elif place.service and (not signed or place.service == "s3-website"):
+        request.service = place.service
+    return region if signed else place.region or region

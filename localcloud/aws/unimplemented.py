@@ -13,118 +13,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import botocore.session
 
 from localcloud.aws.errors import NotImplementedByCloud
 from localcloud.aws.protocol import operation_name, serialise_error
 from localcloud.aws.routing import Request, Response
+from localcloud.aws.signing_names import SIGNED_AS
 
-# A name that requests are signed with, and the services that sign with it and have another name.
-_SIGNED_AS = {
-    name: tuple(services.split())
-    for name, services in (
-        line.split(maxsplit=1)
-        for line in """
-IoTSecuredTunneling iotsecuretunneling
-access-analyzer accessanalyzer
-account-access account-access-runtime
-aco-automation compute-optimizer-automation
-agent-registry agent-registry-control
-aidevops devops-agent
-airflow mwaa
-airflow-serverless mwaa-serverless
-aoss opensearchserverless
-apigateway apigatewayv2
-app-integrations appintegrations
-appconfig appconfigdata
-application-cost-profiler applicationcostprofiler
-applicationinsights application-insights
-aps amp
-aws-marketplace marketplace-agreement marketplace-catalog marketplace-deployment marketplace-discovery marketplace-entitlement marketplace-reporting meteringmarketplace
-awsssoportal sso
-backup-search backupsearch
-bedrock bedrock-agent bedrock-agent-runtime bedrock-data-automation bedrock-data-automation-runtime bedrock-runtime
-bedrock-agentcore bedrock-agentcore-control
-cases connectcases
-cassandra keyspaces keyspacesstreams
-chime chime-sdk-identity chime-sdk-media-pipelines chime-sdk-meetings chime-sdk-messaging chime-sdk-voice
-cleanrooms-ml cleanroomsml
-cloudcontrolapi cloudcontrol
-cloudhsm cloudhsmv2
-cloudsearch cloudsearchdomain
-cloudwatch cloudwatchomni
-codeguru-profiler codeguruprofiler
-connect connect-contact-lens connectscheduling
-connect-campaigns connectcampaigns connectcampaignsv2
-dynamodb dynamodbstreams
-elasticfilesystem efs
-elasticloadbalancing elb elbv2
-elasticmapreduce emr
-elemental-inference elementalinference
-end-user-messaging endusermessaging
-es opensearch
-events eventbridgev2
-execute-api apigatewaymanagementapi connectparticipant
-forecast forecastquery
-geo location
-greengrass greengrassv2
-health-agent connecthealth
-iam iam-toolbox
-iotdata iot-data
-iotmanagedintegrations iot-managed-integrations
-ivs ivs-realtime
-kinesisanalytics kinesisanalyticsv2
-kinesisvideo kinesis-video-archived-media kinesis-video-media kinesis-video-signaling kinesis-video-webrtc-storage
-lambda lambda-core lambda-microvms lambda-web
-launchwizard launch-wizard
-lex lex-models lex-runtime lexv2-models lexv2-runtime
-mediastore mediastore-data
-mgh migrationhub-config
-migrationhub-orchestrator migrationhuborchestrator
-migrationhub-strategy migrationhubstrategy
-mobiletargeting pinpoint
-monitoring cloudwatch
-mturk-requester mturk
-neptune-db neptunedata
-notifications-contacts notificationscontacts
-osm opensearchmemory
-partnercentral partnercentral-revenue-measurement
-payment-cryptography payment-cryptography-data
-personalize personalize-events personalize-runtime
-pricingplanmanager pricing-plan-manager
-profile customer-profiles
-rds docdb neptune
-refactor-spaces migration-hub-refactor-spaces
-resiliencehub resiliencehubv2
-s3 s3control
-s3-outposts s3outposts
-sagemaker sagemaker-a2i-runtime sagemaker-edge sagemaker-featurestore-runtime sagemaker-inference-router-runtime sagemaker-metrics sagemaker-runtime sagemakerjobruntime sagemakertrainingsessionruntime
-scn supplychain
-sdb simpledbv2
-servicecatalog servicecatalog-appregistry
-servicequotas service-quotas
-ses mailmanager pinpoint-email sesv2
-signer signer-data
-sms-voice pinpoint-sms-voice pinpoint-sms-voice-v2
-social-messaging socialmessaging
-sso sso-admin
-sso-oauth sso-oidc
-states stepfunctions
-supportapp support-app
-tagging resourcegroupstaggingapi
-tax taxsettings
-thinclient workspaces-thin-client
-timestream timestream-query timestream-write
-voiceid voice-id
-wisdom qconnect
-""".strip().splitlines()
-    )
-}
 _SMITHY = re.compile(r"/service/[^/]+/operation/(\w+)")
 _CBOR = "rpc-v2-cbor"
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 _NAME = re.compile(r"\w+")
+_Path = tuple[str, re.Pattern[str], frozenset[str], int, str]
 
 
 def refusal(request: Request, operation: str = "") -> Response:
@@ -173,35 +75,41 @@ def _by_path(service: str, request: Request) -> str:
     model = _model(service)
     if model is None or not model.protocol.startswith("rest"):
         return ""
+    given = set(request.query.split("&"))
+    names = {part.partition("=")[0] for part in given}
     found = [
         (literal, name)
-        for method, pattern, literal, name in _paths(service)
-        if method == request.method and pattern.fullmatch(request.path.rstrip("/"))
+        for method, pattern, query, literal, name in _paths(service)
+        if method == request.method
+        and query <= given | names
+        and pattern.fullmatch(request.path.rstrip("/"))
     ]
     return max(found, default=(0, ""))[1]
 
 
 @cache
-def _paths(service: str) -> list[tuple[str, re.Pattern[str], int, str]]:
-    """Return the method, the path and the number of its literal characters of each operation."""
+def _paths(service: str) -> list[_Path]:
+    """Return the method, path, query, number of literal characters and name of each operation."""
     return list(_read_paths(service))
 
 
-def _read_paths(service: str) -> Iterator[tuple[str, re.Pattern[str], int, str]]:
+def _read_paths(service: str) -> Iterator[_Path]:
     model = _model(service)
     for name, (method, uri) in model.operations.items() if model is not None else ():
-        parts = _LABEL.split(uri.partition("?")[0].rstrip("/"))
+        path, _, query = uri.partition("?")
+        parts = _LABEL.split(path.rstrip("/"))
         pattern = ""
         for index in range(0, len(parts), 3):
             pattern += re.escape(parts[index])
             if index + 1 < len(parts):
                 pattern += ".+" if parts[index + 2] else "[^/]+"
-        yield method, re.compile(pattern), sum(map(len, parts[::3])), name
+        literal = sum(map(len, parts[::3])) + len(query)
+        yield method, re.compile(pattern), frozenset(filter(None, query.split("&"))), literal, name
 
 
 def _services_of(signing_name: str) -> tuple[str, ...]:
     """Return the services that sign with a name and have another one themselves."""
-    return _SIGNED_AS.get(signing_name, ())
+    return SIGNED_AS.get(signing_name, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +130,19 @@ def _model(service: str) -> _Model | None:
         return None
     model = loader.load_service_model(service, "service-2")
     operations = {
-        name: (operation["http"]["method"], operation["http"]["requestUri"])
+        name: (operation["http"]["method"], _uri(operation, model["shapes"]))
         for name, operation in model["operations"].items()
     }
     return _Model(model["metadata"]["protocol"], operations)
+
+
+def _uri(operation: dict[str, Any], shapes: dict[str, Any]) -> str:
+    """Return an operation's path, with the parameters that its query must have."""
+    path, _, query = operation["http"]["requestUri"].partition("?")
+    shape = shapes[operation["input"]["shape"]] if "input" in operation else {}
+    members = [shape["members"][name] for name in shape.get("required", [])]
+    names = [m["locationName"] for m in members if m.get("location") == "querystring"]
+    return f"{path}?{'&'.join(filter(None, (query, *names)))}"
 
 
 def _cbor(members: dict[str, str]) -> bytes:

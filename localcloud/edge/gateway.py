@@ -21,7 +21,6 @@ from localcloud.aws.errors import (
     AwsError,
     MissingCredentials,
     NoOperationNamed,
-    NotImplementedByCloud,
 )
 from localcloud.aws.protocol import (
     READING,
@@ -36,6 +35,7 @@ from localcloud.aws.protocol import (
 )
 from localcloud.aws.request_limits import LIMITS, check
 from localcloud.aws.routing import Request, Response, route
+from localcloud.aws.unimplemented import refusal
 from localcloud.cloudwatch.log_writer import LogWriter
 from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.child_process import ChildProcesses
@@ -205,9 +205,7 @@ class Gateway:
             return serialise_error(request.service, error)
         except Exception:  # a bug in this program
             return failure(request)
-        return serialise_error(
-            request.service, NotImplementedByCloud(request.service, request.path)
-        )
+        return await asyncio.to_thread(refusal, request)
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
         """Begin to answer an account's invocation; `done` gets the response.
@@ -253,7 +251,7 @@ class Gateway:
             if implementation is None:
                 if request.service in PARTLY_LIVE:
                     return None
-                raise NotImplementedByCloud(request.service, name)
+                return await asyncio.to_thread(refusal, request, name)
             changes = not name.startswith(READING)
             if changes:
                 self._check_disk()

@@ -31,6 +31,7 @@ from localcloud.aws.protocol import (
     service_model,
 )
 from localcloud.aws.routing import Request, Response, Scope
+from localcloud.aws.unimplemented import refusal
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import Hooks, apply
@@ -213,9 +214,7 @@ class MotoBackend:
     async def handle(self, request: Request) -> Response:
         """Let moto answer a request."""
         if request.service not in SERVICES:
-            return serialise_error(
-                request.service, NotImplementedByCloud(request.service, "(every operation)")
-            )
+            return await asyncio.to_thread(refusal, request)
         try:
             # A long body is read beside the loop, which goes on meanwhile.
             if len(request.body) > _LONG_BODY_BYTES:
@@ -272,9 +271,8 @@ class MotoBackend:
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
             return self._response(request, self._stubber.process_request(prepared))
-        except NotImplementedError as error:
-            name = operation_name(request) or str(error) or request.path
-            return serialise_error(request.service, NotImplementedByCloud(request.service, name))
+        except NotImplementedError:
+            return refusal(request)
         except NoMessageYet:
             raise
         except AwsError as error:
@@ -289,13 +287,10 @@ class MotoBackend:
     def _response(request: Request, answer: Any) -> Response:
         """Return moto's answer as a response."""
         if answer is None:
-            return serialise_error(
-                request.service, NotImplementedByCloud(request.service, request.path)
-            )
+            return refusal(request)
         status, answer_headers, body = answer
         if status == 404 and body == _NOT_IN_MOTO:
-            what = f"{request.method} {request.path}"
-            return serialise_error(request.service, NotImplementedByCloud(request.service, what))
+            return refusal(request)
         content = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
         if request.service not in _REST and protocol_of(request.service) == "query":
             content = content.translate(None, _NOT_IN_XML)

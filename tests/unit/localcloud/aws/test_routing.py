@@ -127,3 +127,82 @@ def test_an_arn_lies_in_a_scope(arn: str, scope: Scope) -> None:
 def test_a_scope_makes_arns() -> None:
     expected = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/e"
     assert expected == Scope("123456789012", "eu-west-1").arn("sagemaker", "endpoint/e")
+
+
+HOSTS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "photos.s3.localhost.localstack.cloud:4566",
+        "photos.s3.eu-west-1.localhost.localstack.cloud",
+        "photos.s3-eu-west-1.localhost:4566",
+        "photos.s3.dualstack.eu-west-1.localhost:4566",
+        "photos.s3-accelerate.localhost.localstack.cloud:4566",
+        "photos.localhost:4566",
+        "photos.localhost.localstack.cloud",
+        "PHOTOS.S3.LocalHost:4566",
+        "photos.s3.localhost.:4566",
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "expected"), [("/", "/photos"), ("/a/b", "/photos/a/b"), ("//a", "/photos//a")]
+)
+@pytest.mark.parametrize("signed_by", [{}, {"authorization": signature("s3")}])
+@pytest.mark.aws_documented(HOSTS)
+def test_a_bucket_in_the_host_name_goes_into_the_path(
+    host: str, path: str, expected: str, signed_by: dict[str, str]
+) -> None:
+    request = Request("GET", path, path, "", {"host": host, **signed_by}, b"")
+    for _ in range(2):  # a second time changes nothing
+        route(request)
+        assert ("s3", expected, expected) == (request.service, request.path, request.raw_path)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "s3.localhost.localstack.cloud:4566",
+        "s3.eu-west-1.localhost",
+        "localhost:4566",
+        "localhost.localstack.cloud:4566",
+        "127.0.0.1:4566",
+        "[::1]:4566",
+        "",
+    ],
+)
+@pytest.mark.aws_documented(HOSTS)
+def test_a_host_name_without_a_bucket_leaves_the_path(host: str) -> None:
+    request = Request("GET", "/photos/a", "/photos/a", "", {"host": host}, b"")
+    route(request)
+    assert ("s3", "/photos/a") == (request.service, request.path)
+
+
+@pytest.mark.aws_documented(HOSTS)
+def test_a_host_name_gives_the_region_of_a_request_without_a_signature() -> None:
+    host = "photos.s3.eu-west-1.localhost:4566"
+    assert "eu-west-1" == routed(host=host)[2]
+    assert "eu-north-1" == routed(host=host, authorization=signature("s3", region="eu-north-1"))[2]
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "service"),
+    [
+        ("sts.eu-west-1.localhost.localstack.cloud", "/", "sts"),
+        ("abc.lambda-url.eu-west-1.localhost", "/", "lambda-url"),
+        ("site.s3-website.eu-west-1.localhost", "/index.html", "s3-website"),
+        ("000000000000.localhost", "/v20180820/bucket/b", "s3control"),
+    ],
+)
+@pytest.mark.emulator_only
+def test_another_service_in_the_host_name_is_not_taken_for_a_bucket(
+    host: str, path: str, service: str
+) -> None:
+    assert service == routed(host=host, path=path)[0]
+
+
+@pytest.mark.emulator_only
+def test_a_signature_says_more_than_the_host_name() -> None:
+    authorization = signature("sagemaker")
+    assert "sagemaker" == routed(host="photos.s3.localhost", authorization=authorization)[0]

@@ -14,6 +14,7 @@ from localcloud.codepipeline.rules import RULES
 from localcloud.deploy.types import TYPES
 from localcloud.edge.services import SERVICES as LIVE_SERVICES
 from localcloud.moto_backend.dispatcher import SERVICES
+from localcloud.moto_backend.dropped_members import DROPPED
 
 # botocore's name of each service that this project implements → the classes that implement it.
 LIVE: dict[str, tuple[type, ...]] = {
@@ -188,6 +189,10 @@ def document() -> str:
     lines += [f"| {a} | {b} | {c} |" for a, b, c in RECORDED]
     lines += ["", "## Refused by name", "", "| service | what |", "| --- | --- |"]
     lines += [f"| {a} | {b} |" for a, b in REFUSED]
+    lines += ["| s3 | subresources that moto lacks, keys of the customer, event holds, appending |"]
+    for name, members in sorted(DROPPED.items()):
+        service, _, operation = name.partition(":")
+        lines += [f"| {service} | {operation}: {', '.join(members)} |"]
     lines += [
         "",
         "moto answers every other operation of these services, and stores what it is given: "

@@ -37,6 +37,7 @@ from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.patches import Hooks, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
+from localcloud.moto_backend.s3_requests import check_owner, is_answered
 from localcloud.moto_backend.validation import check
 
 # Set before moto is imported. A provider expects AWS-managed policies to exist.
@@ -213,7 +214,8 @@ class MotoBackend:
 
     async def handle(self, request: Request) -> Response:
         """Let moto answer a request."""
-        if request.service not in SERVICES:
+        known = request.service in SERVICES
+        if not known or (request.service == "s3" and not is_answered(request)):
             return await asyncio.to_thread(refusal, request)
         try:
             # A long body is read beside the loop, which goes on meanwhile.
@@ -270,6 +272,8 @@ class MotoBackend:
         headers["x-moto-account-id"] = request.scope.account
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
+            if request.service == "s3":
+                check_owner(request)
             return self._response(request, self._stubber.process_request(prepared))
         except NotImplementedError:
             return refusal(request)

@@ -21,6 +21,8 @@ from urllib.parse import unquote
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import detected, operation_name, read, service_model, violations
 from localcloud.aws.routing import Request
+from localcloud.moto_backend.dropped_members import check_members
+from localcloud.moto_backend.s3_requests import check_headers
 
 # The code of a violation, where it is not ValidationException.
 _CODES = {
@@ -34,8 +36,6 @@ _CODES = {
     "logs": "InvalidParameterException",
     "sqs": "InvalidParameterValue",
 }
-# Requests to S3 are checked by `edge/`: its model has hardly any constraints.
-_UNCHECKED = frozenset({"s3"})
 # Members whose values AWS takes although its model forbids them: (service, member), and why.
 _LOOSER: dict[tuple[str, str], str] = {}
 _MEMBER = re.compile(r"at '([^']+)'")
@@ -48,13 +48,15 @@ def check(request: Request) -> None:
     Raises:
         AwsError: with the code and the text of the service.
     """
-    if request.service in _UNCHECKED:
+    if request.service == "s3":  # whose model has hardly any constraints
+        check_headers(request)
         return
     name, protocol, in_path = _operation(request)
     if name not in service_model(request.service).operation_names:
         return  # moto's answer, or a 501 that names it
     try:
-        found = violations(request.service, name, read(request, name, protocol, in_path))
+        parameters = read(request, name, protocol, in_path)
+        found = violations(request.service, name, parameters)
     except AwsError:
         if request.service == "cloudwatch":
             return  # it has an error of its own for NaN and infinity (patches/cloudwatch.py)
@@ -62,6 +64,7 @@ def check(request: Request) -> None:
     problems = [problem for problem in found if (request.service, _member(problem)) not in _LOOSER]
     if problems:
         raise _error(request.service, name, problems)
+    check_members(request.service, name, parameters)
 
 
 def _operation(request: Request) -> tuple[str, str, dict[str, str]]:

@@ -62,11 +62,14 @@ def apply(hooks: Hooks) -> None:
         codecommit,
         events,
         functions,
+        iam,
+        kms,
         logs,
         metric_data,
         metric_index,
         regular_expressions,
         s3,
+        s3_documents,
         s3_events,
         sns,
         sqs,
@@ -79,11 +82,13 @@ def apply(hooks: Hooks) -> None:
         return
     _applied.append(hooks)
     events.patch(lambda *match: _applied[0].on_event(*match), lambda: _applied[0].now())
-    for stamped in (s3_events, metric_data):
+    for stamped in (kms, s3_events, metric_data):
         stamped.patch(lambda: _applied[0].now())
     sts.patch(lambda *assumed: _applied[0].on_role(*assumed), lambda key: _applied[0].caller(key))
     for module in (
+        iam,
         s3,
+        s3_documents,
         logs,
         cloudwatch,
         codecommit,

@@ -11,6 +11,7 @@ _KEPT = (
     "encryptionKey",
     "fileSystemLocations",
     "secondaryArtifacts",
+    "secondarySourceVersions",
     "secondarySources",
     "sourceVersion",
 )

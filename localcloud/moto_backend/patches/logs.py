@@ -8,6 +8,7 @@ from typing import Any
 def patch() -> None:
     """Apply the patches."""
     _patch_keys()
+    _patch_classes()
 
 
 def _patch_keys() -> None:
@@ -35,3 +36,23 @@ def _patch_keys() -> None:
 
     LogsResponse.associate_kms_key = associate_kms_key
     LogsResponse.disassociate_kms_key = disassociate_kms_key
+
+
+def _patch_classes() -> None:
+    """CreateLogGroup: moto drops the class of the group, which AWS always returns."""
+    from moto.logs.models import LogGroup
+    from moto.logs.responses import LogsResponse
+
+    create, describe = LogsResponse.create_log_group, LogGroup.to_describe_dict
+
+    def create_log_group(self: Any) -> Any:
+        answer = create(self)
+        group = self.logs_backend.groups[self._get_param("logGroupName")]
+        group.log_group_class = self._get_param("logGroupClass") or "STANDARD"
+        return answer
+
+    def to_describe_dict(self: Any) -> dict[str, Any]:
+        return {**describe(self), "logGroupClass": getattr(self, "log_group_class", "STANDARD")}
+
+    LogsResponse.create_log_group = create_log_group
+    LogGroup.to_describe_dict = to_describe_dict

@@ -8,11 +8,21 @@ from typing import Any
 log = logging.getLogger("localcloud.moto_backend")
 
 _NOT_DELIVERED = ("http", "https", "lambda")
+# The attributes of a topic that moto stores and does not return, and their names there.
+_STORED = {"TracingConfig": "tracing_config", "SignatureVersion": "signature_version"}
+# Attributes of AWS that have no effect here.
+_UNDELIVERED = frozenset({"ArchivePolicy", "FifoThroughputScope"})
+_FEEDBACK = ("FeedbackRoleArn", "FeedbackSampleRate")
+# The attributes that a topic may be given.
+# Source: https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
+_SETTABLE = {"ContentBasedDeduplication", "DeliveryPolicy", "DisplayName", "FifoTopic"}
+_SETTABLE |= {"KmsMasterKeyId", "Policy", *_STORED}
 
 
 def patch() -> None:
     """Apply the patches."""
     _patch_endpoints()
+    _patch_attributes()
 
 
 def _patch_endpoints() -> None:
@@ -39,3 +49,47 @@ def _patch_endpoints() -> None:
         return None
 
     Subscription.publish = publish
+
+
+def _patch_attributes() -> None:
+    """GetTopicAttributes: moto does not return some attributes, and stores any name.
+
+    AWS refuses a name that it does not have. What it has beyond moto, such as delivery logs and
+    archives, has no effect here and is refused by name.
+    """
+    from moto.core.responses import ActionResult
+    from moto.sns.exceptions import SNSInvalidParameter
+    from moto.sns.responses import SNSResponse
+
+    create, read, write = (
+        SNSResponse.create_topic,
+        SNSResponse.get_topic_attributes,
+        SNSResponse.set_topic_attributes,
+    )
+
+    def check(name: str) -> None:
+        if name in _UNDELIVERED or name.endswith(_FEEDBACK):
+            raise NotImplementedError(name)
+        if name not in _SETTABLE:
+            raise SNSInvalidParameter("AttributeName")
+
+    def create_topic(self: Any) -> Any:
+        for name in self._get_param("Attributes", {}):
+            check(name)
+        return create(self)
+
+    def set_topic_attributes(self: Any) -> Any:
+        check(self._get_param("AttributeName"))
+        return write(self)
+
+    def get_topic_attributes(self: Any) -> Any:
+        topic = self.backend.get_topic(self._get_param("TopicArn"))
+        found = {name: getattr(topic, stored, None) for name, stored in _STORED.items()}
+        attributes = read(self).result["Attributes"]
+        return ActionResult(
+            {"Attributes": attributes | {name: v for name, v in found.items() if v is not None}}
+        )
+
+    SNSResponse.create_topic = create_topic
+    SNSResponse.set_topic_attributes = set_topic_attributes
+    SNSResponse.get_topic_attributes = get_topic_attributes

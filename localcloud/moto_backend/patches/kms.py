@@ -1,0 +1,46 @@
+"""Patches of KMS."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+_DEFAULT_DAYS = 365
+
+
+def patch(now: Any) -> None:
+    """Apply the patch; `now` returns the AWS time."""
+    _patch_rotation(now)
+
+
+def _patch_rotation(now: Any) -> None:
+    """EnableKeyRotation: moto drops the period, which AWS returns with the next rotation."""
+    from moto.kms.responses import KmsResponse
+
+    enable, status = KmsResponse.enable_key_rotation, KmsResponse.get_key_rotation_status
+
+    def key_of(self: Any) -> Any:
+        return self.kms_backend.keys[self.kms_backend.get_key_id(self._get_param("KeyId"))]
+
+    def enable_key_rotation(self: Any) -> Any:
+        answer = enable(self)
+        key = key_of(self)
+        key.rotation_period_days = self._get_param("RotationPeriodInDays") or _DEFAULT_DAYS
+        key.rotation_enabled_at = now()
+        return answer
+
+    def get_key_rotation_status(self: Any) -> Any:
+        answer = json.loads(status(self))
+        key = key_of(self)
+        answer["KeyId"] = key.arn
+        if answer["KeyRotationEnabled"]:
+            days = getattr(key, "rotation_period_days", _DEFAULT_DAYS)
+            since: datetime | None = getattr(key, "rotation_enabled_at", None)
+            answer["RotationPeriodInDays"] = days
+            if since is not None:
+                answer["NextRotationDate"] = (since + timedelta(days=days)).timestamp()
+        return json.dumps(answer)
+
+    KmsResponse.enable_key_rotation = enable_key_rotation
+    KmsResponse.get_key_rotation_status = get_key_rotation_status

@@ -79,6 +79,7 @@ RECORDED = (
     ),
     ("cloudwatch", "percentiles", "accurate within 2.5 percent; statistic sets have none"),
     ("sns", "email subscriptions", "stored; no email is sent"),
+    ("sqs", "visibility timeouts and delays", "measured in wall-clock time"),
 )
 
 # Refused by name: parameters of operations that are implemented.

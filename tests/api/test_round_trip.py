@@ -24,6 +24,7 @@ from botocore.model import Shape
 
 from tests.archives import zip_of
 from tests.cloud import ACCOUNT, REGION, TestCloud, have_role, local_cloud
+from tests.stamps import AHEAD_SECONDS, walls_times
 
 pytestmark = pytest.mark.botocore_modelled
 
@@ -665,6 +666,7 @@ class Walk:
 
     def _call(self, operation: str, parameters: Params) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**parameters)
+        assert [] == walls_times(answer)
         return answer
 
     def _fill(self, shape: Shape, path: str, *, required: bool = False, depth: int = 0) -> Any:
@@ -742,8 +744,9 @@ def _plain(value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[TestCloud]:
-    """A cloud of its own, because the resources stay."""
+    """A cloud of its own, because the resources stay, whose clock is far from the machine's."""
     with local_cloud() as cloud:
+        cloud.advance(AHEAD_SECONDS)
         have_role(cloud, ROLE, "lambda", "codebuild")
         cloud.client("iam").create_policy(PolicyName="round-trip", PolicyDocument=POLICY)
         cloud.client("sns").create_topic(Name="round-trip")

@@ -75,14 +75,16 @@ def apply(hooks: Hooks) -> None:
         sqs,
         ssm,
         sts,
+        time_stamps,
     )
 
     if _applied:
         _applied[0] = hooks
         return
     _applied.append(hooks)
+    time_stamps.patch(lambda: _applied[0].now())
     events.patch(lambda *match: _applied[0].on_event(*match), lambda: _applied[0].now())
-    for stamped in (kms, s3_events, metric_data):
+    for stamped in (kms, s3_events):
         stamped.patch(lambda: _applied[0].now())
     sts.patch(lambda *assumed: _applied[0].on_role(*assumed), lambda key: _applied[0].caller(key))
     for module in (
@@ -95,6 +97,7 @@ def apply(hooks: Hooks) -> None:
         codebuild,
         budgets,
         functions,
+        metric_data,
         metric_index,
         regular_expressions,
         sns,

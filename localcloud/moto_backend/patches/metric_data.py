@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,29 +18,12 @@ _MOST_WORK = 20_000_000
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
-def patch(now: Callable[[], datetime]) -> None:
-    """Apply the patches; `now` returns the AWS time."""
-    _patch_times(now)
+def patch() -> None:
+    """Apply the patches."""
     _patch_percentiles()
     _patch_arithmetic()
     _patch_ranges()
     _patch_counts()
-
-
-def _patch_times(now: Callable[[], datetime]) -> None:
-    """PutMetricData: moto stamps a datum without a Timestamp by the machine's clock."""
-    from moto.cloudwatch.models import CloudWatchBackend
-
-    original = CloudWatchBackend.put_metric_data
-
-    def put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> Any:
-        stamped = [
-            datum if datum.get("Timestamp") else {**datum, "Timestamp": now()}
-            for datum in metric_data
-        ]
-        return original(self, namespace, stamped)
-
-    CloudWatchBackend.put_metric_data = put_metric_data
 
 
 def _patch_percentiles() -> None:

@@ -174,6 +174,8 @@ def image_push(
 
     with errors_in_one_line():
         answer = push(directory, repository, endpoint_url(url), tag=tag, release=release)
+        for note in answer["notes"]:
+            out.print(note, markup=False, highlight=False)
         out.print(f"Pushed {directory} as {answer['tag']}")
         out.print(f"digest {answer['digest']}")
         if release:

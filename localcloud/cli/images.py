@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from localcloud.cli.console import CommandError, client
 from localcloud.core.build_context import pack
@@ -12,8 +13,8 @@ from localcloud.core.internal_client import post
 
 def push(
     directory: Path, repository: str, url: str, *, tag: str = "", release: str = ""
-) -> dict[str, str]:
-    """Push a directory; return its digest and URIs.
+) -> dict[str, Any]:
+    """Push a directory; return its digest, its URIs and notes on what was not carried out.
 
     Args:
         directory: the build context, with a Dockerfile.
@@ -30,7 +31,7 @@ def push(
         raise CommandError(f"{directory} holds no Dockerfile; give the directory of a container")
     body = pack(directory)
     answer = post(f"{url}/_localcloud/images?repository={repository}&tag={tag}", body)
-    result: dict[str, str] = json.loads(answer)
+    result: dict[str, Any] = json.loads(answer)
     if release:
         # On AWS this is the last step of the image build.
         client("ssm", url).put_parameter(

@@ -110,11 +110,12 @@ class Images:
             f"&access_key={os.environ.get('AWS_ACCESS_KEY_ID', '')}",
             Path(image["context"]).read_bytes(),
         )
-        pushed: dict[str, str] = json.loads(answer)
+        pushed: dict[str, Any] = json.loads(answer)
+        notes = pushed.pop("notes", [])
         images = self.load()
         images[_named(names[0])] = {**image, **pushed}
         self.keep(images)
-        return f"{match['tag']}: digest: {pushed['digest']}"
+        return "\n".join([*notes, f"{match['tag']}: digest: {pushed['digest']}"])
 
     def inspect(self, arguments: list[str]) -> str:
         """Print an image's digest."""

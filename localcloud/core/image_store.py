@@ -1,8 +1,8 @@
 """Container images as directories: a build context laid out by its Dockerfile, kept by digest.
 
 There is no Docker here. `push` applies the Dockerfile's COPY, WORKDIR, ENV, ENTRYPOINT and CMD to
-the context. FROM and RUN are not executed, because the packages are those of this environment. An
-instruction that `push` cannot carry out is refused by name.
+the context. FROM and RUN are not executed, because the packages are those of this environment: they
+are named, and an image whose packages this environment lacks is refused.
 
 Hard and symbolic links of the context are kept as Docker keeps them. A symbolic link leads to a
 place inside the image, whatever its target says; a COPY of a link that leaves the context fails.
@@ -17,17 +17,18 @@ import hashlib
 import json
 import posixpath
 import re
-import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import msgspec
 
 from localcloud.core.archives import ArchiveError, Bounds, tar_members
+from localcloud.core.dockerfile import ImageConfig, ImageError, parse_dockerfile
+from localcloud.core.image_packages import check_packages
 
 _IMAGE_URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
@@ -39,28 +40,6 @@ _BAD_NAMES = {
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL)
 }
 _MOST_LINKS = 40
-_IGNORED = {"FROM", "RUN", "EXPOSE", "LABEL", "USER", "ARG", "HEALTHCHECK", "STOPSIGNAL", "SHELL"}
-
-
-class ImageError(ValueError):
-    """A build context that cannot become an image, or an image that is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
-    """Start command of a container of the image.
-
-    Attributes:
-        workdir: absolute path inside the image.
-        entrypoint: program and its first arguments.
-        command: arguments when none are given.
-        environment: the image's ENV.
-    """
-
-    workdir: str = "/"
-    entrypoint: list[str] = field(default_factory=list)
-    command: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,84 +93,19 @@ def parse_reference(uri: str) -> ImageReference:
     return ImageReference(**match.groupdict())
 
 
-def parse_dockerfile(text: str) -> tuple[ImageConfig, list[tuple[list[str], str]]]:
-    """Read a Dockerfile: the configuration, and the COPY steps as (sources, absolute target).
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image that was laid out.
 
-    Raises:
-        ImageError: an instruction that the local cloud cannot carry out.
+    Attributes:
+        digest: `sha256:` and 64 hexadecimal digits.
+        manifest: its OCI manifest.
+        notes: one sentence for each instruction that was not carried out.
     """
-    if "\0" in text:
-        raise ImageError("the Dockerfile has a NUL character")
-    workdir, entrypoint, command = "/", list[str](), list[str]()
-    environment: dict[str, str] = {}
-    copies: list[tuple[list[str], str]] = []
-    stages = 0
-    # A comment line inside a continued instruction does not end it.
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    joined = re.sub(r"\\\n", " ", "\n".join(lines))
-    for line in filter(None, (part.strip() for part in joined.splitlines())):
-        name, _, rest = line.partition(" ")
-        name, rest = name.upper(), rest.strip()
-        if name == "FROM":
-            stages += 1
-            if stages > 1:
-                raise ImageError("a Dockerfile with several FROM stages is not supported locally")
-        elif name == "WORKDIR":
-            workdir = _absolute(workdir, rest)
-        elif name == "ENV":
-            environment.update(_env(line, rest))
-        elif name == "COPY":
-            parts = _json_words(line, rest) if rest.startswith("[") else _shell_words(line, rest)
-            if any(part.startswith("--from") for part in parts):
-                raise ImageError(f"'{line}': COPY --from is not supported locally")
-            parts = [part for part in parts if not part.startswith("--")]
-            if len(parts) < 2:
-                raise ImageError(f"'{line}': COPY needs a source and a target")
-            target = _absolute(workdir, parts[-1])
-            into_directory = parts[-1].endswith("/") or target == workdir
-            copies.append((parts[:-1], target + ("/" if into_directory else "")))
-        elif name in ("ENTRYPOINT", "CMD"):
-            words = _json_words(line, rest)
-            if name == "ENTRYPOINT":
-                entrypoint = words
-            else:
-                command = words
-        elif name not in _IGNORED:
-            raise ImageError(f"the Dockerfile's instruction {name} is not supported locally")
-    if not entrypoint and not command:
-        raise ImageError("the Dockerfile has no ENTRYPOINT and no CMD: nothing could be started")
-    return ImageConfig(workdir, entrypoint, command, environment), copies
 
-
-def _absolute(workdir: str, path: str) -> str:
-    """Return a path of the image without `..`, which ends at the image's root."""
-    return "/" + posixpath.normpath(posixpath.join("/", workdir, path)).strip("/")
-
-
-def _json_words(line: str, rest: str) -> list[str]:
-    try:
-        words = json.loads(rest)
-    except (ValueError, RecursionError):
-        words = None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ImageError(f'\'{line}\': write it in the JSON form, ["a", "b"]')
-    if any("\0" in word for word in words):
-        raise ImageError(f"'{line}' has a NUL character")
-    return words
-
-
-def _shell_words(line: str, rest: str) -> list[str]:
-    try:
-        return shlex.split(rest)
-    except ValueError as error:
-        raise ImageError(f"'{line}': {error}") from None
-
-
-def _env(line: str, rest: str) -> dict[str, str]:
-    words = _shell_words(line, rest)
-    if words and "=" not in words[0]:
-        return {words[0]: " ".join(words[1:])}
-    return dict(word.split("=", 1) for word in words if "=" in word)
+    digest: str
+    manifest: dict[str, Any]
+    notes: list[str]
 
 
 class ImageStore:
@@ -200,8 +114,8 @@ class ImageStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def add(self, context_tar: bytes) -> tuple[str, dict[str, Any]]:
-        """Lay a build context out as an image; return its digest and its OCI manifest. It blocks.
+    def add(self, context_tar: bytes) -> StoredImage:
+        """Lay a build context out as an image. It blocks.
 
         Raises:
             ImageError: no Dockerfile, one that cannot be carried out, or a context that is damaged
@@ -212,10 +126,13 @@ class ImageStore:
         if dockerfile is None:
             raise ImageError("the directory holds no Dockerfile")
         try:
-            config, copies = parse_dockerfile(dockerfile.decode())
+            parsed = parse_dockerfile(dockerfile.decode())
         except UnicodeDecodeError as error:
             raise ImageError(f"the Dockerfile is not UTF-8: {error}") from None
-        laid_out = _lay_out(files, copies)
+        config = parsed.config
+        laid_out = _lay_out(files, parsed.copies)
+        image = _Tree(laid_out)
+        notes = check_packages(parsed.runs, lambda path: image.file(path.lstrip("/")))
         layer = hashlib.sha256()
         for name, content in sorted(laid_out.items()):
             layer.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
@@ -238,6 +155,7 @@ class ImageStore:
             ],
         }
         digest = "sha256:" + hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+        stored = StoredImage(digest, manifest, [*parsed.bases, *notes])
         target = self._path(digest)
         if not target.exists():
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -249,13 +167,13 @@ class ImageStore:
                 staging.rename(target)
             except OSError as error:
                 if target.exists():  # the other thread was first
-                    return digest, manifest
+                    return stored
                 if error.errno in _BAD_NAMES:
                     raise ImageError(f"the image cannot be laid out: {error}") from None
                 raise
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
-        return digest, manifest
+        return stored
 
     def get(self, digest: str) -> Image:
         """Return an image.

@@ -28,7 +28,7 @@ from localcloud import __version__
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.codecommit.api import GIT_PREFIX
-from localcloud.core.image_store import ImageError
+from localcloud.core.dockerfile import ImageError
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
 from localcloud.moto_backend.dispatcher import SERVICES
@@ -164,12 +164,12 @@ class InternalRoutes:
             except AccessDenied as error:
                 return _json({"message": error.message}, 403)
         try:
-            digest, manifest = await asyncio.to_thread(self._context.images.add, request.body)
+            image = await asyncio.to_thread(self._context.images.add, request.body)
         except ImageError as error:
             return _json({"message": str(error)}, 400)
         # The tag follows from the content, so that the same image gets the same tag and another
         # image another one.
-        tag = tag or digest.removeprefix("sha256:")[:12]
+        tag = tag or image.digest.removeprefix("sha256:")[:12]
         try:
             await self._context.api(
                 scope, "ecr", "describe_repositories", repositoryNames=[repository]
@@ -182,15 +182,22 @@ class InternalRoutes:
                 "ecr",
                 "put_image",
                 repositoryName=repository,
-                imageManifest=json.dumps(manifest),
+                imageManifest=json.dumps(image.manifest),
                 imageTag=tag,
-                imageDigest=digest,
+                imageDigest=image.digest,
             )
         except Exception as error:
             if "ImageAlreadyExistsException" not in str(error):
                 return _json({"message": f"repository '{repository}': {error}"}, 400)
         uri = f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com/{repository}"
-        return _json({"digest": digest, "uri": f"{uri}@{digest}", "tag": f"{uri}:{tag}"})
+        return _json(
+            {
+                "digest": image.digest,
+                "uri": f"{uri}@{image.digest}",
+                "tag": f"{uri}:{tag}",
+                "notes": image.notes,
+            }
+        )
 
 
 def _refuse_constant(name: str) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from localcloud.aws.errors import AccessDenied, ValidationError
 from localcloud.aws.routing import Scope
-from localcloud.core.image_store import ImageError, parse_reference
+from localcloud.core.dockerfile import ImageError
+from localcloud.core.image_store import parse_reference
 from localcloud.iam.actions import permissions
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext

@@ -20,7 +20,8 @@ from typing import Any
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.child_process import Child
-from localcloud.core.image_store import Image, ImageError, parse_reference
+from localcloud.core.dockerfile import ImageError
+from localcloud.core.image_store import Image, parse_reference
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import UserPattern
 from localcloud.iam.actions import metrics_in, pull_of_image

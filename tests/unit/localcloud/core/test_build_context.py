@@ -9,6 +9,7 @@ import pytest
 from localcloud.cli.console import CommandError
 from localcloud.cli.images import push
 from localcloud.core.build_context import pack
+from tests.cloud import ROOT
 
 pytestmark = pytest.mark.emulator_only
 
@@ -27,9 +28,30 @@ def fill(directory: Path, *names: str, ignore: str = "") -> None:
         (directory / ".dockerignore").write_text(ignore)
 
 
-def test_caches_never_go_into_an_image(tmp_path: Path) -> None:
-    fill(tmp_path, "a.py", "__pycache__/a.pyc", "pkg/__pycache__/b.pyc", "c.pyc", ".git/config")
-    assert ["Dockerfile", "a.py"] == packed(tmp_path)
+def test_the_models_own_context_has_no_caches(tmp_path: Path) -> None:
+    fill(tmp_path, "a.py", "__pycache__/a.pyc", "pkg/__pycache__/b.pyc", "c.pyc")
+    ignore = (ROOT / "model/.dockerignore").read_text()
+    (tmp_path / ".dockerignore").write_text(ignore)
+    assert [".dockerignore", "Dockerfile", "a.py"] == packed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ignore", "expected"),
+    [
+        ("*.py", ["Dockerfile", "data/a.csv", "data/x/b.csv", "src/a.py"]),
+        ("*\n!src", ["Dockerfile", "src/a.py"]),
+        ("**/*.py", ["Dockerfile", "data/a.csv", "data/x/b.csv"]),
+        ("data/**/*.csv", ["Dockerfile", "src/a.py", "top.py"]),
+        ("data\n!data/x", ["Dockerfile", "data/x/b.csv", "src/a.py", "top.py"]),
+        ("!src\nsrc", ["Dockerfile", "data/a.csv", "data/x/b.csv", "top.py"]),
+        ("src/../data", ["Dockerfile", "src/a.py", "top.py"]),
+        ("\ufeffdata", ["Dockerfile", "src/a.py", "top.py"]),
+        ("?op.p[xy]", ["Dockerfile", "data/a.csv", "data/x/b.csv", "src/a.py"]),
+    ],
+)
+def test_patterns_are_dockers(tmp_path: Path, ignore: str, expected: list[str]) -> None:
+    fill(tmp_path, "top.py", "src/a.py", "data/a.csv", "data/x/b.csv", ignore=ignore)
+    assert expected == [n for n in packed(tmp_path) if n != ".dockerignore"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +63,7 @@ def test_caches_never_go_into_an_image(tmp_path: Path) -> None:
         ("/sub/", ["a.md", "docs/x.md", "docs/y.py"]),
         ("sub/docs", ["a.md", "docs/x.md", "docs/y.py"]),
         ("docs/*.md", ["a.md", "docs/y.py", "sub/docs/z.py"]),
-        (".*", ["a.md", "docs/x.md", "docs/y.py", "sub/docs/z.py"]),
+        ("docs/x.md # no comment", ["a.md", "docs/x.md", "docs/y.py", "sub/docs/z.py"]),
         ("Dockerfile\n.dockerignore\n*", []),
     ],
 )

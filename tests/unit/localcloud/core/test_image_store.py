@@ -10,14 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.core.image_store import (
-    ImageConfig,
-    ImageError,
-    ImageReference,
-    ImageStore,
-    parse_dockerfile,
-    parse_reference,
-)
+from localcloud.core.dockerfile import ImageConfig, ImageError, parse_dockerfile
+from localcloud.core.image_store import ImageReference, ImageStore, parse_reference
 
 pytestmark = pytest.mark.emulator_only
 
@@ -56,7 +50,7 @@ def linked(directory: Path, *links: tuple[str, bytes, str], steps: tuple[str, ..
     files = [(member("a.py"), b"A"), (member("pkg/b.py"), b"B")]
     text = dockerfile(*steps).encode()
     made = [(member(*link), b"") for link in links]
-    return store.get(store.add(context_of((member("Dockerfile"), text), *files, *made))[0]).root
+    return store.get(store.add(context_of((member("Dockerfile"), text), *files, *made)).digest).root
 
 
 def test_hard_and_symbolic_links_are_kept_as_docker_keeps_them(tmp_path: Path) -> None:
@@ -175,7 +169,7 @@ def layout(directory: Path, *lines: str) -> dict[str, str]:
     """Return the files that the steps lay out from a small context."""
     files = {"Dockerfile": dockerfile(*lines), "a.py": "A", "pkg/b.py": "B", "pkg/sub/c.py": "C"}
     store = ImageStore(directory / "images")
-    root = store.get(store.add(context(files))[0]).root
+    root = store.get(store.add(context(files)).digest).root
     return {
         str(path.relative_to(root)): path.read_text()
         for path in sorted(root.rglob("*"))
@@ -203,10 +197,10 @@ def test_a_dockerfile_is_read_into_how_its_container_starts() -> None:
     CMD ["serve"]
     """
     environment = {"A": "1", "B": "two words", "OLD": "style of it"}
-    config, copies = parse_dockerfile(text)
+    parsed = parse_dockerfile(text)
     expected = ImageConfig("/opt/program", ["python", "-m", "model"], ["serve"], environment)
-    assert expected == config
-    assert [(["a.py", "b c.py"], "/opt/program/src/"), (["x y"], "/z")] == copies
+    assert expected == parsed.config
+    assert [(["a.py", "b c.py"], "/opt/program/src/"), (["x y"], "/z")] == parsed.copies
 
 
 @pytest.mark.parametrize(
@@ -272,7 +266,7 @@ def test_a_whole_context_may_go_to_the_root(tmp_path: Path) -> None:
 def test_members_that_point_outside_the_context_are_left_out(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "images")
     files = {"Dockerfile": dockerfile("COPY . /x"), "../evil": "", "/abs": "", "a/../../evil": ""}
-    root = store.get(store.add(context(files))[0]).root
+    root = store.get(store.add(context(files)).digest).root
     assert ["Dockerfile"] == [path.name for path in root.rglob("*") if path.is_file()]
     assert not (tmp_path / "evil").exists()
 
@@ -293,10 +287,10 @@ def test_a_context_needs_a_dockerfile_and_must_be_a_tar(tmp_path: Path) -> None:
 def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
     files = {"Dockerfile": dockerfile("COPY src /x"), "src/a": "1", "src/b": "2", "other": "3"}
-    digest, manifest = store.add(context(files))
+    stored = store.add(context(files))
     backwards = dict(reversed(list(files.items())))
-    assert (digest, manifest) == ImageStore(tmp_path / "n").add(context(backwards, mtime=9))
-    assert digest == store.add(context({**files, "other": "not copied"}))[0]
+    assert stored == ImageStore(tmp_path / "n").add(context(backwards, mtime=9))
+    assert stored.digest == store.add(context({**files, "other": "not copied"})).digest
 
 
 @pytest.mark.parametrize(
@@ -312,13 +306,13 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
 def test_another_content_has_another_digest(tmp_path: Path, change: dict[str, str]) -> None:
     store = ImageStore(tmp_path)
     files = {"Dockerfile": dockerfile("COPY src /x"), "src/a": "1", "src/b": "2"}
-    assert store.add(context(files))[0] != store.add(context({**files, **change}))[0]
+    assert store.add(context(files)).digest != store.add(context({**files, **change})).digest
 
 
 def test_a_container_starts_in_its_workdir_and_listens_on_loopback(tmp_path: Path) -> None:
     lines = ("WORKDIR /opt/program", "ENV MODEL_HOST=0.0.0.0 NAME=x", 'ENTRYPOINT ["python", "-m"]')
     store = ImageStore(tmp_path)
-    image = store.get(store.add(context({"Dockerfile": dockerfile(*lines)}))[0])
+    image = store.get(store.add(context({"Dockerfile": dockerfile(*lines)})).digest)
     assert image.root / "opt/program" == image.directory
     assert image.directory.is_dir()
     assert {"MODEL_HOST": "127.0.0.1", "NAME": "x"} == image.environment()

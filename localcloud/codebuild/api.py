@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from localcloud.aws.errors import AwsError
+from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.codebuild.engine import BuildEngine
@@ -17,6 +18,8 @@ from localcloud.codebuild.model import Build, BuildPhase
 from localcloud.core.store import Collection
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext
+
+_IDS_OF_A_PAGE = 100
 
 
 class CodeBuildApi:
@@ -126,12 +129,12 @@ class CodeBuildApi:
 
     @operation("ListBuilds")
     def list_builds(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        return {"ids": self._ids(scope, None, params)}
+        return self._page(scope, None, params)
 
     @operation("ListBuildsForProject")
     async def list_builds_for_project(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         await self._project(scope, params["projectName"])
-        return {"ids": self._ids(scope, params["projectName"], params)}
+        return self._page(scope, params["projectName"], params)
 
     async def _project(self, scope: Scope, name: str) -> dict[str, Any]:
         found = await self.project(scope, name)
@@ -151,14 +154,22 @@ class CodeBuildApi:
             else None
         )
 
-    def _ids(self, scope: Scope, project: str | None, params: dict[str, Any]) -> list[str]:
+    def _page(self, scope: Scope, project: str | None, params: dict[str, Any]) -> dict[str, Any]:
         newest_first = params.get("sortOrder", "DESCENDING") == "DESCENDING"
         mine = [
             build
             for build in self._builds.values()
             if build.arn.startswith(scope.arn("codebuild", "")) and project in (None, build.project)
         ]
-        return [b.id for b in sorted(mine, key=lambda b: b.started, reverse=newest_first)]
+        ordered = sorted(mine, key=lambda build: build.started, reverse=newest_first)
+        ids, token = page(
+            [build.id for build in ordered],
+            str,
+            params.get("nextToken"),
+            _IDS_OF_A_PAGE,
+            "InvalidInputException",
+        )
+        return {"ids": ids, **({"nextToken": token} if token else {})}
 
 
 def _metadata(scope: Scope, name: str) -> dict[str, Any] | None:

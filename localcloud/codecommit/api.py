@@ -15,12 +15,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from localcloud.aws.errors import AwsError
+from localcloud.aws.pagination import page
 from localcloud.aws.protocol import implemented_by, operation, operation_name
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
 from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext
+
+_BRANCHES_OF_A_PAGE = 100
 
 GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")
@@ -127,7 +130,14 @@ class CodeCommitApi:
 
     @operation("ListBranches")
     async def list_branches(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        return {"branches": sorted(await self.branches(scope, params["repositoryName"]))}
+        branches, token = page(
+            sorted(await self.branches(scope, params["repositoryName"])),
+            str,
+            params.get("nextToken"),
+            _BRANCHES_OF_A_PAGE,
+            "InvalidContinuationTokenException",
+        )
+        return {"branches": branches, **({"nextToken": token} if token else {})}
 
     @operation("GetCommit")
     async def get_commit(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

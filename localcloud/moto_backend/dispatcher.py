@@ -34,6 +34,7 @@ from localcloud.aws.routing import Request, Response, Scope
 from localcloud.aws.unimplemented import refusal
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
+from localcloud.moto_backend.pages import paged
 from localcloud.moto_backend.patches import Hooks, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
 from localcloud.moto_backend.persistence import Recorder
@@ -244,7 +245,10 @@ class MotoBackend:
             return self._answer(request)
 
     def _answer(self, request: Request) -> Response:
-        response = self._dispatch(request)
+        try:
+            response = paged(request, self._dispatch)
+        except AwsError as error:
+            response = serialise_error(request.service, error)
         if self._recorder is not None and response.status < 500:
             try:
                 self._recorder.after(request)

@@ -51,7 +51,7 @@ def check(request: Request) -> None:
     if request.service == "s3":  # whose model has hardly any constraints
         check_headers(request)
         return
-    name, protocol, in_path = _operation(request)
+    name, protocol, in_path = operation_of(request)
     if name not in service_model(request.service).operation_names:
         return  # moto's answer, or a 501 that names it
     try:
@@ -67,7 +67,7 @@ def check(request: Request) -> None:
     check_members(request.service, name, parameters)
 
 
-def _operation(request: Request) -> tuple[str, str, dict[str, str]]:
+def operation_of(request: Request) -> tuple[str, str, dict[str, str]]:
     """Return the operation of a request, its protocol, and its parameters in the path."""
     if request.service == "lambda":
         for method, pattern, name in _rest_operations("lambda"):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 from xml.etree import ElementTree
+
+from localcloud.aws.errors import AwsError
+from localcloud.aws.pagination import page
+
+_MOST_BUCKETS = 10_000
+# The owner that moto names everywhere.
+_OWNER = "bcaf1ffd86f41161ca5fb16fd081034f"
 
 
 def patch() -> None:
@@ -13,6 +21,8 @@ def patch() -> None:
     _patch_bucket_notifications()
     _patch_suspended_versioning()
     _patch_log_permissions()
+    _patch_pages_of_buckets()
+    _patch_tokens_of_objects()
 
 
 def _patch_bucket_policies() -> None:
@@ -117,6 +127,80 @@ def _patch_log_permissions() -> None:
         return False
 
     FakeBucket._log_permissions_enabled_policy = staticmethod(log_permissions_enabled_policy)
+
+
+def _patch_pages_of_buckets() -> None:
+    """ListBuckets: moto cuts the list at MaxBuckets and gives no token for the rest."""
+    from moto.core.responses import ActionResult
+    from moto.s3.responses import S3Response
+
+    def all_buckets(self: Any) -> Any:
+        self.data["Action"] = "ListAllMyBuckets"
+        self._authenticate_and_authorize_s3_action()
+        found = self.backend.list_buckets(
+            prefix=self._get_param("prefix"),
+            bucket_region=self._get_param("bucket-region"),
+            max_buckets=None,
+        )
+        most, token = self._get_param("max-buckets"), self._get_param("continuation-token")
+        if most is not None and not (most.isdigit() and 1 <= int(most) <= _MOST_BUCKETS):
+            raise AwsError("InvalidArgument", f"max-buckets must be 1 to {_MOST_BUCKETS}.")
+        shown, following = page(
+            sorted(found, key=lambda bucket: bucket.name),
+            lambda bucket: str(bucket.name),
+            token,
+            int(most or _MOST_BUCKETS),
+            "InvalidArgument",
+        )
+        result = {
+            "Owner": {"ID": _OWNER, "DisplayName": "webfile"},
+            "Buckets": [
+                {
+                    "Name": bucket.name,
+                    "CreationDate": bucket.creation_date_ISO8601,
+                    **({"BucketRegion": bucket.region_name} if most or token else {}),
+                }
+                for bucket in shown
+            ],
+            "ContinuationToken": following,
+            "Prefix": self._get_param("prefix"),
+        }
+        self.data["Action"] = "ListBuckets"
+        return self.serialized(ActionResult({k: v for k, v in result.items() if v is not None}))
+
+    S3Response.all_buckets = all_buckets
+
+
+def _patch_tokens_of_objects() -> None:
+    """ListObjectsV2: moto keeps every token in memory, and fails on one that it does not know.
+
+    Here a token contains the key after which the list goes on, so that it survives a restart.
+    """
+    from moto.s3.models import S3Backend
+
+    original = S3Backend.list_objects_v2
+
+    def list_objects_v2(self: Any, *arguments: Any, **named: Any) -> Any:
+        given = named.get("continuation_token")
+        if given:
+            self._pagination_tokens[given] = _key_of(given)
+        try:
+            keys, truncated, token = original(self, *arguments, **named)
+            if token:
+                token = base64.urlsafe_b64encode(self._pagination_tokens[token].encode()).decode()
+        finally:
+            self._pagination_tokens.clear()
+        return keys, truncated, token
+
+    S3Backend.list_objects_v2 = list_objects_v2
+
+
+def _key_of(token: str) -> str:
+    try:
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        text = "The continuation token provided is incorrect"
+        raise AwsError("InvalidArgument", text) from None
 
 
 def _listed(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Ala
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -46,17 +47,21 @@ class History:
         self, name: str, kind: str, item: str, summary: str, data: dict[str, Any], at: datetime
     ) -> None:
         """Add an item; only the latest 2,000 are kept."""
-        self.items.append(
-            {
-                "AlarmName": name,
-                "AlarmType": kind,
-                "Timestamp": at,
-                "HistoryItemType": item,
-                "HistorySummary": summary[:255],
-                "HistoryData": json.dumps(data, default=str)[:4095],
-            }
-        )
+        self.items.append(_described(name, kind, item, summary, data, at))
         del self.items[:-_KEPT_ITEMS]
+
+
+def _described(
+    name: str, kind: str, item: str, summary: str, data: dict[str, Any], at: datetime
+) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "AlarmType": kind,
+        "Timestamp": at,
+        "HistoryItemType": item,
+        "HistorySummary": summary[:255],
+        "HistoryData": json.dumps(data, default=str)[:4095],
+    }
 
 
 def history_of(cloudwatch: Any) -> History:
@@ -102,25 +107,42 @@ def note_configurations(cloudwatch: Any, now: datetime) -> None:
 def changes(cloudwatch: Any, now: datetime) -> list[Change]:
     """Return the changes of state since the last call, and add an item for each."""
     history = history_of(cloudwatch)
-    found = []
+    found = list(_unreported(cloudwatch, now))
+    for change in found:
+        history.items.append(_item(change))
+    del history.items[:-_KEPT_ITEMS]
     for name, alarm in cloudwatch.alarms.items():
-        configured, told = history.seen.get(name, (alarm.configuration_updated_timestamp, 0))
-        latest = ("", alarm.state_reason, alarm.state_reason_data, alarm.state_value, now)
-        states = [*alarm.history, latest]
-        for before, after in zip(states[told:], states[told + 1 :], strict=False):
-            if before[3] == after[3]:
-                continue
-            at = before[4].replace(tzinfo=UTC) if before[4].tzinfo is None else before[4]
-            change = Change(
-                alarm, before[3], after[3], after[1], after[2], before[1], before[2], at, now
-            )
-            found.append(change)
-            _note_change(history, change)
+        configured, _ = history.seen.get(name, (alarm.configuration_updated_timestamp, 0))
         history.seen[name] = (configured, len(alarm.history))
     return found
 
 
-def _note_change(history: History, change: Change) -> None:
+def items_of(cloudwatch: Any, now: datetime) -> list[dict[str, Any]]:
+    """Return all items, with those of changes that `changes` has not yet returned."""
+    return [*history_of(cloudwatch).items, *map(_item, _unreported(cloudwatch, now))]
+
+
+def note_last_changes(cloudwatch: Any, names: Collection[str], now: datetime) -> None:
+    """Add items for the unreported changes of alarms that are about to be deleted."""
+    last = [change for change in _unreported(cloudwatch, now) if change.alarm.name in names]
+    history_of(cloudwatch).items += map(_item, last)
+
+
+def _unreported(cloudwatch: Any, now: datetime) -> Iterator[Change]:
+    seen = history_of(cloudwatch).seen
+    for name, alarm in cloudwatch.alarms.items():
+        _, told = seen.get(name, (None, 0))
+        latest = ("", alarm.state_reason, alarm.state_reason_data, alarm.state_value, now)
+        states = [*alarm.history, latest]
+        for before, after in zip(states[told:], states[told + 1 :], strict=False):
+            if before[3] != after[3]:
+                at = before[4].replace(tzinfo=UTC) if before[4].tzinfo is None else before[4]
+                yield Change(
+                    alarm, before[3], after[3], after[1], after[2], before[1], before[2], at, now
+                )
+
+
+def _item(change: Change) -> dict[str, Any]:
     data = {
         "version": "1.0",
         "oldState": {"stateValue": change.before, "stateReason": change.before_reason},
@@ -132,7 +154,7 @@ def _note_change(history: History, change: Change) -> None:
     }
     summary = f"Alarm updated from {change.before} to {change.after}"
     alarm = change.alarm
-    history.add(alarm.name, kind_of(alarm), "StateUpdate", summary, data, change.at)
+    return _described(alarm.name, kind_of(alarm), "StateUpdate", summary, data, change.at)
 
 
 def note_action(cloudwatch: Any, alarm: Any, action: str, problem: str, now: datetime) -> None:

@@ -244,3 +244,38 @@ def test_a_composite_alarm_that_makes_no_sense_is_refused(
         alarms.client.put_composite_alarm(AlarmName="live-wrong", **more)
     assert caught.value.response["Error"]["Code"] == "ValidationError"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html"
+)
+def test_the_history_of_an_alarm_is_there_at_once_and_outlives_it(cloud: TestCloud) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+
+    def history() -> list[tuple[str, str]]:
+        found = cloudwatch.describe_alarm_history(
+            AlarmName="live-history", ScanBy="TimestampAscending"
+        )["AlarmHistoryItems"]
+        return [(item["HistoryItemType"], item["HistorySummary"]) for item in found]
+
+    alarm = {
+        "AlarmName": "live-history",
+        "Namespace": "live",
+        "MetricName": "history",
+        "Period": 3600,
+        "Statistic": "Sum",
+        "Threshold": 1.0,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    expected = [("ConfigurationUpdate", 'Alarm "live-history" created')]
+    cloudwatch.put_metric_alarm(**alarm)
+    assert expected == history()
+    cloudwatch.set_alarm_state(AlarmName="live-history", StateValue="ALARM", StateReason="r")
+    expected.append(("StateUpdate", "Alarm updated from INSUFFICIENT_DATA to ALARM"))
+    assert expected == history()
+    cloudwatch.put_metric_alarm(**{**alarm, "Threshold": 2.0})
+    expected.append(("ConfigurationUpdate", 'Alarm "live-history" updated'))
+    assert expected == history()
+    cloudwatch.delete_alarms(AlarmNames=["live-history"])
+    assert [*expected, ("ConfigurationUpdate", 'Alarm "live-history" deleted')] == history()

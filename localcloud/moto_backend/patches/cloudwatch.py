@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
-from localcloud.cloudwatch.alarm_history import history_of, kind_of
+from localcloud.cloudwatch.alarm_history import (
+    items_of,
+    kind_of,
+    note_configurations,
+    note_last_changes,
+)
 from localcloud.cloudwatch.alarm_settings import problem_of
 from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, parse
 
 
-def patch() -> None:
-    """Apply the patches."""
-    _patch_alarms()
+def patch(now: Callable[[], datetime]) -> None:
+    """Apply the patches; `now` returns the AWS time."""
+    _patch_alarms(now)
     _patch_composite_alarms()
-    _patch_descriptions()
+    _patch_deletions(now)
+    _patch_descriptions(now)
 
 
-def _patch_alarms() -> None:
+def _patch_alarms(now: Callable[[], datetime]) -> None:
     """PutMetricAlarm: moto makes every alarm OK, and stores one that cannot be evaluated.
 
     On AWS a new alarm is INSUFFICIENT_DATA, and an updated one keeps its state. An alarm without a
@@ -35,11 +42,27 @@ def _patch_alarms() -> None:
         if problem is not None:
             raise ValidationError(problem)
         before = self.alarms.get(settings["name"])
+        note_last_changes(self, [settings["name"]], now())
         alarm = original(self, **settings)
         alarm.state_value = before.state_value if before is not None else "INSUFFICIENT_DATA"
+        note_configurations(self, now())
         return alarm
 
     CloudWatchBackend.put_metric_alarm = put_metric_alarm
+
+
+def _patch_deletions(now: Callable[[], datetime]) -> None:
+    """DeleteAlarms: AWS keeps the history of an alarm, with its deletion."""
+    from moto.cloudwatch.models import CloudWatchBackend
+
+    original = CloudWatchBackend.delete_alarms
+
+    def delete_alarms(self: Any, alarm_names: list[str]) -> None:
+        note_last_changes(self, alarm_names, now())
+        original(self, alarm_names)
+        note_configurations(self, now())
+
+    CloudWatchBackend.delete_alarms = delete_alarms
 
 
 def _patch_composite_alarms() -> None:
@@ -74,7 +97,7 @@ def _patch_composite_alarms() -> None:
     CloudWatchResponse.put_composite_alarm = put_composite_alarm
 
 
-def _patch_descriptions() -> None:
+def _patch_descriptions(now: Callable[[], datetime]) -> None:
     """DescribeAlarms: moto lacks most filters and pages. DescribeAlarmHistory: moto lacks it."""
     from moto.cloudwatch.responses import CloudWatchResponse
     from moto.core.responses import ActionResult
@@ -108,7 +131,7 @@ def _patch_descriptions() -> None:
         return ActionResult(answer | {"NextToken": token})
 
     def describe_alarm_history(self: Any) -> Any:
-        items = history_of(self.cloudwatch_backend).items
+        items = items_of(self.cloudwatch_backend, now())
         kinds = self._get_param("AlarmTypes") or ["MetricAlarm"]
         name, item = self._get_param("AlarmName"), self._get_param("HistoryItemType")
         start, end = self._get_param("StartDate"), self._get_param("EndDate")

@@ -76,6 +76,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "train_model",
             names,
             grants=policies.run_training(names, names.iam_arn(f"role/{names.role('training')}")),
+            key_arn=args.key_arn,
             tags=args.tags,
             opts=self._child,
         )
@@ -84,6 +85,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "smoke_test",
             names,
             grants=self._smoke_test_grants(),
+            key_arn=args.key_arn,
             tags=args.tags,
             opts=self._child,
         )

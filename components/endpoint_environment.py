@@ -162,7 +162,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             self._args.endpoint,
             self._args.tags,
             capture_bucket=capture_bucket,
-            capture_key_arn=key_arn,
+            key_arn=key_arn,
         )
         return pulumi.AssetArchive({TEMPLATE_FILE: pulumi.StringAsset(json.dumps(template))})
 

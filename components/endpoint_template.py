@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from components.endpoint_alarms import rollback_alarm_names
+from components.instance_types import has_local_storage
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
 from components.settings import EndpointSettings, ScalingSettings, TrafficShifting, UpdateSettings
 
@@ -46,7 +47,7 @@ def render(
     tags: Mapping[str, str],
     *,
     capture_bucket: str | None = None,
-    capture_key_arn: str | None = None,
+    key_arn: str | None = None,
 ) -> Template:
     """Return the template of an endpoint.
 
@@ -56,14 +57,15 @@ def render(
         settings: instances, scaling, and the traffic shift to a new model.
         tags: tags for every resource that takes tags.
         capture_bucket: bucket for captured data; required if data capture is enabled.
-        capture_key_arn: KMS key of the captured data; None for S3's own encryption.
+        key_arn: KMS key of the captured data and of the instances' volumes; None for the services'
+            own keys.
 
     Returns: the template as JSON-serializable values.
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
         "Model": _model(execution_role_arn, stack_tags),
-        "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, capture_key_arn),
+        "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, key_arn),
         "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
     }
     if settings.scaling is not None:
@@ -105,7 +107,7 @@ def _endpoint_config(
     settings: EndpointSettings,
     tags: list[dict[str, str]],
     capture_bucket: str | None,
-    capture_key_arn: str | None,
+    key_arn: str | None,
 ) -> Template:
     properties: Template = {
         "ProductionVariants": [
@@ -120,6 +122,8 @@ def _endpoint_config(
         ],
         "Tags": tags,
     }
+    if key_arn and not has_local_storage(settings.instance_type):
+        properties["KmsKeyId"] = key_arn
     if settings.data_capture_percent:
         properties["DataCaptureConfig"] = {
             "EnableCapture": True,
@@ -127,7 +131,7 @@ def _endpoint_config(
             "DestinationS3Uri": f"s3://{capture_bucket}/{CAPTURE_PREFIX}",
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": CAPTURED_AS_TEXT,
-            **({"KmsKeyId": capture_key_arn} if capture_key_arn else {}),
+            **({"KmsKeyId": key_arn} if key_arn else {}),
         }
     return {"Type": "AWS::SageMaker::EndpointConfig", "Properties": properties}
 

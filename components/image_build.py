@@ -109,6 +109,7 @@ class ImageBuild(pulumi.ComponentResource):
             f"{self._name}-logs",
             name=f"/aws/codebuild/{names.image_build}",
             retention_in_days=LOG_RETENTION_DAYS,
+            kms_key_id=args.key_arn,
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -32,6 +32,7 @@ class PipelineFunction(pulumi.ComponentResource):
         names: Names,
         *,
         grants: Sequence[Statement],
+        key_arn: pulumi.Input[str] | None,
         tags: Mapping[str, str],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
@@ -44,6 +45,7 @@ class PipelineFunction(pulumi.ComponentResource):
             module: module of ``lambda_src`` with a ``handler``.
             names: the account's names.
             grants: further policy statements of the function's role.
+            key_arn: KMS key of the log group; None for CloudWatch's own encryption.
             tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
@@ -70,6 +72,7 @@ class PipelineFunction(pulumi.ComponentResource):
             f"{name}-logs",
             name=f"/aws/lambda/{function_name}",
             retention_in_days=LOG_RETENTION_DAYS,
+            kms_key_id=key_arn,
             tags=dict(tags),
             opts=child,
         )

@@ -126,6 +126,17 @@ def use_key(
     return [allow(actions, [key_arn], {"StringEquals": {"kms:ViaService": via}})]
 
 
+def use_key_for_volumes(key_arn: str | None) -> list[Statement]:
+    """Allow SageMaker to encrypt storage volumes; return no statement without a key.
+
+    SageMaker attaches a volume with a grant, which it may only give to an AWS resource.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+    """
+    if not key_arn:
+        return []
+    return [allow(["kms:CreateGrant"], [key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})]
+
+
 def decrypt_delivered_artifacts(delivery: Names) -> Statement:
     """Allow decrypting the delivery account's artifacts, which are under its own key.
 
@@ -187,6 +198,10 @@ def training_role(names: Names, key_arn: str | None) -> str:
         allow(["s3:GetObject"], [names.s3_arn(bucket, f"{names.model}-*")]),
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{TRAINING_PREFIX}/*")]),
         use_key(names, key_arn, "s3"),
+        # SageMaker requires it of the role of a job whose output is under a key.
+        # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+        allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
+        use_key_for_volumes(key_arn),
         pull_image(names),
         write_container_logs(names, "/aws/sagemaker/TrainingJobs"),
         publish_metrics("/aws/sagemaker/TrainingJobs"),
@@ -210,7 +225,7 @@ def execution_role(
         delivery: names in the account with the artifact store and the image.
         delivered_under_key: the artifact store is encrypted with a KMS key.
         capture_bucket: bucket for captured requests and responses; None without data capture.
-        key_arn: KMS key of ``capture_bucket``; None for S3's own encryption.
+        key_arn: KMS key of ``capture_bucket`` and of the volumes; None for the services' own keys.
     """
     capture = []
     if capture_bucket is not None:
@@ -222,6 +237,7 @@ def execution_role(
         allow(["s3:GetObject"], [names.s3_arn(delivery.artifact_bucket, f"{TRAINING_PREFIX}/*")]),
         [decrypt_delivered_artifacts(delivery)] if delivered_under_key else [],
         capture,
+        use_key_for_volumes(key_arn),
         pull_image(delivery),
         write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
         publish_metrics("/aws/sagemaker/Endpoints"),

@@ -89,7 +89,8 @@ def key(names: Names, *, share_with: Names | None) -> str:
     """Return a key's policy.
 
     In the key's own account IAM policies decide. The services that publish to encrypted topics may
-    use the key, and so may production in another account.
+    use the key, and so may CloudWatch Logs for this account's groups, and production in another
+    account.
 
     Args:
         names: names in the key's account.
@@ -116,6 +117,25 @@ def key(names: Names, *, share_with: Names | None) -> str:
             "Resource": "*",
         },
     ]
+    statements.append(
+        {
+            # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+            "Sid": "LogGroups",
+            "Effect": "Allow",
+            "Principal": {"Service": f"logs.{names.region}.amazonaws.com"},
+            "Action": [
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey*",
+                "kms:ReEncrypt*",
+            ],
+            "Resource": "*",
+            "Condition": {
+                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": names.arn("logs", "log-group:*")}
+            },
+        }
+    )
     if share_with is not None:
         roles = [share_with.iam_arn(f"role/{share_with.role(r)}") for r in _SHARED_ROLES]
         statements.append(

@@ -38,6 +38,8 @@ METRICS = (
 # The metric that is a model's score, as in scikit-learn: accuracy, or R² for a regression.
 SCORES = ("accuracy", "r2")
 _IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+# Families with local NVMe storage, such as m5d.
+_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
 
@@ -83,12 +85,7 @@ def _start(job: Job) -> StillRunning:
                 "InputMode": "File",
             }
         ],
-        "OutputDataConfig": {"S3OutputPath": parameter(job, "outputPath", str)},
-        "ResourceConfig": {
-            "InstanceType": parameter(job, "instanceType", str),
-            "InstanceCount": 1,
-            "VolumeSizeInGB": VOLUME_GIB,
-        },
+        **_storage(job),
         "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
         "EnableManagedSpotTraining": False,
         "Tags": [
@@ -103,6 +100,28 @@ def _start(job: Job) -> StillRunning:
         if error.response["Error"]["Code"] != "ResourceInUse":
             raise
     return _still_running(name, image_uri, "started")
+
+
+def _storage(job: Job) -> dict[str, Any]:
+    """Return where the model goes, on what the job computes, and the key of both.
+
+    The artifact store's key is the stack's. Without it, SageMaker would write the model under the
+    key `aws/s3`, which no other account can use.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+    """
+    instance_type = parameter(job, "instanceType", str)
+    output = {"S3OutputPath": parameter(job, "outputPath", str)}
+    resources: dict[str, Any] = {
+        "InstanceType": instance_type,
+        "InstanceCount": 1,
+        "VolumeSizeInGB": VOLUME_GIB,
+    }
+    if job.encryption_key:
+        output["KmsKeyId"] = job.encryption_key
+        # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
+        if not _LOCAL_STORAGE.match(instance_type):
+            resources["VolumeKmsKeyId"] = job.encryption_key
+    return {"OutputDataConfig": output, "ResourceConfig": resources}
 
 
 def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:

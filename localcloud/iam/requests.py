@@ -22,6 +22,10 @@ _FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)(/invocations)?")
 _SMITHY = re.compile(r"/service/[^/]+/operation/(\w+)")
 
 # A query key that selects a part of a bucket or object → the end of the operation's name.
+_ENCRYPTION = {
+    "x-amz-server-side-encryption": "ServerSideEncryption",
+    "x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+}
 _PARTS_OF_BUCKET = {
     "acl": "Acl",
     "encryption": "Encryption",
@@ -77,6 +81,9 @@ def _s3(request: Request) -> tuple[str, dict[str, Any]]:
         parameters["VersionId"] = query["versionId"]
     if "x-amz-tagging" in request.headers:
         parameters["Tagging"] = request.headers["x-amz-tagging"]
+    for header, member in _ENCRYPTION.items():
+        if header in request.headers:
+            parameters[member] = request.headers[header]
     source = request.headers.get("x-amz-copy-source")
     if source and request.method == "PUT":
         return "CopyObject", parameters | {"CopySource": _copy_source(source)}

@@ -64,6 +64,8 @@ def _bucket(arn: str) -> _Found | None:
 
 def _key(arn: str) -> _Found | None:
     scope = scope_of_arn(arn)
+    if ":alias/aws/" in arn:  # managed by AWS, and only for this account
+        return scope.account, None
     key = backend("kms", scope).keys.get(arn.rpartition("/")[2])
     return None if key is None else (scope.account, key.policy)
 

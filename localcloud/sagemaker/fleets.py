@@ -13,10 +13,12 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.archives import ArchiveError, Bounds, untar
 from localcloud.core.image_store import Image
 from localcloud.core.store import Collection
+from localcloud.iam.encryption import volume_permissions
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
 from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
@@ -117,10 +119,19 @@ class FleetBuilder:
                 fleet = built[variant.name] = await self.fleet(
                     scope, production["ModelName"], variant
                 )
+                await self._check_key(scope, fleet.role_arn, config.request.get("KmsKeyId"))
                 timeout = production.get(
                     "ContainerStartupHealthCheckTimeoutInSeconds", _HEALTH_SECONDS
                 )
                 await self.grow(scope, f"{_GROUP}/{endpoint.name}", fleet, timeout)
+
+    async def _check_key(self, scope: Scope, role_arn: str, key_id: str | None) -> None:
+        """Check that a model's role may use the key of the instances' volumes."""
+        wanted = await volume_permissions(self._context.moto, scope, key_id)
+        try:
+            await self._context.iam.authorise(role_arn, wanted)
+        except AccessDenied as error:
+            raise HostingFailed(f"Cannot use the KMS key: {error.message}") from None
 
     async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
         """Return a fleet of a model, without instances.

@@ -25,6 +25,11 @@ from localcloud.core.image_store import Image, parse_reference
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import UserPattern
 from localcloud.iam.actions import metrics_in, pull_of_image
+from localcloud.iam.encryption import (
+    AWS_MANAGED_KEY,
+    output_permissions,
+    volume_permissions,
+)
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SourceError, objects_of
 from localcloud.service_context import ServiceContext
@@ -122,6 +127,7 @@ class TrainingEngine:
         shutil.rmtree(base, ignore_errors=True)
         role, uri = job.request["RoleArn"], job.request["AlgorithmSpecification"]["TrainingImage"]
         image = await resolve_image(self._context, uri, role)
+        await self._check_keys(scope, job)
         self._secondary(job, "Downloading", "Downloading input data")
         await asyncio.to_thread(self._prepare, scope, job, base)
         if not self._is_stopping(job):
@@ -178,6 +184,20 @@ class TrainingEngine:
         job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
         job.move(TrainingJobStatus.FAILED, now)
         self._put(job)
+
+    async def _check_keys(self, scope: Scope, job: TrainingJob) -> None:
+        """Check that the role may use the keys of the job's volumes and of its output."""
+        moto, request = self._context.moto, job.request
+        volume = request["ResourceConfig"].get("VolumeKmsKeyId")
+        output = request["OutputDataConfig"].get("KmsKeyId")
+        wanted = [
+            *await volume_permissions(moto, scope, volume),
+            *await output_permissions(moto, scope, output),
+        ]
+        try:
+            await self._context.iam.authorise(request["RoleArn"], wanted)
+        except AccessDenied as error:
+            raise TrainingFailed(f"ClientError: Cannot use the KMS key: {error.message}") from None
 
     def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
         """Create /opt/ml with configuration and channels; it blocks."""
@@ -302,6 +322,9 @@ class TrainingEngine:
     def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
         """Upload model.tar.gz, and output.tar.gz if there is any output; return the model's URI."""
         output = job.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        # Without a key, AWS encrypts with its own key for S3, not with the bucket's.
+        key_id = job.request["OutputDataConfig"].get("KmsKeyId") or AWS_MANAGED_KEY
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id}
         s3 = self._context.client("s3", scope, job.request["RoleArn"])
         model_uri = f"{output}/{job.name}/output/model.tar.gz"
         for directory, uri in (
@@ -316,7 +339,7 @@ class TrainingEngine:
                     archive.add(path, arcname=str(path.relative_to(directory)), recursive=False)
             bucket, _, key = uri.removeprefix("s3://").partition("/")
             try:
-                s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())
+                s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue(), **encryption)
             except s3.exceptions.ClientError as error:
                 raise TrainingFailed(
                     f"ClientError: Artifact upload failed: could not write {uri}: {error}"

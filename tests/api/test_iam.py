@@ -486,3 +486,26 @@ def test_the_account_is_its_root_user(cloud: TestCloud) -> None:
     identity = cloud.client("sts").get_caller_identity()
     expected = (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, ACCOUNT)
     assert (identity["Arn"], identity["Account"], identity["UserId"]) == expected
+
+
+def test_a_model_without_a_key_stays_in_its_account(enforcing: TestCloud) -> None:
+    """An object under `aws/s3` can be read by no other account, whatever its bucket allows."""
+    s3 = enforcing.client("s3")
+    s3.create_bucket(Bucket="shared-models")
+    other = "111111111111"
+    everything = {"Effect": "Allow", "Principal": {"AWS": other}, "Action": "s3:GetObject"}
+    policy = {**everything, "Resource": "arn:aws:s3:::shared-models/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+    s3.put_bucket_policy(Bucket="shared-models", Policy=document)
+    s3.put_object(Bucket="shared-models", Key="open", Body=b"1")
+    s3.put_object(Bucket="shared-models", Key="managed", Body=b"1", ServerSideEncryption="aws:kms")
+    theirs = boto3.Session(aws_access_key_id=other, aws_secret_access_key="t")
+    iam = theirs.client("iam", endpoint_url=enforcing.url, region_name=REGION)
+    reader = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject", "kms:Decrypt"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=document)
+    client = acting(enforcing, reader, "s3")
+    assert client.get_object(Bucket="shared-models", Key="open")["Body"].read() == b"1"
+    with pytest.raises(ClientError, match=r"kms:Decrypt on resource: .*alias/aws/s3"):
+        client.get_object(Bucket="shared-models", Key="managed")

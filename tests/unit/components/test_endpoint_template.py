@@ -33,9 +33,17 @@ FULL = EndpointSettings(
 )
 
 
-def render(endpoint: EndpointSettings) -> dict[str, Any]:
+KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+
+
+def render(endpoint: EndpointSettings, key_arn: str | None = None) -> dict[str, Any]:
     return endpoint_template.render(
-        "iris-model-production", ROLE, endpoint, TAGS, capture_bucket="captured"
+        "iris-model-production",
+        ROLE,
+        endpoint,
+        TAGS,
+        capture_bucket="captured",
+        key_arn=key_arn,
     )
 
 
@@ -52,6 +60,16 @@ def lint(template: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("endpoint", [DEV, PRD, FULL])
 def test_cfn_lint_finds_no_problems(endpoint: EndpointSettings) -> None:
     assert lint(render(endpoint)) == []
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "expected"), [("ml.m5.large", KEY), ("ml.m5d.large", None)]
+)
+def test_the_volumes_are_under_the_stacks_key(instance_type: str, expected: str | None) -> None:
+    template = render(EndpointSettings(instance_type), KEY)
+    assert lint(template) == []
+    config = template["Resources"]["EndpointConfig"]["Properties"]
+    assert expected == config.get("KmsKeyId")
 
 
 def test_cfn_lint_detects_a_dangling_reference() -> None:

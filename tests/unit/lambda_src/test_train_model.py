@@ -80,6 +80,29 @@ def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) 
     }
 
 
+@pytest.mark.parametrize(
+    ("instance_type", "volume"),
+    [
+        ("ml.m5.large", True),
+        ("ml.c7i.xlarge", True),
+        ("ml.m5d.large", False),
+        ("ml.m7gd.large", False),
+    ],
+)
+def test_the_model_and_the_volume_are_under_the_stacks_key(
+    aws: FakeAws, instance_type: str, *, volume: bool
+) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/k"
+    parameters = {**PARAMETERS, "instanceType": instance_type}
+    handler(pipeline_event(parameters, outputs=True, encryption_key=key), None)
+    (request,) = aws.made("CreateTrainingJob")
+    assert request["OutputDataConfig"] == {
+        "S3OutputPath": "s3://artifacts/training",
+        "KmsKeyId": key,
+    }
+    assert volume == (request["ResourceConfig"].get("VolumeKmsKeyId") == key)
+
+
 def test_the_metric_expressions_read_what_the_container_prints(aws: FakeAws) -> None:
     start()
     (request,) = aws.made("CreateTrainingJob")

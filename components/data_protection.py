@@ -54,13 +54,18 @@ class DataProtection(pulumi.ComponentResource):
                 deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=resource_policies.key(names, share_with=share_with),
                 tags=dict(tags),
-                opts=pulumi.ResourceOptions(parent=self, protect=settings.protect or None),
+                # Data that stays after the stack is unreadable without its key.
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    protect=settings.protect or None,
+                    retain_on_delete=settings.protect or None,
+                ),
             )
             aws.kms.Alias(
                 f"{name}-key-alias",
                 name=names.key_alias(environment),
                 target_key_id=key.key_id,
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=settings.protect or None),
             )
             self.key_arn = key.arn
         log_bucket = None

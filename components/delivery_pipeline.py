@@ -184,7 +184,10 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 [names.arn("lambda", f"function:{name}") for name in functions],
             ),
             policies.deploy_stacks(
-                names, [t.stack_name for t in local], [t.deploy_role_arn for t in local]
+                names,
+                [t.stack_name for t in local],
+                [t.deploy_role_arn for t in local],
+                replaced=[inputs.development.stack_name],
             ),
             [policies.assume_roles(other_roles)] if other_roles else [],
             policies.allow(["sns:Publish"], [inputs.approval_topic_arn])

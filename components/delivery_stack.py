@@ -22,6 +22,8 @@ from components.private_bucket import PrivateBucket
 from components.production_stack import production_target
 from components.settings import StackSettings
 
+ARTIFACT_DAYS = 30
+
 
 def deploy(
     settings: StackSettings,
@@ -59,6 +61,8 @@ def deploy(
         names,
         safety=protection.buckets,
         tags=tags,
+        # An approval waits for seven days at most. Trained models are not among these.
+        expire_prefixes=dict.fromkeys(names.artifact_prefixes, ARTIFACT_DAYS),
         statements=resource_policies.share_artifacts(names, other_account) if other_account else (),
         opts=opts,
     )

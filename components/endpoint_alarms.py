@@ -115,8 +115,9 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
                 f"{endpoint_name} has been at its maximum of {maximum} instances for 15 minutes",
                 metric_queries=instance_count(endpoint_name),
                 evaluation_periods=15,
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                threshold=maximum,
+                comparison_operator="GreaterThanThreshold",
+                # A sum of binary fractions such as 1/10 is not exact, so half an instance less.
+                threshold=maximum - 0.5,
                 treat_missing_data="notBreaching",
             )
         )

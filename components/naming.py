@@ -17,6 +17,8 @@ TRAINING_PREFIX = "training"
 CAPTURE_PREFIX = "capture"
 VARIANT_NAME = "AllTraffic"
 
+# CodePipeline stores artifacts below so many characters of the pipeline's name.
+_ARTIFACT_PREFIX_LENGTH = 20
 _ENDPOINT_SUFFIX = {"dev": "development", "prd": "production"}
 
 
@@ -76,6 +78,12 @@ class Names:
     def source_repository(self) -> str:
         """The CodeCommit repository whose pushes build the model image."""
         return self.model
+
+    @property
+    def artifact_prefixes(self) -> tuple[str, ...]:
+        """The prefixes of the pipelines' artifacts: their names, which CodePipeline truncates."""
+        pipelines = (self.pipeline, self.image_pipeline)
+        return tuple(f"{name[:_ARTIFACT_PREFIX_LENGTH]}/" for name in pipelines)
 
     @property
     def image_build(self) -> str:

@@ -93,10 +93,11 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     Raises: ValueError when an action's UserParameters exceed CodePipeline's limit.
     """
     stages = [_source(inputs), _train(inputs, settings)]
-    stages.append(_deploy("Dev", inputs.development, inputs, settings))
+    # A failed first creation of DEV is replaced. Production has to be deleted by a person.
+    stages.append(_deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE"))
     if inputs.production is not None:
         stages.append(_approval(inputs, settings))
-        stages.append(_deploy("Prd", inputs.production, inputs, settings))
+        stages.append(_deploy("Prd", inputs.production, inputs, settings, "CREATE_UPDATE"))
     return stages
 
 
@@ -172,7 +173,11 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
 
 
 def _deploy(
-    environment: str, target: DeployTarget, inputs: StageInputs, settings: DeliverySettings
+    environment: str,
+    target: DeployTarget,
+    inputs: StageInputs,
+    settings: DeliverySettings,
+    mode: str,
 ) -> PipelineStageArgsDict:
     template_artifact = f"{environment}TemplateArtifact"
     overrides = {
@@ -188,7 +193,7 @@ def _deploy(
         "run_order": 1,
         "namespace": f"Deploy{environment}",
         "configuration": {
-            "ActionMode": "CREATE_UPDATE",
+            "ActionMode": mode,
             "StackName": target.stack_name,
             "RoleArn": target.deploy_role_arn,
             "TemplatePath": f"{template_artifact}::{TEMPLATE_FILE}",
@@ -199,6 +204,8 @@ def _deploy(
     deploy = _in_account_of(target, deploy)
     smoke_test_parameters = {
         "endpointName": target.endpoint_name,
+        # The configuration that was deployed: SageMaker may have rolled the update back.
+        "endpointConfigName": f"#{{Deploy{environment}.EndpointConfigName}}",
         "minimumAccuracy": settings.minimum_accuracy,
         "metric": "#{Train.Metric}",
         "header": settings.training.hyperparameters.get("header") == "yes",

@@ -275,9 +275,9 @@ def run_training(names: Names, training_role_arn: str) -> list[Statement]:
 
 
 def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
-    """Allow invoking endpoints."""
+    """Allow invoking endpoints, and reading which configuration they have."""
     arns = [names.arn("sagemaker", f"endpoint/{endpoint}") for endpoint in endpoints]
-    return allow(["sagemaker:InvokeEndpoint"], arns)
+    return allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], arns)
 
 
 # The pipeline itself
@@ -312,10 +312,28 @@ def read_sources(names: Names, objects: Sequence[tuple[str, str]]) -> list[State
 
 
 def deploy_stacks(
-    names: Names, stacks: Sequence[str], deploy_role_arns: Sequence[str]
+    names: Names,
+    stacks: Sequence[str],
+    deploy_role_arns: Sequence[str],
+    *,
+    replaced: Sequence[str] = (),
 ) -> list[Statement]:
-    """Allow deploying CloudFormation stacks, and passing the deploy roles to CloudFormation."""
+    """Allow deploying CloudFormation stacks, and passing the deploy roles to CloudFormation.
+
+    Args:
+        names: names in the account of the stacks.
+        stacks: names of the stacks.
+        deploy_role_arns: the roles that CloudFormation deploys them with.
+        replaced: names of the stacks that may be deleted after a failed creation.
+    """
+    delete = [
+        allow(
+            ["cloudformation:DeleteStack"],
+            [names.arn("cloudformation", f"stack/{stack}/*") for stack in replaced],
+        )
+    ]
     return [
+        *(delete if replaced else []),
         allow(
             [
                 "cloudformation:CreateStack",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pulumi
 import pulumi_aws as aws
@@ -9,6 +10,8 @@ import pulumi_aws as aws
 from components import resource_policies
 from components.naming import Names
 from components.policies import Statement
+
+_NO_PREFIXES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class PrivateBucket(pulumi.ComponentResource):
         rendered: bool = False,
         noncurrent_version_days: int = 90,
         expire_days: int | None = None,
+        expire_prefixes: Mapping[str, int] = _NO_PREFIXES,
         statements: Sequence[Statement] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -55,12 +59,15 @@ class PrivateBucket(pulumi.ComponentResource):
             rendered: all objects are rendered from settings, so they may always be deleted.
             noncurrent_version_days: days until an overwritten object is deleted.
             expire_days: days until an object is deleted; None never deletes it.
+            expire_prefixes: days until an object below a prefix is deleted.
             statements: further statements of the bucket's policy.
             opts: the component's resource options.
         """
         super().__init__("mlops:index:PrivateBucket", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         keep = safety.protect and not rendered
+        # What protects a bucket that stays has to stay as well.
+        guard = pulumi.ResourceOptions(parent=self, retain_on_delete=keep or None)
         self.bucket = aws.s3.Bucket(
             name,
             bucket=bucket_name,
@@ -79,13 +86,13 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-versioning",
             bucket=self.name,
             versioning_configuration={"status": "Enabled"},
-            opts=child,
+            opts=guard,
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=self.name,
             rules=[_encryption_rule(safety.key_arn)],
-            opts=child,
+            opts=guard,
         )
         public_access_block = aws.s3.BucketPublicAccessBlock(
             f"{name}-public-access-block",
@@ -94,13 +101,13 @@ class PrivateBucket(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=child,
+            opts=guard,
         )
         aws.s3.BucketOwnershipControls(
             f"{name}-ownership",
             bucket=self.name,
             rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=child,
+            opts=guard,
         )
         tidy: aws.s3.BucketLifecycleConfigurationRuleArgsDict = {
             "id": "tidy",
@@ -111,19 +118,32 @@ class PrivateBucket(pulumi.ComponentResource):
         }
         if expire_days is not None:
             tidy["expiration"] = {"days": expire_days}
+        expired: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
+            {
+                "id": f"expire-{prefix.strip('/')}",
+                "status": "Enabled",
+                "filter": {"prefix": prefix},
+                "expiration": {"days": days},
+            }
+            for prefix, days in expire_prefixes.items()
+        ]
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=self.name,
-            rules=[tidy],
+            rules=[tidy, *expired],
             # S3 accepts rules for noncurrent versions only after versioning is enabled.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions.merge(
+                guard, pulumi.ResourceOptions(depends_on=[versioning])
+            ),
         )
         policy = aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=self.name,
             policy=resource_policies.bucket(names.s3_arn(bucket_name), *statements),
             # S3 refuses two concurrent changes of a bucket.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access_block]),
+            opts=pulumi.ResourceOptions.merge(
+                guard, pulumi.ResourceOptions(depends_on=[public_access_block])
+            ),
         )
         if safety.log_bucket is not None:
             aws.s3.BucketLogging(

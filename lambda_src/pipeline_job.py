@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 logger = logging.getLogger("pipeline_job")
 logger.setLevel(logging.INFO)
 
+# Bytes of an artifact that are fetched at a time.
+READ_BYTES = 1024 * 1024
 MESSAGE_LENGTH = 5000
 SUMMARY_LENGTH = 2048
 
@@ -90,13 +93,15 @@ class Job:
         return _only(self.outputs, "output")
 
     def read(self, artifact: Artifact) -> zipfile.ZipFile:
-        """Open an artifact's zip.
+        """Open an artifact's zip, of which only the parts that are read are fetched.
+
+        An artifact has up to 5 GB, and the function 256 MiB.
 
         Raises: ConfigurationError when the artifact is not a zip file.
         """
-        body = self._s3().get_object(Bucket=artifact.bucket, Key=artifact.key)["Body"].read()
+        body = io.BufferedReader(_RemoteFile(self._s3(), artifact), READ_BYTES)
         try:
-            return zipfile.ZipFile(io.BytesIO(body))
+            return zipfile.ZipFile(body)
         except zipfile.BadZipFile:
             raise ConfigurationError(f"artifact {artifact.name} is not a zip file") from None
 
@@ -123,6 +128,46 @@ class Job:
             aws_secret_access_key=self.credentials.get("secretAccessKey"),
             aws_session_token=self.credentials.get("sessionToken"),
         )
+
+
+class _RemoteFile(io.RawIOBase):
+    """An object of S3 as a file that is read by ranges."""
+
+    def __init__(self, s3: Any, artifact: Artifact) -> None:
+        self._s3, self._place = s3, {"Bucket": artifact.bucket, "Key": artifact.key}
+        try:
+            self._size = int(s3.head_object(**self._place)["ContentLength"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "404":
+                raise
+            raise ConfigurationError(
+                f"artifact {artifact.name}: s3://{artifact.bucket}/{artifact.key} does not exist"
+            ) from error
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        found = self._s3.get_object(**self._place, Range=f"bytes={self._at}-{end - 1}")
+        content: bytes = found["Body"].read()
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,20 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from lambda_src.pipeline_job import ConfigurationError, Job, JobError, Succeeded, parameter, run
 
 ROW_FILES = ("validation.csv", "train.csv")
 MAX_ROWS = 50
+MAX_LINE_CHARACTERS = 1024 * 1024
 ACCURACY, R2 = "accuracy", "r2"
 
 
@@ -42,7 +45,9 @@ def smoke_test(job: Job) -> Succeeded:
     with job.read(artifact) as archive:
         rows = _rows(archive, artifact.name, header=job.parameters.get("header") is True)
     expected = [row[0].strip() for row in rows]
-    answers = _invoke(_runtime(job), endpoint, [row[1:] for row in rows])
+    sagemaker, runtime = _clients(job)
+    _check_configuration(job, sagemaker, endpoint)
+    answers = _invoke(runtime, endpoint, [row[1:] for row in rows])
     if len(answers) != len(expected):
         raise JobError(
             f"endpoint {endpoint} returned {len(answers)} predictions for {len(expected)} rows"
@@ -97,39 +102,74 @@ def _rows(archive: zipfile.ZipFile, artifact_name: str, *, header: bool) -> list
             f"artifact {artifact_name} must hold one {file}, not {len(found[file])}"
         )
     try:
-        text = archive.read(found[file][0]).decode("utf-8-sig")
-    except (UnicodeDecodeError, zipfile.BadZipFile) as error:
+        with archive.open(found[file][0]) as content:
+            lines = io.TextIOWrapper(content, "utf-8-sig", newline="")
+            filled = (row for row in csv.reader(_bounded(lines, file)) if row)
+            rows = list(islice(filled, int(header), MAX_ROWS + int(header)))
+    except (UnicodeDecodeError, zipfile.BadZipFile, csv.Error) as error:
         raise ConfigurationError(f"{file} is not readable text: {error}") from error
-    filled = (row for row in csv.reader(io.StringIO(text)) if row)
-    rows = list(islice(filled, int(header), MAX_ROWS + int(header)))
     if not rows:
         raise ConfigurationError(f"{file} has no rows")
     return rows
 
 
-def _runtime(job: Job) -> Any:
-    """Return a client for endpoints of this account, or of another one by assuming its role."""
-    if "roleArn" not in job.parameters:
-        return boto3.client("sagemaker-runtime")
-    credentials = boto3.client("sts").assume_role(
-        RoleArn=parameter(job, "roleArn", str), RoleSessionName=f"smoke-test-{job.id[:8]}"
-    )["Credentials"]
-    return boto3.client(
+def _bounded(lines: io.TextIOWrapper, file: str) -> Iterator[str]:
+    """Yield lines, none of them so long that it fills the function's memory."""
+    while line := lines.readline(MAX_LINE_CHARACTERS + 1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise ConfigurationError(
+                f"{file} has a line of more than {MAX_LINE_CHARACTERS} characters"
+            )
+        yield line
+
+
+def _check_configuration(job: Job, sagemaker: Any, endpoint: str) -> None:
+    """Check that the endpoint has the configuration that was deployed.
+
+    SageMaker may have rolled an update back, and the endpoint then answers with the old model.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+    """
+    deployed = parameter(job, "endpointConfigName", str)
+    found = sagemaker.describe_endpoint(EndpointName=endpoint)
+    if found["EndpointConfigName"] != deployed:
+        raise JobError(
+            f"endpoint {endpoint} has the configuration {found['EndpointConfigName']} and not "
+            f"{deployed}, which was deployed: SageMaker rolled the update back. "
+            f"{found.get('FailureReason', '')}".strip()
+        )
+
+
+def _clients(job: Job) -> tuple[Any, Any]:
+    """Return clients for SageMaker and its endpoints, of this account or of another one."""
+    keys: dict[str, str] = {}
+    if "roleArn" in job.parameters:
+        credentials = boto3.client("sts").assume_role(
+            RoleArn=parameter(job, "roleArn", str), RoleSessionName=f"smoke-test-{job.id[:8]}"
+        )["Credentials"]
+        keys = {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+    return boto3.client("sagemaker", **keys), boto3.client(
         "sagemaker-runtime",
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
+        # Two attempts end before the function's own 60 seconds do, so that the job gets an answer.
+        config=Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2}),
+        **keys,
     )
 
 
 def _invoke(runtime: Any, endpoint: str, features: list[list[str]]) -> list[str]:
     body = io.StringIO()
     csv.writer(body, lineterminator="\n").writerows(features)
-    response = runtime.invoke_endpoint(
-        EndpointName=endpoint,
-        ContentType="text/csv",
-        Accept="text/csv",
-        Body=body.getvalue().encode(),
-    )
+    try:
+        response = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            ContentType="text/csv",
+            Accept="text/csv",
+            Body=body.getvalue().encode(),
+        )
+    except (ConnectTimeoutError, ReadTimeoutError) as error:
+        raise JobError(f"endpoint {endpoint} did not answer in time: {error}") from error
     text = response["Body"].read().decode()
     return [row[0].strip() for row in csv.reader(io.StringIO(text)) if row]

@@ -47,6 +47,7 @@ ONLY_ON_AWS = {
     "application-autoscaling:DescribeScheduledActions": _COMPARES,
     "application-autoscaling:ListTagsForResource": _COMPARES,
     "application-autoscaling:TagResource": "CloudFormation may hand the tags of a stack on",
+    "cloudformation:DeleteStack": "a first deployment to DEV that failed is replaced",
     "codecommit:CancelUploadArchive": "an execution that is stopped while it fetches the source",
     "cloudformation:DescribeStackResources": "CodePipeline follows a stack by its resources",
     "iam:CreateServiceLinkedRole": "the first scalable target of an account needs its role made",

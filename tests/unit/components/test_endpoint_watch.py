@@ -66,7 +66,7 @@ def test_instances_are_requests_over_requests_per_instance() -> None:
     assert queries["instances"]["expression"] == "requests / per_instance"
     assert queries["requests"]["metric"]["metric_name"] == "Invocations"
     assert queries["per_instance"]["metric"]["metric_name"] == "InvocationsPerInstance"
-    assert alarm(SCALED, "at-max-capacity")["threshold"] == 10
+    assert alarm(SCALED, "at-max-capacity")["threshold"] == 9.5
 
 
 def test_an_evaluation_never_looks_back_more_than_a_day() -> None:

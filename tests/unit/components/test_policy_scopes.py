@@ -185,4 +185,9 @@ def test_stacks_are_deployed_by_name_and_endpoints_asked_by_name() -> None:
         "iam:PassRole": {ROLE},
     }
     asked = policies.document(policies.invoke_endpoints(NAMES, ["iris-model-production"]))
-    assert grants(asked) == {"sagemaker:InvokeEndpoint": {ENDPOINT}}
+    assert grants(asked) == {
+        "sagemaker:DescribeEndpoint": {ENDPOINT},
+        "sagemaker:InvokeEndpoint": {ENDPOINT},
+    }
+    replaced = policies.document(policies.deploy_stacks(NAMES, [], [], replaced=["one"]))
+    assert grants(replaced)["cloudformation:DeleteStack"] == stack

@@ -55,6 +55,8 @@ class FakeAws:
         default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
     endpoint: Callable[[str], str] = lambda rows: rows
+    # The configuration that the endpoint has.
+    config: str = "deployed"
     # Errors to return instead of answers, by operation.
     errors: dict[str, Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -124,7 +126,20 @@ class FakeAws:
         key = (params["Bucket"], params["Key"])
         if key not in self.objects:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
-        return {"Body": io.BytesIO(self.objects[key])}
+        content = self.objects[key]
+        if "Range" in params:
+            first, _, last = params["Range"].removeprefix("bytes=").partition("-")
+            content = content[int(first) : int(last) + 1]
+        return {"Body": io.BytesIO(content)}
+
+    def _HeadObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        key = (params["Bucket"], params["Key"])
+        if key not in self.objects:
+            raise AwsError("404", "Not Found", 404)
+        return {"ContentLength": len(self.objects[key])}
+
+    def _DescribeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"EndpointName": params["EndpointName"], "EndpointConfigName": self.config}
 
     def _PutObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         self.objects[params["Bucket"], params["Key"]] = params["Body"].read()

@@ -1,8 +1,11 @@
 """The smoke test's handler: its request, its score, and one result on every path."""
 
+import io
+import zipfile
 from collections.abc import Callable
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from lambda_src.smoke_test import handler
 from tests.archives import zip_of
@@ -10,6 +13,7 @@ from tests.unit.lambda_src.fake_aws import AwsError, FakeAws, pipeline_event
 
 PARAMETERS = {
     "endpointName": "iris-model-development",
+    "endpointConfigName": "deployed",
     "minimumAccuracy": 0.75,
     "metric": "accuracy",
     "header": False,
@@ -181,7 +185,53 @@ def test_a_dataset_without_rows_is_a_configuration_error(
 
 def test_a_missing_dataset_fails(aws: FakeAws) -> None:
     handler(pipeline_event(PARAMETERS), None)
-    assert "NoSuchKey" in aws.failure()[1]
+    assert aws.failure() == (
+        "ConfigurationError",
+        "artifact DatasetArtifact: s3://artifacts/pipeline/Dataset/abc does not exist",
+    )
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_endpoint_that_was_rolled_back_fails_although_it_answers(aws: FakeAws) -> None:
+    aws.endpoint = lambda _: "\n".join(LABELS)
+    aws.config = "before"
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.failure() == (
+        "JobFailed",
+        "endpoint iris-model-development has the configuration before and not deployed, which was "
+        "deployed: SageMaker rolled the update back.",
+    )
+    assert aws.made("InvokeEndpoint") == []
+
+
+def test_only_the_rows_that_are_asked_for_are_fetched(aws: FakeAws) -> None:
+    rows = "".join(f"setosa,{number}\n" for number in range(2_000_000))
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("validation.csv", rows)
+    aws.objects["artifacts", "pipeline/Dataset/abc"] = body.getvalue()
+    aws.endpoint = lambda asked: "setosa\n" * asked.count("\n")
+    handler(pipeline_event(PARAMETERS), None)
+    assert aws.success()["outputVariables"]["Rows"] == "50"
+    ranges = [
+        [int(end) for end in call["Range"].removeprefix("bytes=").split("-")]
+        for call in aws.made("GetObject")
+    ]
+    fetched = sum(last - first + 1 for first, last in ranges)
+    assert fetched < 6 * 1024 * 1024 < len(body.getvalue())
+
+
+def test_a_line_without_an_end_is_refused(aws: FakeAws, dataset: Callable[[bytes], None]) -> None:
+    dataset(zip_of({"validation.csv": "a," + "1" * (1024 * 1024 + 1)}))
+    handler(pipeline_event(PARAMETERS), None)
+    assert "a line of more than 1048576 characters" in aws.failure()[1]
+
+
+@pytest.mark.usefixtures("dataset")
+def test_an_endpoint_that_does_not_answer_fails_before_the_functions_time(aws: FakeAws) -> None:
+    aws.errors["InvokeEndpoint"] = ReadTimeoutError(endpoint_url="https://runtime")
+    handler(pipeline_event(PARAMETERS), None)
+    assert "did not answer in time" in aws.failure()[1]
 
 
 @pytest.mark.parametrize(

@@ -79,15 +79,14 @@ class LambdaService(Service):
             headers["x-amz-log-result"] = base64.b64encode(tail.encode()[-4096:]).decode()
         return Response(200, headers, outcome.payload)
 
-    async def invoke(
-        self, scope: Scope, name: str, event: dict[str, Any], principal: str = ""
-    ) -> Outcome:
+    async def invoke(self, scope: Scope, name: str, event: Any, principal: str = "") -> Outcome:
         """Invoke a function for another service, as that service's role, and wait for the outcome.
 
         Raises:
             AwsError: the function does not exist, or the role may not invoke it.
         """
         wanted = permissions("lambda", "Invoke", {"FunctionName": name}, scope)
+        name = name.split(":function:")[-1].partition(":")[0]
         await self._context.iam.authorise(principal, wanted)
         function, code = await self._find(scope, name)
         outcome, _ = await self._invoke(function, code, json.dumps(event).encode())

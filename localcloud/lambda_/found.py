@@ -1,0 +1,115 @@
+"""Finding the version of a function that an invocation runs; call it in moto's thread.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.lambda_ import records
+from localcloud.lambda_.environment import Code, Function
+from localcloud.lambda_.names import FunctionName
+from localcloud.moto_backend.dispatcher import backend
+
+
+@dataclass(frozen=True, slots=True)
+class Asynchronous:
+    """The settings of asynchronous invocations.
+
+    Attributes:
+        retries: how often a failed event is tried again.
+        dead_letters: the ARN of a queue or topic for events that failed; or empty.
+        on_success: the ARN of the destination of successes; or empty.
+        on_failure: the ARN of the destination of failures; or empty.
+    """
+
+    retries: int = 2
+    dead_letters: str = ""
+    on_success: str = ""
+    on_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A version of a function, ready to be run.
+
+    Attributes:
+        arn: the ARN by which it was asked for.
+        most_at_once: the reserved concurrency; None if there is none.
+    """
+
+    function: Function
+    code: Code
+    arn: str
+    most_at_once: int | None = None
+    asynchronous: Asynchronous = field(default_factory=Asynchronous)
+
+
+def find(name: FunctionName) -> Found:
+    """Return the version that a name means; an alias with two versions gives one by chance.
+
+    Raises:
+        AwsError: there is no such function, version or alias.
+    """
+    lambdas = backend("lambda", name.scope)
+    # The share of an alias is no secret.
+    kept = records.resolved(lambdas, name, random.random())  # noqa: S311
+    latest = records.group_of(lambdas, name)["latest"]
+    if not getattr(kept, "code_bytes", None):
+        raise name.not_found()
+    code = Code(bytes(kept.code_bytes), _layers_of(lambdas, kept))
+    environment = {str(k): str(v) for k, v in dict(kept.environment_vars or {}).items()}
+    about = records.kept(kept)
+    settings = f"{kept.handler}|{kept.timeout}|{kept.memory_size}|{kept.role}|{kept.run_time}"
+    settings += f"|{sorted(environment.items())}|{about.get('LoggingConfig')}"
+    digest = hashlib.sha256(settings.encode())
+    for archive in (code.archive, *code.layers):
+        digest.update(hashlib.sha256(archive).digest())
+    log_group = (about.get("LoggingConfig") or {}).get("LogGroup")
+    function = Function(
+        scope=name.scope,
+        name=name.name,
+        arn=name.arn,
+        version=str(kept.version),
+        role_arn=kept.role,
+        handler=kept.handler,
+        runtime=kept.run_time,
+        timeout_seconds=int(kept.timeout),
+        memory_megabytes=int(kept.memory_size),
+        version_key=digest.hexdigest(),
+        log_group=log_group or f"/aws/lambda/{name.name}",
+        environment=environment,
+    )
+    reserved = getattr(latest, "reserved_concurrency", None)
+    return Found(
+        function,
+        code,
+        name.qualified_arn,
+        None if reserved is None else int(reserved),
+        _asynchronous(latest, about),
+    )
+
+
+def _layers_of(lambdas: Any, function: Any) -> tuple[bytes, ...]:
+    versions = [lambdas.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
+    return tuple(bytes(version.code_bytes) for version in versions if version is not None)
+
+
+def _asynchronous(latest: Any, about: dict[str, Any]) -> Asynchronous:
+    configs = getattr(latest, "event_invoke_config", None) or []
+    config: dict[str, Any] = configs[-1].config if configs else {}
+    destinations = config.get("DestinationConfig") or {}
+
+    def destination(outcome: str) -> str:
+        return str((destinations.get(outcome) or {}).get("Destination") or "")
+
+    return Asynchronous(
+        retries=int(config.get("MaximumRetryAttempts", 2)),
+        dead_letters=str((about.get("DeadLetterConfig") or {}).get("TargetArn") or ""),
+        on_success=destination("OnSuccess"),
+        on_failure=destination("OnFailure"),
+    )

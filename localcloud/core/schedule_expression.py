@@ -18,7 +18,7 @@ from cronsim import CronSim
 from localcloud.core.cron import CronError, parse
 
 _EXPRESSION = re.compile(r"(at|rate|cron)\((.+)\)")
-_RATE = re.compile(r"(?:(1) (minute|hour|day)|([2-9]|[1-9]\d{1,9}) (minute|hour|day)s)", re.ASCII)
+_RATE = re.compile(r"([1-9]\d{0,9}) (minute|hour|day)s?", re.ASCII)
 # The length that PutScheduledAction allows, in characters.
 # Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
 LONGEST_EXPRESSION = 1600
@@ -87,10 +87,8 @@ def _at(text: str, zone: ZoneInfo, after: datetime) -> datetime | None:
 def _rate(text: str, created: datetime, after: datetime) -> datetime:
     match = _RATE.fullmatch(text)
     if match is None:
-        raise ScheduleError(
-            f"'rate({text})' is not rate(1 minute|hour|day) or rate(NUMBER minutes|hours|days)"
-        )
-    step = timedelta(**{f"{match[2] or match[4]}s": int(match[1] or match[3])})
+        raise ScheduleError(f"'rate({text})' is not rate(NUMBER minutes|hours|days)")
+    step = timedelta(**{f"{match[2]}s": int(match[1])})
     passed = max((after - created) // step + 1, 1)
     return created + passed * step
 

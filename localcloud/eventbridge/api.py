@@ -89,6 +89,59 @@ class EventBridgeApi:
         found = await self._context.moto.call(read)
         return _page("EventBuses", found, lambda bus: bus["Name"], params)
 
+    @operation("ListArchives")
+    async def list_archives(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = await self._context.moto.call(_all, scope, "archives", "describe_short")
+        return _chosen("Archives", found, "ArchiveName", params, ("EventSourceArn", "State"))
+
+    @operation("ListReplays")
+    async def list_replays(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = await self._context.moto.call(_all, scope, "replays", "describe_short")
+        return _chosen("Replays", found, "ReplayName", params, ("EventSourceArn", "State"))
+
+    @operation("ListConnections")
+    async def list_connections(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = await self._context.moto.call(_all, scope, "connections", "describe")
+        return _chosen("Connections", found, "Name", params, ("ConnectionState",))
+
+    @operation("ListApiDestinations")
+    async def list_api_destinations(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        found = await self._context.moto.call(_all, scope, "destinations", "describe")
+        return _chosen("ApiDestinations", found, "Name", params, ("ConnectionArn",))
+
+
+def _all(scope: Scope, kind: str, describe: str) -> list[dict[str, Any]]:
+    """Return every archive, replay, connection or destination; call it in moto's thread."""
+    kept = getattr(backend("events", scope), kind)
+    return [
+        _given({k: _time(v) if k.endswith("Time") else v for k, v in described.items()})
+        for described in (getattr(each, describe)() for each in kept.values())
+    ]
+
+
+def _chosen(
+    member: str,
+    entries: list[dict[str, Any]],
+    name: str,
+    params: dict[str, Any],
+    filters: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return a page of the entries that a request asks for."""
+    prefix = params.get("NamePrefix") or ""
+    wanted = {key: params[key] for key in filters if params.get(key)}
+    if len(wanted) + bool(prefix) > 1 and len(filters) > 1:
+        raise ValidationError(
+            f"At most one filter is allowed for List{member}. Use either : State, "
+            "EventSourceArn, or NamePrefix."
+        )
+    found = [
+        entry
+        for entry in entries
+        if entry[name].startswith(prefix)
+        and all(entry.get(key) == value for key, value in wanted.items())
+    ]
+    return _page(member, found, lambda entry: str(entry[name]), params)
+
 
 def _event(text: str) -> dict[str, Any]:
     """Return the event of TestEventPattern.

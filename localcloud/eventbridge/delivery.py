@@ -164,7 +164,7 @@ class EventDelivery:
                     projectName=arn.rpartition("/")[2],
                 )
             case "lambda":
-                await self._functions.invoke(scope, arn, _json_of(text))
+                await self._functions.invoke_asynchronously(scope, arn, _json_of(text))
             case "sns":
                 await self._context.api(scope, "sns", "publish", TopicArn=arn, Message=text)
             case "sqs":

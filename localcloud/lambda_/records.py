@@ -176,8 +176,11 @@ def configuration(function: Any, name: FunctionName) -> dict[str, Any]:
         shown["Environment"] = {"Variables": dict(function.environment_vars)}
     if function.layers:
         shown["Layers"] = list(function.layers)
-    if function.vpc_config:
-        shown["VpcConfig"] = function.vpc_config
+    vpc = function._vpc_config or {}
+    if vpc.get("SubnetIds") or vpc.get("SecurityGroupIds"):
+        lists = {name: list(vpc.get(name) or []) for name in ("SubnetIds", "SecurityGroupIds")}
+        dual = bool(vpc.get("Ipv6AllowedForDualStack"))
+        shown["VpcConfig"] = {**lists, "VpcId": "", "Ipv6AllowedForDualStack": dual}
     dead_letters = about.get("DeadLetterConfig") or {}
     if dead_letters.get("TargetArn"):
         shown["DeadLetterConfig"] = dead_letters

@@ -55,7 +55,8 @@ class RuntimeApi:
     """Gives events to one runtime client and receives its responses."""
 
     def __init__(self) -> None:
-        self._events: asyncio.Queue[Invocation] = asyncio.Queue()
+        # None ends the wait of a client for its next event.
+        self._events: asyncio.Queue[Invocation | None] = asyncio.Queue()
         self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
         self._runner: web.AppRunner | None = None
         self.init_error: bytes | None = None
@@ -78,6 +79,7 @@ class RuntimeApi:
     async def stop(self) -> None:
         """Stop listening."""
         if self._runner is not None:
+            self._events.put_nowait(None)
             await self._runner.cleanup()
 
     def submit(self, invocation: Invocation) -> asyncio.Future[Outcome]:
@@ -90,6 +92,9 @@ class RuntimeApi:
     async def _next(self, request: web.Request) -> web.Response:
         del request
         invocation = await self._events.get()
+        if invocation is None:
+            self._events.put_nowait(None)
+            return web.Response(status=500)
         headers = {
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
             "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_milliseconds),

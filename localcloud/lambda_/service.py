@@ -169,9 +169,20 @@ class LambdaService(Service):
         outcome, _ = await self._invoke(found, json.dumps(event).encode(), str(uuid.uuid4()))
         return outcome
 
+    async def invoke_asynchronously(self, scope: Scope, name: str, event: Any) -> None:
+        """Invoke a function as an event source does, and wait until its retries are over.
+
+        Raises:
+            AwsError: the function does not exist.
+        """
+        found = await self._find(parse(scope, name), scope)
+        await self._run(found, json.dumps(event).encode(), str(uuid.uuid4()))
+
     def _begin(self, found: Found, event: bytes, request_id: str) -> None:
         """Begin an asynchronous invocation."""
+        self._context.spawn(f"lambda {found.function.name}", self._run(found, event, request_id))
 
+    async def _run(self, found: Found, event: bytes, request_id: str) -> None:
         async def once() -> Outcome:
             outcome, _ = await self._invoke(found, event, request_id)
             return outcome
@@ -179,10 +190,7 @@ class LambdaService(Service):
         async def invoke(arn: str, record: Any, role: str) -> Any:
             return await self.invoke(found.function.scope, arn, record, role)
 
-        self._context.spawn(
-            f"lambda {found.function.name}",
-            asynchronous.run(self._context, found, event, request_id, once, invoke),
-        )
+        await asynchronous.run(self._context, found, event, request_id, once, invoke)
 
     async def _find(self, name: FunctionName, scope: Scope) -> Found:
         if name.scope.region != scope.region:

@@ -260,6 +260,54 @@ def test_lists_come_in_pages(events: Any, rule: str) -> None:
 
 
 @pytest.mark.botocore_modelled
+def test_archives_connections_and_destinations_come_in_pages(events: Any) -> None:
+    bus = events.describe_event_bus()["Arn"]
+    credentials = {"ApiKeyAuthParameters": {"ApiKeyName": "k", "ApiKeyValue": "v"}}
+    for n in range(3):
+        events.create_archive(ArchiveName=f"page-{n}", EventSourceArn=bus)
+        connection = events.create_connection(
+            Name=f"page-{n}", AuthorizationType="API_KEY", AuthParameters=credentials
+        )
+        events.create_api_destination(
+            Name=f"page-{n}",
+            ConnectionArn=connection["ConnectionArn"],
+            InvocationEndpoint="https://example.com/",
+            HttpMethod="POST",
+        )
+    for operation, member in (
+        ("list_archives", "Archives"),
+        ("list_connections", "Connections"),
+        ("list_api_destinations", "ApiDestinations"),
+    ):
+        call = getattr(events, operation)
+        first = call(NamePrefix="page-", Limit=2)
+        second = call(NamePrefix="page-", Limit=2, NextToken=first["NextToken"])
+        assert first[member] + second[member] == call(NamePrefix="page-")[member]
+        assert len(second[member]) == 1
+        assert error_of(call, NextToken="made-up")[0] == "InvalidToken"
+    assert events.list_replays()["Replays"] == []
+    for n in range(3):
+        events.delete_archive(ArchiveName=f"page-{n}")
+        events.delete_api_destination(Name=f"page-{n}")
+        events.delete_connection(Name=f"page-{n}")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html"
+)
+def test_an_archive_keeps_the_events_that_it_matches(events: Any) -> None:
+    events.create_archive(
+        ArchiveName="kept",
+        EventSourceArn=events.describe_event_bus()["Arn"],
+        EventPattern='{"source": ["archived"]}',
+    )
+    for source in ("archived", "other", "archived"):
+        events.put_events(Entries=[{"Source": source, "DetailType": "d", "Detail": "{}"}])
+    assert events.describe_archive(ArchiveName="kept")["EventCount"] == 2
+    events.delete_archive(ArchiveName="kept")
+
+
+@pytest.mark.botocore_modelled
 def test_a_list_of_what_is_not_there_is_an_error(events: Any) -> None:
     assert error_of(events.list_targets_by_rule, Rule="none") == (
         "ResourceNotFoundException",

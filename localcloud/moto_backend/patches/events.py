@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from localcloud.moto_backend.patches import EventListener
 
 log = logging.getLogger("localcloud.moto_backend")
 
+# A rule takes 1 minute and 5 minutes, but no 1 minutes and no 5 minute.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html
+_RATE = re.compile(r"rate\((?:1 (?:minute|hour|day)|(?!1 )\d+ (?:minutes|hours|days))\)")
 _MOST_ENTRIES = 10
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 _MOST_ENTRY_BYTES = 1024 * 1024
@@ -67,9 +71,28 @@ def _patch_event_delivery(emit: EventListener) -> None:
                 log.warning("the pattern of %s cannot be matched: %r", self.arn, error)
             return
         if matches:
-            emit(self.arn, list(self.targets), original_event, 0)
+            targets = [target for target in self.targets if not _is_archive(target)]
+            if len(targets) < len(self.targets):
+                _store(self, original_event)
+            if targets:
+                emit(self.arn, targets, original_event, 0)
 
     Rule.send_to_targets = send_to_targets
+
+
+def _is_archive(target: dict[str, Any]) -> bool:
+    """Return whether a target is the one by which moto fills an archive."""
+    return str(target.get("Arn", "")).endswith(":::")
+
+
+def _store(rule: Any, event: dict[str, Any]) -> None:
+    """Add an event to the archive of a rule."""
+    from moto.events.models import events_backends
+
+    archives = events_backends[rule.account_id][rule.region_name].archives
+    archive = archives.get(rule.name.removeprefix("Events-Archive-"))
+    if archive is not None:
+        archive.events.append(dict(event))
 
 
 def _patch_patterns() -> None:
@@ -107,6 +130,8 @@ def _patch_rules() -> None:
     def put_rule(self: Any, name: str, *arguments: Any, **settings: Any) -> Any:
         expression = settings.get("scheduled_expression")
         if expression:
+            if expression.startswith("rate(") and _RATE.fullmatch(expression) is None:
+                raise ValidationError("Parameter ScheduleExpression is not valid.")
             try:
                 next_due(expression, "UTC", _ANY_TIME, _ANY_TIME)
             except ScheduleError:

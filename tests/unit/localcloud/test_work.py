@@ -192,7 +192,7 @@ CASES: list[Case] = [
         1,
         lambda n: (
             lambda: refused(
-                lambda: next_due(f"rate({10 ** (1 + n % 9)} days)", "UTC", NOW, NOW), ScheduleError
+                lambda: next_due(f"rate({10 ** (n % 10)} days)", "UTC", NOW, NOW), ScheduleError
             )
         ),
     ),

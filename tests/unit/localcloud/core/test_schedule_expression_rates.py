@@ -48,7 +48,7 @@ def test_a_rate_is_due_a_whole_number_of_periods_after_its_creation(
     number: int, unit: str, after: int
 ) -> None:
     period = (number * UNITS[unit]).total_seconds()
-    found = due(f"rate({number} {unit}{'s' if number > 1 else ''})", after)
+    found = due(f"rate({number} {unit}s)", after)
     assert found % period == 0
     # The first one that is later, and never that of the creation itself.
     assert found - period <= max(after, 0) < found
@@ -65,14 +65,9 @@ def test_a_rate_is_due_a_whole_number_of_periods_after_its_creation(
         "5 weeks",
         "5  minutes",
         "05 minutes",
-        "5 minute",
-        "1 minutes",
-        "1 days",
     ],
 )
 def test_a_rate_that_cannot_be_read_is_named(rate: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         due(f"rate({rate} )" if not rate else f"rate({rate})", 0)
-    assert str(caught.value).endswith(
-        "is not rate(1 minute|hour|day) or rate(NUMBER minutes|hours|days)"
-    )
+    assert str(caught.value).endswith("is not rate(NUMBER minutes|hours|days)")

@@ -98,6 +98,8 @@ class FunctionsApi:
         changes = {k: v for k, v in params.items() if k not in ("FunctionName", "RevisionId")}
         if "Environment" in changes:
             changes["Environment"] = {"Variables": changes["Environment"].get("Variables") or {}}
+        # Before anything is changed: a layer that does not exist.
+        _made(lambda: function._get_layers_data(changes.get("Layers") or []))
         _made(lambda: function.update_configuration(changes))
         if changes.get("EphemeralStorage"):
             function.ephemeral_storage = changes["EphemeralStorage"]["Size"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import ACCOUNT, REGION, TestCloud
+from tests.archives import zip_of
+from tests.cloud import ACCOUNT, REGION, TestCloud, configured_url, local_cloud
 from tests.functions import Functions, saying
 
 API = "https://docs.aws.amazon.com/lambda/latest/api"
@@ -345,6 +347,44 @@ def test_every_setting_of_a_function_comes_back(cloud: TestCloud, functions: Fun
     assert "Environment" not in later
 
 
+@pytest.mark.aws_documented(f"{API}/API_UpdateFunctionConfiguration.html")
+def test_an_update_that_is_refused_changes_nothing(functions: Functions) -> None:
+    functions.make("steady", saying("one"))
+    before = functions.client.get_function_configuration(FunctionName="steady")
+    for settings in (
+        {"Timeout": 9, "Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:none:1"]},
+        {"Timeout": 9, "MemorySize": 10241},
+        {"Timeout": 9, "Runtime": "ruby3.4"},
+        {"Timeout": 9, "Role": f"arn:aws:iam::{ACCOUNT}:role/nobody"},
+        {"Timeout": 9, "Environment": {"Variables": {"AWS_REGION": "x"}}},
+    ):
+        functions.refused("update_function_configuration", FunctionName="steady", **settings)
+    functions.refused("update_function_code", FunctionName="steady", ZipFile=b"no zip")
+    functions.refused("update_function_configuration", FunctionName="steady:1", Timeout=9)
+    after = functions.client.get_function_configuration(FunctionName="steady")
+    assert after | {"ResponseMetadata": {}} == before | {"ResponseMetadata": {}}
+    assert functions.invoke("steady")[1] == "one"
+
+
+@pytest.mark.emulator_only
+def test_versions_and_aliases_outlive_a_restart(tmp_path: Path) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not ours to restart")
+    with local_cloud(state_dir=tmp_path) as first:
+        functions = Functions(first)
+        functions.make("lasting", saying("one"), Publish=True)
+        functions.change("lasting", saying("two"))
+        functions.client.create_alias(FunctionName="lasting", Name="A", FunctionVersion="1")
+        before = functions.client.get_function_configuration(FunctionName="lasting:A")
+    with local_cloud(state_dir=tmp_path) as second:
+        functions = Functions(second)
+        after = functions.client.get_function_configuration(FunctionName="lasting:A")
+        assert after | {"ResponseMetadata": {}} == before | {"ResponseMetadata": {}}
+        assert functions.invoke("lasting:A")[1] == "one"
+        assert functions.invoke("lasting")[1] == "two"
+        assert functions.client.publish_version(FunctionName="lasting")["Version"] == "2"
+
+
 @pytest.mark.aws_documented(f"{API}/API_CreateFunction.html")
 @pytest.mark.parametrize(
     ("settings", "code", "part"),
@@ -447,8 +487,6 @@ def test_functions_versions_and_aliases_come_in_pages(functions: Functions) -> N
 
 @pytest.mark.aws_documented("https://docs.aws.amazon.com/lambda/latest/dg/chapter-layers.html")
 def test_a_layer_is_on_the_path_of_the_handler(functions: Functions) -> None:
-    from tests.archives import zip_of
-
     client = functions.client
     layer = client.publish_layer_version(
         LayerName="words", Content={"ZipFile": zip_of({"python/words.py": "WORD = 'layered'\n"})}

@@ -66,8 +66,6 @@ class _Leaves:
         return found
 
 
-_Path = tuple[str, ...]
-
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -83,14 +81,15 @@ def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
     return any(_holds(alternative, leaves) for alternative in alternatives(pattern))
 
 
-def _leaves_of(event: dict[str, Any]) -> dict[_Path, _Leaves]:
-    found: dict[_Path, _Leaves] = {}
+def _leaves_of(event: dict[str, Any]) -> dict[str, _Leaves]:
+    found: dict[str, _Leaves] = {}
     arrays = 0
-    waiting: list[tuple[_Path, Any, _Place]] = [((), event, {})]
+    waiting: list[tuple[str, Any, _Place]] = [("", event, {})]
     while waiting:
         path, value, place = waiting.pop()
         if isinstance(value, dict):
-            waiting += [((*path, name), inner, place) for name, inner in value.items()]
+            begin = f"{path}." if path else ""
+            waiting += [(begin + name, inner, place) for name, inner in value.items()]
         elif isinstance(value, list):
             arrays += 1
             waiting += [
@@ -101,9 +100,9 @@ def _leaves_of(event: dict[str, Any]) -> dict[_Path, _Leaves]:
     return found
 
 
-def _holds(alternative: Alternative, leaves: dict[_Path, _Leaves]) -> bool:
+def _holds(alternative: Alternative, leaves: dict[str, _Leaves]) -> bool:
     """Return whether every field holds, for one entry of each array."""
-    paths = sorted(alternative, key=".".join)
+    paths = sorted(alternative)
     nothing = _Leaves()
     if any(path not in leaves and {"exists": False} not in alternative[path] for path in paths):
         return False

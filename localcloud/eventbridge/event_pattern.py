@@ -27,8 +27,9 @@ _LARGEST_NUMBER = 5_000_000_000
 _COMPARISONS = frozenset({"<", "<=", "=", ">=", ">"})
 
 
-# What one way through the `$or` of a pattern says: path → the values of which one must match.
-Alternative = dict[tuple[str, ...], list[Any]]
+# What one way through the `$or` of a pattern says: path → the values of which one must match. As in
+# AWS's matcher, a path is names with dots between them, so that a name with a dot is a path, too.
+Alternative = dict[str, list[Any]]
 
 
 class EventPatternError(ValueError):
@@ -65,13 +66,12 @@ def alternatives(pattern: dict[str, Any]) -> list[Alternative]:
     Raises:
         EventPatternError: there are over 1,000.
     """
-    return _extended([{}], (), pattern)
+    return _extended([{}], "", pattern)
 
 
-def _extended(
-    found: list[Alternative], path: tuple[str, ...], pattern: dict[str, Any]
-) -> list[Alternative]:
+def _extended(found: list[Alternative], path: str, pattern: dict[str, Any]) -> list[Alternative]:
     for name, value in pattern.items():
+        inner = f"{path}.{name}" if path else name
         if name == "$or" and _is_alternatives(value):
             before, found = found, []
             for part in value:
@@ -82,10 +82,10 @@ def _extended(
                         "alternatives in $or"
                     )
         elif isinstance(value, dict):
-            found = _extended(found, (*path, name), value)
+            found = _extended(found, inner, value)
         else:
             # A new dictionary, because the alternatives of `$or` begin with the same ones.
-            found = [{**each, (*path, name): value} for each in found]
+            found = [{**each, inner: value} for each in found]
     return found
 
 

@@ -154,6 +154,12 @@ def test_too_many_alternatives_are_refused() -> None:
     assert parse(json.dumps(nested)) == nested
 
 
+def test_a_name_with_a_dot_is_a_path() -> None:
+    assert matched({"a.b": ["x"]}, {"a": {"b": "x"}})
+    assert matched({"a": {"b": ["x"]}}, {"a.b": "x"})
+    assert not matched({"a": {"b": ["x"]}}, {"a": {"c": "x"}})
+
+
 LEAF = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["a", "b"])
 
 

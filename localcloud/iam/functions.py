@@ -15,11 +15,15 @@ _PRINCIPAL = "lambda.amazonaws.com"
 _QUALIFIED = (
     "AddPermission",
     "DeleteFunction",
+    "DeleteFunctionEventInvokeConfig",
     "GetFunction",
     "GetFunctionConfiguration",
+    "GetFunctionEventInvokeConfig",
     "GetPolicy",
     "Invoke",
+    "PutFunctionEventInvokeConfig",
     "RemovePermission",
+    "UpdateFunctionEventInvokeConfig",
 )
 _WHOLE = (
     "CreateAlias",
@@ -28,6 +32,7 @@ _WHOLE = (
     "GetAlias",
     "InvokeAsync",
     "ListAliases",
+    "ListFunctionEventInvokeConfigs",
     "ListVersionsByFunction",
     "PublishVersion",
     "UpdateAlias",

@@ -5,6 +5,7 @@ configuration.py  the settings that are refused (pure)
 records.py        functions, versions and aliases in moto's memory
 functions_api.py  operations on functions and versions
 aliases_api.py    operations on aliases, and on the policies of functions
+event_invoke_api.py  the settings of asynchronous invocations
 found.py          the version that an invocation runs
 runtime_api.py    the Lambda Runtime API that the client polls
 environment.py    one execution environment: a process and its Runtime API

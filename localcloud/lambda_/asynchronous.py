@@ -2,7 +2,7 @@
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
-Differs: retries are a minute apart; an event has no age.
+Differs: retries are a minute apart; AWS waits two minutes before the second one.
 """
 
 from __future__ import annotations
@@ -34,15 +34,22 @@ async def run(
 ) -> None:
     """Run an event until it succeeds or its retries are over, and tell the destinations."""
     outcome = Outcome(b"null")
-    attempts = 0
+    attempts, expired = 0, False
+    began = context.clock.now()
     for attempts in range(1, found.asynchronous.retries + 2):
         outcome = await once()
         if outcome.function_error is None or attempts > found.asynchronous.retries:
             break
+        age = (context.clock.now() - began).total_seconds()
+        expired = age + _PAUSE_CLOCK_SECONDS > found.asynchronous.oldest_seconds
+        if expired:
+            break
         await context.clock.sleep(_PAUSE_CLOCK_SECONDS)
     failed = outcome.function_error is not None
     settings = found.asynchronous
-    record = _record(context, found, event, request_id, outcome, attempts)
+    condition = "EventAgeExceeded" if expired else "RetriesExhausted" if failed else "Success"
+    record = _record(context, found, event, outcome, condition)
+    record["requestContext"] |= {"requestId": request_id, "approximateInvokeCount": attempts}
     destination = settings.on_failure if failed else settings.on_success
     try:
         if failed and settings.dead_letters:
@@ -128,12 +135,7 @@ async def _send(
 
 
 def _record(
-    context: ServiceContext,
-    found: Found,
-    event: bytes,
-    request_id: str,
-    outcome: Outcome,
-    attempts: int,
+    context: ServiceContext, found: Found, event: bytes, outcome: Outcome, condition: str
 ) -> dict[str, Any]:
     now = context.clock.now()
     failed = outcome.function_error is not None
@@ -143,12 +145,7 @@ def _record(
     return {
         "version": "1.0",
         "timestamp": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
-        "requestContext": {
-            "requestId": request_id,
-            "functionArn": found.function.key,
-            "condition": "RetriesExhausted" if failed else "Success",
-            "approximateInvokeCount": attempts,
-        },
+        "requestContext": {"functionArn": found.function.key, "condition": condition},
         "requestPayload": _json_of(event),
         "responseContext": answer,
         "responsePayload": _json_of(outcome.payload),

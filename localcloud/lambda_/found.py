@@ -12,6 +12,7 @@ from typing import Any
 
 from localcloud.lambda_ import records
 from localcloud.lambda_.environment import Code, Function
+from localcloud.lambda_.event_invoke_api import config_of
 from localcloud.lambda_.names import FunctionName
 from localcloud.moto_backend.dispatcher import backend
 
@@ -22,12 +23,14 @@ class Asynchronous:
 
     Attributes:
         retries: how often a failed event is tried again.
+        oldest_seconds: the age, in clock seconds, from which on it is not tried again.
         dead_letters: the ARN of a queue or topic for events that failed; or empty.
         on_success: the ARN of the destination of successes; or empty.
         on_failure: the ARN of the destination of failures; or empty.
     """
 
     retries: int = 2
+    oldest_seconds: int = 21_600
     dead_letters: str = ""
     on_success: str = ""
     on_failure: str = ""
@@ -90,7 +93,7 @@ def find(name: FunctionName) -> Found:
         code,
         name.qualified_arn,
         None if reserved is None else int(reserved),
-        _asynchronous(latest, about),
+        _asynchronous(config_of(latest, name.qualifier), about),
     )
 
 
@@ -99,9 +102,7 @@ def _layers_of(lambdas: Any, function: Any) -> tuple[bytes, ...]:
     return tuple(bytes(version.code_bytes) for version in versions if version is not None)
 
 
-def _asynchronous(latest: Any, about: dict[str, Any]) -> Asynchronous:
-    configs = getattr(latest, "event_invoke_config", None) or []
-    config: dict[str, Any] = configs[-1].config if configs else {}
+def _asynchronous(config: dict[str, Any], about: dict[str, Any]) -> Asynchronous:
     destinations = config.get("DestinationConfig") or {}
 
     def destination(outcome: str) -> str:
@@ -109,6 +110,7 @@ def _asynchronous(latest: Any, about: dict[str, Any]) -> Asynchronous:
 
     return Asynchronous(
         retries=int(config.get("MaximumRetryAttempts", 2)),
+        oldest_seconds=int(config.get("MaximumEventAgeInSeconds", 21_600)),
         dead_letters=str((about.get("DeadLetterConfig") or {}).get("TargetArn") or ""),
         on_success=destination("OnSuccess"),
         on_failure=destination("OnFailure"),

@@ -37,6 +37,7 @@ from localcloud.lambda_ import asynchronous
 from localcloud.lambda_.aliases_api import AliasesApi, PermissionsApi
 from localcloud.lambda_.configuration import invalid
 from localcloud.lambda_.environment import Environment, Function, is_json
+from localcloud.lambda_.event_invoke_api import EventInvokeApi
 from localcloud.lambda_.found import Found, find
 from localcloud.lambda_.functions_api import FunctionsApi
 from localcloud.lambda_.limits import MOST_CLIENT_CONTEXT_BYTES
@@ -51,7 +52,7 @@ log = logging.getLogger("localcloud.lambda")
 _IDLE_SECONDS = 300.0
 _PRINCIPAL = "lambda.amazonaws.com"
 _TYPES = ("RequestResponse", "Event", "DryRun")
-_STATE = (FunctionsApi, AliasesApi, PermissionsApi)
+_STATE = (FunctionsApi, AliasesApi, PermissionsApi, EventInvokeApi)
 
 
 class LambdaService(Service):
@@ -70,7 +71,10 @@ class LambdaService(Service):
         self._idle: dict[str, list[tuple[float, Environment]]] = defaultdict(list)
         self._busy: set[Environment] = set()
         self._operations = operations_of(
-            FunctionsApi(context.clock.now), AliasesApi(), PermissionsApi()
+            FunctionsApi(context.clock.now),
+            AliasesApi(),
+            PermissionsApi(),
+            EventInvokeApi(context.clock.now),
         )
         context.moto.carry_out("lambda", self._answer)
 

@@ -239,3 +239,41 @@ def test_an_event_that_fails_goes_to_the_dead_letters_and_the_destination(
     assert record["responsePayload"]["errorMessage"] == "no luck"
     for url in urls.values():
         sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html"
+)
+def test_a_version_and_an_alias_have_settings_of_their_own(functions: Functions) -> None:
+    client = functions.client
+    functions.make("settings", saying("one"), Publish=True)
+    client.create_alias(FunctionName="settings", Name="A", FunctionVersion="1")
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:settings"
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+    for qualifier, retries in (("$LATEST", 0), ("A", 1), ("1", 2)):
+        put = client.put_function_event_invoke_config(
+            FunctionName="settings", Qualifier=qualifier, MaximumRetryAttempts=retries
+        )
+        assert (put["FunctionArn"], put["MaximumRetryAttempts"]) == (f"{arn}:{qualifier}", retries)
+    changed = client.update_function_event_invoke_config(
+        FunctionName="settings:A", DestinationConfig={"OnSuccess": {"Destination": queue}}
+    )
+    shown = client.get_function_event_invoke_config(FunctionName="settings", Qualifier="A")
+    assert shown["MaximumRetryAttempts"] == changed["MaximumRetryAttempts"] == 1
+    assert shown["DestinationConfig"] == {"OnSuccess": {"Destination": queue}, "OnFailure": {}}
+    whole = client.list_function_event_invoke_configs(FunctionName="settings")
+    assert len(whole["FunctionEventInvokeConfigs"]) == 3
+    client.delete_function_event_invoke_config(FunctionName="settings")
+    assert functions.refused("get_function_event_invoke_config", FunctionName="settings") == (
+        "ResourceNotFoundException",
+        f"The function {arn}:$LATEST doesn't have an EventInvokeConfig",
+    )
+    for operation, parameters in (
+        ("put_function_event_invoke_config", {}),
+        (
+            "put_function_event_invoke_config",
+            {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::bucket"}}},
+        ),
+    ):
+        code, _ = functions.refused(operation, FunctionName="settings", **parameters)
+        assert code == "InvalidParameterValueException"

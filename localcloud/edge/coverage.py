@@ -69,7 +69,7 @@ RECORDED = (
         "the handler runs in this environment's Python, with its memory and disk",
     ),
     ("lambda", "TracingConfig, KMSKeyArn", "stored"),
-    ("lambda", "LoggingConfig", "lines go to its LogGroup, unchanged"),
+    ("lambda", "SystemLogLevel", "START, END and REPORT are always logged, as text"),
     ("ecr", "scans, lifecycle policies", "stored"),
     (
         "codebuild",
@@ -115,7 +115,7 @@ LIFE = (
     (
         "events",
         "a rule that matches, or whose schedule is due",
-        "reaches pipelines, builds, functions, topics, queues and log groups",
+        "reaches pipelines, builds, functions, topics, queues, log groups and event buses",
     ),
     (
         "cloudwatch",

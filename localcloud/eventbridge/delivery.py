@@ -26,6 +26,7 @@ from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.eventbridge.target_input import input_of
 from localcloud.iam.actions import permissions
+from localcloud.iam.permission import Permission
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext
 
@@ -37,10 +38,13 @@ log = logging.getLogger("localcloud.eventbridge.delivery")
 
 # The pauses between the attempts to reach a target that fails for the moment.
 _DELAYS_CLOCK_SECONDS = (15.0, 30.0, 60.0, 120.0, 240.0, 480.0)
+# The most event buses that an event is sent to, and of how many events that is remembered.
+_MOST_HOPS = 10
+_MOST_REMEMBERED = 10_000
 
 
 class EventDelivery:
-    """Delivers events to pipelines, builds, functions, topics, queues and log groups."""
+    """Delivers events to pipelines, builds, functions, topics, queues, log groups and buses."""
 
     def __init__(
         self, context: ServiceContext, pipelines: CodePipelineApi, functions: LambdaService
@@ -49,6 +53,8 @@ class EventDelivery:
         self._pipelines = pipelines
         self._functions = functions
         self._loop = asyncio.get_running_loop()
+        # How often an event was sent to another bus, by its id.
+        self._hops: dict[str, int] = {}
 
     def on_match(
         self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
@@ -141,6 +147,15 @@ class EventDelivery:
         except Exception as failure:
             log.warning("the event did not reach the dead-letter queue %s: %s", queue, failure)
 
+    def _count_hop(self, event: dict[str, Any]) -> None:
+        """Refuse an event that buses send round in a circle."""
+        hops = self._hops.pop(event["id"], 0) + 1
+        self._hops[event["id"]] = hops
+        while len(self._hops) > _MOST_REMEMBERED:
+            del self._hops[next(iter(self._hops))]
+        if hops > _MOST_HOPS:
+            raise LookupError(f"the event was sent to over {_MOST_HOPS} event buses")
+
     async def _send(
         self, rule_arn: str, service: str, target: dict[str, Any], event: dict[str, Any]
     ) -> None:
@@ -173,8 +188,23 @@ class EventDelivery:
             case "logs":
                 group = arn.split(":log-group:")[-1].removesuffix(":*")
                 self._context.logs.write(scope, group, "events", text)
+            case "events" if ":event-bus/" in arn:
+                bus = Permission("events:PutEvents", arn)
+                await self._context.iam.authorise(target.get("RoleArn", ""), [bus])
+                self._count_hop(event)
+                await self._context.moto.call(_forward, arn, event)
             case _:
                 raise NotImplementedError(f"the local cloud does not deliver to {service}")
+
+
+def _forward(arn: str, event: dict[str, Any]) -> None:
+    """Let the rules of another event bus match an event; call it in moto's thread."""
+    name = arn.rpartition("event-bus/")[2]
+    bus = backend("events", scope_of_arn(arn)).event_buses.get(name)
+    if bus is None:
+        raise LookupError("there is no such event bus")
+    for rule in list(bus.rules.values()):
+        rule.send_to_targets(dict(event))
 
 
 def _may_pass(error: Exception) -> bool:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from localcloud.lambda_.limits import CODE_BOUNDS
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
 
 _STOP_GRACE_SECONDS = 0.5
+_MOST_LINES = 4096
 # AWS's runtimes lie there. The local one is this environment's Python.
 _RUNTIME_DIRECTORY = "/var/runtime"
 _SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
@@ -83,6 +85,8 @@ class Environment:
         self.function = function
         self._role = role
         self.log_stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
+        # The last lines that the current event has printed, for LogResult.
+        self.printed: deque[str] = deque(maxlen=_MOST_LINES)
         self._directory = directory
         self._api = RuntimeApi()
         self._child: Child | None = None

@@ -64,15 +64,24 @@ def find(name: FunctionName) -> Found:
     latest = records.group_of(lambdas, name)["latest"]
     if not getattr(kept, "code_bytes", None):
         raise name.not_found()
-    code = Code(bytes(kept.code_bytes), _layers_of(lambdas, kept))
+    layers = [lambdas.layers_versions_by_arn(layer["Arn"]) for layer in kept.layers]
+    layers = [layer for layer in layers if layer is not None]
+    code = Code(bytes(kept.code_bytes), tuple(bytes(layer.code_bytes) for layer in layers))
     environment = {str(k): str(v) for k, v in dict(kept.environment_vars or {}).items()}
     about = records.kept(kept)
-    settings = f"{kept.handler}|{kept.timeout}|{kept.memory_size}|{kept.role}|{kept.run_time}"
-    settings += f"|{sorted(environment.items())}|{about.get('LoggingConfig')}"
-    digest = hashlib.sha256(settings.encode())
-    for archive in (code.archive, *code.layers):
-        digest.update(hashlib.sha256(archive).digest())
-    log_group = (about.get("LoggingConfig") or {}).get("LogGroup")
+    logging = about.get("LoggingConfig") or {}
+    # What a warm environment was started with.
+    started = [
+        *(kept.code_sha_256, *(layer.code_sha_256 for layer in layers)),
+        *(kept.handler, kept.timeout, kept.memory_size, kept.role, kept.run_time),
+        *(sorted(environment.items()), sorted(logging.items())),
+    ]
+    if logging.get("LogFormat") == "JSON":
+        environment = {
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel") or "INFO",
+            **environment,
+        }
     function = Function(
         scope=name.scope,
         name=name.name,
@@ -83,8 +92,8 @@ def find(name: FunctionName) -> Found:
         runtime=kept.run_time,
         timeout_seconds=int(kept.timeout),
         memory_megabytes=int(kept.memory_size),
-        version_key=digest.hexdigest(),
-        log_group=log_group or f"/aws/lambda/{name.name}",
+        version_key=hashlib.sha256(repr(started).encode()).hexdigest(),
+        log_group=logging.get("LogGroup") or f"/aws/lambda/{name.name}",
         environment=environment,
     )
     reserved = getattr(latest, "reserved_concurrency", None)
@@ -95,11 +104,6 @@ def find(name: FunctionName) -> Found:
         None if reserved is None else int(reserved),
         _asynchronous(config_of(latest, name.qualifier), about),
     )
-
-
-def _layers_of(lambdas: Any, function: Any) -> tuple[bytes, ...]:
-    versions = [lambdas.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
-    return tuple(bytes(version.code_bytes) for version in versions if version is not None)
 
 
 def _asynchronous(config: dict[str, Any], about: dict[str, Any]) -> Asynchronous:

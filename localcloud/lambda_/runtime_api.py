@@ -99,7 +99,7 @@ class RuntimeApi:
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
             "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_milliseconds),
             "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
-            "Lambda-Runtime-Trace-Id": f"Root=1-00000000-{invocation.request_id[:8]}",
+            "Lambda-Runtime-Trace-Id": _trace(invocation.request_id),
         }
         if invocation.client_context:
             headers["Lambda-Runtime-Client-Context"] = invocation.client_context
@@ -149,6 +149,15 @@ class RuntimeApi:
             return web.json_response({"errorMessage": "Invalid request ID"}, status=400)
         future.set_result(outcome)
         return _accepted()
+
+
+def _trace(request_id: str) -> str:
+    """Return a tracing header of X-Ray's form, which samples nothing.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html
+    """
+    digits = request_id.replace("-", "")
+    return f"Root=1-{digits[:8]}-{digits[8:]};Parent={digits[:16]};Sampled=0"
 
 
 def _accepted() -> web.Response:

@@ -50,6 +50,8 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.lambda")
 
 _IDLE_SECONDS = 300.0
+_OUTPUT_SECONDS = 0.002
+_OUTPUT_WAITS = 10
 _PRINCIPAL = "lambda.amazonaws.com"
 _TYPES = ("RequestResponse", "Event", "DryRun")
 _STATE = (FunctionsApi, AliasesApi, PermissionsApi, EventInvokeApi)
@@ -214,7 +216,6 @@ class LambdaService(Service):
         self, found: Found, event: bytes, request_id: str, client_context: str = ""
     ) -> tuple[Outcome, str]:
         function = found.function
-        lines: list[str] = []
         try:
             environment = await self._take(found)
         except (OSError, ArchiveError) as error:
@@ -222,9 +223,9 @@ class LambdaService(Service):
             return Outcome(payload, "Unhandled"), ""
 
         def say(line: str) -> None:
-            lines.append(line)
             self._say(function, environment, line)
 
+        environment.printed.clear()
         say(f"START RequestId: {request_id} Version: {function.version}")
         began = monotonic()
         self._busy.add(environment)
@@ -236,6 +237,14 @@ class LambdaService(Service):
             self._busy.discard(environment)
         milliseconds = (monotonic() - began) * 1000
         timed_out = outcome.function_error and b"Sandbox.Timedout" in outcome.payload[:100]
+        for _ in range(_OUTPUT_WAITS):  # for what it printed at last
+            lines = len(environment.printed)
+            await wall_sleep(_OUTPUT_SECONDS)
+            if lines == len(environment.printed):
+                break
+        if timed_out:
+            now = f"{self._context.clock.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3]
+            say(f"{now}Z {request_id} Task timed out after {function.timeout_seconds:.2f} seconds")
         say(f"END RequestId: {request_id}")
         say(
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
@@ -243,11 +252,12 @@ class LambdaService(Service):
             f"Memory Size: {function.memory_megabytes} MB"
             + ("\tStatus: timeout" if timed_out else "")
         )
+        printed = "\n".join(environment.printed)
         if environment.alive and not outcome.ended:
             self._idle[function.key].append((monotonic(), environment))
         else:
             self._context.spawn(f"stop {function.name}", environment.stop())
-        return outcome, "\n".join(lines)
+        return outcome, printed
 
     async def _take(self, found: Found) -> Environment:
         """Return a warm environment of this version of the code, or start one."""
@@ -270,6 +280,7 @@ class LambdaService(Service):
         return environment
 
     def _say(self, function: Function, environment: Environment, line: str) -> None:
+        environment.printed.append(line)
         self._context.logs.write(
             function.scope, function.log_group, environment.log_stream, line, function.role_arn
         )

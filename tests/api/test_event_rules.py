@@ -368,6 +368,33 @@ def test_each_kind_of_input_reaches_a_queue_as_it_is(
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-bus-to-bus.html"
+)
+def test_an_event_goes_from_one_bus_to_another(cloud: TestCloud, events: Any, rule: str) -> None:
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName="event-rules-bus")["QueueUrl"]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:event-rules-bus"
+    bus = events.create_event_bus(Name="other")["EventBusArn"]
+    default = events.describe_event_bus()["Arn"]
+    pattern = json.dumps({"source": [rule]})
+    events.put_rule(Name="there", EventBusName="other", EventPattern=pattern)
+    # The second target sends it back, which ends at the limit.
+    there = [{"Id": "queue", "Arn": queue}, {"Id": "back", "Arn": default}]
+    events.put_targets(Rule="there", EventBusName="other", Targets=there)
+    events.put_targets(Rule=rule, Targets=[{"Id": "bus", "Arn": bus}])
+    detail = json.dumps({"n": 1})
+    answer = events.put_events(Entries=[{"Source": rule, "DetailType": "d", "Detail": detail}])
+    (found,) = wait_for("the event", lambda: sqs.receive_message(QueueUrl=url).get("Messages"), 20)
+    event = json.loads(found["Body"])
+    assert event["id"] == answer["Entries"][0]["EventId"]
+    assert (event["source"], event["detail"]) == (rule, {"n": 1})
+    events.remove_targets(Rule="there", EventBusName="other", Ids=["queue", "back"])
+    events.delete_rule(Name="there", EventBusName="other")
+    events.delete_event_bus(Name="other")
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"
 )
 def test_an_event_that_cannot_be_delivered_goes_to_the_dead_letter_queue(

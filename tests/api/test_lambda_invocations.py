@@ -277,3 +277,37 @@ def test_a_version_and_an_alias_have_settings_of_their_own(functions: Functions)
     ):
         code, _ = functions.refused(operation, FunctionName="settings", **parameters)
         assert code == "InvalidParameterValueException"
+
+
+@pytest.mark.aws_documented(INVOKE)
+def test_the_tail_of_the_log_has_what_the_handler_printed(functions: Functions) -> None:
+    code = (
+        "def handler(event, context):\n    for n in range(event['n']):\n        print('line', n)\n"
+    )
+    functions.make("printing", code)
+    for n in (3, 1000, 1):
+        answer, _ = functions.invoke("printing", b'{"n": %d}' % n, LogType="Tail")
+        text = base64.b64decode(answer["LogResult"]).decode()
+        assert len(text) <= 4096
+        assert f"line {n - 1}\n" in text
+        assert "REPORT RequestId" in text
+    assert text.startswith("START RequestId")
+    assert "LogResult" not in functions.invoke("printing", b'{"n": 1}')[0]
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html"
+)
+def test_a_function_may_log_json(functions: Functions) -> None:
+    code = (
+        "import logging\n"
+        "def handler(event, context):\n"
+        "    logging.getLogger().warning('said')\n"
+        "    logging.getLogger().info('not said')\n"
+    )
+    functions.make("json", code, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"})
+    answer, _ = functions.invoke("json", LogType="Tail")
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    (said,) = [json.loads(line) for line in lines if line.startswith("{")]
+    assert (said["message"], said["level"]) == ("said", "WARNING")
+    assert said["requestId"] == answer["ResponseMetadata"]["RequestId"]

@@ -23,24 +23,40 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.eventbridge.event_pattern import Alternative, alternatives, wildcard_matches
+from localcloud.eventbridge.event_pattern import alternatives, wildcard_matches
 
 # The entry of each array that a leaf lies in: the array's number → the entry's.
 _Place = dict[int, int]
 
 
+# The fields of an alternative, in the order of their paths.
+_Fields = list[tuple[str, list[Any]]]
+_MISSING = {"exists": False}
+
+
 @dataclass(slots=True)
 class _Leaves:
-    """The leaves of one path, by the entries of the arrays that they lie in, outermost first."""
+    """The leaves of one path, by the entries of the arrays that they lie in, outermost first.
+
+    Attributes:
+        numbers: the arrays that any leaf lies in; known of the outermost only.
+    """
 
     values: list[Any] = field(default_factory=list)
     arrays: dict[int, dict[int, _Leaves]] = field(default_factory=dict)
+    numbers: set[int] = field(default_factory=set)
 
     def add(self, value: Any, place: _Place) -> None:
+        self.numbers.update(place)
         leaves = self
         for array, entry in place.items():
             leaves = leaves.arrays.setdefault(array, {}).setdefault(entry, _Leaves())
         leaves.values.append(value)
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is no leaf."""
+        return not self.values and not self.arrays
 
     def agreeing(self, place: _Place) -> Iterator[tuple[Any, _Place]]:
         """Yield each leaf that lies in no other entry of an array than `place` says."""
@@ -55,16 +71,6 @@ class _Leaves:
                 elif agreed[array] in entries:
                     waiting.append((entries[agreed[array]], agreed))
 
-    def numbers(self) -> set[int]:
-        """Return the numbers of the arrays that a leaf lies in."""
-        found: set[int] = set()
-        waiting = [self]
-        while waiting:
-            leaves = waiting.pop()
-            found.update(leaves.arrays)
-            waiting += [inner for entries in leaves.arrays.values() for inner in entries.values()]
-        return found
-
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -77,8 +83,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
     """Return whether an event matches a pattern that is valid."""
-    leaves = _leaves_of(event)
-    return any(_holds(alternative, leaves) for alternative in alternatives(pattern))
+    search = _Search(_leaves_of(event))
+    return search.finds([sorted(alternative.items()) for alternative in alternatives(pattern)])
 
 
 def _leaves_of(event: dict[str, Any]) -> dict[str, _Leaves]:
@@ -100,35 +106,72 @@ def _leaves_of(event: dict[str, Any]) -> dict[str, _Leaves]:
     return found
 
 
-def _holds(alternative: Alternative, leaves: dict[str, _Leaves]) -> bool:
-    """Return whether every field holds, for one entry of each array."""
-    paths = sorted(alternative)
-    nothing = _Leaves()
-    if any(path not in leaves and {"exists": False} not in alternative[path] for path in paths):
+class _Search:
+    """The search for one alternative of which every field holds, for one entry of each array.
+
+    The alternatives that begin with the same fields are tried together.
+    """
+
+    def __init__(self, leaves: dict[str, _Leaves]) -> None:
+        self._leaves = leaves
+        # The leaves that match one of the values of a field, by its path and its values.
+        self._matching: dict[tuple[str, int], _Leaves] = {}
+        self._later: dict[str, frozenset[int]] = {}
+
+    def finds(self, fields_of_all: list[_Fields]) -> bool:
+        """Return whether one of the alternatives holds."""
+        possible = [
+            fields
+            for fields in fields_of_all
+            if all(self._may_hold(path, values) for path, values in fields)
+        ]
+        later: set[int] = set()
+        for path in sorted({path for fields in possible for path, _ in fields}, reverse=True):
+            # Only an array that a later field lies in matters after this one.
+            self._later[path] = frozenset(later)
+            later |= self._leaves.get(path, _NOTHING).numbers
+        return bool(possible) and self.holds(possible, 0, [{}])
+
+    def _may_hold(self, path: str, values: list[Any]) -> bool:
+        """Return whether a field holds by itself."""
+        key = (path, id(values))
+        if key not in self._matching:
+            self._matching[key] = _Leaves()
+            for leaf, place in self._leaves.get(path, _NOTHING).agreeing({}):
+                if any(_value_matches(value, leaf) for value in values):
+                    self._matching[key].add(leaf, place)
+        return _MISSING in values or not self._matching[key].empty
+
+    def holds(self, possible: list[_Fields], depth: int, places: list[_Place]) -> bool:
+        """Return whether an alternative holds from its field number `depth` on."""
+        groups: dict[tuple[str, int], list[_Fields]] = {}
+        for fields in possible:
+            if len(fields) == depth:
+                return True
+            path, values = fields[depth]
+            groups.setdefault((path, id(values)), []).append(fields)
+        for (path, _), group in groups.items():
+            found = self._step(path, group[0][depth][1], places)
+            if found and self.holds(group, depth + 1, found):
+                return True
         return False
-    arrays = [leaves.get(path, nothing).numbers() for path in paths]
-    places: list[_Place] = [{}]
-    for index, path in enumerate(paths):
-        # Only an array that a later field lies in matters any more.
-        later = set().union(*arrays[index + 1 :])
-        found: dict[frozenset[tuple[int, int]], _Place] = {}
+
+    def _step(self, path: str, values: list[Any], places: list[_Place]) -> list[_Place]:
+        """Return the places, each in agreement with one of `places`, at which a field holds."""
+        leaves, later = self._leaves.get(path, _NOTHING), self._later[path]
+        matching, may_be_missing = self._matching[path, id(values)], _MISSING in values
+        found: dict[tuple[tuple[int, int], ...], _Place] = {}
         for place in places:
-            for agreed in _places_of(alternative[path], leaves.get(path, nothing), place):
-                kept = {array: entry for array, entry in agreed.items() if array in later}
-                found[frozenset(kept.items())] = kept
-        places = list(found.values())
-        if not places:
-            return False
-    return True
+            agreed = [where for _, where in matching.agreeing(place)]
+            if may_be_missing and next(leaves.agreeing(place), None) is None:
+                agreed = [place]
+            for where in agreed:
+                kept = {array: entry for array, entry in where.items() if array in later}
+                found[tuple(kept.items())] = kept
+        return list(found.values())
 
 
-def _places_of(values: list[Any], leaves: _Leaves, place: _Place) -> Iterator[_Place]:
-    """Yield each place, in agreement with `place`, at which one of the values matches."""
-    if {"exists": False} in values and next(leaves.agreeing(place), None) is None:
-        yield place
-    for leaf, where in leaves.agreeing(place):
-        if any(_value_matches(value, leaf) for value in values):
-            yield where
+_NOTHING = _Leaves()
 
 
 def _value_matches(value: Any, leaf: Any) -> bool:

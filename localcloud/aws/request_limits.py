@@ -53,7 +53,8 @@ LIMITS = {
     "sts": _MEGABYTE,
 }
 # Lambda's limits and errors are documented.
-_INVOKE_BYTES = 6_291_456
+_INVOKE_BYTES = {"Event": 1024 * 1024}
+_INVOKE_SYNCHRONOUSLY_BYTES = 6_291_456
 _FUNCTION_BYTES = 70_167_211
 _INVOKE = re.compile(r"/20\d\d-\d\d-\d\d/functions/[^/]+/invocations", re.ASCII)
 
@@ -117,13 +118,13 @@ def check(request: Request) -> None:
         case "s3":
             _check_s3(request)
         case "lambda":
-            invoke = _INVOKE.fullmatch(request.path) is not None
-            limit = _INVOKE_BYTES if invoke else _FUNCTION_BYTES
-            if size > limit:
-                what = "InvokeFunction" if invoke else "CreateFunction"
+            if _INVOKE.fullmatch(request.path) is not None:
+                _check_event(request)
+            elif size > _FUNCTION_BYTES:
                 raise TooLarge(
                     "RequestEntityTooLargeException",
-                    f"Request must be smaller than {limit} bytes for the {what} operation",
+                    f"Request must be smaller than {_FUNCTION_BYTES} bytes for the CreateFunction "
+                    "operation",
                     413,
                 )
         case "cloudformation":
@@ -148,6 +149,19 @@ def check(request: Request) -> None:
         raise TooLarge(
             "RequestEntityTooLarge",
             f"The request has {size} bytes; at most {limit} are allowed for {request.service}.",
+            413,
+        )
+
+
+def _check_event(request: Request) -> None:
+    """Refuse an event of Lambda's Invoke that is too large for its kind of invocation."""
+    kind = request.headers.get("x-amz-invocation-type") or "RequestResponse"
+    limit = _INVOKE_BYTES.get(kind, _INVOKE_SYNCHRONOUSLY_BYTES)
+    if len(request.body) > limit:
+        raise TooLarge(
+            "RequestTooLargeException",
+            f"{len(request.body)} byte payload is too large for the {kind} invocation type "
+            f"(limit {limit} bytes)",
             413,
         )
 

@@ -13,5 +13,6 @@ user_pattern.py         regular expressions of requests, with a time limit
 bounded_yaml.py         YAML of bounded depth and size
 descriptors.py          the check whether file descriptors have run out
 archives.py             zip, tar and gzip of bounded size
+cron.py                 cron expressions of AWS (pure)
 schedule_expression.py  at(…), rate(…) and cron(…) expressions (pure)
 """

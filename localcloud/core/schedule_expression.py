@@ -5,7 +5,6 @@
     cron(0 7 ? * MON-FRI *)     minute hour day-of-month month day-of-week year
 
 Source: https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
-Differs: W (nearest weekday) in a cron expression is refused.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
+
+from localcloud.core.cron import CronError, parse
 
 _EXPRESSION = re.compile(r"(at|rate|cron)\((.+)\)")
 _RATE = re.compile(r"([1-9]\d{0,9}) (minute|hour|day)s?", re.ASCII)
-_YEARS = range(1970, 2200)
 # The length that PutScheduledAction allows, in characters.
 # Source: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
 LONGEST_EXPRESSION = 1600
@@ -94,47 +94,22 @@ def _rate(text: str, created: datetime, after: datetime) -> datetime:
 
 
 def _cron(text: str, zone: ZoneInfo, after: datetime) -> datetime | None:
-    fields = text.split()
-    if len(fields) != 6:
-        raise ScheduleError(f"'cron({text})' has {len(fields)} fields; it needs 6, the last a year")
-    minute, hour, day, month, weekday, year = fields
-    if (day == "?") == (weekday == "?"):
-        raise ScheduleError(f"'cron({text})': one of day-of-month and day-of-week must be ?")
-    years = sorted(_years(year, text))
-    expression = " ".join((minute, hour, _any(day), month, _from_sunday(_any(weekday))))
-    local = after.astimezone(zone)
     try:
-        # Checked even if no year is left.
-        due = next(CronSim(expression, local), None)
-        while due is not None and due.year not in years:
-            # The next allowed year, without the times of the years before it.
-            later = next((y for y in years if y > due.year), None)
-            if later is None:
-                return None
-            eve = datetime(later - 1, 12, 31, 23, 59, 59, tzinfo=zone)
-            due = next(CronSim(expression, eve), None)
-    except (CronSimError, ValueError) as error:
+        cron = parse(text)
+    except CronError as error:
         raise ScheduleError(f"'cron({text})': {error}") from None
-    return None if due is None else due.astimezone(UTC)
+    minute = "*" if cron.every_minute and len(cron.minutes) == 60 else _list(cron.minutes)
+    hour = "*" if cron.every_hour and len(cron.hours) == 24 else _list(cron.hours)
+    local = after.astimezone(zone)
+    for found in cron.dates(local.date()):
+        # cronsim knows what becomes of fixed times when the clocks change.
+        eve = datetime(found.year, found.month, found.day, tzinfo=zone) - timedelta(seconds=1)
+        start = max(local, eve)
+        due = next(CronSim(f"{minute} {hour} {found.day} {found.month} *", start), None)
+        if due is not None and due.date() == found:
+            return due.astimezone(UTC)
+    return None
 
 
-def _any(field: str) -> str:
-    return "*" if field == "?" else field
-
-
-def _from_sunday(field: str) -> str:
-    """Return a day-of-week with Sunday as 0, where AWS has 1. The number after # is a week."""
-    return re.sub(r"(?<![#\w])[1-7]", lambda found: str(int(found[0]) - 1), field)
-
-
-def _years(field: str, text: str) -> frozenset[int]:
-    if field == "*":
-        return frozenset(_YEARS)
-    found: set[int] = set()
-    for part in field.split(","):
-        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part, re.ASCII)
-        if match is None:
-            raise ScheduleError(f"'cron({text})': '{field}' is not a year, a list or a range")
-        first, last = int(match[1]), int(match[2] or match[1])
-        found.update(range(max(first, _YEARS.start), min(last, _YEARS.stop - 1) + 1))
-    return frozenset(found)
+def _list(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))

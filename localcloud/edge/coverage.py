@@ -63,8 +63,13 @@ RECORDED = (
     ),
     ("codepipeline", "a rule's timeoutInMinutes", "ignored: a rule ends by itself"),
     ("iam", "users' policies", "simulated only: an account's own keys may do everything"),
-    ("lambda", "MemorySize, VPC, layers", "the handler runs in this environment's Python"),
-    ("lambda", "LoggingConfig, TracingConfig", "stored; lines go to /aws/lambda/NAME unchanged"),
+    (
+        "lambda",
+        "MemorySize, EphemeralStorage, VpcConfig, Architectures, the version of Python",
+        "the handler runs in this environment's Python, with its memory and disk",
+    ),
+    ("lambda", "TracingConfig, KMSKeyArn", "stored"),
+    ("lambda", "SystemLogLevel", "START, END and REPORT are always logged, as text"),
     ("ecr", "scans, lifecycle policies", "stored"),
     (
         "codebuild",
@@ -84,6 +89,8 @@ RECORDED = (
 
 # Refused by name: parameters of operations that are implemented.
 REFUSED = (
+    ("lambda", "container images, runtimes other than Python, SnapStart, file systems"),
+    ("lambda", "code signing, tenants, capacity providers, durable functions"),
     ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
     ("sagemaker", "training: Pipe mode, file systems, augmented manifests, AWS's own algorithms"),
     ("sagemaker", "transform: RecordIO, TFRecord, augmented manifests, DataCaptureConfig"),
@@ -96,13 +103,19 @@ LIFE = (
     (
         "lambda",
         "Invoke",
-        "runs the function's zip under AWS's own runtime client, and ends it at its timeout",
+        "runs the zip of a version, with its layers, under AWS's own runtime client, and ends it "
+        "at its timeout; an alias of two versions gives one by its weight",
+    ),
+    (
+        "lambda",
+        "asynchronous invocations",
+        "are retried, and reach dead letters and destinations",
     ),
     ("s3", "object created", "the event reaches EventBridge if the bucket's notifications are on"),
     (
         "events",
         "a rule that matches, or whose schedule is due",
-        "reaches pipelines, builds, functions, topics, queues and log groups",
+        "reaches pipelines, builds, functions, topics, queues, log groups and event buses",
     ),
     (
         "cloudwatch",

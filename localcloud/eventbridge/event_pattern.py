@@ -1,7 +1,6 @@
-"""Event patterns: their validation, and the matching of wildcards. Pure.
+"""Event patterns: their validation, their alternatives, and the matching of wildcards. Pure.
 
-moto matches the patterns. It takes any JSON for one, so a pattern that it cannot match would fail
-each event of its bus. Must not: store a rule or know an event.
+Must not: store a rule or know an event; `event_matching.py` matches an event.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-pattern-operators.html
@@ -9,6 +8,7 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patter
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,9 +18,18 @@ from localcloud.core.glob import Glob
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 LONGEST_PATTERN = 4096
-# Deeper than any event of AWS; moto matches a pattern by recursion.
+# Deeper than any event of AWS.
 _DEEPEST = 50
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+MOST_ALTERNATIVES = 1000
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+_LARGEST_NUMBER = 5_000_000_000
 _COMPARISONS = frozenset({"<", "<=", "=", ">=", ">"})
+
+
+# What one way through the `$or` of a pattern says: path → the values of which one must match. As in
+# AWS's matcher, a path is names with dots between them, so that a name with a dot is a path, too.
+Alternative = dict[str, list[Any]]
 
 
 class EventPatternError(ValueError):
@@ -47,7 +56,37 @@ def parse(text: str) -> dict[str, Any]:
     if not isinstance(pattern, dict):
         raise EventPatternError("Filter is not an object")
     _check_object(pattern, 1)
+    alternatives(pattern)
     return pattern
+
+
+def alternatives(pattern: dict[str, Any]) -> list[Alternative]:
+    """Return the alternatives of a pattern, which `$or` multiplies.
+
+    Raises:
+        EventPatternError: there are over 1,000.
+    """
+    return _extended([{}], "", pattern)
+
+
+def _extended(found: list[Alternative], path: str, pattern: dict[str, Any]) -> list[Alternative]:
+    for name, value in pattern.items():
+        inner = f"{path}.{name}" if path else name
+        if name == "$or" and _is_alternatives(value):
+            before, found = found, []
+            for part in value:
+                found += _extended(before, path, part)
+                if len(found) > MOST_ALTERNATIVES:
+                    raise EventPatternError(
+                        f"The pattern has over {MOST_ALTERNATIVES} combinations of the "
+                        "alternatives in $or"
+                    )
+        elif isinstance(value, dict):
+            found = _extended(found, inner, value)
+        else:
+            # A new dictionary, because the alternatives of `$or` begin with the same ones.
+            found = [{**each, inner: value} for each in found]
+    return found
 
 
 def _check_object(pattern: dict[str, Any], depth: int) -> None:
@@ -121,6 +160,27 @@ def _check_numeric(kind: str, argument: Any) -> None:
             raise EventPatternError(f"Unrecognized numeric range operator: {comparison}")
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise EventPatternError(f"Value of {comparison} must be numeric")
+        if abs(number) > _LARGEST_NUMBER:
+            raise EventPatternError(
+                f"Value of {comparison} must be between -{_LARGEST_NUMBER:g} and "
+                f"{_LARGEST_NUMBER:g}, inclusive"
+            )
+    if len(argument) == 4:
+        first, low, second, high = argument
+        if first not in (">", ">=") or second not in ("<", "<="):
+            raise EventPatternError("Bad numeric range operator: " + str(second))
+        if low >= high:
+            raise EventPatternError("Bottom must be less than top")
+
+
+def _check_cidr(kind: str, argument: Any) -> None:
+    _check_text(kind, argument)
+    if argument.count("/") != 1:
+        raise EventPatternError("Malformed CIDR, one '/' required")
+    try:
+        ipaddress.ip_network(argument, strict=False)
+    except ValueError:
+        raise EventPatternError(f"Malformed CIDR, '{argument[:100]}'") from None
 
 
 def _check_wildcard(kind: str, argument: Any) -> None:
@@ -135,13 +195,22 @@ def _check_anything_but(kind: str, argument: Any) -> None:
             raise EventPatternError(f"Unsupported anything-but pattern; it may have one of {known}")
         (inner, operand), *_ = argument.items()
         for entry in operand if isinstance(operand, list) and operand else [operand]:
+            _check_text(inner, entry)
             _CHECKS[inner](inner, entry)
+            if inner in ("prefix", "suffix") and not entry:
+                raise EventPatternError("Null prefix/suffix not allowed")
         return
     if argument == []:
         raise EventPatternError("Empty arrays are not allowed")
-    for entry in argument if isinstance(argument, list) else [argument]:
+    entries = argument if isinstance(argument, list) else [argument]
+    for entry in entries:
         if isinstance(entry, bool) or not isinstance(entry, str | int | float):
             raise EventPatternError(f"Value of {kind} must be an array or single string/number")
+    if len({isinstance(entry, str) for entry in entries}) > 1:
+        raise EventPatternError(
+            "Inside anything but list, either all values are number or string, mixed type is not "
+            "supported"
+        )
 
 
 _IN_ANYTHING_BUT = ("prefix", "suffix", "wildcard", "equals-ignore-case")
@@ -152,7 +221,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "equals-ignore-case": _check_text,
     "wildcard": _check_wildcard,
     "numeric": _check_numeric,
-    "cidr": _check_text,
+    "cidr": _check_cidr,
+    "exactly": _check_text,
     "anything-but": _check_anything_but,
 }
 

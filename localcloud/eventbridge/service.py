@@ -1,10 +1,11 @@
-"""EventBridge as one service: delivery to targets, and schedules; moto matches the patterns."""
+"""EventBridge as one service: patterns, delivery and schedules; moto keeps the rules."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from localcloud.eventbridge.api import EventBridgeApi
 from localcloud.eventbridge.delivery import EventDelivery
 from localcloud.eventbridge.scheduled_rules import ScheduledRules
 from localcloud.service import Service
@@ -24,11 +25,18 @@ class EventBridgeService(Service):
         functions: invokes the functions that are targets.
     """
 
+    API_CLASSES: ClassVar = {"events": (EventBridgeApi,)}
+
     def __init__(
         self, context: ServiceContext, pipelines: CodePipelineApi, functions: LambdaService
     ) -> None:
         self.delivery = EventDelivery(context, pipelines, functions)
+        self._api = EventBridgeApi(context)
         self._schedules = ScheduledRules(context, self.delivery.deliver)
+
+    def apis(self) -> tuple[object, ...]:
+        """Return the API of `events`."""
+        return (self._api,)
 
     def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield the loop of the scheduled rules."""

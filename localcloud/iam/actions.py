@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from localcloud.aws.routing import Scope
 from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
+from localcloud.iam.functions import FUNCTIONS
 from localcloud.iam.permission import Parameters, Permission, Rule
 from localcloud.iam.s3 import S3_RULES
 from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
@@ -201,17 +202,6 @@ def _handed_over(parameters: Parameters, service: str, *names: str) -> list[Perm
     ]
 
 
-def _lambda(name: str) -> Rule:
-    def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
-        function = str(parameters.get("FunctionName", "*"))
-        whole = function.startswith("arn:")
-        return [
-            Permission(name, function if whole else scope.arn("lambda", f"function:{function}"))
-        ]
-
-    return rule
-
-
 def _stack(name: str) -> Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         stack = parameters.get("StackName")
@@ -364,8 +354,7 @@ _RULES: dict[str, Rule] = {
     "codepipeline:UpdatePipeline": _pipeline("codepipeline:UpdatePipeline"),
     "cloudwatch:DeleteAlarms": _delete_alarms,
     "cloudwatch:PutMetricData": _publish_metrics,
-    "lambda:Invoke": _lambda("lambda:InvokeFunction"),
-    "lambda:GetFunction": _lambda("lambda:GetFunction"),
+    **FUNCTIONS,
     "ssm:GetParameter": _parameter("ssm:GetParameter"),
     "ssm:PutParameter": _parameter("ssm:PutParameter"),
     **S3_RULES,

@@ -1,4 +1,4 @@
-"""The operations of delivery (repositories, builds, pipelines, stacks, alarms) and their resources.
+"""The resources of the operations on repositories, builds, pipelines, stacks, alarms and rules.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodepipeline.html
 """
@@ -49,6 +49,15 @@ DELIVERY: dict[str, tuple[str, ...]] = {
     "codepipeline:StopPipelineExecution": ("{pipelineName}",),
     "codepipeline:TagResource": ("{resourceArn}",),
     "codepipeline:UntagResource": ("{resourceArn}",),
+    "events:ListApiDestinations": ("*",),
+    "events:ListArchives": ("*",),
+    "events:ListConnections": ("*",),
+    "events:ListEventBuses": ("*",),
+    "events:ListReplays": ("*",),
+    "events:ListRuleNamesByTarget": ("*",),
+    "events:ListRules": ("*",),
+    "events:ListTargetsByRule": ("rule/{Rule}",),
+    "events:TestEventPattern": ("*",),
 }
 
 # The operations of CloudFormation whose resource is the stack that StackName names.

@@ -87,12 +87,11 @@ def _pairs(element: str, given: Any) -> list[tuple[str, str]]:
 def _named(kind: str, name: str, caller: Caller) -> Named:
     if kind == "Service":
         return Named.SESSION if name == caller.service else Named.NOT
-    if kind == "*":
+    # "AWS": "*" is the same as "*" alone.
+    if kind == "*" or (kind == "AWS" and name == "*"):
         return Named.ROLE
     if kind != "AWS" or caller.service:
         return Named.NOT
-    if name == "*":
-        return Named.ROLE
     if name in (caller.account, f"arn:aws:iam::{caller.account}:root"):
         return Named.ACCOUNT
     if name == caller.session_arn:

@@ -9,16 +9,17 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation_name, parse
+from localcloud.aws.rest_paths import rest_operation
 from localcloud.aws.routing import Request
 
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
-_FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)(/invocations)?")
 _SMITHY = re.compile(r"/service/[^/]+/operation/(\w+)")
 
 # A query key that selects a part of a bucket or object → the end of the operation's name.
@@ -60,12 +61,19 @@ def operation_of(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _lambda(request: Request) -> tuple[str, dict[str, Any]]:
-    found = _FUNCTION.match(request.path)
-    if found is None:
-        return "ListFunctions", {}
-    name = unquote(found[1])
-    verb = "Invoke" if found[2] else f"{_VERBS.get(request.method, 'Update')}Function"
-    return verb, {"FunctionName": name}
+    name, found = rest_operation(request)
+    parameters: dict[str, Any] = dict(found)
+    query = parse_qs(request.query)
+    if "Qualifier" in query:
+        parameters["Qualifier"] = query["Qualifier"][0]
+    if name in ("CreateFunction", "UpdateFunctionConfiguration"):
+        try:
+            document = json.loads(request.body or b"{}")
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict):
+            parameters |= {k: document[k] for k in ("FunctionName", "Role") if k in document}
+    return name, parameters
 
 
 def _s3(request: Request) -> tuple[str, dict[str, Any]]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import sys
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,18 +23,23 @@ from typing import Any
 from localcloud.aws.routing import Scope
 from localcloud.core.archives import unzip
 from localcloud.core.child_process import Child, ChildProcesses
-from localcloud.core.clock import monotonic
 from localcloud.lambda_.limits import CODE_BOUNDS
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
 
 _STOP_GRACE_SECONDS = 0.5
+_MOST_LINES = 4096
+# AWS's runtimes lie there. The local one is this environment's Python.
+_RUNTIME_DIRECTORY = "/var/runtime"
+_SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """The parts of a function that running it needs.
+    """The parts of a version of a function that running it needs.
 
     Attributes:
+        arn: the ARN of the function without a qualifier.
+        version: `$LATEST`, or the number of a published version.
         version_key: changes with the code and with the configuration.
         timeout_seconds: in wall-clock seconds, because the handler really computes.
     """
@@ -39,6 +47,7 @@ class Function:
     scope: Scope
     name: str
     arn: str
+    version: str
     role_arn: str
     handler: str
     runtime: str
@@ -48,6 +57,19 @@ class Function:
     log_group: str
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """Return the ARN of this version, which its warm environments are kept by."""
+        return f"{self.arn}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The archives of a version: its own, and those of its layers in order."""
+
+    archive: bytes
+    layers: tuple[bytes, ...] = ()
+
 
 class Environment:
     """A process that runs one function, one event at a time.
@@ -56,12 +78,15 @@ class Environment:
         function: the function.
         directory: a new directory for its code.
         role: the variables by which the code calls AWS as the function's role.
+        day: the AWS date, which the name of the log stream begins with.
     """
 
-    def __init__(self, function: Function, directory: Path, role: dict[str, str]) -> None:
+    def __init__(self, function: Function, directory: Path, role: dict[str, str], day: str) -> None:
         self.function = function
         self._role = role
-        self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
+        self.log_stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
+        # The last lines that the current event has printed, for LogResult.
+        self.printed: deque[str] = deque(maxlen=_MOST_LINES)
         self._directory = directory
         self._api = RuntimeApi()
         self._child: Child | None = None
@@ -77,7 +102,7 @@ class Environment:
         return self._child
 
     async def start(
-        self, children: ChildProcesses, code: bytes, sink: Callable[[str], None]
+        self, children: ChildProcesses, code: Code, sink: Callable[[str], None]
     ) -> None:
         """Unpack the code and start the runtime client.
 
@@ -85,37 +110,68 @@ class Environment:
             OSError: the process cannot be started.
             ArchiveError: the code is not a zip archive, or too large.
         """
-        await asyncio.to_thread(unzip, code, self._directory, CODE_BOUNDS)
+        task, layers = self._directory / "task", self._directory / "opt"
+        await asyncio.to_thread(unzip, code.archive, task, CODE_BOUNDS)
+        for layer in code.layers:
+            # A later layer replaces files of an earlier one, as in /opt.
+            await asyncio.to_thread(unzip, layer, layers, CODE_BOUNDS)
         await self._api.start()
-        function = self.function
         self._child = await children.spawn(
-            [sys.executable, "-m", "awslambdaric", function.handler],
-            {
-                **function.environment,
-                "AWS_LAMBDA_RUNTIME_API": self._api.address,
-                "AWS_LAMBDA_FUNCTION_NAME": function.name,
-                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_megabytes),
-                "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-                "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
-                "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-                **self._role,
-                "LAMBDA_TASK_ROOT": str(self._directory),
-                "_HANDLER": function.handler,
-            },
-            self._directory,
+            [sys.executable, "-m", "awslambdaric", self.function.handler],
+            self._variables(task, layers),
+            task,
             sink,
         )
 
-    async def invoke(self, event: bytes, request_id: str, wall_epoch: float) -> Outcome:
-        """Run one event and return its outcome; a handler past its timeout is killed."""
+    def _variables(self, task: Path, layers: Path) -> dict[str, str]:
+        """Return the environment of the handler.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+        """
+        function = self.function
+        variables = {
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            **function.environment,
+            "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_megabytes),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+            **self._role,
+            "LAMBDA_TASK_ROOT": str(task),
+            "LAMBDA_RUNTIME_DIR": _RUNTIME_DIRECTORY,
+            "_HANDLER": function.handler,
+        }
+        libraries = [str(layers / "python"), str(layers / "python" / _SITE_PACKAGES)]
+        if layers.is_dir():
+            own = function.environment.get("PYTHONPATH")
+            variables["PYTHONPATH"] = os.pathsep.join([*([own] if own else []), *libraries])
+        return variables
+
+    async def invoke(
+        self,
+        event: bytes,
+        request_id: str,
+        wall_epoch: float,
+        arn: str = "",
+        client_context: str = "",
+    ) -> Outcome:
+        """Run one event and return its outcome; a handler past its timeout is killed.
+
+        The handler's context has the ARN by which the function was invoked, and the client context.
+        """
         function = self.function
         deadline = int((wall_epoch + function.timeout_seconds) * 1000)
-        answer = self._api.submit(Invocation(request_id, function.arn, event, deadline))
+        answer = self._api.submit(
+            Invocation(request_id, arn or function.arn, event, deadline, client_context)
+        )
         assert self._child is not None  # noqa: S101 - start() came first
         exited = asyncio.create_task(self._child.exited.wait())
         waited: list[asyncio.Future[Any]] = [answer, exited]
-        began = monotonic()
         try:
             await asyncio.wait(
                 waited,
@@ -127,12 +183,14 @@ class Environment:
         if answer.done():
             return answer.result()
         if not self.alive:
-            message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
-            return Outcome(error_payload("Runtime.ExitError", message), "Unhandled")
+            message = f"RequestId: {request_id} Error: {_end_of(self._child.returncode)}"
+            return Outcome(error_payload("Runtime.ExitError", message), "Unhandled", ended=True)
         self._child.kill()
-        elapsed = monotonic() - began
-        message = f"{request_id} Task timed out after {elapsed:.2f} seconds"
-        return Outcome(error_payload("Sandbox.Timedout", message), "Unhandled")
+        message = (
+            f"RequestId: {request_id} Error: Task timed out after "
+            f"{function.timeout_seconds:.2f} seconds"
+        )
+        return Outcome(error_payload("Sandbox.Timedout", message), "Unhandled", ended=True)
 
     async def stop(self) -> None:
         """Stop the process and delete the code."""
@@ -140,6 +198,16 @@ class Environment:
             await self._child.stop(_STOP_GRACE_SECONDS)
         await self._api.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _end_of(status: int | None) -> str:
+    """Return how a runtime ended, in Lambda's words."""
+    if not status:
+        return "Runtime exited without providing a reason"
+    if status > 0:
+        return f"Runtime exited with error: exit status {status}"
+    name = signal.strsignal(-status) or str(-status)
+    return f"Runtime exited with error: signal: {name.lower()}"
 
 
 def is_json(payload: bytes) -> bool:

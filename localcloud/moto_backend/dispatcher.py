@@ -106,6 +106,19 @@ class MotoBackend:
         self._ending = threading.Event()
         self._stubber: Any = None
         self._hooks = Hooks()
+        self._own: dict[str, Callable[[Request], Response | None]] = {}
+
+    def carry_out(self, service: str, answer: Callable[[Request], Response | None]) -> None:
+        """Let a service of ours answer requests in moto's thread, on moto's memory.
+
+        What it changes is stored before its response is sent, like a change of moto's own.
+
+        Args:
+            service: botocore's name of the service.
+            answer: returns the response, or None for a request that moto answers; it may raise
+                AwsError.
+        """
+        self._own[service] = answer
 
     async def start(self, hooks: Hooks) -> None:
         """Import moto in its thread.
@@ -265,6 +278,7 @@ class MotoBackend:
         from botocore.awsrequest import AWSPreparedRequest
         from moto.core.exceptions import ServiceException
 
+        own = self._own.get(request.service)
         host = _HOST_OF_SERVICE.get(request.service, request.service)
         if request.service not in _GLOBAL:
             host += f".{request.scope.region}"
@@ -278,6 +292,9 @@ class MotoBackend:
         try:
             if request.service == "s3":
                 check_owner(request)
+            response = own(request) if own is not None else None
+            if response is not None:
+                return response
             return self._response(request, self._stubber.process_request(prepared))
         except NotImplementedError:
             return refusal(request)

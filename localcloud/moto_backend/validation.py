@@ -13,13 +13,11 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CommonE
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
-from urllib.parse import unquote
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import detected, operation_name, read, service_model, violations
+from localcloud.aws.rest_paths import rest_operation
 from localcloud.aws.routing import Request
 from localcloud.moto_backend.dropped_members import check_members
 from localcloud.moto_backend.s3_requests import check_headers
@@ -70,32 +68,11 @@ def check(request: Request) -> None:
 def operation_of(request: Request) -> tuple[str, str, dict[str, str]]:
     """Return the operation of a request, its protocol, and its parameters in the path."""
     if request.service == "lambda":
-        for method, pattern, name in _rest_operations("lambda"):
-            found = pattern.fullmatch(request.path) if method == request.method else None
-            if found is not None:
-                return name, "rest-json", {k: unquote(v) for k, v in found.groupdict().items()}
-        return "", "rest-json", {}
+        name, in_path = rest_operation(request)
+        return name, "rest-json", in_path
     if request.headers.get("x-amz-target"):
         return operation_name(request), "json", {}
     return operation_name(request), "query", {}
-
-
-@cache
-def _rest_operations(service: str) -> list[tuple[str, re.Pattern[str], str]]:
-    """Return method, path and name of each operation, those with the longest fixed path first."""
-
-    def found() -> Iterator[tuple[str, re.Pattern[str], str]]:
-        model = service_model(service)
-        for name in model.operation_names:
-            http = model.operation_model(name).http
-            path = http["requestUri"].partition("?")[0].rstrip("/")
-            parts = re.split(r"\{(\w+)\+?\}", path)
-            fixed = [re.escape(part) for part in parts[::2]]
-            names = [f"(?P<{part}>[^/]+)" for part in parts[1::2]]
-            pattern = "".join(a + b for a, b in zip(fixed, [*names, ""], strict=True))
-            yield http["method"], re.compile(pattern + "/?"), name
-
-    return sorted(found(), key=lambda each: each[1].pattern.count("(?P<"))
 
 
 def _member(problem: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud import TestCloud
+from tests.functions import Functions, functions_of
 from tests.pipelines import Pipelines, prepare
 
 
@@ -18,3 +19,10 @@ def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
     yield made
     for name in made.names:
         made.client.delete_pipeline(name=name)
+
+
+@pytest.fixture
+def functions(cloud: TestCloud) -> Iterator[Functions]:
+    """A maker of Lambda functions, which are deleted afterwards."""
+    with functions_of(cloud) as made:
+        yield made

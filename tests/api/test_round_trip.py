@@ -33,6 +33,7 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000001"
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:round-trip"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:round-trip"
 POLICY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/round-trip"
+DESTINATION = f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/round-trip/1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:round-trip"
 POLICY = json.dumps(
     {
@@ -494,7 +495,7 @@ PAIRS = [
     of_targets(DeadLetterConfig={"Arn": QUEUE}),
     of_targets(RetryPolicy={"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 100}),
     of_targets(SqsParameters={"MessageGroupId": "g"}),
-    of_targets(HttpParameters={"PathParameterValues": ["p"]}),
+    of_targets(Arn=DESTINATION, HttpParameters={"PathParameterValues": ["p"]}),
     Pair(
         "cloudwatch",
         "PutMetricAlarm",

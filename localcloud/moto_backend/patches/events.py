@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from localcloud.aws.errors import ValidationError
 from localcloud.core.schedule_expression import ScheduleError, next_due
-from localcloud.eventbridge.event_pattern import (
-    EventPatternError,
-    parse,
-    wildcard_matches,
-)
+from localcloud.eventbridge.event_matching import matches
+from localcloud.eventbridge.event_pattern import EventPatternError, parse
+from localcloud.eventbridge.target_input import check as check_targets
 from localcloud.moto_backend.patches import EventListener
 
 log = logging.getLogger("localcloud.moto_backend")
 
+# A rule takes 1 minute and 5 minutes, but no 1 minutes and no 5 minute.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html
+_RATE = re.compile(r"rate\((?:1 (?:minute|hour|day)|(?!1 )\d+ (?:minutes|hours|days))\)")
 _MOST_ENTRIES = 10
+# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+_MOST_ENTRY_BYTES = 1024 * 1024
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+_LONGEST_PATTERN = 2048
 # A time at which an expression is tried, so that the result depends on nothing else.
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -33,7 +40,9 @@ def patch(emit: EventListener, now: Callable[[], datetime]) -> None:
     """
     _patch_event_delivery(emit)
     _patch_patterns()
-    _patch_schedules()
+    _patch_rules()
+    _patch_targets()
+    _patch_entries()
     _patch_details()
     _patch_envelopes(now)
 
@@ -41,9 +50,8 @@ def patch(emit: EventListener, now: Callable[[], datetime]) -> None:
 def _patch_event_delivery(emit: EventListener) -> None:
     """Delivery: moto delivers to four kinds of target, and skips those after an unknown one.
 
-    AWS delivers to every target. moto still matches the patterns; `eventbridge/delivery.py`
-    delivers. A rule that cannot be matched, such as one stored by an earlier version, does not keep
-    the event from the other rules.
+    AWS delivers to every target; `eventbridge/delivery.py` does. A rule that cannot be matched,
+    such as one stored by an earlier version, does not keep the event from the other rules.
     """
     from moto.events.models import Rule
 
@@ -63,16 +71,35 @@ def _patch_event_delivery(emit: EventListener) -> None:
                 log.warning("the pattern of %s cannot be matched: %r", self.arn, error)
             return
         if matches:
-            emit(self.arn, list(self.targets), original_event, 0)
+            targets = [target for target in self.targets if not _is_archive(target)]
+            if len(targets) < len(self.targets):
+                _store(self, original_event)
+            if targets:
+                emit(self.arn, targets, original_event, 0)
 
     Rule.send_to_targets = send_to_targets
 
 
-def _patch_patterns() -> None:
-    """PutRule: moto takes a pattern that it cannot match, and matches a wildcard by backtracking.
+def _is_archive(target: dict[str, Any]) -> bool:
+    """Return whether a target is the one by which moto fills an archive."""
+    return str(target.get("Arn", "")).endswith(":::")
 
-    AWS refuses an invalid pattern by its reason. A regular expression with many stars takes a time
-    that grows with their power.
+
+def _store(rule: Any, event: dict[str, Any]) -> None:
+    """Add an event to the archive of a rule."""
+    from moto.events.models import events_backends
+
+    archives = events_backends[rule.account_id][rule.region_name].archives
+    archive = archives.get(rule.name.removeprefix("Events-Archive-"))
+    if archive is not None:
+        archive.events.append(dict(event))
+
+
+def _patch_patterns() -> None:
+    """PutRule: moto takes a pattern that it cannot match, and matches by rules of its own.
+
+    AWS refuses an invalid pattern by its reason. moto takes true for 1, an empty list for something
+    that exists, and the fields of several entries of an array for those of one.
     """
     from moto.events.exceptions import InvalidEventPatternException
     from moto.events.models import EventPattern, EventPatternParser
@@ -83,39 +110,102 @@ def _patch_patterns() -> None:
         except EventPatternError as error:
             raise InvalidEventPatternException(reason=str(error)) from None
 
-    def wildcard_match(item: Any, pattern: str) -> bool:
-        return isinstance(item, str) and wildcard_matches(pattern, item)
+    def matches_event(self: Any, event: Any) -> bool:
+        return not self._pattern or matches(self._pattern, event)
 
     EventPatternParser.parse = parsed
-    EventPattern._wildcard_match = staticmethod(wildcard_match)
+    EventPattern.matches_event = matches_event
 
 
-def _patch_schedules() -> None:
-    """PutRule: moto takes any `cron(…)`, and a rate that is never due.
+def _patch_rules() -> None:
+    """PutRule: moto takes any `cron(…)`, a rate that is never due, and a pattern of any length.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
     """
-    from moto.events.exceptions import ValidationException
-    from moto.events.models import EventsBackend
+    from moto.events.models import EventPattern, EventsBackend
 
     original = EventsBackend.put_rule
 
-    def put_rule(self: Any, *arguments: Any, **settings: Any) -> Any:
+    def put_rule(self: Any, name: str, *arguments: Any, **settings: Any) -> Any:
         expression = settings.get("scheduled_expression")
         if expression:
+            if expression.startswith("rate(") and _RATE.fullmatch(expression) is None:
+                raise ValidationError("Parameter ScheduleExpression is not valid.")
             try:
                 next_due(expression, "UTC", _ANY_TIME, _ANY_TIME)
-            except ScheduleError as error:
-                raise ValidationException(
-                    f"Parameter ScheduleExpression is not valid: {error}."
-                ) from None
-        return original(self, *arguments, **settings)
+            except ScheduleError:
+                raise ValidationError("Parameter ScheduleExpression is not valid.") from None
+        pattern = settings.get("event_pattern") or ""
+        if len(pattern) > _LONGEST_PATTERN:
+            EventPattern.load(pattern)  # what is no pattern is refused for that
+            raise ValidationError(
+                f"Parameter EventPattern for rule {name} exceeds limit of {_LONGEST_PATTERN}."
+            )
+        return original(self, name, *arguments, **settings)
 
     EventsBackend.put_rule = put_rule
 
 
+def _patch_targets() -> None:
+    """PutTargets: moto takes any number of targets, and inputs that cannot be made.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+    """
+    from moto.events.models import EventsBackend
+
+    original = EventsBackend.put_targets
+
+    def put_targets(
+        self: Any, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
+    ) -> None:
+        bus = self.event_buses.get(self._normalize_event_bus_arn(event_bus_arn))
+        rule = bus.rules.get(name) if bus is not None else None
+        if rule is not None:
+            check_targets(targets, [target["Id"] for target in rule.targets])
+        original(self, name, event_bus_arn, targets)
+
+    EventsBackend.put_targets = put_targets
+
+
+def _patch_entries() -> None:
+    """PutEvents: moto takes entries of any size, and events in the name of AWS's services.
+
+    The events of our own services do not come by this way.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+    """
+    from moto.events.responses import EventsHandler
+
+    def put_events(self: Any) -> str:
+        entries = self._get_param("Entries")
+        if sum(map(_size_of, entries)) > _MOST_ENTRY_BYTES:
+            raise ValidationError("Total size of the entries in the request is over the limit.")
+        refused = {
+            "ErrorCode": "NotAuthorizedForSourceException",
+            "ErrorMessage": "Not authorized for the source.",
+        }
+        results: list[dict[str, Any]] = []
+        for entry in entries:
+            ours = str(entry.get("Source") or "").startswith("aws.")
+            results += [refused] if ours else self.events_backend.put_events([entry])
+        failed = sum("ErrorCode" in result for result in results)
+        return json.dumps({"FailedEntryCount": failed, "Entries": results})
+
+    EventsHandler.put_events = put_events
+
+
+def _size_of(entry: dict[str, Any]) -> int:
+    """Return the size of an entry in bytes, as EventBridge counts it."""
+    texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]
+    size = sum(len(text.encode()) for text in [*texts, *(entry.get("Resources") or [])])
+    return size + (14 if entry.get("Time") else 0)
+
+
 def _patch_details() -> None:
-    """PutEvents: moto fails on a Detail that is nested too deeply; AWS reports MalformedDetail.
+    """PutEvents: moto takes a Detail that is no object, and fails on one that is nested too deeply.
+
+    AWS reports MalformedDetail.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
     """
@@ -124,7 +214,7 @@ def _patch_details() -> None:
     original = EventsBackend.put_events
 
     def put_events(self: Any, events: list[dict[str, Any]]) -> Any:
-        return original(self, [_without_deep_detail(event) for event in events])
+        return original(self, [_with_wrong_detail_named(event) for event in events])
 
     EventsBackend.put_events = put_events
 
@@ -177,11 +267,12 @@ def text_of(time: Any) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _without_deep_detail(event: dict[str, Any]) -> dict[str, Any]:
+def _with_wrong_detail_named(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event whose Detail is no JSON at all if it is no object that can be read."""
     try:
-        json.loads(event.get("Detail") or "{}")
+        detail = json.loads(event.get("Detail") or "{}")
     except RecursionError:
-        return event | {"Detail": "is nested too deeply"}
+        detail = None
     except (TypeError, ValueError):
-        pass
-    return event
+        return event
+    return event if isinstance(detail, dict) else event | {"Detail": "is no object"}

@@ -61,7 +61,7 @@ def test_a_template_of_over_51200_bytes_is_refused_in_aws_words() -> None:
     ("path", "size", "code"),
     [
         ("/2015-03-31/functions/f/invocations", 6_291_456, ""),
-        ("/2015-03-31/functions/f/invocations", 6_291_457, "RequestEntityTooLargeException"),
+        ("/2015-03-31/functions/f/invocations", 6_291_457, "RequestTooLargeException"),
         ("/2015-03-31/functions", 6_291_457, ""),
         ("/2015-03-31/functions", 70_167_212, "RequestEntityTooLargeException"),
         ("/2015-03-31/functions/f/code", 70_167_212, "RequestEntityTooLargeException"),

@@ -49,6 +49,19 @@ def due(expression: str, timezone: str = "UTC", after: datetime = NOW) -> dateti
         ("cron(* * * * ? 2199)", datetime(2199, 1, 1, tzinfo=UTC)),
         ("cron(0/1 0/1 1/1 1/1 ? 2100,2150)", datetime(2100, 1, 1, tzinfo=UTC)),
         ("cron(0 0 29 2 ? 2027-2030)", datetime(2028, 2, 29, tzinfo=UTC)),
+        ("cron(0 0 1 1 ? 2027/3)", datetime(2027, 1, 1, tzinfo=UTC)),
+        # The weekday nearest to the 28th, a Saturday, and to the 1st of May 2027, one too.
+        ("cron(0 0 28W * ? *)", datetime(2026, 11, 27, tzinfo=UTC)),
+        ("cron(0 0 1W 5 ? *)", datetime(2027, 5, 3, tzinfo=UTC)),
+        ("cron(0 0 LW 2 ? *)", datetime(2027, 2, 26, tzinfo=UTC)),
+        ("cron(0 0 L-2 * ? *)", datetime(2026, 11, 28, tzinfo=UTC)),
+        ("cron(0 8 ? * 6L *)", datetime(2026, 11, 27, 8, tzinfo=UTC)),
+        ("cron(0 8 ? * L *)", datetime(2026, 11, 28, 8, tzinfo=UTC)),
+        ("cron(0 8 ? * fri#1 *)", datetime(2026, 12, 4, 8, tzinfo=UTC)),
+        ("cron(0 8 ? * FRI-MON *)", datetime(2026, 11, 27, 8, tzinfo=UTC)),
+        ("cron(0-15/1 8-8 ? * 2,3,4,5,6,7 *)", datetime(2026, 11, 25, 8, tzinfo=UTC)),
+        ("cron(1-31/30 1-1 ? * 1,7 *)", datetime(2026, 11, 28, 1, 1, tzinfo=UTC)),
+        ("cron(0/5, 9-18, ?, *, MON-FRI, *)", datetime(2026, 11, 24, 9, 35, tzinfo=UTC)),
     ],
 )
 def test_each_kind_of_schedule_has_its_next_time(expression: str, expected: datetime) -> None:
@@ -70,14 +83,38 @@ def test_at_and_cron_are_in_their_time_zone_through_a_change_of_the_clocks() -> 
         "cron(0 7 * * ? 2020)",
         "cron(0 7 1 1 ? 2026)",
         "cron(0 7 1 1 ? 2024-2026)",
-        "cron(0 7 1 1 ? 1969)",  # before the years that an expression may name
-        "cron(0 7 1 1 ? 2200-2300)",  # after them
+        "cron(0 0 31 4 ? *)",  # 31 April
+        "cron(0 0 30,31 FEB ? *)",
+        "cron(0 0 30W 2 ? *)",
         "cron(* * 29 2 ? 2027,2029,2030,2199)",  # no leap year
         "cron(0 0 ? 2 2#5 2199)",  # February 2199 has four Mondays
     ],
 )
 def test_what_is_over_never_comes_again(expression: str) -> None:
     assert due(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("weekday", "expected"),
+    [
+        ("2/2", [0, 2, 4]),  # Monday, Wednesday, Friday
+        ("*/2", [6, 1, 3, 5]),  # from Sunday on
+        ("3/1", [1, 2, 3, 4, 5]),
+        ("MON/3", [0, 3]),
+        ("2-5/2", [0, 2]),
+        ("7/2", [5]),
+        ("FRI-MON", [4, 5, 6, 0]),
+        ("1,TUE-WED", [6, 1, 2]),
+    ],
+)
+def test_a_step_of_a_day_of_the_week_is_a_number_of_days(weekday: str, expected: list[int]) -> None:
+    after, found = NOW, set()
+    for _ in range(14):
+        when = due(f"cron(23 4 ? * {weekday} *)", after=after)
+        assert when is not None
+        found.add(when.weekday())
+        after = when
+    assert set(expected) == found
 
 
 @pytest.mark.parametrize(
@@ -99,14 +136,30 @@ def test_a_time_is_in_utc_in_every_local_zone(expression: str) -> None:
         ("at(tomorrow)", " is not at(yyyy-mm-ddThh:mm:ss)"),
         ("rate(0 minutes)", " is not rate(NUMBER minutes|hours|days)"),
         ("rate(5 weeks)", " is not rate(NUMBER minutes|hours|days)"),
-        ("cron(0 7 * * *)", " has 5 fields; it needs 6, the last a year"),
+        ("cron(0 7 * * *)", ": it has 5 fields; it needs 6, the last a year"),
         ("cron(0 7 * * * *)", ": one of day-of-month and day-of-week must be ?"),
         ("cron(0 7 ? * ? *)", ": one of day-of-month and day-of-week must be ?"),
-        ("cron(61 7 * * ? *)", ": Bad minute"),
-        ("cron(0 7 3W * ? *)", ": Bad day-of-month"),
-        ("cron(0 7 * * ? next)", ": 'next' is not a year, a list or a range"),
-        ("cron(0 7 * * ? 26)", ": '26' is not a year, a list or a range"),
-        ("cron(0 7 * * ? 2026/2)", ": '2026/2' is not a year, a list or a range"),
+        ("cron(61 7 * * ? *)", ": '61' is not a minute"),
+        ("cron(71 8 1 * ? *)", ": '71' is not a minute"),
+        ("cron(0 24 * * ? *)", ": '24' is not a hour"),
+        ("cron(0 7 0 * ? *)", ": '0' is not a day of the month"),
+        ("cron(0 7 32W * ? *)", ": '32' is not a day of the month"),
+        ("cron(0 7 3W,4 * ? *)", ": '3W' is not a day of the month"),
+        ("cron(0 7 L-31 * ? *)", ": 'L-31' is not a day of the month"),
+        ("cron(0 7 ? 13 MON *)", ": '13' is not a month"),
+        ("cron(0 7 ? * 0 *)", ": '0' is not a day of the week"),
+        ("cron(15 12 ? * -1 *)", ": '' is not a day of the week"),
+        ("cron(0 7 ? * 3#1,6#3 *)", ": '3#1' is not a day of the week"),
+        ("cron(0 7 ? * 3#6 *)", ": '3#6' is not a day of the week"),
+        ("cron(*/0 7 * * ? *)", ": '*/0' has a step that is not one of a minute"),
+        ("cron(0/60 7 * * ? *)", ": '0/60' has a step that is not one of a minute"),
+        ("cron(, 7 * * ? *)", ": ',' is not a minute"),
+        ("cron(0 ? * * ? *)", ": '?' is not a hour"),
+        ("cron(0 7 * * ? ?)", ": '?' is not a year"),
+        ("cron(0 7 * * ? next)", ": 'NEXT' is not a year"),
+        ("cron(0 7 * * ? 26)", ": '26' is not a year"),
+        ("cron(0 7 * * ? 1969)", ": '1969' is not a year"),
+        ("cron(0 7 * * ? 2030-2028)", ": '2030-2028' is a range that ends before it begins"),
     ],
 )
 def test_a_schedule_that_cannot_be_read_is_named(expression: str, reason: str) -> None:

@@ -55,7 +55,17 @@ def test_a_rate_is_due_a_whole_number_of_periods_after_its_creation(
 
 
 @pytest.mark.parametrize(
-    "rate", ["", "5", "0 minutes", "-1 minutes", "1.5 hours", "5 weeks", "5  minutes", "05 minutes"]
+    "rate",
+    [
+        "",
+        "5",
+        "0 minutes",
+        "-1 minutes",
+        "1.5 hours",
+        "5 weeks",
+        "5  minutes",
+        "05 minutes",
+    ],
 )
 def test_a_rate_that_cannot_be_read_is_named(rate: str) -> None:
     with pytest.raises(ScheduleError) as caught:

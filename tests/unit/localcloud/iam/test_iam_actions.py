@@ -292,3 +292,40 @@ def test_requests_of_the_other_services_are_read() -> None:
     assert operation_of(request("lambda", "POST", path)) == ("Invoke", {"FunctionName": "f"})
     smithy = request("cloudwatch", "POST", "/service/X/operation/ListMetrics")
     assert operation_of(smithy)[0] == "ListMetrics"
+
+
+def test_an_operation_on_a_function_names_what_its_qualifier_names() -> None:
+    arn = "arn:aws:lambda:eu-west-1:111111111111:function:f"
+    for name in ("f", "111111111111:function:f", arn):
+        for qualifier in ("1", "PROD"):
+            assert needed("lambda", "Invoke", FunctionName=name, Qualifier=qualifier) == [
+                ("lambda:InvokeFunction", f"{arn}:{qualifier}")
+            ]
+            assert needed("lambda", "Invoke", FunctionName=f"{name}:{qualifier}") == [
+                ("lambda:InvokeFunction", f"{arn}:{qualifier}")
+            ]
+        assert needed("lambda", "PublishVersion", FunctionName=name) == [
+            ("lambda:PublishVersion", arn)
+        ]
+    assert needed("lambda", "CreateFunction", FunctionName="f", Role=ROLE) == [
+        ("lambda:CreateFunction", arn),
+        ("iam:PassRole", ROLE),
+    ]
+    assert needed("lambda", "ListFunctions") == [("lambda:ListFunctions", "*")]
+    assert needed("lambda", "GetFunction", FunctionName="no name") == [
+        ("lambda:GetFunction", "arn:aws:lambda:eu-west-1:111111111111:function:*")
+    ]
+
+
+def test_a_request_to_lambda_names_its_operation_by_its_path() -> None:
+    base = "/2015-03-31/functions"
+    for method, path, expected in (
+        ("GET", f"{base}/f/aliases/A", ("GetAlias", {"FunctionName": "f", "Name": "A"})),
+        ("GET", f"{base}/f%3A1", ("GetFunction", {"FunctionName": "f:1"})),
+        ("POST", f"{base}/f/versions", ("PublishVersion", {"FunctionName": "f"})),
+        ("GET", f"{base}/", ("ListFunctions", {})),
+        ("GET", "/2018-10-31/layers", ("ListLayers", {})),
+    ):
+        assert operation_of(request("lambda", method, path)) == expected
+    by_arn = request("lambda", "GET", "/2018-10-31/layers", "find=LayerVersion&Arn=a")
+    assert operation_of(by_arn)[0] == "GetLayerVersionByArn"

@@ -147,6 +147,8 @@ def test_a_role_trusts_the_services_that_its_trust_policy_names() -> None:
     assert not by("sagemaker.amazonaws.com", statement(Action="sts:TagSession"))
     assert not by("sagemaker.amazonaws.com", statement(), statement("Deny"))
     assert not by("sagemaker.amazonaws.com", statement(Principal={"AWS": ROOT}))
+    assert by("sagemaker.amazonaws.com", statement(Principal="*"))
+    assert by("sagemaker.amazonaws.com", statement(Principal={"AWS": "*"}))
     own = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     other = {"StringEquals": {"aws:SourceAccount": OTHER}}
     assert by("lambda.amazonaws.com", statement(Condition=own))

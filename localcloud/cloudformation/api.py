@@ -15,7 +15,6 @@ from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.references import check_names
 from localcloud.cloudformation.request_validation import (
     check_stack_name,
     check_updatable,
@@ -23,12 +22,13 @@ from localcloud.cloudformation.request_validation import (
     declarations,
     invalid,
     is_same,
-    masked,
     needed_capabilities,
     paged,
+    parameters_of,
     tags_of,
 )
-from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
+from localcloud.cloudformation.template import Template, TemplateError, parse
+from localcloud.cloudformation.template_checks import check_template
 from localcloud.cloudformation.template_source import stack_policy, template_body
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
@@ -59,22 +59,29 @@ class CloudFormationApi:
                 "The local cloud supports RetainExceptOnCreate as a resource's DeletionPolicy only."
             )
         body = await template_body(self._context, scope, params)
-        capabilities = params.get("Capabilities") or []
-        template, parameters = checked(scope, body, params.get("Parameters"), {}, capabilities)
+        wanted = await checked(self._context, scope, body, params, name=name)
         policy = await stack_policy(self._context, scope, params)
-        if self.live(scope, name) is not None:
+        reviewed = self.live(scope, name)
+        if reviewed is not None and reviewed.status != "REVIEW_IN_PROGRESS":
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
+        if reviewed is not None:  # its change sets can create nothing any more
+            self.change_sets.make_obsolete(reviewed)
         stack = Stack(
-            id=scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
+            id=reviewed.id
+            if reviewed is not None
+            else scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
             name=name,
             template_body=body,
-            parameters=parameters,
+            parameters=wanted.parameters,
+            stored=wanted.stored,
+            references=wanted.references,
             tags=tags_of(params),
-            created=self._context.clock.now(),
+            created=reviewed.created if reviewed is not None else self._context.clock.now(),
+            events=reviewed.events if reviewed is not None else [],
             status="CREATE_IN_PROGRESS",
             role_arn=params.get("RoleARN"),
-            capabilities=capabilities,
-            description=template.document.get("Description"),
+            capabilities=params.get("Capabilities") or [],
+            description=wanted.template.document.get("Description"),
             disable_rollback=bool(params.get("DisableRollback"))
             or params.get("OnFailure") == "DO_NOTHING",
             on_failure=params.get("OnFailure"),
@@ -94,18 +101,17 @@ class CloudFormationApi:
         check_updatable(stack)
         if params.get("DisableRollback"):
             raise invalid("The local cloud always rolls a failed update back.")
-        capabilities = params.get("Capabilities") or []
-        given = params.get("Parameters")
-        _, parameters = checked(scope, body, given, stack.parameters, capabilities)
+        wanted = await checked(self._context, scope, body, params, stack)
+        check_updatable(stack)  # again, because reading parameters takes time
         tags = tags_of(params, stack)
-        if is_same(stack, body, parameters, tags):
+        if is_same(stack, body, wanted, tags):
             raise invalid("No updates are to be performed.")
         self.change_sets.make_obsolete(stack)
-        stack.tags, stack.capabilities = tags, capabilities
+        stack.tags, stack.capabilities = tags, params.get("Capabilities") or []
         stack.role_arn = params.get("RoleARN") or stack.role_arn
         stack.policy = policy or stack.policy
         stack.notification_arns = params.get("NotificationARNs") or stack.notification_arns
-        self.engine.update(stack, body, parameters)
+        self.engine.update(stack, body, wanted)
         return {"StackId": stack.id}
 
     @operation("DeleteStack")
@@ -303,8 +309,7 @@ def _capabilities(template: Template) -> dict[str, Any]:
 def _parsed(body: str) -> Template:
     try:
         template = parse(body)
-        check_names(template)
-        creation_order(template)
+        check_template(template)
     except TemplateError as error:
         raise invalid(str(error)) from None
     return template
@@ -316,10 +321,7 @@ def _description(stack: Stack) -> dict[str, Any]:
         "StackName": stack.name,
         "ChangeSetId": stack.change_set_id,
         "Description": stack.description,
-        "Parameters": [
-            {"ParameterKey": k, "ParameterValue": v}
-            for k, v in masked(stack.template_body, stack.parameters).items()
-        ],
+        "Parameters": parameters_of(stack.template_body, stack.parameters, stack.stored) or None,
         "CreationTime": stack.created,
         "LastUpdatedTime": stack.updated,
         "DeletionTime": stack.deleted,

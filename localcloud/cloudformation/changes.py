@@ -23,6 +23,7 @@ from typing import Any
 
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import StackResource
+from localcloud.cloudformation.resource_types.nested_stack import NESTED
 from localcloud.cloudformation.template import (
     RETAINING,
     Template,
@@ -113,10 +114,12 @@ class _Comparison:
             current = self._current_stack.resources.get(logical_id)
             if current is None or not current.physical_id:
                 self._unknown.add(logical_id)
-                added = self._template.resources[logical_id]["Type"]
-                found.append(_change("Add", logical_id, added))
+                added = self._template.resources[logical_id]
+                for value in added.get("Properties", {}).values():
+                    self._value(value)  # an import of nothing is an error
+                found.append(_change("Add", logical_id, added["Type"]))
                 continue
-            change = self._modification(current)
+            change = self._modification(current) or self._nested(current)
             if change is not None:
                 found.append(change)
         removed = [r for name, r in self._current_stack.resources.items() if name not in kept]
@@ -150,6 +153,15 @@ class _Comparison:
             return change
         kept = declared.get("UpdateReplacePolicy") == "Retain"
         return change | {"PolicyAction": "ReplaceAndRetain" if kept else "ReplaceAndDelete"}
+
+    def _nested(self, current: StackResource) -> Change | None:
+        """Return the change of a nested stack, whose template may have changed at its URL."""
+        if current.type != NESTED:
+            return None
+        target = {"Attribute": "Properties", "RequiresRecreation": "Never"}
+        details = [_detail(target, "Dynamic", "Automatic")]
+        change = _change("Modify", current.logical_id, current.type, current.physical_id)
+        return change | {"Replacement": "False", "Scope": ["Properties"], "Details": details}
 
     def _property_details(self, current: StackResource) -> list[_Detail]:
         after = self._template.resources[current.logical_id]

@@ -119,11 +119,14 @@ class ChangeSets:
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
         stack.role_arn = change_set.role_arn or stack.role_arn
         stack.change_set_id = change_set.id
+        stack.notification_arns = change_set.notification_arns or stack.notification_arns
         then = partial(self._executed, change_set, stack)
         if change_set.type == "UPDATE":
-            self._engine.update(stack, change_set.template_body, change_set.parameters, then)
+            self._engine.update(stack, change_set.template_body, change_set, then)
             return
         stack.template_body, stack.parameters = change_set.template_body, change_set.parameters
+        stack.stored, stack.references = change_set.stored, change_set.references
+        stack.updated = self._context.clock.now()
         stack.description = parse(stack.template_body).document.get("Description")
         stack.disable_rollback = disable_rollback or change_set.on_stack_failure == "DO_NOTHING"
         self._engine.create(stack, then)
@@ -172,7 +175,7 @@ class ChangeSets:
     def _complete(self, change_set: ChangeSet, stack: Stack) -> None:
         imported = self._engine.imported(stack, set())
         change_set.changes = _changes(stack, change_set, imported)
-        asked = (change_set.template_body, change_set.parameters, change_set.tags)
+        asked = (change_set.template_body, change_set, change_set.tags)
         if change_set.type == "UPDATE" and is_same(stack, *asked):
             self._fail(change_set, NO_CHANGES)
             return
@@ -206,10 +209,11 @@ class ChangeSets:
 
 def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Change]:
     template = parse(change_set.template_body)
-    parameters = change_set.parameters
+    parameters = change_set.parameters | change_set.stored
     deployed = CurrentStack()
     if change_set.type == "UPDATE":
-        deployed = CurrentStack(parse(stack.template_body), stack.parameters, stack.resources)
+        current = stack.parameters | stack.stored
+        deployed = CurrentStack(parse(stack.template_body), current, stack.resources)
     wanted = DesiredStack(template, parameters, values(stack, template, parameters), imported)
     return changes(deployed, wanted, _recreates)
 

@@ -19,8 +19,8 @@ from localcloud.cloudformation.request_validation import (
     check_updatable,
     checked,
     invalid,
-    masked,
     paged,
+    parameters_of,
     secrets_of,
     tags_of,
 )
@@ -65,28 +65,14 @@ class ChangeSetsApi:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
         previous = stack if kind == "UPDATE" else None
         body = await template_body(self._context, scope, params, previous)
-        # Check again, because reading a TemplateURL takes time.
+        self._check_stack(stack, kind, params)
+        previous = stack if kind == "UPDATE" else None
+        name_ = stack.name if stack is not None else params["StackName"]
+        wanted = await checked(self._context, scope, body, params, previous, name=name_)
+        # Check again, because reading a TemplateURL and parameters takes time.
         stack = self._stacks.live(scope, params["StackName"])
         current = self._change_sets.get(scope, stack, name) if stack is not None else None
-        if stack is None:
-            if kind == "UPDATE":
-                raise invalid(f"Stack [{params['StackName']}] does not exist")
-            check_stack_name(params["StackName"])
-        elif kind == "UPDATE":
-            check_updatable(stack)
-        elif stack.status != "REVIEW_IN_PROGRESS":
-            raise invalid(
-                f"Stack [{stack.name}] already exists and cannot be created again with the "
-                f"changeSet [{name}]."
-            )
-        previous = stack if kind == "UPDATE" else None
-        _, parameters = checked(
-            scope,
-            body,
-            params.get("Parameters"),
-            previous.parameters if previous else {},
-            params.get("Capabilities"),
-        )
+        self._check_stack(stack, kind, params)
         made = ChangeSet(
             id=scope.arn("cloudformation", f"changeSet/{name}/{uuid.uuid4()}"),
             name=name,
@@ -94,7 +80,10 @@ class ChangeSetsApi:
             stack_name=stack.name if stack is not None else params["StackName"],
             type=kind,
             template_body=body,
-            parameters=parameters,
+            parameters=wanted.parameters,
+            stored=wanted.stored,
+            references=wanted.references,
+            notification_arns=params.get("NotificationARNs") or [],
             tags=tags_of(params, previous),
             created=self._context.clock.now(),
             description=params.get("Description"),
@@ -111,20 +100,39 @@ class ChangeSetsApi:
         self._change_sets.create(made)
         return {"Id": made.id, "StackId": stack.id}
 
+    def _check_stack(self, stack: Stack | None, kind: str, params: dict[str, Any]) -> None:
+        """Refuse a change set of a type that does not fit its stack."""
+        name = params["StackName"]
+        if stack is None and (kind == "UPDATE" or self._stacks.stacks.get(name) is None):
+            if kind == "UPDATE" or name.startswith("arn:"):
+                raise invalid(f"Stack [{name}] does not exist")
+            check_stack_name(name)
+        elif stack is None:
+            raise invalid(
+                f"Stack [{name}] already exists and cannot be created again with the changeSet "
+                f"[{params['ChangeSetName']}]."
+            )
+        elif kind == "UPDATE":
+            check_updatable(stack)
+        elif stack.status != "REVIEW_IN_PROGRESS":
+            raise invalid(
+                f"Stack [{stack.name}] already exists and cannot be created again with the "
+                f"changeSet [{params['ChangeSetName']}]."
+            )
+
     @operation("DescribeChangeSet")
     def describe_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         found = self._named(scope, params)
         with_values = bool(params.get("IncludePropertyValues"))
         shown, token = paged(found.changes, lambda change: str(change["LogicalResourceId"]), params)
-        hidden = [found.parameters[name] for name in secrets_of(found.template_body)]
+        secret = secrets_of(found.template_body)
+        hidden = [values[name] for values in _both(found) for name in secret & values.keys()]
         return {
             **_summary(found),
             "NextToken": token,
-            "Parameters": [
-                {"ParameterKey": k, "ParameterValue": v}
-                for k, v in masked(found.template_body, found.parameters).items()
-            ],
-            "NotificationARNs": [],
+            "Parameters": parameters_of(found.template_body, found.parameters, found.stored)
+            or None,
+            "NotificationARNs": found.notification_arns,
             "RollbackConfiguration": {},
             "Capabilities": found.capabilities,
             "Tags": [{"Key": k, "Value": v} for k, v in found.tags.items()],
@@ -203,6 +211,10 @@ def _retried(current: ChangeSet, made: ChangeSet) -> ChangeSet:
     if current.token is None:
         raise AwsError("AlreadyExistsException", f"ChangeSet [{made.name}] already exists")
     return current
+
+
+def _both(found: ChangeSet) -> tuple[dict[str, str], dict[str, str]]:
+    return found.parameters, found.stored
 
 
 def _summary(found: ChangeSet) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from localcloud.cloudformation.evaluation import deletable_order, outputs_of, va
 from localcloud.cloudformation.exports import check_exports, value_of
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import Stack
+from localcloud.cloudformation.request_validation import Wanted
 from localcloud.cloudformation.resource_steps import ResourceSteps
 from localcloud.cloudformation.resource_types.base import ResourceFailed
 from localcloud.cloudformation.stack_events import StackEventLog
@@ -82,13 +83,12 @@ class StackEngine:
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         self._run("create", stack, self._create(stack), then)
 
-    def update(
-        self, stack: Stack, body: str, parameters: dict[str, str], then: Then | None = None
-    ) -> None:
+    def update(self, stack: Stack, body: str, wanted: Wanted, then: Then | None = None) -> None:
         """Begin to update a stack; `then` is called when that succeeded or failed."""
         stack.cancelled = False
         stack.unrolled, stack.leftovers, stack.surplus = {}, [], []
-        stack.new_body, stack.new_parameters = body, parameters
+        stack.new_body, stack.new_parameters = body, wanted.parameters
+        stack.new_stored, stack.new_references = wanted.stored, wanted.references
         stack.before = {name: replace(resource) for name, resource in stack.resources.items()}
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
         self._run("update", stack, self._update(stack), then)
@@ -133,7 +133,7 @@ class StackEngine:
     async def _create(self, stack: Stack) -> None:
         template = parse(stack.template_body)
         used = set(stack.imports)
-        renderer = self.renderer(stack, template, stack.parameters, used)
+        renderer = self.renderer(stack, template, stack.parameters | stack.stored, used)
         try:
             for logical_id in creation_order(template):
                 found = stack.resources.get(logical_id)
@@ -170,7 +170,7 @@ class StackEngine:
     async def _update(self, stack: Stack) -> None:
         template = parse(stack.new_body or "")
         used: set[str] = set()
-        renderer = self.renderer(stack, template, stack.new_parameters, used)
+        renderer = self.renderer(stack, template, stack.new_parameters | stack.new_stored, used)
         try:
             for logical_id in creation_order(template):
                 if not renderer.included(logical_id):
@@ -195,7 +195,7 @@ class StackEngine:
         body = stack.new_body or ""
         template = parse(body)
         used: set[str] = set()
-        renderer = self.renderer(stack, template, stack.new_parameters, used)
+        renderer = self.renderer(stack, template, stack.new_parameters | stack.new_stored, used)
         kept = {name for name in template.resources if renderer.included(name)}
         for name in kept:
             renderer.render(template.resources[name].get("Properties", {}))  # notes its imports
@@ -206,6 +206,7 @@ class StackEngine:
             stack.surplus.remove(old)
         await self._steps.delete_all(stack, gone)
         stack.template_body, stack.parameters, stack.outputs = body, stack.new_parameters, outputs
+        stack.stored, stack.references = stack.new_stored, stack.new_references
         stack.description = template.document.get("Description")
         stack.imports = sorted(used)
         stack.forget_update()

@@ -69,7 +69,9 @@ class Stack:
         imports: the names of the exports that it uses.
         unrolled: the resources that a failed rollback did not restore, as they were before.
         leftovers: the resources that a failed rollback did not delete.
-        new_body, new_parameters: the template and the parameters of the update in progress.
+        stored: the values of the parameters that name a parameter of Parameter Store.
+        references: the values of the dynamic references to Parameter Store, by their names.
+        new_body, new_parameters, new_stored, new_references: those of the update in progress.
         before: the resources as they were before the update in progress.
         surplus: the old resources that the update in progress has replaced.
         cancelled: whether the update in progress is to be cancelled.
@@ -101,10 +103,14 @@ class Stack:
     policy: str | None = None
     notification_arns: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
     unrolled: dict[str, StackResource] = field(default_factory=dict)
     leftovers: list[StackResource] = field(default_factory=list)
     new_body: str | None = None
     new_parameters: dict[str, str] = field(default_factory=dict)
+    new_stored: dict[str, str] = field(default_factory=dict)
+    new_references: dict[str, str] = field(default_factory=dict)
     before: dict[str, StackResource] = field(default_factory=dict)
     surplus: list[StackResource] = field(default_factory=list)
     cancelled: bool = False
@@ -112,7 +118,9 @@ class Stack:
 
     def forget_update(self) -> None:
         """Forget what only an update in progress needs."""
-        self.new_body, self.new_parameters, self.before, self.surplus = None, {}, {}, []
+        self.new_body, self.new_parameters, self.new_stored = None, {}, {}
+        self.new_references = {}
+        self.before, self.surplus = {}, []
         self.cancelled, self.skipped = False, []
 
 
@@ -124,6 +132,7 @@ class ChangeSet:
         type: CREATE or UPDATE.
         template_body, parameters, tags, role_arn, capabilities: the values that the stack takes
             over at the execution.
+        stored, references: like those of a stack.
         changes: ResourceChange structures of the API.
         token: the ClientToken of the request, which identifies a retry.
     """
@@ -146,6 +155,9 @@ class ChangeSet:
     status_reason: str | None = None
     execution_status: str = "UNAVAILABLE"
     changes: list[dict[str, Any]] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+    notification_arns: list[str] = field(default_factory=list)
 
     @property
     def is_executed(self) -> bool:

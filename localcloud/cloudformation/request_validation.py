@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.pagination import page
 from localcloud.aws.routing import Scope
-from localcloud.cloudformation.evaluation import typed
-from localcloud.cloudformation.intrinsics import Renderer
+from localcloud.cloudformation.evaluation import pseudo_parameters
 from localcloud.cloudformation.model import Stack
-from localcloud.cloudformation.parameter_rules import check_rules
-from localcloud.cloudformation.references import check_included, check_names
-from localcloud.cloudformation.template import (
-    Template,
-    TemplateError,
-    creation_order,
-    parameter_values,
-    parse,
-    scalar_text,
-)
+from localcloud.cloudformation.parameters import parameter_values, typed
+from localcloud.cloudformation.resource_types.nested_stack import NESTED
+from localcloud.cloudformation.stored_parameters import check_references, stored_values
+from localcloud.cloudformation.template import Template, TemplateError, parse, scalar_text
+from localcloud.cloudformation.template_checks import check_template, check_types, check_values
+from localcloud.service_context import ServiceContext
 
 T = TypeVar("T")
+
+
+class Wanted(Protocol):
+    """The values that a stack is to take over."""
+
+    parameters: dict[str, str]
+    stored: dict[str, str]
+    references: dict[str, str]
+
 
 _PAGE = 100
 _UPDATABLE = re.compile(r"(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT)_COMPLETE")
@@ -39,7 +45,8 @@ _SUFFICIENT = {
     "CAPABILITY_IAM": {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"},
     "CAPABILITY_NAMED_IAM": {"CAPABILITY_NAMED_IAM"},
 }
-_STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
+_STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+_LONGEST_NAME = 128
 
 
 def invalid(message: str) -> ValidationError:
@@ -53,10 +60,16 @@ def check_stack_name(name: str) -> None:
     Raises:
         ValidationError: names the pattern.
     """
+    if len(name) > _LONGEST_NAME:
+        raise invalid(
+            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {_LONGEST_NAME}"
+        )
     if not _STACK_NAME.fullmatch(name):
         raise invalid(
             f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy "
-            "constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+            "constraint: Member must satisfy regular expression pattern: "
+            "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*"
         )
 
 
@@ -77,49 +90,101 @@ def tags_of(params: dict[str, Any], stack: Stack | None = None) -> dict[str, str
     return {tag["Key"]: tag["Value"] for tag in params.get("Tags") or []}
 
 
-def checked(
+@dataclass(slots=True)
+class CheckedTemplate:
+    """A template with what a request says about it.
+
+    Attributes:
+        parameters: the values of its parameters, as the request has them.
+        stored: the values of those that name a parameter of Parameter Store.
+        references: the values of its dynamic references to Parameter Store, by their names.
+    """
+
+    template: Template
+    parameters: dict[str, str]
+    stored: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+
+
+async def checked(
+    context: ServiceContext,
     scope: Scope,
     body: str,
-    given: list[dict[str, Any]] | None,
-    previous: dict[str, str],
-    capabilities: list[str] | None,
-) -> tuple[Template, dict[str, str]]:
-    """Parse a template and return it with every parameter's value.
+    params: dict[str, Any],
+    stack: Stack | None = None,
+    *,
+    name: str = "",
+) -> CheckedTemplate:
+    """Check the template and the parameters of a request.
 
     Args:
+        context: what services share.
         scope: the account and region of the stack.
         body: JSON or YAML.
-        given: the request's Parameters.
-        previous: the values for UsePreviousValue.
-        capabilities: the capabilities of the request.
+        params: the request.
+        stack: the stack that is updated; its parameters are the previous values.
+        name: the name of a new stack.
 
     Raises:
         ValidationError: the template or a parameter is not valid.
         AwsError: InsufficientCapabilitiesException.
     """
+    template, parameters = parsed(
+        body, params.get("Parameters"), stack.parameters if stack is not None else {}
+    )
+    id_ = scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}")
+    pseudo = pseudo_parameters(
+        stack.id if stack is not None else id_,
+        stack.name if stack is not None else name,
+        params.get("NotificationARNs") or (stack.notification_arns if stack is not None else []),
+    )
+    try:
+        stored = await stored_values(context, scope, template, parameters)
+        names = check_values(template, pseudo | typed(template, parameters | stored))
+        references = await check_references(context, scope, names)
+    except TemplateError as error:
+        raise invalid(str(error)) from None
+    check_capabilities(template, params.get("Capabilities"))
+    try:
+        check_types(template)
+    except TemplateError as error:
+        raise invalid(str(error)) from None
+    return CheckedTemplate(template, parameters, stored, references)
+
+
+def parsed(
+    body: str, given: list[dict[str, Any]] | None, previous: dict[str, str]
+) -> tuple[Template, dict[str, str]]:
+    """Parse a template and return it with every parameter's value.
+
+    Args:
+        body: JSON or YAML.
+        given: the request's Parameters.
+        previous: the values for UsePreviousValue.
+
+    Raises:
+        ValidationError: the template or a parameter is not valid.
+    """
     values = {p["ParameterKey"]: _value(p, previous) for p in given or []}
     try:
         template = parse(body)
-        check_names(template)
-        creation_order(template)
-        parameters = parameter_values(template, values)
-        pseudo = {
-            "AWS::Region": scope.region,
-            "AWS::AccountId": scope.account,
-            "AWS::Partition": "aws",
-            "AWS::URLSuffix": "amazonaws.com",
-        }
-        renderer = Renderer(template, pseudo | typed(template, parameters), _nothing)
-        check_rules(template, renderer)
-        check_included(template, renderer)
+        check_template(template)
+        return template, parameter_values(template, values)
     except TemplateError as error:
         raise invalid(str(error)) from None
+
+
+def check_capabilities(template: Template, given: list[str] | None) -> None:
+    """Refuse a template whose IAM resources the request does not acknowledge.
+
+    Raises:
+        AwsError: InsufficientCapabilitiesException.
+    """
     needed = needed_capabilities(template)
-    if needed and not set(capabilities or []) & _SUFFICIENT[needed[0]]:
+    if needed and not set(given or []) & _SUFFICIENT[needed[0]]:
         raise AwsError(
             "InsufficientCapabilitiesException", f"Requires capabilities : [{needed[0]}]"
         )
-    return template, parameters
 
 
 def needed_capabilities(template: Template) -> list[str]:
@@ -139,15 +204,22 @@ def masked(template_body: str, parameters: dict[str, str]) -> dict[str, str]:
     return {name: "****" if name in secret else value for name, value in parameters.items()}
 
 
+def parameters_of(
+    template_body: str, parameters: dict[str, str], stored: dict[str, str]
+) -> list[dict[str, str]]:
+    """Return parameters in the form of the API, with those that are NoEcho masked."""
+    resolved = masked(template_body, stored)
+    return [
+        {"ParameterKey": name, "ParameterValue": value}
+        | ({"ResolvedValue": resolved[name]} if name in resolved else {})
+        for name, value in masked(template_body, parameters).items()
+    ]
+
+
 def secrets_of(template_body: str) -> set[str]:
     """Return the names of a template's NoEcho parameters."""
     declared = parse(template_body).parameters
     return {n for n, d in declared.items() if scalar_text(d.get("NoEcho", False)) == "true"}
-
-
-def _nothing(logical_id: str, attribute: str | None) -> Any:
-    del attribute
-    raise TemplateError(f"Template error: a rule cannot refer to the resource {logical_id}")
 
 
 def _value(parameter: dict[str, Any], previous: dict[str, str]) -> str:
@@ -165,12 +237,19 @@ def _value(parameter: dict[str, Any], previous: dict[str, str]) -> str:
     )
 
 
-def is_same(stack: Stack, body: str, parameters: dict[str, str], tags: dict[str, str]) -> bool:
-    """Return whether an update would change nothing in a stack."""
-    return (_normal(body), parameters, tags) == (
-        _normal(stack.template_body),
-        stack.parameters,
-        stack.tags,
+def is_same(stack: Stack, body: str, wanted: Wanted, tags: dict[str, str]) -> bool:
+    """Return whether an update would change nothing in a stack.
+
+    The template of a nested stack may have changed at its URL, which the update finds out.
+    """
+    if any(r["Type"] == NESTED for r in parse(body).resources.values()):
+        return False
+    now = (stack.parameters, stack.stored, stack.references, stack.tags)
+    return _normal(body) == _normal(stack.template_body) and now == (
+        wanted.parameters,
+        wanted.stored,
+        wanted.references,
+        tags,
     )
 
 

@@ -20,11 +20,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
-from localcloud.cloudformation.dynamic_references import resolved
+from localcloud.cloudformation.dynamic_references import resolved, with_stored
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack, StackResource
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.resource_types.base import Call, CreatedResource, ResourceFailed
+from localcloud.cloudformation.resource_types.nested_stack import NESTED
 from localcloud.cloudformation.template import RETAINING, Template, TemplateError, dependencies
 from localcloud.service_context import ServiceContext
 
@@ -70,9 +71,10 @@ class ResourceSteps:
         try:
             handler = handler_of(declared["Type"])
             resource.properties = renderer.render(declared.get("Properties", {}))
-            handler.check(logical_id, resource.properties)
             call = self.call(stack, resource, begun)
-            made = await handler.create(call, await resolved(call, resource.properties))
+            properties = await resolved(call, resource.properties)
+            handler.check(logical_id, properties)
+            made = await handler.create(call, properties)
         except (ResourceFailed, TemplateError) as error:
             if isinstance(error, ResourceFailed) and error.made is not None:
                 take(resource, error.made)  # it exists, although it failed
@@ -98,7 +100,11 @@ class ResourceSteps:
             raise ResourceFailed(str(error)) from error
         resource.depends_on = sorted(dependencies(declared, template.resources))
         _take_policies(resource, declared)
-        if properties == resource.properties and declared["Type"] == resource.type:
+        before = with_stored(resource.properties, stack.references)
+        wanted = with_stored(properties, stack.new_references)
+        # The template of a nested stack may have changed at its URL.
+        nested = declared["Type"] == NESTED
+        if before == wanted and declared["Type"] == resource.type and not nested:
             return None
         interrupted = _begun(resource, "UPDATE_IN_PROGRESS")
         begun = interrupted.changed if interrupted else None
@@ -108,23 +114,21 @@ class ResourceSteps:
             self._event(stack, resource, "UPDATE_IN_PROGRESS")
         try:
             handler = handler_of(declared["Type"])
-            handler.check(resource.logical_id, properties)
             call = self.call(stack, resource, begun)
+            after = await resolved(call, properties)
+            handler.check(resource.logical_id, after)
             made = CreatedResource(resource.physical_id, resource.attributes)
-            replaced = declared["Type"] != resource.type or handler.must_replace(
-                resource.properties, properties
-            )
+            replaced = declared["Type"] != resource.type or handler.must_replace(before, wanted)
             if replaced:
-                fixed = properties.get(handler.name_property) if handler.name_property else None
-                if fixed is not None and fixed == resource.properties.get(handler.name_property):
+                fixed = wanted.get(handler.name_property) if handler.name_property else None
+                if fixed is not None and fixed == before.get(handler.name_property):
                     raise ResourceFailed(
                         "CloudFormation cannot update a stack when a custom-named resource "
                         f"requires replacing. Rename {fixed} and update the stack again."
                     )
-                made = await handler.create(call, await resolved(call, properties))
+                made = await handler.create(call, after)
             else:
-                after = await resolved(call, properties)
-                made = await handler.update(call, made, resource.properties, after)
+                made = await handler.update(call, made, before, after)
         except ResourceFailed as error:
             self._event(stack, resource, "UPDATE_FAILED", str(error))
             raise ResourceFailed(
@@ -140,20 +144,22 @@ class ResourceSteps:
     async def restore(self, stack: Stack, current: StackResource, old: StackResource) -> str:
         """Restore a resource; return the reason of a failure, or an empty string."""
         handler = HANDLERS.get(old.type)
-        if current.properties != old.properties and handler is not None:
+        now = with_stored(current.properties, stack.new_references)
+        then = with_stored(old.properties, stack.references)
+        if now != then and handler is not None:
             call = self.call(stack, current)
             try:
                 await handler.update(
                     call,
                     CreatedResource(current.physical_id, current.attributes),
-                    current.properties,
-                    await resolved(call, old.properties),
+                    now,
+                    await resolved(call, then),
                 )
             except ResourceFailed as error:
                 self._event(stack, current, "UPDATE_FAILED", str(error))
                 return f"{old.logical_id}: {error}"
         stack.resources[old.logical_id] = old
-        if current.status == "UPDATE_FAILED" or current.properties != old.properties:
+        if current.status == "UPDATE_FAILED" or now != then:
             self._event(stack, old, "UPDATE_COMPLETE")
         return ""
 

@@ -77,10 +77,12 @@ def test_a_resource_that_fails_rolls_the_stack_back_with_the_reason(
 
 
 @pytest.mark.emulator_only
-def test_a_type_that_is_not_supported_fails_by_name(stacks: Stacks) -> None:
-    name = stacks.create(template(Table={"Type": "AWS::DynamoDB::Table", "Properties": {}}))
-    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert "AWS::DynamoDB::Table" in stacks.reasons(name)
+def test_a_type_that_is_not_supported_is_refused_by_name(stacks: Stacks) -> None:
+    body = template(G=group("/stack/beside"), Table={"Type": "AWS::DynamoDB::Table"})
+    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::DynamoDB::Table\]"):
+        stacks.client.create_stack(StackName="no-table", TemplateBody=body)
+    with pytest.raises(ClientError, match="no-table does not exist"):
+        stacks.client.describe_stacks(StackName="no-table")
 
 
 @pytest.mark.aws_documented(UPDATES)

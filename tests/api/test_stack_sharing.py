@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cloud import TestCloud, wait_for
-from tests.stacks import Stacks, group, template
+from tests.stacks import Stacks, broken, group, template
 
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
@@ -140,7 +140,7 @@ def test_a_nested_stack_is_made_from_s3_updated_and_deleted_with_its_stack(
 
 @pytest.mark.aws_documented(f"{GUIDE}/using-cfn-nested-stacks.html")
 def test_a_nested_stack_that_fails_takes_its_stack_down(cloud: TestCloud, stacks: Stacks) -> None:
-    url = put(cloud, "broken.json", template(B={"Type": "AWS::EC2::VPC"}))
+    url = put(cloud, "broken.json", template(B=broken()))
     nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
     name = stacks.create(template(Nested=nested))
     assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -166,7 +166,7 @@ def test_a_rollback_that_failed_can_be_continued(cloud: TestCloud, stacks: Stack
         resources = {"Owner": nested(owner)}
         if broken:
             resources["User"] = nested(user, "Owner")
-            resources["Broken"] = {"Type": "AWS::EC2::VPC", "DependsOn": ["User"]}
+            resources["Broken"] = group("/stack/broken", 8, DependsOn=["User"])
         return template(**resources)
 
     name = stacks.create(body("7", False))
@@ -231,16 +231,16 @@ def test_a_stack_policy_is_kept(cloud: TestCloud, stacks: Stacks) -> None:
 
 @pytest.mark.aws_documented(f"{API}/API_CreateStack.html")
 def test_a_creation_that_fails_ends_as_the_request_says(stacks: Stacks) -> None:
-    broken = template(A=group("/stack/ends"), B={"Type": "AWS::EC2::VPC", "DependsOn": "A"})
+    failing = template(A=group("/stack/ends"), B=broken(DependsOn="A"))
     client = stacks.client
-    stacks.client.create_stack(StackName="ends-gone", TemplateBody=broken, OnFailure="DELETE")
+    stacks.client.create_stack(StackName="ends-gone", TemplateBody=failing, OnFailure="DELETE")
     gone(stacks, "ends-gone")
-    kept = stacks.create(broken, OnFailure="DO_NOTHING")
+    kept = stacks.create(failing, OnFailure="DO_NOTHING")
     assert stacks.settled(kept)["StackStatus"] == "CREATE_FAILED"
     found = client.describe_stack_resources(StackName=kept)["StackResources"]
     statuses = {r["LogicalResourceId"]: r["ResourceStatus"] for r in found}
     assert statuses == {"A": "CREATE_COMPLETE", "B": "CREATE_FAILED"}
     with pytest.raises(ClientError, match="either DisableRollback or OnFailure"):
         client.create_stack(
-            StackName="ends-both", TemplateBody=broken, OnFailure="ROLLBACK", DisableRollback=True
+            StackName="ends-both", TemplateBody=failing, OnFailure="ROLLBACK", DisableRollback=True
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from localcloud.aws.protocol import input_shape
 from localcloud.aws.routing import Scope
+from localcloud.cloudformation.property_checks import problems
 from localcloud.cloudformation.schema import SCHEMAS, Schema
 from localcloud.cloudformation.template import scalar_text
 from localcloud.core.clock import Clock
@@ -176,6 +177,7 @@ class Handler:
         update: changes it in place; called when no create-only property differs.
         delete: deletes it.
         carried_out: the properties that have an effect here.
+        attributes: patterns of what Fn::GetAtt returns here.
         assumed: properties that have no effect here, each with the value that AWS assumes if it is
             absent. A template may have them with that value.
         name_property: the property that names the resource; a resource whose template has it cannot
@@ -187,6 +189,7 @@ class Handler:
     update: Update
     delete: Delete
     carried_out: frozenset[str]
+    attributes: tuple[str, ...]
     assumed: Mapping[str, str] = field(default_factory=dict)
     name_property: str = ""
 
@@ -204,27 +207,20 @@ class Handler:
         return any(before.get(name) != after.get(name) for name in self.schema.create_only)
 
     def check(self, logical_id: str, properties: Properties) -> None:
-        """Refuse properties that AWS does not know, that are missing, or that have no effect here.
+        """Refuse properties that AWS refuses, or that have no effect here.
 
         Raises:
             ResourceFailed: names every problem.
         """
-        problems = [
-            f"#: extraneous key [{name}] is not permitted"
-            for name in sorted(set(properties) - self.schema.properties)
-        ]
-        problems += [
-            f"#: required key [{name}] not found"
-            for name in sorted(self.schema.required - set(properties))
-        ]
-        problems += [
+        found = problems(self.schema.document, properties)
+        found += [
             f"#: read-only key [{name}] is not permitted"
             for name in sorted(self.schema.read_only & set(properties))
         ]
-        if problems:
+        if found:
             raise ResourceFailed(
                 f"Properties validation failed for resource {logical_id} with message:\n"
-                + "\n".join(problems)
+                + "\n".join(found)
             )
         ignored = [
             name

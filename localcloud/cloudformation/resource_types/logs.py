@@ -83,6 +83,7 @@ HANDLERS = (
         _update,
         _delete,
         carried_out=frozenset({"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}),
+        attributes=("Arn",),
         assumed={"DeletionProtectionEnabled": "false", "LogGroupClass": "STANDARD"},
         name_property="LogGroupName",
     ),

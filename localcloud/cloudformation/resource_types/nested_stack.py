@@ -20,6 +20,7 @@ from localcloud.cloudformation.resource_types.base import (
 )
 from localcloud.cloudformation.template import scalar_text
 
+NESTED = "AWS::CloudFormation::Stack"
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 
 
@@ -113,12 +114,13 @@ async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
 
 HANDLERS = (
     Handler(
-        "AWS::CloudFormation::Stack",
+        NESTED,
         _create,
         _update,
         _delete,
         carried_out=frozenset(
             {"NotificationARNs", "Parameters", "Tags", "TemplateURL", "TimeoutInMinutes"}
         ),
+        attributes=(r"Outputs\..*",),
     ),
 )

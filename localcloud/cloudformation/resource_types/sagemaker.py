@@ -52,7 +52,7 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
             call.api("sagemaker", f"create_{noun}", **properties),
             lambda: call.api("sagemaker", f"describe_{noun}", **{name: properties[name]}),
         )
-        return CreatedResource(answer[arn], {name: properties[name]})
+        return CreatedResource(answer[arn], {name: properties[name], arn: answer[arn]})
 
     async def delete(call: Call, made: CreatedResource) -> None:
         await call.api("sagemaker", f"delete_{noun}", **{name: made.attributes[name]})
@@ -63,6 +63,7 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
         _update_tags,
         delete,
         carried_out=frozenset({name, "Tags", *carried_out}),
+        attributes=(name, arn),
         name_property=name,
     )
 
@@ -77,7 +78,8 @@ async def _create_endpoint(call: Call, properties: Properties) -> CreatedResourc
         call.api("sagemaker", "create_endpoint", **wanted),
         lambda: call.api("sagemaker", "describe_endpoint", EndpointName=name),
     )
-    made = CreatedResource(answer["EndpointArn"], {"EndpointName": name})
+    arn = answer["EndpointArn"]
+    made = CreatedResource(arn, {"EndpointName": name, "EndpointArn": arn})
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
     except ResourceFailed as error:
@@ -180,6 +182,7 @@ HANDLERS = (
         _update_endpoint,
         _delete_endpoint,
         carried_out=frozenset({"EndpointConfigName", "EndpointName", "Tags", *_OF_AN_UPDATE}),
+        attributes=("EndpointName", "EndpointArn"),
         name_property="EndpointName",
     ),
 )

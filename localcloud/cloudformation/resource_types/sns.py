@@ -92,6 +92,7 @@ HANDLERS = (
         _update,
         _delete,
         carried_out=frozenset({*_ATTRIBUTES, "Subscription", "Tags", "TopicName"}),
+        attributes=("TopicArn", "TopicName"),
         assumed={
             "ContentBasedDeduplication": "false",
             "FifoTopic": "false",

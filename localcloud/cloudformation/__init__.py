@@ -14,6 +14,8 @@ The operations and the records:
     property_checks.py checks a resource's properties by it
     model.py           records and statuses
     stack_events.py    the log of their changes
+    rollback_triggers.py  alarms that roll an operation back
+    descriptions.py    stacks and resources in the form of the API
 
 From a request to rendered properties, in the order of the calls (all but the first are pure):
 

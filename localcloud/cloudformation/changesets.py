@@ -92,7 +92,9 @@ class ChangeSets:
         self._put(change_set)
         self._context.spawn(f"change set {change_set.name}", self._make(change_set))
 
-    def execute(self, change_set: ChangeSet, *, disable_rollback: bool) -> None:
+    def execute(
+        self, change_set: ChangeSet, *, disable_rollback: bool, request_token: str | None
+    ) -> None:
         """Begin to execute a change set; the stack's other change sets are deleted.
 
         Raises:
@@ -119,6 +121,8 @@ class ChangeSets:
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
         stack.role_arn = change_set.role_arn or stack.role_arn
         stack.change_set_id = change_set.id
+        stack.rollback = stack.rollback if change_set.rollback is None else change_set.rollback
+        stack.request_token = request_token
         stack.notification_arns = change_set.notification_arns or stack.notification_arns
         then = partial(self._executed, change_set, stack)
         if change_set.type == "UPDATE":
@@ -168,9 +172,9 @@ class ChangeSets:
             self._complete(change_set, self._stack(change_set))
         except TemplateError as error:
             self._fail(change_set, str(error))
-        except Exception as error:
+        except Exception:
             log.exception("change set %s", change_set.name)
-            self._fail(change_set, f"InternalFailure: {error}")
+            self._fail(change_set, "Internal Failure")
 
     def _complete(self, change_set: ChangeSet, stack: Stack) -> None:
         imported = self._engine.imported(stack, set())

@@ -15,6 +15,7 @@ from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.request_validation import (
+    check_members,
     check_stack_name,
     check_updatable,
     checked,
@@ -24,6 +25,7 @@ from localcloud.cloudformation.request_validation import (
     secrets_of,
     tags_of,
 )
+from localcloud.cloudformation.rollback_triggers import problem_of
 from localcloud.cloudformation.template_source import template_body
 from localcloud.service_context import ServiceContext
 
@@ -52,6 +54,10 @@ class ChangeSetsApi:
 
     @operation("CreateChangeSet")
     async def create_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("CreateChangeSet", params)
+        problem = problem_of(params.get("RollbackConfiguration"))
+        if problem:
+            raise invalid(problem)
         kind, name = params.get("ChangeSetType") or "UPDATE", params["ChangeSetName"]
         if kind == "IMPORT" or params.get("ResourcesToImport"):
             raise invalid(
@@ -84,6 +90,7 @@ class ChangeSetsApi:
             stored=wanted.stored,
             references=wanted.references,
             notification_arns=params.get("NotificationARNs") or [],
+            rollback=params.get("RollbackConfiguration"),
             tags=tags_of(params, previous),
             created=self._context.clock.now(),
             description=params.get("Description"),
@@ -133,7 +140,7 @@ class ChangeSetsApi:
             "Parameters": parameters_of(found.template_body, found.parameters, found.stored)
             or None,
             "NotificationARNs": found.notification_arns,
-            "RollbackConfiguration": {},
+            "RollbackConfiguration": found.rollback or {},
             "Capabilities": found.capabilities,
             "Tags": [{"Key": k, "Value": v} for k, v in found.tags.items()],
             "Changes": [
@@ -148,13 +155,18 @@ class ChangeSetsApi:
 
     @operation("ExecuteChangeSet")
     def execute_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("ExecuteChangeSet", params)
         found = self._named(scope, params)
         if found.on_stack_failure and params.get("DisableRollback") is not None:
             raise invalid(
                 "DisableRollback must not be specified if the change set was created with "
                 f"OnStackFailure, which is {found.on_stack_failure}."
             )
-        self._change_sets.execute(found, disable_rollback=bool(params.get("DisableRollback")))
+        self._change_sets.execute(
+            found,
+            disable_rollback=bool(params.get("DisableRollback")),
+            request_token=params.get("ClientRequestToken"),
+        )
         return {}
 
     @operation("DeleteChangeSet")

@@ -49,7 +49,13 @@ class StackResource:
 
 @dataclass(slots=True)
 class StackEvent:
-    """One line of a stack's history."""
+    """One line of a stack's history.
+
+    Attributes:
+        properties: the resource's properties as JSON; empty for none, None for those of the last
+            event of the resource.
+        token: the ClientRequestToken of the operation.
+    """
 
     id: str
     logical_id: str
@@ -58,6 +64,8 @@ class StackEvent:
     status: str
     reason: str | None
     timestamp: datetime
+    properties: str | None = ""
+    token: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +83,9 @@ class Stack:
         before: the resources as they were before the update in progress.
         surplus: the old resources that the update in progress has replaced.
         cancelled: whether the update in progress is to be cancelled.
+        rollback: the RollbackConfiguration, whose alarms are watched.
+        monitored: the time at which the monitoring time of the operation in progress began.
+        request_token: the ClientRequestToken of the last operation.
         skipped: the logical ids that the rollback in progress leaves as they are.
     """
 
@@ -115,13 +126,16 @@ class Stack:
     surplus: list[StackResource] = field(default_factory=list)
     cancelled: bool = False
     skipped: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] = field(default_factory=dict)
+    monitored: datetime | None = None
+    request_token: str | None = None
 
     def forget_update(self) -> None:
         """Forget what only an update in progress needs."""
         self.new_body, self.new_parameters, self.new_stored = None, {}, {}
         self.new_references = {}
         self.before, self.surplus = {}, []
-        self.cancelled, self.skipped = False, []
+        self.cancelled, self.skipped, self.monitored = False, [], None
 
 
 @dataclass(slots=True)
@@ -158,6 +172,7 @@ class ChangeSet:
     stored: dict[str, str] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     notification_arns: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] | None = None
 
     @property
     def is_executed(self) -> bool:

@@ -49,6 +49,35 @@ _STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 _LONGEST_NAME = 128
 
 
+# The members of requests that nothing is made of, each with the values that ask for nothing.
+_NOT_CARRIED_OUT: dict[str, dict[str, tuple[Any, ...]]] = {
+    "CreateStack": {"DeploymentConfig": (), "DisableValidation": (False,)},
+    "UpdateStack": {
+        "DeploymentConfig": (),
+        "DisableValidation": (False,),
+        "DisableRollback": (False,),
+        "RetainExceptOnCreate": (False,),
+        "StackPolicyDuringUpdateBody": (),
+        "StackPolicyDuringUpdateURL": (),
+    },
+    "DeleteStack": {
+        "DeletionMode": ("STANDARD",),
+        "DeploymentConfig": (),
+        "RetainResources": ([],),
+    },
+    "CreateChangeSet": {
+        "DeploymentConfig": (),
+        "DeploymentMode": (),
+        "DisableValidation": (False,),
+        "ImportExistingResources": (False,),
+        "IncludeNestedStacks": (False,),
+    },
+    "ExecuteChangeSet": {"RetainExceptOnCreate": (False,)},
+    "ContinueUpdateRollback": {"ForceRollback": (False,)},
+    "GetTemplateSummary": {"StackSetName": (), "CallAs": ("SELF",)},
+}
+
+
 def invalid(message: str) -> ValidationError:
     """Return CloudFormation's ValidationError."""
     return ValidationError(message, "ValidationError")
@@ -70,6 +99,41 @@ def check_stack_name(name: str) -> None:
             f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy "
             "constraint: Member must satisfy regular expression pattern: "
             "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*"
+        )
+
+
+def check_members(operation: str, params: dict[str, Any]) -> None:
+    """Refuse what the local cloud does not carry out, by name.
+
+    Raises:
+        ValidationError: names the member of the request.
+    """
+    for name, harmless in _NOT_CARRIED_OUT.get(operation, {}).items():
+        if name in params and params[name] not in harmless:
+            allowed = ", ".join(map(str, harmless))
+            only = f"; it may be {allowed}" if allowed else ""
+            raise invalid(f"The local cloud supports no {name} in {operation}{only}.")
+
+
+def check_resource_types(template: Template, params: dict[str, Any]) -> None:
+    """Refuse a resource of a type that a request does not allow.
+
+    Raises:
+        ValidationError: names the types.
+    """
+    allowed = params.get("ResourceTypes")
+    if not allowed:
+        return
+    patterns = [re.escape(one).replace(r"\*", ".*") for one in allowed]
+    wrong = sorted(
+        r["Type"]
+        for r in template.resources.values()
+        if not any(re.fullmatch(pattern, r["Type"]) for pattern in patterns)
+    )
+    if wrong:
+        raise invalid(
+            f"Resource types {', '.join(dict.fromkeys(wrong))} are not allowed by the parameter "
+            "ResourceTypes."
         )
 
 
@@ -145,6 +209,7 @@ async def checked(
     except TemplateError as error:
         raise invalid(str(error)) from None
     check_capabilities(template, params.get("Capabilities"))
+    check_resource_types(template, params)
     try:
         check_types(template)
     except TemplateError as error:

@@ -12,11 +12,14 @@ and the step takes that model for the resource.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from localcloud.aws.routing import scope_of_arn
@@ -26,10 +29,13 @@ from localcloud.cloudformation.model import Stack, StackResource
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.resource_types.base import Call, CreatedResource, ResourceFailed
 from localcloud.cloudformation.resource_types.nested_stack import NESTED
+from localcloud.cloudformation.stack_events import StackEventLog
 from localcloud.cloudformation.template import RETAINING, Template, TemplateError, dependencies
 from localcloud.service_context import ServiceContext
 
-Event = Callable[..., None]
+log = logging.getLogger("localcloud.cloudformation")
+
+_REPLACES = "Requested update requires the creation of a new physical resource; hence creating one."
 _TOKEN_LENGTH = 12
 _ALPHABET = string.ascii_uppercase + string.digits
 
@@ -39,15 +45,23 @@ class ResourceSteps:
 
     Args:
         context: what services share.
-        event: records an event of a resource, and stores the stack.
+        event_log: records the events of resources, and stores the stack.
+        rollback_reasons: why the operation on a stack is to end, by the stack's id.
 
     Attributes:
         resumed: the ids of stacks whose operation began before a restart.
     """
 
-    def __init__(self, context: ServiceContext, event: Event) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        event_log: StackEventLog,
+        rollback_reasons: Mapping[str, str],
+    ) -> None:
         self._context = context
-        self._event = event
+        self._event_log = event_log
+        self._event = event_log.event
+        self._rollback_reasons = rollback_reasons
         self.resumed: set[str] = set()
 
     async def create(
@@ -66,24 +80,45 @@ class ResourceSteps:
         _take_policies(resource, declared)
         stack.resources[logical_id] = resource
         begun = interrupted.changed if interrupted else None
+        unknown: TemplateError | None = None
+        try:
+            resource.properties = renderer.render(declared.get("Properties", {}))
+        except TemplateError as error:
+            unknown = error
         if interrupted is None:
             self._event(stack, resource, "CREATE_IN_PROGRESS")
+        elif begun is not None:
+            resource.status, resource.changed = interrupted.status, begun
         try:
-            handler = handler_of(declared["Type"])
-            resource.properties = renderer.render(declared.get("Properties", {}))
+            if unknown is not None:
+                raise ResourceFailed(str(unknown)) from unknown
             call = self.call(stack, resource, begun)
-            properties = await resolved(call, resource.properties)
-            handler.check(logical_id, properties)
-            made = await handler.create(call, properties)
-        except (ResourceFailed, TemplateError) as error:
-            if isinstance(error, ResourceFailed) and error.made is not None:
+            made = await self._created(call, declared["Type"], resource.properties)
+        except ResourceFailed as error:
+            if error.made is not None:
                 take(resource, error.made)  # it exists, although it failed
             self._event(stack, resource, "CREATE_FAILED", str(error))
             raise ResourceFailed(
                 f"The following resource(s) failed to create: [{logical_id}]."
             ) from error
+        call.initiated(made.physical_id)
         take(resource, made)
         self._event(stack, resource, "CREATE_COMPLETE")
+
+    async def _created(
+        self, call: Call, resource_type: str, properties: dict[str, Any]
+    ) -> CreatedResource:
+        """Check properties and create a resource of them.
+
+        Raises:
+            ResourceFailed: it could not be created.
+        """
+        handler = handler_of(resource_type)
+        with _failures(call.logical_id):
+            properties = await resolved(call, properties)
+            handler.check(call.logical_id, properties)
+            made: CreatedResource = await handler.create(call, properties)
+        return made
 
     async def update(
         self, stack: Stack, template: Template, renderer: Renderer, resource: StackResource
@@ -111,14 +146,14 @@ class ResourceSteps:
         old = replace(resource)
         if interrupted is None:
             resource.token = _token()
-            self._event(stack, resource, "UPDATE_IN_PROGRESS")
+        handler = handler_of(declared["Type"])
+        replaced = declared["Type"] != resource.type or handler.must_replace(before, wanted)
+        if interrupted is None:
+            reason = _REPLACES if replaced else None
+            self._event(stack, resource, "UPDATE_IN_PROGRESS", reason, properties)
         try:
-            handler = handler_of(declared["Type"])
             call = self.call(stack, resource, begun)
-            after = await resolved(call, properties)
-            handler.check(resource.logical_id, after)
             made = CreatedResource(resource.physical_id, resource.attributes)
-            replaced = declared["Type"] != resource.type or handler.must_replace(before, wanted)
             if replaced:
                 fixed = wanted.get(handler.name_property) if handler.name_property else None
                 if fixed is not None and fixed == before.get(handler.name_property):
@@ -126,11 +161,15 @@ class ResourceSteps:
                         "CloudFormation cannot update a stack when a custom-named resource "
                         f"requires replacing. Rename {fixed} and update the stack again."
                     )
-                made = await handler.create(call, after)
+                made = await self._created(call, declared["Type"], properties)
+                call.initiated(made.physical_id)
             else:
-                made = await handler.update(call, made, before, after)
+                with _failures(resource.logical_id):
+                    after = await resolved(call, properties)
+                    handler.check(resource.logical_id, after)
+                    made = await handler.update(call, made, before, after)
         except ResourceFailed as error:
-            self._event(stack, resource, "UPDATE_FAILED", str(error))
+            self._event(stack, resource, "UPDATE_FAILED", str(error), properties)
             raise ResourceFailed(
                 f"The following resource(s) failed to update: [{resource.logical_id}]."
             ) from error
@@ -148,13 +187,10 @@ class ResourceSteps:
         then = with_stored(old.properties, stack.references)
         if now != then and handler is not None:
             call = self.call(stack, current)
+            made = CreatedResource(current.physical_id, current.attributes)
             try:
-                await handler.update(
-                    call,
-                    CreatedResource(current.physical_id, current.attributes),
-                    now,
-                    await resolved(call, then),
-                )
+                with _failures(old.logical_id):
+                    await handler.update(call, made, now, await resolved(call, then))
             except ResourceFailed as error:
                 self._event(stack, current, "UPDATE_FAILED", str(error))
                 return f"{old.logical_id}: {error}"
@@ -164,7 +200,7 @@ class ResourceSteps:
         return ""
 
     async def delete_all(self, stack: Stack, names: Iterable[str]) -> str:
-        """Delete resources; return the failures as one string."""
+        """Delete resources; return which failed to be deleted, or an empty string."""
         failures: list[str] = []
         for logical_id in list(names):
             resource = stack.resources[logical_id]
@@ -173,27 +209,45 @@ class ResourceSteps:
             retained = resource.deletion_policy in kept
             failure = await self.delete(stack, resource, retained=retained)
             if failure:
-                failures.append(failure)
+                failures.append(logical_id)
             else:
                 del stack.resources[logical_id]
-        return "; ".join(failures)
+        if not failures:
+            return ""
+        return f"The following resource(s) failed to delete: [{', '.join(failures)}]. "
 
-    async def delete(self, stack: Stack, resource: StackResource, *, retained: bool = False) -> str:
-        """Delete a resource; return the reason of a failure, or an empty string."""
+    async def delete(
+        self,
+        stack: Stack,
+        resource: StackResource,
+        *,
+        retained: bool = False,
+        replaced: bool = False,
+    ) -> str:
+        """Delete a resource; return the reason of a failure, or an empty string.
+
+        Args:
+            stack: its stack.
+            resource: the resource.
+            retained: whether it is to be left as it is.
+            replaced: whether another one has taken its place.
+        """
         if not resource.physical_id:
             return ""
         if retained:
             self._event(stack, resource, "DELETE_SKIPPED")
             return ""
-        self._event(stack, resource, "DELETE_IN_PROGRESS")
+        record = partial(self._event_log.forgotten if replaced else self._event, stack, resource)
+        record("DELETE_IN_PROGRESS")
         try:
             made = CreatedResource(resource.physical_id, resource.attributes)
-            await handler_of(resource.type).delete(self.call(stack, resource), made)
+            with _failures(resource.logical_id):
+                await handler_of(resource.type).delete(self.call(stack, resource), made)
         except ResourceFailed as error:
             if not _is_gone(str(error)):
                 self._event(stack, resource, "DELETE_FAILED", str(error))
                 return f"{resource.logical_id}: {error}"
-        self._event(stack, resource, "DELETE_COMPLETE")
+        record("DELETE_COMPLETE")
         return ""
 
     def call(self, stack: Stack, resource: StackResource, begun: datetime | None = None) -> Call:
@@ -217,6 +271,8 @@ class ResourceSteps:
             resource.token or _token(),
             begun,
             stack.id in self.resumed,
+            _once(partial(self._event_log.initiated, stack, resource)),
+            lambda: self._rollback_reasons.get(stack.id, ""),
         )
 
 
@@ -238,6 +294,30 @@ def handler_of(resource_type: str) -> Any:
 def take(resource: StackResource, made: CreatedResource) -> None:
     """Set the id and the attributes of a resource to those of what was created."""
     resource.physical_id, resource.attributes = made.physical_id, made.attributes
+
+
+def _once(record: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that calls another one only the first time."""
+    called: list[str] = []
+
+    def call(physical_id: str) -> None:
+        if not called:
+            called.append(physical_id)
+            record(physical_id)
+
+    return call
+
+
+@contextmanager
+def _failures(logical_id: str) -> Iterator[None]:
+    """Let an error that nobody foresaw fail the resource, in AWS's words."""
+    try:
+        yield
+    except ResourceFailed:
+        raise
+    except Exception as error:
+        log.exception("the resource %s", logical_id)
+        raise ResourceFailed("Internal Failure") from error
 
 
 def _begun(resource: StackResource | None, status: str) -> StackResource | None:

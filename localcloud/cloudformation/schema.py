@@ -34,6 +34,7 @@ class Schema:
         create_only: the properties whose change replaces the resource.
         read_only: the properties that only Fn::GetAtt returns.
         attributes: patterns of what Fn::GetAtt takes.
+        identifiers: the properties that identify a resource which is imported.
         document: the JSON schema of the properties, with its definitions.
     """
 
@@ -42,6 +43,7 @@ class Schema:
     create_only: frozenset[str]
     read_only: frozenset[str]
     attributes: frozenset[str]
+    identifiers: tuple[str, ...]
     document: dict[str, Any] = field(compare=False, hash=False)
 
 
@@ -58,10 +60,12 @@ def extract(schema: dict[str, Any], attributes: Iterable[str]) -> dict[str, Any]
         paths = [path.split("/")[2:] for path in schema.get(key) or []]
         return sorted(path[0] for path in paths if len(path) == 1)
 
+    read_only = named("readOnlyProperties")
     return {
         "create_only": named("createOnlyProperties"),
-        "read_only": named("readOnlyProperties"),
+        "read_only": read_only,
         "attributes": sorted(attributes),
+        "identifiers": [name for name in named("primaryIdentifier") if name not in read_only],
         "document": {
             "type": "object",
             **_bare(schema),
@@ -99,6 +103,7 @@ def _load() -> dict[str, Schema]:
             create_only=frozenset(extracted["create_only"]),
             read_only=frozenset(extracted["read_only"]),
             attributes=frozenset(extracted["attributes"]),
+            identifiers=tuple(extracted.get("identifiers", ())),
             document=extracted["document"],
         )
         for name, extracted in json.loads(FILE.read_text()).items()

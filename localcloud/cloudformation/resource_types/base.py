@@ -62,6 +62,8 @@ class Call:
         begun: for a creation that a restart interrupted, the time at which it began; otherwise
             None. The resource may exist already.
         resumed: whether the operation on the stack began before a restart.
+        initiated: takes the physical id of a resource that exists, but is not complete yet.
+        rollback_reason: returns why the operation on the stack is to end, or an empty text.
     """
 
     services: ServiceContext
@@ -73,6 +75,8 @@ class Call:
     token: str = ""
     begun: datetime | None = None
     resumed: bool = False
+    initiated: Callable[[str], None] = lambda physical_id: None
+    rollback_reason: Callable[[], str] = lambda: ""
 
     async def create_once(
         self, create: Awaitable[dict[str, Any]], find: Callable[[], Awaitable[dict[str, Any]]]
@@ -99,11 +103,13 @@ class Call:
             return found
 
     def check_time(self) -> None:
-        """Fail a creation that takes longer than the stack's TimeoutInMinutes.
+        """Fail an operation that takes too long, or that a rollback trigger ends.
 
         Raises:
-            ResourceFailed: the time is over.
+            ResourceFailed: the stack's TimeoutInMinutes is over, or a trigger has fired.
         """
+        if self.rollback_reason():
+            raise ResourceFailed(self.rollback_reason())
         if self.deadline is not None and self.clock.now() > self.deadline:
             raise ResourceFailed("Stack creation time exceeded the specified timeout.")
 

@@ -41,6 +41,7 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
         call.api("cloudformation", "create_stack", StackName=name, **wanted), find
     )
     made = CreatedResource(answer["StackId"])
+    call.initiated(made.physical_id)
     try:
         return await _settled(call, made)
     except ResourceFailed as error:

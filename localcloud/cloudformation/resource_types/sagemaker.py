@@ -80,6 +80,7 @@ async def _create_endpoint(call: Call, properties: Properties) -> CreatedResourc
     )
     arn = answer["EndpointArn"]
     made = CreatedResource(arn, {"EndpointName": name, "EndpointArn": arn})
+    call.initiated(arn)
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
     except ResourceFailed as error:

@@ -116,5 +116,6 @@ def test_a_part_of_a_property_is_not_the_property() -> None:
         "create_only": ["A"],
         "read_only": [],
         "attributes": ["Arn"],
+        "identifiers": [],
         "document": {"type": "object", "properties": {"A": {}, "B": {}}, "definitions": {}},
     }

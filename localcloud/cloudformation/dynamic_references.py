@@ -112,7 +112,17 @@ async def _value_of(call: Call, service: str, rest: str) -> str:
             for name, group in (("VersionStage", "stage"), ("VersionId", "version"))
             if parts[group]
         }
-        answer = await call.api("secretsmanager", "get_secret_value", SecretId=parts["id"], **more)
+        try:
+            answer = await call.api(
+                "secretsmanager", "get_secret_value", SecretId=parts["id"], **more
+            )
+        except ResourceFailed as error:
+            raise ResourceFailed(
+                f"{error.told} (Service: AWSSecretsManager; Status Code: 400; Error Code: "
+                f"{error.code})",
+                code=error.code,
+                told=error.told,
+            ) from error
         return _member(parts["id"], str(answer.get("SecretString", "")), parts["key"])
     raise ResourceFailed(f"The local cloud does not resolve {{{{resolve:{service}:…}}}}")
 
@@ -121,8 +131,12 @@ def _member(secret: str, text: str, key: str | None) -> str:
     if not key:
         return text
     try:
-        return str(json.loads(text)[key])
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(text)
+    except ValueError:
+        raise ResourceFailed("Could not parse SecretString JSON") from None
+    try:
+        return str(found[key])
+    except (KeyError, TypeError):
         raise ResourceFailed(
             f"Could not find a value associated with JSONKey in SecretString: {secret}, {key}"
         ) from None

@@ -36,6 +36,8 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.cloudformation")
 
 _REPLACES = "Requested update requires the creation of a new physical resource; hence creating one."
+# What services say of a resource that is not there any more.
+_GONE = ("Could not find", "NotFound", "No scalable target", "does not exist")
 _TOKEN_LENGTH = 12
 _ALPHABET = string.ascii_uppercase + string.digits
 
@@ -244,7 +246,7 @@ class ResourceSteps:
             with _failures(resource.logical_id):
                 await handler_of(resource.type).delete(self.call(stack, resource), made)
         except ResourceFailed as error:
-            if not _is_gone(str(error)):
+            if not error.says(*_GONE):
                 self._event(stack, resource, "DELETE_FAILED", str(error))
                 return f"{resource.logical_id}: {error}"
         record("DELETE_COMPLETE")
@@ -331,7 +333,3 @@ def _token() -> str:
 def _take_policies(resource: StackResource, declared: dict[str, Any]) -> None:
     resource.deletion_policy = declared.get("DeletionPolicy", "Delete")
     resource.replace_policy = declared.get("UpdateReplacePolicy", "Delete")
-
-
-def _is_gone(message: str) -> bool:
-    return any(text in message for text in ("Could not find", "NotFound", "No scalable target"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -325,3 +326,58 @@ def test_the_resources_of_a_stack_are_found_by_one_of_them(stacks: Stacks) -> No
     for request in ({}, {"StackName": name, "PhysicalResourceId": "/stack/found"}):
         with pytest.raises(ClientError, match="either StackName or PhysicalResourceId"):
             describe(**request)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/"
+    "aws-resource-sagemaker-modelpackagegroup.html"
+)
+def test_a_model_package_group_is_made_and_its_tags_change_in_place(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    sagemaker = cloud.client("sagemaker")
+
+    def body(**tags: str) -> str:
+        properties = {
+            "ModelPackageGroupName": "stack-group",
+            "ModelPackageGroupDescription": "Models of a stack.",
+            "Tags": _tags(**tags),
+        }
+        resource = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": properties}
+        outputs = {
+            "Arn": {"Value": {"Ref": "G"}},
+            "Status": {"Value": {"Fn::GetAtt": ["G", "ModelPackageGroupStatus"]}},
+        }
+        return json.dumps({"Resources": {"G": resource}, "Outputs": outputs})
+
+    name = stacks.create(body(a="1"))
+    made = stacks.settled(name)
+    assert made["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    found = sagemaker.describe_model_package_group(ModelPackageGroupName="stack-group")
+    assert found["ModelPackageGroupDescription"] == "Models of a stack."
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    assert outputs == {"Arn": found["ModelPackageGroupArn"], "Status": "Completed"}
+    _update(stacks, name, body(b="2"))
+    tags = sagemaker.list_tags(ResourceArn=outputs["Arn"])["Tags"]
+    assert tags == _tags(b="2")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/"
+    "resource-type-test-contract-errors.html"
+)
+def test_what_a_service_refuses_is_the_reason_in_cloudformations_form(stacks: Stacks) -> None:
+    endpoint = {
+        "Type": "AWS::SageMaker::Endpoint",
+        "Properties": {"EndpointConfigName": "no-such-config"},
+    }
+    name = stacks.create(template(E=endpoint))
+    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = stacks.client.describe_stack_events(StackName=name)["StackEvents"]
+    (failed,) = [e for e in events if e["ResourceStatus"] == "CREATE_FAILED"]
+    assert re.fullmatch(
+        r'Resource handler returned message: ".*no-such-config.* \(Service: SageMaker, Status '
+        r'Code: 400, Request ID: .+\)" \(RequestToken: [-0-9a-f]{36}, HandlerErrorCode: '
+        r"InvalidRequest\)",
+        failed["ResourceStatusReason"],
+    ), failed["ResourceStatusReason"]

@@ -29,7 +29,7 @@ async def _create_target(call: Call, properties: Properties) -> CreatedResource:
     try:
         await _put_actions(call, properties)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -75,7 +75,13 @@ async def _put_policy(call: Call, properties: Properties) -> CreatedResource:
     parameters = dict(properties)
     target = parameters.pop("ScalingTargetId", None)
     if target is not None:
-        resource, dimension, namespace = target.split("|")
+        parts = target.split("|")
+        if len(parts) != 3:
+            raise ResourceFailed(
+                f"ScalingTargetId is {target}; it is the Ref of a scalable target: "
+                "resource|dimension|namespace"
+            )
+        resource, dimension, namespace = parts
         parameters |= {
             "ResourceId": resource,
             "ScalableDimension": dimension,

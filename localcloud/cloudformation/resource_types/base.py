@@ -9,10 +9,13 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-templ
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError
 
 from localcloud.aws.protocol import input_shape
 from localcloud.aws.routing import Scope
@@ -23,6 +26,24 @@ from localcloud.core.clock import Clock
 from localcloud.service_context import ServiceContext
 
 POLL_CLOCK_SECONDS = 3.0
+# The names of services in the failures of resources.
+_SERVICES = {
+    "application-autoscaling": "ApplicationAutoScaling",
+    "cloudformation": "CloudFormation",
+    "cloudwatch": "CloudWatch",
+    "logs": "CloudWatchLogs",
+    "sagemaker": "SageMaker",
+    "sns": "Sns",
+}
+# Source: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
+_HANDLER_CODES = (
+    ("AlreadyExists", ("AlreadyExists", "ResourceInUse")),
+    ("NotFound", ("NotFound", "NoSuch")),
+    ("AccessDenied", ("AccessDenied", "AuthorizationError", "UnauthorizedOperation")),
+    ("Throttling", ("Throttl", "TooManyRequests")),
+    ("ServiceLimitExceeded", ("LimitExceeded",)),
+    ("ResourceConflict", ("Conflict", "OperationAborted")),
+)
 # What services say if a name is taken.
 _TAKEN = ("already exist", "AlreadyExists", "ResourceInUse", "existing")
 
@@ -45,11 +66,30 @@ class ResourceFailed(Exception):
 
     Attributes:
         made: the resource, if it exists although it failed; it has to be deleted.
+        code: the error code of the API that refused, or an empty text.
+        told: what the API said.
     """
 
-    def __init__(self, message: str, made: CreatedResource | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        made: CreatedResource | None = None,
+        *,
+        code: str = "",
+        told: str = "",
+    ) -> None:
         super().__init__(message)
         self.made = made
+        self.code = code
+        self.told = told or message
+
+    def with_made(self, made: CreatedResource) -> ResourceFailed:
+        """Return the same failure, of a resource that exists although it failed."""
+        return ResourceFailed(str(self), made, code=self.code, told=self.told)
+
+    def says(self, *texts: str) -> bool:
+        """Return whether the code or the message of the API has one of these texts."""
+        return any(text in self.code or text in self.told for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +133,7 @@ class Call:
         try:
             return await create
         except ResourceFailed as error:
-            if self.begun is None or not any(word in str(error) for word in _TAKEN):
+            if self.begun is None or not error.says(*_TAKEN):
                 raise
             found = await find()
             created = found.get("CreationTime")
@@ -117,7 +157,7 @@ class Call:
         """Call an API as the stack's role, or as the account if the stack has no role.
 
         Raises:
-            ResourceFailed: the API refused; the message is its own.
+            ResourceFailed: the API refused; the message is its own, in CloudFormation's form.
         """
         shape = input_shape(service, operation)
         try:
@@ -128,8 +168,16 @@ class Call:
                 principal=self.role_arn,
                 **coerced(shape, parameters),
             )
-        except Exception as error:
-            raise ResourceFailed(str(error)) from error
+        except ClientError as error:
+            raise _refused(service, error) from error
+        except ParamValidationError as error:
+            # botocore names each member that is missing, unknown or of a wrong type.
+            told = "; ".join(str(error).splitlines()[1:]) or str(error)
+            raise ResourceFailed(
+                f'Resource handler returned message: "{told}" (HandlerErrorCode: InvalidRequest)',
+                code="ValidationException",
+                told=told,
+            ) from error
 
     @property
     def clock(self) -> Clock:
@@ -140,6 +188,24 @@ class Call:
         """Return a name in CloudFormation's form: stack, logical id, random suffix."""
         stem = f"{self.stack_name}-{self.logical_id}"[: limit - 1 - len(self.token)]
         return f"{stem}-{self.token}"
+
+
+def _refused(service: str, error: ClientError) -> ResourceFailed:
+    """Return the failure of a call, in the form that CloudFormation gives it."""
+    answer: dict[str, Any] = dict(error.response)
+    code, told = answer["Error"].get("Code", ""), answer["Error"].get("Message", "")
+    about = answer.get("ResponseMetadata", {})
+    status, request = about.get("HTTPStatusCode", 400), about.get("RequestId", "")
+    handler = next((name for name, parts in _HANDLER_CODES if any(p in code for p in parts)), "")
+    if not handler:
+        handler = "InvalidRequest" if status < 500 else "GeneralServiceException"
+    return ResourceFailed(
+        f'Resource handler returned message: "{told} (Service: {_SERVICES.get(service, service)}, '
+        f'Status Code: {status}, Request ID: {request})" (RequestToken: {uuid.uuid4()}, '
+        f"HandlerErrorCode: {handler})",
+        code=code,
+        told=told,
+    )
 
 
 def coerced(shape: Any, value: Any) -> Any:

@@ -45,7 +45,7 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
     try:
         return await _settled(call, made)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
 
 
 async def _update(
@@ -59,7 +59,7 @@ async def _update(
     try:
         await call.api("cloudformation", "update_stack", StackName=made.physical_id, **wanted)
     except ResourceFailed as error:
-        if "No updates are to be performed" not in str(error):
+        if not error.says("No updates are to be performed"):
             raise
     return await _settled(call, made)
 

@@ -1,6 +1,8 @@
-"""AWS::SageMaker::Model, EndpointConfig and Endpoint."""
+"""AWS::SageMaker::Model, EndpointConfig, Endpoint and ModelPackageGroup."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from localcloud.cloudformation.resource_types.base import (
     POLL_CLOCK_SECONDS,
@@ -71,9 +73,10 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
 async def _create_endpoint(call: Call, properties: Properties) -> CreatedResource:
     name = properties.get("EndpointName") or call.generated_name()
     wanted = {"EndpointName": name, "EndpointConfigName": properties["EndpointConfigName"]}
-    for key in ("Tags", "DeploymentConfig"):
-        if key in properties:
-            wanted[key] = properties[key]
+    if "Tags" in properties:
+        wanted["Tags"] = properties["Tags"]
+    if "DeploymentConfig" in properties:
+        wanted["DeploymentConfig"] = _deployment_config(properties["DeploymentConfig"])
     answer = await call.create_once(
         call.api("sagemaker", "create_endpoint", **wanted),
         lambda: call.api("sagemaker", "describe_endpoint", EndpointName=name),
@@ -84,7 +87,7 @@ async def _create_endpoint(call: Call, properties: Properties) -> CreatedResourc
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -100,10 +103,28 @@ async def _update_endpoint(
             "update_endpoint",
             EndpointName=made.attributes["EndpointName"],
             EndpointConfigName=wanted,
-            **{key: after[key] for key in _OF_AN_UPDATE if key in after},
+            **_of_an_update(after),
         )
         await _wait_in_service(call, made, wanted)
     return await _update_tags(call, made, before, after)
+
+
+def _of_an_update(properties: Properties) -> Properties:
+    """Return the parameters of UpdateEndpoint besides the names."""
+    found = {key: properties[key] for key in _OF_AN_UPDATE if key in properties}
+    if "DeploymentConfig" in found:
+        found["DeploymentConfig"] = _deployment_config(found["DeploymentConfig"])
+    return found
+
+
+def _deployment_config(config: Properties) -> Properties:
+    """Return a DeploymentConfig with what the API requires and a template may leave out."""
+    policy = config.get("BlueGreenUpdatePolicy")
+    if not policy:
+        return config
+    routing = {"WaitIntervalInSeconds": 0, **policy["TrafficRoutingConfiguration"]}
+    policy = {**policy, "TrafficRoutingConfiguration": routing}
+    return {**config, "BlueGreenUpdatePolicy": policy}
 
 
 async def _wait_in_service(call: Call, made: CreatedResource, config_name: str) -> None:
@@ -145,7 +166,43 @@ async def _delete_endpoint(call: Call, made: CreatedResource) -> None:
         await call.clock.sleep(POLL_CLOCK_SECONDS)
 
 
+async def _create_group(call: Call, properties: Properties) -> CreatedResource:
+    name = properties["ModelPackageGroupName"]
+
+    async def find() -> dict[str, Any]:
+        return await call.api(
+            "sagemaker", "describe_model_package_group", ModelPackageGroupName=name
+        )
+
+    await call.create_once(call.api("sagemaker", "create_model_package_group", **properties), find)
+    found = await find()
+    arn = found["ModelPackageGroupArn"]
+    return CreatedResource(
+        arn,
+        {
+            "ModelPackageGroupArn": arn,
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupStatus": found["ModelPackageGroupStatus"],
+            "CreationTime": found["CreationTime"].isoformat(),
+        },
+    )
+
+
+async def _delete_group(call: Call, made: CreatedResource) -> None:
+    name = made.attributes["ModelPackageGroupName"]
+    await call.api("sagemaker", "delete_model_package_group", ModelPackageGroupName=name)
+
+
 HANDLERS = (
+    Handler(
+        "AWS::SageMaker::ModelPackageGroup",
+        _create_group,
+        _update_tags,
+        _delete_group,
+        carried_out=frozenset({"ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"}),
+        attributes=("ModelPackageGroupArn", "ModelPackageGroupStatus", "CreationTime"),
+        name_property="ModelPackageGroupName",
+    ),
     _named(
         "Model",
         "model",

@@ -14,6 +14,7 @@ The operations and the records:
     property_checks.py checks a resource's properties by it
     model.py           records and statuses
     stack_events.py    the log of their changes
+    notifications.py   publishes events to topics
     rollback_triggers.py  alarms that roll an operation back
     descriptions.py    stacks and resources in the form of the API
 
@@ -30,6 +31,7 @@ From a request to rendered properties, in the order of the calls (all but the fi
     parameter_rules.py     checks the section Rules
     evaluation.py          pseudo parameters and outputs of a stack
     intrinsics.py          evaluates functions and conditions
+    stack_policies.py      decides which updates a stack policy allows
     exports.py             exports and imports between stacks
     changes.py             the list of changes of a change set
 """

@@ -114,6 +114,7 @@ class CloudFormationApi:
         stack = self.stack(scope, params["StackName"])
         body = await template_body(self._context, scope, params, stack)
         policy = await stack_policy(self._context, scope, params)
+        during = await stack_policy(self._context, scope, params, during_update=True)
         check_updatable(stack)
         wanted = await checked(self._context, scope, body, params, stack)
         check_updatable(stack)  # again, because reading parameters takes time
@@ -126,7 +127,7 @@ class CloudFormationApi:
         stack.request_token = params.get("ClientRequestToken")
         if params.get("RollbackConfiguration") is not None:
             stack.rollback = params["RollbackConfiguration"]
-        stack.policy = policy or stack.policy
+        stack.policy, stack.policy_during_update = policy or stack.policy, during
         stack.notification_arns = params.get("NotificationARNs") or stack.notification_arns
         self.engine.update(stack, body, wanted)
         return {"StackId": stack.id}

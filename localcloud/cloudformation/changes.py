@@ -10,8 +10,7 @@ property with such a value is `Dynamic`, and a replacement that depends on it is
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
 Differs: assumes that the attributes of a resource do not change when it is modified in place. A
-changed parameter gives one detail, where AWS adds a Dynamic DirectModification. Stack tags are not
-passed to resources.
+changed parameter gives one detail, where AWS adds a Dynamic DirectModification.
 """
 
 from __future__ import annotations
@@ -62,12 +61,15 @@ class DesiredStack:
     Attributes:
         values: parameters and pseudo parameters, in the form that a Renderer takes.
         imported: returns the value of an export by its name.
+        adapted: takes a resource type, a property and its value; returns what the resource will
+            have, with the tags of the stack and the values of dynamic references.
     """
 
     template: Template
     parameters: Mapping[str, str]
     values: Mapping[str, Any]
     imported: Imported | None = None
+    adapted: Callable[[str, str, Any], Any] = lambda kind, name, value: value
 
 
 def changes(
@@ -93,6 +95,7 @@ class _Comparison:
         self._current_stack = deployed
         self._template = wanted.template
         self._recreates = recreates
+        self._adapted = wanted.adapted
         self._renderer = Renderer(wanted.template, wanted.values, self._lookup, wanted.imported)
         self._changed_parameters = {
             name
@@ -168,8 +171,9 @@ class _Comparison:
         declared = after.get("Properties", {})
         before = self._before(current.logical_id).get("Properties", {})
         found: list[_Detail] = []
-        for name in dict.fromkeys([*declared, *current.properties]):
+        for name in dict.fromkeys([*declared, *current.properties, "Tags"]):
             value = self._value(declared.get(name))
+            value = self._adapted(after["Type"], name, value)
             old = current.properties.get(name)
             if value == old and not self._touched:
                 continue

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.changes import Change, CurrentStack, DesiredStack, changes
+from localcloud.cloudformation.dynamic_references import with_stored
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
 from localcloud.cloudformation.intrinsics import Imported
-from localcloud.cloudformation.model import ChangeSet, Stack
+from localcloud.cloudformation.model import ChangeSet, Stack, StackResource
 from localcloud.cloudformation.request_validation import check_updatable, invalid, is_same
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.template import TemplateError, parse
@@ -217,9 +220,29 @@ def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Ch
     deployed = CurrentStack()
     if change_set.type == "UPDATE":
         current = stack.parameters | stack.stored
-        deployed = CurrentStack(parse(stack.template_body), current, stack.resources)
-    wanted = DesiredStack(template, parameters, values(stack, template, parameters), imported)
+        resources = {name: _as_it_is(stack, r) for name, r in stack.resources.items()}
+        deployed = CurrentStack(parse(stack.template_body), current, resources)
+    known = values(stack, template, parameters)
+    wanted = DesiredStack(template, parameters, known, imported, partial(_adapted, change_set))
     return changes(deployed, wanted, _recreates)
+
+
+def _as_it_is(stack: Stack, resource: StackResource) -> StackResource:
+    """Return a resource with the tags of the stack and the values of dynamic references."""
+    properties = with_stored(resource.properties, stack.references)
+    handler = HANDLERS.get(resource.type)
+    if handler is not None:
+        properties = handler.tagged(properties, stack.applied_tags)
+    return replace(resource, properties=properties)
+
+
+def _adapted(change_set: ChangeSet, resource_type: str, name: str, value: Any) -> Any:
+    value = with_stored(value, change_set.references)
+    handler = HANDLERS.get(resource_type)
+    if name != "Tags" or handler is None:
+        return value
+    found = handler.tagged({} if value is None else {name: value}, change_set.tags)
+    return found.get(name)
 
 
 def _recreates(resource_type: str, name: str) -> bool:

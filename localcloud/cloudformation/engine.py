@@ -83,6 +83,7 @@ class StackEngine:
     def create(self, stack: Stack, then: Then | None = None) -> None:
         """Begin to create a stack; `then` is called when that succeeded or failed."""
         stack.begun = self._context.clock.now()
+        stack.applied_tags = stack.tags
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         self._run("create", stack, self._create(stack), then)
 
@@ -194,6 +195,8 @@ class StackEngine:
                     else:
                         await self._steps.update(stack, template, renderer, current)
                 self._check_cancelled(stack)
+                kept = {name for name in template.resources if renderer.included(name)}
+                self._steps.check_removals(stack, sorted(stack.resources.keys() - kept))
                 outputs = outputs_of(template, renderer)
                 check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
                 await self._triggers.monitor(stack, partial(self._check_cancelled, stack))
@@ -222,6 +225,7 @@ class StackEngine:
         await self._steps.delete_all(stack, gone)
         stack.template_body, stack.parameters, stack.outputs = body, stack.new_parameters, outputs
         stack.stored, stack.references = stack.new_stored, stack.new_references
+        stack.applied_tags = stack.tags
         stack.description = template.document.get("Description")
         stack.imports = sorted(used)
         stack.forget_update()
@@ -256,6 +260,8 @@ class StackEngine:
 
     def _rolled_back(self, stack: Stack, failures: list[str]) -> None:
         stack.forget_update()
+        if stack.applied_tags is not None:
+            stack.tags = stack.applied_tags
         status = "UPDATE_ROLLBACK_FAILED" if failures else "UPDATE_ROLLBACK_COMPLETE"
         self._set(stack, status, "; ".join(failures) or None)
 
@@ -323,8 +329,8 @@ class StackEngine:
             if attribute not in resource.attributes:
                 known = ", ".join(sorted(resource.attributes)) or "none"
                 raise TemplateError(
-                    f"Template error: {resource.type} {logical_id} has no attribute {attribute}; "
-                    f"the local cloud supports: {known}"
+                    f"Template error: resource {logical_id} does not support attribute type "
+                    f"{attribute} in Fn::GetAtt; it has: {known}"
                 )
             return resource.attributes[attribute]
 

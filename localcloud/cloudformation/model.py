@@ -83,6 +83,10 @@ class Stack:
         before: the resources as they were before the update in progress.
         surplus: the old resources that the update in progress has replaced.
         cancelled: whether the update in progress is to be cancelled.
+        policy, policy_during_update: the stack policy, and the one that holds instead of it for
+            the update in progress.
+        applied_tags: the tags of the stack that its resources have; None in the record of a
+            version that gave them none.
         rollback: the RollbackConfiguration, whose alarms are watched.
         monitored: the time at which the monitoring time of the operation in progress began.
         request_token: the ClientRequestToken of the last operation.
@@ -112,6 +116,8 @@ class Stack:
     timeout_minutes: int | None = None
     protected: bool = False
     policy: str | None = None
+    policy_during_update: str | None = None
+    applied_tags: dict[str, str] | None = None
     notification_arns: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     stored: dict[str, str] = field(default_factory=dict)
@@ -133,7 +139,7 @@ class Stack:
     def forget_update(self) -> None:
         """Forget what only an update in progress needs."""
         self.new_body, self.new_parameters, self.new_stored = None, {}, {}
-        self.new_references = {}
+        self.new_references, self.policy_during_update = {}, None
         self.before, self.surplus = {}, []
         self.cancelled, self.skipped, self.monitored = False, [], None
 

@@ -57,8 +57,6 @@ _NOT_CARRIED_OUT: dict[str, dict[str, tuple[Any, ...]]] = {
         "DisableValidation": (False,),
         "DisableRollback": (False,),
         "RetainExceptOnCreate": (False,),
-        "StackPolicyDuringUpdateBody": (),
-        "StackPolicyDuringUpdateURL": (),
     },
     "DeleteStack": {
         "DeletionMode": ("STANDARD",),

@@ -30,6 +30,7 @@ from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.resource_types.base import Call, CreatedResource, ResourceFailed
 from localcloud.cloudformation.resource_types.nested_stack import NESTED
 from localcloud.cloudformation.stack_events import StackEventLog
+from localcloud.cloudformation.stack_policies import refusal
 from localcloud.cloudformation.template import RETAINING, Template, TemplateError, dependencies
 from localcloud.service_context import ServiceContext
 
@@ -95,7 +96,7 @@ class ResourceSteps:
             if unknown is not None:
                 raise ResourceFailed(str(unknown)) from unknown
             call = self.call(stack, resource, begun)
-            made = await self._created(call, declared["Type"], resource.properties)
+            made = await self._created(call, stack, declared["Type"], resource.properties)
         except ResourceFailed as error:
             if error.made is not None:
                 take(resource, error.made)  # it exists, although it failed
@@ -108,7 +109,7 @@ class ResourceSteps:
         self._event(stack, resource, "CREATE_COMPLETE")
 
     async def _created(
-        self, call: Call, resource_type: str, properties: dict[str, Any]
+        self, call: Call, stack: Stack, resource_type: str, properties: dict[str, Any]
     ) -> CreatedResource:
         """Check properties and create a resource of them.
 
@@ -119,7 +120,8 @@ class ResourceSteps:
         with _failures(call.logical_id):
             properties = await resolved(call, properties)
             handler.check(call.logical_id, properties)
-            made: CreatedResource = await handler.create(call, properties)
+            tagged = handler.tagged(properties, stack.tags)
+            made: CreatedResource = await handler.create(call, tagged)
         return made
 
     async def update(
@@ -137,8 +139,10 @@ class ResourceSteps:
             raise ResourceFailed(str(error)) from error
         resource.depends_on = sorted(dependencies(declared, template.resources))
         _take_policies(resource, declared)
+        handler = handler_of(declared["Type"])
         before = with_stored(resource.properties, stack.references)
-        wanted = with_stored(properties, stack.new_references)
+        before = handler.tagged(before, stack.applied_tags)
+        wanted = handler.tagged(with_stored(properties, stack.new_references), stack.tags)
         # The template of a nested stack may have changed at its URL.
         nested = declared["Type"] == NESTED
         if before == wanted and declared["Type"] == resource.type and not nested:
@@ -148,7 +152,6 @@ class ResourceSteps:
         old = replace(resource)
         if interrupted is None:
             resource.token = _token()
-        handler = handler_of(declared["Type"])
         replaced = declared["Type"] != resource.type or handler.must_replace(before, wanted)
         if interrupted is None:
             reason = _REPLACES if replaced else None
@@ -156,6 +159,8 @@ class ResourceSteps:
         try:
             call = self.call(stack, resource, begun)
             made = CreatedResource(resource.physical_id, resource.attributes)
+            if before != wanted:
+                _check_policy(stack, resource, "Replace" if replaced else "Modify")
             if replaced:
                 fixed = wanted.get(handler.name_property) if handler.name_property else None
                 if fixed is not None and fixed == before.get(handler.name_property):
@@ -163,12 +168,13 @@ class ResourceSteps:
                         "CloudFormation cannot update a stack when a custom-named resource "
                         f"requires replacing. Rename {fixed} and update the stack again."
                     )
-                made = await self._created(call, declared["Type"], properties)
+                made = await self._created(call, stack, declared["Type"], properties)
                 call.initiated(made.physical_id)
             else:
                 with _failures(resource.logical_id):
                     after = await resolved(call, properties)
                     handler.check(resource.logical_id, after)
+                    after = handler.tagged(after, stack.tags)
                     made = await handler.update(call, made, before, after)
         except ResourceFailed as error:
             self._event(stack, resource, "UPDATE_FAILED", str(error), properties)
@@ -187,6 +193,9 @@ class ResourceSteps:
         handler = HANDLERS.get(old.type)
         now = with_stored(current.properties, stack.new_references)
         then = with_stored(old.properties, stack.references)
+        if handler is not None:
+            now = handler.tagged(now, stack.tags)
+            then = handler.tagged(then, stack.applied_tags)
         if now != then and handler is not None:
             call = self.call(stack, current)
             made = CreatedResource(current.physical_id, current.attributes)
@@ -200,6 +209,22 @@ class ResourceSteps:
         if current.status == "UPDATE_FAILED" or now != then:
             self._event(stack, old, "UPDATE_COMPLETE")
         return ""
+
+    def check_removals(self, stack: Stack, names: Iterable[str]) -> None:
+        """Refuse an update that removes a resource against the stack policy.
+
+        Raises:
+            ResourceFailed: names the resource; its event has the statement.
+        """
+        for name in names:
+            resource = stack.resources[name]
+            try:
+                _check_policy(stack, resource, "Delete")
+            except ResourceFailed as error:
+                self._event(stack, resource, "UPDATE_FAILED", str(error))
+                raise ResourceFailed(
+                    f"The following resource(s) failed to update: [{name}]."
+                ) from error
 
     async def delete_all(self, stack: Stack, names: Iterable[str]) -> str:
         """Delete resources; return which failed to be deleted, or an empty string."""
@@ -328,6 +353,18 @@ def _begun(resource: StackResource | None, status: str) -> StackResource | None:
 
 def _token() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN_LENGTH))
+
+
+def _check_policy(stack: Stack, resource: StackResource, what: str) -> None:
+    """Refuse an update that the stack policy does not allow.
+
+    Raises:
+        ResourceFailed: names the statement.
+    """
+    policy = stack.policy_during_update or stack.policy
+    reason = refusal(policy, f"Update:{what}", resource.logical_id, resource.type)
+    if reason:
+        raise ResourceFailed(reason)
 
 
 def _take_policies(resource: StackResource, declared: dict[str, Any]) -> None:

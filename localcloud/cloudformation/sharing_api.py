@@ -1,8 +1,7 @@
 """The operations of CloudFormation on exports, protection, stack policies and rollbacks.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListExports.html
-Differs: a cancelled update ends after the current resource; a stack policy is stored, but not
-enforced.
+Differs: a cancelled update ends after the current resource.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.cloudformation.model import Stack, StackEvent, StackResource
+from localcloud.cloudformation.notifications import Notifications
 from localcloud.cloudformation.request_validation import secrets_of
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
@@ -29,6 +30,7 @@ class StackEventLog:
     def __init__(self, context: ServiceContext, stacks: Collection[Stack]) -> None:
         self._context = context
         self._stacks = stacks
+        self._notifications = Notifications(context)
 
     def event(
         self,
@@ -74,19 +76,19 @@ class StackEventLog:
         """Set the status of a stack, and record the event."""
         stack.status, stack.status_reason = status, reason
         now = self._context.clock.now()
-        stack.events.append(
-            StackEvent(
-                str(uuid.uuid4()),
-                stack.name,
-                stack.id,
-                "AWS::CloudFormation::Stack",
-                status,
-                reason,
-                now,
-                "",
-                stack.request_token,
-            )
+        event = StackEvent(
+            str(uuid.uuid4()),
+            stack.name,
+            stack.id,
+            "AWS::CloudFormation::Stack",
+            status,
+            reason,
+            now,
+            "",
+            stack.request_token,
         )
+        stack.events.append(event)
+        self._notifications.publish(stack, event, "")
         if status.startswith("UPDATE"):
             stack.updated = now
         self._stacks.put(stack.id, stack)
@@ -99,20 +101,23 @@ class StackEventLog:
         properties: str | None,
         id_: str = "",
     ) -> None:
-        if properties is not None and properties == _last_properties(stack, resource.logical_id):
+        last = _last_properties(stack, resource.logical_id)
+        if properties is not None and properties == last:
             properties = None
-        stack.events.append(
-            StackEvent(
-                id_ or _unique_id(stack, f"{resource.logical_id}-{resource.status}", now),
-                resource.logical_id,
-                resource.physical_id,
-                resource.type,
-                resource.status,
-                resource.reason,
-                now,
-                properties,
-                stack.request_token,
-            )
+        event = StackEvent(
+            id_ or _unique_id(stack, f"{resource.logical_id}-{resource.status}", now),
+            resource.logical_id,
+            resource.physical_id,
+            resource.type,
+            resource.status,
+            resource.reason,
+            now,
+            properties,
+            stack.request_token,
+        )
+        stack.events.append(event)
+        self._notifications.publish(
+            stack, event, (last or "") if properties is None else properties
         )
 
 

@@ -222,7 +222,13 @@ def test_a_protected_stack_is_not_deleted(stacks: Stacks) -> None:
 
 @pytest.mark.aws_documented(f"{API}/API_SetStackPolicy.html")
 def test_a_stack_policy_is_kept(cloud: TestCloud, stacks: Stacks) -> None:
-    policy = json.dumps({"Statement": [{"Effect": "Allow", "Action": "Update:*"}]})
+    policy = json.dumps(
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+            ]
+        }
+    )
     name = stacks.create(template(G=group("/stack/policy")), StackPolicyBody=policy)
     assert stacks.client.get_stack_policy(StackName=name)["StackPolicyBody"] == policy
     stacks.client.set_stack_policy(StackName=name, StackPolicyURL=put(cloud, "policy.json", "{}"))

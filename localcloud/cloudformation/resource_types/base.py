@@ -270,6 +270,10 @@ class Handler:
         """Return the type's schema in AWS's registry."""
         return SCHEMAS[self.type]
 
+    def tagged(self, properties: Properties, tags: Mapping[str, str] | None) -> Properties:
+        """Return properties with the tags of the stack, if the type has tags."""
+        return with_stack_tags(properties, tags or {}) if "Tags" in self.carried_out else properties
+
     def replaced_by(self, name: str) -> bool:
         """Return whether a change of this property replaces the resource."""
         return name in self.schema.create_only
@@ -313,6 +317,16 @@ def tag_changes(before: Properties, after: Properties) -> tuple[dict[str, str], 
     new = {tag["Key"]: tag["Value"] for tag in after.get("Tags") or []}
     changed = {key: value for key, value in new.items() if old.get(key) != value}
     return changed, sorted(set(old) - set(new))
+
+
+def with_stack_tags(properties: Properties, tags: Mapping[str, str]) -> Properties:
+    """Return properties with the tags of the stack; those of the resource have precedence."""
+    own = properties.get("Tags") or []
+    if not tags or not isinstance(own, list):
+        return properties
+    keys = {tag.get("Key") for tag in own if isinstance(tag, dict)}
+    added = tag_list({key: value for key, value in tags.items() if key not in keys})
+    return {**properties, "Tags": [*own, *added]} if added else properties
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Op
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import uuid
@@ -236,9 +237,10 @@ class CloudFormationApi:
             stack = self.stack(scope, params["StackName"])
             if stack.status == "REVIEW_IN_PROGRESS":
                 raise invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
-            template = _parsed(stack.template_body)
+            body = stack.template_body
         else:
-            template = _parsed(await template_body(self._context, scope, params))
+            body = await template_body(self._context, scope, params)
+        template = await asyncio.to_thread(_parsed, body)
         metadata = template.document.get("Metadata")
         return {
             "Description": template.document.get("Description"),
@@ -252,7 +254,8 @@ class CloudFormationApi:
 
     @operation("ValidateTemplate")
     async def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        template = _parsed(await template_body(self._context, scope, params))
+        body = await template_body(self._context, scope, params)
+        template = await asyncio.to_thread(_parsed, body)
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=False),

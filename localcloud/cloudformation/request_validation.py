@@ -5,6 +5,7 @@ It stores nothing, so that a wrong request is refused before anything is created
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
@@ -191,9 +192,9 @@ async def checked(
         ValidationError: the template or a parameter is not valid.
         AwsError: InsufficientCapabilitiesException.
     """
-    template, parameters = parsed(
-        body, params.get("Parameters"), stack.parameters if stack is not None else {}
-    )
+    # In threads, where a large template stops nobody.
+    previous = stack.parameters if stack is not None else {}
+    template, parameters = await asyncio.to_thread(parsed, body, params.get("Parameters"), previous)
     id_ = scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}")
     pseudo = pseudo_parameters(
         stack.id if stack is not None else id_,
@@ -202,14 +203,15 @@ async def checked(
     )
     try:
         stored = await stored_values(context, scope, template, parameters)
-        names = check_values(template, pseudo | typed(template, parameters | stored))
+        values = pseudo | typed(template, parameters | stored)
+        names = await asyncio.to_thread(check_values, template, values)
         references = await check_references(context, scope, names)
     except TemplateError as error:
         raise invalid(str(error)) from None
     check_capabilities(template, params.get("Capabilities"))
     check_resource_types(template, params)
     try:
-        check_types(template)
+        check_types(template, values)
     except TemplateError as error:
         raise invalid(str(error)) from None
     return CheckedTemplate(template, parameters, stored, references)

@@ -156,6 +156,7 @@ class ResourceSteps:
         if interrupted is None:
             reason = _REPLACES if replaced else None
             self._event(stack, resource, "UPDATE_IN_PROGRESS", reason, properties)
+        changing = False
         try:
             call = self.call(stack, resource, begun)
             made = CreatedResource(resource.physical_id, resource.attributes)
@@ -175,9 +176,16 @@ class ResourceSteps:
                     after = await resolved(call, properties)
                     handler.check(resource.logical_id, after)
                     after = handler.tagged(after, stack.tags)
+                    changing = True
                     made = await handler.update(call, made, before, after)
         except ResourceFailed as error:
+            if changing:  # in part, so that a rollback has something to restore
+                resource.properties = properties
             self._event(stack, resource, "UPDATE_FAILED", str(error), properties)
+            if replaced and error.made is not None:
+                half = replace(resource, type=declared["Type"])
+                take(half, error.made)
+                await self.delete(stack, half, replaced=True)
             raise ResourceFailed(
                 f"The following resource(s) failed to update: [{resource.logical_id}]."
             ) from error
@@ -196,17 +204,21 @@ class ResourceSteps:
         if handler is not None:
             now = handler.tagged(now, stack.tags)
             then = handler.tagged(then, stack.applied_tags)
-        if now != then and handler is not None:
+        changed = now != then
+        if handler is not None and handler.restore is not None:
+            changed = changed or current.changed != old.changed
+        if changed and handler is not None:
             call = self.call(stack, current)
+            back = handler.restore or handler.update
             made = CreatedResource(current.physical_id, current.attributes)
             try:
                 with _failures(old.logical_id):
-                    await handler.update(call, made, now, await resolved(call, then))
+                    await back(call, made, now, await resolved(call, then))
             except ResourceFailed as error:
                 self._event(stack, current, "UPDATE_FAILED", str(error))
                 return f"{old.logical_id}: {error}"
         stack.resources[old.logical_id] = old
-        if current.status == "UPDATE_FAILED" or now != then:
+        if current.status == "UPDATE_FAILED" or changed:
             self._event(stack, old, "UPDATE_COMPLETE")
         return ""
 

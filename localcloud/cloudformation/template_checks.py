@@ -44,13 +44,21 @@ def check_template(template: Template) -> None:
     creation_order(template)
 
 
-def check_types(template: Template) -> None:
+def check_types(template: Template, values: Mapping[str, Any]) -> None:
     """Refuse a resource of a type that the local cloud does not have.
+
+    A resource that a condition leaves out may be of any type.
+
+    Args:
+        template: a template that `check_template` has taken.
+        values: the values of parameters and pseudo parameters for Ref.
 
     Raises:
         TemplateError: with AWS's text for types that do not exist, and the types that do.
     """
-    unknown = sorted({r["Type"] for r in template.resources.values()} - HANDLERS.keys())
+    renderer = Renderer(template, values, lambda *_: _UNKNOWN)
+    included = [r for name, r in template.resources.items() if renderer.included(name)]
+    unknown = sorted({resource["Type"] for resource in included} - HANDLERS.keys())
     if unknown:
         raise TemplateError(
             f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]. The "

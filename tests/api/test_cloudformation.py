@@ -381,3 +381,23 @@ def test_what_a_service_refuses_is_the_reason_in_cloudformations_form(stacks: St
         r"InvalidRequest\)",
         failed["ResourceStatusReason"],
     ), failed["ResourceStatusReason"]
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_an_update_that_fails_half_way_is_undone(cloud: TestCloud, stacks: Stacks) -> None:
+    sns = cloud.client("sns")
+
+    def topic(**properties: object) -> str:
+        named = {"TopicName": "stack-half-way", **properties}
+        return template(T={"Type": "AWS::SNS::Topic", "Properties": named})
+
+    name = stacks.create(topic(DisplayName="First"))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    # The display name is set before the subscription is refused.
+    wrong = [{"Protocol": "sqs", "Endpoint": "no-arn"}]
+    body = topic(DisplayName="Second", Subscription=wrong)
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", stacks.reasons(name)
+    arn = "arn:aws:sns:us-east-1:000000000000:stack-half-way"
+    attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert attributes["DisplayName"] == "First"

@@ -149,6 +149,41 @@ def test_a_nested_stack_that_fails_takes_its_stack_down(cloud: TestCloud, stacks
     assert [s["StackName"] for s in left if s["StackName"].startswith(f"{name}-")] == []
 
 
+@pytest.mark.aws_documented(f"{GUIDE}/using-cfn-nested-stacks.html")
+def test_an_update_finds_a_template_that_changed_at_its_url_and_a_rollback_restores_it(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    def put_days(days: int) -> str:
+        return put(cloud, "at-one-url.json", template(G=group("/stack/at-one-url", days)))
+
+    def kept_days() -> int:
+        logs = cloud.client("logs")
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="/stack/at-one-url")["logGroups"]
+        return int(found["retentionInDays"])
+
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": put_days(7)}}
+    body = template(Nested=nested)
+    name = stacks.create(body)
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    put_days(14)
+    stacks.client.create_change_set(StackName=name, ChangeSetName="c", TemplateBody=body)
+    stacks.client.get_waiter("change_set_create_complete").wait(
+        StackName=name, ChangeSetName="c", WaiterConfig={"Delay": 0.2, "MaxAttempts": 100}
+    )
+    found = stacks.client.describe_change_set(StackName=name, ChangeSetName="c")
+    ((detail,),) = [change["ResourceChange"]["Details"] for change in found["Changes"]]
+    assert (detail["ChangeSource"], detail["Evaluation"]) == ("Automatic", "Dynamic")
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE", stacks.reasons(name)
+    assert kept_days() == 14
+    for days in (30, 8):  # the second fails in the nested stack itself
+        put_days(days)
+        failing = template(Nested=nested, B=broken(DependsOn="Nested"))
+        stacks.client.update_stack(StackName=name, TemplateBody=failing)
+        assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        assert kept_days() == 14
+
+
 @pytest.mark.aws_documented(f"{GUIDE}/using-cfn-updating-stacks-continueupdaterollback.html")
 def test_a_rollback_that_failed_can_be_continued(cloud: TestCloud, stacks: Stacks) -> None:
     def body(days: str, broken: bool) -> str:

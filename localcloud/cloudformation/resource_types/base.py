@@ -252,6 +252,8 @@ class Handler:
         attributes: patterns of what Fn::GetAtt returns here.
         assumed: properties that have no effect here, each with the value that AWS assumes if it is
             absent. A template may have them with that value.
+        restore: like `update`, for the rollback of an update that may have changed more than the
+            properties say; None if an update does.
         name_property: the property that names the resource; a resource whose template has it cannot
             be replaced.
     """
@@ -264,6 +266,7 @@ class Handler:
     attributes: tuple[str, ...]
     assumed: Mapping[str, str] = field(default_factory=dict)
     name_property: str = ""
+    restore: Update | None = None
 
     @property
     def schema(self) -> Schema:

@@ -95,9 +95,9 @@ async def _update_endpoint(
     call: Call, made: CreatedResource, before: Properties, after: Properties
 ) -> CreatedResource:
     wanted = after["EndpointConfigName"]
-    # After a restart the endpoint starts again, and the update may have been carried out.
-    current = await _settled(call, made) if call.resumed else before.get("EndpointConfigName")
-    if current != wanted:
+    # An update that a restart interrupted may have been carried out, and one that failed may have
+    # been rolled back.
+    if await _settled(call, made) != wanted:
         await call.api(
             "sagemaker",
             "update_endpoint",

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localcloud.cloudformation.evaluation import pseudo_parameters
 from localcloud.cloudformation.parameters import typed
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.cloudformation.template_checks import check_template, check_types, check_values
+from tests.examples import examples
 
 REFERENCE = (
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
@@ -28,7 +31,7 @@ def problem(parameters: dict[str, str] | None = None, **sections: Any) -> str:
         check_template(template)
         values = pseudo_parameters(ID, "s", []) | typed(template, parameters or {})
         check_values(template, values)
-        check_types(template)
+        check_types(template, values)
     except TemplateError as error:
         return str(error)
     return ""
@@ -202,9 +205,48 @@ def test_an_output_that_cannot_be_is_refused(output: Any, text: str) -> None:
     assert text in problem(Outputs={"O": output})
 
 
+def test_a_resource_that_is_left_out_may_be_of_any_type() -> None:
+    left_out = {"Type": "AWS::Test::Nothing", "Condition": "No"}
+    resources = {"A": TOPIC, "B": left_out}
+    assert problem(Resources=resources, Conditions={"No": {"Fn::Equals": ["a", "b"]}}) == ""
+
+
 def test_a_type_that_is_not_there_is_refused_by_name() -> None:
     found = problem(Resources={"A": TOPIC, "B": {"Type": "AWS::Test::Nothing"}})
     assert found.startswith(
         "Template format error: Unrecognized resource types: [AWS::Test::Nothing]. The local cloud "
         "supports: AWS::ApplicationAutoScaling::ScalableTarget, "
+    )
+
+
+def arguments() -> st.SearchStrategy[Any]:
+    names = st.sampled_from(["A", "B", "C", "M", "k", "P", "L", "AWS::Region", "", "0", "9", "A.X"])
+    functions = st.sampled_from(
+        [
+            *("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::If"),
+            *("Fn::FindInMap", "Fn::Base64", "Fn::Cidr", "Fn::GetAZs", "Fn::ImportValue"),
+            *("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not", "Condition", "Fn::Nothing"),
+        ]
+    )
+    scalars = names | st.integers(-1, 3) | st.booleans() | st.sampled_from(["${A}", "${A.X}", "${"])
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(functions, inner, max_size=2),
+        max_leaves=10,
+    )
+
+
+@settings(max_examples=examples(300))
+@given(arguments(), arguments(), arguments(), st.dictionaries(st.sampled_from("CD"), arguments()))
+def test_whatever_functions_are_given_the_answer_is_a_template_error_or_nothing(
+    value: Any, output: Any, export: Any, conditions: Any
+) -> None:
+    properties = {"DisplayName": value, "Tags": [value]}
+    problem(
+        {"P": "p", "L": "a,b"},
+        Resources={"A": TOPIC, "B": {**TOPIC, "Properties": properties, "Condition": "C"}},
+        Parameters={"P": {"Type": "String"}, "L": {"Type": "CommaDelimitedList"}},
+        Mappings={"M": {"k": {"k": "v"}}},
+        Conditions={"C": {"Fn::Equals": ["a", "a"]}, **conditions},
+        Outputs={"O": {"Value": output, "Export": {"Name": export}}},
     )

@@ -41,9 +41,16 @@ class RecordingCall:
         self.stack_name, self.logical_id, self.role_arn = "s", "R", ""
         self.begun, self.resumed = None, False
         self.clock = SimpleNamespace(sleep=self._sleep)
+        self.services = SimpleNamespace(api=self._of_the_account)
 
     async def _sleep(self, seconds: float) -> None:
         del seconds
+
+    async def _of_the_account(
+        self, scope: Scope, service: str, operation: str, **parameters: Any
+    ) -> dict[str, Any]:
+        del scope, service, operation, parameters
+        return {"TemplateBody": "{}"}
 
     async def api(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         shape = input_shape(service, operation)

@@ -27,6 +27,7 @@ from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.request_validation import (
     check_members,
+    check_stack,
     check_stack_name,
     check_updatable,
     checked,
@@ -75,7 +76,10 @@ class CloudFormationApi:
         wanted = await checked(self._context, scope, body, params, name=name)
         policy = await stack_policy(self._context, scope, params)
         reviewed = self.live(scope, name)
+        token = params.get("ClientRequestToken")
         if reviewed is not None and reviewed.status != "REVIEW_IN_PROGRESS":
+            if token and token == reviewed.request_token:
+                return {"StackId": reviewed.id}  # the same request, sent again
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
         if reviewed is not None:  # its change sets can create nothing any more
             self.change_sets.make_obsolete(reviewed)
@@ -102,7 +106,7 @@ class CloudFormationApi:
             protected=bool(params.get("EnableTerminationProtection")),
             policy=policy,
             rollback=params.get("RollbackConfiguration") or {},
-            request_token=params.get("ClientRequestToken"),
+            request_token=token,
             notification_arns=params.get("NotificationARNs") or [],
         )
         self.engine.create(stack)
@@ -113,6 +117,9 @@ class CloudFormationApi:
         check_members("UpdateStack", params)
         self._check_rollback(params)
         stack = self.stack(scope, params["StackName"])
+        token = params.get("ClientRequestToken")
+        if token and token == stack.request_token and stack.status.startswith("UPDATE"):
+            return {"StackId": stack.id}  # the same request, sent again
         body = await template_body(self._context, scope, params, stack)
         policy = await stack_policy(self._context, scope, params)
         during = await stack_policy(self._context, scope, params, during_update=True)
@@ -125,7 +132,7 @@ class CloudFormationApi:
         self.change_sets.make_obsolete(stack)
         stack.tags, stack.capabilities = tags, params.get("Capabilities") or []
         stack.role_arn = params.get("RoleARN") or stack.role_arn
-        stack.request_token = params.get("ClientRequestToken")
+        stack.request_token = token
         if params.get("RollbackConfiguration") is not None:
             stack.rollback = params["RollbackConfiguration"]
         stack.policy, stack.policy_during_update = policy or stack.policy, during
@@ -136,6 +143,7 @@ class CloudFormationApi:
     @operation("DeleteStack")
     def delete_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         check_members("DeleteStack", params)
+        check_stack(params["StackName"])
         stack = self.live(scope, params["StackName"])
         if stack is None or stack.status == "DELETE_IN_PROGRESS":
             return {}
@@ -288,7 +296,12 @@ class CloudFormationApi:
         return None
 
     def stack(self, scope: Scope, name: str) -> Stack:
-        """Return an existing stack by name, or any stack by id."""
+        """Return an existing stack by name, or any stack by id.
+
+        Raises:
+            ValidationError: there is none, or it is no name.
+        """
+        check_stack(name)
         stack = self.live(scope, name) or self.stacks.get(name)
         if stack is None:
             raise invalid(f"Stack with id {name} does not exist")
@@ -313,6 +326,7 @@ class CloudFormationApi:
             raise invalid(
                 "StackName must be specified if ChangeSetName is not specified as an ARN."
             )
+        check_stack(name)
         stack = self.live(scope, name)
         if stack is None:
             raise invalid(f"Stack [{name}] does not exist")

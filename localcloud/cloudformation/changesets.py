@@ -158,8 +158,8 @@ class ChangeSets:
             self._put(found)
 
     def forget(self, stack: Stack) -> None:
-        """Delete the change sets of a stack that is being deleted."""
-        for found in self.of(stack):
+        """Delete the change sets of a stack that is being deleted, but for the one it is of."""
+        for found in self.pending(stack):
             self._records.delete(found.id)
 
     async def _make(self, change_set: ChangeSet) -> None:

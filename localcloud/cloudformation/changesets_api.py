@@ -16,6 +16,7 @@ from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.request_validation import (
     check_members,
+    check_stack,
     check_stack_name,
     check_updatable,
     checked,
@@ -181,6 +182,7 @@ class ChangeSetsApi:
     @operation("ListChangeSets")
     def list_change_sets(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         """Return the change sets of a stack that were not executed."""
+        check_stack(params["StackName"])
         stack = self._stacks.live(scope, params["StackName"])
         if stack is None:
             raise invalid(f"Stack [{params['StackName']}] does not exist")

@@ -47,6 +47,7 @@ _SUFFICIENT = {
     "CAPABILITY_NAMED_IAM": {"CAPABILITY_NAMED_IAM"},
 }
 _STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
+_STACK_ID = re.compile(r"arn:[-a-zA-Z0-9:/._+]*")
 _LONGEST_NAME = 128
 
 
@@ -99,6 +100,16 @@ def check_stack_name(name: str) -> None:
             "constraint: Member must satisfy regular expression pattern: "
             "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*"
         )
+
+
+def check_stack(name: str) -> None:
+    """Refuse what can be neither the name nor the id of a stack.
+
+    Raises:
+        ValidationError: names the pattern.
+    """
+    if not _STACK_ID.fullmatch(name):
+        check_stack_name(name)
 
 
 def check_members(operation: str, params: dict[str, Any]) -> None:
@@ -329,13 +340,13 @@ def declarations(template: Template, *, types: bool) -> list[dict[str, Any]]:
         default = declared.get("Default")
         entry: dict[str, Any] = {
             "ParameterKey": name,
-            "DefaultValue": None if default is None else str(default),
+            "DefaultValue": None if default is None else scalar_text(default),
             "NoEcho": scalar_text(declared.get("NoEcho", False)) == "true",
             "Description": declared.get("Description"),
         }
         if types:
             entry["ParameterType"] = declared.get("Type", "String")
-            allowed = [str(value) for value in declared.get("AllowedValues", [])]
+            allowed = [scalar_text(value) for value in declared.get("AllowedValues", [])]
             entry["ParameterConstraints"] = {"AllowedValues": allowed} if allowed else None
         found.append(entry)
     return found

@@ -58,6 +58,12 @@ def check_types(template: Template, values: Mapping[str, Any]) -> None:
     """
     renderer = Renderer(template, values, lambda *_: _UNKNOWN)
     included = [r for name, r in template.resources.items() if renderer.included(name)]
+    for attribute in ("CreationPolicy", "UpdatePolicy"):
+        wrong = sorted({resource["Type"] for resource in included if attribute in resource})
+        if wrong:
+            raise TemplateError(
+                f"Template error: resource type {', '.join(wrong)} does not support {attribute}"
+            )
     unknown = sorted({resource["Type"] for resource in included} - HANDLERS.keys())
     if unknown:
         raise TemplateError(

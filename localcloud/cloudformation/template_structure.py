@@ -68,7 +68,7 @@ def check_structure(document: dict[str, Any]) -> None:
     resources = document.get("Resources")
     if not isinstance(resources, dict) or not resources:
         raise TemplateError("Template format error: At least one Resources member must be defined.")
-    for section in ("Transform", "Macros"):
+    for section in ("Transform", "Macros", "Hooks"):
         if section in document:
             raise TemplateError(f"Template error: the local cloud does not support {section}.")
     for logical_id, resource in resources.items():

@@ -401,3 +401,32 @@ def test_an_update_that_fails_half_way_is_undone(cloud: TestCloud, stacks: Stack
     arn = "arn:aws:sns:us-east-1:000000000000:stack-half-way"
     attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
     assert attributes["DisplayName"] == "First"
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_a_key_of_a_group_and_of_a_topic_is_set_changed_and_removed(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    kms, logs, sns = cloud.client("kms"), cloud.client("logs"), cloud.client("sns")
+    first, second = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+
+    def body(key: str | None) -> str:
+        of_group = {"LogGroupName": "/stack/key"} | ({"KmsKeyId": key} if key else {})
+        of_topic = {"TopicName": "stack-key"} | ({"KmsMasterKeyId": key} if key else {})
+        return template(
+            G={"Type": "AWS::Logs::LogGroup", "Properties": of_group},
+            T={"Type": "AWS::SNS::Topic", "Properties": of_topic},
+        )
+
+    def keys() -> set[str | None]:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="/stack/key")["logGroups"]
+        arn = "arn:aws:sns:us-east-1:000000000000:stack-key"
+        attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        return {found.get("kmsKeyId"), attributes.get("KmsMasterKeyId")}
+
+    name = stacks.create(body(first))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    assert keys() == {first}
+    for key in (second, None):
+        _update(stacks, name, body(key))
+        assert keys() == {key}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -366,3 +367,57 @@ def test_a_failure_names_the_resources(stacks: Stacks) -> None:
         "Properties validation failed for resource B with message:\n"
         "#/RetentionInDays: failed validation constraint for keyword [enum]"
     )
+
+
+@pytest.mark.aws_documented(f"{API}/API_CreateStack.html")
+def test_a_request_may_be_sent_again_with_its_token(stacks: Stacks) -> None:
+    client, body = stacks.client, template(G=group("/stack/again"))
+    stacks.names.append("again")
+    create = partial(client.create_stack, StackName="again", ClientRequestToken="one")
+    first = create(TemplateBody=body)
+    assert create(TemplateBody=body)["StackId"] == first["StackId"]
+    stacks.settled("again")
+    changed = template(G=group("/stack/again", 14))
+    update = partial(client.update_stack, StackName="again", TemplateBody=changed)
+    assert [update(ClientRequestToken="two")["StackId"] for _ in range(2)] == [
+        first["StackId"],
+        first["StackId"],
+    ]
+    stacks.settled("again")
+    with pytest.raises(ClientError, match="already exists"):
+        client.create_stack(StackName="again", TemplateBody=body)
+
+
+@pytest.mark.aws_documented(f"{API}/API_DescribeChangeSet.html")
+def test_the_change_set_of_a_deleted_stack_is_found_by_its_id(stacks: Stacks) -> None:
+    client = stacks.client
+    for name in ("executed", "left"):
+        request = {"StackName": "of-a-change-set", "ChangeSetName": name}
+        body = template(G=group(f"/stack/{name}"))
+        kind = "CREATE" if name == "executed" else "UPDATE"
+        made = client.create_change_set(**request, TemplateBody=body, ChangeSetType=kind)
+        client.get_waiter("change_set_create_complete").wait(**request, WaiterConfig=FAST)
+        if name == "executed":
+            executed = made["Id"]
+            client.execute_change_set(ChangeSetName=executed)
+            waiter = client.get_waiter("stack_create_complete")
+            waiter.wait(StackName="of-a-change-set", WaiterConfig=FAST)
+    client.delete_stack(StackName="of-a-change-set")
+    assert stacks.settled(made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
+    found = client.describe_change_set(ChangeSetName=executed)
+    assert (found["ExecutionStatus"], found["StackId"]) == ("EXECUTE_COMPLETE", made["StackId"])
+    with pytest.raises(ClientError) as caught:
+        client.describe_change_set(ChangeSetName=made["Id"])
+    assert caught.value.response["Error"]["Code"] == "ChangeSetNotFound"
+
+
+@pytest.mark.botocore_modelled
+def test_what_can_be_no_name_of_a_stack_is_refused_with_the_pattern(stacks: Stacks) -> None:
+    for request in (
+        stacks.client.describe_stacks,
+        stacks.client.delete_stack,
+        stacks.client.list_change_sets,
+        stacks.client.get_template,
+    ):
+        with pytest.raises(ClientError, match=r"regular expression pattern: \(?\[a-zA-Z\]"):
+            request(StackName="a_b")

@@ -205,6 +205,12 @@ def test_an_output_that_cannot_be_is_refused(output: Any, text: str) -> None:
     assert text in problem(Outputs={"O": output})
 
 
+@pytest.mark.parametrize("attribute", ["CreationPolicy", "UpdatePolicy"])
+def test_a_policy_that_no_type_here_has_is_refused_by_name(attribute: str) -> None:
+    found = problem(Resources={"A": {**TOPIC, attribute: {}}})
+    assert found == f"Template error: resource type AWS::SNS::Topic does not support {attribute}"
+
+
 def test_a_resource_that_is_left_out_may_be_of_any_type() -> None:
     left_out = {"Type": "AWS::Test::Nothing", "Condition": "No"}
     resources = {"A": TOPIC, "B": left_out}

@@ -88,6 +88,8 @@ def test_what_is_not_evaluated_is_refused_by_name() -> None:
             render({function: []})
     with pytest.raises(TemplateError, match="Fn::ForEach"):
         parse('{"Resources": {"Fn::ForEach::Topics": ["T", ["a"], {}]}}')
+    with pytest.raises(TemplateError, match="Hooks"):
+        parse('{"Hooks": {}, "Resources": {"R": {"Type": "T"}}}')
     with pytest.raises(TemplateError, match="Transform"):
         parse('{"Transform": "AWS::Serverless-2016-10-31", "Resources": {"R": {"Type": "T"}}}')
     kind = "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>"

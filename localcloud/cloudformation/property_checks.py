@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
+
+import regex
 
 from localcloud.cloudformation.template import scalar_text
 
@@ -29,6 +30,7 @@ _EXPECTED = {
     "array": "JSONArray",
 }
 _MOST_PROBLEMS = 20
+_LIMIT_SECONDS = 0.25  # of the wall clock, for one pattern
 
 
 def problems(document: dict[str, Any], properties: dict[str, Any]) -> list[str]:
@@ -164,13 +166,18 @@ def _found(value: Any) -> str:
 
 
 @lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _compiled(pattern: str) -> regex.Pattern[str] | None:
     try:
-        return re.compile(pattern)
-    except re.error:  # a pattern that only AWS's library knows
+        return regex.compile(pattern)
+    except regex.error:  # a pattern that only AWS's library knows
         return None
 
 
 def _matches(pattern: str, text: str) -> bool:
     compiled = _compiled(pattern)
-    return compiled is None or compiled.search(text) is not None
+    if compiled is None:
+        return True
+    try:
+        return compiled.search(text, timeout=_LIMIT_SECONDS) is not None
+    except TimeoutError:
+        return False

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localcloud.cloudformation.property_checks import problems
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.resource_types.base import ResourceFailed
+from tests.examples import examples
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html"
@@ -123,6 +127,34 @@ def test_each_property_of_a_type_is_carried_out_or_refused_by_name(handler: Any)
         with pytest.raises(ResourceFailed) as caught:
             handler.check("R", properties)
         assert name in str(caught.value)
+
+
+def test_a_pattern_of_unicode_classes_is_checked() -> None:
+    document = HANDLERS["AWS::SageMaker::ModelPackageGroup"].schema.document
+    properties = {"ModelPackageGroupName": "g", "Tags": [{"Key": "ä", "Value": "a;b"}]}
+    assert problems(document, properties) == [
+        "#/Tags/0/Value: failed validation constraint for keyword [pattern]"
+    ]
+
+
+JSON = st.recursive(
+    st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=lambda handler: handler.type)
+@settings(max_examples=examples(50))
+@given(data=st.data())
+def test_whatever_the_properties_are_they_are_taken_or_refused(
+    handler: Any, data: st.DataObject
+) -> None:
+    names = st.sampled_from(sorted(handler.schema.properties))
+    with contextlib.suppress(ResourceFailed):
+        handler.check("R", data.draw(st.dictionaries(names, JSON, max_size=4)))
 
 
 def _least(document: dict[str, Any]) -> dict[str, Any]:

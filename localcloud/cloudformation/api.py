@@ -35,6 +35,7 @@ from localcloud.cloudformation.request_validation import (
     invalid,
     is_same,
     paged,
+    parsed,
     tags_of,
 )
 from localcloud.cloudformation.rollback_triggers import problem_of
@@ -78,7 +79,8 @@ class CloudFormationApi:
         reviewed = self.live(scope, name)
         token = params.get("ClientRequestToken")
         if reviewed is not None and reviewed.status != "REVIEW_IN_PROGRESS":
-            if token and token == reviewed.request_token:
+            same = (reviewed.template_body, reviewed.parameters) == (body, wanted.parameters)
+            if token and token == reviewed.request_token and same:
                 return {"StackId": reviewed.id}  # the same request, sent again
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
         if reviewed is not None:  # its change sets can create nothing any more
@@ -117,10 +119,10 @@ class CloudFormationApi:
         check_members("UpdateStack", params)
         self._check_rollback(params)
         stack = self.stack(scope, params["StackName"])
+        body = await template_body(self._context, scope, params, stack)
         token = params.get("ClientRequestToken")
         if token and token == stack.request_token and stack.status.startswith("UPDATE"):
-            return {"StackId": stack.id}  # the same request, sent again
-        body = await template_body(self._context, scope, params, stack)
+            return _repeated(stack, body, params)
         policy = await stack_policy(self._context, scope, params)
         during = await stack_policy(self._context, scope, params, during_update=True)
         check_updatable(stack)
@@ -331,6 +333,22 @@ class CloudFormationApi:
         if stack is None:
             raise invalid(f"Stack [{name}] does not exist")
         return stack
+
+
+def _repeated(stack: Stack, body: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to an update that is requested again with its token.
+
+    Raises:
+        AwsError: TokenAlreadyExistsException: it is another update.
+    """
+    _, parameters = parsed(body, params.get("Parameters"), stack.parameters)
+    begun = (stack.template_body, stack.parameters)
+    if stack.new_body is not None:
+        begun = (stack.new_body, stack.new_parameters)
+    if begun != (body, parameters):
+        token = params["ClientRequestToken"]
+        raise AwsError("TokenAlreadyExistsException", f"Token already exists: {token}")
+    return {"StackId": stack.id}
 
 
 def _parsed(body: str) -> Template:

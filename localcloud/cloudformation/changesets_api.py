@@ -163,10 +163,13 @@ class ChangeSetsApi:
                 "DisableRollback must not be specified if the change set was created with "
                 f"OnStackFailure, which is {found.on_stack_failure}."
             )
+        token, stack = params.get("ClientRequestToken"), self._stacks.stacks.get(found.stack_id)
+        if token and found.is_executed and stack is not None and stack.request_token == token:
+            return {}  # the same request, sent again
         self._change_sets.execute(
             found,
             disable_rollback=bool(params.get("DisableRollback")),
-            request_token=params.get("ClientRequestToken"),
+            request_token=token,
         )
         return {}
 

@@ -9,10 +9,13 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from localcloud.aws.routing import scope_of_arn
 from localcloud.cloudformation.model import Stack
@@ -21,6 +24,7 @@ from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
 
 _POLL_CLOCK_SECONDS = 5.0
+_ALARM = re.compile(r"arn:aws[a-z-]*:cloudwatch:[a-z0-9-]+:\d{12}:alarm:.{1,255}")
 _TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 
 
@@ -29,7 +33,7 @@ def problem_of(configuration: dict[str, Any] | None) -> str:
     for trigger in (configuration or {}).get("RollbackTriggers") or []:
         if trigger["Type"] not in _TYPES:
             return f"Rollback triggers of the type {trigger['Type']} are not supported."
-        if ":alarm:" not in trigger["Arn"]:
+        if not _ALARM.fullmatch(trigger["Arn"]):
             return f"The rollback trigger {trigger['Arn']} is not the ARN of an alarm."
     return ""
 
@@ -108,13 +112,16 @@ class RollbackTriggers:
         """Return why the stack is to be rolled back, or an empty text."""
         for arn in _triggers(stack):
             name = arn.partition(":alarm:")[2]
-            answer = await self._context.api(
-                scope_of_arn(arn),
-                "cloudwatch",
-                "describe_alarms",
-                AlarmNames=[name],
-                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-            )
+            try:
+                answer = await self._context.api(
+                    scope_of_arn(arn),
+                    "cloudwatch",
+                    "describe_alarms",
+                    AlarmNames=[name],
+                    AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                )
+            except ClientError as error:  # for example of a region that AWS does not have
+                return f"Rollback trigger {arn}: {error.response['Error']['Message']}"
             found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
             if not found:
                 return f"Rollback trigger {arn} does not exist."

@@ -335,6 +335,10 @@ def test_the_monitoring_time_passes_and_the_next_update_is_watched_too(
 def test_a_trigger_that_is_no_alarm_is_refused(cloud: TestCloud, stacks: Stacks) -> None:
     trigger = Trigger(cloud, "stack-trigger-type")
     wrong = trigger.configuration()
+    wrong["RollbackTriggers"][0]["Arn"] = "x:alarm:y"
+    with pytest.raises(ClientError, match="is not the ARN of an alarm"):
+        stacks.create(template(G=group("/stack/untriggered")), RollbackConfiguration=wrong)
+    wrong = trigger.configuration()
     wrong["RollbackTriggers"][0]["Type"] = "AWS::SNS::Topic"
     body = template(G=group("/stack/untriggered"))
     client = stacks.client
@@ -384,6 +388,10 @@ def test_a_request_may_be_sent_again_with_its_token(stacks: Stacks) -> None:
         first["StackId"],
     ]
     stacks.settled("again")
+    other = template(G=group("/stack/again", 30))
+    with pytest.raises(ClientError) as caught:
+        client.update_stack(StackName="again", TemplateBody=other, ClientRequestToken="two")
+    assert caught.value.response["Error"]["Code"] == "TokenAlreadyExistsException"
     with pytest.raises(ClientError, match="already exists"):
         client.create_stack(StackName="again", TemplateBody=body)
 

@@ -430,3 +430,12 @@ def test_a_key_of_a_group_and_of_a_topic_is_set_changed_and_removed(
     for key in (second, None):
         _update(stacks, name, body(key))
         assert keys() == {key}
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html"
+)
+def test_a_model_needs_no_role(cloud: TestCloud, stacks: Stacks) -> None:
+    properties = {"PrimaryContainer": {"Image": push_container(cloud, "stack")}}
+    name = stacks.create(template(M={"Type": "AWS::SageMaker::Model", "Properties": properties}))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)

@@ -20,6 +20,11 @@ def group(name: str, days: int = 7, **more: Any) -> dict[str, Any]:
     return {"Type": "AWS::Logs::LogGroup", "Properties": properties, **more}
 
 
+def broken(**more: Any) -> dict[str, Any]:
+    """Return a resource that cannot be created, which is found out when its turn comes."""
+    return group("/stack/broken", 8, **more)
+
+
 class Stacks:
     """Makes stacks and waits for them."""
 

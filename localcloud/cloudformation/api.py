@@ -5,6 +5,9 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Op
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import uuid
 from typing import Any
 
@@ -12,23 +15,33 @@ from localcloud.aws.errors import AwsError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.changesets import ChangeSets
+from localcloud.cloudformation.descriptions import (
+    capabilities,
+    resource_description,
+    resource_identifiers,
+    stack_description,
+    stack_summary,
+)
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exports import check_exports
-from localcloud.cloudformation.model import Stack, StackResource
-from localcloud.cloudformation.references import check_names
+from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.request_validation import (
+    check_members,
+    check_stack,
     check_stack_name,
     check_updatable,
     checked,
     declarations,
     invalid,
     is_same,
-    masked,
-    needed_capabilities,
     paged,
+    parsed,
     tags_of,
 )
-from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
+from localcloud.cloudformation.rollback_triggers import problem_of
+from localcloud.cloudformation.stack_events import described
+from localcloud.cloudformation.template import Template, TemplateError, parse
+from localcloud.cloudformation.template_checks import check_template
 from localcloud.cloudformation.template_source import stack_policy, template_body
 from localcloud.core.store import Collection
 from localcloud.service_context import ServiceContext
@@ -51,7 +64,9 @@ class CloudFormationApi:
     @operation("CreateStack")
     async def create_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         name = params["StackName"]
+        check_members("CreateStack", params)
         check_stack_name(name)
+        self._check_rollback(params)
         if params.get("OnFailure") and params.get("DisableRollback") is not None:
             raise invalid("You can specify either DisableRollback or OnFailure, but not both.")
         if params.get("RetainExceptOnCreate"):
@@ -59,28 +74,41 @@ class CloudFormationApi:
                 "The local cloud supports RetainExceptOnCreate as a resource's DeletionPolicy only."
             )
         body = await template_body(self._context, scope, params)
-        capabilities = params.get("Capabilities") or []
-        template, parameters = checked(scope, body, params.get("Parameters"), {}, capabilities)
+        wanted = await checked(self._context, scope, body, params, name=name)
         policy = await stack_policy(self._context, scope, params)
-        if self.live(scope, name) is not None:
+        reviewed = self.live(scope, name)
+        token = params.get("ClientRequestToken")
+        if reviewed is not None and reviewed.status != "REVIEW_IN_PROGRESS":
+            same = (reviewed.template_body, reviewed.parameters) == (body, wanted.parameters)
+            if token and token == reviewed.request_token and same:
+                return {"StackId": reviewed.id}  # the same request, sent again
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
+        if reviewed is not None:  # its change sets can create nothing any more
+            self.change_sets.make_obsolete(reviewed)
         stack = Stack(
-            id=scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
+            id=reviewed.id
+            if reviewed is not None
+            else scope.arn("cloudformation", f"stack/{name}/{uuid.uuid4()}"),
             name=name,
             template_body=body,
-            parameters=parameters,
+            parameters=wanted.parameters,
+            stored=wanted.stored,
+            references=wanted.references,
             tags=tags_of(params),
-            created=self._context.clock.now(),
+            created=reviewed.created if reviewed is not None else self._context.clock.now(),
+            events=reviewed.events if reviewed is not None else [],
             status="CREATE_IN_PROGRESS",
             role_arn=params.get("RoleARN"),
-            capabilities=capabilities,
-            description=template.document.get("Description"),
+            capabilities=params.get("Capabilities") or [],
+            description=wanted.template.document.get("Description"),
             disable_rollback=bool(params.get("DisableRollback"))
             or params.get("OnFailure") == "DO_NOTHING",
             on_failure=params.get("OnFailure"),
             timeout_minutes=params.get("TimeoutInMinutes"),
             protected=bool(params.get("EnableTerminationProtection")),
             policy=policy,
+            rollback=params.get("RollbackConfiguration") or {},
+            request_token=token,
             notification_arns=params.get("NotificationARNs") or [],
         )
         self.engine.create(stack)
@@ -88,28 +116,36 @@ class CloudFormationApi:
 
     @operation("UpdateStack")
     async def update_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("UpdateStack", params)
+        self._check_rollback(params)
         stack = self.stack(scope, params["StackName"])
         body = await template_body(self._context, scope, params, stack)
+        token = params.get("ClientRequestToken")
+        if token and token == stack.request_token and stack.status.startswith("UPDATE"):
+            return _repeated(stack, body, params)
         policy = await stack_policy(self._context, scope, params)
+        during = await stack_policy(self._context, scope, params, during_update=True)
         check_updatable(stack)
-        if params.get("DisableRollback"):
-            raise invalid("The local cloud always rolls a failed update back.")
-        capabilities = params.get("Capabilities") or []
-        given = params.get("Parameters")
-        _, parameters = checked(scope, body, given, stack.parameters, capabilities)
+        wanted = await checked(self._context, scope, body, params, stack)
+        check_updatable(stack)  # again, because reading parameters takes time
         tags = tags_of(params, stack)
-        if is_same(stack, body, parameters, tags):
+        if is_same(stack, body, wanted, tags):
             raise invalid("No updates are to be performed.")
         self.change_sets.make_obsolete(stack)
-        stack.tags, stack.capabilities = tags, capabilities
+        stack.tags, stack.capabilities = tags, params.get("Capabilities") or []
         stack.role_arn = params.get("RoleARN") or stack.role_arn
-        stack.policy = policy or stack.policy
+        stack.request_token = token
+        if params.get("RollbackConfiguration") is not None:
+            stack.rollback = params["RollbackConfiguration"]
+        stack.policy, stack.policy_during_update = policy or stack.policy, during
         stack.notification_arns = params.get("NotificationARNs") or stack.notification_arns
-        self.engine.update(stack, body, parameters)
+        self.engine.update(stack, body, wanted)
         return {"StackId": stack.id}
 
     @operation("DeleteStack")
     def delete_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("DeleteStack", params)
+        check_stack(params["StackName"])
         stack = self.live(scope, params["StackName"])
         if stack is None or stack.status == "DELETE_IN_PROGRESS":
             return {}
@@ -119,60 +155,34 @@ class CloudFormationApi:
             raise invalid(
                 f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
             )
-        if params.get("RetainResources"):
-            raise invalid("The local cloud does not support RetainResources.")
         try:
             check_exports(stack, [], self.engine.of(scope))
         except TemplateError as error:
             raise invalid(str(error)) from None
         self.change_sets.forget(stack)
+        stack.role_arn = params.get("RoleARN") or stack.role_arn
+        stack.request_token = params.get("ClientRequestToken")
         self.engine.delete(stack)
         return {}
 
     @operation("DescribeStacks")
     def describe_stacks(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("StackName"):
-            return {"Stacks": [_description(self.stack(scope, params["StackName"]))]}
+            return {"Stacks": [stack_description(self.stack(scope, params["StackName"]))]}
         shown, token = paged(self.engine.of(scope), lambda stack: stack.id, params)
-        return {"Stacks": [_description(stack) for stack in shown], "NextToken": token}
+        return {"Stacks": [stack_description(stack) for stack in shown], "NextToken": token}
 
     @operation("ListStacks")
     def list_stacks(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         wanted = params.get("StackStatusFilter")
         found = [stack for stack in self._all(scope) if not wanted or stack.status in wanted]
         shown, token = paged(found, lambda stack: stack.id, params)
-        summaries = [
-            {
-                "StackId": s.id,
-                "StackName": s.name,
-                "CreationTime": s.created,
-                "LastUpdatedTime": s.updated,
-                "DeletionTime": s.deleted,
-                "StackStatus": s.status,
-                "StackStatusReason": s.status_reason,
-            }
-            for s in shown
-        ]
-        return {"StackSummaries": summaries, "NextToken": token}
+        return {"StackSummaries": [stack_summary(s) for s in shown], "NextToken": token}
 
     @operation("DescribeStackEvents")
     def describe_stack_events(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         stack = self.stack(scope, params["StackName"])
-        shown, token = paged(stack.events[::-1], lambda event: event.id, params)
-        events = [
-            {
-                "StackId": stack.id,
-                "StackName": stack.name,
-                "EventId": e.id,
-                "LogicalResourceId": e.logical_id,
-                "PhysicalResourceId": e.physical_id,
-                "ResourceType": e.type,
-                "ResourceStatus": e.status,
-                "ResourceStatusReason": e.reason,
-                "Timestamp": e.timestamp,
-            }
-            for e in shown
-        ]
+        events, token = paged(described(stack), lambda event: str(event["EventId"]), params)
         return {"StackEvents": events, "NextToken": token}
 
     @operation("DescribeStackResources")
@@ -187,7 +197,7 @@ class CloudFormationApi:
         of_stack = {"StackId": stack.id, "StackName": stack.name}
         return {
             "StackResources": [
-                _resource(stack, r) | of_stack | {"Timestamp": r.changed}
+                resource_description(r) | of_stack | {"Timestamp": r.changed}
                 for r in stack.resources.values()
                 if params.get("LogicalResourceId") in (None, r.logical_id)
             ]
@@ -201,7 +211,10 @@ class CloudFormationApi:
             raise invalid(
                 f"Resource {params['LogicalResourceId']} does not exist for stack {stack.name}"
             )
-        detail = _resource(stack, resource) | {"LastUpdatedTimestamp": resource.changed}
+        detail = resource_description(resource) | {
+            "LastUpdatedTimestamp": resource.changed,
+            "Metadata": self._metadata(stack, resource.logical_id),
+        }
         of_stack = {"StackId": stack.id, "StackName": stack.name}
         return {"StackResourceDetail": detail | of_stack}
 
@@ -210,7 +223,7 @@ class CloudFormationApi:
         stack = self.stack(scope, params["StackName"])
         found = list(stack.resources.values())
         shown, token = paged(found, lambda resource: resource.logical_id, params)
-        summaries = [_resource(stack, r) | {"LastUpdatedTimestamp": r.changed} for r in shown]
+        summaries = [resource_description(r) | {"LastUpdatedTimestamp": r.changed} for r in shown]
         return {"StackResourceSummaries": summaries, "NextToken": token}
 
     @operation("GetTemplate")
@@ -227,26 +240,51 @@ class CloudFormationApi:
 
     @operation("GetTemplateSummary")
     async def get_template_summary(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("GetTemplateSummary", params)
         if params.get("StackName"):
-            template = _parsed(self.stack(scope, params["StackName"]).template_body)
+            if params.get("TemplateBody") or params.get("TemplateURL"):
+                raise invalid("Only one of StackName, TemplateBody and TemplateURL may be given.")
+            stack = self.stack(scope, params["StackName"])
+            if stack.status == "REVIEW_IN_PROGRESS":
+                raise invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
+            body = stack.template_body
         else:
-            template = _parsed(await template_body(self._context, scope, params))
+            body = await template_body(self._context, scope, params)
+        template = await asyncio.to_thread(_parsed, body)
+        metadata = template.document.get("Metadata")
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=True),
-            **_capabilities(template),
+            **capabilities(template),
             "ResourceTypes": sorted({r["Type"] for r in template.resources.values()}),
+            "ResourceIdentifierSummaries": resource_identifiers(template),
+            "Metadata": json.dumps(metadata) if metadata else None,
             "Version": template.document.get("AWSTemplateFormatVersion"),
         }
 
     @operation("ValidateTemplate")
     async def validate_template(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
-        template = _parsed(await template_body(self._context, scope, params))
+        body = await template_body(self._context, scope, params)
+        template = await asyncio.to_thread(_parsed, body)
         return {
             "Description": template.document.get("Description"),
             "Parameters": declarations(template, types=False),
-            **_capabilities(template),
+            **capabilities(template),
         }
+
+    def _metadata(self, stack: Stack, logical_id: str) -> str:
+        """Return the Metadata of a resource as JSON, with its functions evaluated."""
+        template = parse(stack.template_body)
+        metadata = template.resources.get(logical_id, {}).get("Metadata", {})
+        renderer = self.engine.renderer(stack, template, stack.parameters | stack.stored, set())
+        with contextlib.suppress(TemplateError):
+            metadata = renderer.render(metadata)
+        return json.dumps(metadata)
+
+    def _check_rollback(self, params: dict[str, Any]) -> None:
+        problem = problem_of(params.get("RollbackConfiguration"))
+        if problem:
+            raise invalid(problem)
 
     def _all(self, scope: Scope) -> list[Stack]:
         prefix = scope.arn("cloudformation", "stack/")
@@ -260,7 +298,12 @@ class CloudFormationApi:
         return None
 
     def stack(self, scope: Scope, name: str) -> Stack:
-        """Return an existing stack by name, or any stack by id."""
+        """Return an existing stack by name, or any stack by id.
+
+        Raises:
+            ValidationError: there is none, or it is no name.
+        """
+        check_stack(name)
         stack = self.live(scope, name) or self.stacks.get(name)
         if stack is None:
             raise invalid(f"Stack with id {name} does not exist")
@@ -285,63 +328,33 @@ class CloudFormationApi:
             raise invalid(
                 "StackName must be specified if ChangeSetName is not specified as an ARN."
             )
+        check_stack(name)
         stack = self.live(scope, name)
         if stack is None:
             raise invalid(f"Stack [{name}] does not exist")
         return stack
 
 
-def _capabilities(template: Template) -> dict[str, Any]:
-    needed = needed_capabilities(template)
-    if not needed:
-        return {}
-    types = sorted({r["Type"] for r in template.resources.values() if "::IAM::" in r["Type"]})
-    reason = f"The following resource(s) require capabilities: [{', '.join(types)}]"
-    return {"Capabilities": needed, "CapabilitiesReason": reason}
+def _repeated(stack: Stack, body: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to an update that is requested again with its token.
+
+    Raises:
+        AwsError: TokenAlreadyExistsException: it is another update.
+    """
+    _, parameters = parsed(body, params.get("Parameters"), stack.parameters)
+    begun = (stack.template_body, stack.parameters)
+    if stack.new_body is not None:
+        begun = (stack.new_body, stack.new_parameters)
+    if begun != (body, parameters):
+        token = params["ClientRequestToken"]
+        raise AwsError("TokenAlreadyExistsException", f"Token already exists: {token}")
+    return {"StackId": stack.id}
 
 
 def _parsed(body: str) -> Template:
     try:
         template = parse(body)
-        check_names(template)
-        creation_order(template)
+        check_template(template)
     except TemplateError as error:
         raise invalid(str(error)) from None
     return template
-
-
-def _description(stack: Stack) -> dict[str, Any]:
-    return {
-        "StackId": stack.id,
-        "StackName": stack.name,
-        "ChangeSetId": stack.change_set_id,
-        "Description": stack.description,
-        "Parameters": [
-            {"ParameterKey": k, "ParameterValue": v}
-            for k, v in masked(stack.template_body, stack.parameters).items()
-        ],
-        "CreationTime": stack.created,
-        "LastUpdatedTime": stack.updated,
-        "DeletionTime": stack.deleted,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.status_reason,
-        "DisableRollback": stack.disable_rollback,
-        "TimeoutInMinutes": stack.timeout_minutes,
-        "EnableTerminationProtection": stack.protected,
-        "NotificationARNs": stack.notification_arns,
-        "Capabilities": stack.capabilities,
-        "Outputs": stack.outputs or None,
-        "RoleARN": stack.role_arn,
-        "Tags": [{"Key": k, "Value": v} for k, v in stack.tags.items()],
-    }
-
-
-def _resource(stack: Stack, resource: StackResource) -> dict[str, Any]:
-    del stack
-    return {
-        "LogicalResourceId": resource.logical_id,
-        "PhysicalResourceId": resource.physical_id or None,
-        "ResourceType": resource.type,
-        "ResourceStatus": resource.status,
-        "ResourceStatusReason": resource.reason,
-    }

@@ -10,8 +10,7 @@ property with such a value is `Dynamic`, and a replacement that depends on it is
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
 Differs: assumes that the attributes of a resource do not change when it is modified in place. A
-changed parameter gives one detail, where AWS adds a Dynamic DirectModification. Stack tags are not
-passed to resources.
+changed parameter gives one detail, where AWS adds a Dynamic DirectModification.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from typing import Any
 
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import StackResource
+from localcloud.cloudformation.resource_types.nested_stack import NESTED
 from localcloud.cloudformation.template import (
     RETAINING,
     Template,
@@ -61,12 +61,15 @@ class DesiredStack:
     Attributes:
         values: parameters and pseudo parameters, in the form that a Renderer takes.
         imported: returns the value of an export by its name.
+        adapted: takes a resource type, a property and its value; returns what the resource will
+            have, with the tags of the stack and the values of dynamic references.
     """
 
     template: Template
     parameters: Mapping[str, str]
     values: Mapping[str, Any]
     imported: Imported | None = None
+    adapted: Callable[[str, str, Any], Any] = lambda kind, name, value: value
 
 
 def changes(
@@ -92,6 +95,7 @@ class _Comparison:
         self._current_stack = deployed
         self._template = wanted.template
         self._recreates = recreates
+        self._adapted = wanted.adapted
         self._renderer = Renderer(wanted.template, wanted.values, self._lookup, wanted.imported)
         self._changed_parameters = {
             name
@@ -113,10 +117,12 @@ class _Comparison:
             current = self._current_stack.resources.get(logical_id)
             if current is None or not current.physical_id:
                 self._unknown.add(logical_id)
-                added = self._template.resources[logical_id]["Type"]
-                found.append(_change("Add", logical_id, added))
+                added = self._template.resources[logical_id]
+                for value in added.get("Properties", {}).values():
+                    self._value(value)  # an import of nothing is an error
+                found.append(_change("Add", logical_id, added["Type"]))
                 continue
-            change = self._modification(current)
+            change = self._modification(current) or self._nested(current)
             if change is not None:
                 found.append(change)
         removed = [r for name, r in self._current_stack.resources.items() if name not in kept]
@@ -151,13 +157,23 @@ class _Comparison:
         kept = declared.get("UpdateReplacePolicy") == "Retain"
         return change | {"PolicyAction": "ReplaceAndRetain" if kept else "ReplaceAndDelete"}
 
+    def _nested(self, current: StackResource) -> Change | None:
+        """Return the change of a nested stack, whose template may have changed at its URL."""
+        if current.type != NESTED:
+            return None
+        target = {"Attribute": "Properties", "RequiresRecreation": "Never"}
+        details = [_detail(target, "Dynamic", "Automatic")]
+        change = _change("Modify", current.logical_id, current.type, current.physical_id)
+        return change | {"Replacement": "False", "Scope": ["Properties"], "Details": details}
+
     def _property_details(self, current: StackResource) -> list[_Detail]:
         after = self._template.resources[current.logical_id]
         declared = after.get("Properties", {})
         before = self._before(current.logical_id).get("Properties", {})
         found: list[_Detail] = []
-        for name in dict.fromkeys([*declared, *current.properties]):
+        for name in dict.fromkeys([*declared, *current.properties, "Tags"]):
             value = self._value(declared.get(name))
+            value = self._adapted(after["Type"], name, value)
             old = current.properties.get(name)
             if value == old and not self._touched:
                 continue

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.changes import Change, CurrentStack, DesiredStack, changes
+from localcloud.cloudformation.dynamic_references import with_stored
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.evaluation import values
 from localcloud.cloudformation.intrinsics import Imported
-from localcloud.cloudformation.model import ChangeSet, Stack
+from localcloud.cloudformation.model import ChangeSet, Stack, StackResource
 from localcloud.cloudformation.request_validation import check_updatable, invalid, is_same
 from localcloud.cloudformation.resource_types import HANDLERS
 from localcloud.cloudformation.template import TemplateError, parse
@@ -92,7 +95,9 @@ class ChangeSets:
         self._put(change_set)
         self._context.spawn(f"change set {change_set.name}", self._make(change_set))
 
-    def execute(self, change_set: ChangeSet, *, disable_rollback: bool) -> None:
+    def execute(
+        self, change_set: ChangeSet, *, disable_rollback: bool, request_token: str | None
+    ) -> None:
         """Begin to execute a change set; the stack's other change sets are deleted.
 
         Raises:
@@ -119,11 +124,16 @@ class ChangeSets:
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
         stack.role_arn = change_set.role_arn or stack.role_arn
         stack.change_set_id = change_set.id
+        stack.rollback = stack.rollback if change_set.rollback is None else change_set.rollback
+        stack.request_token = request_token
+        stack.notification_arns = change_set.notification_arns or stack.notification_arns
         then = partial(self._executed, change_set, stack)
         if change_set.type == "UPDATE":
-            self._engine.update(stack, change_set.template_body, change_set.parameters, then)
+            self._engine.update(stack, change_set.template_body, change_set, then)
             return
         stack.template_body, stack.parameters = change_set.template_body, change_set.parameters
+        stack.stored, stack.references = change_set.stored, change_set.references
+        stack.updated = self._context.clock.now()
         stack.description = parse(stack.template_body).document.get("Description")
         stack.disable_rollback = disable_rollback or change_set.on_stack_failure == "DO_NOTHING"
         self._engine.create(stack, then)
@@ -148,8 +158,8 @@ class ChangeSets:
             self._put(found)
 
     def forget(self, stack: Stack) -> None:
-        """Delete the change sets of a stack that is being deleted."""
-        for found in self.of(stack):
+        """Delete the change sets of a stack that is being deleted, but for the one it is of."""
+        for found in self.pending(stack):
             self._records.delete(found.id)
 
     async def _make(self, change_set: ChangeSet) -> None:
@@ -165,14 +175,14 @@ class ChangeSets:
             self._complete(change_set, self._stack(change_set))
         except TemplateError as error:
             self._fail(change_set, str(error))
-        except Exception as error:
+        except Exception:
             log.exception("change set %s", change_set.name)
-            self._fail(change_set, f"InternalFailure: {error}")
+            self._fail(change_set, "Internal Failure")
 
     def _complete(self, change_set: ChangeSet, stack: Stack) -> None:
         imported = self._engine.imported(stack, set())
         change_set.changes = _changes(stack, change_set, imported)
-        asked = (change_set.template_body, change_set.parameters, change_set.tags)
+        asked = (change_set.template_body, change_set, change_set.tags)
         if change_set.type == "UPDATE" and is_same(stack, *asked):
             self._fail(change_set, NO_CHANGES)
             return
@@ -206,12 +216,33 @@ class ChangeSets:
 
 def _changes(stack: Stack, change_set: ChangeSet, imported: Imported) -> list[Change]:
     template = parse(change_set.template_body)
-    parameters = change_set.parameters
+    parameters = change_set.parameters | change_set.stored
     deployed = CurrentStack()
     if change_set.type == "UPDATE":
-        deployed = CurrentStack(parse(stack.template_body), stack.parameters, stack.resources)
-    wanted = DesiredStack(template, parameters, values(stack, template, parameters), imported)
+        current = stack.parameters | stack.stored
+        resources = {name: _as_it_is(stack, r) for name, r in stack.resources.items()}
+        deployed = CurrentStack(parse(stack.template_body), current, resources)
+    known = values(stack, template, parameters)
+    wanted = DesiredStack(template, parameters, known, imported, partial(_adapted, change_set))
     return changes(deployed, wanted, _recreates)
+
+
+def _as_it_is(stack: Stack, resource: StackResource) -> StackResource:
+    """Return a resource with the tags of the stack and the values of dynamic references."""
+    properties = with_stored(resource.properties, stack.references)
+    handler = HANDLERS.get(resource.type)
+    if handler is not None:
+        properties = handler.tagged(properties, stack.applied_tags)
+    return replace(resource, properties=properties)
+
+
+def _adapted(change_set: ChangeSet, resource_type: str, name: str, value: Any) -> Any:
+    value = with_stored(value, change_set.references)
+    handler = HANDLERS.get(resource_type)
+    if name != "Tags" or handler is None:
+        return value
+    found = handler.tagged({} if value is None else {name: value}, change_set.tags)
+    return found.get(name)
 
 
 def _recreates(resource_type: str, name: str) -> bool:

@@ -15,15 +15,18 @@ from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.request_validation import (
+    check_members,
+    check_stack,
     check_stack_name,
     check_updatable,
     checked,
     invalid,
-    masked,
     paged,
+    parameters_of,
     secrets_of,
     tags_of,
 )
+from localcloud.cloudformation.rollback_triggers import problem_of
 from localcloud.cloudformation.template_source import template_body
 from localcloud.service_context import ServiceContext
 
@@ -52,6 +55,10 @@ class ChangeSetsApi:
 
     @operation("CreateChangeSet")
     async def create_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("CreateChangeSet", params)
+        problem = problem_of(params.get("RollbackConfiguration"))
+        if problem:
+            raise invalid(problem)
         kind, name = params.get("ChangeSetType") or "UPDATE", params["ChangeSetName"]
         if kind == "IMPORT" or params.get("ResourcesToImport"):
             raise invalid(
@@ -65,28 +72,14 @@ class ChangeSetsApi:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
         previous = stack if kind == "UPDATE" else None
         body = await template_body(self._context, scope, params, previous)
-        # Check again, because reading a TemplateURL takes time.
+        self._check_stack(stack, kind, params)
+        previous = stack if kind == "UPDATE" else None
+        name_ = stack.name if stack is not None else params["StackName"]
+        wanted = await checked(self._context, scope, body, params, previous, name=name_)
+        # Check again, because reading a TemplateURL and parameters takes time.
         stack = self._stacks.live(scope, params["StackName"])
         current = self._change_sets.get(scope, stack, name) if stack is not None else None
-        if stack is None:
-            if kind == "UPDATE":
-                raise invalid(f"Stack [{params['StackName']}] does not exist")
-            check_stack_name(params["StackName"])
-        elif kind == "UPDATE":
-            check_updatable(stack)
-        elif stack.status != "REVIEW_IN_PROGRESS":
-            raise invalid(
-                f"Stack [{stack.name}] already exists and cannot be created again with the "
-                f"changeSet [{name}]."
-            )
-        previous = stack if kind == "UPDATE" else None
-        _, parameters = checked(
-            scope,
-            body,
-            params.get("Parameters"),
-            previous.parameters if previous else {},
-            params.get("Capabilities"),
-        )
+        self._check_stack(stack, kind, params)
         made = ChangeSet(
             id=scope.arn("cloudformation", f"changeSet/{name}/{uuid.uuid4()}"),
             name=name,
@@ -94,7 +87,11 @@ class ChangeSetsApi:
             stack_name=stack.name if stack is not None else params["StackName"],
             type=kind,
             template_body=body,
-            parameters=parameters,
+            parameters=wanted.parameters,
+            stored=wanted.stored,
+            references=wanted.references,
+            notification_arns=params.get("NotificationARNs") or [],
+            rollback=params.get("RollbackConfiguration"),
             tags=tags_of(params, previous),
             created=self._context.clock.now(),
             description=params.get("Description"),
@@ -111,21 +108,40 @@ class ChangeSetsApi:
         self._change_sets.create(made)
         return {"Id": made.id, "StackId": stack.id}
 
+    def _check_stack(self, stack: Stack | None, kind: str, params: dict[str, Any]) -> None:
+        """Refuse a change set of a type that does not fit its stack."""
+        name = params["StackName"]
+        if stack is None and (kind == "UPDATE" or self._stacks.stacks.get(name) is None):
+            if kind == "UPDATE" or name.startswith("arn:"):
+                raise invalid(f"Stack [{name}] does not exist")
+            check_stack_name(name)
+        elif stack is None:
+            raise invalid(
+                f"Stack [{name}] already exists and cannot be created again with the changeSet "
+                f"[{params['ChangeSetName']}]."
+            )
+        elif kind == "UPDATE":
+            check_updatable(stack)
+        elif stack.status != "REVIEW_IN_PROGRESS":
+            raise invalid(
+                f"Stack [{stack.name}] already exists and cannot be created again with the "
+                f"changeSet [{params['ChangeSetName']}]."
+            )
+
     @operation("DescribeChangeSet")
     def describe_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         found = self._named(scope, params)
         with_values = bool(params.get("IncludePropertyValues"))
         shown, token = paged(found.changes, lambda change: str(change["LogicalResourceId"]), params)
-        hidden = [found.parameters[name] for name in secrets_of(found.template_body)]
+        secret = secrets_of(found.template_body)
+        hidden = [values[name] for values in _both(found) for name in secret & values.keys()]
         return {
             **_summary(found),
             "NextToken": token,
-            "Parameters": [
-                {"ParameterKey": k, "ParameterValue": v}
-                for k, v in masked(found.template_body, found.parameters).items()
-            ],
-            "NotificationARNs": [],
-            "RollbackConfiguration": {},
+            "Parameters": parameters_of(found.template_body, found.parameters, found.stored)
+            or None,
+            "NotificationARNs": found.notification_arns,
+            "RollbackConfiguration": found.rollback or {},
             "Capabilities": found.capabilities,
             "Tags": [{"Key": k, "Value": v} for k, v in found.tags.items()],
             "Changes": [
@@ -140,13 +156,21 @@ class ChangeSetsApi:
 
     @operation("ExecuteChangeSet")
     def execute_change_set(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("ExecuteChangeSet", params)
         found = self._named(scope, params)
         if found.on_stack_failure and params.get("DisableRollback") is not None:
             raise invalid(
                 "DisableRollback must not be specified if the change set was created with "
                 f"OnStackFailure, which is {found.on_stack_failure}."
             )
-        self._change_sets.execute(found, disable_rollback=bool(params.get("DisableRollback")))
+        token, stack = params.get("ClientRequestToken"), self._stacks.stacks.get(found.stack_id)
+        if token and found.is_executed and stack is not None and stack.request_token == token:
+            return {}  # the same request, sent again
+        self._change_sets.execute(
+            found,
+            disable_rollback=bool(params.get("DisableRollback")),
+            request_token=token,
+        )
         return {}
 
     @operation("DeleteChangeSet")
@@ -161,6 +185,7 @@ class ChangeSetsApi:
     @operation("ListChangeSets")
     def list_change_sets(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         """Return the change sets of a stack that were not executed."""
+        check_stack(params["StackName"])
         stack = self._stacks.live(scope, params["StackName"])
         if stack is None:
             raise invalid(f"Stack [{params['StackName']}] does not exist")
@@ -203,6 +228,10 @@ def _retried(current: ChangeSet, made: ChangeSet) -> ChangeSet:
     if current.token is None:
         raise AwsError("AlreadyExistsException", f"ChangeSet [{made.name}] already exists")
     return current
+
+
+def _both(found: ChangeSet) -> tuple[dict[str, str], dict[str, str]]:
+    return found.parameters, found.stored
 
 
 def _summary(found: ChangeSet) -> dict[str, Any]:

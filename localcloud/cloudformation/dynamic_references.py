@@ -7,16 +7,18 @@ keeps the reference, so that a secret gets into no state and no answer.
     {{resolve:secretsmanager:ID:SecretString:KEY:STAGE:VERSION}}, all after ID optional
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
-Differs: `ssm-secure` is refused, because no resource type here has a property that may use it.
+`ssm-secure` is refused, because no resource type here has a property that may use it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from localcloud.cloudformation.resource_types.base import Call, ResourceFailed
+from localcloud.cloudformation.template import TemplateError
 
 _REFERENCE = re.compile(r"\{\{resolve:([a-z-]+):([^{}]+)\}\}")
 # The id of a secret may be an ARN, whose colons do not separate the parts.
@@ -24,7 +26,54 @@ _SECRET = re.compile(
     r"(?P<id>arn:[^:]+:secretsmanager:[^:]+:\d+:secret:[^:]+|[^:]+)"
     r"(:SecretString(:(?P<key>[^:]*)(:(?P<stage>[^:]*)(:(?P<version>[^:]*))?)?)?)?"
 )
+_STORED = re.compile(r"[^:]+(:\d+)?")
 _MOST = 60  # of one template
+
+
+def stored_references(value: Any, path: str) -> set[str]:
+    """Return the names, with their versions, that a value takes from Parameter Store. Pure.
+
+    Args:
+        value: rendered properties.
+        path: where they stand in the template.
+
+    Raises:
+        TemplateError: a reference is malformed, or of a kind that no property may have here.
+    """
+    found: set[str] = set()
+    for text, place in _places(value, path):
+        for match in _REFERENCE.finditer(text):
+            if match[1] == "ssm-secure":
+                raise TemplateError(f"SSM Secure reference is not supported in: [{place}]")
+            if match[1] == "ssm":
+                if not _STORED.fullmatch(match[2]):
+                    raise TemplateError(
+                        f"Incorrect format is used in the following SSM reference: [{match[0]}]"
+                    )
+                found.add(match[2])
+            elif match[1] != "secretsmanager" or not _SECRET.fullmatch(match[2]):
+                raise TemplateError(f"The local cloud does not resolve {match[0]}")
+    return found
+
+
+def _places(value: Any, path: str) -> list[tuple[str, str]]:
+    if isinstance(value, str):
+        return [(value, path)] if "{{resolve:" in value else []
+    if isinstance(value, dict):
+        return [one for key, item in value.items() for one in _places(item, f"{path}/{key}")]
+    if isinstance(value, list):
+        return [one for item in value for one in _places(item, path)]
+    return []
+
+
+def with_stored(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a value with its references to Parameter Store replaced. Pure.
+
+    Args:
+        value: rendered properties.
+        values: the values of references, by names with their versions.
+    """
+    return _replaced(value, {f"{{{{resolve:ssm:{name}}}}}": text for name, text in values.items()})
 
 
 async def resolved(call: Call, value: Any) -> Any:
@@ -63,7 +112,17 @@ async def _value_of(call: Call, service: str, rest: str) -> str:
             for name, group in (("VersionStage", "stage"), ("VersionId", "version"))
             if parts[group]
         }
-        answer = await call.api("secretsmanager", "get_secret_value", SecretId=parts["id"], **more)
+        try:
+            answer = await call.api(
+                "secretsmanager", "get_secret_value", SecretId=parts["id"], **more
+            )
+        except ResourceFailed as error:
+            raise ResourceFailed(
+                f"{error.told} (Service: AWSSecretsManager; Status Code: 400; Error Code: "
+                f"{error.code})",
+                code=error.code,
+                told=error.told,
+            ) from error
         return _member(parts["id"], str(answer.get("SecretString", "")), parts["key"])
     raise ResourceFailed(f"The local cloud does not resolve {{{{resolve:{service}:…}}}}")
 
@@ -72,8 +131,12 @@ def _member(secret: str, text: str, key: str | None) -> str:
     if not key:
         return text
     try:
-        return str(json.loads(text)[key])
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(text)
+    except ValueError:
+        raise ResourceFailed("Could not parse SecretString JSON") from None
+    try:
+        return str(found[key])
+    except (KeyError, TypeError):
         raise ResourceFailed(
             f"Could not find a value associated with JSONKey in SecretString: {secret}, {key}"
         ) from None

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
@@ -18,8 +19,10 @@ from localcloud.cloudformation.evaluation import deletable_order, outputs_of, va
 from localcloud.cloudformation.exports import check_exports, value_of
 from localcloud.cloudformation.intrinsics import Imported, Renderer
 from localcloud.cloudformation.model import Stack
+from localcloud.cloudformation.request_validation import Wanted
 from localcloud.cloudformation.resource_steps import ResourceSteps
 from localcloud.cloudformation.resource_types.base import ResourceFailed
+from localcloud.cloudformation.rollback_triggers import RollbackTriggers
 from localcloud.cloudformation.stack_events import StackEventLog
 from localcloud.cloudformation.template import Template, TemplateError, creation_order, parse
 from localcloud.core.store import Collection
@@ -38,7 +41,8 @@ class StackEngine:
         self._stacks = stacks
         event_log = StackEventLog(context, stacks)
         self._event, self._set = event_log.event, event_log.set_status
-        self._steps = ResourceSteps(context, event_log.event)
+        self._triggers = RollbackTriggers(context, stacks)
+        self._steps = ResourceSteps(context, event_log, self._triggers.fired)
 
     def resume(self, then: Callable[[Stack], Then | None]) -> None:
         """Continue the operations that a restart interrupted.
@@ -79,16 +83,16 @@ class StackEngine:
     def create(self, stack: Stack, then: Then | None = None) -> None:
         """Begin to create a stack; `then` is called when that succeeded or failed."""
         stack.begun = self._context.clock.now()
+        stack.applied_tags = stack.tags
         self._set(stack, "CREATE_IN_PROGRESS", "User Initiated")
         self._run("create", stack, self._create(stack), then)
 
-    def update(
-        self, stack: Stack, body: str, parameters: dict[str, str], then: Then | None = None
-    ) -> None:
+    def update(self, stack: Stack, body: str, wanted: Wanted, then: Then | None = None) -> None:
         """Begin to update a stack; `then` is called when that succeeded or failed."""
         stack.cancelled = False
         stack.unrolled, stack.leftovers, stack.surplus = {}, [], []
-        stack.new_body, stack.new_parameters = body, parameters
+        stack.new_body, stack.new_parameters = body, wanted.parameters
+        stack.new_stored, stack.new_references = wanted.stored, wanted.references
         stack.before = {name: replace(resource) for name, resource in stack.resources.items()}
         self._set(stack, "UPDATE_IN_PROGRESS", "User Initiated")
         self._run("update", stack, self._update(stack), then)
@@ -99,6 +103,9 @@ class StackEngine:
         self._stacks.put(stack.id, stack)
 
     def _check_cancelled(self, stack: Stack) -> None:
+        reason = self._triggers.fired.get(stack.id)
+        if reason:
+            raise ResourceFailed(reason)
         if stack.cancelled:
             stack.cancelled = False
             raise ResourceFailed("The update was cancelled: User Initiated")
@@ -122,10 +129,10 @@ class StackEngine:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception:
             log.exception("stack %s", stack.name)
             status = stack.status.removesuffix("_IN_PROGRESS") + "_FAILED"
-            self._set(stack, status, f"InternalFailure: {error}")
+            self._set(stack, status, "Internal Failure")
         self._steps.resumed.discard(stack.id)
         if then is not None:
             then()
@@ -133,22 +140,26 @@ class StackEngine:
     async def _create(self, stack: Stack) -> None:
         template = parse(stack.template_body)
         used = set(stack.imports)
-        renderer = self.renderer(stack, template, stack.parameters, used)
+        renderer = self.renderer(stack, template, stack.parameters | stack.stored, used)
         try:
-            for logical_id in creation_order(template):
-                found = stack.resources.get(logical_id)
-                done = found is not None and found.status == "CREATE_COMPLETE"
-                if renderer.included(logical_id) and not done:
-                    await self._steps.create(stack, template, renderer, logical_id)
-                    stack.imports = sorted(used)
-                    self._steps.call(stack, stack.resources[logical_id]).check_time()
-            outputs = outputs_of(template, renderer)
-            stack.imports = sorted(used)
-            check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
+            async with self._triggers.watched(stack):
+                await self._triggers.check(stack)
+                for logical_id in creation_order(template):
+                    found = stack.resources.get(logical_id)
+                    done = found is not None and found.status == "CREATE_COMPLETE"
+                    if renderer.included(logical_id) and not done:
+                        await self._steps.create(stack, template, renderer, logical_id)
+                        stack.imports = sorted(used)
+                        self._steps.call(stack, stack.resources[logical_id]).check_time()
+                outputs = outputs_of(template, renderer)
+                stack.imports = sorted(used)
+                check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
+                await self._triggers.monitor(stack, lambda: None)
             stack.outputs = outputs
         except (ResourceFailed, TemplateError) as error:
             await self._roll_back_creation(stack, str(error))
             return
+        stack.monitored = None
         self._set(stack, "CREATE_COMPLETE")
 
     async def _roll_back_creation(self, stack: Stack, reason: str) -> None:
@@ -170,19 +181,25 @@ class StackEngine:
     async def _update(self, stack: Stack) -> None:
         template = parse(stack.new_body or "")
         used: set[str] = set()
-        renderer = self.renderer(stack, template, stack.new_parameters, used)
+        renderer = self.renderer(stack, template, stack.new_parameters | stack.new_stored, used)
         try:
-            for logical_id in creation_order(template):
-                if not renderer.included(logical_id):
-                    continue
+            async with self._triggers.watched(stack):
+                await self._triggers.check(stack)
+                for logical_id in creation_order(template):
+                    if not renderer.included(logical_id):
+                        continue
+                    self._check_cancelled(stack)
+                    current = stack.resources.get(logical_id)
+                    if current is None or not current.physical_id:
+                        await self._steps.create(stack, template, renderer, logical_id)
+                    else:
+                        await self._steps.update(stack, template, renderer, current)
                 self._check_cancelled(stack)
-                current = stack.resources.get(logical_id)
-                if current is None or not current.physical_id:
-                    await self._steps.create(stack, template, renderer, logical_id)
-                else:
-                    await self._steps.update(stack, template, renderer, current)
-            self._check_cancelled(stack)
-            check_exports(stack, outputs_of(template, renderer), self.of(scope_of_arn(stack.id)))
+                kept = {name for name in template.resources if renderer.included(name)}
+                self._steps.check_removals(stack, sorted(stack.resources.keys() - kept))
+                outputs = outputs_of(template, renderer)
+                check_exports(stack, outputs, self.of(scope_of_arn(stack.id)))
+                await self._triggers.monitor(stack, partial(self._check_cancelled, stack))
         except (ResourceFailed, TemplateError) as error:
             self._set(stack, "UPDATE_ROLLBACK_IN_PROGRESS", str(error))
             await self._roll_back_update(stack)
@@ -195,17 +212,20 @@ class StackEngine:
         body = stack.new_body or ""
         template = parse(body)
         used: set[str] = set()
-        renderer = self.renderer(stack, template, stack.new_parameters, used)
+        renderer = self.renderer(stack, template, stack.new_parameters | stack.new_stored, used)
         kept = {name for name in template.resources if renderer.included(name)}
         for name in kept:
             renderer.render(template.resources[name].get("Properties", {}))  # notes its imports
         outputs = outputs_of(template, renderer)
         gone = [name for name in reversed(deletable_order(stack)) if name not in kept]
         for old in list(stack.surplus):
-            await self._steps.delete(stack, old, retained=old.replace_policy == "Retain")
+            retained = old.replace_policy == "Retain"
+            await self._steps.delete(stack, old, retained=retained, replaced=True)
             stack.surplus.remove(old)
         await self._steps.delete_all(stack, gone)
         stack.template_body, stack.parameters, stack.outputs = body, stack.new_parameters, outputs
+        stack.stored, stack.references = stack.new_stored, stack.new_references
+        stack.applied_tags = stack.tags
         stack.description = template.document.get("Description")
         stack.imports = sorted(used)
         stack.forget_update()
@@ -240,6 +260,8 @@ class StackEngine:
 
     def _rolled_back(self, stack: Stack, failures: list[str]) -> None:
         stack.forget_update()
+        if stack.applied_tags is not None:
+            stack.tags = stack.applied_tags
         status = "UPDATE_ROLLBACK_FAILED" if failures else "UPDATE_ROLLBACK_COMPLETE"
         self._set(stack, status, "; ".join(failures) or None)
 
@@ -307,8 +329,8 @@ class StackEngine:
             if attribute not in resource.attributes:
                 known = ", ".join(sorted(resource.attributes)) or "none"
                 raise TemplateError(
-                    f"Template error: {resource.type} {logical_id} has no attribute {attribute}; "
-                    f"the local cloud supports: {known}"
+                    f"Template error: resource {logical_id} does not support attribute type "
+                    f"{attribute} in Fn::GetAtt; it has: {known}"
                 )
             return resource.attributes[attribute]
 

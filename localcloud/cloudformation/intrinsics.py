@@ -167,7 +167,7 @@ class Renderer:
                 return str(delimiter).join(texts)
             case "Fn::Select":
                 index, items = argument
-                return self._render(items)[int(self._render(index))]
+                return _selected(self._render(index), self._render(items))
             case "Fn::Split":
                 delimiter, text = argument
                 return str(self._render(text)).split(delimiter)
@@ -227,6 +227,11 @@ class Renderer:
                     return self.condition(argument)
                 case "Fn::Equals":
                     left, right = (self._render(side) for side in argument)
+                    if isinstance(left, list | dict) or isinstance(right, list | dict):
+                        raise TemplateError(
+                            "Template error: every Fn::Equals object requires a list of 2 string "
+                            "parameters."
+                        )
                     return scalar_text(left) == scalar_text(right)
                 case "Fn::And":
                     return all(self._truth(part) for part in argument)
@@ -235,6 +240,20 @@ class Renderer:
                 case "Fn::Not":
                     return not self._truth(argument[0])
         raise TemplateError(f"Template error: invalid condition {json.dumps(condition)}")
+
+
+def _selected(index: Any, items: Any) -> Any:
+    """Return the item of a list at an index that counts from 0."""
+    if not isinstance(items, list) or not str(index).isdecimal():
+        raise TemplateError(
+            "Template error: Fn::Select requires a list argument with two elements: an integer "
+            "index and a list"
+        )
+    if int(index) >= len(items):
+        raise TemplateError(
+            f"Template error: Fn::Select cannot select nonexistent value at index {index}"
+        )
+    return items[int(index)]
 
 
 def _cidr(block: str, count: int, bits: int | None) -> list[str]:

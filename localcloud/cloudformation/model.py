@@ -49,7 +49,13 @@ class StackResource:
 
 @dataclass(slots=True)
 class StackEvent:
-    """One line of a stack's history."""
+    """One line of a stack's history.
+
+    Attributes:
+        properties: the resource's properties as JSON; empty for none, None for those of the last
+            event of the resource.
+        token: the ClientRequestToken of the operation.
+    """
 
     id: str
     logical_id: str
@@ -58,6 +64,8 @@ class StackEvent:
     status: str
     reason: str | None
     timestamp: datetime
+    properties: str | None = ""
+    token: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,10 +77,19 @@ class Stack:
         imports: the names of the exports that it uses.
         unrolled: the resources that a failed rollback did not restore, as they were before.
         leftovers: the resources that a failed rollback did not delete.
-        new_body, new_parameters: the template and the parameters of the update in progress.
+        stored: the values of the parameters that name a parameter of Parameter Store.
+        references: the values of the dynamic references to Parameter Store, by their names.
+        new_body, new_parameters, new_stored, new_references: those of the update in progress.
         before: the resources as they were before the update in progress.
         surplus: the old resources that the update in progress has replaced.
         cancelled: whether the update in progress is to be cancelled.
+        policy, policy_during_update: the stack policy, and the one that holds instead of it for
+            the update in progress.
+        applied_tags: the tags of the stack that its resources have; None in the record of a
+            version that gave them none.
+        rollback: the RollbackConfiguration, whose alarms are watched.
+        monitored: the time at which the monitoring time of the operation in progress began.
+        request_token: the ClientRequestToken of the last operation.
         skipped: the logical ids that the rollback in progress leaves as they are.
     """
 
@@ -99,21 +116,32 @@ class Stack:
     timeout_minutes: int | None = None
     protected: bool = False
     policy: str | None = None
+    policy_during_update: str | None = None
+    applied_tags: dict[str, str] | None = None
     notification_arns: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
     unrolled: dict[str, StackResource] = field(default_factory=dict)
     leftovers: list[StackResource] = field(default_factory=list)
     new_body: str | None = None
     new_parameters: dict[str, str] = field(default_factory=dict)
+    new_stored: dict[str, str] = field(default_factory=dict)
+    new_references: dict[str, str] = field(default_factory=dict)
     before: dict[str, StackResource] = field(default_factory=dict)
     surplus: list[StackResource] = field(default_factory=list)
     cancelled: bool = False
     skipped: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] = field(default_factory=dict)
+    monitored: datetime | None = None
+    request_token: str | None = None
 
     def forget_update(self) -> None:
         """Forget what only an update in progress needs."""
-        self.new_body, self.new_parameters, self.before, self.surplus = None, {}, {}, []
-        self.cancelled, self.skipped = False, []
+        self.new_body, self.new_parameters, self.new_stored = None, {}, {}
+        self.new_references, self.policy_during_update = {}, None
+        self.before, self.surplus = {}, []
+        self.cancelled, self.skipped, self.monitored = False, [], None
 
 
 @dataclass(slots=True)
@@ -124,6 +152,7 @@ class ChangeSet:
         type: CREATE or UPDATE.
         template_body, parameters, tags, role_arn, capabilities: the values that the stack takes
             over at the execution.
+        stored, references: like those of a stack.
         changes: ResourceChange structures of the API.
         token: the ClientToken of the request, which identifies a retry.
     """
@@ -146,6 +175,10 @@ class ChangeSet:
     status_reason: str | None = None
     execution_status: str = "UNAVAILABLE"
     changes: list[dict[str, Any]] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+    notification_arns: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] | None = None
 
     @property
     def is_executed(self) -> bool:

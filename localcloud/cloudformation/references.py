@@ -25,8 +25,12 @@ _MEMBERS = frozenset(
         *("UpdateReplacePolicy", "UpdatePolicy", "CreationPolicy"),
     }
 )
-_PSEUDO = "AWS::"
-_OF_THE_STACK = frozenset({"AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
+_PSEUDO = frozenset(
+    {
+        *("AWS::AccountId", "AWS::NoValue", "AWS::NotificationARNs", "AWS::Partition"),
+        *("AWS::Region", "AWS::StackId", "AWS::StackName", "AWS::URLSuffix"),
+    }
+)
 
 
 def check_names(template: Template) -> None:
@@ -53,8 +57,15 @@ def check_names(template: Template) -> None:
                     f"Template format error: Unresolved condition dependency {name} in the {block} "
                     "block of the template"
                 )
-    named = references(conditions) - template.parameters.keys()
-    wrong = sorted(name for name in named if not name.startswith(_PSEUDO))
+    rules = document.get("Rules", {})
+    _refuse(sorted(references(rules) - template.parameters.keys() - _PSEUDO), "Rules")
+    for name in _within(conditions):
+        if name not in conditions:
+            raise TemplateError(
+                f"Template format error: Unresolved condition dependency {name} in the Conditions "
+                "block of the template"
+            )
+    wrong = sorted(references(conditions) - template.parameters.keys() - _PSEUDO)
     if wrong:
         raise TemplateError(
             f"Template format error: Unresolved dependencies [{', '.join(wrong)}]. Cannot "
@@ -78,8 +89,6 @@ def check_included(template: Template, renderer: Renderer) -> None:
     Raises:
         TemplateError: with AWS's text.
     """
-    if references(template.document.get("Conditions", {})) & _OF_THE_STACK:
-        return  # the stack does not exist yet
     left_out = {name for name in template.resources if not renderer.included(name)}
     if not left_out:
         return
@@ -88,21 +97,25 @@ def check_included(template: Template, renderer: Renderer) -> None:
         for entry in template.document.get(block, {}).values():
             condition = entry.get("Condition")
             if condition is None or renderer.condition(condition):
-                taken = _taken(entry.get("Properties", entry.get("Value")), renderer)
-                found |= references(taken) & left_out
+                value = taken(entry.get("Properties", entry.get("Value")), renderer)
+                found |= references(value) & left_out
         _refuse(sorted(found), block)
 
 
-def _taken(value: Any, renderer: Renderer) -> Any:
-    """Return a value with the branches of Fn::If that are taken."""
+def taken(value: Any, renderer: Renderer) -> Any:
+    """Return a value with the branches of Fn::If that are taken.
+
+    Raises:
+        TemplateError: a condition cannot be evaluated.
+    """
     if isinstance(value, list):
-        return [_taken(item, renderer) for item in value]
+        return [taken(item, renderer) for item in value]
     if not isinstance(value, dict):
         return value
     match value.get("Fn::If"):
         case [str(name), when_true, when_false] if len(value) == 1:
-            return _taken(when_true if renderer.condition(name) else when_false, renderer)
-    return {key: _taken(item, renderer) for key, item in value.items()}
+            return taken(when_true if renderer.condition(name) else when_false, renderer)
+    return {key: taken(item, renderer) for key, item in value.items()}
 
 
 def _unresolved(template: Template, entries: dict[str, Any]) -> list[str]:
@@ -112,7 +125,7 @@ def _unresolved(template: Template, entries: dict[str, Any]) -> list[str]:
         used |= references({k: v for k, v in entry.items() if k != "Metadata"})
         depends = entry.get("DependsOn", [])
         used |= {depends} if isinstance(depends, str) else set(depends)
-    return sorted(name for name in used - known if not name.startswith(_PSEUDO))
+    return sorted(used - known - _PSEUDO)
 
 
 def _refuse(names: list[str], block: str) -> None:
@@ -129,6 +142,13 @@ def _conditions(entries: dict[str, Any]) -> Iterator[str]:
         if isinstance(entry.get("Condition"), str):
             yield entry["Condition"]
         yield from _first(entry, "Fn::If")
+
+
+def _within(conditions: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the conditions that other conditions use."""
+    for name, argument in _functions(conditions):
+        if name == "Condition" and isinstance(argument, str):
+            yield argument
 
 
 def _mappings(values: Iterable[Any]) -> Iterator[str]:

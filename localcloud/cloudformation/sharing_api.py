@@ -1,8 +1,7 @@
 """The operations of CloudFormation on exports, protection, stack policies and rollbacks.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListExports.html
-Differs: a cancelled update ends after the current resource; a stack policy is stored, but not
-enforced.
+Differs: a cancelled update ends after the current resource.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.exports import exports_of, importers
-from localcloud.cloudformation.request_validation import invalid, paged
+from localcloud.cloudformation.request_validation import check_members, invalid, paged
 from localcloud.cloudformation.template_source import stack_policy
 from localcloud.service_context import ServiceContext
 
@@ -78,11 +77,13 @@ class SharingApi:
             raise invalid(
                 f"CancelUpdateStack cannot be called from current stack status {stack.status}"
             )
+        stack.request_token = params.get("ClientRequestToken") or stack.request_token
         self._stacks.engine.cancel(stack)
         return {}
 
     @operation("ContinueUpdateRollback")
     def continue_update_rollback(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        check_members("ContinueUpdateRollback", params)
         stack = self._stacks.stack(scope, params["StackName"])
         if stack.status != "UPDATE_ROLLBACK_FAILED":
             raise invalid(
@@ -94,5 +95,7 @@ class SharingApi:
             raise invalid(
                 f"ResourcesToSkip: [{', '.join(unknown)}] did not fail to be rolled back."
             )
+        stack.request_token = params.get("ClientRequestToken")
+        stack.role_arn = params.get("RoleARN") or stack.role_arn
         self._stacks.engine.continue_rollback(stack, skipped)
         return {}

@@ -1,8 +1,8 @@
-"""The parser of templates: parameters, and the order of resources. Pure.
+"""The parser of templates, and the order of their resources. Pure.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
-Differs: transforms, macros, Fn::ForEach and parameters of SSM types are refused by name.
+Differs: transforms, macros and Fn::ForEach are refused by name.
 """
 
 from __future__ import annotations
@@ -17,36 +17,34 @@ from typing import Any
 
 import yaml
 
+from localcloud.cloudformation.template_structure import (
+    RETAINING,
+    TemplateError,
+    check_export_name,
+    check_sections,
+    check_structure,
+    scalar_text,
+)
 from localcloud.core.bounded_yaml import DEEPEST, BoundedLoader, YamlError, load
-from localcloud.core.user_pattern import PatternError, UserPattern
+
+__all__ = [
+    "RETAINING",
+    "SUB",
+    "Template",
+    "TemplateError",
+    "check_export_name",
+    "creation_order",
+    "dependencies",
+    "parse",
+    "references",
+    "scalar_text",
+]
 
 SUB = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
-# The sections of a template that have named entries.
-_SECTIONS = (
-    "Metadata",
-    "Parameters",
-    "Rules",
-    "Mappings",
-    "Conditions",
-    "Resources",
-    "Outputs",
-)
-# Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-_MOST_ENTRIES = {"Parameters": 200, "Mappings": 200, "Resources": 500, "Outputs": 200}
 # JSON's numbers beyond this have no exact meaning; Python cannot print some of them.
 _LARGEST_INTEGER = 2**63
-# The deletion policies that retain a resource.
-RETAINING = ("Retain", "RetainExceptOnCreate")
-_POLICIES = {
-    "DeletionPolicy": ("Delete", *RETAINING),
-    "UpdateReplacePolicy": ("Delete", "Retain"),
-}
-
-
-class TemplateError(ValueError):
-    """A template that CloudFormation would refuse; the message is AWS's or close to it."""
 
 
 class _Loader(BoundedLoader):
@@ -100,75 +98,49 @@ def parse(body: str) -> Template:
     Raises:
         TemplateError: not a template.
     """
-    try:
-        if body.lstrip().startswith("{"):
-            document = json.loads(body)
-        else:
-            document = load(body, _Loader, aliases=False)
-    except YamlError as error:
-        if "aliases are not allowed" in str(error):
-            raise TemplateError(f"Template error: {error} in CloudFormation templates") from None
-        raise TemplateError(f"Template format error: {error}") from None
-    except RecursionError:
-        raise TemplateError(f"Template format error: {_TOO_DEEP}") from None
-    except ValueError as error:
-        raise TemplateError(f"Template format error: {error}") from None
+    document = _document(body)
     if not isinstance(document, dict):
         raise TemplateError("Template format error: unsupported structure.")
-    _check_keys(document)
+    check_sections(document)
     document = _plain(document, 1)
-    resources = document.get("Resources")
-    if not isinstance(resources, dict) or not resources:
-        raise TemplateError("Template format error: At least one Resources member must be defined.")
-    for section in ("Transform", "Macros"):
-        if section in document:
-            raise TemplateError(f"Template error: the local cloud does not support {section}.")
-    for logical_id, resource in resources.items():
-        if logical_id.startswith("Fn::"):
-            name = "::".join(logical_id.split("::")[:2])
-            raise TemplateError(f"Template error: the local cloud does not support {name}")
-        if not isinstance(resource, dict) or "Type" not in resource:
-            raise TemplateError(
-                f"Template format error: [/Resources/{logical_id}] Every Resources object must "
-                "contain a Type member."
-            )
-        _check_resource(logical_id, resource)
-        _check_policies(logical_id, resource)
-    for name, declared in document.get("Parameters", {}).items():
-        _check_declaration(name, declared)
-    for name, output in document.get("Outputs", {}).items():
-        _check_output(name, output)
+    check_structure(document)
     return Template(document)
 
 
+def _document(body: str) -> Any:
+    """Return what a text of JSON or YAML says.
+
+    Raises:
+        TemplateError: with AWS's text.
+    """
+    try:
+        if body.lstrip().startswith("{"):
+            return json.loads(body)
+        return load(body, _Loader, aliases=False)
+    except YamlError as error:
+        if "aliases are not allowed" in str(error):
+            raise TemplateError(f"Template error: {error} in CloudFormation templates") from None
+        if error.place is not None:
+            line, column = error.place
+            raise _not_well_formed("YAML", line, column) from None
+        raise TemplateError(f"Template format error: {error}") from None
+    except json.JSONDecodeError as error:
+        # AWS names the place behind the character that is wrong, or the end of the text.
+        column = error.colno + (error.pos < len(body))
+        raise _not_well_formed("JSON", error.lineno, column) from None
+    except RecursionError:
+        raise TemplateError(f"Template format error: {_TOO_DEEP}") from None
+    except ValueError:  # a number of thousands of digits
+        raise TemplateError("Template format error: a number is out of range") from None
+
+
+def _not_well_formed(language: str, line: int, column: int) -> TemplateError:
+    return TemplateError(
+        f"Template format error: {language} not well-formed. (line {line}, column {column})"
+    )
+
+
 _TOO_DEEP = f"the template is nested more than {DEEPEST} levels deep"
-
-
-def _check_keys(document: dict[Any, Any]) -> None:
-    """Refuse a section that is not an object, or whose name or entries' names are not strings."""
-    for section, entries in document.items():
-        if not isinstance(section, str):
-            raise TemplateError(
-                f"Template format error: the name of a section must be a string, not {section!r}"
-            )
-        if section not in _SECTIONS:
-            continue
-        if entries is None:
-            raise TemplateError(
-                f"Template format error: [/{section}] 'null' values are not allowed in templates"
-            )
-        if not isinstance(entries, dict):
-            raise TemplateError(f"Template format error: [/{section}] must be an object.")
-        if len(entries) > _MOST_ENTRIES.get(section, len(entries)):
-            raise TemplateError(
-                f"Template format error: Number of {section.lower()}, {len(entries)}, is greater "
-                f"than maximum allowed, {_MOST_ENTRIES[section]}"
-            )
-        for name in entries:
-            if not isinstance(name, str):
-                raise TemplateError(
-                    f"Template format error: [/{section}] the name {name!r} must be a string"
-                )
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -211,138 +183,6 @@ def _text(text: str) -> str:
     except UnicodeEncodeError:
         raise TemplateError("Template format error: a string is not valid Unicode") from None
     return text
-
-
-def _check_resource(logical_id: str, resource: dict[str, Any]) -> None:
-    where = f"Template format error: [/Resources/{logical_id}"
-    if not isinstance(resource["Type"], str):
-        raise TemplateError(f"{where}/Type] must be a string.")
-    if not isinstance(resource.get("Properties", {}), dict):
-        raise TemplateError(f"{where}/Properties] must be an object.")
-    depends = resource.get("DependsOn", [])
-    if not isinstance(depends, str) and not (
-        isinstance(depends, list) and all(isinstance(name, str) for name in depends)
-    ):
-        raise TemplateError(f"{where}/DependsOn] must be a string or a list of strings.")
-    if not isinstance(resource.get("Condition", ""), str):
-        raise TemplateError(f"{where}/Condition] must be a string.")
-
-
-def _check_declaration(name: str, declared: Any) -> None:
-    where = f"Template format error: [/Parameters/{name}]"
-    if not isinstance(declared, dict):
-        raise TemplateError(f"{where} must be an object.")
-    allowed = declared.get("AllowedValues", [])
-    if not isinstance(allowed, list) or any(isinstance(v, dict | list) for v in allowed):
-        raise TemplateError(f"{where} AllowedValues must be a list of strings.")
-    for key in ("Default", "Type", "Description", "AllowedPattern", "ConstraintDescription"):
-        if isinstance(declared.get(key), dict | list):
-            raise TemplateError(f"{where} {key} must be a string.")
-    for key in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
-        try:
-            float(declared.get(key, 0))
-        except (TypeError, ValueError):
-            raise TemplateError(f"{where} {key} must be a number.") from None
-
-
-def _check_output(name: str, output: Any) -> None:
-    where = f"Template format error: [/Outputs/{name}]"
-    if not isinstance(output, dict) or "Value" not in output:
-        raise TemplateError(f"{where} Every Outputs member must contain a Value object")
-    if "Export" in output and not (
-        isinstance(output["Export"], dict) and list(output["Export"]) == ["Name"]
-    ):
-        raise TemplateError(f"{where} Export must be an object with the member Name")
-    for key in ("Condition", "Description"):
-        if not isinstance(output.get(key, ""), str):
-            raise TemplateError(f"{where} {key} must be a string")
-
-
-def _check_policies(logical_id: str, resource: dict[str, Any]) -> None:
-    for name, allowed in _POLICIES.items():
-        policy = resource.get(name, "Delete")
-        if not isinstance(policy, str):
-            raise TemplateError(f"Template error: {name} of {logical_id} must be a string")
-        if policy == "Snapshot":
-            raise TemplateError(
-                f"Template error: resource type {resource['Type']} does not support "
-                f"{'deletion' if name == 'DeletionPolicy' else 'update replace'} policy Snapshot"
-            )
-        if policy not in allowed:
-            raise TemplateError(
-                f"Template error: {name} of {logical_id} must be one of {', '.join(allowed)}"
-            )
-
-
-def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, str]:
-    """Return every parameter's value.
-
-    Raises:
-        TemplateError: an unknown or missing parameter, or a value that is not allowed.
-    """
-    unknown = sorted(set(given) - set(template.parameters))
-    if unknown:
-        raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    values: dict[str, str] = {}
-    missing: list[str] = []
-    for name, declared in template.parameters.items():
-        if str(declared.get("Type", "String")).startswith("AWS::SSM::"):
-            raise TemplateError(
-                f"Parameter '{name}': the local cloud does not support the type {declared['Type']}"
-            )
-        if name in given:
-            value = given[name]
-        elif "Default" in declared:
-            value = scalar_text(declared["Default"])
-        else:
-            missing.append(name)
-            continue
-        _check_parameter(name, value, declared)
-        values[name] = value
-    if missing:
-        raise TemplateError(f"Parameters: [{', '.join(missing)}] must have values")
-    return values
-
-
-def _check_parameter(name: str, value: str, declared: dict[str, Any]) -> None:
-    allowed = [scalar_text(v) for v in declared.get("AllowedValues", [])]
-    if allowed and value not in allowed:
-        raise TemplateError(
-            f"Parameter '{name}' must be one of AllowedValues: [{', '.join(allowed)}]; "
-            f"it is '{value}'"
-        )
-    pattern = declared.get("AllowedPattern")
-    try:
-        if pattern and not UserPattern(str(pattern)).matches(value):
-            raise TemplateError(f"Parameter '{name}' must match pattern {pattern}; it is '{value}'")
-    except PatternError as error:
-        raise TemplateError(f"Parameter '{name}' has an invalid AllowedPattern: {error}") from None
-    if len(value) < float(declared.get("MinLength", 0)):
-        raise TemplateError(
-            f"Parameter '{name}' must contain at least {declared['MinLength']} characters"
-        )
-    if len(value) > float(declared.get("MaxLength", len(value))):
-        raise TemplateError(
-            f"Parameter '{name}' must contain at most {declared['MaxLength']} characters"
-        )
-    if declared.get("Type") == "Number":
-        try:
-            number = float(value)
-        except ValueError:
-            raise TemplateError(f"Parameter '{name}' must be a number; it is '{value}'") from None
-        if number < float(declared.get("MinValue", number)):
-            raise TemplateError(
-                f"Parameter '{name}' must be a number not less than {declared['MinValue']}"
-            )
-        if number > float(declared.get("MaxValue", number)):
-            raise TemplateError(
-                f"Parameter '{name}' must be a number not greater than {declared['MaxValue']}"
-            )
-
-
-def scalar_text(value: Any) -> str:
-    """Return a scalar as CloudFormation's string of it; a boolean is in lower case."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def references(value: Any) -> set[str]:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.request_validation import invalid
+from localcloud.cloudformation.stack_policies import StackPolicyError, check_policy
 from localcloud.cloudformation.template import TemplateError, parse
 from localcloud.service_context import ServiceContext
 
@@ -69,20 +70,46 @@ async def _parsed_beside(body: str) -> str:
     return body
 
 
-async def stack_policy(context: ServiceContext, scope: Scope, params: dict[str, Any]) -> str | None:
+async def stack_policy(
+    context: ServiceContext,
+    scope: Scope,
+    params: dict[str, Any],
+    *,
+    during_update: bool = False,
+) -> str | None:
     """Return the stack policy of a request, or None.
+
+    Args:
+        context: what services share.
+        scope: the account and region of the request.
+        params: the request.
+        during_update: whether it is the one that holds for one update only.
 
     Raises:
         ValidationError: the request has two policies, or one that cannot be read.
     """
-    body, url = params.get("StackPolicyBody"), params.get("StackPolicyURL")
+    name = f"StackPolicy{'DuringUpdate' if during_update else ''}"
+    body, url = params.get(f"{name}Body"), params.get(f"{name}URL")
     if body is not None and url is not None:
-        raise invalid("Only one of StackPolicyBody and StackPolicyURL may be given.")
-    return await _text_at(context, scope, url, "StackPolicyURL") if url else body
+        raise invalid(f"You cannot specify both {name}URL and {name}Body")
+    text = await _text_at(context, scope, url, f"{name}URL") if url else body
+    if text is None:
+        return None
+    try:
+        check_policy(str(text))
+    except StackPolicyError as error:
+        raise invalid(str(error)) from None
+    return str(text)
 
 
 async def _text_at(context: ServiceContext, scope: Scope, url: str, name: str) -> str:
     place = place_of(url)
+    if place is None and urlsplit(url).scheme == "s3":
+        raise invalid(
+            f"S3 error: Domain name specified in {urlsplit(url).hostname} is not a valid S3 domain"
+        )
+    if place is None and urlsplit(url).scheme not in ("http", "https"):
+        raise invalid(f"{name} must be a supported URL.")
     if place is None:
         raise invalid(f"{name} must reference a valid S3 object to which you have access.")
     bucket, key = place

@@ -21,7 +21,15 @@ _SAFE_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoad
 
 
 class YamlError(ValueError):
-    """A text that is not YAML, or that is nested too deeply or too large."""
+    """A text that is not YAML, or that is nested too deeply or too large.
+
+    Attributes:
+        place: the line and the column where the text is wrong, counted from 1, if that is known.
+    """
+
+    def __init__(self, message: str, place: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 def check_events(text: str, *, aliases: bool) -> None:
@@ -42,7 +50,18 @@ def check_events(text: str, *, aliases: bool) -> None:
             elif isinstance(event, AliasEvent) and not aliases:
                 raise YamlError("YAML aliases are not allowed")
     except yaml.YAMLError as error:
-        raise YamlError(str(error)) from None
+        raise YamlError(str(error), _place(error, text)) from None
+
+
+def _place(error: Exception, text: str) -> tuple[int, int] | None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return None
+    lines = text.split("\n")
+    # The parser in C counts one line more at the end of a text.
+    if mark.line >= len(lines):
+        return len(lines), len(lines[-1]) + 1
+    return mark.line + 1, mark.column + 1
 
 
 class BoundedLoader(_SAFE_LOADER):  # type: ignore[misc, valid-type]
@@ -74,8 +93,10 @@ def load(text: str, loader: type[BoundedLoader] = BoundedLoader, *, aliases: boo
     check_events(text, aliases=aliases)
     try:
         return yaml.load(text, loader)  # noqa: S506 - BoundedLoader is a SafeLoader
+    except YamlError:
+        raise
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise YamlError(str(error)) from None
+        raise YamlError(str(error), _place(error, text)) from None
 
 
 def _check_size(root: yaml.Node) -> None:

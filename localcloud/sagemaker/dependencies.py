@@ -44,14 +44,14 @@ async def check_model(
     Args:
         context: what services share.
         scope: the account and region of the model.
-        role_arn: the execution role.
+        role_arn: the execution role, or an empty text, since a model needs none.
         container: the ContainerDefinition that will run.
 
     Raises:
         ValidationError: names what is missing.
     """
     url = _data_of(container)
-    if not await context.iam.trusts(role_arn, _PRINCIPAL):
+    if role_arn and not await context.iam.trusts(role_arn, _PRINCIPAL):
         if url:
             raise _no_access(scope, role_arn, url)
         await check_role(context, role_arn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -77,10 +78,12 @@ def test_a_resource_that_fails_rolls_the_stack_back_with_the_reason(
 
 
 @pytest.mark.emulator_only
-def test_a_type_that_is_not_supported_fails_by_name(stacks: Stacks) -> None:
-    name = stacks.create(template(Table={"Type": "AWS::DynamoDB::Table", "Properties": {}}))
-    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert "AWS::DynamoDB::Table" in stacks.reasons(name)
+def test_a_type_that_is_not_supported_is_refused_by_name(stacks: Stacks) -> None:
+    body = template(G=group("/stack/beside"), Table={"Type": "AWS::DynamoDB::Table"})
+    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::DynamoDB::Table\]"):
+        stacks.client.create_stack(StackName="no-table", TemplateBody=body)
+    with pytest.raises(ClientError, match="no-table does not exist"):
+        stacks.client.describe_stacks(StackName="no-table")
 
 
 @pytest.mark.aws_documented(UPDATES)
@@ -323,3 +326,116 @@ def test_the_resources_of_a_stack_are_found_by_one_of_them(stacks: Stacks) -> No
     for request in ({}, {"StackName": name, "PhysicalResourceId": "/stack/found"}):
         with pytest.raises(ClientError, match="either StackName or PhysicalResourceId"):
             describe(**request)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/"
+    "aws-resource-sagemaker-modelpackagegroup.html"
+)
+def test_a_model_package_group_is_made_and_its_tags_change_in_place(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    sagemaker = cloud.client("sagemaker")
+
+    def body(**tags: str) -> str:
+        properties = {
+            "ModelPackageGroupName": "stack-group",
+            "ModelPackageGroupDescription": "Models of a stack.",
+            "Tags": _tags(**tags),
+        }
+        resource = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": properties}
+        outputs = {
+            "Arn": {"Value": {"Ref": "G"}},
+            "Status": {"Value": {"Fn::GetAtt": ["G", "ModelPackageGroupStatus"]}},
+        }
+        return json.dumps({"Resources": {"G": resource}, "Outputs": outputs})
+
+    name = stacks.create(body(a="1"))
+    made = stacks.settled(name)
+    assert made["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    found = sagemaker.describe_model_package_group(ModelPackageGroupName="stack-group")
+    assert found["ModelPackageGroupDescription"] == "Models of a stack."
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    assert outputs == {"Arn": found["ModelPackageGroupArn"], "Status": "Completed"}
+    _update(stacks, name, body(b="2"))
+    tags = sagemaker.list_tags(ResourceArn=outputs["Arn"])["Tags"]
+    assert tags == _tags(b="2")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/"
+    "resource-type-test-contract-errors.html"
+)
+def test_what_a_service_refuses_is_the_reason_in_cloudformations_form(stacks: Stacks) -> None:
+    endpoint = {
+        "Type": "AWS::SageMaker::Endpoint",
+        "Properties": {"EndpointConfigName": "no-such-config"},
+    }
+    name = stacks.create(template(E=endpoint))
+    assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = stacks.client.describe_stack_events(StackName=name)["StackEvents"]
+    (failed,) = [e for e in events if e["ResourceStatus"] == "CREATE_FAILED"]
+    assert re.fullmatch(
+        r'Resource handler returned message: ".*no-such-config.* \(Service: SageMaker, Status '
+        r'Code: 400, Request ID: .+\)" \(RequestToken: [-0-9a-f]{36}, HandlerErrorCode: '
+        r"InvalidRequest\)",
+        failed["ResourceStatusReason"],
+    ), failed["ResourceStatusReason"]
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_an_update_that_fails_half_way_is_undone(cloud: TestCloud, stacks: Stacks) -> None:
+    sns = cloud.client("sns")
+
+    def topic(**properties: object) -> str:
+        named = {"TopicName": "stack-half-way", **properties}
+        return template(T={"Type": "AWS::SNS::Topic", "Properties": named})
+
+    name = stacks.create(topic(DisplayName="First"))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    # The display name is set before the subscription is refused.
+    wrong = [{"Protocol": "sqs", "Endpoint": "no-arn"}]
+    body = topic(DisplayName="Second", Subscription=wrong)
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", stacks.reasons(name)
+    arn = "arn:aws:sns:us-east-1:000000000000:stack-half-way"
+    attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert attributes["DisplayName"] == "First"
+
+
+@pytest.mark.aws_documented(UPDATES)
+def test_a_key_of_a_group_and_of_a_topic_is_set_changed_and_removed(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    kms, logs, sns = cloud.client("kms"), cloud.client("logs"), cloud.client("sns")
+    first, second = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+
+    def body(key: str | None) -> str:
+        of_group = {"LogGroupName": "/stack/key"} | ({"KmsKeyId": key} if key else {})
+        of_topic = {"TopicName": "stack-key"} | ({"KmsMasterKeyId": key} if key else {})
+        return template(
+            G={"Type": "AWS::Logs::LogGroup", "Properties": of_group},
+            T={"Type": "AWS::SNS::Topic", "Properties": of_topic},
+        )
+
+    def keys() -> set[str | None]:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="/stack/key")["logGroups"]
+        arn = "arn:aws:sns:us-east-1:000000000000:stack-key"
+        attributes = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        return {found.get("kmsKeyId"), attributes.get("KmsMasterKeyId")}
+
+    name = stacks.create(body(first))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    assert keys() == {first}
+    for key in (second, None):
+        _update(stacks, name, body(key))
+        assert keys() == {key}
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html"
+)
+def test_a_model_needs_no_role(cloud: TestCloud, stacks: Stacks) -> None:
+    properties = {"PrimaryContainer": {"Image": push_container(cloud, "stack")}}
+    name = stacks.create(template(M={"Type": "AWS::SageMaker::Model", "Properties": properties}))
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)

@@ -24,14 +24,15 @@ OVERRIDES = (
 NAME = "pipeline-modes"
 
 
-def template(kind_of_second: str = "AWS::Logs::LogGroup") -> dict[str, Any]:
+def template(**second: Any) -> dict[str, Any]:
+    groups = {"First": {"Type": "AWS::Logs::LogGroup"}, "Second": {"Type": "AWS::Logs::LogGroup"}}
     return {
         "Parameters": {
             "Colour": {"Type": "String", "Default": "none"},
             "Size": {"Type": "String", "Default": "none"},
             "Place": {"Type": "String", "Default": "none"},
         },
-        "Resources": {"First": {"Type": "AWS::Logs::LogGroup"}, "Second": {"Type": kind_of_second}},
+        "Resources": {**groups, "Second": {**groups["Second"], "Properties": second}},
         "Outputs": {
             "Said": {"Value": {"Fn::Sub": "${Colour}/${Size}/${Place}"}},
         },
@@ -129,7 +130,7 @@ def test_overrides_that_cannot_be_are_the_actions_failure(
 def test_a_stack_that_failed_is_replaced_only_in_the_mode_that_says_so(
     cloud: TestCloud, pipelines: Pipelines
 ) -> None:
-    upload(cloud, template=template("AWS::EC2::VPC"))
+    upload(cloud, template=template(RetentionInDays=8))
     run(pipelines, deploy("CREATE_UPDATE"), "Failed")
     broken = stack(cloud)
     assert broken["StackStatus"] == "ROLLBACK_COMPLETE"

@@ -91,9 +91,9 @@ def test_a_template_in_s3_has_at_most_a_megabyte(cloud: TestCloud) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="hard-templates")
     url = f"{cloud.url}/hard-templates/template"
-    start = '{"Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}, "Description": "'
+    start = '{"Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}, "Metadata": {"A": "'
     for size, expected in ((1_000_000, ""), (1_000_001, "may not exceed 1000000 bytes in size")):
-        body = start + "x" * (size - len(start) - 2) + '"}'
+        body = start + "x" * (size - len(start) - 3) + '"}}'
         s3.put_object(Bucket="hard-templates", Key="template", Body=body.encode())
         cloudformation = cloud.client("cloudformation")
         if expected:

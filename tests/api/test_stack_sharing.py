@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cloud import TestCloud, wait_for
-from tests.stacks import Stacks, group, template
+from tests.stacks import Stacks, broken, group, template
 
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
@@ -140,13 +140,48 @@ def test_a_nested_stack_is_made_from_s3_updated_and_deleted_with_its_stack(
 
 @pytest.mark.aws_documented(f"{GUIDE}/using-cfn-nested-stacks.html")
 def test_a_nested_stack_that_fails_takes_its_stack_down(cloud: TestCloud, stacks: Stacks) -> None:
-    url = put(cloud, "broken.json", template(B={"Type": "AWS::EC2::VPC"}))
+    url = put(cloud, "broken.json", template(B=broken()))
     nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
     name = stacks.create(template(Nested=nested))
     assert stacks.settled(name)["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "is ROLLBACK_COMPLETE" in stacks.reasons(name)
     left = stacks.client.list_stacks(StackStatusFilter=["ROLLBACK_COMPLETE"])["StackSummaries"]
     assert [s["StackName"] for s in left if s["StackName"].startswith(f"{name}-")] == []
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/using-cfn-nested-stacks.html")
+def test_an_update_finds_a_template_that_changed_at_its_url_and_a_rollback_restores_it(
+    cloud: TestCloud, stacks: Stacks
+) -> None:
+    def put_days(days: int) -> str:
+        return put(cloud, "at-one-url.json", template(G=group("/stack/at-one-url", days)))
+
+    def kept_days() -> int:
+        logs = cloud.client("logs")
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="/stack/at-one-url")["logGroups"]
+        return int(found["retentionInDays"])
+
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": put_days(7)}}
+    body = template(Nested=nested)
+    name = stacks.create(body)
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name)
+    put_days(14)
+    stacks.client.create_change_set(StackName=name, ChangeSetName="c", TemplateBody=body)
+    stacks.client.get_waiter("change_set_create_complete").wait(
+        StackName=name, ChangeSetName="c", WaiterConfig={"Delay": 0.2, "MaxAttempts": 100}
+    )
+    found = stacks.client.describe_change_set(StackName=name, ChangeSetName="c")
+    ((detail,),) = [change["ResourceChange"]["Details"] for change in found["Changes"]]
+    assert (detail["ChangeSource"], detail["Evaluation"]) == ("Automatic", "Dynamic")
+    stacks.client.update_stack(StackName=name, TemplateBody=body)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE", stacks.reasons(name)
+    assert kept_days() == 14
+    for days in (30, 8):  # the second fails in the nested stack itself
+        put_days(days)
+        failing = template(Nested=nested, B=broken(DependsOn="Nested"))
+        stacks.client.update_stack(StackName=name, TemplateBody=failing)
+        assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        assert kept_days() == 14
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/using-cfn-updating-stacks-continueupdaterollback.html")
@@ -166,7 +201,7 @@ def test_a_rollback_that_failed_can_be_continued(cloud: TestCloud, stacks: Stack
         resources = {"Owner": nested(owner)}
         if broken:
             resources["User"] = nested(user, "Owner")
-            resources["Broken"] = {"Type": "AWS::EC2::VPC", "DependsOn": ["User"]}
+            resources["Broken"] = group("/stack/broken", 8, DependsOn=["User"])
         return template(**resources)
 
     name = stacks.create(body("7", False))
@@ -222,7 +257,13 @@ def test_a_protected_stack_is_not_deleted(stacks: Stacks) -> None:
 
 @pytest.mark.aws_documented(f"{API}/API_SetStackPolicy.html")
 def test_a_stack_policy_is_kept(cloud: TestCloud, stacks: Stacks) -> None:
-    policy = json.dumps({"Statement": [{"Effect": "Allow", "Action": "Update:*"}]})
+    policy = json.dumps(
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+            ]
+        }
+    )
     name = stacks.create(template(G=group("/stack/policy")), StackPolicyBody=policy)
     assert stacks.client.get_stack_policy(StackName=name)["StackPolicyBody"] == policy
     stacks.client.set_stack_policy(StackName=name, StackPolicyURL=put(cloud, "policy.json", "{}"))
@@ -231,16 +272,16 @@ def test_a_stack_policy_is_kept(cloud: TestCloud, stacks: Stacks) -> None:
 
 @pytest.mark.aws_documented(f"{API}/API_CreateStack.html")
 def test_a_creation_that_fails_ends_as_the_request_says(stacks: Stacks) -> None:
-    broken = template(A=group("/stack/ends"), B={"Type": "AWS::EC2::VPC", "DependsOn": "A"})
+    failing = template(A=group("/stack/ends"), B=broken(DependsOn="A"))
     client = stacks.client
-    stacks.client.create_stack(StackName="ends-gone", TemplateBody=broken, OnFailure="DELETE")
+    stacks.client.create_stack(StackName="ends-gone", TemplateBody=failing, OnFailure="DELETE")
     gone(stacks, "ends-gone")
-    kept = stacks.create(broken, OnFailure="DO_NOTHING")
+    kept = stacks.create(failing, OnFailure="DO_NOTHING")
     assert stacks.settled(kept)["StackStatus"] == "CREATE_FAILED"
     found = client.describe_stack_resources(StackName=kept)["StackResources"]
     statuses = {r["LogicalResourceId"]: r["ResourceStatus"] for r in found}
     assert statuses == {"A": "CREATE_COMPLETE", "B": "CREATE_FAILED"}
     with pytest.raises(ClientError, match="either DisableRollback or OnFailure"):
         client.create_stack(
-            StackName="ends-both", TemplateBody=broken, OnFailure="ROLLBACK", DisableRollback=True
+            StackName="ends-both", TemplateBody=failing, OnFailure="ROLLBACK", DisableRollback=True
         )

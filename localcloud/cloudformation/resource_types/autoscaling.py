@@ -24,11 +24,12 @@ async def _create_target(call: Call, properties: Properties) -> CreatedResource:
     await _register(call, properties, **({"Tags": changed} if changed else {}))
     # Ref returns "resource|dimension|namespace".
     parts = ("ResourceId", "ScalableDimension", "ServiceNamespace")
-    made = CreatedResource("|".join(properties[key] for key in parts), _key(properties))
+    id_ = "|".join(properties[key] for key in parts)
+    made = CreatedResource(id_, {"Id": id_, **_key(properties)})
     try:
         await _put_actions(call, properties)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -67,14 +68,20 @@ def _action_names(properties: Properties) -> set[str]:
 
 
 async def _deregister_target(call: Call, made: CreatedResource) -> None:
-    await call.api(_SERVICE, "deregister_scalable_target", **made.attributes)
+    await call.api(_SERVICE, "deregister_scalable_target", **_key(made.attributes))
 
 
 async def _put_policy(call: Call, properties: Properties) -> CreatedResource:
     parameters = dict(properties)
     target = parameters.pop("ScalingTargetId", None)
     if target is not None:
-        resource, dimension, namespace = target.split("|")
+        parts = target.split("|")
+        if len(parts) != 3:
+            raise ResourceFailed(
+                f"ScalingTargetId is {target}; it is the Ref of a scalable target: "
+                "resource|dimension|namespace"
+            )
+        resource, dimension, namespace = parts
         parameters |= {
             "ResourceId": resource,
             "ScalableDimension": dimension,
@@ -82,7 +89,12 @@ async def _put_policy(call: Call, properties: Properties) -> CreatedResource:
         }
     answer = await call.api(_SERVICE, "put_scaling_policy", **parameters)
     return CreatedResource(
-        answer["PolicyARN"], {"PolicyName": parameters["PolicyName"], **_key(parameters)}
+        answer["PolicyARN"],
+        {
+            "Arn": answer["PolicyARN"],
+            "PolicyName": parameters["PolicyName"],
+            **_key(parameters),
+        },
     )
 
 
@@ -94,7 +106,8 @@ async def _update_policy(
 
 
 async def _delete_policy(call: Call, made: CreatedResource) -> None:
-    await call.api(_SERVICE, "delete_scaling_policy", **made.attributes)
+    named = {**_key(made.attributes), "PolicyName": made.attributes["PolicyName"]}
+    await call.api(_SERVICE, "delete_scaling_policy", **named)
 
 
 HANDLERS = (
@@ -114,6 +127,7 @@ HANDLERS = (
                 "Tags",
             }
         ),
+        attributes=("Id",),
     ),
     Handler(
         "AWS::ApplicationAutoScaling::ScalingPolicy",
@@ -130,5 +144,6 @@ HANDLERS = (
                 "TargetTrackingScalingPolicyConfiguration",
             }
         ),
+        attributes=("Arn",),
     ),
 )

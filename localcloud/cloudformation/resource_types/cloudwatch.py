@@ -68,6 +68,7 @@ HANDLERS = (
                 "Unit",
             }
         ),
+        attributes=("Arn",),
         assumed={"EvaluateLowSampleCountPercentile": "evaluate"},
         name_property="AlarmName",
     ),

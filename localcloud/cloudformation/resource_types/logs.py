@@ -38,7 +38,7 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
     try:
         await _set_retention(call, name, properties)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -83,6 +83,7 @@ HANDLERS = (
         _update,
         _delete,
         carried_out=frozenset({"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}),
+        attributes=("Arn",),
         assumed={"DeletionProtectionEnabled": "false", "LogGroupClass": "STANDARD"},
         name_property="LogGroupName",
     ),

@@ -2,12 +2,14 @@
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
 Differs: DescribeStacks returns neither ParentId nor RootId; a nested stack that fails rolls itself
-back, and then its parent deletes it.
+back, and then its parent deletes it. A rollback restores a template that changed at its URL if it
+has at most 51,200 bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 from localcloud.cloudformation.resource_types.base import (
@@ -20,6 +22,10 @@ from localcloud.cloudformation.resource_types.base import (
 )
 from localcloud.cloudformation.template import scalar_text
 
+NESTED = "AWS::CloudFormation::Stack"
+# The attribute that keeps the template from before an update; no Fn::GetAtt can ask for it.
+_PREVIOUS = "template before the update"
+_LARGEST_BODY = 51_200  # bytes
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 
 
@@ -40,10 +46,11 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
         call.api("cloudformation", "create_stack", StackName=name, **wanted), find
     )
     made = CreatedResource(answer["StackId"])
+    call.initiated(made.physical_id)
     try:
         return await _settled(call, made)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
 
 
 async def _update(
@@ -51,14 +58,42 @@ async def _update(
 ) -> CreatedResource:
     del before
     wanted = _request(call, after)
+    # For a rollback, since the template may change at its URL. On AWS it needs no permission.
+    answer = await call.services.api(
+        call.scope, "cloudformation", "get_template", StackName=made.physical_id
+    )
+    body = answer["TemplateBody"]
+    text = body if isinstance(body, str) else json.dumps(body)
+    previous = text if len(text.encode()) <= _LARGEST_BODY else ""
+    made.attributes[_PREVIOUS] = previous
+    made = await _updated(call, made, wanted)
+    made.attributes[_PREVIOUS] = previous
+    return made
+
+
+async def _restore(
+    call: Call, made: CreatedResource, before: Properties, after: Properties
+) -> CreatedResource:
+    wanted = _request(call, after)
+    previous = made.attributes.get(_PREVIOUS)
+    if previous and before.get("TemplateURL") == after.get("TemplateURL"):
+        del wanted["TemplateURL"]
+        wanted["TemplateBody"] = previous
+    return await _updated(call, made, wanted)
+
+
+async def _updated(call: Call, made: CreatedResource, wanted: dict[str, Any]) -> CreatedResource:
+    """Update a nested stack, and wait until it is complete."""
     if call.resumed:  # the nested stack continues its own update
         with contextlib.suppress(ResourceFailed):
             await _settled(call, made)
     try:
         await call.api("cloudformation", "update_stack", StackName=made.physical_id, **wanted)
     except ResourceFailed as error:
-        if "No updates are to be performed" not in str(error):
+        if not error.says("No updates are to be performed"):
             raise
+        # It may have rolled an update back itself.
+        return await _settled(call, made, (*_DONE, "UPDATE_ROLLBACK_COMPLETE"))
     return await _settled(call, made)
 
 
@@ -88,7 +123,9 @@ def _text(value: Any) -> str:
     return ",".join(map(scalar_text, value)) if isinstance(value, list) else scalar_text(value)
 
 
-async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
+async def _settled(
+    call: Call, made: CreatedResource, done: tuple[str, ...] = _DONE
+) -> CreatedResource:
     """Wait until the operation on the nested stack succeeded.
 
     Raises:
@@ -98,7 +135,7 @@ async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
         answer = await call.api("cloudformation", "describe_stacks", StackName=made.physical_id)
         stack = answer["Stacks"][0]
         status = stack["StackStatus"]
-        if status in _DONE:
+        if status in done:
             outputs = stack.get("Outputs", [])
             found = {f"Outputs.{o['OutputKey']}": o["OutputValue"] for o in outputs}
             return CreatedResource(made.physical_id, found)
@@ -113,12 +150,14 @@ async def _settled(call: Call, made: CreatedResource) -> CreatedResource:
 
 HANDLERS = (
     Handler(
-        "AWS::CloudFormation::Stack",
+        NESTED,
         _create,
         _update,
         _delete,
         carried_out=frozenset(
             {"NotificationARNs", "Parameters", "Tags", "TemplateURL", "TimeoutInMinutes"}
         ),
+        attributes=(r"Outputs\..*",),
+        restore=_restore,
     ),
 )

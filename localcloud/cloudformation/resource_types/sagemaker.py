@@ -1,6 +1,8 @@
-"""AWS::SageMaker::Model, EndpointConfig and Endpoint."""
+"""AWS::SageMaker::Model, EndpointConfig, Endpoint and ModelPackageGroup."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from localcloud.cloudformation.resource_types.base import (
     POLL_CLOCK_SECONDS,
@@ -52,7 +54,7 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
             call.api("sagemaker", f"create_{noun}", **properties),
             lambda: call.api("sagemaker", f"describe_{noun}", **{name: properties[name]}),
         )
-        return CreatedResource(answer[arn], {name: properties[name]})
+        return CreatedResource(answer[arn], {name: properties[name], arn: answer[arn]})
 
     async def delete(call: Call, made: CreatedResource) -> None:
         await call.api("sagemaker", f"delete_{noun}", **{name: made.attributes[name]})
@@ -63,6 +65,7 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
         _update_tags,
         delete,
         carried_out=frozenset({name, "Tags", *carried_out}),
+        attributes=(name, arn),
         name_property=name,
     )
 
@@ -70,18 +73,21 @@ def _named(kind: str, noun: str, name: str, arn: str, carried_out: set[str]) -> 
 async def _create_endpoint(call: Call, properties: Properties) -> CreatedResource:
     name = properties.get("EndpointName") or call.generated_name()
     wanted = {"EndpointName": name, "EndpointConfigName": properties["EndpointConfigName"]}
-    for key in ("Tags", "DeploymentConfig"):
-        if key in properties:
-            wanted[key] = properties[key]
+    if "Tags" in properties:
+        wanted["Tags"] = properties["Tags"]
+    if "DeploymentConfig" in properties:
+        wanted["DeploymentConfig"] = _deployment_config(properties["DeploymentConfig"])
     answer = await call.create_once(
         call.api("sagemaker", "create_endpoint", **wanted),
         lambda: call.api("sagemaker", "describe_endpoint", EndpointName=name),
     )
-    made = CreatedResource(answer["EndpointArn"], {"EndpointName": name})
+    arn = answer["EndpointArn"]
+    made = CreatedResource(arn, {"EndpointName": name, "EndpointArn": arn})
+    call.initiated(arn)
     try:
         await _wait_in_service(call, made, properties["EndpointConfigName"])
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -89,18 +95,36 @@ async def _update_endpoint(
     call: Call, made: CreatedResource, before: Properties, after: Properties
 ) -> CreatedResource:
     wanted = after["EndpointConfigName"]
-    # After a restart the endpoint starts again, and the update may have been carried out.
-    current = await _settled(call, made) if call.resumed else before.get("EndpointConfigName")
-    if current != wanted:
+    # An update that a restart interrupted may have been carried out, and one that failed may have
+    # been rolled back.
+    if await _settled(call, made) != wanted:
         await call.api(
             "sagemaker",
             "update_endpoint",
             EndpointName=made.attributes["EndpointName"],
             EndpointConfigName=wanted,
-            **{key: after[key] for key in _OF_AN_UPDATE if key in after},
+            **_of_an_update(after),
         )
         await _wait_in_service(call, made, wanted)
     return await _update_tags(call, made, before, after)
+
+
+def _of_an_update(properties: Properties) -> Properties:
+    """Return the parameters of UpdateEndpoint besides the names."""
+    found = {key: properties[key] for key in _OF_AN_UPDATE if key in properties}
+    if "DeploymentConfig" in found:
+        found["DeploymentConfig"] = _deployment_config(found["DeploymentConfig"])
+    return found
+
+
+def _deployment_config(config: Properties) -> Properties:
+    """Return a DeploymentConfig with what the API requires and a template may leave out."""
+    policy = config.get("BlueGreenUpdatePolicy")
+    if not policy:
+        return config
+    routing = {"WaitIntervalInSeconds": 0, **policy["TrafficRoutingConfiguration"]}
+    policy = {**policy, "TrafficRoutingConfiguration": routing}
+    return {**config, "BlueGreenUpdatePolicy": policy}
 
 
 async def _wait_in_service(call: Call, made: CreatedResource, config_name: str) -> None:
@@ -142,7 +166,43 @@ async def _delete_endpoint(call: Call, made: CreatedResource) -> None:
         await call.clock.sleep(POLL_CLOCK_SECONDS)
 
 
+async def _create_group(call: Call, properties: Properties) -> CreatedResource:
+    name = properties["ModelPackageGroupName"]
+
+    async def find() -> dict[str, Any]:
+        return await call.api(
+            "sagemaker", "describe_model_package_group", ModelPackageGroupName=name
+        )
+
+    await call.create_once(call.api("sagemaker", "create_model_package_group", **properties), find)
+    found = await find()
+    arn = found["ModelPackageGroupArn"]
+    return CreatedResource(
+        arn,
+        {
+            "ModelPackageGroupArn": arn,
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupStatus": found["ModelPackageGroupStatus"],
+            "CreationTime": found["CreationTime"].isoformat(),
+        },
+    )
+
+
+async def _delete_group(call: Call, made: CreatedResource) -> None:
+    name = made.attributes["ModelPackageGroupName"]
+    await call.api("sagemaker", "delete_model_package_group", ModelPackageGroupName=name)
+
+
 HANDLERS = (
+    Handler(
+        "AWS::SageMaker::ModelPackageGroup",
+        _create_group,
+        _update_tags,
+        _delete_group,
+        carried_out=frozenset({"ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"}),
+        attributes=("ModelPackageGroupArn", "ModelPackageGroupStatus", "CreationTime"),
+        name_property="ModelPackageGroupName",
+    ),
     _named(
         "Model",
         "model",
@@ -180,6 +240,7 @@ HANDLERS = (
         _update_endpoint,
         _delete_endpoint,
         carried_out=frozenset({"EndpointConfigName", "EndpointName", "Tags", *_OF_AN_UPDATE}),
+        attributes=("EndpointName", "EndpointArn"),
         name_property="EndpointName",
     ),
 )

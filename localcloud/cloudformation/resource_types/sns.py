@@ -32,7 +32,7 @@ async def _create(call: Call, properties: Properties) -> CreatedResource:
         for protocol, endpoint in sorted(_subscriptions(properties)):
             await call.api("sns", "subscribe", TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
     except ResourceFailed as error:
-        raise ResourceFailed(str(error), made) from error
+        raise error.with_made(made) from error
     return made
 
 
@@ -92,6 +92,7 @@ HANDLERS = (
         _update,
         _delete,
         carried_out=frozenset({*_ATTRIBUTES, "Subscription", "Tags", "TopicName"}),
+        attributes=("TopicArn", "TopicName"),
         assumed={
             "ContentBasedDeduplication": "false",
             "FifoTopic": "false",

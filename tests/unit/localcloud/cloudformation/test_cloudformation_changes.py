@@ -247,3 +247,47 @@ def test_the_list_is_the_difference_of_two_stacks(
         if change["Action"] == "Modify":
             named = [d["Target"]["Path"].rpartition("/")[2] for d in change["Details"]]
             assert sorted(named) == sorted(different)
+
+
+def test_a_nested_stack_may_have_changed_at_its_url() -> None:
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "u"}}
+    (found,) = listed(deployed({"Nested": nested}), template({"Nested": nested}))
+    assert found == {
+        "Action": "Modify",
+        "LogicalResourceId": "Nested",
+        "PhysicalResourceId": "Nested-1",
+        "ResourceType": "AWS::CloudFormation::Stack",
+        "Replacement": "False",
+        "Scope": ["Properties"],
+        "Details": [
+            {
+                "Target": {"Attribute": "Properties", "RequiresRecreation": "Never"},
+                "Evaluation": "Dynamic",
+                "ChangeSource": "Automatic",
+                "CausingEntity": None,
+            }
+        ],
+    }
+
+
+def test_what_a_resource_will_have_may_be_more_than_its_template_says() -> None:
+    resources = {"A": resource(Plain="a")}
+    before = deployed(resources)
+
+    def adapted(kind: str, name: str, value: Any) -> Any:
+        assert kind == "AWS::Test::Thing"
+        return ["tag"] if name == "Tags" else value
+
+    wanted = DesiredStack(template(resources), {}, {}, adapted=adapted)
+    (found,) = changes(CurrentStack(before[0], {}, before[1]), wanted, recreates)
+    assert (found["Scope"], found["Replacement"]) == (["Tags"], "False")
+    assert details(found) == [(None, "Static", "DirectModification", None)]
+
+
+def test_an_import_of_nothing_is_an_error_for_a_new_resource_too() -> None:
+    def imported(name: str) -> str:
+        raise TemplateError(f"No export named {name} found.")
+
+    added = template({"A": resource(Plain={"Fn::ImportValue": "x"})})
+    with pytest.raises(TemplateError, match="No export named x found"):
+        changes(CurrentStack(), DesiredStack(added, {}, {}, imported), recreates)

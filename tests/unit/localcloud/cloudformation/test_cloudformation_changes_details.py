@@ -122,9 +122,9 @@ def test_each_action_has_its_members() -> None:
         ({"Plain": 1}, {"Plain": [1, 2]}, "1", "[1, 2]", "Modify"),
         (
             {"Plain": {"b": 1, "a": True}},
-            {"Plain": {"d": None, "c": {}}},
+            {"Plain": {"d": 1, "c": {}}},
             '{"a": true, "b": 1}',
-            '{"c": {}, "d": null}',
+            '{"c": {}, "d": 1}',
             "Modify",
         ),
     ],

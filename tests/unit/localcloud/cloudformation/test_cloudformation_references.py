@@ -9,7 +9,11 @@ import pytest
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.routing import Scope
-from localcloud.cloudformation.request_validation import checked
+from localcloud.cloudformation.evaluation import pseudo_parameters
+from localcloud.cloudformation.parameters import typed
+from localcloud.cloudformation.request_validation import parsed
+from localcloud.cloudformation.template import TemplateError
+from localcloud.cloudformation.template_checks import check_values
 
 pytestmark = pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html"
@@ -23,10 +27,14 @@ BLOCK = (
 def problem(**sections: Any) -> str:
     """Return the error of a template, or an empty text if there is none."""
     body = json.dumps({"Resources": {"A": TOPIC}, **sections})
+    id_ = Scope().arn("cloudformation", "stack/s/00000000-0000-0000-0000-000000000000")
     try:
-        checked(Scope(), body, None, {}, None)
+        template, parameters = parsed(body, None, {})
+        check_values(template, pseudo_parameters(id_, "s", []) | typed(template, parameters))
     except AwsError as error:
         return error.message
+    except TemplateError as error:
+        return str(error)
     return ""
 
 

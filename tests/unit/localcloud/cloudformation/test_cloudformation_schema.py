@@ -110,10 +110,12 @@ def test_a_part_of_a_property_is_not_the_property() -> None:
     schema = {
         "properties": {"A": {}, "B": {}},
         "createOnlyProperties": ["/properties/A", "/properties/B/Part"],
+        "description": "for people",
     }
-    assert extract(schema) == {
-        "properties": ["A", "B"],
-        "required": [],
+    assert extract(schema, ["Arn"]) == {
         "create_only": ["A"],
         "read_only": [],
+        "attributes": ["Arn"],
+        "identifiers": [],
+        "document": {"type": "object", "properties": {"A": {}, "B": {}}, "definitions": {}},
     }

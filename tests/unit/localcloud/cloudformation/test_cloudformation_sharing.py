@@ -11,8 +11,9 @@ from localcloud.cloudformation.exports import check_exports, importers, value_of
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.parameter_rules import check_rules
+from localcloud.cloudformation.parameters import parameter_values
 from localcloud.cloudformation.request_validation import needed_capabilities
-from localcloud.cloudformation.template import Template, TemplateError, parameter_values, parse
+from localcloud.cloudformation.template import Template, TemplateError, parse
 from localcloud.cloudformation.template_source import place_of
 
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
@@ -87,11 +88,14 @@ def test_what_is_not_evaluated_is_refused_by_name() -> None:
             render({function: []})
     with pytest.raises(TemplateError, match="Fn::ForEach"):
         parse('{"Resources": {"Fn::ForEach::Topics": ["T", ["a"], {}]}}')
+    with pytest.raises(TemplateError, match="Hooks"):
+        parse('{"Hooks": {}, "Resources": {"R": {"Type": "T"}}}')
     with pytest.raises(TemplateError, match="Transform"):
         parse('{"Transform": "AWS::Serverless-2016-10-31", "Resources": {"R": {"Type": "T"}}}')
-    declared = {"Path": {"Type": "AWS::SSM::Parameter::Value<String>"}}
-    with pytest.raises(TemplateError, match="AWS::SSM::Parameter"):
-        parameter_values(Template({"Parameters": declared, "Resources": NOTHING}), {"Path": "/a"})
+    kind = "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>"
+    declared = Template({"Parameters": {"Image": {"Type": kind}}, "Resources": NOTHING})
+    with pytest.raises(TemplateError, match=kind):
+        parameter_values(declared, {"Image": "/a"})
 
 
 def rules(condition: Any, *assertions: Any) -> Template:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from localcloud.cloudformation.evaluation import outputs_of
 from localcloud.cloudformation.intrinsics import Renderer
 from localcloud.cloudformation.parameter_rules import check_rules
+from localcloud.cloudformation.parameters import parameter_values, typed
 from localcloud.cloudformation.template import (
     Template,
     TemplateError,
     creation_order,
-    parameter_values,
     parse,
     references,
 )
@@ -224,7 +224,22 @@ def test_aliases_are_refused_in_aws_words(body: str) -> None:
         '{"Resources": {"A": {"Type": "T", "Properties": {"a": ' + "[" * 150 + "]" * 150 + "}}}}",
         ONE + "1: {}",
         ONE + "Parameters: [1]",
-        ONE + "Parameters:",
+        ONE + "Parameters: {P: {Default: x}}",
+        ONE + "Parameters: {P: {Type: Text}}",
+        ONE + "Parameters: {'P-1': {Type: String}}",
+        ONE + "Parameters: {P: {Type: String, Default: '{{resolve:ssm:/a}}'}}",
+        ONE + "Outputs: {'O-1': {Value: x}}",
+        ONE + "Outputs: {O: {Value: x, Export: {Name: 'a b'}}}",
+        ONE + "Outputs: {O: {Value: x, Values: y}}",
+        ONE + "Mappings: {M: {A: b}}",
+        ONE + "Mappings: {M: {A: {b-c: d}}}",
+        ONE + "Mappings: {M: {A: {b: {c: d}}}}",
+        ONE + "AWSTemplateFormatVersion: 2010-09-10",
+        ONE + "Description: [x]",
+        ONE + "Description: " + "x" * 1025,
+        "Resources: text",
+        "Resources: {A-1: {Type: AWS::Logs::LogGroup}}",
+        "Resources: {A: text}",
         ONE + "Parameters: {1: {Type: String}}",
         ONE + "Parameters: {P: String}",
         ONE + "Parameters: {P: {Type: String, AllowedValues: x}}",
@@ -250,7 +265,6 @@ def test_aliases_are_refused_in_aws_words(body: str) -> None:
         "Resources: {1: {Type: AWS::Logs::LogGroup}}",
         "Resources: {A: {Type: 1}}",
         "Resources: {A: {Type: T, Properties: text}}",
-        "Resources: {A: {Type: T, Properties: }}",
         "Resources: {A: {Type: T, DependsOn: {B: 1}}}",
         "Resources: {A: {Type: T, DependsOn: [[B]]}}",
         "Resources: {A: {Type: T, Condition: [x]}}",
@@ -268,7 +282,13 @@ def test_a_malformed_template_is_a_template_error(body: str) -> None:
     [("Parameters", 200), ("Mappings", 200), ("Resources", 500), ("Outputs", 200)],
 )
 def test_a_section_has_a_largest_number_of_entries(section: str, most: int) -> None:
-    entry: dict[str, Any] = {"Type": "AWS::Logs::LogGroup", "Value": "x"}
+    minimal: dict[str, dict[str, Any]] = {
+        "Parameters": {"Type": "String"},
+        "Mappings": {"A": {"b": "c"}},
+        "Resources": {"Type": "AWS::Logs::LogGroup"},
+        "Outputs": {"Value": "x"},
+    }
+    entry = minimal[section]
     entries = {f"A{number}": entry for number in range(most)}
     document: dict[str, Any] = {"Resources": {"A": BUCKET}} | {section: entries}
     parse(json.dumps(document))
@@ -279,8 +299,8 @@ def test_a_section_has_a_largest_number_of_entries(section: str, most: int) -> N
 
 
 def test_a_key_that_is_a_number_becomes_a_string_as_in_json() -> None:
-    parsed = parse(ONE + "Mappings: {M: {123: {1.5: x, true: y}}}")
-    assert parsed.document["Mappings"] == {"M": {"123": {"1.5": "x", "true": "y"}}}
+    parsed = parse(ONE + "Mappings: {M: {123: {15: x, true: y}}}")
+    assert parsed.document["Mappings"] == {"M": {"123": {"15": "x", "true": "y"}}}
 
 
 WORDS = [
@@ -385,11 +405,35 @@ def test_parameters_come_from_the_caller_or_their_default() -> None:
     [
         ({}, {"X": "1"}, r"Parameters: \[X\] do not exist in the template"),
         ({"P": {}, "Q": {}}, {}, r"Parameters: \[P, Q\] must have values"),
-        ({"P": {"AllowedValues": ["dev", "prd"]}}, {"P": "x"}, r"AllowedValues: \[dev, prd\]"),
-        ({"P": {"AllowedPattern": "[a-z]+"}}, {"P": "a1"}, "must match pattern"),
-        ({"P": {"MinLength": 2}}, {"P": "a"}, "at least 2 characters"),
-        ({"P": {"MaxLength": 2}}, {"P": "abc"}, "at most 2 characters"),
+        ({"P": {"AllowedValues": ["a", "b"]}}, {"P": "x"}, "'P' must be one of AllowedValues$"),
+        ({"P": {"AllowedPattern": "[a-z]+"}}, {"P": "a1"}, r"must match pattern \[a-z\]\+$"),
+        (
+            {"P": {"AllowedPattern": "[a-z]+", "ConstraintDescription": "must be small."}},
+            {"P": "A"},
+            r"Parameter P failed to satisfy constraint: must be small\.$",
+        ),
+        ({"P": {"MinLength": 2}}, {"P": "a"}, "at least 2 characters$"),
+        ({"P": {"MaxLength": 2}}, {"P": "abc"}, "at most 2 characters$"),
+        (
+            {"P": {"Type": "CommaDelimitedList", "AllowedValues": ["a", "b"]}},
+            {"P": "a, c"},
+            "one of AllowedValues",
+        ),
+        (
+            {"P": {"Type": "CommaDelimitedList", "AllowedPattern": "[ab]"}},
+            {"P": "a, c"},
+            "must match pattern",
+        ),
+        ({"P": {"Type": "List<Number>"}}, {"P": "1, two"}, "must be a number"),
         ({"P": {"Type": "Number"}}, {"P": "two"}, "must be a number"),
+        ({"P": {"Type": "Number"}}, {"P": "nan"}, "must be a number"),
+        ({"P": {"Type": "Number"}}, {"P": "1_0"}, "must be a number"),
+        ({"P": {"Type": "AWS::EC2::VPC::Id"}}, {"P": "v"}, "not support the type AWS::EC2::VPC"),
+        (
+            {"P": {"Type": "AWS::SSM::Parameter::Value<String>"}},
+            {},
+            "Parameter P should either have input value or default value",
+        ),
         ({"P": {"Type": "Number", "MinValue": 1}}, {"P": "0"}, "not less than 1"),
         ({"P": {"Type": "Number", "MaxValue": 1}}, {"P": "2"}, "not greater than 1"),
     ],
@@ -397,8 +441,55 @@ def test_parameters_come_from_the_caller_or_their_default() -> None:
 def test_a_parameter_that_does_not_fit_is_refused_by_name(
     declared: dict[str, Any], given_: dict[str, str], message: str
 ) -> None:
+    typed_ = {name: {"Type": "String", **entry} for name, entry in declared.items()}
     with pytest.raises(TemplateError, match=message):
-        parameter_values(template(Parameters=declared), given_)
+        parameter_values(template(Parameters=typed_), given_)
+
+
+def test_the_members_of_a_list_have_no_blanks_around_them() -> None:
+    declared = {
+        "Names": {"Type": "CommaDelimitedList", "Default": "a, b ,c", "AllowedValues": list("abc")},
+        "Sizes": {"Type": "List<Number>", "Default": "1, 2"},
+    }
+    parsed = template(Parameters=declared)
+    assert {"Names": ["a", "b", "c"], "Sizes": ["1", "2"]} == typed(
+        parsed, parameter_values(parsed, {})
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('{"this is no JSON"}', "JSON not well-formed. (line 1, column 20)"),
+        ("{", "JSON not well-formed. (line 1, column 2)"),
+        ('{"a": 1,\n "b" 2}', "JSON not well-formed. (line 2, column 7)"),
+        ("a: [", "YAML not well-formed. (line 1, column 5)"),
+        ("a: b: c", "YAML not well-formed. (line 1, column 5)"),
+        ("a:\n\tb: c", "YAML not well-formed. (line 2, column 1)"),
+        ("a: !!python/object:os.system x", "YAML not well-formed. (line 1, column 4)"),
+    ],
+)
+def test_a_text_that_is_no_json_or_yaml_is_refused_with_its_place(body: str, text: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse(body)
+    assert str(caught.value) == f"Template format error: {text}"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (ONE + "Parameters:", "/Parameters"),
+        (ONE + "Outputs: {O: {Value: }}", "/Outputs/O/Value"),
+        (ONE + "Mappings: {M: {A: {b: }}}", "/Mappings/M/A/b"),
+        ("Resources: {A: {Type: T, Properties: }}", "/Resources/A/Properties"),
+        ("Resources: {A: {Type: T, DependsOn: [B, null]}}", "/Resources/A/DependsOn/1"),
+        ("Resources: {A: {Type: T, Properties: {B: {C: ~}}}}", "/Resources/A/Properties/B/C"),
+    ],
+)
+def test_a_null_is_refused_with_its_place(body: str, path: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse(body)
+    assert str(caught.value) == f"[{path}] 'null' values are not allowed in templates"
 
 
 def test_references_are_found_wherever_they_stand() -> None:

@@ -147,7 +147,8 @@ def _key_of_topic(scope: Scope, arn: str) -> _Key | None:
 
 def _key(scope: Scope, name: str | None) -> _Key | None:
     """Return a customer managed key by its id, ARN or alias, or None."""
-    if not name:
+    # moto would create a key for an alias that AWS manages.
+    if not name or ":alias/aws/" in f":{name}":
         return None
     where = scope_of_arn(name) if name.startswith("arn:") else scope
     keys: Any = backend("kms", where)

@@ -126,7 +126,9 @@ class FleetBuilder:
                 await self.grow(scope, f"{_GROUP}/{endpoint.name}", fleet, timeout)
 
     async def _check_key(self, scope: Scope, role_arn: str, key_id: str | None) -> None:
-        """Check that a model's role may use the key of the instances' volumes."""
+        """Check that a model's role may use the key of the instances' volumes, if they have one."""
+        if not key_id:
+            return
         wanted = await volume_permissions(self._context.moto, scope, key_id)
         try:
             await self._context.iam.authorise(role_arn, wanted)

@@ -112,7 +112,7 @@ class Waiting(FleetBuilder):
 
     async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
         del scope, model_name
-        made: Any = SimpleNamespace(variant=variant)
+        made: Any = SimpleNamespace(variant=variant, role_arn="")
         return made  # type: ignore[no-any-return]
 
     async def grow(

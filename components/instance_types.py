@@ -1,12 +1,18 @@
-"""Properties of instance types, by their names. Pure.
+"""Properties of SageMaker's instance types. Pure, but for botocore's model, from which types come.
 
-Source: https://aws.amazon.com/sagemaker/ai/pricing/
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 """
 
 import re
+from functools import cache
+
+import botocore.session
 
 # `d` after the number: local NVMe storage, as in m5d. Accelerated families have it, too.
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
+# `g` after the number: AWS's Arm processors, as in c7g and m6gd.
+_ARM = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
+_BURSTABLE = re.compile(r"ml\.t\d")
 
 
 def has_local_storage(instance_type: str) -> bool:
@@ -16,3 +22,31 @@ def has_local_storage(instance_type: str) -> bool:
     Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
     """
     return _LOCAL_STORAGE.match(instance_type) is not None
+
+
+def is_arm(instance_type: str) -> bool:
+    """Return whether instances of a type have an Arm processor."""
+    return _ARM.match(instance_type) is not None
+
+
+def is_burstable(instance_type: str) -> bool:
+    """Return whether instances of a type have CPU credits; SageMaker does not scale them."""
+    return _BURSTABLE.match(instance_type) is not None
+
+
+@cache
+def hosting_types() -> frozenset[str]:
+    """Return the types that an endpoint may have."""
+    return _enumeration("ProductionVariantInstanceType")
+
+
+@cache
+def training_types() -> frozenset[str]:
+    """Return the types that a training job may have."""
+    return _enumeration("TrainingInstanceType")
+
+
+def _enumeration(shape: str) -> frozenset[str]:
+    loader = botocore.session.get_session().get_component("data_loader")
+    shapes = loader.load_service_model("sagemaker", "service-2")["shapes"]
+    return frozenset(shapes[shape]["enum"])

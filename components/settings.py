@@ -50,8 +50,8 @@ class TrafficShifting(StrEnum):
     LINEAR = "LINEAR"
 
 
-_INSTANCE_TYPE = r"ml\.[a-z]+\d[a-z0-9-]*\.(medium|large|xlarge|\d{1,3}xlarge)"
-_INSTANCE_TYPE_ALLOWED = "a SageMaker instance type, ml.FAMILY.SIZE"
+INSTANCE_TYPE = r"ml\.[a-z]+\d[a-z0-9-]*\.(medium|large|xlarge|\d{1,3}xlarge)"
+INSTANCE_TYPE_ALLOWED = "a SageMaker instance type, ml.FAMILY.SIZE"
 # What every AWS service accepts as a tag's value, short enough for a column of a cost report.
 _TAG_VALUE = r"[A-Za-z0-9 _.:/=+@-]{1,64}"
 _TAG_VALUE_ALLOWED = "1 to 64 letters, digits, blanks and _.:/=+@-"
@@ -204,8 +204,8 @@ class EndpointSettings:
     instance_type: str = string(
         "instanceType",
         None,
-        pattern=_INSTANCE_TYPE,
-        allowed=_INSTANCE_TYPE_ALLOWED,
+        pattern=INSTANCE_TYPE,
+        allowed=INSTANCE_TYPE_ALLOWED,
         example="ml.m5.large",
         description="SageMaker instance type that hosts the endpoint, for example ml.m5.large.",
     )
@@ -240,8 +240,8 @@ class TrainingSettings:
     instance_type: str = string(
         "trainingInstanceType",
         "ml.m5.large",
-        pattern=_INSTANCE_TYPE,
-        allowed=_INSTANCE_TYPE_ALLOWED,
+        pattern=INSTANCE_TYPE,
+        allowed=INSTANCE_TYPE_ALLOWED,
         example="ml.m5.large",
         description="SageMaker instance type that runs the training job.",
     )
@@ -306,8 +306,7 @@ class DeliverySettings:
         ExecutionMode.SUPERSEDED,
         ExecutionMode,
         example="SUPERSEDED",
-        description="How concurrent pipeline executions are handled: "
-        "SUPERSEDED, QUEUED or PARALLEL.",
+        description="How concurrent pipeline executions are handled: SUPERSEDED or QUEUED.",
     )
     minimum_accuracy: float = number(
         "minimumAccuracy",
@@ -414,8 +413,9 @@ class StackSettings:
     region: str = string(
         REGION_KEY,
         None,
-        pattern=r"[a-z]{2}(-[a-z]+)+-\d",
-        allowed="an AWS region",
+        pattern=r"(?!cn-)[a-z]{2}(-[a-z]+)+-\d",
+        allowed="an AWS region outside China and the sovereign clouds, whose services have other "
+        "host names and lack some that the lab needs",
         example="us-east-1",
         description="AWS region of the stack.",
     )

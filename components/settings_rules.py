@@ -4,21 +4,29 @@ Each rule takes the settings, however wrong single values were, and returns its 
 Pure. Must not: read configuration, check a single setting.
 """
 
+import difflib
+import re
 from collections.abc import Iterator
 
+from components.instance_types import hosting_types, is_arm, is_burstable, training_types
 from components.setting_kinds import Problem
 from components.settings import (
+    INSTANCE_TYPE,
     Encryption,
     EndpointSettings,
     Environment,
+    ExecutionMode,
     ScalingSettings,
     StackSettings,
     TrafficShifting,
-    UpdateSettings,
 )
 
 # SageMaker's longest update (MaximumExecutionTimeoutInSeconds), less half an hour for the fleet.
 LONGEST_BAKE_SECONDS = 28_800 - 1_800
+# The rollback alarms need two points of three minutes.
+SHORTEST_BAKE_SECONDS = 180
+# An action that invokes a function ends after 24 hours, which include the start of the job.
+LONGEST_TRAINING_SECONDS = 82_800
 _STEP_PERCENT = {TrafficShifting.CANARY: (1, 50), TrafficShifting.LINEAR: (10, 50)}
 
 
@@ -27,7 +35,9 @@ def problems_between(settings: StackSettings) -> Iterator[Problem]:
     yield from _ownership(settings)
     if settings.endpoint.scaling is not None:
         yield from _scaling(settings.endpoint, settings.endpoint.scaling)
-    yield from _update(settings.endpoint.update)
+    yield from _update(settings.endpoint)
+    yield from _instances(settings)
+    yield from _delivery(settings)
     yield from _accounts(settings)
 
 
@@ -58,7 +68,7 @@ def _scaling(endpoint: EndpointSettings, scaling: ScalingSettings) -> Iterator[P
             f"{low} to {high} if scaling is on",
             f"set it to {low}",
         )
-    if endpoint.instance_type.startswith(("ml.t2.", "ml.t3.")):
+    if is_burstable(endpoint.instance_type):
         yield Problem(
             "instanceType",
             endpoint.instance_type,
@@ -67,7 +77,71 @@ def _scaling(endpoint: EndpointSettings, scaling: ScalingSettings) -> Iterator[P
         )
 
 
-def _update(update: UpdateSettings) -> Iterator[Problem]:
+def _instances(settings: StackSettings) -> Iterator[Problem]:
+    used = [("instanceType", settings.endpoint.instance_type, hosting_types())]
+    if settings.environment is Environment.DEV:
+        training = settings.delivery.training.instance_type
+        used.append(("trainingInstanceType", training, training_types()))
+    for key, instance_type, known in used:
+        if not re.fullmatch(INSTANCE_TYPE, instance_type):
+            continue  # which the setting itself has reported
+        if instance_type not in known:
+            near = difflib.get_close_matches(instance_type, known, n=1)
+            what = "hosts endpoints on" if key == "instanceType" else "trains on"
+            yield Problem(
+                key,
+                instance_type,
+                f"one of the {len(known)} types that SageMaker {what}",
+                f"use {near[0] if near else 'ml.m5.large'}",
+            )
+        elif is_arm(instance_type):
+            yield Problem(
+                key,
+                instance_type,
+                "a type with an x86 processor, for which the image is built",
+                "use ml.m7i.large",
+            )
+
+
+def _delivery(settings: StackSettings) -> Iterator[Problem]:
+    delivery = settings.delivery
+    if delivery.execution_mode is ExecutionMode.PARALLEL:
+        yield Problem(
+            "executionMode",
+            delivery.execution_mode.value,
+            "SUPERSEDED or QUEUED, because executions in parallel would update one stack",
+            "set executionMode to QUEUED",
+        )
+    if delivery.training.max_runtime_seconds > LONGEST_TRAINING_SECONDS:
+        yield Problem(
+            "trainingMaxRuntimeSeconds",
+            delivery.training.max_runtime_seconds,
+            f"at most {LONGEST_TRAINING_SECONDS}; CodePipeline waits for 24 hours, which include "
+            "the start of the job",
+            f"set it to {LONGEST_TRAINING_SECONDS}",
+        )
+
+
+def _update(endpoint: EndpointSettings) -> Iterator[Problem]:
+    update, scaling = endpoint.update, endpoint.scaling
+    in_steps = update.traffic_shifting is not TrafficShifting.ALL_AT_ONCE
+    if (in_steps or update.bake_seconds) and update.bake_seconds < SHORTEST_BAKE_SECONDS:
+        yield Problem(
+            "bakeSeconds",
+            update.bake_seconds,
+            f"at least {SHORTEST_BAKE_SECONDS}, because the rollback alarms need three minutes",
+            "set it to 300" + ("" if in_steps else ", or to 0, which watches no alarms"),
+        )
+    key = "minInstanceCount" if scaling is not None else "initialInstanceCount"
+    fewest = scaling.min_instance_count if scaling is not None else endpoint.initial_instance_count
+    if in_steps and fewest < 2:
+        yield Problem(
+            key,
+            fewest,
+            f"at least 2 if trafficShifting is {update.traffic_shifting}; half of the fleet at "
+            "most gets the first traffic",
+            f"set {key} to 2, or trafficShifting to ALL_AT_ONCE",
+        )
     low, high = _STEP_PERCENT.get(update.traffic_shifting, (1, 50))
     if not low <= update.step_percent <= high:
         yield Problem(

@@ -55,7 +55,9 @@ WITHOUT_RESOURCE = frozenset(
 )
 # Environment → allowed instance types. SageMaker does not scale burstable types.
 INSTANCE_TYPES = {
-    "dev": re.compile(r"ml\.(t2|t3|m5|m6i|c5|c6i)\.(medium|large|xlarge|2xlarge)"),
+    "dev": re.compile(
+        r"ml\.(t[23]\.(medium|large|xlarge|2xlarge)|[mc](5|6i|7i)\.(large|xlarge|2xlarge))"
+    ),
     "prd": re.compile(r"ml\.(m5|m6i|m7i|c5|c6i|c7i|r5)\.(large|xlarge|2xlarge|4xlarge)"),
 }
 

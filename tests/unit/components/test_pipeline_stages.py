@@ -258,7 +258,7 @@ def test_the_longest_names_fit_into_the_parameters() -> None:
             "modelName": names.model,
             "hyperparameters": json.dumps({"k": "v" * 292}),
             "trainingInstanceType": "ml.p4de.24xlarge",
-            "trainingMaxRuntimeSeconds": "86400",
+            "trainingMaxRuntimeSeconds": "82800",
         }
     )
     pipeline_stages.render(stage_inputs(names), settings.delivery)

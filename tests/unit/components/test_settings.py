@@ -116,15 +116,18 @@ def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:
     assert slow.target_invocations_per_instance == 1
 
 
+SHIFTING = {"trafficShifting": "LINEAR", "bakeSeconds": "300", "initialInstanceCount": "2"}
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
         (
-            {"trafficShifting": "LINEAR", "trafficStepPercent": "5"},
+            {**SHIFTING, "trafficStepPercent": "5"},
             "trafficStepPercent: bad value 5",
         ),
         (
-            {"trafficShifting": "LINEAR", "bakeSeconds": "3600"},
+            {**SHIFTING, "bakeSeconds": "3600"},
             "bakeSeconds: bad value 3600; allowed: at most 2700 with 10 steps",
         ),
         (

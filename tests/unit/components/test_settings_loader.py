@@ -62,13 +62,13 @@ def test_each_value_goes_to_the_setting_that_declares_its_key() -> None:
         "initialInstanceCount": "4",
         "scaling": "true",
         "minInstanceCount": "3",
-        "bakeSeconds": "60",
+        "bakeSeconds": "300",
         "hyperparameters": '{"max_depth": "2"}',
         "accessLogs": "true",
     }
     settings = settings_loader.parse(values, "lab")
     assert settings.endpoint == EndpointSettings(
-        "ml.m5.large", 4, ScalingSettings(3), UpdateSettings(bake_seconds=60)
+        "ml.m5.large", 4, ScalingSettings(3), UpdateSettings(bake_seconds=300)
     )
     assert settings.delivery.training == TrainingSettings(hyperparameters={"max_depth": "2"})
     assert settings.safety == SafetySettings(access_logs=True)

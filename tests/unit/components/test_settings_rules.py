@@ -11,11 +11,13 @@ from components.settings import (
     Encryption,
     EndpointSettings,
     Environment,
+    ExecutionMode,
     OwnershipSettings,
     SafetySettings,
     ScalingSettings,
     StackSettings,
     TrafficShifting,
+    TrainingSettings,
     UpdateSettings,
 )
 from components.settings_rules import problems_between
@@ -43,7 +45,7 @@ def scaled(low: int, initial: int, high: int, instance_type: str = "ml.m5.large"
     return problems(endpoint=endpoint)
 
 
-def updated(shifting: TrafficShifting, percent: int, bake_seconds: int = 0) -> list[Problem]:
+def updated(shifting: TrafficShifting, percent: int, bake_seconds: int = 180) -> list[Problem]:
     update = UpdateSettings(shifting, percent, bake_seconds)
     return problems(endpoint=replace(ENDPOINT, update=update))
 
@@ -86,7 +88,7 @@ def test_the_initial_count_lies_between_the_limits(initial: int) -> None:
     assert scaled(2, 2, 5) == scaled(2, 5, 5) == []
 
 
-@pytest.mark.parametrize("instance_type", ["ml.t2.large", "ml.t3.medium"])
+@pytest.mark.parametrize("instance_type", ["ml.t2.large", "ml.t2.medium"])
 def test_burstable_instances_do_not_scale(instance_type: str) -> None:
     assert scaled(2, 2, 5, instance_type) == [
         Problem(
@@ -206,7 +208,7 @@ def test_problems_of_several_rules_are_all_reported_in_order() -> None:
         endpoint=EndpointSettings(
             "ml.t2.large",
             *(2, ScalingSettings(3, 5)),
-            UpdateSettings(TrafficShifting.LINEAR, 5),
+            UpdateSettings(TrafficShifting.LINEAR, 5, 300),
         ),
         delivery_account=ACCOUNT,
     )
@@ -214,3 +216,61 @@ def test_problems_of_several_rules_are_all_reported_in_order() -> None:
         *("monthlyBudgetUsd", "initialInstanceCount", "instanceType"),
         *("trafficStepPercent", "deliveryAccount"),
     ]
+
+
+@pytest.mark.parametrize("shifting", list(TrafficShifting))
+def test_the_rollback_alarms_get_their_three_minutes(shifting: TrafficShifting) -> None:
+    (problem,) = updated(shifting, 20, 179)
+    assert ("bakeSeconds", 179) == (problem.key, problem.value)
+    assert updated(shifting, 20, 180) == []
+    in_steps = shifting is not TrafficShifting.ALL_AT_ONCE
+    assert in_steps == bool(updated(shifting, 20, 0))
+
+
+@pytest.mark.parametrize("shifting", [TrafficShifting.CANARY, TrafficShifting.LINEAR])
+def test_traffic_shifts_in_steps_in_a_fleet_only(shifting: TrafficShifting) -> None:
+    update = UpdateSettings(shifting, 20, 300)
+    (problem,) = problems(endpoint=EndpointSettings("ml.m5.large", 1, update=update))
+    assert ("initialInstanceCount", 1) == (problem.key, problem.value)
+    alone = EndpointSettings("ml.m5.large", 2, ScalingSettings(1, 5), update)
+    (problem,) = problems(endpoint=alone)
+    assert ("minInstanceCount", 1) == (problem.key, problem.value)
+    assert problems(endpoint=EndpointSettings("ml.m5.large", 2, update=update)) == []
+
+
+def test_executions_in_parallel_would_update_one_stack() -> None:
+    (problem,) = problems(delivery=DeliverySettings(execution_mode=ExecutionMode.PARALLEL))
+    assert ("executionMode", "PARALLEL") == (problem.key, problem.value)
+    assert problems(delivery=DeliverySettings(execution_mode=ExecutionMode.QUEUED)) == []
+
+
+def test_a_training_job_ends_before_the_action_that_waits_for_it() -> None:
+    for seconds, expected in ((82_800, []), (82_801, ["trainingMaxRuntimeSeconds"])):
+        training = TrainingSettings(max_runtime_seconds=seconds)
+        found = problems(delivery=DeliverySettings(training=training))
+        assert expected == [problem.key for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("hosting", "training", "expected"),
+    [
+        ("ml.m5.large", "ml.m7i.large", []),
+        ("ml.m99.large", "ml.m5.large", [("instanceType", "ml.m99.large")]),
+        ("ml.t3.medium", "ml.m5.large", [("instanceType", "ml.t3.medium")]),
+        ("ml.c7g.large", "ml.m5.large", [("instanceType", "ml.c7g.large")]),
+        ("ml.m6gd.large", "ml.m5.large", [("instanceType", "ml.m6gd.large")]),
+        ("ml.m5.large", "ml.t2.medium", [("trainingInstanceType", "ml.t2.medium")]),
+        ("m5", "nonsense", []),  # which the settings themselves report
+    ],
+)
+def test_instance_types_are_sagemakers(
+    hosting: str, training: str, expected: list[tuple[str, str]]
+) -> None:
+    delivery = DeliverySettings(training=TrainingSettings(training))
+    found = problems(endpoint=EndpointSettings(hosting), delivery=delivery)
+    assert expected == [(problem.key, problem.value) for problem in found]
+
+
+def test_an_unknown_type_gets_a_near_one() -> None:
+    (problem,) = problems(endpoint=EndpointSettings("ml.m5.26xlarge"))
+    assert problem.fix.startswith("use ml.m5.")

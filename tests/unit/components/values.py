@@ -24,7 +24,7 @@ def parse(values: dict[str, str]) -> StackSettings:
 
 model_names = st.from_regex(r"[a-z](-?[a-z0-9]){1,7}", fullmatch=True)
 regions = st.sampled_from(["us-east-1", "eu-central-1", "ap-northeast-3", "us-gov-west-1"])
-instance_types = st.sampled_from(["ml.m5.large", "ml.c6i.xlarge", "ml.g5.12xlarge"])
+instance_types = st.sampled_from(["ml.m5.large", "ml.c6i.xlarge", "ml.m7i.2xlarge"])
 hyperparameters = st.dictionaries(
     st.from_regex(r"[a-z_]{1,12}", fullmatch=True),
     st.from_regex(r"[A-Za-z0-9.\-]{0,12}", fullmatch=True),
@@ -57,7 +57,7 @@ scheduled = _scheduled()
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, str]:
     """Draw a valid configuration of any stack, as strings."""
-    low = draw(st.integers(1, 50))
+    low = draw(st.integers(2, 50))
     high = draw(st.integers(low, 100))
     environment = draw(st.sampled_from(["dev", "prd"]))
     values: dict[str, Any] = {
@@ -75,7 +75,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "safetyFactor": draw(st.floats(0.1, 1)),
         "scaleInCooldownSeconds": draw(st.integers(0, 86_400)),
         "scaleOutCooldownSeconds": draw(st.integers(0, 86_400)),
-        "executionMode": draw(st.sampled_from(["SUPERSEDED", "QUEUED", "PARALLEL"])),
+        "executionMode": draw(st.sampled_from(["SUPERSEDED", "QUEUED"])),
         "minimumAccuracy": draw(st.floats(0, 1)),
         "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
@@ -88,10 +88,10 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "noInvocationsMinutes": draw(st.integers(0, 1_440)),
         "trafficShifting": draw(st.sampled_from(["ALL_AT_ONCE", "CANARY", "LINEAR"])),
         "trafficStepPercent": draw(st.integers(10, 50)),
-        "bakeSeconds": draw(st.integers(0, 2_700)),
+        "bakeSeconds": draw(st.integers(180, 2_700)),
         "scheduledScaling": json.dumps(draw(st.lists(scheduled, max_size=3, unique_by=_name))),
         "trainingInstanceType": draw(instance_types),
-        "trainingMaxRuntimeSeconds": draw(st.integers(60, 86_400)),
+        "trainingMaxRuntimeSeconds": draw(st.integers(60, 82_800)),
         "hyperparameters": json.dumps(draw(hyperparameters)),
         "approvalEmail": draw(st.sampled_from(["", "ops@example.com"])),
     }
@@ -102,6 +102,11 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
     # The scaling settings are valid only together.
     if kept & {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}:
         kept |= {"scaling", "minInstanceCount", "maxInstanceCount", "initialInstanceCount"}
+    # Traffic shifts in steps only in a fleet, and its alarms need time.
+    if "trafficShifting" in kept:
+        kept |= {"bakeSeconds", "initialInstanceCount"}
+        if kept & {"scaling", "minInstanceCount", "maxInstanceCount"}:
+            kept |= {"scaling", "minInstanceCount", "maxInstanceCount"}
     # A budget needs an address to notify.
     if "monthlyBudgetUsd" in kept:
         kept.add("notificationEmail")

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients test-notebooks nightly gameday mutants check lint types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-clients test-notebooks nightly gameday mutants check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -92,6 +92,15 @@ lint: $(VENV)/.done ## Lint and check the formatting
 
 types: $(VENV)/.done ## Check types (the first run takes about two minutes)
 	@$(BIN)/mypy
+
+lint-workflows: tests/workflows/.venv/.done ## Check the workflows by zizmor, and by actionlint if it is on the PATH
+	@tests/workflows/.venv/bin/zizmor --offline --quiet --no-progress .github
+	@if command -v actionlint > /dev/null; then actionlint; else echo "actionlint is not on the PATH: skipped"; fi
+
+tests/workflows/.venv/.done: tests/workflows/requirements.in
+	$(PYTHON) -m venv tests/workflows/.venv
+	tests/workflows/.venv/bin/python -m pip install --quiet --requirement tests/workflows/requirements.in
+	@touch $@
 
 policy-pack: policy/.venv/.done ## Set up the policy pack's own environment (its tests then run too)
 

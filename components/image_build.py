@@ -25,7 +25,7 @@ from components.service_role import service_role
 
 BUILDSPEC = "model/buildspec.yml"
 # Docker comes with CodeBuild's own images.
-BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:6.0"
 BUILD_TIMEOUT_MINUTES = 30
 SOURCE_ARTIFACT = "SourceArtifact"
 IMAGE_ARTIFACT = "ImageArtifact"

@@ -66,7 +66,7 @@ class Images:
                 names.append(value or next(rest, ""))
             elif flag in ("-q", "--quiet", "--no-cache", "--pull"):
                 continue
-            elif flag == "--platform" or flag == "--progress":
+            elif flag in ("--platform", "--progress", "--provenance", "--sbom"):
                 value or next(rest, "")
             elif word.startswith("-"):
                 raise Refused(f"docker build {flag} is not supported by the local cloud")

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 import shlex
 import shutil
+import subprocess
 import sys
 import zipfile
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -333,10 +336,35 @@ def _buildspec(build: Build, source: Path) -> str:
     raise BuildFailed(f"YAML_FILE_ERROR: {given[:200]}: no such file in the source")
 
 
+@cache
+def reads_endpoints(program: str | None) -> bool:
+    """Return whether an AWS CLI reads AWS_ENDPOINT_URL: since 2.13, and 1.29 of version 1.
+
+    An older one, such as Debian's, would call AWS itself.
+    Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    if program is None:
+        return False
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    found = re.search(r"aws-cli/(\d+)\.(\d+)", said.stdout + said.stderr)
+    if found is None:
+        return False
+    version = int(found[1]), int(found[2])
+    return version >= ((2, 13) if version[0] >= 2 else (1, 29))
+
+
 def _make_tools(directory: Path) -> str:
-    """Create commands for `docker`, this Python and a missing `aws`; return their PATH."""
+    """Create commands for `docker`, this Python and `aws` if it is missing or too old.
+
+    Returns: their PATH.
+    """
     modules = {"docker": "localcloud.codebuild.docker"}
-    if shutil.which("aws", path=_PATH) is None:
+    if not reads_endpoints(shutil.which("aws", path=_PATH)):
         modules["aws"] = "localcloud.codebuild.aws"
     package = str(Path(__file__).resolve().parents[2])
     for name, module in modules.items():

@@ -1,5 +1,8 @@
 """The workflows: least permissions, no long-lived keys, production first."""
 
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,8 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def steps(name: str) -> list[dict[str, Any]]:
-    return [step for job in workflow(name)["jobs"].values() for step in job["steps"]]
+    jobs = workflow(name)["jobs"].values()
+    return [step for job in jobs for step in job.get("steps", [])]
 
 
 def pulumi(name: str) -> list[dict[str, Any]]:
@@ -30,7 +34,7 @@ def pulumi(name: str) -> list[dict[str, Any]]:
 def test_a_workflow_may_read_and_its_jobs_ask_for_more(path: Path) -> None:
     assert workflow(path.stem)["permissions"] == {"contents": "read"}
     for job in workflow(path.stem)["jobs"].values():
-        assert job["timeout-minutes"] <= 30
+        assert "uses" in job or job["timeout-minutes"] <= 30
         assert set(job.get("permissions", {}).values()) <= {"read", "write"}
 
 
@@ -46,8 +50,14 @@ def test_no_workflow_holds_a_key_or_runs_text_of_a_pull_request(path: Path) -> N
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_every_action_has_a_version_and_every_make_target_exists(path: Path) -> None:
-    used = [s["uses"] for s in steps(path.stem) if "uses" in s]
-    assert [action for action in used if not action.rpartition("@")[2].startswith("v")] == []
+    used = re.findall(r"uses: (\S+)(?: # (v[\d.]+))?", path.read_text())
+    pinned = [re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) for action, _ in used]
+    versions = [version for _, version in used]
+    local = [action.startswith("./") for action, _ in used]
+    assert all(
+        is_local or (pin and tag)
+        for pin, tag, is_local in zip(pinned, versions, local, strict=True)
+    )
     makefile = (ROOT / "Makefile").read_text()
     for step in steps(path.stem):
         if step.get("run", "").startswith("make "):
@@ -55,10 +65,10 @@ def test_every_action_has_a_version_and_every_make_target_exists(path: Path) -> 
                 assert f"\n{target.replace('.venv', '$(VENV)')}:" in makefile, target
 
 
-@pytest.mark.parametrize("name", ["preview", "drift", "deploy"])
+@pytest.mark.parametrize("name", ["preview", "drift", "deploy", "deploy-stack"])
 def test_aws_is_reached_by_openid_connect(name: str) -> None:
     for job in workflow(name)["jobs"].values():
-        uses = [s.get("uses", "").partition("@")[0] for s in job["steps"]]
+        uses = [s.get("uses", "").partition("@")[0] for s in job.get("steps", [])]
         if "aws-actions/configure-aws-credentials" in uses:
             assert job["permissions"]["id-token"] == "write"
             assert "environment" in job
@@ -77,16 +87,83 @@ def test_a_pull_request_gets_a_preview_of_both_stacks() -> None:
 
 def test_drift_is_looked_for_by_the_clock_and_changes_nothing() -> None:
     assert workflow("drift")["on"]["schedule"]
-    (arguments,) = pulumi("drift")
-    assert arguments["command"] == "preview"
-    assert arguments["refresh"] is True
-    assert arguments["expect-no-changes"] is True
+    scripts = {s["id"]: s["run"] for s in steps("drift") if "id" in s}
+    assert "preview" in scripts["stack"]
+    assert "--expect-no-changes" in scripts["stack"]
+    assert "detect-stack-drift" in scripts["endpoint"]
+    # Without a command, the action only installs Pulumi.
+    assert [{"pulumi-version-file": ".pulumi-version"}] == pulumi("drift")
 
 
-def test_a_merge_deploys_production_first_each_behind_its_environment() -> None:
+@pytest.mark.parametrize(
+    ("output", "status", "drifted", "expected"),
+    [
+        ("Resources: 3 unchanged", 0, "false", 0),
+        ("error: no changes were expected but changes were proposed", 255, "true", 0),
+        ("error: ExpiredToken: the role cannot be assumed", 255, "", 255),
+    ],
+)
+def test_an_error_of_the_comparison_is_no_drift(
+    tmp_path: Path, output: str, status: int, drifted: str, expected: int
+) -> None:
+    (script,) = (s["run"] for s in steps("drift") if s.get("id") == "stack")
+    fake = tmp_path / "pulumi"
+    fake.write_text(f'#!/bin/sh\n[ "$1" = login ] && exit 0\necho "{output}"\nexit {status}\n')
+    fake.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "STACK": "prd",
+        "BACKEND": "s3://state",
+    }
+    (tmp_path / "output").touch()
+    # As GitHub runs a step.
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False, timeout=20)
+    assert expected == ended.returncode
+    assert (tmp_path / "output").read_text() == (f"drifted={drifted}\n" if drifted else "")
+
+
+def test_a_merge_deploys_production_first_and_carries_out_the_plan_that_was_shown() -> None:
     jobs = workflow("deploy")["jobs"]
     assert jobs["prd"]["needs"] == "test"
     assert jobs["dev"]["needs"] == "prd"
-    assert (jobs["prd"]["environment"], jobs["dev"]["environment"]) == ("prd", "dev")
-    assert {a["command"] for a in pulumi("deploy")} == {"up"}
+    assert (jobs["prd"]["with"]["stack"], jobs["dev"]["with"]["stack"]) == ("prd", "dev")
     assert workflow("deploy")["concurrency"]["cancel-in-progress"] is False
+    parts = workflow("deploy-stack")["jobs"]
+    assert parts["plan"]["environment"] == "${{ inputs.stack }}-preview"
+    assert (parts["up"]["environment"], parts["up"]["needs"]) == ("${{ inputs.stack }}", "plan")
+    plan, up = pulumi("deploy-stack")
+    assert (plan["command"], up["command"]) == ("preview", "up")
+    assert plan["plan"] == up["plan"] == "plan.json"
+
+
+def test_changes_of_the_container_reach_aws() -> None:
+    deploy = workflow("deploy")
+    assert "model/**" in deploy["on"]["push"]["paths"]
+    assert deploy["jobs"]["source"]["needs"] == "dev"
+
+
+def test_the_policy_pack_starts_wherever_pulumi_is_given_it() -> None:
+    pack = yaml.safe_load((ROOT / "policy/PulumiPolicy.yaml").read_text())
+    assert pack["runtime"] == {
+        "name": "python",
+        "options": {"toolchain": "pip", "virtualenv": ".venv"},
+    }
+    for name in ("preview", "deploy-stack"):
+        for job in workflow(name)["jobs"].values():
+            runs = " ".join(s.get("run", "") for s in job["steps"])
+            assert "policy-pack" in runs, name
+
+
+def test_pulumis_version_is_that_of_the_lock() -> None:
+    version = (ROOT / ".pulumi-version").read_text().strip()
+    assert f"\npulumi=={version} " in (ROOT / "requirements.lock").read_text()
+    for name in ("preview", "deploy-stack", "drift"):
+        assert all(a["pulumi-version-file"] == ".pulumi-version" for a in pulumi(name)), name
+
+
+def test_pulumi_installs_the_lock() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    options = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert options == ["--require-hashes", "--requirement requirements.lock"]

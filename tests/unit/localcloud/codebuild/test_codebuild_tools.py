@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 
 from localcloud.codebuild import aws, docker
+from localcloud.codebuild.engine import reads_endpoints
 from localcloud.codebuild.tools import Refused
 
 pytestmark = pytest.mark.emulator_only
@@ -138,3 +139,26 @@ def test_aws_refuses_by_name(
 )
 def test_answers_are_printed_as_the_cli_does(found: Any, output: str, printed: str) -> None:
     assert aws._printed(found, output) == printed
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("aws-cli/2.9.19 Python/3.11.2 Linux/6.1 source/x86_64", False),
+        ("aws-cli/2.12.7 Python/3.11.2", False),
+        ("aws-cli/2.13.0 Python/3.11.2", True),
+        ("aws-cli/2.31.5 Python/3.13.7", True),
+        ("aws-cli/1.28.9 Python/3.11.7", False),
+        ("aws-cli/1.29.0 Python/3.11.7 botocore/1.31.0", True),
+        ("something else", False),
+    ],
+)
+def test_only_a_cli_that_reads_the_endpoint_is_used(
+    tmp_path: Path, said: str, *, expected: bool
+) -> None:
+    program = tmp_path / "aws"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    assert expected == reads_endpoints(str(program))
+    assert not reads_endpoints(None)
+    assert not reads_endpoints(str(tmp_path / "missing"))

@@ -18,7 +18,7 @@ from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction
 from components.pipeline_stages import DeployTarget, StageInputs
-from components.pipeline_trigger import start_on_event
+from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
 from components.settings import DeliverySettings
@@ -211,6 +211,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             self.pipeline,
             names.pipeline,
             event_pattern=self._args.data_lake.bucket_name.apply(event_pattern),
+            revision=Revision("Dataset", "S3_OBJECT_VERSION_ID", "$.detail.object.version-id"),
             description=f"Starts {names.pipeline} when a new {DATASET_KEY} is uploaded",
             role_name="trigger",
             role_purpose="trigger",

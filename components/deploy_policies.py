@@ -15,6 +15,7 @@ def deploy_role(
     execution_role_arn: str,
     *,
     rollback_alarms: Sequence[str],
+    own_alarms: Sequence[str],
     scaling: bool,
 ) -> str:
     """Return the policy of an environment's deploy role.
@@ -24,6 +25,7 @@ def deploy_role(
         environment: ``dev`` or ``prd``.
         execution_role_arn: role that CloudFormation passes to SageMaker.
         rollback_alarms: names of the alarms that SageMaker reads during a deployment.
+        own_alarms: names of the alarms in the endpoint's stack.
         scaling: allow managing the endpoint's scaling.
     """
     endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
@@ -56,6 +58,20 @@ def deploy_role(
         # SageMaker reads them while traffic shifts.
         arns = [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in rollback_alarms]
         statements.append(allow(["cloudwatch:DescribeAlarms"], arns))
+    if own_alarms:
+        statements.append(
+            allow(
+                [
+                    "cloudwatch:DeleteAlarms",
+                    "cloudwatch:DescribeAlarms",
+                    "cloudwatch:ListTagsForResource",
+                    "cloudwatch:PutMetricAlarm",
+                    "cloudwatch:TagResource",
+                    "cloudwatch:UntagResource",
+                ],
+                [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in own_alarms],
+            )
+        )
     return document(statements, _scale_endpoint(names, endpoint) if scaling else [])
 
 

@@ -5,7 +5,8 @@ register resources.
 
     server-errors     5xx responses                         ┐ these also roll a deployment back
     latency-p99       the model is slow                     ┘
-    no-invocations    the endpoint receives no requests     if noInvocationsMinutes is set
+    no-invocations    the endpoint receives no requests     if noInvocationsMinutes is set; belongs
+                                                            to the endpoint's own stack
     at-max-capacity   scaling cannot add more instances     if the endpoint scales
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
@@ -30,12 +31,15 @@ class Alarm:
         name: the physical name.
         description: shown in CloudWatch and in its notifications.
         arguments: further arguments of ``aws.cloudwatch.MetricAlarm``.
+        with_endpoint: the alarm is created with the endpoint. Before the first deployment it would
+            report the silence of an endpoint that does not exist.
     """
 
     purpose: str
     name: str
     description: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    with_endpoint: bool = False
 
 
 def rollback_alarm_names(endpoint_name: str) -> list[str]:
@@ -55,10 +59,13 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
         endpoint_name: the endpoint's name.
         settings: thresholds and scaling limits.
     """
-    watched = {"namespace": NAMESPACE, "dimensions": dimensions(endpoint_name)}
+    watched: dict[str, Any] = {"namespace": NAMESPACE, "dimensions": dimensions(endpoint_name)}
 
-    def alarm(purpose: str, description: str, **arguments: Any) -> Alarm:
-        return Alarm(purpose, f"{endpoint_name}-{purpose}", description, arguments)
+    def alarm(
+        purpose: str, description: str, *, with_endpoint: bool = False, **arguments: Any
+    ) -> Alarm:
+        name = f"{endpoint_name}-{purpose}"
+        return Alarm(purpose, name, description, arguments, with_endpoint)
 
     latency = settings.alarms.latency_p99_milliseconds
     alarms = [
@@ -97,6 +104,7 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
             alarm(
                 "no-invocations",
                 f"{endpoint_name} has received no invocations for {minutes} minutes",
+                with_endpoint=True,
                 **watched,
                 metric_name="Invocations",
                 statistic="Sum",
@@ -154,3 +162,32 @@ def instance_count(endpoint_name: str) -> list[dict[str, Any]]:
         total("requests", "Invocations"),
         total("per_instance", "InvocationsPerInstance"),
     ]
+
+
+def in_template(alarm: Alarm, topic_arn: str, tags: list[dict[str, str]]) -> dict[str, Any]:
+    """Return an alarm on one metric as a resource of CloudFormation, which waits for `Endpoint`.
+
+    Args:
+        alarm: the alarm.
+        topic_arn: topic that receives it.
+        tags: the alarm's tags.
+    """
+    arguments = {
+        "".join(part.title() for part in name.split("_")): value
+        for name, value in alarm.arguments.items()
+        if name != "dimensions"
+    }
+    dimensions = alarm.arguments.get("dimensions", {})
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "DependsOn": "Endpoint",
+        "Properties": {
+            "AlarmName": alarm.name,
+            "AlarmDescription": alarm.description,
+            "AlarmActions": [topic_arn],
+            "OKActions": [topic_arn],
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            **arguments,
+            "Tags": tags,
+        },
+    }

@@ -94,6 +94,11 @@ class EndpointEnvironment(pulumi.ComponentResource):
             tags=args.tags,
             parent=self,
         )
+        own_alarms = [
+            alarm
+            for alarm in endpoint_alarms.render(self.endpoint_name, args.endpoint)
+            if alarm.with_endpoint
+        ]
         self.deploy_role, deploy_policy = service_role(
             f"{name}-deploy",
             names,
@@ -106,6 +111,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     environment,
                     arn,
                     rollback_alarms=self._rollback_alarms(),
+                    own_alarms=[alarm.name for alarm in own_alarms],
                     scaling=args.endpoint.scaling is not None,
                 )
             ),
@@ -128,9 +134,9 @@ class EndpointEnvironment(pulumi.ComponentResource):
             key=TEMPLATE_KEY,
             content_type="application/zip",
             tags=dict(args.tags),
-            source=pulumi.Output.all(self.execution_role.arn, capture_bucket, key_arn).apply(
-                lambda made: self._archive(*made)
-            ),
+            source=pulumi.Output.all(
+                self.execution_role.arn, capture_bucket, key_arn, args.notification_topic_arn
+            ).apply(lambda made: self._archive(*made)),
             # Once a pipeline can read the template, a deployment with it must succeed.
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*store.ready, execution_policy, deploy_policy, *alarms]
@@ -154,7 +160,11 @@ class EndpointEnvironment(pulumi.ComponentResource):
         self.register_outputs(dict(self.outputs))
 
     def _archive(
-        self, execution_role_arn: str, capture_bucket: str | None, key_arn: str | None
+        self,
+        execution_role_arn: str,
+        capture_bucket: str | None,
+        key_arn: str | None,
+        topic_arn: str,
     ) -> pulumi.Archive:
         template = endpoint_template.render(
             self.endpoint_name,
@@ -163,6 +173,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             self._args.tags,
             capture_bucket=capture_bucket,
             key_arn=key_arn,
+            topic_arn=topic_arn,
         )
         return pulumi.AssetArchive({TEMPLATE_FILE: pulumi.StringAsset(json.dumps(template))})
 
@@ -190,6 +201,8 @@ class EndpointEnvironment(pulumi.ComponentResource):
         args = self._args
         made = []
         for alarm in endpoint_alarms.render(self.endpoint_name, args.endpoint):
+            if alarm.with_endpoint:
+                continue
             made.append(
                 aws.cloudwatch.MetricAlarm(
                     f"{self._name}-{alarm.purpose}",
@@ -202,9 +215,14 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     **alarm.arguments,
                 )
             )
+        own = [
+            self._names.arn("cloudwatch", f"alarm:{alarm.name}")
+            for alarm in endpoint_alarms.render(self.endpoint_name, args.endpoint)
+            if alarm.with_endpoint
+        ]
         body = pulumi.Output.all(*(alarm.arn for alarm in made)).apply(
             lambda arns: endpoint_dashboard.render(
-                self.endpoint_name, self._names.region, args.endpoint, arns
+                self.endpoint_name, self._names.region, args.endpoint, [*arns, *own]
             )
         )
         dashboard = aws.cloudwatch.Dashboard(

@@ -5,11 +5,14 @@ name a Model or EndpointConfig, because CloudFormation cannot replace a resource
 name. Only the endpoint has a fixed name, so callers do not notice a deployment.
 
     Model ◄─ EndpointConfig ◄─ Endpoint ◄─ ScalableTarget ◄─ ScalingPolicy   (scaling only)
+                                  ▲
+                            NoInvocations   (an alarm, if noInvocationsMinutes is set)
 """
 
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from components import endpoint_alarms
 from components.endpoint_alarms import rollback_alarm_names
 from components.instance_types import has_local_storage
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
@@ -48,6 +51,7 @@ def render(
     *,
     capture_bucket: str | None = None,
     key_arn: str | None = None,
+    topic_arn: str | None = None,
 ) -> Template:
     """Return the template of an endpoint.
 
@@ -59,6 +63,7 @@ def render(
         capture_bucket: bucket for captured data; required if data capture is enabled.
         key_arn: KMS key of the captured data and of the instances' volumes; None for the services'
             own keys.
+        topic_arn: topic that receives the alarms of the template; without it there are none.
 
     Returns: the template as JSON-serializable values.
     """
@@ -71,6 +76,10 @@ def render(
     if settings.scaling is not None:
         resources["ScalableTarget"] = _scalable_target(settings.scaling)
         resources["ScalingPolicy"] = _scaling_policy(settings.scaling)
+    for alarm in endpoint_alarms.render(endpoint_name, settings):
+        if alarm.with_endpoint and topic_arn is not None:
+            name = "".join(part.title() for part in alarm.purpose.split("-"))
+            resources[name] = endpoint_alarms.in_template(alarm, topic_arn, stack_tags)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Endpoint {endpoint_name}: one trained model behind a fixed name",

@@ -1,6 +1,8 @@
 """The trigger of a pipeline: an EventBridge rule and its role."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -10,6 +12,36 @@ from components.naming import Names
 from components.service_role import service_role
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The source revision in an event.
+
+    Without it, two events within seconds would start two executions with the same revision.
+    Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-trigger-source-overrides.html
+
+    Attributes:
+        action: name of the source action.
+        kind: its revision type, such as ``S3_OBJECT_VERSION_ID``.
+        path: where the event has the revision, such as ``$.detail.object.version-id``.
+    """
+
+    action: str
+    kind: str
+    path: str
+
+    def transformer(self) -> aws.cloudwatch.EventTargetInputTransformerArgsDict:
+        """Return the transformer of an event to the input of a pipeline."""
+        revision = {
+            "actionName": self.action,
+            "revisionType": self.kind,
+            "revisionValue": "<revision>",
+        }
+        return {
+            "input_paths": {"revision": self.path},
+            "input_template": json.dumps({"sourceRevisions": [revision]}),
+        }
+
+
 def start_on_event(
     name: str,
     names: Names,
@@ -17,6 +49,7 @@ def start_on_event(
     pipeline_name: str,
     *,
     event_pattern: pulumi.Input[str],
+    revision: Revision | None = None,
     description: str,
     role_name: str,
     role_purpose: str,
@@ -31,6 +64,8 @@ def start_on_event(
         pipeline: the pipeline to start.
         pipeline_name: the pipeline's name, which the role's policy needs before it exists.
         event_pattern: EventBridge's event pattern, JSON.
+        revision: the source revision that the event names, which the execution then uses; None
+            takes the latest.
         description: the rule's description.
         role_name: stem of the role's logical names.
         role_purpose: part of the role's physical name.
@@ -61,5 +96,6 @@ def start_on_event(
         target_id="pipeline",
         arn=pipeline.arn,
         role_arn=role.arn,
+        input_transformer=revision.transformer() if revision is not None else None,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
     )

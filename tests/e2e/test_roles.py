@@ -70,6 +70,11 @@ ONLY_THERE_ON_AWS = {
     ("image-build", "s3:GetObjectVersion"): _ARTIFACTS,
     ("image-pipeline", "kms:Decrypt"): _PARTS,
     ("prd-execution", "kms:Decrypt"): _PARTS,
+    # Of the alarm in the endpoint's stack.
+    ("prd-deploy", "cloudwatch:DescribeAlarms"): _COMPARES,
+    ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,
+    ("prd-deploy", "cloudwatch:TagResource"): "CloudFormation sets the tags of an alarm by itself",
+    ("prd-deploy", "cloudwatch:UntagResource"): "CloudFormation takes away tags",
     # Here only scaling asks for it, and this endpoint does not scale.
     ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
 }

@@ -1,6 +1,7 @@
 """The CloudFormation template of an endpoint."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import cfnlint
@@ -10,6 +11,7 @@ from hypothesis import given
 from components import endpoint_template
 from components.pipeline_stages import DEPLOY_PARAMETERS
 from components.settings import (
+    AlarmSettings,
     EndpointSettings,
     ScalingSettings,
     ScheduledCapacity,
@@ -210,3 +212,24 @@ def _references(node: Any) -> list[str]:
     if isinstance(node, list):
         return [name for value in node for name in _references(value)]
     return []
+
+
+def test_the_alarm_of_silence_comes_with_the_endpoint() -> None:
+    endpoint = EndpointSettings("ml.m5.large", alarms=AlarmSettings(no_invocations_minutes=60))
+    topic = "arn:aws:sns:us-east-1:123456789012:iris-model-notifications-prd"
+    template = endpoint_template.render("iris", ROLE, endpoint, TAGS, topic_arn=topic)
+    assert lint(template) == []
+    alarm = template["Resources"]["NoInvocations"]
+    assert alarm["DependsOn"] == "Endpoint"
+    properties = alarm["Properties"]
+    assert properties["AlarmName"] == "iris-no-invocations"
+    assert properties["AlarmActions"] == properties["OKActions"] == [topic]
+    assert properties["Dimensions"] == [
+        {"Name": "EndpointName", "Value": "iris"},
+        {"Name": "VariantName", "Value": "AllTraffic"},
+    ]
+    wanted = {"MetricName": "Invocations", "EvaluationPeriods": 60, "TreatMissingData": "breaching"}
+    assert wanted.items() <= properties.items()
+    silent = replace(endpoint, alarms=AlarmSettings(no_invocations_minutes=0))
+    without = endpoint_template.render("iris", ROLE, silent, TAGS, topic_arn=topic)
+    assert "NoInvocations" not in without["Resources"]

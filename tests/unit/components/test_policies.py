@@ -34,10 +34,10 @@ DOCUMENTS = {
         key_arn=KEY,
     ),
     "deploy": deploy_policies.deploy_role(
-        NAMES, "prd", ROLE, rollback_alarms=["slow"], scaling=True
+        NAMES, "prd", ROLE, rollback_alarms=["slow"], own_alarms=["silent"], scaling=True
     ),
     "deploy without scaling": deploy_policies.deploy_role(
-        NAMES, "dev", ROLE, rollback_alarms=[], scaling=False
+        NAMES, "dev", ROLE, rollback_alarms=[], own_alarms=[], scaling=False
     ),
     "train function": policies.document(
         policies.report_job_results(),

@@ -85,7 +85,9 @@ SCOPES: dict[str, tuple[str, Grants]] = {
         },
     ),
     "deploy": (
-        deploy_policies.deploy_role(NAMES, "prd", ROLE, rollback_alarms=["slow"], scaling=False),
+        deploy_policies.deploy_role(
+            NAMES, "prd", ROLE, rollback_alarms=["slow"], own_alarms=[], scaling=False
+        ),
         {
             "sagemaker:CreateEndpointConfig": GENERATED,
             "sagemaker:CreateModel": GENERATED,

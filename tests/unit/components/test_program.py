@@ -245,3 +245,18 @@ def test_any_valid_configuration_is_a_program(values: dict[str, str]) -> None:
     pipelines = [r.inputs["stages"] for r in made.of(PIPELINE) if r.name == "delivery"]
     expected = {"dev": [5 if values.get("productionStack") else 3], "prd": []}
     assert [len(stages) for stages in pipelines] == expected[values["environment"]]
+
+
+def test_an_execution_trains_the_version_that_started_it() -> None:
+    target = recorded("dev").one(TARGET, "dataset-uploaded-target").inputs
+    transformer = target["inputTransformer"]
+    assert transformer["inputPaths"] == {"revision": "$.detail.object.version-id"}
+    assert json.loads(transformer["inputTemplate"]) == {
+        "sourceRevisions": [
+            {
+                "actionName": "Dataset",
+                "revisionType": "S3_OBJECT_VERSION_ID",
+                "revisionValue": "<revision>",
+            }
+        ]
+    }

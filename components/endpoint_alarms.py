@@ -3,7 +3,7 @@
 Pure: settings in, alarms out. Owns the thresholds and the treatment of missing data. Must not:
 register resources.
 
-    server-errors     5xx responses                         ┐ these also roll a deployment back
+    server-errors     too many 5xx                          ┐ these also roll a deployment back
     latency-p99       the model is slow                     ┘
     no-invocations    the endpoint receives no requests     if noInvocationsMinutes is set; belongs
                                                             to the endpoint's own stack
@@ -67,19 +67,21 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
         name = f"{endpoint_name}-{purpose}"
         return Alarm(purpose, name, description, arguments, with_endpoint)
 
-    latency = settings.alarms.latency_p99_milliseconds
+    latency, rate = settings.alarms.latency_p99_milliseconds, settings.alarms.error_rate_percent
     alarms = [
         alarm(
             "server-errors",
-            f"{endpoint_name} returns 5xx errors",
+            f"More than {rate:g} % of the responses of {endpoint_name} are 5xx errors",
             **watched,
             metric_name="Invocation5XXErrors",
-            statistic="Sum",
+            # Each request counts as 1 or 0, so the average is the share of errors. With a sum, one
+            # error in a minute of thousands of requests would roll a deployment back.
+            statistic="Average",
             period=60,
             evaluation_periods=3,
             datapoints_to_alarm=2,
             comparison_operator="GreaterThanThreshold",
-            threshold=0,
+            threshold=rate / 100,
             # A minute without traffic has no errors.
             treat_missing_data="notBreaching",
         ),

@@ -186,6 +186,14 @@ class AlarmSettings:
         high=60_000,
         description="Alarm if the model takes longer for 1 request in 100 (p99).",
     )
+    error_rate_percent: float = number(
+        "errorRatePercent",
+        1,
+        low=0,
+        high=100,
+        description="Alarm if more than this percentage of requests get a 5xx response, "
+        "in 2 of 3 minutes.",
+    )
     # CloudWatch looks back a day at most.
     no_invocations_minutes: int = whole_number(
         "noInvocationsMinutes",

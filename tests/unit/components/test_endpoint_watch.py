@@ -219,3 +219,10 @@ def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
 def test_a_kms_key_is_part_of_the_estimate() -> None:
     with_key = costs.estimate(parse({**MINIMAL, "encryption": "aws:kms"}))
     assert with_key["total"] - costs.estimate(parse(MINIMAL))["total"] == pytest.approx(1.0)
+
+
+def test_errors_are_a_share_of_the_requests() -> None:
+    found = alarm(PLAIN, "server-errors")
+    assert (found["statistic"], found["threshold"]) == ("Average", 0.01)
+    strict = EndpointSettings("ml.m5.large", alarms=AlarmSettings(error_rate_percent=0))
+    assert alarm(strict, "server-errors")["threshold"] == 0

@@ -34,6 +34,7 @@ INVALID = {
     "accessLogs": ["yes"],
     "dataCapturePercent": ["-1", "101", "10%"],
     "latencyP99Milliseconds": ["0", "60001"],
+    "errorRatePercent": ["-0.1", "101", "few"],
     "noInvocationsMinutes": ["-1", "1441"],
     "trafficShifting": ["canary", "BLUE_GREEN"],
     "trafficStepPercent": ["0", "51"],

@@ -84,6 +84,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "accessLogs": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
         "dataCapturePercent": draw(st.integers(0, 100)),
+        "errorRatePercent": draw(st.floats(0, 100)),
         "latencyP99Milliseconds": draw(st.integers(1, 60_000)),
         "noInvocationsMinutes": draw(st.integers(0, 1_440)),
         "trafficShifting": draw(st.sampled_from(["ALL_AT_ONCE", "CANARY", "LINEAR"])),

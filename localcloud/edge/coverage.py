@@ -84,6 +84,7 @@ RECORDED = (
     ),
     ("cloudwatch", "percentiles", "accurate within 2.5 percent; statistic sets have none"),
     ("sns", "email subscriptions", "stored; no email is sent"),
+    ("sns", "logs of deliveries, tracing", "stored; nothing is written"),
     ("sqs", "visibility timeouts and delays", "measured in wall-clock time"),
 )
 

@@ -283,6 +283,8 @@ PAIRS = [
                 "KmsMasterKeyId": KEY,
                 "TracingConfig": "Active",
                 "SignatureVersion": "2",
+                "HTTPSuccessFeedbackSampleRate": "0",
+                "SQSFailureFeedbackRoleArn": ROLE,
             },
             **PAIRS_OF_TAGS,
         },

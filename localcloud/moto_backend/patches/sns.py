@@ -8,11 +8,15 @@ from typing import Any
 log = logging.getLogger("localcloud.moto_backend")
 
 _NOT_DELIVERED = ("http", "https", "lambda")
-# The attributes of a topic that moto stores and does not return, and their names there.
-_STORED = {"TracingConfig": "tracing_config", "SignatureVersion": "signature_version"}
-# Attributes of AWS that have no effect here.
+# Protocols whose deliveries AWS can log, and the attributes that say so. They are only stored here.
+_LOGGED = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
+_LOGGING = ("FailureFeedbackRoleArn", "SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate")
+# The attributes of a topic that moto stores and does not return.
+_STORED = frozenset({"SignatureVersion", "TracingConfig"}) | {
+    f"{protocol}{what}" for protocol in _LOGGED for what in _LOGGING
+}
+# Attributes of AWS that have an effect which does not exist here.
 _UNDELIVERED = frozenset({"ArchivePolicy", "FifoThroughputScope"})
-_FEEDBACK = ("FeedbackRoleArn", "FeedbackSampleRate")
 # The attributes that a topic may be given.
 # Source: https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
 _SETTABLE = {"ContentBasedDeduplication", "DeliveryPolicy", "DisplayName", "FifoTopic"}
@@ -54,10 +58,10 @@ def _patch_endpoints() -> None:
 def _patch_attributes() -> None:
     """GetTopicAttributes: moto does not return some attributes, and stores any name.
 
-    AWS refuses a name that it does not have. What it has beyond moto, such as delivery logs and
-    archives, has no effect here and is refused by name.
+    AWS refuses a name that it does not have. Archives have no effect here and are refused by name.
     """
     from moto.core.responses import ActionResult
+    from moto.core.utils import camelcase_to_underscores
     from moto.sns.exceptions import SNSInvalidParameter
     from moto.sns.responses import SNSResponse
 
@@ -68,7 +72,7 @@ def _patch_attributes() -> None:
     )
 
     def check(name: str) -> None:
-        if name in _UNDELIVERED or name.endswith(_FEEDBACK):
+        if name in _UNDELIVERED:
             raise NotImplementedError(name)
         if name not in _SETTABLE:
             raise SNSInvalidParameter("AttributeName")
@@ -84,7 +88,9 @@ def _patch_attributes() -> None:
 
     def get_topic_attributes(self: Any) -> Any:
         topic = self.backend.get_topic(self._get_param("TopicArn"))
-        found = {name: getattr(topic, stored, None) for name, stored in _STORED.items()}
+        found = {
+            name: getattr(topic, camelcase_to_underscores(name), None) for name in sorted(_STORED)
+        }
         attributes = read(self).result["Attributes"]
         return ActionResult(
             {"Attributes": attributes | {name: v for name, v in found.items() if v is not None}}

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-clients test-notebooks nightly gameday mutants check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ test: $(VENV)/.done ## Run every test: unit, API and the whole lab
 
 test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
 	@$(BIN)/python -m pytest tests/provider
+
+test-engine: $(VENV)/.done ## Deploy by Pulumi's own engine (needs `pulumi` on the PATH)
+	@$(BIN)/python -m pytest tests/engine
 
 test-clients: $(VENV)/.done tests/clients/.venv/.done ## Run the AWS CLI, awslocal and the SageMaker SDK
 	@$(BIN)/python -m pytest tests/clients

@@ -182,6 +182,28 @@ def image_push(
             out.print(f"released in {release}")
 
 
+@app.command(
+    "pulumi",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def pulumi_command(context: typer.Context) -> None:
+    """Run the Pulumi CLI against the local cloud, such as `localcloud pulumi up --stack dev`.
+
+    With `--provider aws` first, Pulumi's own AWS plug-in is used.
+    """
+    from localcloud.cli.pulumi import run as run_pulumi
+
+    arguments, provider = list(context.args), "localcloud"
+    if arguments[:1] == ["--provider"]:
+        provider, arguments = (arguments[1:2] or [""])[0], arguments[2:]
+    with errors_in_one_line():
+        if provider not in ("localcloud", "aws"):
+            raise CommandError(f"--provider is '{provider}'; it must be localcloud or aws")
+        url = endpoint_url(None)
+        raise typer.Exit(run_pulumi(arguments, url, Path.cwd(), DEFAULT, provider))
+
+
 @app.command()
 def status(url: Url = None) -> None:
     """Show pipelines, endpoints and training jobs."""

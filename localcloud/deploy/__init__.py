@@ -13,5 +13,8 @@ archives.py    converts Pulumi's assets and archives to bytes
 difference.py  lists the differences between two versions of a resource's inputs
 paths.py       property paths of Pulumi's options, such as `tags.owner`
 state.py       reads and writes the state of a stack, which the local cloud stores
+functions.py   the results of provider functions; pure
+plugin.py      a resource plug-in over types/, for Pulumi's own engine
+plugin_values.py  Pulumi's values on the wire, as Python's; pure
 errors.py      the errors of a deployment
 """

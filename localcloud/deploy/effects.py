@@ -66,7 +66,7 @@ class CloudEffects:
         try:
             kind.delete(self.aws, resource.id, resource.outputs)
         except Exception as error:
-            if not _is_gone(error):
+            if not is_gone(error):
                 raise
 
     def save(self, stack: StackState) -> None:
@@ -104,6 +104,7 @@ class NoEffects:
         """Do nothing."""
 
 
-def _is_gone(error: Exception) -> bool:
+def is_gone(error: Exception) -> bool:
+    """Return whether an error says that the resource no longer exists."""
     text = str(error)
     return any(word in text for word in ("NoSuch", "NotFound", "does not exist"))

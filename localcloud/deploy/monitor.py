@@ -25,6 +25,7 @@ from pulumi.runtime.stack import run_pulumi_func
 from localcloud.deploy import refusals
 from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.errors import DeployError, ProgramError, ResourceError
+from localcloud.deploy.functions import result_of
 from localcloud.deploy.plan import Registration
 from localcloud.deploy.project import Project
 from localcloud.deploy.state import Options, StackState
@@ -79,15 +80,9 @@ class _Resources(mocks.Mocks):
         raise self.refuse(refusals.transforms())
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        aws = self._aws
-        match args.token:
-            case "aws:index/getCallerIdentity:getCallerIdentity":
-                arn = f"arn:aws:iam::{aws.account}:root"
-                return {"accountId": aws.account, "arn": arn, "userId": aws.account}, []
-            case "aws:index/getRegion:getRegion":
-                return {"name": aws.region, "region": aws.region, "id": aws.region}, []
-            case "aws:index/getPartition:getPartition":
-                return {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"}, []
+        found = result_of(self._aws, args.token)
+        if found is not None:
+            return found, []
         raise self.refuse(refusals.unsupported_function(args.token))
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:

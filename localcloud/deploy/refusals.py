@@ -26,7 +26,7 @@ _OPTIONS = {
     "remote": "a component of another package",
 }
 # Inputs of the AWS provider that say how to reach the endpoint. Others would change resources.
-_PROVIDER_INPUTS = frozenset(
+PROVIDER_INPUTS = frozenset(
     {
         *("accessKey", "secretKey", "token", "region", "endpoints", "profile", "version"),
         *("s3UsePathStyle", "maxRetries", "retryMode", "skipCredentialsValidation"),
@@ -75,7 +75,7 @@ def check_provider(type_: str, name: str, inputs: Mapping[str, Any], region: str
     if type_ != _AWS:
         raise ResourceError(f"{type_} '{name}' is not the AWS provider: {_INSTEAD}")
     given = {key for key, value in inputs.items() if value not in (None, "", [], {}, "[]", "{}")}
-    refused = sorted(given - _PROVIDER_INPUTS)
+    refused = sorted(given - PROVIDER_INPUTS)
     if refused:
         raise ResourceError(f"the provider '{name}' sets {', '.join(refused)}: {_INSTEAD}")
     other = inputs.get("region") or region

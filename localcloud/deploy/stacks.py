@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,14 @@ def aws_at(endpoint_url: str, region: str) -> Aws:
     """Return clients for a local cloud."""
     session = boto3.session.Session()
     clients: dict[str, Any] = {}
+    # A session makes one client at a time.
+    making = threading.Lock()
 
     def client(service: str) -> Any:
+        with making:
+            return made(service)
+
+    def made(service: str) -> Any:
         if service not in clients:
             clients[service] = session.client(
                 service,

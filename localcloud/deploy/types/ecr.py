@@ -81,8 +81,10 @@ TYPES: dict[str, ResourceType] = {
         lambda i: str(i["repository"]),
         delete="delete_lifecycle_policy",
         delete_parameters=lambda o: {"repositoryName": o["repository"]},
-        replace_on=fields("repository"),
+        # As the provider does, whose lifecycle policy cannot be updated.
+        replace_on=fields("repository policy"),
         accepts="repository policy",
+        name_inputs="repository",
     ),
     "aws:ecr/repositoryPolicy:RepositoryPolicy": put(
         "ecr",

@@ -49,7 +49,11 @@ def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     aws.call("lambda", "update_function_configuration", **_function_configuration(inputs))
     answer = aws.call(
-        "lambda", "update_function_code", FunctionName=id_, ZipFile=content_of(inputs["code"])
+        "lambda",
+        "update_function_code",
+        FunctionName=id_,
+        ZipFile=content_of(inputs["code"]),
+        Architectures=inputs.get("architectures") or ["x86_64"],
     )
     update_tags(aws, "lambda", outputs, inputs, of={"Resource": outputs["arn"]}, form=tag_map)
     return _function_outputs(aws, inputs, answer)
@@ -74,7 +78,7 @@ TYPES: dict[str, ResourceType] = {
         _create_function,
         delete_by_id("lambda", "delete_function", "FunctionName"),
         _update_function,
-        fields("name architectures"),
+        fields("name"),
         fields(
             "name role handler runtime code timeout memorySize environment description "
             "architectures tags " + " ".join(_OPTIONAL)

@@ -71,7 +71,7 @@ TYPES: dict[str, ResourceType] = {
         _create_parameter,
         delete_by_id("ssm", "delete_parameter", "Name"),
         _update_parameter,
-        frozenset({"name"}),
+        frozenset({"name", "dataType"}),
         fields("name value tags " + " ".join(_SETTINGS)),
         fields("name"),
         fields("version"),

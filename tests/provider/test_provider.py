@@ -177,7 +177,7 @@ def test_a_changed_tag_reaches_each_resource_in_place(terraform: Terraform) -> N
     terraform.render(**CHANGED, owner="somebody-else")
     planned = terraform.plan()
     assert {tuple(actions) for actions in planned.values()} == {("update",)}
-    assert len(planned) > 40
+    assert len(planned) >= 40
     terraform.done("apply", "plan")
     assert terraform.plan() == {}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sqlite3
@@ -19,21 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from xml.parsers.expat import ExpatError
 
-from localcloud.aws.errors import AwsError, NotImplementedByCloud, UnknownOperation, UnknownRegion
+from localcloud.aws.errors import AwsError, UnknownRegion
 from localcloud.aws.protocol import (
     IMPORT_OF_MOTO,
-    operation_name,
-    parse,
     protocol_of,
     serialise_error,
-    service_model,
 )
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.aws.unimplemented import refusal
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
+from localcloud.moto_backend.failures import failure_of, operation_or_path
 from localcloud.moto_backend.pages import paged
 from localcloud.moto_backend.patches import Hooks, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
@@ -306,7 +302,7 @@ class MotoBackend:
             code = getattr(error, "code", "") or type(error).__name__
             return serialise_error(request.service, AwsError(str(code), str(error)))
         except Exception as error:
-            return serialise_error(request.service, _failure(request, error))
+            return serialise_error(request.service, failure_of(request, error, _check_region))
 
     @staticmethod
     def _response(request: Request, answer: Any) -> Response:
@@ -351,63 +347,14 @@ class MotoBackend:
 
 def _name_of(work: Any) -> str:
     if isinstance(work, Request):
-        return f"{work.service} {_operation_of(work)}"
+        return f"{work.service} {operation_or_path(work)}"
     return str(getattr(work, "__qualname__", work))
 
 
-def _operation_of(request: Request) -> str:
-    """Return the operation that a request names, or else its method and path."""
-    name = operation_name(request) if request.service not in _REST else ""
-    return name or f"{request.method} {request.path[:200]}"
-
-
-def _failure(request: Request, error: Exception) -> AwsError:
-    """Return the error for an exception of moto: the request's own fault, or InternalFailure."""
-    if isinstance(error, RecursionError):
-        return AwsError("SerializationException", "The request is nested too deeply.")
-    if isinstance(error, UnicodeDecodeError):
-        return AwsError("SerializationException", f"The request is not UTF-8: {error}.")
-    if isinstance(error, ExpatError):
-        return AwsError("MalformedXML", "The XML you provided was not well-formed.")
-    if request.service == "lambda" and not _is_json(request.body):
-        return AwsError("InvalidRequestContentException", "Could not parse request body into json.")
-    problem = _problem_of(request)
-    if problem is not None:
-        return problem
-    name = _operation_of(request)
-    log.warning("moto failed on %s %s: %r", request.service, name, error)
-    log.debug("moto's traceback", exc_info=error)
-    return AwsError(
-        "InternalFailure",
-        f"moto failed on {request.service}:{name} ({type(error).__name__}); "
-        "the reason is in the local cloud's log.",
-        500,
-    )
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body or b"{}")
-    except ValueError:
-        return False
-    return True
-
-
-def _problem_of(request: Request) -> AwsError | None:
-    """Return the error of a request that does not fit botocore's model, or None if it does."""
-    try:
-        if request.service not in _GLOBAL:
-            backend(request.service, request.scope)
-        if request.service not in _REST:
-            name = operation_name(request)
-            if name not in service_model(request.service).operation_names:
-                return UnknownOperation(request.service, name, protocol_of(request.service))
-            parse(request, name)
-    except AwsError as error:
-        return None if isinstance(error, NotImplementedByCloud) else error
-    except Exception:
-        return None
-    return None
+def _check_region(request: Request) -> None:
+    """Raise an AwsError if the service does not have the request's region."""
+    if request.service not in _GLOBAL:
+        backend(request.service, request.scope)
 
 
 def backends(service: str) -> Iterator[tuple[Scope, Any]]:

@@ -137,9 +137,9 @@ def test_each_request_counts_one_divided_by_the_instances(endpoint: TestCloud) -
                 {"Name": "EndpointName", "Value": "scaled"},
                 {"Name": "VariantName", "Value": "AllTraffic"},
             ],
-            StartTime=0,
-            EndTime=4_000_000_000,
-            Period=60,
+            StartTime=endpoint.now() - 86_400 * 30,
+            EndTime=endpoint.now() + 3_600,
+            Period=3_600,
             Statistics=["Sum"],
         )
         return float(sum(point["Sum"] for point in answer["Datapoints"]))

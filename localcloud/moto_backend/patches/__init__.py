@@ -84,7 +84,7 @@ def apply(hooks: Hooks) -> None:
     _applied.append(hooks)
     time_stamps.patch(lambda: _applied[0].now())
     events.patch(lambda *match: _applied[0].on_event(*match), lambda: _applied[0].now())
-    for stamped in (cloudwatch, kms, s3_events):
+    for stamped in (cloudwatch, kms, metric_data, s3_events):
         stamped.patch(lambda: _applied[0].now())
     sts.patch(lambda *assumed: _applied[0].on_role(*assumed), lambda key: _applied[0].caller(key))
     for module in (
@@ -96,7 +96,6 @@ def apply(hooks: Hooks) -> None:
         codebuild,
         budgets,
         functions,
-        metric_data,
         metric_index,
         regular_expressions,
         sns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,9 @@ from localcloud.cloudwatch.alarm_history import (
 from localcloud.cloudwatch.alarm_settings import problem_of
 from localcloud.cloudwatch.composite_rule import AlarmRuleError, alarms_of, parse
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+_DASHBOARD = re.compile(r"[0-9A-Za-z_-]{1,255}")
+
 
 def patch(now: Callable[[], datetime]) -> None:
     """Apply the patches; `now` returns the AWS time."""
@@ -24,6 +28,7 @@ def patch(now: Callable[[], datetime]) -> None:
     _patch_composite_alarms()
     _patch_deletions(now)
     _patch_descriptions(now)
+    _patch_dashboards()
 
 
 def _patch_alarms(now: Callable[[], datetime]) -> None:
@@ -125,8 +130,8 @@ def _patch_descriptions(now: Callable[[], datetime]) -> None:
             found = [alarm for alarm in alarms.values() if parents in _children(alarm)]
         shown, token = _paged(self, found, lambda alarm: alarm.name)
         answer = {
-            "MetricAlarms": [alarm for alarm in shown if not alarm.rule],
-            "CompositeAlarms": [alarm for alarm in shown if alarm.rule],
+            "MetricAlarms": [_Shown(alarm) for alarm in shown if not alarm.rule],
+            "CompositeAlarms": [_Shown(alarm) for alarm in shown if alarm.rule],
         }
         return ActionResult(answer | {"NextToken": token})
 
@@ -153,6 +158,53 @@ def _patch_descriptions(now: Callable[[], datetime]) -> None:
 
     CloudWatchResponse.describe_alarms = describe_alarms
     CloudWatchResponse.describe_alarm_history = describe_alarm_history
+
+
+def _patch_dashboards() -> None:
+    """PutDashboard: moto takes any name."""
+    from moto.cloudwatch.exceptions import InvalidParameterValue
+    from moto.cloudwatch.responses import CloudWatchResponse
+
+    original = CloudWatchResponse.put_dashboard
+
+    def put_dashboard(self: Any) -> Any:
+        if not _DASHBOARD.fullmatch(self._get_param("DashboardName") or ""):
+            raise InvalidParameterValue(
+                "The value for field DashboardName contains invalid characters. It can only "
+                "contain alphanumerics, dash (-) and underscore (_)."
+            )
+        return original(self)
+
+    CloudWatchResponse.put_dashboard = put_dashboard
+
+
+class _Shown:
+    """An alarm as DescribeAlarms returns it: without what is empty, and with its last change."""
+
+    def __init__(self, alarm: Any) -> None:
+        self._alarm = alarm
+
+    def __getattr__(self, name: str) -> Any:
+        alarm = self._alarm
+        if name == "metric_data_queries":
+            return alarm.metric_data_queries or None
+        if name == "state_reason_data":
+            return None if alarm.state_reason_data in ("", "{}") else alarm.state_reason_data
+        if name == "state_transitioned_timestamp":
+            return _changed_at(alarm)
+        if not hasattr(alarm, name):  # moto's serialiser knows the prefix by the class
+            name = name.removeprefix("alarm_")
+        return getattr(alarm, name)
+
+
+def _changed_at(alarm: Any) -> datetime:
+    """Return when the state got another value. The state is updated more often than that."""
+    changed: datetime = alarm.state_updated_timestamp
+    for _, _, _, value, at in reversed(alarm.history):
+        if value != alarm.state_value:
+            return changed
+        changed = at
+    return changed
 
 
 def _children(alarm: Any) -> set[str]:

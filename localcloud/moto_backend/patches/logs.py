@@ -9,6 +9,7 @@ def patch() -> None:
     """Apply the patches."""
     _patch_keys()
     _patch_classes()
+    _patch_tags()
 
 
 def _patch_keys() -> None:
@@ -56,3 +57,21 @@ def _patch_classes() -> None:
 
     LogsResponse.create_log_group = create_log_group
     LogGroup.to_describe_dict = to_describe_dict
+
+
+def _patch_tags() -> None:
+    """TagResource and UntagResource: moto keeps the tags of a group that does not exist."""
+    from moto.logs.exceptions import ResourceNotFoundException
+    from moto.logs.responses import LogsResponse
+
+    def checked(original: Any) -> Any:
+        def change(self: Any) -> Any:
+            name = self._get_param("resourceArn").partition(":log-group:")[2].removesuffix(":*")
+            if name and name not in self.logs_backend.groups:
+                raise ResourceNotFoundException
+            return original(self)
+
+        return change
+
+    LogsResponse.tag_resource = checked(LogsResponse.tag_resource)
+    LogsResponse.untag_resource = checked(LogsResponse.untag_resource)

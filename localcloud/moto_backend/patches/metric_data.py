@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.cloudwatch.metric_math import ExpressionError, evaluate, statistic
@@ -18,11 +18,11 @@ _MOST_WORK = 20_000_000
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
-def patch() -> None:
-    """Apply the patches."""
+def patch(now: Callable[[], datetime]) -> None:
+    """Apply the patches; `now` returns the AWS time."""
     _patch_percentiles()
     _patch_arithmetic()
-    _patch_ranges()
+    _patch_ranges(now)
     _patch_counts()
 
 
@@ -60,18 +60,19 @@ def _patch_percentiles() -> None:
     CloudWatchResponse.get_metric_statistics = get_metric_statistics
 
 
-def _patch_ranges() -> None:
+def _patch_ranges(now: Callable[[], datetime]) -> None:
     """GetMetricData and GetMetricStatistics: moto computes any number of periods, one by one.
 
-    AWS refuses more than 100,800 and 1,440 datapoints.
+    AWS refuses more than 100,800 and 1,440 datapoints. GetMetricStatistics begins its periods at
+    whole minutes, and keeps values of different units apart; moto does neither.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
-    Differs: GetMetricStatistics counts from the first stored datapoint to the last. GetMetricData
-    also refuses a range whose periods times the stored datapoints are over 20 million.
+    Differs: GetMetricData also refuses a range whose periods times the stored datapoints are over
+    20 million.
     """
     from moto.cloudwatch.exceptions import InvalidParameterCombination, ValidationError
-    from moto.cloudwatch.models import CloudWatchBackend
+    from moto.cloudwatch.models import CloudWatchBackend, Statistics
 
     data, statistics = CloudWatchBackend.get_metric_data, CloudWatchBackend.get_metric_statistics
 
@@ -102,24 +103,50 @@ def _patch_ranges() -> None:
     ) -> Any:
         if period < 1:
             raise ValidationError(f"Period is {period}; it must be at least 1 second.")
-        stored = [
-            _utc(datum.timestamp)
-            for datum in self.metric_data
-            if (datum.namespace, datum.name) == (namespace, name)
-        ]
-        first = max(_utc(start), min(stored, default=_utc(end)))
-        last = min(_utc(end), max(stored, default=_utc(start)))
-        points = (last - first).total_seconds() / period
+        points = (_utc(end) - _utc(start)).total_seconds() / period
         if points > _MOST_STATISTICS:
             raise InvalidParameterCombination(
                 f"You have requested up to {points:.0f} datapoints, which exceeds the limit of "
                 f"{_MOST_STATISTICS:,}. You may reduce the datapoints requested by increasing "
                 "Period, or decreasing the time range."
             )
-        return statistics(self, namespace, name, start, end, period, *rest, **named)
+        found: dict[tuple[Any, Any], Any] = {}
+        statistics(self, namespace, name, start, end, period, *rest, **named)  # checks the times
+        stats, dimensions, unit = _rest(*rest, **named)
+        first = _aligned(_utc(start), period, now())
+        for datum in self.get_all_metrics():
+            at = _utc(datum.timestamp)
+            if (
+                (datum.namespace, datum.name) != (namespace, name)
+                or not first <= at < _utc(end)
+                or (unit and datum.unit != unit)
+                or (dimensions and not datum.filter(None, None, dimensions))
+            ):
+                continue
+            bucket = first + timedelta(seconds=(at - first).total_seconds() // period * period)
+            key = bucket, datum.unit
+            if key not in found:
+                found[key] = Statistics(stats, bucket.replace(tzinfo=None))
+                found[key].unit = datum.unit
+            found[key].metric_data.append(datum)
+        return [found[key] for key in sorted(found, key=lambda key: (key[0], str(key[1])))]
 
     CloudWatchBackend.get_metric_data = get_metric_data
     CloudWatchBackend.get_metric_statistics = get_metric_statistics
+
+
+def _rest(stats: Any, dimensions: Any = None, unit: Any = None, **_: Any) -> tuple[Any, Any, Any]:
+    return stats, dimensions, unit
+
+
+def _aligned(start: datetime, period: int, now: datetime) -> datetime:
+    """Return the start of the first period, rounded down as AWS rounds it.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
+    """
+    days = (now - start).total_seconds() / 86_400
+    step = 3_600 if days > 63 else 300 if days > 15 else min(period, 60)
+    return datetime.fromtimestamp(start.timestamp() // step * step, UTC)
 
 
 def _patch_counts() -> None:
@@ -219,6 +246,11 @@ def _patch_arithmetic() -> None:
     ) -> Any:
         plain = [{**q, "ReturnData": True} for q in queries if "MetricStat" in q]
         found = original(self, plain, start_time, end_time, scan_by)
+        metrics = [q["MetricStat"]["Metric"].get("MetricName") for q in plain]
+        for query, result in zip(plain, found, strict=True):
+            name = query["MetricStat"]["Metric"].get("MetricName")
+            if not query.get("Label") and metrics.count(name) == 1:
+                result["label"] = name  # which tells it from the others
         for result in found:  # leave out the times that have no percentile
             pairs = zip(result["timestamps"], result["values"], strict=True)
             known = [(at, value) for at, value in pairs if value is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,6 +12,11 @@ from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
 
 _MOST_BUCKETS = 10_000
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_NO_BUCKET = re.compile(
+    r"\.\.|^(?:\d+\.){3}\d+$|^xn--|^sthree-|^amzn-s3-demo-|-s3alias$|--ol-s3$|\.mrap$|--x-s3$|--table-s3$"
+)
 # The owner that moto names everywhere.
 _OWNER = "bcaf1ffd86f41161ca5fb16fd081034f"
 
@@ -22,6 +28,8 @@ def patch() -> None:
     _patch_suspended_versioning()
     _patch_log_permissions()
     _patch_pages_of_buckets()
+    _patch_names_of_buckets()
+    _patch_default_encryption()
     _patch_tokens_of_objects()
 
 
@@ -169,6 +177,46 @@ def _patch_pages_of_buckets() -> None:
         return self.serialized(ActionResult({k: v for k, v in result.items() if v is not None}))
 
     S3Response.all_buckets = all_buckets
+
+
+def _patch_names_of_buckets() -> None:
+    """CreateBucket: moto takes names with capitals, which AWS refuses."""
+    from moto.s3.exceptions import InvalidBucketName
+    from moto.s3.models import S3Backend
+
+    original = S3Backend.create_bucket
+
+    def create_bucket(self: Any, bucket_name: str, *arguments: Any, **named: Any) -> Any:
+        if not _BUCKET.fullmatch(bucket_name) or _NO_BUCKET.search(bucket_name):
+            raise InvalidBucketName
+        return original(self, bucket_name, *arguments, **named)
+
+    S3Backend.create_bucket = create_bucket
+
+
+def _patch_default_encryption() -> None:
+    """GetBucketEncryption: moto has none by default; AWS encrypts every bucket with S3's own keys.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+    """
+    from moto.s3.models import FakeBucket, S3Backend
+
+    original = FakeBucket.__init__
+
+    def init(self: Any, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        self.encryption = _default_encryption()
+
+    def delete_bucket_encryption(self: Any, bucket_name: str) -> None:
+        self.get_bucket(bucket_name).encryption = _default_encryption()
+
+    FakeBucket.__init__ = init
+    S3Backend.delete_bucket_encryption = delete_bucket_encryption
+
+
+def _default_encryption() -> dict[str, Any]:
+    algorithm = {"SSEAlgorithm": "AES256"}
+    return {"Rule": {"ApplyServerSideEncryptionByDefault": algorithm, "BucketKeyEnabled": "false"}}
 
 
 def _patch_tokens_of_objects() -> None:

@@ -8,6 +8,9 @@ from typing import Any
 log = logging.getLogger("localcloud.moto_backend")
 
 _NOT_DELIVERED = ("http", "https", "lambda")
+_PROTOCOLS = frozenset(
+    {"http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose"}
+)
 # Protocols whose deliveries AWS can log, and the attributes that say so. They are only stored here.
 _LOGGED = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
 _LOGGING = ("FailureFeedbackRoleArn", "SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate")
@@ -27,6 +30,7 @@ def patch() -> None:
     """Apply the patches."""
     _patch_endpoints()
     _patch_attributes()
+    _patch_checks()
 
 
 def _patch_endpoints() -> None:
@@ -75,7 +79,7 @@ def _patch_attributes() -> None:
         if name in _UNDELIVERED:
             raise NotImplementedError(name)
         if name not in _SETTABLE:
-            raise SNSInvalidParameter("AttributeName")
+            raise SNSInvalidParameter("Invalid parameter: AttributeName")
 
     def create_topic(self: Any) -> Any:
         for name in self._get_param("Attributes", {}):
@@ -99,3 +103,39 @@ def _patch_attributes() -> None:
     SNSResponse.create_topic = create_topic
     SNSResponse.set_topic_attributes = set_topic_attributes
     SNSResponse.get_topic_attributes = get_topic_attributes
+
+
+def _patch_checks() -> None:
+    """Publish and Subscribe: moto takes empty messages, any protocol, and fails on a bad ARN.
+
+    Source: https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+    """
+    from moto.sns.exceptions import SNSInvalidParameter
+    from moto.sns.responses import SNSResponse
+
+    publish, subscribe = SNSResponse.publish, SNSResponse.subscribe
+
+    def check_arn(name: str, arn: str | None) -> None:
+        parts = len((arn or "").split(":"))
+        if arn and parts < 6:
+            reason = f"An ARN must have at least 6 elements, not {parts}"
+            raise SNSInvalidParameter(f"Invalid parameter: {name} Reason: {reason}")
+
+    def checked_publish(self: Any) -> Any:
+        for name in ("TopicArn", "TargetArn"):
+            check_arn(name, self._get_param(name))
+        if not self._get_param("Message"):
+            raise SNSInvalidParameter("Invalid parameter: Empty message")
+        return publish(self)
+
+    def checked_subscribe(self: Any) -> Any:
+        check_arn("TopicArn", self._get_param("TopicArn"))
+        protocol = self._get_param("Protocol")
+        if protocol not in _PROTOCOLS:
+            raise SNSInvalidParameter(
+                f"Amazon SNS does not support this protocol string: {protocol}"
+            )
+        return subscribe(self)
+
+    SNSResponse.publish = checked_publish
+    SNSResponse.subscribe = checked_subscribe

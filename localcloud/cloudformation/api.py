@@ -27,6 +27,7 @@ from localcloud.cloudformation.exports import check_exports
 from localcloud.cloudformation.model import Stack
 from localcloud.cloudformation.request_validation import (
     check_members,
+    check_role,
     check_stack,
     check_stack_name,
     check_updatable,
@@ -76,6 +77,7 @@ class CloudFormationApi:
         body = await template_body(self._context, scope, params)
         wanted = await checked(self._context, scope, body, params, name=name)
         policy = await stack_policy(self._context, scope, params)
+        await check_role(self._context, params.get("RoleARN"))
         reviewed = self.live(scope, name)
         token = params.get("ClientRequestToken")
         if reviewed is not None and reviewed.status != "REVIEW_IN_PROGRESS":
@@ -126,6 +128,7 @@ class CloudFormationApi:
         policy = await stack_policy(self._context, scope, params)
         during = await stack_policy(self._context, scope, params, during_update=True)
         check_updatable(stack)
+        await check_role(self._context, params.get("RoleARN") or stack.role_arn)
         wanted = await checked(self._context, scope, body, params, stack)
         check_updatable(stack)  # again, because reading parameters takes time
         tags = tags_of(params, stack)
@@ -143,10 +146,13 @@ class CloudFormationApi:
         return {"StackId": stack.id}
 
     @operation("DeleteStack")
-    def delete_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def delete_stack(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         check_members("DeleteStack", params)
         check_stack(params["StackName"])
         stack = self.live(scope, params["StackName"])
+        if stack is not None:
+            await check_role(self._context, params.get("RoleARN") or stack.role_arn)
+            stack = self.live(scope, stack.id)  # again, because reading a role takes time
         if stack is None or stack.status == "DELETE_IN_PROGRESS":
             return {}
         if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":

@@ -16,6 +16,7 @@ from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.model import ChangeSet, Stack
 from localcloud.cloudformation.request_validation import (
     check_members,
+    check_role,
     check_stack,
     check_stack_name,
     check_updatable,
@@ -73,6 +74,8 @@ class ChangeSetsApi:
         previous = stack if kind == "UPDATE" else None
         body = await template_body(self._context, scope, params, previous)
         self._check_stack(stack, kind, params)
+        role_arn = params.get("RoleARN") or (stack.role_arn if stack is not None else None)
+        await check_role(self._context, role_arn)
         previous = stack if kind == "UPDATE" else None
         name_ = stack.name if stack is not None else params["StackName"]
         wanted = await checked(self._context, scope, body, params, previous, name=name_)

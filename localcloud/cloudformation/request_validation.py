@@ -37,6 +37,7 @@ class Wanted(Protocol):
 
 
 _PAGE = 100
+_PRINCIPAL = "cloudformation.amazonaws.com"
 _UPDATABLE = re.compile(r"(CREATE|UPDATE|UPDATE_ROLLBACK|IMPORT)_COMPLETE")
 # The properties with which a template names an IAM resource itself.
 _NAMES = dict.fromkeys(
@@ -145,6 +146,20 @@ def check_resource_types(template: Template, params: dict[str, Any]) -> None:
             f"Resource types {', '.join(dict.fromkeys(wrong))} are not allowed by the parameter "
             "ResourceTypes."
         )
+
+
+async def check_role(context: ServiceContext, role_arn: str | None) -> None:
+    """Refuse a stack's role that CloudFormation cannot assume.
+
+    Args:
+        context: what services share.
+        role_arn: the role of the request or else the stack's; None asks for nothing.
+
+    Raises:
+        ValidationError: it does not exist, or does not trust CloudFormation.
+    """
+    if role_arn and not await context.iam.trusts(role_arn, _PRINCIPAL):
+        raise invalid(f"Role {role_arn} is invalid or cannot be assumed")
 
 
 def check_updatable(stack: Stack) -> None:

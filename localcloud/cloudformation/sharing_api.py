@@ -12,7 +12,12 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.exports import exports_of, importers
-from localcloud.cloudformation.request_validation import check_members, invalid, paged
+from localcloud.cloudformation.request_validation import (
+    check_members,
+    check_role,
+    invalid,
+    paged,
+)
 from localcloud.cloudformation.template_source import stack_policy
 from localcloud.service_context import ServiceContext
 
@@ -82,9 +87,13 @@ class SharingApi:
         return {}
 
     @operation("ContinueUpdateRollback")
-    def continue_update_rollback(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+    async def continue_update_rollback(
+        self, scope: Scope, params: dict[str, Any]
+    ) -> dict[str, Any]:
         check_members("ContinueUpdateRollback", params)
         stack = self._stacks.stack(scope, params["StackName"])
+        await check_role(self._context, params.get("RoleARN") or stack.role_arn)
+        stack = self._stacks.stack(scope, stack.id)  # again, because reading a role takes time
         if stack.status != "UPDATE_ROLLBACK_FAILED":
             raise invalid(
                 f"Stack:{stack.id} is in {stack.status} state and its rollback cannot be continued."

@@ -213,6 +213,9 @@ class MotoBackend:
         return await self._call(function, function, arguments)
 
     async def _call(self, work: Any, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        if self._ending.is_set():  # a step of a stack may still call while the process ends
+            raise AwsError("ServiceUnavailable", "The local cloud is stopping.", 503)
+
         def run() -> T:
             self._current = (work, monotonic())
             try:

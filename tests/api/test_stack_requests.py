@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, make_config, push_container, wait_for
+from tests.cloud import (
+    ACCOUNT,
+    TRUST,
+    TestCloud,
+    make_config,
+    push_container,
+    trust_of,
+    wait_for,
+)
 from tests.stacks import Stacks, broken, group, template
 
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
@@ -265,3 +273,37 @@ def test_a_resource_that_is_to_be_retained_outlives_its_stack_its_removal_and_it
         stacks.create(template(G=group("/stack/kept/x", DeletionPolicy="Snapshot")))
     for left in found():
         logs.delete_log_group(logGroupName=f"/stack/kept/{left}")
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/using-iam-servicerole.html")
+def test_a_role_that_cannot_be_assumed_starts_nothing(cloud: TestCloud, stacks: Stacks) -> None:
+    client, iam = stacks.client, cloud.client("iam")
+    others = trust_of("ec2")
+    stack = {"StackName": "with-role", "TemplateBody": template(G=group("/stack/with-role"))}
+    new = {"ChangeSetName": "c", "ChangeSetType": "CREATE"}
+    for arn in (
+        f"arn:aws:iam::{ACCOUNT}:role/of-no-stack",
+        iam.create_role(RoleName="of-ec2", AssumeRolePolicyDocument=others)["Role"]["Arn"],
+    ):
+        for call, request in ((client.create_stack, {}), (client.create_change_set, new)):
+            with pytest.raises(ClientError, match="is invalid or cannot be assumed") as caught:
+                call(RoleARN=arn, **stack, **request)
+            assert caught.value.response["Error"]["Code"] == "ValidationError"
+    with pytest.raises(ClientError, match="with-role does not exist"):
+        client.describe_stacks(StackName="with-role")
+    # A stack keeps the role that made it, so nothing goes on once that role is gone.
+    kept = iam.create_role(RoleName="of-stack", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    client.create_stack(RoleARN=kept, **stack)
+    stacks.names.append("with-role")
+    assert stacks.settled("with-role")["StackStatus"] == "CREATE_COMPLETE"
+    iam.delete_role(RoleName="of-stack")
+    changed = {"TemplateBody": template(G=group("/stack/with-role", 14))}
+    for call, request in (
+        (client.update_stack, changed),
+        (client.create_change_set, {"ChangeSetName": "c", **changed}),
+        (client.delete_stack, {}),
+    ):
+        with pytest.raises(ClientError, match="role/of-stack is invalid or cannot be assumed"):
+            call(StackName="with-role", **request)
+    assert stacks.settled("with-role")["StackStatus"] == "CREATE_COMPLETE"
+    iam.create_role(RoleName="of-stack", AssumeRolePolicyDocument=TRUST)

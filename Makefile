@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -83,6 +83,18 @@ tests/mutants/.venv/.done: tests/mutants/requirements.in
 		> $$(tests/mutants/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth
 	tests/mutants/.venv/bin/python -m pip install --quiet --requirement tests/mutants/requirements.in
 	@touch $@
+
+# Without ACCOUNT it calls nothing, and shows the calls and their price.
+record: $(VENV)/.done ## Record AWS's answers (ACCOUNT=… PROFILE=… BY='…' [TIER=…] [YES=1]); without ACCOUNT, the plan
+	@$(BIN)/python -m tests.recorder record $(if $(ACCOUNT),--account $(ACCOUNT)) \
+		$(if $(PROFILE),--profile "$(PROFILE)",$(if $(ACCOUNT),--environment)) $(if $(BY),--by "$(BY)") \
+		$(if $(TIER),--tier $(TIER)) $(if $(ONLY),--only "$(ONLY)") $(if $(YES),--yes)
+
+compare: $(VENV)/.done ## Replay the recordings of AWS on a local cloud and print the differences
+	@$(BIN)/python -m tests.recorder compare
+
+recordings: $(VENV)/.done ## Write what the recordings show into docs/semantics.md
+	@$(BIN)/python -m tests.recorder page
 
 unit: $(VENV)/.done ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit $(PARALLEL)

@@ -39,17 +39,28 @@ class TestCloud:
     ours: bool
     pid: int | None = None
 
-    def client(self, service: str) -> Any:
-        """Return a client made by localstack-client, as its users make them."""
+    def client(self, service: str, *, checked: bool = True) -> Any:
+        """Return a client made by localstack-client, as its users make them.
+
+        `checked` is whether botocore validates parameters before it sends them.
+        """
         host = self.url.partition("://")[2]
         session = localstack_client.session.Session(region_name=REGION, localstack_host=host)
         client = session.client(
             service,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                parameter_validation=checked,
+            ),
         )
         if not self.ours:
             client.meta.events.register("after-call", self._skip_if_not_served)
         return client
+
+    def name(self, text: str) -> str:
+        """Return a name for a resource: the text, or on AWS one that belongs to the recording."""
+        return text
 
     def _skip_if_not_served(self, model: Any, http_response: Any, **_: Any) -> None:
         """Skip the test on a 501 of another endpoint; on a local cloud it is a failure."""
@@ -73,6 +84,10 @@ class TestCloud:
         url = f"{self.url}/_localcloud/clock?advance_seconds={seconds}"
         with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60):
             pass
+
+
+# The cloud of a recording, if the tests run in one (tests/recorder/plugin.py).
+RECORDED = pytest.StashKey[TestCloud]()
 
 
 def configured_url() -> str | None:
@@ -163,14 +178,18 @@ def local_cloud(
             sink.close()
 
 
+# The factor of all waits; the cloud of a recording is slower than a local one.
+patience = 1.0
+
+
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 60.0) -> T:
     """Poll until `probe` gives something true; fail, saying what was waited for, after that."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience
     while time.monotonic() < deadline:
         found = probe()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(0.05 * patience)
     raise AssertionError(f"waited {seconds:g} s in vain for {what}")
 
 

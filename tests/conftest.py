@@ -12,15 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import TestCloud, configured_url, is_localcloud, local_cloud
+from tests.cloud import RECORDED, TestCloud, configured_url, is_localcloud, local_cloud
 from tests.examples import load_profile
 
 load_profile()
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
-    """The configured endpoint, or a local cloud whose minute is a second."""
+def cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestCloud]:
+    """The recording's cloud, the configured endpoint, or a local one whose minute is a second."""
+    recorded = request.config.stash.get(RECORDED, None)
+    if recorded is not None:
+        yield recorded
+        return
     url = configured_url()
     if url is not None:
         yield TestCloud(url, is_localcloud(url))

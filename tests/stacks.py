@@ -6,7 +6,7 @@ import json
 from itertools import count
 from typing import Any
 
-from tests.cloud import wait_for
+from tests.cloud import TestCloud, wait_for
 
 _numbers = count(1)
 
@@ -28,12 +28,13 @@ def broken(**more: Any) -> dict[str, Any]:
 class Stacks:
     """Makes stacks and waits for them."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, cloud: TestCloud) -> None:
+        self.cloud = cloud
+        self.client = cloud.client("cloudformation")
         self.names: list[str] = []
 
     def create(self, body: str, **more: Any) -> str:
-        name = f"stack-{next(_numbers)}"
+        name = self.cloud.name(f"stack-{next(_numbers)}")
         self.client.create_stack(StackName=name, TemplateBody=body, **more)
         self.names.append(name)
         return name

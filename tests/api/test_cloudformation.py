@@ -21,7 +21,7 @@ UPDATES = (
 
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     for name in made.names:
         made.client.delete_stack(StackName=name)
@@ -299,14 +299,16 @@ def test_an_output_is_text_and_a_boolean_is_in_lower_case(stacks: Stacks) -> Non
     assert found == {"Flag": "true", "Name": "/stack/outputs"}
 
 
+@pytest.mark.recordable
 @pytest.mark.botocore_modelled
-def test_a_missing_stack_is_a_validation_error(stacks: Stacks) -> None:
+def test_a_missing_stack_is_a_validation_error(cloud: TestCloud) -> None:
+    name = cloud.name("no-such-stack")
     with pytest.raises(ClientError) as caught:
-        stacks.client.describe_stacks(StackName="no-such-stack")
+        cloud.client("cloudformation").describe_stacks(StackName=name)
     assert caught.value.response["Error"] == {
         "Type": "Sender",
         "Code": "ValidationError",
-        "Message": "Stack with id no-such-stack does not exist",
+        "Message": f"Stack with id {name} does not exist",
     }
 
 

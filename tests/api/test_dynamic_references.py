@@ -19,7 +19,7 @@ pytestmark = pytest.mark.aws_documented(GUIDE)
 
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     for name in made.names:
         made.client.delete_stack(StackName=name)

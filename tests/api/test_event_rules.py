@@ -34,13 +34,14 @@ def events(cloud: TestCloud) -> Any:
 
 
 @pytest.fixture
-def rule(events: Any) -> Iterator[str]:
-    events.put_rule(Name="event-rules", EventPattern=json.dumps({"source": ["event-rules"]}))
-    yield "event-rules"
-    found = events.list_targets_by_rule(Rule="event-rules")["Targets"]
+def rule(cloud: TestCloud, events: Any) -> Iterator[str]:
+    name = cloud.name("event-rules")
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    yield name
+    found = events.list_targets_by_rule(Rule=name)["Targets"]
     if found:
-        events.remove_targets(Rule="event-rules", Ids=[target["Id"] for target in found])
-    events.delete_rule(Name="event-rules")
+        events.remove_targets(Rule=name, Ids=[target["Id"] for target in found])
+    events.delete_rule(Name=name)
 
 
 def error_of(call: Any, **parameters: Any) -> tuple[str, str]:
@@ -50,6 +51,7 @@ def error_of(call: Any, **parameters: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_PutRule.html")
 @pytest.mark.parametrize(
     "expression",
@@ -67,25 +69,30 @@ def error_of(call: Any, **parameters: Any) -> tuple[str, str]:
         "every day",
     ],
 )
-def test_a_schedule_that_is_not_valid_is_refused(events: Any, expression: str) -> None:
-    assert error_of(events.put_rule, Name="bad", ScheduleExpression=expression) == (
+def test_a_schedule_that_is_not_valid_is_refused(
+    cloud: TestCloud, events: Any, expression: str
+) -> None:
+    name = cloud.name("bad")
+    assert error_of(events.put_rule, Name=name, ScheduleExpression=expression) == (
         "ValidationException",
         "Parameter ScheduleExpression is not valid.",
     )
-    assert error_of(events.describe_rule, Name="bad")[0] == "ResourceNotFoundException"
+    assert error_of(events.describe_rule, Name=name)[0] == "ResourceNotFoundException"
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html"
 )
-def test_a_pattern_of_over_2048_characters_is_refused(events: Any) -> None:
-    pattern = json.dumps({"source": ["x" * 2100]})
-    assert error_of(events.put_rule, Name="long", EventPattern=pattern) == (
+def test_a_pattern_of_over_2048_characters_is_refused(cloud: TestCloud, events: Any) -> None:
+    name, pattern = cloud.name("long"), json.dumps({"source": ["x" * 2100]})
+    assert error_of(events.put_rule, Name=name, EventPattern=pattern) == (
         "ValidationException",
-        "Parameter EventPattern for rule long exceeds limit of 2048.",
+        f"Parameter EventPattern for rule {name} exceeds limit of 2048.",
     )
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_PutTargets.html")
 @pytest.mark.parametrize(
     ("target", "message"),
@@ -144,6 +151,7 @@ def test_a_target_whose_input_cannot_be_made_is_refused(
     assert events.list_targets_by_rule(Rule=rule)["Targets"] == []
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_PutTargets.html")
 def test_a_rule_has_at_most_five_targets(events: Any, rule: str) -> None:
     targets = [{"Id": str(n), "Arn": QUEUE} for n in range(6)]
@@ -157,6 +165,7 @@ def test_a_rule_has_at_most_five_targets(events: Any, rule: str) -> None:
     assert len(events.list_targets_by_rule(Rule=rule)["Targets"]) == 5
 
 
+@pytest.mark.recordable
 @pytest.mark.botocore_modelled
 @pytest.mark.parametrize("name", ["a b", "a/b", "x" * 65])
 def test_the_id_of_a_target_has_a_pattern(events: Any, rule: str, name: str) -> None:
@@ -165,10 +174,13 @@ def test_the_id_of_a_target_has_a_pattern(events: Any, rule: str, name: str) -> 
     assert "targets.1.member.id" in message
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_PutEvents.html")
 @pytest.mark.parametrize("detail", ["[1]", '"text"', "5", "null", "{", "[" * 5000])
-def test_a_detail_that_is_no_object_is_malformed(events: Any, detail: str) -> None:
-    good = {"Source": "s", "DetailType": "d", "Detail": "{}"}
+def test_a_detail_that_is_no_object_is_malformed(
+    cloud: TestCloud, events: Any, detail: str
+) -> None:
+    good = {"Source": cloud.name("s"), "DetailType": "d", "Detail": "{}"}
     answer = events.put_events(Entries=[good | {"Detail": detail}, good])
     assert answer["FailedEntryCount"] == 1
     assert answer["Entries"][0] == {
@@ -198,6 +210,7 @@ def test_an_event_in_the_name_of_a_service_of_aws_is_refused(events: Any) -> Non
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_TestEventPattern.html")
 @pytest.mark.parametrize(
     ("pattern", "expected"),
@@ -215,6 +228,7 @@ def test_a_pattern_can_be_tried(events: Any, pattern: dict[str, Any], expected: 
     assert answer["Result"] is expected
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{API}/API_TestEventPattern.html")
 def test_a_pattern_or_an_event_that_is_none_is_refused(events: Any) -> None:
     event = json.dumps(EVENT)

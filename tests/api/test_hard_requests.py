@@ -56,6 +56,7 @@ def refusal(call: Any, **parameters: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html"
 )
@@ -70,6 +71,7 @@ def test_a_template_of_aliases_is_refused(cloud: TestCloud) -> None:
         assert message == "Template error: YAML aliases are not allowed in CloudFormation templates"
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"
 )
@@ -130,6 +132,7 @@ def test_a_wildcard_with_many_stars_is_matched_and_the_cloud_goes_on(cloud: Test
     sqs.delete_queue(QueueUrl=queue)
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html"
 )
@@ -159,7 +162,9 @@ def test_a_wildcard_with_many_stars_is_matched_and_the_cloud_goes_on(cloud: Test
 def test_a_rule_that_cannot_be_evaluated_is_refused(
     cloud: TestCloud, settings: dict[str, str], code: str, reason: str
 ) -> None:
-    found, message = refusal(cloud.client("events").put_rule, Name="refused", **settings)
+    found, message = refusal(
+        cloud.client("events").put_rule, Name=cloud.name("refused"), **settings
+    )
     assert found == code
     assert reason in message
 

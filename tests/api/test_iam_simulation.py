@@ -105,6 +105,7 @@ def test_a_role_may_do_no_more_than_its_boundary(cloud: TestCloud) -> None:
     iam.delete_policy(PolicyArn=boundary)
 
 
+@pytest.mark.recordable
 def test_policies_are_simulated_before_anyone_has_them(cloud: TestCloud) -> None:
     iam = cloud.client("iam")
     condition = {"StringEquals": {"aws:RequestTag/team": "ml"}}
@@ -138,6 +139,7 @@ def test_policies_are_simulated_before_anyone_has_them(cloud: TestCloud) -> None
     assert answer["EvaluationResults"][0]["MissingContextValues"] == []
 
 
+@pytest.mark.recordable
 def test_the_policy_of_a_resource_is_simulated_for_a_caller(cloud: TestCloud) -> None:
     iam = cloud.client("iam")
     caller = f"arn:aws:iam::{ACCOUNT}:user/ana"
@@ -156,6 +158,7 @@ def test_the_policy_of_a_resource_is_simulated_for_a_caller(cloud: TestCloud) ->
         iam.simulate_custom_policy(**request)
 
 
+@pytest.mark.recordable
 def test_the_results_come_in_pages(cloud: TestCloud) -> None:
     iam = cloud.client("iam")
     request = {
@@ -206,6 +209,7 @@ def test_a_principal_that_is_not_there_is_refused(
     assert caught.value.response["Error"]["Code"] == code
 
 
+@pytest.mark.recordable
 def test_a_policy_that_cannot_be_read_is_refused_by_its_place(cloud: TestCloud) -> None:
     with pytest.raises(ClientError, match=r"The policy PolicyInputList\.2 is not valid") as caught:
         cloud.client("iam").simulate_custom_policy(
@@ -214,6 +218,7 @@ def test_a_policy_that_cannot_be_read_is_refused_by_its_place(cloud: TestCloud) 
     assert caught.value.response["Error"]["Code"] == "InvalidInput"
 
 
+@pytest.mark.recordable
 @pytest.mark.parametrize(
     ("entry", "missing"),
     [

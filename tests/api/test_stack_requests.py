@@ -28,7 +28,7 @@ BUCKET = "stack-requests"
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
     cloud.client("s3").create_bucket(Bucket=BUCKET)
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     for name in made.names:
         made.client.delete_stack(StackName=name)

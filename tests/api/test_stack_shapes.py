@@ -21,7 +21,7 @@ FAST = {"Delay": 0.2, "MaxAttempts": 150}
 
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     for name in made.names:
         made.client.delete_stack(StackName=name)

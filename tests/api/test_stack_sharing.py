@@ -20,7 +20,7 @@ BUCKET = "stack-templates"
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
     cloud.client("s3").create_bucket(Bucket=BUCKET)
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     # The last made may import from those before it.
     for name in reversed(made.names):

@@ -19,7 +19,7 @@ API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
 
 @pytest.fixture
 def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud.client("cloudformation"))
+    made = Stacks(cloud)
     yield made
     for name in made.names:
         made.client.delete_stack(StackName=name)
@@ -32,6 +32,7 @@ def refusal(request: Callable[..., Any], **params: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(f"{GUIDE}/troubleshooting.html")
 @pytest.mark.parametrize(
     ("body", "message"),
@@ -63,24 +64,26 @@ def refusal(request: Callable[..., Any], **params: Any) -> tuple[str, str]:
     ],
 )
 def test_a_wrong_template_is_refused_by_every_operation_and_leaves_no_stack(
-    stacks: Stacks, body: Any, message: str
+    cloud: TestCloud, stacks: Stacks, body: Any, message: str
 ) -> None:
+    refused = cloud.name("refused")
     if not isinstance(body, str):
-        body = json.dumps({"Resources": {"G": group("/stack/refused")}, **body})
-    name, client = stacks.create(template(G=group("/stack/refusing"))), stacks.client
+        body = json.dumps({"Resources": {"G": group(f"/stack/{refused}")}, **body})
+    name = stacks.create(template(G=group(cloud.name("refusing"))))
+    client = stacks.client
     assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
     for request in (
         client.validate_template,
         client.get_template_summary,
-        partial(client.create_stack, StackName="refused"),
+        partial(client.create_stack, StackName=refused),
         partial(
-            client.create_change_set, StackName="refused", ChangeSetName="c", ChangeSetType="CREATE"
+            client.create_change_set, StackName=refused, ChangeSetName="c", ChangeSetType="CREATE"
         ),
         partial(client.create_change_set, StackName=name, ChangeSetName="c"),
         partial(client.update_stack, StackName=name),
     ):
         assert refusal(request, TemplateBody=body) == ("ValidationError", message), request
-    assert refusal(client.describe_stacks, StackName="refused")[0] == "ValidationError"
+    assert refusal(client.describe_stacks, StackName=refused)[0] == "ValidationError"
     assert client.list_change_sets(StackName=name)["Summaries"] == []
     assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "semantics.md"
 ROW = re.compile(
     r"\| (?P<rule>[^|]+) \| `(?P<file>test_\w+\.py)::(?P<test>test_\w+)` \| (?P<from>\w+) \|"
+    r"(?: (?P<seen>[^|]+) \|)?"
 )
 ORIGINS = {
     "aws_documented": "documented",

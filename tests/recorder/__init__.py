@@ -1,0 +1,1 @@
+"""Recording of AWS's answers to the semantic tests, and their comparison with the local cloud."""

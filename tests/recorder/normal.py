@@ -1,0 +1,186 @@
+"""Normal form of requests and answers: account, region, names, times and generated ids are tokens.
+
+The tokens are `<account>`, `<region>`, `<prefix>` (of the recording's names), `<caller>`, `<time>`,
+`<id:N>` and `<secret:N>`. The same value has the same token within one case, so that a replay can
+pass on the value that the other cloud generated. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+# An answer's body or text of more than this many characters is cut, and compared as far as it goes.
+LONGEST = 20_000
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_GENERATED = re.compile(
+    rf"{_UUID}"
+    r"|\b(?:AIDA|AROA|AGPA|ANPA|AIPA|ASCA)[A-Z0-9]{12,}\b"  # unique ids of IAM
+    r"|(?<=-)[A-Z0-9]{12,13}\b"  # the end of a name that CloudFormation gives
+    r"|\b[0-9a-f]{40,64}\b"  # digests of what is generated
+    r"|(?<=secret:)(?<=[-\w])[A-Za-z0-9]{6}\b"
+)
+_TIME = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+# Members whose whole value is generated, unless the test gave it.
+_GENERATED_MEMBER = re.compile(
+    r"(?:Id|ID|id|Token|token|ReceiptHandle|Etag|etag|MD5OfBody|RevisionId|VersionId)$"
+)
+# Members that hold a secret in services whose model does not say so.
+_SECRET_MEMBER = re.compile(
+    r"(?i)(?:secret(?:access)?key|sessiontoken|password|secretstring|secretbinary|accesskeyid"
+    r"|authorizationtoken|privatekey|plaintext|credential)$"
+)
+_TOKEN = re.compile(r"<(?:id|secret):\d+>")
+_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The identity of a recording; `hidden` are further texts that no recording may contain."""
+
+    account: str
+    region: str
+    prefix: str
+    arn: str = ""
+    user_id: str = ""
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Normaliser:
+    """Tokens of the values of one case, in the order in which they appear."""
+
+    caller: Caller
+    given: set[str] = field(default_factory=set)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def request(self, value: Any, shape: Any) -> Any:
+        """Return a request's normal form; its texts count as the test's own, not as generated."""
+        self.given.update(texts(value))
+        return self._walk(value, shape, "", True, False)
+
+    def answer(self, value: Any, shape: Any) -> Any:
+        """Return an answer's normal form."""
+        return self._walk(value, shape, "", False, False)
+
+    def text(self, value: str) -> str:
+        """Return a text's normal form, such as an error's message."""
+        caller = self.caller
+        for found, token in (
+            (caller.arn, "<caller>"),
+            # That of an account's root is the account's number.
+            (caller.user_id if caller.user_id != caller.account else "", "<caller>"),
+            (caller.prefix, "<prefix>"),
+            (caller.account, "<account>"),
+            (caller.region, "<region>"),
+        ):
+            if found:
+                value = value.replace(found, token)
+        value = _TIME.sub("<time>", value)
+        # A generated id that the test passes on keeps the token that it had in the answer.
+        value = _GENERATED.sub(lambda m: self.token("id", m[0]), value)
+        return value if len(value) <= LONGEST else value[:LONGEST] + "<cut>"
+
+    def token(self, kind: str, value: str) -> str:
+        """Return the token of a value, a new one the first time."""
+        if _TOKEN.fullmatch(value):
+            return value
+        key = f"{kind}\0{value}"
+        if key not in self.tokens:
+            number = sum(known.startswith(f"{kind}\0") for known in self.tokens) + 1
+            self.tokens[key] = f"<{kind}:{number}>"
+        return self.tokens[key]
+
+    def value_of(self, token: str) -> str | None:
+        """Return the value that has a token."""
+        return next((k.partition("\0")[2] for k, t in self.tokens.items() if t == token), None)
+
+    def _walk(self, value: Any, shape: Any, member: str, ours: bool, secret: bool) -> Any:
+        secret = secret or _is_secret(shape, member)
+        if isinstance(value, Mapping):
+            return {
+                (self.token("secret", key) if secret else self.text(str(key))): self._walk(
+                    each, _member(shape, key), str(key), ours, secret
+                )
+                for key, each in value.items()
+            }
+        if isinstance(value, list | tuple):
+            inner = getattr(shape, "member", None)
+            return [self._walk(each, inner, member, ours, secret) for each in value]
+        if isinstance(value, bool) or value is None:
+            return value
+        if secret:
+            text = value.hex() if isinstance(value, bytes) else str(value)
+            return self.token("secret", text)
+        if isinstance(value, datetime):
+            return {"$time": value.isoformat()} if ours else "<time>"
+        if isinstance(value, bytes | bytearray):
+            return self._bytes(bytes(value))
+        if isinstance(value, str):
+            return self._string(value, member, ours)
+        return value
+
+    def _string(self, value: str, member: str, ours: bool) -> str:
+        known = self.tokens.get(f"id\0{value}")
+        if known is not None:
+            return known
+        generated = _GENERATED_MEMBER.search(member) and not ours and value not in self.given
+        # What holds the recording's prefix is a name of the test's, with or without more.
+        if generated and value and self.caller.prefix not in value and ":" not in value:
+            return self.token("id", value)
+        return self.text(value)
+
+    def _bytes(self, value: bytes) -> Any:
+        try:
+            return {"$text": self.text(value.decode())}
+        except UnicodeDecodeError:
+            return {"$bytes": base64.b64encode(value[:LONGEST]).decode()}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value, without keys."""
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from texts(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def leaks(document: str, caller: Caller) -> list[str]:
+    """Return the kinds of private values that a recording's text still contains."""
+    found = [
+        kind
+        for kind, value in (
+            ("the account's number", caller.account),
+            ("the caller's ARN", caller.arn),
+            ("the caller's id", caller.user_id),
+            ("the prefix of names", caller.prefix),
+        )
+        if value and value in document
+    ]
+    found += ["a credential" for value in caller.hidden if value and value in document]
+    found += ["an access key id" for _ in _KEY_ID.findall(document)]
+    return sorted(set(found))
+
+
+def _member(shape: Any, key: Any) -> Any:
+    if shape is None:
+        return None
+    if shape.type_name == "structure":
+        return shape.members.get(key)
+    return getattr(shape, "value", None)
+
+
+def _is_secret(shape: Any, member: str) -> bool:
+    if shape is not None and shape.metadata.get("sensitive"):
+        return True
+    # The name of a secret is none: SecretId, NextToken.
+    return bool(_SECRET_MEMBER.search(member))

@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 
 from tests.archives import tar_of
+from tests.recorder.operations import NAME_PREFIX, check
 
 T = TypeVar("T")
 
@@ -54,13 +55,15 @@ class TestCloud:
                 parameter_validation=checked,
             ),
         )
+        if recordable:
+            client.meta.events.register("provide-client-params", _check_recordable)
         if not self.ours:
             client.meta.events.register("after-call", self._skip_if_not_served)
         return client
 
     def name(self, text: str) -> str:
-        """Return a name for a resource: the text, or on AWS one that belongs to the recording."""
-        return text
+        """Return a name for a resource of a recordable test, with the prefix of recordings."""
+        return LOCAL_PREFIX + text
 
     def _skip_if_not_served(self, model: Any, http_response: Any, **_: Any) -> None:
         """Skip the test on a 501 of another endpoint; on a local cloud it is a failure."""
@@ -69,6 +72,7 @@ class TestCloud:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """GET a path; return status and body."""
+        assert not recordable, "a recordable test uses AWS's operations only"
         try:
             with urllib.request.urlopen(self.url + path, timeout=10) as answer:
                 return answer.status, answer.read()
@@ -81,9 +85,20 @@ class TestCloud:
 
     def advance(self, seconds: float) -> None:
         """Advance the local cloud's clock: its loops run for the time that is passed over."""
+        assert not recordable, "a recordable test cannot advance AWS's clock"
         url = f"{self.url}/_localcloud/clock?advance_seconds={seconds}"
         with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60):
             pass
+
+
+# The names of recordable tests on a local cloud begin with this.
+LOCAL_PREFIX = f"{NAME_PREFIX}000000-"
+# Whether the test that runs has the mark `recordable`: then it may call only what a recording may.
+recordable = False
+
+
+def _check_recordable(params: Any, model: Any, **_: Any) -> None:
+    check(model.service_model.service_name, model.name, params, LOCAL_PREFIX, model)
 
 
 # The cloud of a recording, if the tests run in one (tests/recorder/plugin.py).

@@ -7,11 +7,13 @@ their own, and there a 501 is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tests.cloud
 from tests.cloud import RECORDED, TestCloud, configured_url, is_localcloud, local_cloud
 from tests.examples import load_profile
 
@@ -57,6 +59,16 @@ def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
         pytest.skip("another endpoint's clock is not ours")
     with local_cloud(speed=1.0, state_dir=tmp_path_factory.mktemp("state")) as started:
         yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let a test with the mark `recordable` call only what a recording may call on AWS."""
+    tests.cloud.recordable = item.get_closest_marker("recordable") is not None
+    try:
+        return (yield)
+    finally:
+        tests.cloud.recordable = False
 
 
 PROVENANCE = {"aws_documented", "botocore_modelled", "emulator_only"}

@@ -376,7 +376,7 @@ def test_each_kind_of_input_reaches_a_queue_as_it_is(
         "who": 'Ada "A."',
         "said": 'Ada "A." {"b": 2}',
         "no": "",
-        "rule": "event-rules",
+        "rule": rule,
     }
     sqs.delete_queue(QueueUrl=url)
 
@@ -430,6 +430,6 @@ def test_an_event_that_cannot_be_delivered_goes_to_the_dead_letter_queue(
     assert json.loads(found[0]["Body"])["detail-type"] == "Lost"
     told = {k: v["StringValue"] for k, v in found[0]["MessageAttributes"].items()}
     assert told["TARGET_ARN"] == nowhere
-    assert told["RULE_ARN"].endswith("rule/event-rules")
+    assert told["RULE_ARN"].endswith(f"rule/{rule}")
     assert {"ERROR_CODE", "ERROR_MESSAGE"} <= set(told)
     sqs.delete_queue(QueueUrl=url)

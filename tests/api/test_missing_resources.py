@@ -213,6 +213,9 @@ def test_a_new_queue_has_the_documented_attributes(cloud: TestCloud, queue: str)
         "ReceiveMessageWaitTimeSeconds": "0",
     }
     assert wanted.items() <= attributes.items()
+    # Both are whole seconds.
+    assert attributes["CreatedTimestamp"].isdigit()
+    assert attributes["LastModifiedTimestamp"].isdigit()
 
 
 @pytest.mark.recordable

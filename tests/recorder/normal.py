@@ -1,21 +1,24 @@
 """Normal form of requests and answers: account, region, names, times and generated ids are tokens.
 
 The tokens are `<account>`, `<region>`, `<prefix>` (of the recording's names), `<caller>`, `<time>`,
-`<id:N>` and `<secret:N>`. The same value has the same token within one case, so that a replay can
-pass on the value that the other cloud generated. Pure.
+`<id:N>` and `<secret:N>`; a time in a text keeps its format, as in `<time:0000-00-00T00:00:00Z>`.
+The same value has the same token within one case, so that a replay can pass on the value that the
+other cloud generated. Pure.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-# An answer's body or text of more than this many characters is cut, and compared as far as it goes.
-LONGEST = 20_000
+# An answer's text of more than this many characters is cut, and compared as far as it goes. That of
+# a request is compressed.
+LONGEST = 10_000
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _GENERATED = re.compile(
@@ -26,6 +29,9 @@ _GENERATED = re.compile(
     r"|(?<=secret:)(?<=[-\w])[A-Za-z0-9]{6}\b"
 )
 _TIME = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+# Seconds or milliseconds since the epoch, which are times in members with these names.
+_EPOCH = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_EPOCH_MEMBER = re.compile(r"(?i)(?:time|timestamp|date|at)$")
 # Members whose whole value is generated, unless the test gave it.
 _GENERATED_MEMBER = re.compile(
     r"(?:Id|ID|id|Token|token|ReceiptHandle|Etag|etag|MD5OfBody|RevisionId|VersionId)$"
@@ -69,7 +75,11 @@ class Normaliser:
         return self._walk(value, shape, "", False, False)
 
     def text(self, value: str) -> str:
-        """Return a text's normal form, such as an error's message."""
+        """Return a text's normal form, such as an error's message; a very long one is cut."""
+        value = self._tokens(value)
+        return value if len(value) <= LONGEST else value[:LONGEST] + "<cut>"
+
+    def _tokens(self, value: str) -> str:
         caller = self.caller
         for found, token in (
             (caller.arn, "<caller>"),
@@ -81,10 +91,10 @@ class Normaliser:
         ):
             if found:
                 value = value.replace(found, token)
-        value = _TIME.sub("<time>", value)
+        # The format is compared, the digits are not.
+        value = _TIME.sub(lambda m: f"<time:{_zeros(m[0])}>", value)
         # A generated id that the test passes on keeps the token that it had in the answer.
-        value = _GENERATED.sub(lambda m: self.token("id", m[0]), value)
-        return value if len(value) <= LONGEST else value[:LONGEST] + "<cut>"
+        return _GENERATED.sub(lambda m: self.token("id", m[0]), value)
 
     def token(self, kind: str, value: str) -> str:
         """Return the token of a value, a new one the first time."""
@@ -125,11 +135,17 @@ class Normaliser:
             return self._string(value, member, ours)
         return value
 
-    def _string(self, value: str, member: str, ours: bool) -> str:
+    def _string(self, value: str, member: str, ours: bool) -> Any:
+        if ours and len(value) > LONGEST:
+            # A request is sent again as it was, however long.
+            text = self._tokens(value).encode()
+            return {"$packed": base64.b64encode(zlib.compress(text, 9)).decode()}
         known = self.tokens.get(f"id\0{value}")
         if known is not None:
             return known
         generated = _GENERATED_MEMBER.search(member) and not ours and value not in self.given
+        if not ours and _EPOCH_MEMBER.search(member) and _EPOCH.fullmatch(value):
+            return f"<time:{_zeros(value)}>"
         # What holds the recording's prefix is a name of the test's, with or without more.
         if generated and value and self.caller.prefix not in value and ":" not in value:
             return self.token("id", value)
@@ -140,6 +156,11 @@ class Normaliser:
             return {"$text": self.text(value.decode())}
         except UnicodeDecodeError:
             return {"$bytes": base64.b64encode(value[:LONGEST]).decode()}
+
+
+def _zeros(value: str) -> str:
+    """Return a time's format: zeros for its digits, and one for those of a fraction."""
+    return re.sub(r"\d", "0", re.sub(r"\.\d+", ".0", value))
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ import base64
 import re
 import secrets
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,7 @@ from tests.recorder.operations import OPERATIONS, Kind, named
 
 # A read that the recorded test repeated until it was answered so is repeated for this long.
 POLL_SECONDS = 30.0
+LONGEST_REQUEST = 16 * 1024 * 1024
 # A report shows this many differences of one answer.
 SHOWN = 20
 _ID = re.compile(r"<id:\d+>")
@@ -99,7 +101,7 @@ def compare(recordings: list[dict[str, Any]], cloud: TestCloud, directory: Path)
         try:
             for case in recording["cases"]:
                 _replay(test, case, cloud, Journal(directory / "replay.jsonl"), report)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, zlib.error) as error:
             report.problems.append(f"{test} cannot be replayed: {type(error).__name__}: {error}")
     return report
 
@@ -125,6 +127,19 @@ def _replay(
         report.problems += [f"{test} left {each}" for each in left]
 
 
+def _unpacked(packed: str) -> str:
+    """Return a long text of a request.
+
+    Raises:
+        ValueError: it is longer than the longest request that the local cloud reads.
+    """
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(base64.b64decode(packed), LONGEST_REQUEST)
+    if unpacking.unconsumed_tail:
+        raise ValueError(f"a request's text has more than {LONGEST_REQUEST} bytes")
+    return text.decode()
+
+
 @dataclass(slots=True)
 class Values:
     """The values that this cloud generated for the recorded tokens."""
@@ -137,6 +152,8 @@ class Values:
         if isinstance(value, Mapping):
             if value.keys() == {"$bytes"}:
                 return base64.b64decode(value["$bytes"])
+            if value.keys() == {"$packed"}:
+                return self.restored(_unpacked(value["$packed"]))
             if value.keys() == {"$text"}:
                 return str(self.restored(value["$text"])).encode()
             if value.keys() == {"$time"}:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from tests.recorder.cloud import Connection, RecordedCloud, Recorder, prefix_of
 from tests.recorder.normal import Caller, Normaliser, leaks
 from tests.recorder.operations import OPERATIONS, Kind, Refused, check, price_of
 from tests.recorder.page import PAGE, page, seen
-from tests.recorder.replay import differences
+from tests.recorder.replay import Values, differences
 from tests.recorder.storage import Origin, Unsafe, fingerprint, read, recordable, write
 
 OTHER = "111122223333"
@@ -161,7 +164,7 @@ def test_an_instance_without_a_price_is_refused() -> None:
         (f"arn:aws:sqs:{REGION}:{OTHER}:{PREFIX}q", "arn:aws:sqs:<region>:<account>:<prefix>q"),
         (f"User: {CALLER.arn} is not authorized", "User: <caller> is not authorized"),
         ("Request id: 0a1b2c3d-0000-4000-8000-00000000000f", "Request id: <id:1>"),
-        ("at 2026-11-30T12:00:00.123Z.", "at <time>."),
+        ("at 2026-11-30T12:00:00.123Z.", "at <time:0000-00-00T00:00:00.0Z>."),
         (f"{PREFIX}stack-Topic-ABCDEFGHIJ12", "<prefix>stack-Topic-<id:1>"),
         ("The value 1234 is wrong", "The value 1234 is wrong"),
     ],
@@ -204,6 +207,30 @@ def test_a_secret_is_a_token(service: str, operation: str, answer: dict[str, Any
     assert "hush" not in found
     assert b"hush".hex() not in found
     assert "<secret:1>" in found
+
+
+def test_a_time_in_a_text_keeps_its_format() -> None:
+    answer = {"CreatedTimestamp": "1796050045", "SentTimestamp": "1796050045.413526"}
+    assert Normaliser(CALLER).answer(answer, None) == {
+        "CreatedTimestamp": "<time:0000000000>",
+        "SentTimestamp": "<time:0000000000.0>",
+    }
+
+
+def test_a_long_text_of_a_request_is_sent_again_whole_and_that_of_an_answer_is_cut() -> None:
+    normal, body = Normaliser(CALLER), f"{PREFIX} " + "x" * 3_000_000
+    packed = normal.request({"TemplateBody": body}, None)
+    assert len(json.dumps(packed)) < 10_000
+    again = Values(Normaliser(replace(CALLER, prefix="other-"))).restored(packed)
+    assert again == {"TemplateBody": "other- " + "x" * 3_000_000}
+    cut = normal.answer({"TemplateBody": body}, None)["TemplateBody"]
+    assert (len(cut), cut[-5:]) == (10_005, "<cut>")
+
+
+def test_a_text_that_unpacks_to_too_much_is_refused() -> None:
+    bomb = base64.b64encode(zlib.compress(b"x" * 20_000_000)).decode()
+    with pytest.raises(ValueError, match="more than"):
+        Values(Normaliser(CALLER)).restored({"$packed": bomb})
 
 
 def test_times_and_bytes_have_a_form_that_can_be_sent_again() -> None:

@@ -36,6 +36,26 @@ def last_look() -> Iterator[None]:
 def patch() -> None:
     """Apply the patches."""
     _patch_long_polls()
+    _patch_stamps()
+
+
+def _patch_stamps() -> None:
+    """GetQueueAttributes: moto gives stamps with fractions; AWS gives whole seconds.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+    """
+    from moto.sqs.models import Queue
+
+    original = Queue.attributes
+
+    def attributes(self: Any) -> dict[str, Any]:
+        found: dict[str, Any] = original.fget(self)
+        for name in ("CreatedTimestamp", "LastModifiedTimestamp"):
+            if name in found:
+                found[name] = str(int(float(found[name])))
+        return found
+
+    Queue.attributes = property(attributes)
 
 
 def _patch_long_polls() -> None:

@@ -40,6 +40,11 @@ class TestCloud:
     ours: bool
     pid: int | None = None
 
+    @property
+    def strict(self) -> bool:
+        """Checks of what AWS's models forbid are expected of it."""
+        return self.ours
+
     def client(self, service: str, *, checked: bool = True) -> Any:
         """Return a client made by localstack-client, as its users make them.
 

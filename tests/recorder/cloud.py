@@ -155,6 +155,11 @@ class RecordedCloud(TestCloud):
 
     recorder: Recorder = field(kw_only=True)
 
+    @property
+    def strict(self) -> bool:
+        """AWS checks what its models forbid."""
+        return True
+
     def client(self, service: str, *, checked: bool = True) -> Any:
         """Return a client whose calls are recorded."""
         return self.recorder.client(service, checked=checked)

@@ -227,6 +227,14 @@ def test_a_long_text_of_a_request_is_sent_again_whole_and_that_of_an_answer_is_c
     assert (len(cut), cut[-5:]) == (10_005, "<cut>")
 
 
+@pytest.mark.parametrize("length", [0, 65_537])
+def test_the_length_of_a_secret_that_is_forbidden_is_kept(length: int) -> None:
+    shape = model("secretsmanager", "CreateSecret").input_shape
+    kept = Normaliser(CALLER).request({"SecretString": "h" * length}, shape)
+    assert kept == {"SecretString": {"$secret": length}}
+    assert Values(Normaliser(CALLER)).restored(kept) == {"SecretString": "s" * length}
+
+
 def test_a_text_that_unpacks_to_too_much_is_refused() -> None:
     bomb = base64.b64encode(zlib.compress(b"x" * 20_000_000)).decode()
     with pytest.raises(ValueError, match="more than"):

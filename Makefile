@@ -88,7 +88,7 @@ tests/mutants/.venv/.done: tests/mutants/requirements.in
 record: $(VENV)/.done ## Record AWS's answers (ACCOUNT=… PROFILE=… BY='…' [TIER=…] [YES=1]); without ACCOUNT, the plan
 	@$(BIN)/python -m tests.recorder record $(if $(ACCOUNT),--account $(ACCOUNT)) \
 		$(if $(PROFILE),--profile "$(PROFILE)",$(if $(ACCOUNT),--environment)) $(if $(BY),--by "$(BY)") \
-		$(if $(TIER),--tier $(TIER)) $(if $(ONLY),--only "$(ONLY)") $(if $(YES),--yes)
+		$(if $(TIER),--tier $(TIER)) $(if $(IMAGE),--image $(IMAGE)) $(if $(ROLE),--role $(ROLE)) $(if $(ONLY),--only "$(ONLY)") $(if $(YES),--yes)
 
 compare: $(VENV)/.done ## Replay the recordings of AWS on a local cloud and print the differences
 	@$(BIN)/python -m tests.recorder compare

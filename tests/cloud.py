@@ -70,6 +70,16 @@ class TestCloud:
         """Return a name for a resource of a recordable test, with the prefix of recordings."""
         return LOCAL_PREFIX + text
 
+    def container(self) -> tuple[str, str]:
+        """Return the image of CONTAINER and a role for SageMaker, for jobs that can be recorded."""
+        global recordable
+        # Neither is made on AWS, so that neither has a name of a recording.
+        before, recordable = recordable, False
+        try:
+            return push_container(self, "recordable"), SAGEMAKER_ROLE
+        finally:
+            recordable = before
+
     def _skip_if_not_served(self, model: Any, http_response: Any, **_: Any) -> None:
         """Skip the test on a 501 of another endpoint; on a local cloud it is a failure."""
         if http_response.status_code == 501:

@@ -72,6 +72,8 @@ def settings(aws: TestCloud, work: Path, **more: Any) -> Settings:
             user_id="AIDACKCEVSQ6C2EXAMPLE",
             profile=None,
             endpoint=aws.url,
+            image=None,
+            role=None,
             by="Jane Doe",
             on="2026-11-30",
             botocore="1.44.5",
@@ -226,6 +228,12 @@ def test_a_recording_is_refused_before_anything_is_called(
     assert status == 2
     assert "Traceback" not in said
     assert not (tmp_path / "into").exists()
+
+
+def test_a_tier_of_jobs_needs_an_image_and_a_role(aws: TestCloud, tmp_path: Path) -> None:
+    arguments = asked(aws, tmp_path, endpoint="", tier="endpoints", role="admin")
+    status, said = command(*arguments, "--yes", keys=KEYS)
+    assert (status, "the tier endpoints needs --image" in said) == (2, True), said
 
 
 def test_a_profile_that_does_not_exist_is_refused(aws: TestCloud, tmp_path: Path) -> None:

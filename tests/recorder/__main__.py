@@ -24,7 +24,7 @@ import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.prices import PRICE_DATE
-from tests.cloud import ACCOUNT, REGION, TestCloud, local_cloud
+from tests.cloud import ACCOUNT, CONTAINER, REGION, TestCloud, local_cloud
 from tests.recorder import page
 from tests.recorder.cloud import Connection, journal_at, prefix_of
 from tests.recorder.normal import Caller
@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "page":
             page.main()
             return 0
+        if options.command == "image":
+            _write_image(options.directory)
+            return 0
         return _compare(options) if options.command == "compare" else _record(options)
     except Stop as error:
         print(f"Nothing was recorded: {error}", file=sys.stderr)
@@ -68,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument(
         "--tier", action="append", choices=sorted(TIERS), help="a tier besides calls, by its price"
     )
+    record.add_argument("--image", help="the image of the training and endpoints tiers, in ECR")
+    record.add_argument("--role", help="the ARN of the role of these tiers, for SageMaker")
     record.add_argument("--only", help="tests whose names match, as pytest's -k")
     record.add_argument("--yes", action="store_true", help="agree to the plan without being asked")
     record.add_argument("--into", type=Path, default=RECORDINGS, help=argparse.SUPPRESS)
@@ -77,8 +82,28 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--tests", nargs="+", default=["tests/api"], help=argparse.SUPPRESS)
     compared = commands.add_parser("compare", help="replay the recordings on a local cloud")
     compared.add_argument("--recordings", type=Path, default=RECORDINGS)
+    image = commands.add_parser("image", help="write what the tests' image is built from")
+    image.add_argument("directory", type=Path)
     commands.add_parser("page", help="write the column `seen` of docs/semantics.md")
     return parser
+
+
+# tests.cloud.CONTAINER on AWS, where nothing sets the variables of the local cloud.
+_DOCKERFILE = """FROM public.ecr.aws/docker/library/python:3.12-slim
+WORKDIR /opt/program
+COPY main.py /opt/program/
+ENV HOST=0.0.0.0 SAGEMAKER_BASE_DIR=/opt/ml SAGEMAKER_BIND_TO_PORT=8080
+ENV SAGEMAKER_MODEL_SERVER_WORKERS=1 PYTHONUNBUFFERED=1
+ENTRYPOINT ["python", "main.py"]
+"""
+
+
+def _write_image(directory: Path) -> None:
+    """Write the Dockerfile and the program of the tests' container."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "Dockerfile").write_text(_DOCKERFILE)
+    (directory / "main.py").write_text(CONTAINER)
+    print(f"Build and push it: docker build -t REPOSITORY_URI {directory} && docker push …")
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -145,10 +170,20 @@ def _connection(options: argparse.Namespace) -> Connection:
         raise Stop(f"--by must be a person's name without digits, and is {options.by!r}")
     if options.endpoint:
         _check_endpoint(options)
+    elif options.tier and not (
+        re.fullmatch(r"\d{12}\.dkr\.ecr\.[\w.:/@-]+", options.image or "")
+        and re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", options.role or "")
+    ):
+        raise Stop(
+            f"the tier {options.tier[0]} needs --image, an image in ECR (make it with `python -m "
+            "tests.recorder image DIRECTORY`), and --role, the ARN of a role for SageMaker"
+        )
     connection = Connection(
         Caller(options.account, REGION, prefix_of(secrets.token_hex(3))),
         options.profile,
         options.endpoint,
+        options.image,
+        options.role,
     )
     try:
         if options.profile:
@@ -227,6 +262,8 @@ def _settings(
         user_id=caller.user_id,
         profile=connection.profile,
         endpoint=connection.endpoint,
+        image=connection.image,
+        role=connection.role,
         by=by,
         on=datetime.datetime.now(datetime.UTC).date().isoformat(),
         botocore=botocore.__version__,

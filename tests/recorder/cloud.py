@@ -51,6 +51,8 @@ class Connection:
     caller: Caller
     profile: str | None = None
     endpoint: str | None = None
+    image: str | None = None
+    role: str | None = None
 
     def credentials(self) -> tuple[str, ...]:
         """Return the secret parts of the credentials, which no recording may contain."""
@@ -167,6 +169,21 @@ class RecordedCloud(TestCloud):
     def name(self, text: str) -> str:
         """Return a name that begins with the recording's prefix."""
         return self.recorder.connection.caller.prefix + text
+
+    def container(self) -> tuple[str, str]:
+        """Return the image and the role that the recording was given, with the tests' account."""
+        connection = self.recorder.connection
+        if connection.endpoint is not None:
+            image, role = TestCloud(connection.endpoint, True).container()
+        elif connection.image and connection.role:
+            image, role = connection.image, connection.role
+        else:
+            raise Refused("this tier needs --image and --role")
+        normal = self.recorder.case().normal
+        assert normal is not None
+        normal.named |= {image: "<image>", role: "<role>"}
+        account = connection.caller.account
+        return image.replace(account, ACCOUNT), role.replace(account, ACCOUNT)
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Refuse: AWS has no such routes."""

@@ -1,9 +1,9 @@
 """Normal form of requests and answers: account, region, names, times and generated ids are tokens.
 
-The tokens are `<account>`, `<region>`, `<prefix>` (of the recording's names), `<caller>`, `<time>`,
-`<id:N>` and `<secret:N>`; a time in a text keeps its format, as in `<time:0000-00-00T00:00:00Z>`.
-The same value has the same token within one case, so that a replay can pass on the value that the
-other cloud generated. Pure.
+The tokens are `<account>`, `<region>`, `<prefix>` (of the recording's names), `<caller>`,
+`<image>`, `<role>`, `<time>`, `<number>` (measured), `<id:N>` and `<secret:N>`. A time in a text
+keeps its format, as in `<time:0000-00-00T00:00:00Z>`. The same value has the same token within one
+case, so that a replay can pass on the value that the other cloud generated. Pure.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ _EPOCH = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _EPOCH_MEMBER = re.compile(r"(?i)(?:time|timestamp|date|at)$")
 # Members whose whole value is generated, unless the test gave it.
 _GENERATED_MEMBER = re.compile(
-    r"(?:Id|ID|id|Token|token|ReceiptHandle|Etag|etag|MD5OfBody|RevisionId|VersionId)$"
+    r"(?:Id|ID|id|Token|token|ReceiptHandle|ETag|Etag|etag|RevisionId|VersionId)$"
 )
 # Members that hold a secret in services whose model does not say so.
 _SECRET_MEMBER = re.compile(
     r"(?i)(?:secret(?:access)?key|sessiontoken|password|secretstring|secretbinary|accesskeyid"
     r"|authorizationtoken|privatekey|plaintext|credential)$"
 )
+# Members that are measured, unless the test gave the number.
+_MEASURED_MEMBER = re.compile(r"(?:TimeInSeconds|Millis|InBytes|Timestamp|^Size)$")
 _TOKEN = re.compile(r"<(?:id|secret):\d+>")
 _KEY_ID = re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b")
 
@@ -66,10 +68,14 @@ class Normaliser:
     caller: Caller
     given: set[str] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
+    # Further values with tokens of their own, such as an image.
+    named: dict[str, str] = field(default_factory=dict)
+    numbers: set[float] = field(default_factory=set)
 
     def request(self, value: Any, shape: Any) -> Any:
         """Return a request's normal form; its texts count as the test's own, not as generated."""
         self.given.update(texts(value))
+        self.numbers.update(numbers(value))
         return self._walk(value, shape, "", True, False)
 
     def answer(self, value: Any, shape: Any) -> Any:
@@ -84,6 +90,7 @@ class Normaliser:
     def _tokens(self, value: str) -> str:
         caller = self.caller
         for found, token in (
+            *self.named.items(),
             (caller.arn, "<caller>"),
             # That of an account's root is the account's number.
             (caller.user_id if caller.user_id != caller.account else "", "<caller>"),
@@ -138,6 +145,8 @@ class Normaliser:
             return self._bytes(bytes(value))
         if isinstance(value, str):
             return self._string(value, member, ours)
+        if not ours and _MEASURED_MEMBER.search(member) and value not in self.numbers:
+            return "<number>"
         return value
 
     def _string(self, value: str, member: str, ours: bool) -> Any:
@@ -177,6 +186,18 @@ def texts(value: Any) -> Iterator[str]:
         for each in value:
             yield from texts(each)
     elif isinstance(value, str):
+        yield value
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """Yield every number in a value."""
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from numbers(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from numbers(each)
+    elif isinstance(value, int | float):
         yield value
 
 

@@ -184,6 +184,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "AddTags": _change("ResourceArn"),
         "DeleteTags": _change("ResourceArn"),
     },
+    # An endpoint's hour is priced at its creation.
+    "sagemaker-runtime": {"InvokeEndpoint": _change("EndpointName")},
     "secretsmanager": {
         "CreateSecret": _create("Name", _SECRET + _SECRET_HOUR),
         "DescribeSecret": _read("SecretId", _SECRET),

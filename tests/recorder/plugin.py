@@ -34,6 +34,8 @@ class Settings:
     user_id: str
     profile: str | None
     endpoint: str | None
+    image: str | None
+    role: str | None
     by: str
     on: str
     botocore: str
@@ -76,6 +78,8 @@ class Recording:
             ),
             settings.profile,
             settings.endpoint,
+            settings.image,
+            settings.role,
         )
         self.recorder = Recorder(connection, journal_at(Path(settings.journal)))
         # Test → whether it passed, and the message if it did not.

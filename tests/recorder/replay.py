@@ -7,6 +7,7 @@ ones; a generated value may be any other.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import secrets
 import time
@@ -111,7 +112,11 @@ def _replay(
 ) -> None:
     prefix = prefix_of(secrets.token_hex(3))
     caller = Caller(ACCOUNT, REGION, prefix, f"arn:aws:iam::{ACCOUNT}:root")
-    values = Values(Normaliser(caller))
+    normal = Normaliser(caller)
+    if "<image>" in json.dumps(case):
+        image, role = cloud.container()
+        normal.named |= {image: "<image>", role: "<role>"}
+    values = Values(normal)
     try:
         for number, call in enumerate(case["calls"], 1):
             found = _call(call, cloud, values, journal, caller)
@@ -167,6 +172,7 @@ class Values:
             return value
         caller = self.normal.caller
         for token, text in (
+            *[(token, text) for text, token in self.normal.named.items()],
             ("<caller>", caller.arn),
             ("<prefix>", caller.prefix),
             ("<account>", caller.account),

@@ -169,6 +169,7 @@ def test_a_rule_that_cannot_be_evaluated_is_refused(
     assert reason in message
 
 
+@pytest.mark.recordable
 @pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"
 )
@@ -186,7 +187,7 @@ def test_an_alarm_without_a_setting_that_it_needs_is_refused(
     cloud: TestCloud, missing: str, reason: str
 ) -> None:
     alarm = {
-        "AlarmName": "refused",
+        "AlarmName": cloud.name("refused"),
         "Namespace": "Hard",
         "MetricName": "Depth",
         "Statistic": "Sum",
@@ -196,11 +197,10 @@ def test_an_alarm_without_a_setting_that_it_needs_is_refused(
         "ComparisonOperator": "GreaterThanThreshold",
     }
     del alarm[missing]
-    body = json.dumps(alarm).encode()
-    target = "GraniteServiceVersion20100801.PutMetricAlarm"
-    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
-    status, text = send(cloud, "POST", "/", body, service="monitoring", headers=headers)
-    assert (status, reason in text) == (400, True), text
+    put = cloud.client("cloudwatch", checked=False).put_metric_alarm
+    code, message = refusal(put, **alarm)
+    assert code in ("ValidationError", "MissingParameter")
+    assert reason in message
 
 
 @pytest.mark.aws_documented(

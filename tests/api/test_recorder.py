@@ -17,7 +17,7 @@ from tests.cloud import ACCOUNT, REGION, ROOT, TestCloud, configured_url, local_
 from tests.recorder.cloud import journal_at, prefix_of
 from tests.recorder.plugin import Settings
 from tests.recorder.replay import compare
-from tests.recorder.storage import RECORDINGS, read
+from tests.recorder.storage import RECORDINGS, deliberate, read
 
 pytestmark = [
     pytest.mark.emulator_only,
@@ -123,7 +123,7 @@ def remains(aws: TestCloud, prefix: str) -> list[str]:
 def test_a_recording_has_the_calls_without_what_is_private(aws: TestCloud, tmp_path: Path) -> None:
     summary = record(settings(aws, tmp_path), "passes")
     assert (summary["failed"], summary["problems"], summary["left"]) == ({}, [], [])
-    (recording,) = read(tmp_path / "into")
+    ((recording,), _) = read(tmp_path / "into")
     assert recording["test"] == f"{SAMPLES}::test_that_passes"
     assert recording["recorded"] == {
         "cloud": aws.url,
@@ -157,7 +157,7 @@ def test_a_test_that_raises_leaves_nothing(aws: TestCloud, tmp_path: Path) -> No
     assert "RuntimeError: it broke" in next(iter(summary["failed"].values()))
     assert summary["left"] == []
     assert remains(aws, prefix_of("abc123")) == []
-    (recording,) = read(tmp_path / "into")
+    ((recording,), _) = read(tmp_path / "into")
     assert not recording["cases"][0]["passed"]
     assert "it broke in account <account>" in recording["cases"][0]["problem"]
 
@@ -189,7 +189,7 @@ def test_a_call_about_the_resource_of_another_is_not_sent(aws: TestCloud, tmp_pa
     summary = record(settings(aws, tmp_path), "others")
     assert "does not begin with 'mlops-lab-rec-abc123-'" in summary["problems"][0]
     assert sqs.get_queue_url(QueueName="production")["QueueUrl"]
-    assert read(tmp_path / "into") == []
+    assert read(tmp_path / "into") == ([], [])
 
 
 def asked(aws: TestCloud, work: Path, **options: str) -> list[str]:
@@ -309,7 +309,7 @@ def planted(recording: dict[str, Any], change: str) -> str:
 def test_a_planted_difference_is_reported(
     aws: TestCloud, recorded: Path, tmp_path: Path, change: str
 ) -> None:
-    recordings = read(recorded)
+    recordings, _ = read(recorded)
     report = compare(recordings, aws, tmp_path)
     assert report.agrees, list(report.lines())
     wanted = planted(recordings[0], change)
@@ -324,6 +324,43 @@ def test_a_planted_difference_is_reported(
 
 
 def test_the_recordings_of_aws_agree_with_the_local_cloud(aws: TestCloud, tmp_path: Path) -> None:
-    report = compare(read(), aws, tmp_path)
-    assert list(report.problems) == []
-    assert [a for a in report.answers if a.differences] == []
+    recordings, problems = read()
+    report = compare(recordings, aws, tmp_path)
+    report.allow(deliberate())
+    assert problems == []
+    assert report.problems == []
+    assert [answer for answer in report.answers if answer.differences] == []
+
+
+def test_a_difference_that_is_meant_has_a_reason_and_an_old_one_is_a_problem(
+    aws: TestCloud, recorded: Path, tmp_path: Path
+) -> None:
+    (recording,), _ = read(recorded)
+    planted(recording, "value")
+    (tmp_path / "planted.json").write_text(json.dumps(recording))
+    (tmp_path / "broken.json").write_text('{"test": 5}')
+    meant, old = (
+        f'[[difference]]\ntest = "{SAMPLES}::test_that_passes"\noperation = "GetParameter"\n'
+        f'kind = "value"\npath = "Parameter.{member}"\nreason = "a sample"\n'
+        for member in ("Type", "ARN")
+    )
+    file = tmp_path / "deliberate.toml"
+    file.write_text(meant + old)
+    status, said = command("compare", "--recordings", str(tmp_path))
+    assert (status, "ssm: 2 of 2 answers agree" in said) == (1, True), said
+    assert "meant: GetParameter value Parameter.Type" in said
+    assert "broken.json is no recording: KeyError: 'source'" in said
+    assert "GetParameter, value Parameter.ARN: no such difference any more" in said
+    (tmp_path / "broken.json").unlink()
+    file.write_text(meant)
+    assert command("compare", "--recordings", str(tmp_path))[0] == 0
+    file.write_text(meant.replace("a sample", " "))
+    status, said = command("compare", "--recordings", str(tmp_path))
+    assert (status, "a difference has no reason" in said) == (2, True)
+
+
+def test_an_interrupted_recording_deletes_what_it_created(aws: TestCloud, tmp_path: Path) -> None:
+    made = settings(aws, tmp_path)
+    assert record(made, "interrupted")["left"] == []
+    assert remains(aws, made.prefix) == []
+    assert journal_at(tmp_path).entries == []

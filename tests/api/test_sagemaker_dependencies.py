@@ -112,12 +112,13 @@ def test_a_model_needs_a_role_that_may_read_its_data(enforcing: TestCloud) -> No
     assert said.startswith(f"Could not access model data at {DATA}.")
 
 
+@pytest.mark.recordable
 @tags
 def test_what_is_not_there_has_no_tags(cloud: TestCloud) -> None:
     sagemaker = cloud.client("sagemaker")
     some = [{"Key": "a", "Value": "b"}]
     for kind in ("endpoint", "endpoint-config", "model", "training-job", "model-package-group"):
-        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/nothing"
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{cloud.name('nothing')}"
         said = f'Could not find {kind.replace("-", " ")} "{arn}".'
         assert refused(sagemaker.add_tags, ResourceArn=arn, Tags=some) == said
         assert refused(sagemaker.list_tags, ResourceArn=arn) == said

@@ -31,11 +31,14 @@ from tests.recorder.normal import Caller
 from tests.recorder.operations import OPERATIONS, TIERS
 from tests.recorder.plugin import Settings
 from tests.recorder.replay import compare
-from tests.recorder.storage import RECORDINGS, ROOT, read
+from tests.recorder.storage import RECORDINGS, ROOT, deliberate, read
 
 BUILD = ROOT / "build" / "recording"
 # The name of the person: no ARN, no address, no account.
 _NAME = re.compile(r"[^\W\d_](?:[\w .'’-]{0,58}[\w.])?")
+
+
+_FAILED = {"record": "Nothing was recorded", "compare": "Nothing was compared"}
 
 
 class Stop(Exception):
@@ -54,8 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _compare(options) if options.command == "compare" else _record(options)
     except Stop as error:
-        print(f"Nothing was recorded: {error}", file=sys.stderr)
+        print(f"{_FAILED[options.command]}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,15 +113,18 @@ def _write_image(directory: Path) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    recordings, problems = read(options.recordings)
     try:
-        recordings = read(options.recordings)
+        meant = deliberate(options.recordings)
     except ValueError as error:
-        raise Stop(f"a file in {options.recordings} is no JSON document: {error}") from error
-    if not recordings:
+        raise Stop(str(error)) from error
+    if not recordings and not problems:
         print(f"There are no recordings in {options.recordings}; `make record` makes them.")
         return 0
     with local_cloud() as cloud, tempfile.TemporaryDirectory() as directory:
         report = compare(recordings, cloud, Path(directory))
+    report.problems += problems
+    report.allow(meant)
     for line in report.lines():
         print(line)
     return 0 if report.agrees else 1
@@ -224,7 +233,10 @@ def _clean_before(options: argparse.Namespace, connection: Connection) -> None:
     print(f"An earlier recording may have left {len(mine)} resources; deleting them.")
     left = journal.clean(connection.client, options.account)
     if left:
-        raise Stop("resources of an earlier recording are still there: " + "; ".join(left))
+        raise Stop(
+            f"resources of an earlier recording are still there: {'; '.join(left)}. Delete "
+            f"them, and then their lines in {options.build / 'journal.jsonl'}"
+        )
 
 
 def _agree(options: argparse.Namespace, plan: dict[str, Any], connection: Connection) -> None:
@@ -334,14 +346,32 @@ def _run(
             for name, value in os.environ.items()
             if name not in ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST", "PYTEST_ADDOPTS")
         }
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, check=False, text=True, capture_output=quiet
-        )
+        with (Path(directory) / "output").open("w+") as output:
+            sink = output if quiet else None
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=sink,
+                stderr=sink,
+                stdin=subprocess.DEVNULL,
+            )
+            status = _wait(process)
+            output.seek(0)
+            said = output.read()[-4000:]
     if not summary.exists():
-        said = (done.stdout or "")[-2000:] + (done.stderr or "")[-2000:] if quiet else ""
-        raise Stop(f"pytest ended with status {done.returncode} and no summary. {said}")
+        raise Stop(f"pytest ended with status {status} and without a summary. {said}")
     found: dict[str, Any] = json.loads(summary.read_text())
     return found
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for pytest, also after Ctrl-C, which it gets too: it cleans up before it ends."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            print("Interrupted; what was created is being deleted.", file=sys.stderr)
 
 
 def _show(plan: dict[str, Any], tiers: list[str]) -> None:

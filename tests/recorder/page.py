@@ -58,7 +58,7 @@ def page(text: str, recordings: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Write the page again."""
-    PAGE.write_text(page(PAGE.read_text(), read()))
+    PAGE.write_text(page(PAGE.read_text(), read()[0]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.recorder.cleaning import Journal
 from tests.recorder.cloud import outcome, prefix_of
 from tests.recorder.normal import Caller, Normaliser
 from tests.recorder.operations import OPERATIONS, Kind, named
+from tests.recorder.storage import Deliberate
 
 # A read is repeated for this long if the recorded test repeated it, or if a status differs.
 POLL_SECONDS = 30.0
@@ -66,6 +67,29 @@ class Report:
 
     answers: list[Answer] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    # Differences that are meant, each with its reason.
+    meant: list[str] = field(default_factory=list)
+
+    def allow(self, entries: Sequence[Deliberate]) -> None:
+        """Take out the differences that are meant; an entry without a difference is a problem."""
+        used = set()
+        for index, answer in enumerate(self.answers):
+            left = []
+            for difference in answer.differences:
+                key = (answer.test, answer.operation, difference.kind, difference.path)
+                entry = next((e for e in entries if _key(e) == key), None)
+                if entry is None:
+                    left.append(difference)
+                    continue
+                used.add(entry)
+                self.meant.append(f"meant: {answer.operation} {difference}: {entry.reason}")
+            self.answers[index] = replace(answer, differences=tuple(left))
+        self.problems += [
+            f"deliberate.toml: {entry.test}, {entry.operation}, {entry.kind} {entry.path}: no such "
+            "difference any more"
+            for entry in entries
+            if entry not in used
+        ]
 
     @property
     def agrees(self) -> bool:
@@ -87,7 +111,12 @@ class Report:
                     yield f"    {difference}"
                 if len(answer.differences) > SHOWN:
                     yield f"    and {len(answer.differences) - SHOWN} more"
+        yield from self.meant
         yield from self.problems
+
+
+def _key(entry: Deliberate) -> tuple[str, str, str, str]:
+    return entry.test, entry.operation, entry.kind, entry.path
 
 
 def compare(recordings: list[dict[str, Any]], cloud: TestCloud, directory: Path) -> Report:

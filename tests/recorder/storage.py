@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,8 @@ from tests.recorder.normal import Caller, leaks
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT / "tests" / "recordings"
 AWS = "aws"
+# The bound of a file of a recording, in bytes.
+LARGEST = 10 * 1024 * 1024
 
 
 class Unsafe(Exception):
@@ -62,9 +65,62 @@ def write(
     return path
 
 
-def read(directory: Path = RECORDINGS) -> list[dict[str, Any]]:
-    """Return the recordings of a directory, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))]
+@dataclass(frozen=True, slots=True)
+class Deliberate:
+    """A difference from AWS that is meant: one answer's kind and path, and the reason."""
+
+    test: str
+    operation: str
+    kind: str
+    path: str
+    reason: str
+
+
+def read(directory: Path = RECORDINGS) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the recordings of a directory by their names, and the problems of the other files."""
+    found, problems = [], []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            if path.stat().st_size > LARGEST:
+                raise ValueError(f"it has more than {LARGEST} bytes")
+            recording = json.loads(path.read_text())
+            found.append(_checked(recording))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            problems.append(f"{path.name} is no recording: {type(error).__name__}: {error}")
+    return found, problems
+
+
+def _checked(recording: Any) -> dict[str, Any]:
+    """Return a recording whose own members are there.
+
+    Raises:
+        KeyError, TypeError: one is not.
+    """
+    for member in ("test", "source", "cases"):
+        recording[member]
+    for member in ("cloud", "on", "by", "botocore"):
+        recording["recorded"][member]
+    found: dict[str, Any] = recording
+    return found
+
+
+def deliberate(directory: Path = RECORDINGS) -> list[Deliberate]:
+    """Return the differences that are meant, from `deliberate.toml`.
+
+    Raises:
+        ValueError: the file is malformed, or an entry has other members or no reason.
+    """
+    path = directory / "deliberate.toml"
+    if not path.exists():
+        return []
+    entries = tomllib.loads(path.read_text()).get("difference", [])
+    try:
+        found = [Deliberate(**entry) for entry in entries]
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not all(entry.reason.strip() for entry in found):
+        raise ValueError(f"{path}: a difference has no reason")
+    return found
 
 
 @cache

@@ -23,8 +23,17 @@ from tests.recorder.cloud import Connection, RecordedCloud, Recorder, prefix_of
 from tests.recorder.normal import Caller, Normaliser, leaks
 from tests.recorder.operations import OPERATIONS, Kind, Refused, check, price_of
 from tests.recorder.page import PAGE, page, seen
-from tests.recorder.replay import Values, differences
-from tests.recorder.storage import Origin, Unsafe, fingerprint, read, recordable, write
+from tests.recorder.replay import Answer, Report, Values, differences
+from tests.recorder.storage import (
+    Deliberate,
+    Origin,
+    Unsafe,
+    deliberate,
+    fingerprint,
+    read,
+    recordable,
+    write,
+)
 
 OTHER = "111122223333"
 PREFIX = prefix_of("abc123")
@@ -351,6 +360,16 @@ def test_two_answers_differ_by_kind(
     assert [d.kind for d in differences(recorded, local)] == expected
 
 
+def test_a_difference_that_is_meant_is_taken_out_of_its_answer() -> None:
+    found = tuple(differences(refusal("A", "m"), refusal("B", "n")))
+    report = Report([Answer(TEST, "", "events", "PutTargets", 1, found)])
+    report.allow([Deliberate(TEST, "PutTargets", "error text", "", "our words")])
+    assert [d.kind for d in report.answers[0].differences] == ["error code"]
+    assert report.meant[0].endswith(": our words")
+    report.allow([Deliberate(TEST, "PutRule", "error text", "", "our words")])
+    assert report.problems[0].endswith("no such difference any more")
+
+
 def recording(cloud: str = "aws", passed: bool = True, source: str | None = None) -> dict[str, Any]:
     return {
         "test": TEST,
@@ -381,12 +400,15 @@ def test_a_rule_is_seen_only_by_a_recording_of_aws(
 
 
 def test_the_page_says_what_the_recordings_say() -> None:
-    assert page(PAGE.read_text(), read()) == PAGE.read_text(), "run: make recordings"
+    assert page(PAGE.read_text(), read()[0]) == PAGE.read_text(), "run: make recordings"
 
 
 def test_a_recording_in_the_repository_is_of_aws_and_of_a_test_that_is_there() -> None:
     tests = set(recordable())
     assert TEST in tests
-    for found in read():
+    recordings, problems = read()
+    assert problems == []
+    deliberate()
+    for found in recordings:
         assert found["recorded"]["cloud"] == "aws"
         assert found["test"] in tests

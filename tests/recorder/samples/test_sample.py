@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -55,6 +56,13 @@ def test_that_fails_in_the_middle(cloud: TestCloud, left: None) -> None:
 @pytest.mark.emulator_only
 def test_that_is_killed(cloud: TestCloud, left: None) -> None:
     os._exit(9)
+
+
+@pytest.mark.recordable
+@pytest.mark.emulator_only
+def test_that_is_interrupted(cloud: TestCloud, left: None) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    wait_for("the interruption", lambda: None, 10)
 
 
 @pytest.mark.recordable("endpoints")

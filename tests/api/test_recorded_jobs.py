@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from botocore.exceptions import ClientError
 from tests.archives import tar_of
 from tests.cloud import REGION, TestCloud, wait_for
 
+_numbers = count(1)
+
 
 @pytest.fixture
 def bucket(cloud: TestCloud) -> Iterator[str]:
     """A bucket with a model. AmazonSageMakerFullAccess lets roles read it by its name."""
-    s3, name = cloud.client("s3"), cloud.name("sagemaker")
+    # AWS takes a while before the name of a deleted bucket can be used again.
+    s3, name = cloud.client("s3"), cloud.name(f"sagemaker-{next(_numbers)}")
     s3.create_bucket(Bucket=name)
     model = tar_of({"answer.txt": "one"}, mode="w:gz")
     s3.put_object(Bucket=name, Key="model.tar.gz", Body=model)

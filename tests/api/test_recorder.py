@@ -183,6 +183,17 @@ def test_a_tier_is_recorded_only_if_it_is_named(aws: TestCloud, tmp_path: Path) 
     assert record(settings(aws, tmp_path, tiers=["calls", "endpoints"]), "dear")["tests"] == 1
 
 
+def test_a_test_is_recorded_with_all_its_cases_or_not_at_all(
+    aws: TestCloud, tmp_path: Path
+) -> None:
+    summary = record(settings(aws, tmp_path), "second")
+    assert summary["problems"] == [f"{SAMPLES}::test_of_two: only 1 of 2 cases ran"]
+    assert read(tmp_path / "into") == ([], [])
+    assert record(settings(aws, tmp_path), "of_two")["problems"] == []
+    ((recording,), _) = read(tmp_path / "into")
+    assert [case["case"] for case in recording["cases"]] == ["first", "second"]
+
+
 def test_a_call_about_the_resource_of_another_is_not_sent(aws: TestCloud, tmp_path: Path) -> None:
     sqs = aws.client("sqs")
     sqs.create_queue(QueueName="production")

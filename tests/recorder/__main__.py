@@ -304,7 +304,10 @@ def _local(cloud: TestCloud) -> Connection:
 @contextmanager
 def _own_credentials() -> Iterator[None]:
     """Give the rehearsal credentials of the local cloud, and never those of the user."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+    names = [
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+    ]
     before = {name: os.environ.pop(name, None) for name in names}
     os.environ |= {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
     try:

@@ -130,12 +130,19 @@ class Journal:
                 service, operation, name, account = json.loads(line)
                 self.entries.append((service, operation, name, account))
 
-    def add(self, service: str, operation: str, name: str, account: str) -> None:
-        """Write a resource down, before it is created."""
+    def add(self, service: str, operation: str, name: str, account: str) -> bool:
+        """Write a resource down, before it is created; return whether it is a new one."""
         entry = (service, operation, name, account)
-        if entry not in self.entries:
-            self.entries.append(entry)
-            self._write()
+        if entry in self.entries:
+            return False
+        self.entries.append(entry)
+        self._write()
+        return True
+
+    def forget(self, service: str, operation: str, name: str, account: str) -> None:
+        """Strike a resource out that AWS refused to create."""
+        self.entries.remove((service, operation, name, account))
+        self._write()
 
     def clean(self, client_of: Callable[[str], Any], account: str) -> list[str]:
         """Delete everything of an account, the newest first; return what could not be deleted.

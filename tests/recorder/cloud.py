@@ -120,7 +120,9 @@ class Recorder:
         if operation.kind is Kind.CREATE:
             for given in named(operation, request):
                 if caller.prefix in given:
-                    self.journal.add(service, name, given, caller.account)
+                    entry = (service, name, given, caller.account)
+                    if self.journal.add(*entry):
+                        context.setdefault("journaled", []).append(entry)
         assert case.normal is not None
         shape = model.input_shape
         context["recorded"] = case.normal.request(copy.deepcopy(request), shape)
@@ -135,6 +137,10 @@ class Recorder:
             "request": context.get("recorded", {}),
             **outcome(parsed, http_response.status_code, model, case.normal),
         }
+        if 400 <= call["status"] < 500:
+            # AWS refused, so that there is nothing to delete, and perhaps no right to.
+            for entry in context.get("journaled", []):
+                self.journal.forget(*entry)
         polls = OPERATIONS[service][model.name].kind is Kind.READ
         last = case.calls[-1] if case.calls else None
         if polls and last is not None and same_request(last, call):

@@ -6,6 +6,7 @@ Loaded by `python -m tests.recorder` only, with `--record SETTINGS.json`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,11 +86,15 @@ class Recording:
         # Test → whether it passed, and the message if it did not.
         self.outcomes: dict[str, tuple[bool, str]] = {}
         self.left: list[str] = []
+        # Test → the number of its cases.
+        self.expected: Counter[str] = Counter()
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Select the tests that can be recorded and are of a tier that was asked for."""
+        # Before -k and -m, so that a test is not recorded with some of its cases only.
         wanted: list[pytest.Item] = []
         others: list[pytest.Item] = []
         for item in items:
@@ -97,6 +102,7 @@ class Recording:
             tier = mark.args[0] if mark and mark.args else "calls"
             (wanted if mark and tier in self.settings.tiers else others).append(item)
         items[:] = wanted
+        self.expected = Counter(item.nodeid.partition("[")[0] for item in wanted)
         config.hook.pytest_deselected(items=others)
 
     @pytest.hookimpl(wrapper=True)
@@ -146,6 +152,9 @@ class Recording:
             }
             tests_of.setdefault(test, []).append(entry)
         for test, cases in tests_of.items():
+            if len(cases) != self.expected[test]:
+                problems.append(f"{test}: only {len(cases)} of {self.expected[test]} cases ran")
+                continue
             try:
                 write(into, test, origin, cases, caller)
             except Unsafe as error:

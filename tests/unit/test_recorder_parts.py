@@ -14,6 +14,7 @@ import boto3
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
 
 from components.prices import INSTANCE_HOUR
 from tests.cloud import ACCOUNT, REGION
@@ -281,6 +282,8 @@ def test_a_recording_with_something_private_is_not_written(tmp_path: Path, priva
 class Stand(Connection):
     """A connection whose cloud answers every request with one body, and keeps what was sent."""
 
+    status: int = 200
+
     sent: list[str] = []  # noqa: RUF012 - one test uses it
     body: bytes = b"{}"
 
@@ -293,13 +296,20 @@ class Stand(Connection):
         )
 
         def answer(request: Any, **_: Any) -> AWSResponse:
-            self.sent.append(json.dumps(request.body))
-            response = AWSResponse(request.url, 200, {}, None)
+            self.sent.append(str(request.body))
+            response = AWSResponse(request.url, self.status, {}, None)
             response._content = self.body
             return response
 
         client.meta.events.register("before-send", answer)
         return client
+
+
+class Refusing(Stand):
+    """A connection whose cloud refuses every request."""
+
+    status = 403
+    body = b'{"__type": "AccessDenied", "message": "no"}'
 
 
 def test_the_account_of_the_tests_stands_for_the_one_that_is_recorded(tmp_path: Path) -> None:
@@ -329,6 +339,19 @@ def test_a_resource_is_in_the_journal_before_it_is_created(tmp_path: Path) -> No
     assert journal.entries == []
     with pytest.raises(Exception, match="Attributes"):
         recorder.client("sqs").create_queue(QueueName=f"{PREFIX}q", Attributes=5)
+    assert Journal(tmp_path / "journal").entries == [("sqs", "CreateQueue", f"{PREFIX}q", OTHER)]
+
+
+def test_what_aws_refuses_to_create_is_struck_out_of_the_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    sqs = Recorder(Refusing(CALLER), journal).client("sqs")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sqs.create_queue(QueueName=f"{PREFIX}q")
+    assert journal.entries == []
+    # What an earlier call may have created stays.
+    journal.add("sqs", "CreateQueue", f"{PREFIX}q", OTHER)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sqs.create_queue(QueueName=f"{PREFIX}q")
     assert Journal(tmp_path / "journal").entries == [("sqs", "CreateQueue", f"{PREFIX}q", OTHER)]
 
 

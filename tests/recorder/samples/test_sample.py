@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.cloud import ACCOUNT, TestCloud, wait_for
 
@@ -56,6 +57,14 @@ def test_that_fails_in_the_middle(cloud: TestCloud, left: None) -> None:
 @pytest.mark.emulator_only
 def test_that_is_killed(cloud: TestCloud, left: None) -> None:
     os._exit(9)
+
+
+@pytest.mark.recordable
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("missing", ["first", "second"])
+def test_of_two(cloud: TestCloud, missing: str) -> None:
+    with pytest.raises(ClientError):
+        cloud.client("sqs").get_queue_url(QueueName=cloud.name(missing))
 
 
 @pytest.mark.recordable

@@ -21,6 +21,10 @@ from typing import Any
 LONGEST = 10_000
 # A secret of a request that is longer than this is replayed by another one of its length.
 LONGEST_SECRET = 1_000
+# A secret of fewer characters is taken out of a text in quotes only; a longer one also if a text
+# has only its beginning.
+SHORT_SECRET = 6
+BEGINNING = 32
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _GENERATED = re.compile(
@@ -71,6 +75,8 @@ class Normaliser:
     # Further values with tokens of their own, such as an image.
     named: dict[str, str] = field(default_factory=dict)
     numbers: set[float] = field(default_factory=set)
+    # Every secret of a request or an answer, which an error's message may repeat.
+    secrets: set[str] = field(default_factory=set)
 
     def request(self, value: Any, shape: Any) -> Any:
         """Return a request's normal form; its texts count as the test's own, not as generated."""
@@ -88,6 +94,8 @@ class Normaliser:
         return value if len(value) <= LONGEST else value[:LONGEST] + "<cut>"
 
     def _tokens(self, value: str) -> str:
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            value = _without(value, secret)
         caller = self.caller
         for found, token in (
             *self.named.items(),
@@ -135,6 +143,7 @@ class Normaliser:
             return value
         if secret:
             text = value.hex() if isinstance(value, bytes) else str(value)
+            self.secrets.add(text)
             if ours and (not text or len(text) > LONGEST_SECRET):
                 # Its length is what is tested.
                 return {"$secret": len(text)}
@@ -170,6 +179,22 @@ class Normaliser:
             return {"$text": self.text(value.decode())}
         except UnicodeDecodeError:
             return {"$bytes": base64.b64encode(value[:LONGEST]).decode()}
+
+
+def _without(text: str, secret: str) -> str:
+    """Return a text without a secret: a short one in quotes, a long one also by its beginning."""
+    if not secret:
+        return text
+    if len(secret) < SHORT_SECRET:
+        return text.replace(f"'{secret}'", "'<secret>'").replace(f'"{secret}"', '"<secret>"')
+    text = text.replace(secret, "<secret>")
+    # A message may repeat the beginning only.
+    start = secret[:BEGINNING]
+    while len(secret) > BEGINNING and (at := text.find(start)) >= 0:
+        rest = text[at:]
+        same = next((n for n, (a, b) in enumerate(zip(rest, secret, strict=False)) if a != b), None)
+        text = text[:at] + "<secret>" + rest[len(secret) if same is None else same :]
+    return text
 
 
 def _zeros(value: str) -> str:

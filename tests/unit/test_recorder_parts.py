@@ -237,6 +237,22 @@ def test_a_long_text_of_a_request_is_sent_again_whole_and_that_of_an_answer_is_c
     assert (len(cut), cut[-5:]) == (10_005, "<cut>")
 
 
+@pytest.mark.parametrize(
+    ("secret", "message", "expected"),
+    [
+        ("v", "Value 'v' is invalid", "Value '<secret>' is invalid"),
+        ("hush-hush", "the hush-hush is", "the <secret> is"),
+        ("0123456789" * 9000, f"Value '{'0123456789' * 25}012' at", "Value '<secret>' at"),
+        ("0123456789" * 4, f"Value '{'0123456789' * 4}'", "Value '<secret>'"),
+        ("", "Value '' is", "Value '' is"),
+    ],
+)
+def test_a_message_does_not_repeat_a_secret(secret: str, message: str, expected: str) -> None:
+    normal = Normaliser(CALLER)
+    normal.request({"SecretString": secret}, model("secretsmanager", "CreateSecret").input_shape)
+    assert normal.text(message) == expected
+
+
 @pytest.mark.parametrize("length", [0, 65_537])
 def test_the_length_of_a_secret_that_is_forbidden_is_kept(length: int) -> None:
     shape = model("secretsmanager", "CreateSecret").input_shape

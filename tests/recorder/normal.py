@@ -90,12 +90,12 @@ class Normaliser:
 
     def text(self, value: str) -> str:
         """Return a text's normal form, such as an error's message; a very long one is cut."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            value = _without(value, secret)
         value = self._tokens(value)
         return value if len(value) <= LONGEST else value[:LONGEST] + "<cut>"
 
     def _tokens(self, value: str) -> str:
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            value = _without(value, secret)
         caller = self.caller
         for found, token in (
             *self.named.items(),
@@ -172,7 +172,7 @@ class Normaliser:
         # What holds the recording's prefix is a name of the test's, with or without more.
         if generated and value and self.caller.prefix not in value and ":" not in value:
             return self.token("id", value)
-        return self.text(value)
+        return self._tokens(value) if ours else self.text(value)
 
     def _bytes(self, value: bytes) -> Any:
         try:

@@ -80,23 +80,27 @@ def client_of(environment: str, cloud: TestCloud, directory: Path) -> Client:
     programs = HERE / ".venv" / environment / "bin"
     if not (programs.parent / ".done").exists():
         pytest.skip(f"{environment} is not set up: run `make test-clients`")
-    return Client(
-        cloud,
-        directory,
-        {
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(directory),
-            "AWS_ENDPOINT_URL": cloud.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_PAGER": "",
-            **guarded(directory / "refused"),
-        },
-    )
+    variables = environment_of(cloud, directory)
+    path = f"{programs}{os.pathsep}{variables['PATH']}"
+    return Client(cloud, directory, {**variables, "PATH": path})
+
+
+def environment_of(cloud: TestCloud, directory: Path) -> dict[str, str]:
+    """Return the variables of a client: the cloud's address, any keys, no settings of the user."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",  # the SDK for JavaScript reads this one only
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_PAGER": "",
+        **guarded(directory / "refused"),
+    }
 
 
 @pytest.fixture

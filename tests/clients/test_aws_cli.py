@@ -15,11 +15,11 @@ import pytest
 
 from tests.archives import tar_of, zip_of
 from tests.clients.conftest import Client
+from tests.clients.pipelines import approved_pipeline
 from tests.clients.versions import aws_cli_2
 from tests.cloud import (
     ACCOUNT,
     SAGEMAKER_ROLE,
-    TestCloud,
     have_role,
     make_config,
     push_container,
@@ -238,7 +238,7 @@ def test_codepipeline_runs_and_is_approved(aws: Cli, tmp_path: Path) -> None:
     source.write_bytes(zip_of({"a": "b"}))
     aws("s3", "cp", str(source), f"s3://{bucket}/source.zip")
     path = tmp_path / "pipeline.json"
-    path.write_text(json.dumps({"pipeline": _pipeline(aws.client.cloud, aws.name, bucket)}))
+    path.write_text(json.dumps({"pipeline": approved_pipeline(aws.client.cloud, aws.name, bucket)}))
     aws("codepipeline", "create-pipeline", "--cli-input-json", f"file://{path}")
     query = (
         "stageStates[?stageName=='DeployApproval'].actionStates[] | "
@@ -314,30 +314,3 @@ def _log_of(aws: Cli, group: str, pattern: str) -> str:
         named = ("--log-group-name", group, "--filter-pattern", pattern)
         return aws("logs", "filter-log-events", *named, "--query", "events[].message")
     return aws("logs", "tail", group, "--filter-pattern", pattern, "--since", "1d")
-
-
-def _pipeline(cloud: TestCloud, name: str, bucket: str) -> dict[str, object]:
-    kind = {"owner": "AWS", "version": "1"}
-    source = {
-        "name": "Object",
-        "actionTypeId": {**kind, "category": "Source", "provider": "S3"},
-        "configuration": {
-            "S3Bucket": bucket,
-            "S3ObjectKey": "source.zip",
-            "PollForSourceChanges": "false",
-        },
-        "outputArtifacts": [{"name": "Source"}],
-    }
-    approval = {
-        "name": "ApproveDeploy",
-        "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
-    }
-    return {
-        "name": name,
-        "roleArn": have_role(cloud, f"arn:aws:iam::{ACCOUNT}:role/{name}-pipeline", "codepipeline"),
-        "artifactStore": {"type": "S3", "location": bucket},
-        "stages": [
-            {"name": "Source", "actions": [source]},
-            {"name": "DeployApproval", "actions": [approval]},
-        ],
-    }

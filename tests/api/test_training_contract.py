@@ -158,3 +158,79 @@ def test_a_job_without_what_each_job_here_needs_is_refused(
     with pytest.raises(ClientError, match=f"{member} must be given") as caught:
         cloud.client("sagemaker").create_training_job(**request)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+_SCRIPT = """
+import os, pathlib, sys
+answer = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "answer.txt")
+answer.write_text(" ".join(sys.argv[1:]))
+"""
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+@pytest.mark.parametrize(
+    ("given", "ran"),
+    [
+        ({"ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/run.py"]}, ""),
+        (
+            {
+                "ContainerEntrypoint": ["/bin/sh", "-c"],
+                "ContainerArguments": ["cd /opt/ml/input/data/code && exec python3 run.py a 'b c'"],
+            },
+            "a b c",
+        ),
+        (
+            {
+                "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/run.py", "first"],
+                "ContainerArguments": ["/opt/mlflow", "x/opt/ml", ""],
+            },
+            "first /opt/mlflow x/opt/ml ",
+        ),
+    ],
+)
+def test_an_entrypoint_from_outside_runs_in_place_of_the_images_own(
+    cloud: TestCloud, image: str, given: dict[str, Any], ran: str
+) -> None:
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="code/run.py", Body=_SCRIPT.encode())
+    sagemaker, name = cloud.client("sagemaker"), f"entrypoint-{len(ran)}"
+    uri = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/code/"}
+    channel = {"ChannelName": "code", "DataSource": {"S3DataSource": uri}}
+    request = training(image, BUCKET, name, InputDataConfig=[channel])
+    request["AlgorithmSpecification"] |= given
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    assert given.items() <= done["AlgorithmSpecification"].items()
+    model = done["ModelArtifacts"]["S3ModelArtifacts"]
+    assert archived(cloud, model, "answer.txt").decode() == ran
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+def test_arguments_alone_take_the_place_of_train(cloud: TestCloud, image: str) -> None:
+    """The tests' container serves when it is not told to train, and fails without a port."""
+    sagemaker = cloud.client("sagemaker")
+    request = training(image, BUCKET, "arguments")
+    request["AlgorithmSpecification"] |= {"ContainerArguments": ["serve"]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "arguments"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Failed"
+    assert "SAGEMAKER_BIND_TO_PORT" in done["FailureReason"]
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+def test_an_entrypoint_that_is_not_there_fails_the_job(cloud: TestCloud, image: str) -> None:
+    sagemaker = cloud.client("sagemaker")
+    request = training(image, BUCKET, "no-entrypoint")
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/no/such/program"]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "no-entrypoint"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Failed"
+    assert "/no/such/program" in done["FailureReason"]
+
+
+@pytest.mark.emulator_only
+def test_output_without_compression_is_refused_by_name(cloud: TestCloud, image: str) -> None:
+    request = training(image, BUCKET, "uncompressed")
+    request["OutputDataConfig"] |= {"CompressionType": "NONE"}
+    with pytest.raises(ClientError, match=r"OutputDataConfig\.CompressionType NONE"):
+        cloud.client("sagemaker").create_training_job(**request)

@@ -253,7 +253,7 @@ class TrainingEngine:
         found = False
         try:
             for entry in objects_of(s3, source):
-                path = (target / entry.relative).resolve()
+                path = (target / entry.path).resolve()
                 if not path.is_relative_to(target.resolve()):
                     raise TrainingFailed(
                         f"ClientError: the key '{entry.key}' is outside of its channel"

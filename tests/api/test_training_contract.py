@@ -160,6 +160,41 @@ def test_a_job_without_what_each_job_here_needs_is_refused(
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
+@pytest.mark.aws_documented(f"{API}/API_S3DataSource.html")
+@pytest.mark.parametrize(
+    ("uri", "files"),
+    [
+        ("tree", ["deep/b.csv", "tree-2/c.csv", "a.csv"]),  # a folder without a slash is a folder
+        ("tree/", ["deep/b.csv", "a.csv"]),
+        ("tree/deep", ["b.csv"]),
+        ("tree/a.csv", ["a.csv"]),  # one object
+        ("tr", ["tree-2/c.csv", "tree/a.csv", "tree/deep/b.csv"]),  # a part of a name
+        ("", ["tree-2/c.csv", "tree/a.csv", "tree/deep/b.csv"]),
+    ],
+)
+def test_a_channel_holds_what_is_below_its_prefix(
+    cloud: TestCloud, image: str, uri: str, files: list[str]
+) -> None:
+    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+    bucket = "contract-prefixes"
+    s3.create_bucket(Bucket=bucket)
+    for key in ("tree/a.csv", "tree/deep/b.csv", "tree-2/c.csv"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    name = f"prefix-{uri.replace('/', '-').replace('.', '-')}-x"
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/{uri}"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    request = training(image, BUCKET, name, InputDataConfig=[channel])
+    listing = (
+        "cd /opt/ml/input/data/train && find . -type f | LC_ALL=C sort > /opt/ml/model/answer.txt"
+    )
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/bin/sh", "-c", listing]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    found = archived(cloud, done["ModelArtifacts"]["S3ModelArtifacts"], "answer.txt").decode()
+    assert found.split() == sorted(f"./{file}" for file in files)
+
+
 _SCRIPT = """
 import os, pathlib, sys
 answer = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "answer.txt")

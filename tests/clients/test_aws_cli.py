@@ -297,6 +297,19 @@ def test_version_2_reads_the_variable_from_2_13_on(commands: Client) -> None:
     assert asked == sorted(set(commands.refused))
 
 
+def test_version_1_needs_the_option_for_sqs(commands: Client) -> None:
+    """The command gives its client of SQS an address, which wins over AWS_ENDPOINT_URL."""
+    assert commands.attempt("aws", "sqs", "list-queues").returncode != 0
+    assert {"queue.amazonaws.com"} == set(commands.refused)
+    url = ("--endpoint-url", commands.cloud.url)
+    made = json.loads(commands.run("aws", *url, "sqs", "create-queue", "--queue-name", "by-cli"))
+    assert made["QueueUrl"] == f"{commands.cloud.url}/{ACCOUNT}/by-cli"
+    sent = ("--queue-url", made["QueueUrl"], "--message-body", "hello")
+    commands.run("aws", *url, "sqs", "send-message", *sent)
+    found = commands.run("aws", *url, "sqs", "receive-message", "--queue-url", made["QueueUrl"])
+    assert json.loads(found)["Messages"][0]["Body"] == "hello"
+
+
 def test_awslocal_finds_the_local_cloud_by_its_environment(commands: Client) -> None:
     host = commands.cloud.url.partition("://")[2]
     by_host = {"AWS_ENDPOINT_URL": "", "LOCALSTACK_HOST": host}

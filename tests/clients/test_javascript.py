@@ -37,7 +37,7 @@ def test_s3_by_path_and_by_host(node: Client) -> None:
     assert [] == node.refused
 
 
-def test_sagemaker_lambda_and_codepipeline(node: Client) -> None:
+def test_sagemaker_lambda_codepipeline_and_sqs(node: Client) -> None:
     cloud, name = node.cloud, "javascript"
     image = push_container(cloud, name)
     s3 = cloud.client("s3")
@@ -68,5 +68,6 @@ def test_sagemaker_lambda_and_codepipeline(node: Client) -> None:
         "function": [200, "$LATEST", {"word": "ü"}, True, "Unhandled", "KeyError", 202],
         "stage": "Succeeded",
         "actions": ["ApproveDeploy Succeeded", "Object Succeeded"],
+        "messages": ["hello"],
     }
     assert [] == node.refused

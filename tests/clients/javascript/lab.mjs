@@ -1,10 +1,11 @@
-// The lab's services by the AWS SDK for JavaScript: SageMaker, Lambda and CodePipeline.
+// The lab's services by the AWS SDK for JavaScript: SageMaker, Lambda, CodePipeline, and SQS.
 // Reads AWS_ENDPOINT_URL, CONFIG, FUNCTION, PIPELINE from the environment; prints one line of JSON.
 import assert from "node:assert/strict";
 import * as Pipeline from "@aws-sdk/client-codepipeline";
 import * as Lambda from "@aws-sdk/client-lambda";
 import * as SageMaker from "@aws-sdk/client-sagemaker";
 import * as Runtime from "@aws-sdk/client-sagemaker-runtime";
+import * as Sqs from "@aws-sdk/client-sqs";
 
 const { CONFIG, FUNCTION, PIPELINE } = process.env;
 const found = {};
@@ -123,5 +124,17 @@ found.actions = actions;
 await assert.rejects(
   codepipeline.send(new Pipeline.GetPipelineCommand({ name: "missing" })),
   (error) => error instanceof Pipeline.PipelineNotFoundException,
+);
+
+// A queue: the SDK sends to the host of the queue's URL, whatever address it was given.
+const sqs = new Sqs.SQSClient({});
+const { QueueUrl } = await sqs.send(new Sqs.CreateQueueCommand({ QueueName: "by-javascript" }));
+await sqs.send(new Sqs.SendMessageCommand({ QueueUrl, MessageBody: "hello" }));
+const { Messages } = await sqs.send(new Sqs.ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 1 }));
+await sqs.send(new Sqs.DeleteMessageCommand({ QueueUrl, ReceiptHandle: Messages[0].ReceiptHandle }));
+found.messages = Messages.map(({ Body }) => Body);
+await assert.rejects(
+  sqs.send(new Sqs.GetQueueUrlCommand({ QueueName: "missing" })),
+  (error) => error instanceof Sqs.QueueDoesNotExist,
 );
 console.log(JSON.stringify(found));

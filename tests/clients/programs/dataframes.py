@@ -58,6 +58,11 @@ with open("program.py") as back, open(__file__) as original:
 found["wrangler"] = wrangler
 found["left"] = s3.list_objects(f"s3://{BUCKET}/")
 
+# awswrangler's queries of logs, which go to the group by its identifier.
+found["query"] = awswrangler.cloudwatch.read_logs(
+    "fields @message | sort @message asc", [os.environ["GROUP"]], limit=2
+)["message"].tolist()
+
 # s3fs: a file system of buckets.
 files = s3fs.S3FileSystem()
 with files.open(f"{BUCKET}/files/large", "wb") as out:  # goes up in parts

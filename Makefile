@@ -53,7 +53,7 @@ tests/clients/.venv/%/.done: tests/clients/environments/%.in
 
 $(NODE_MODULES)/.done: tests/clients/javascript/package-lock.json
 	@mkdir -p $(NODE_MODULES)
-	@if command -v npm; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/clients/javascript && touch $@; \
+	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/clients/javascript && touch $@; \
 	else echo "npm is not there: the tests of the SDK for JavaScript will be skipped"; fi
 
 test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and fail if a cell raises

@@ -411,3 +411,9 @@ def test_a_query_of_logs_names_what_it_cannot_do(
     missing = {"logGroupIdentifiers": [f"{group}/missing"], "queryString": "fields @message"}
     with pytest.raises(logs.exceptions.ResourceNotFoundException):
         logs.start_query(startTime=0, endTime=1, **missing)
+
+
+@pytest.mark.emulator_only
+def test_a_function_gets_no_url_that_leads_to_aws(cloud: TestCloud) -> None:
+    with pytest.raises(ClientError, match="does not implement lambda:CreateFunctionUrlConfig"):
+        cloud.client("lambda").create_function_url_config(FunctionName="any", AuthType="NONE")

@@ -39,13 +39,22 @@ test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terrafo
 test-engine: $(VENV)/.done ## Deploy by Pulumi's own engine (needs `pulumi` on the PATH)
 	@$(BIN)/python -m pytest tests/engine
 
-test-clients: $(VENV)/.done tests/clients/.venv/.done ## Run the AWS CLI, awslocal and the SageMaker SDK
+# The environments of the clients that `make test-clients` runs; each has its own pins.
+CLIENTS = tests/clients/.venv/command-line tests/clients/.venv/sagemaker-2 tests/clients/.venv/sagemaker-3 tests/clients/.venv/dataframes
+NODE_MODULES = tests/clients/javascript/node_modules
+
+test-clients: $(VENV)/.done $(CLIENTS:=/.done) $(NODE_MODULES)/.done ## Run the clients of other makers: CLI, SDKs, data frames
 	@$(BIN)/python -m pytest tests/clients
 
-tests/clients/.venv/.done: tests/clients/requirements.in
-	$(PYTHON) -m venv tests/clients/.venv
-	tests/clients/.venv/bin/python -m pip install --quiet --requirement tests/clients/requirements.in
+tests/clients/.venv/%/.done: tests/clients/environments/%.in
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
+
+$(NODE_MODULES)/.done: tests/clients/javascript/package-lock.json
+	@mkdir -p $(NODE_MODULES)
+	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/clients/javascript && touch $@; \
+	else echo "npm is not there: the tests of the SDK for JavaScript will be skipped"; fi
 
 test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and fail if a cell raises
 	@$(BIN)/python -m pytest tests/course

@@ -32,7 +32,7 @@ from localcloud.core.descriptors import out_of_descriptors
 from localcloud.moto_backend.failures import failure_of, operation_or_path
 from localcloud.moto_backend.pages import paged
 from localcloud.moto_backend.patches import Hooks, apply
-from localcloud.moto_backend.patches.sqs import NoMessageYet, last_look
+from localcloud.moto_backend.patches.sqs import NoMessageYet, asked_at, last_look
 from localcloud.moto_backend.persistence import Recorder
 from localcloud.moto_backend.s3_requests import check_owner, is_answered
 from localcloud.moto_backend.validation import check
@@ -287,6 +287,7 @@ class MotoBackend:
         headers = {k: v for k, v in request.headers.items() if k != "host"}
         headers["host"] = f"{host}.amazonaws.com"
         headers["x-moto-account-id"] = request.scope.account
+        asked_at(request.headers.get("host", ""))
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
         try:
             if request.service == "s3":

@@ -21,12 +21,15 @@ class Found:
     """An object of a source.
 
     Attributes:
-        relative: its path below the source, which names the output.
+        relative: its path below the last slash of the source, which names a transform's output.
+        path: its path in a channel. There a prefix that is a folder's name is the folder, with or
+            without a slash at its end.
     """
 
     bucket: str
     key: str
     relative: str
+    path: str
 
 
 def objects_of(s3: Any, source: dict[str, Any]) -> list[Found]:
@@ -49,8 +52,10 @@ def objects_of(s3: Any, source: dict[str, Any]) -> list[Found]:
         for entry in page.get("Contents", []):
             name: str = entry["Key"]
             if not name.endswith("/"):
-                relative = name[len(base) :] if name.startswith(base) else name
-                found.append(Found(bucket, name, relative.lstrip("/")))
+                relative = (name[len(base) :] if name.startswith(base) else name).lstrip("/")
+                inside = key != "" and name.startswith(f"{key}/")
+                path = name[len(key) + 1 :].lstrip("/") if inside else relative
+                found.append(Found(bucket, name, relative, path))
     return sorted(found, key=lambda entry: entry.key)
 
 
@@ -66,4 +71,5 @@ def _of_manifest(body: bytes, uri: str) -> list[Found]:
         raise SourceError(
             f'{uri} is not a manifest: it must be [{{"prefix": "s3://…"}}, "name", …].'
         ) from None
-    return [Found(bucket, base + name, name.lstrip("/")) for name in names]
+    paths = [(name, name.lstrip("/")) for name in names]
+    return [Found(bucket, base + name, path, path) for name, path in paths]

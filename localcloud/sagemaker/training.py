@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import math
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -39,10 +40,26 @@ log = logging.getLogger("localcloud.sagemaker")
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _STOP_GRACE_SECONDS = 120.0
 _FAILURE_LIMIT = 1024
+_OPT_ML = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])")
 
 
 class TrainingFailed(Exception):
     """The job fails, with this FailureReason."""
+
+
+def command_of(algorithm: dict[str, Any], image: Image, base: Path) -> list[str]:
+    """Return the command of a job's container.
+
+    ContainerEntrypoint takes the place of the image's ENTRYPOINT, and ContainerArguments that of
+    the argument `train`, which only the image's own entrypoint gets.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+    Differs: `/opt/ml` in these words stands for the job's directory, which is elsewhere here.
+    """
+    entrypoint = algorithm.get("ContainerEntrypoint")
+    arguments = algorithm.get("ContainerArguments") or ([] if entrypoint else ["train"])
+    given = [*(entrypoint or image.config.entrypoint), *arguments]
+    return [_OPT_ML.sub(lambda _: str(base), word) for word in given]
 
 
 class TrainingEngine:
@@ -236,7 +253,7 @@ class TrainingEngine:
         found = False
         try:
             for entry in objects_of(s3, source):
-                path = (target / entry.relative).resolve()
+                path = (target / entry.path).resolve()
                 if not path.is_relative_to(target.resolve()):
                     raise TrainingFailed(
                         f"ClientError: the key '{entry.key}' is outside of its channel"
@@ -290,7 +307,8 @@ class TrainingEngine:
         job.training_start = self._context.clock.now()
         try:
             child = await self._context.children.spawn(
-                image.command("train"), environment, image.directory, sink
+                command_of(job.request["AlgorithmSpecification"], image, base),
+                *(environment, image.directory, sink),
             )
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None

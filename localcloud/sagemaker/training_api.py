@@ -144,6 +144,8 @@ def check_definition(params: dict[str, Any]) -> None:
             "AlgorithmSpecification.TrainingImage is required: the local cloud does not have "
             "AWS's built-in algorithms."
         )
+    if params.get("OutputDataConfig", {}).get("CompressionType") == "NONE":
+        raise ValidationError("OutputDataConfig.CompressionType NONE is not supported; use GZIP.")
     modes = [algorithm["TrainingInputMode"]]
     modes += [channel.get("InputMode") for channel in params.get("InputDataConfig", [])]
     if "Pipe" in modes:

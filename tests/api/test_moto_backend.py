@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -14,6 +15,11 @@ from localcloud.deploy.stacks import aws_at
 from tests.cloud import TestCloud, wait_for
 
 BUCKET = "passive-mends"
+KEYS = {
+    "region_name": "us-east-1",
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+}
 
 
 @pytest.fixture
@@ -326,3 +332,88 @@ def test_a_command_to_instances_finds_none(cloud: TestCloud) -> None:
     targets = [{"Key": "tag:a", "Values": ["b"]}]
     sent = cloud.client("ssm").send_command(DocumentName="AWS-RunShellScript", Targets=targets)
     assert sent["Command"]["InstanceIds"] == []
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_url_of_a_queue_leads_to_the_local_cloud(cloud: TestCloud, host: str) -> None:
+    """A client that sends to the queue's URL, and not to its own address, must not reach AWS."""
+    at = cloud.url.replace("127.0.0.1", host)
+    name = f"url-of-{host.replace('.', '-')}"
+    sqs = boto3.client("sqs", endpoint_url=at, **KEYS)
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    assert f"{at}/000000000000/{name}" == url
+    assert url == sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    assert [url] == sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]
+    by_url = boto3.client("sqs", endpoint_url=url, **KEYS)
+    by_url.send_message(QueueUrl=url, MessageBody="there")
+    (found,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert found["Body"] == "there"
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def group(cloud: TestCloud) -> Iterator[str]:
+    logs, name = cloud.client("logs"), "/queried/group"
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="s")
+    now = int(cloud.now() * 1000)
+    events = [{"timestamp": now + n, "message": f"line {n}"} for n in range(3)]
+    logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=events)
+    yield name
+    logs.delete_log_group(logGroupName=name)
+
+
+QUERY = "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html"
+
+
+@pytest.mark.aws_documented(QUERY)
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"logGroupName": "/queried/group"},
+        {"logGroupNames": ["/queried/group"]},
+        {"logGroupIdentifiers": ["/queried/group"]},
+        {
+            "logGroupIdentifiers": [
+                "arn:aws:logs:us-east-1:000000000000:log-group:/queried/group",
+            ]
+        },
+    ],
+)
+def test_a_query_of_logs_takes_names_and_arns_and_keeps_to_its_limit(
+    cloud: TestCloud, group: str, groups: dict[str, Any]
+) -> None:
+    logs, now = cloud.client("logs"), int(cloud.now())
+    query = {"startTime": now - 3600, "endTime": now + 3600, "queryString": "fields @message"}
+    for limit, count in ((None, 3), (2, 2)):
+        more = {} if limit is None else {"limit": limit}
+        started = logs.start_query(**groups, **query, **more)
+        found = logs.get_query_results(queryId=started["queryId"])
+        assert (found["status"], len(found["results"])) == ("Complete", count), group
+
+
+@pytest.mark.aws_documented(QUERY)
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "none of them"),
+        ({"logGroupName": "a", "logGroupNames": ["b"]}, "logGroupName and logGroupNames"),
+        ({"logGroupName": "/queried/group", "queryLanguage": "SQL"}, "queryLanguage SQL"),
+    ],
+)
+def test_a_query_of_logs_names_what_it_cannot_do(
+    cloud: TestCloud, group: str, more: dict[str, Any], text: str
+) -> None:
+    logs = cloud.client("logs")
+    with pytest.raises(logs.exceptions.InvalidParameterException, match=text):
+        logs.start_query(startTime=0, endTime=1, queryString="fields @message", **more)
+    missing = {"logGroupIdentifiers": [f"{group}/missing"], "queryString": "fields @message"}
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.start_query(startTime=0, endTime=1, **missing)
+
+
+@pytest.mark.emulator_only
+def test_a_function_gets_no_url_that_leads_to_aws(cloud: TestCloud) -> None:
+    with pytest.raises(ClientError, match="does not implement lambda:CreateFunctionUrlConfig"):
+        cloud.client("lambda").create_function_url_config(FunctionName="any", AuthType="NONE")

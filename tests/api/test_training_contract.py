@@ -158,3 +158,114 @@ def test_a_job_without_what_each_job_here_needs_is_refused(
     with pytest.raises(ClientError, match=f"{member} must be given") as caught:
         cloud.client("sagemaker").create_training_job(**request)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+@pytest.mark.aws_documented(f"{API}/API_S3DataSource.html")
+@pytest.mark.parametrize(
+    ("uri", "files"),
+    [
+        ("tree", ["deep/b.csv", "tree-2/c.csv", "a.csv"]),  # a folder without a slash is a folder
+        ("tree/", ["deep/b.csv", "a.csv"]),
+        ("tree/deep", ["b.csv"]),
+        ("tree/a.csv", ["a.csv"]),  # one object
+        ("tr", ["tree-2/c.csv", "tree/a.csv", "tree/deep/b.csv"]),  # a part of a name
+        ("", ["tree-2/c.csv", "tree/a.csv", "tree/deep/b.csv"]),
+    ],
+)
+def test_a_channel_holds_what_is_below_its_prefix(
+    cloud: TestCloud, image: str, uri: str, files: list[str]
+) -> None:
+    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+    bucket = "contract-prefixes"
+    s3.create_bucket(Bucket=bucket)
+    for key in ("tree/a.csv", "tree/deep/b.csv", "tree-2/c.csv"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    name = f"prefix-{uri.replace('/', '-').replace('.', '-')}-x"
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/{uri}"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    request = training(image, BUCKET, name, InputDataConfig=[channel])
+    listing = (
+        "cd /opt/ml/input/data/train && find . -type f | LC_ALL=C sort > /opt/ml/model/answer.txt"
+    )
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/bin/sh", "-c", listing]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    found = archived(cloud, done["ModelArtifacts"]["S3ModelArtifacts"], "answer.txt").decode()
+    assert found.split() == sorted(f"./{file}" for file in files)
+
+
+_SCRIPT = """
+import os, pathlib, sys
+answer = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "answer.txt")
+answer.write_text(" ".join(sys.argv[1:]))
+"""
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+@pytest.mark.parametrize(
+    ("given", "ran"),
+    [
+        ({"ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/run.py"]}, ""),
+        (
+            {
+                "ContainerEntrypoint": ["/bin/sh", "-c"],
+                "ContainerArguments": ["cd /opt/ml/input/data/code && exec python3 run.py a 'b c'"],
+            },
+            "a b c",
+        ),
+        (
+            {
+                "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/run.py", "first"],
+                "ContainerArguments": ["/opt/mlflow", "x/opt/ml", ""],
+            },
+            "first /opt/mlflow x/opt/ml ",
+        ),
+    ],
+)
+def test_an_entrypoint_from_outside_runs_in_place_of_the_images_own(
+    cloud: TestCloud, image: str, given: dict[str, Any], ran: str
+) -> None:
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="code/run.py", Body=_SCRIPT.encode())
+    sagemaker, name = cloud.client("sagemaker"), f"entrypoint-{len(ran)}"
+    uri = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/code/"}
+    channel = {"ChannelName": "code", "DataSource": {"S3DataSource": uri}}
+    request = training(image, BUCKET, name, InputDataConfig=[channel])
+    request["AlgorithmSpecification"] |= given
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, name), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    assert given.items() <= done["AlgorithmSpecification"].items()
+    model = done["ModelArtifacts"]["S3ModelArtifacts"]
+    assert archived(cloud, model, "answer.txt").decode() == ran
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+def test_arguments_alone_take_the_place_of_train(cloud: TestCloud, image: str) -> None:
+    """The tests' container serves when it is not told to train, and fails without a port."""
+    sagemaker = cloud.client("sagemaker")
+    request = training(image, BUCKET, "arguments")
+    request["AlgorithmSpecification"] |= {"ContainerArguments": ["serve"]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "arguments"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Failed"
+    assert "SAGEMAKER_BIND_TO_PORT" in done["FailureReason"]
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")
+def test_an_entrypoint_that_is_not_there_fails_the_job(cloud: TestCloud, image: str) -> None:
+    sagemaker = cloud.client("sagemaker")
+    request = training(image, BUCKET, "no-entrypoint")
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["/no/such/program"]}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "no-entrypoint"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Failed"
+    assert "/no/such/program" in done["FailureReason"]
+
+
+@pytest.mark.emulator_only
+def test_output_without_compression_is_refused_by_name(cloud: TestCloud, image: str) -> None:
+    request = training(image, BUCKET, "uncompressed")
+    request["OutputDataConfig"] |= {"CompressionType": "NONE"}
+    with pytest.raises(ClientError, match=r"OutputDataConfig\.CompressionType NONE"):
+        cloud.client("sagemaker").create_training_job(**request)

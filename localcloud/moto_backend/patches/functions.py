@@ -11,6 +11,22 @@ from localcloud.lambda_.limits import CODE_BOUNDS, MOST_UNZIPPED_BYTES
 def patch() -> None:
     """Apply the patches."""
     _patch_code()
+    _patch_urls()
+
+
+def _patch_urls() -> None:
+    """CreateFunctionUrlConfig: moto gives a URL of AWS, at which nothing answers.
+
+    A client that calls it would send its request to AWS, so the operation is not implemented.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+    """
+    from moto.awslambda.responses import LambdaResponse
+
+    def create_function_url_config(self: Any) -> Any:
+        raise NotImplementedError
+
+    LambdaResponse.create_function_url_config = create_function_url_config
 
 
 def _patch_code() -> None:

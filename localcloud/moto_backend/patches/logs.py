@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -10,6 +11,55 @@ def patch() -> None:
     _patch_keys()
     _patch_classes()
     _patch_tags()
+    _patch_queries()
+
+
+def _patch_queries() -> None:
+    """StartQuery: moto fails on logGroupIdentifiers and drops the limit and the language.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html
+    """
+    from moto.logs.exceptions import InvalidParameterException
+    from moto.logs.responses import LogsResponse
+
+    original = LogsResponse.start_query
+
+    def start_query(self: Any) -> Any:
+        groups = ("logGroupName", "logGroupNames", "logGroupIdentifiers")
+        given = [member for member in groups if self._get_param(member)]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise InvalidParameterException(
+                msg=f"Exactly one of {', '.join(groups)} must be given, not {found}."
+            )
+        language = self._get_param("queryLanguage") or "CWLI"
+        if language != "CWLI":
+            raise InvalidParameterException(
+                msg=f"queryLanguage {language} is not supported by the local cloud; use CWLI."
+            )
+        identifiers = self._get_param("logGroupIdentifiers")
+        if identifiers:
+            names = [name_of(identifier) for identifier in identifiers]
+            query_id = self.logs_backend.start_query(
+                names,
+                self._get_int_param("startTime"),
+                self._get_int_param("endTime"),
+                self._get_param("queryString"),
+            )
+            answer = json.dumps({"queryId": query_id})
+        else:
+            answer = original(self)
+            query_id = json.loads(answer)["queryId"]
+        limit = self._get_int_param("limit")
+        if limit:
+            query = self.logs_backend.queries[query_id]
+            query.results = query.results[:limit]
+        return answer
+
+    def name_of(identifier: str) -> str:
+        return identifier.partition(":log-group:")[2].removesuffix(":*") or identifier
+
+    LogsResponse.start_query = start_query
 
 
 def _patch_keys() -> None:

@@ -19,6 +19,15 @@ class NoMessageYet(Exception):
         self.seconds = seconds
 
 
+# The host that the request in moto's thread was sent to.
+_host = [""]
+
+
+def asked_at(host: str) -> None:
+    """Note the host of the request that moto answers next; use it in moto's thread."""
+    _host[0] = host
+
+
 # Whether a poll may still wait; moto's thread alone reads and writes it.
 _may_wait = [True]
 
@@ -37,6 +46,7 @@ def patch() -> None:
     """Apply the patches."""
     _patch_long_polls()
     _patch_stamps()
+    _patch_urls()
 
 
 def _patch_stamps() -> None:
@@ -56,6 +66,27 @@ def _patch_stamps() -> None:
         return found
 
     Queue.attributes = property(attributes)
+
+
+def _patch_urls() -> None:
+    """QueueUrl: moto builds it from the address that it is asked at, which is AWS's here.
+
+    A client such as the SDK for JavaScript sends its messages to the host of this URL.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueUrl.html
+    Differs: the host is the local cloud's, as the client wrote it.
+    """
+    from moto.sqs.models import Queue
+
+    original = Queue.url
+
+    def url(self: Any, request_url: Any) -> str:
+        host = _host[0]
+        if not host or host.endswith(".amazonaws.com"):
+            return str(original(self, request_url))
+        return f"http://{host}/{self.account_id}/{self.name}"
+
+    Queue.url = url
 
 
 def _patch_long_polls() -> None:

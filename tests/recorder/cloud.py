@@ -60,6 +60,10 @@ class Connection:
         frozen = found.get_frozen_credentials() if found is not None else ("", "", "")
         return tuple(value for value in frozen[:3] if value)
 
+    def queues(self) -> str:
+        """Return the address that begins the URLs of queues."""
+        return self.endpoint or f"https://sqs.{self.caller.region}.amazonaws.com"
+
     def client(self, service: str, *, checked: bool = True) -> Any:
         """Return a plain client; `checked` is whether botocore validates parameters itself."""
         config = Config(
@@ -87,7 +91,8 @@ class Recorder:
         """Return the case of the test that runs; fixtures count to the test that they are for."""
         name = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         if name not in self.cases:
-            self.cases[name] = Case(normal=Normaliser(self.connection.caller))
+            named = {self.connection.queues(): "<queues>"}
+            self.cases[name] = Case(normal=Normaliser(self.connection.caller, named=named))
         return self.cases[name]
 
     def client(self, service: str, *, checked: bool = True) -> Any:

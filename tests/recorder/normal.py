@@ -1,9 +1,10 @@
 """Normal form of requests and answers: account, region, names, times and generated ids are tokens.
 
 The tokens are `<account>`, `<region>`, `<prefix>` (of the recording's names), `<caller>`,
-`<image>`, `<role>`, `<time>`, `<number>` (measured), `<id:N>` and `<secret:N>`. A time in a text
-keeps its format, as in `<time:0000-00-00T00:00:00Z>`. The same value has the same token within one
-case, so that a replay can pass on the value that the other cloud generated. Pure.
+`<image>`, `<role>`, `<queues>` (the address of SQS), `<time>`, `<number>` (measured), `<id:N>` and
+`<secret:N>`. A time in a text keeps its format, as in `<time:0000-00-00T00:00:00Z>`. The same value
+has the same token within one case, so that a replay can pass on the value that the other cloud
+generated. Pure.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _replay(
 ) -> None:
     prefix = prefix_of(secrets.token_hex(3))
     caller = Caller(ACCOUNT, REGION, prefix, f"arn:aws:iam::{ACCOUNT}:root")
-    normal = Normaliser(caller)
+    normal = Normaliser(caller, named={cloud.url: "<queues>"})
     if "<image>" in json.dumps(case):
         image, role = cloud.container()
         normal.named |= {image: "<image>", role: "<role>"}

@@ -325,6 +325,8 @@ def _query(operation: OperationModel, parameters: dict[str, Any]) -> str:
 
 def _code(text: str, content_type: str) -> str:
     if "xml" in content_type:
+        if not text:  # an answer to HEAD has no body
+            return ""
         found = ElementTree.fromstring(text).find(".//Code")  # noqa: S314 - the local cloud's own
         return "" if found is None else str(found.text)
     try:

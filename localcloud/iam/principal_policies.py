@@ -18,6 +18,8 @@ from localcloud.aws.routing import scope_of_arn
 from localcloud.iam.policy import PolicyError, Statement, parse
 from localcloud.moto_backend.dispatcher import backend
 
+_ARN_COLONS = 5
+
 log = logging.getLogger("localcloud.iam")
 
 
@@ -51,8 +53,10 @@ def principal_of(arn: str) -> Principal | None:
     """Return a role, a user or a group by its ARN, or None if it does not exist."""
     from moto.iam.exceptions import NoSuchEntity, NotFoundException
 
+    if arn.count(":") < _ARN_COLONS:  # CloudFormation's model takes any text as a role
+        return None
     iam = backend("iam", scope_of_arn(arn))
-    kind, _, path = arn.split(":", 5)[5].partition("/")
+    kind, _, path = arn.split(":", _ARN_COLONS)[_ARN_COLONS].partition("/")
     name = path.rpartition("/")[2]
     try:
         match kind:

@@ -283,6 +283,10 @@ def test_a_role_that_cannot_be_assumed_starts_nothing(cloud: TestCloud, stacks: 
     new = {"ChangeSetName": "c", "ChangeSetType": "CREATE"}
     for arn in (
         f"arn:aws:iam::{ACCOUNT}:role/of-no-stack",
+        "of-no-stack-at-all-of-them",
+        f"arn:aws:iam::{ACCOUNT}:user/of-no-stack",
+        "arn:aws:iam::anybody:role/of-no-stack",
+        ":::::::::::::::::::::::",
         iam.create_role(RoleName="of-ec2", AssumeRolePolicyDocument=others)["Role"]["Arn"],
     ):
         for call, request in ((client.create_stack, {}), (client.create_change_set, new)):

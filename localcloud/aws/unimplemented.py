@@ -37,9 +37,9 @@ def refusal(request: Request, operation: str = "") -> Response:
         operation: its operation, if it is known.
     """
     service, name = (request.service, operation) if operation else named(request)
-    response = serialise_error(service, NotImplementedByCloud(service, name))
+    error = NotImplementedByCloud(service, name)
+    response = serialise_error(service, error)
     if request.headers.get("smithy-protocol") == _CBOR:
-        error = NotImplementedByCloud(service, name)
         headers = {**response.headers, "content-type": "application/cbor", "smithy-protocol": _CBOR}
         body = _cbor({"__type": error.code, "message": error.message})
         return Response(error.status, headers, body)

@@ -9,6 +9,7 @@ import pytest
 from tests.cloud import TestCloud
 from tests.functions import Functions, functions_of
 from tests.pipelines import Pipelines, prepare
+from tests.stacks import Stacks
 
 
 @pytest.fixture
@@ -26,3 +27,12 @@ def functions(cloud: TestCloud) -> Iterator[Functions]:
     """A maker of Lambda functions, which are deleted afterwards."""
     with functions_of(cloud) as made:
         yield made
+
+
+@pytest.fixture
+def stacks(cloud: TestCloud) -> Iterator[Stacks]:
+    """A maker of stacks, which are deleted afterwards."""
+    made = Stacks(cloud)
+    yield made
+    for name in made.names:
+        made.client.delete_stack(StackName=name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,14 +16,6 @@ UPDATES = (
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
     "using-cfn-updating-stacks-update-behaviors.html"
 )
-
-
-@pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
 
 
 def groups(cloud: TestCloud) -> set[str]:

@@ -17,14 +17,6 @@ GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-
 pytestmark = pytest.mark.aws_documented(GUIDE)
 
 
-@pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
-
-
 def topic(display_name: str) -> str:
     properties = {"TopicName": "dynamic", "DisplayName": display_name}
     return json.dumps({"Resources": {"T": {"Type": "AWS::SNS::Topic", "Properties": properties}}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from tests.stacks import Stacks, broken, group, template
 GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
 FAST = {"Delay": 0.2, "MaxAttempts": 150}
-
-
-@pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
 
 
 def tags(**values: str) -> list[dict[str, str]]:

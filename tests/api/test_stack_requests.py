@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,9 @@ BUCKET = "stack-requests"
 
 
 @pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
+def stacks(cloud: TestCloud, stacks: Stacks) -> Stacks:
     cloud.client("s3").create_bucket(Bucket=BUCKET)
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
+    return stacks
 
 
 @pytest.mark.aws_documented(f"{API}/API_CreateStack.html")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,14 +16,6 @@ from tests.stacks import Stacks, broken, group, template
 API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
 UNCHECKED = {"StackResourceDriftStatus": "NOT_CHECKED"}
 FAST = {"Delay": 0.2, "MaxAttempts": 150}
-
-
-@pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
 
 
 def events(stacks: Stacks, name: str, logical_id: str) -> list[dict[str, Any]]:

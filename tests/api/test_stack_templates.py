@@ -17,14 +17,6 @@ GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 API = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference"
 
 
-@pytest.fixture
-def stacks(cloud: TestCloud) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
-
-
 def refusal(request: Callable[..., Any], **params: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         request(**params)

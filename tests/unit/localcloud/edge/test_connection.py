@@ -127,7 +127,7 @@ class Line:
 
 
 async def settle() -> None:
-    for _ in range(8):
+    for _ in range(64):
         await asyncio.sleep(0)
 
 

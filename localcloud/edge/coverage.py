@@ -65,9 +65,10 @@ RECORDED = (
     ("iam", "users' policies", "simulated only: an account's own keys may do everything"),
     (
         "lambda",
-        "MemorySize, EphemeralStorage, VpcConfig, Architectures, the version of Python",
-        "the handler runs in this environment's Python, with its memory and disk",
+        "EphemeralStorage, VpcConfig, Architectures, the version of Python",
+        "the handler runs in this environment's Python, with its disk",
     ),
+    ("lambda", "MemorySize", "a limit of the handler's own process; on macOS none"),
     ("lambda", "TracingConfig, KMSKeyArn", "stored"),
     ("lambda", "SystemLogLevel", "START, END and REPORT are always logged, as text"),
     ("ecr", "scans, lifecycle policies", "stored"),

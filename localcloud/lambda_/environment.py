@@ -24,6 +24,7 @@ from localcloud.aws.routing import Scope
 from localcloud.core.archives import unzip
 from localcloud.core.child_process import Child, ChildProcesses
 from localcloud.lambda_.limits import CODE_BOUNDS
+from localcloud.lambda_.memory import peak_megabytes, until_over
 from localcloud.lambda_.runtime_api import Invocation, Outcome, RuntimeApi, error_payload
 
 _STOP_GRACE_SECONDS = 0.5
@@ -87,6 +88,8 @@ class Environment:
         self.log_stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
         # The last lines that the current event has printed, for LogResult.
         self.printed: deque[str] = deque(maxlen=_MOST_LINES)
+        # The most memory that the process has held, in MiB; never more than the function may hold.
+        self.peak_megabytes = 0
         self._directory = directory
         self._api = RuntimeApi()
         self._child: Child | None = None
@@ -160,7 +163,7 @@ class Environment:
         arn: str = "",
         client_context: str = "",
     ) -> Outcome:
-        """Run one event and return its outcome; a handler past its timeout is killed.
+        """Run one event and return its outcome; a handler past its timeout or memory is killed.
 
         The handler's context has the ARN by which the function was invoked, and the client context.
         """
@@ -170,8 +173,12 @@ class Environment:
             Invocation(request_id, arn or function.arn, event, deadline, client_context)
         )
         assert self._child is not None  # noqa: S101 - start() came first
-        exited = asyncio.create_task(self._child.exited.wait())
-        waited: list[asyncio.Future[Any]] = [answer, exited]
+        pid, limit = self._child.pid, function.memory_megabytes
+        ends = [
+            asyncio.create_task(self._child.exited.wait()),
+            asyncio.create_task(until_over(pid, limit)),
+        ]
+        waited: list[asyncio.Future[Any]] = [answer, *ends]
         try:
             await asyncio.wait(
                 waited,
@@ -179,12 +186,19 @@ class Environment:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            exited.cancel()
-        if answer.done():
+            for end in ends:
+                end.cancel()
+        self.peak_megabytes = max(self.peak_megabytes, peak_megabytes(pid))
+        error = "Runtime.ExitError"
+        if self.peak_megabytes > limit:
+            self._child.kill()
+            await self._child.exited.wait()
+            self.peak_megabytes, error = limit, "Runtime.OutOfMemory"
+        elif answer.done():
             return answer.result()
         if not self.alive:
             message = f"RequestId: {request_id} Error: {_end_of(self._child.returncode)}"
-            return Outcome(error_payload("Runtime.ExitError", message), "Unhandled", ended=True)
+            return Outcome(error_payload(error, message), "Unhandled", ended=True)
         self._child.kill()
         message = (
             f"RequestId: {request_id} Error: Task timed out after "

@@ -1,7 +1,7 @@
 """Lambda's Invoke: warm environments are reused, and concurrent events get one each.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-Differs: an idle environment is kept for five wall-clock minutes; memory is reported, not limited.
+Differs: an idle environment is kept for five wall-clock minutes.
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ class LambdaService(Service):
             self._busy.discard(environment)
         milliseconds = (monotonic() - began) * 1000
         timed_out = outcome.function_error and b"Sandbox.Timedout" in outcome.payload[:100]
+        out_of_memory = outcome.function_error and b"Runtime.OutOfMemory" in outcome.payload[:100]
         for _ in range(_OUTPUT_WAITS):  # for what it printed at last
             lines = len(environment.printed)
             await wall_sleep(_OUTPUT_SECONDS)
@@ -249,8 +250,10 @@ class LambdaService(Service):
         say(
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
             f"Billed Duration: {int(milliseconds) + 1} ms\t"
-            f"Memory Size: {function.memory_megabytes} MB"
+            f"Memory Size: {function.memory_megabytes} MB\t"
+            f"Max Memory Used: {environment.peak_megabytes} MB"
             + ("\tStatus: timeout" if timed_out else "")
+            + ("\tStatus: error\tError Type: Runtime.OutOfMemory" if out_of_memory else "")
         )
         printed = "\n".join(environment.printed)
         if environment.alive and not outcome.ended:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,36 @@ def test_a_function_may_set_its_time_zone(functions: Functions) -> None:
     code = "import time\ndef handler(event, context):\n    return time.tzname[0]\n"
     functions.make("zones", code, Environment={"Variables": {"TZ": "Asia/Tokyo"}})
     assert functions.invoke("zones")[1] == "JST"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"
+)
+def test_a_handler_has_the_memory_of_its_function_and_no_more(functions: Functions) -> None:
+    code = (
+        "def handler(event, context):\n"
+        "    kept = bytearray(event['mib'] << 20)\n"
+        "    kept[::4096] = bytes(len(kept[::4096]))\n"
+        "    return len(kept) >> 20\n"
+    )
+    functions.make("memory", code, MemorySize=192, Timeout=20)
+    for mib in (8, 400, 8):
+        payload = json.dumps({"mib": mib}).encode()
+        answer, seen = functions.invoke("memory", payload, LogType="Tail")
+        report = base64.b64decode(answer["LogResult"]).decode().rpartition("REPORT")[2]
+        used = re.search(r"Memory Size: 192 MB\tMax Memory Used: (\d+) MB", report)
+        assert used is not None
+        if mib == 8:
+            assert seen == mib
+            assert 8 < int(used[1]) < 192
+            continue
+        # What it held between two looks counts, too: the handler returns before the second one.
+        assert seen["errorType"] == "Runtime.OutOfMemory"
+        assert "Runtime exited with error: signal: killed" in seen["errorMessage"]
+        assert answer["FunctionError"] == "Unhandled"
+        assert int(used[1]) == 192
+        assert "Error Type: Runtime.OutOfMemory" in report
 
 
 @pytest.mark.aws_documented(TROUBLE)

@@ -4,6 +4,7 @@ Owns the environment variables that select the endpoint, and the list of service
 on AWS, where Pulumi's default provider and its credentials apply.
 """
 
+import re
 from collections.abc import Mapping
 
 import pulumi_aws as aws
@@ -55,7 +56,7 @@ def endpoint_provider(environ: Mapping[str, str], region: str) -> aws.Provider |
     return aws.Provider(
         "endpoint",
         region=region,
-        access_key="test",
+        access_key=access_key(environ),
         secret_key="test",  # noqa: S106 - such an endpoint accepts any secret
         endpoints=[aws.ProviderEndpointArgs(**services)],
         s3_use_path_style=True,
@@ -65,3 +66,13 @@ def endpoint_provider(environ: Mapping[str, str], region: str) -> aws.Provider |
         # The endpoint has an account id of its own, which must be requested.
         skip_requesting_account_id=False,
     )
+
+
+def access_key(environ: Mapping[str, str]) -> str:
+    """Return the key for such an endpoint: a key of 12 digits is an account, as in LocalStack.
+
+    Any other key may be a person's own, which is not sent there; ``test`` stands for it.
+    Source: https://docs.localstack.cloud/aws/capabilities/config/multi-account-setups/
+    """
+    key = environ.get("AWS_ACCESS_KEY_ID", "")
+    return key if re.fullmatch("[0-9]{12}", key) else "test"

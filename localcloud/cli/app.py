@@ -21,6 +21,7 @@ from localcloud.cli.console import (
 )
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
+from localcloud.cli.review import review_app
 from localcloud.cli.stacks import Url, stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
@@ -38,6 +39,7 @@ app = typer.Typer(
 image_app = typer.Typer(help="Container images, without Docker.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
 app.add_typer(stack_app)
+app.add_typer(review_app)
 app.add_typer(iam_app)
 app.add_typer(gameday_app)
 app.add_typer(clock_app, name="clock")

@@ -11,7 +11,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
+from localcloud.aws.routing import DEFAULT_REGION, account_of_access_key
+
+# The exit status of a command that found a difference.
+EXIT_CHANGES = 2
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -105,8 +108,16 @@ def endpoint_url(given: str | None) -> str:
     return "http://127.0.0.1:4566"
 
 
-def client(service: str, url: str) -> Any:
-    """Return a boto3 client of the endpoint."""
+def own_account() -> str:
+    """Return the account that the environment selects by a key of 12 digits, as in LocalStack.
+
+    Source: https://docs.localstack.cloud/aws/capabilities/config/multi-account-setups/
+    """
+    return account_of_access_key(os.environ.get("AWS_ACCESS_KEY_ID", ""))
+
+
+def client(service: str, url: str, account: str = "") -> Any:
+    """Return a boto3 client of the endpoint for an account, by default the environment's."""
     import boto3
     from botocore.config import Config
 
@@ -114,7 +125,7 @@ def client(service: str, url: str) -> Any:
         service,
         endpoint_url=url,
         region_name=os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION),
-        aws_access_key_id=DEFAULT_ACCOUNT,
+        aws_access_key_id=account or own_account(),
         aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
         config=Config(
             s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=3

@@ -18,9 +18,10 @@ from typing import Any
 
 from rich.table import Table
 
-from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
-from localcloud.cli.console import CommandError, client, out, styled
+from localcloud.aws.routing import DEFAULT_REGION
+from localcloud.cli.console import CommandError, client, out, own_account, styled
 from localcloud.cli.images import push
+from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.cli.watch import (
     ENDED,
     ActionLine,
@@ -29,10 +30,8 @@ from localcloud.cli.watch import (
     put_approval,
     waiting_approvals,
 )
-from localcloud.core.internal_client import RequestFailed, post
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
 
-_START_SECONDS = 30.0
 _TRIGGER_SECONDS = 15.0
 _POLL_SECONDS = 0.2
 # Each user pauses, so that the ramp of users is a ramp of requests/s, and scaling can be seen.
@@ -139,7 +138,7 @@ class Demo:
 
     # 1. The cloud.
 
-    def _start_cloud(self) -> subprocess.Popen[bytes]:
+    def _start_cloud(self) -> OwnCloud:
         self._step(1, "Start the local cloud")
         port = DEFAULT_PORT
         if not port_is_free(port):
@@ -149,53 +148,22 @@ class Demo:
             out.print(f"  Port {DEFAULT_PORT} is taken by another program: using {port}.")
         self._url = f"http://127.0.0.1:{port}"
         log_path = self._options.report_dir / "localcloud.log"
-        with log_path.open("wb") as log_file, self._timed("start"):
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "localcloud", "start", "--ephemeral"),
-                    *("--port", str(port), "--speed", f"{self._options.speed:g}"),
-                ],
-                stdout=log_file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self._wait_healthy(process, log_path)
+        with self._timed("start"):
+            cloud = start_own_cloud(port, log_path, "--speed", f"{self._options.speed:g}")
         out.print(
             f"  {self._url} answers; its clock runs at {self._options.speed:g} times real time; "
             f"log: {_shown(log_path)}"
         )
-        return process
+        return cloud
 
-    def _wait_healthy(self, process: subprocess.Popen[bytes], log_path: Path) -> None:
-        import urllib.request
-
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                last = log_path.read_text().strip().splitlines()[-3:]
-                raise CommandError(f"the local cloud did not start: {' | '.join(last)}")
-            try:
-                health = f"{self._url}/_localstack/health"
-                with urllib.request.urlopen(health, timeout=1):  # noqa: S310 - our own http
-                    return
-            except OSError:
-                time.sleep(0.05)
-        process.terminate()
-        raise CommandError(f"the local cloud did not answer within {_START_SECONDS:g} s")
-
-    def _stop_cloud(self, process: subprocess.Popen[bytes]) -> None:
-        try:
-            post(f"{self._url}/_localcloud/shutdown", b"")
-            process.wait(15)
-        except (RequestFailed, subprocess.TimeoutExpired):
-            process.terminate()
-            process.wait(15)
+    def _stop_cloud(self, cloud: OwnCloud) -> None:
+        cloud.stop()
         out.print("\nStopped the local cloud and every process that it had started.")
 
-    def _explain_keep(self, process: subprocess.Popen[bytes]) -> None:
+    def _explain_keep(self, cloud: OwnCloud) -> None:
         out.print(
-            f"\n[bold]The local cloud keeps running at {self._url}[/bold] (process {process.pid})."
+            f"\n[bold]The local cloud keeps running at {self._url}[/bold] "
+            f"(process {cloud.process.pid})."
         )
         out.print(f"  export AWS_ENDPOINT_URL={self._url}")
         for command in (
@@ -226,7 +194,7 @@ class Demo:
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": self._url,
-            "AWS_ACCESS_KEY_ID": DEFAULT_ACCOUNT,
+            "AWS_ACCESS_KEY_ID": own_account(),
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_DEFAULT_REGION": DEFAULT_REGION,
         }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from localcloud.cli.console import CommandError, client
+from localcloud.cli.console import CommandError, client, own_account
 from localcloud.core.build_context import pack
 from localcloud.core.internal_client import post
 
@@ -30,7 +30,9 @@ def push(
     if not (directory / "Dockerfile").is_file():
         raise CommandError(f"{directory} holds no Dockerfile; give the directory of a container")
     body = pack(directory)
-    answer = post(f"{url}/_localcloud/images?repository={repository}&tag={tag}", body)
+    answer = post(
+        f"{url}/_localcloud/images?repository={repository}&tag={tag}&account={own_account()}", body
+    )
     result: dict[str, Any] = json.loads(answer)
     if release:
         # On AWS this is the last step of the image build.

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from localcloud.cli.console import CommandError
+from localcloud.cli.console import CommandError, own_account
 from localcloud.core.internal_client import get
 
 _KEPT = ("PATH", "TERM", "LANG", "LC_ALL", "NO_COLOR", "COLUMNS", "LINES", "TMPDIR", "TZ")
@@ -72,7 +72,7 @@ def _environment(given: Mapping[str, str], url: str, home: Path) -> dict[str, st
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(home / "passphrase")),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "000000000000",
+        "AWS_ACCESS_KEY_ID": own_account(),
         "AWS_SECRET_ACCESS_KEY": "localcloud",
         "AWS_REGION": given.get("AWS_REGION", "us-east-1"),
         "AWS_EC2_METADATA_DISABLED": "true",

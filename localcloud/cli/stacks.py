@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
+from localcloud.cli.console import (
+    EXIT_CHANGES,
+    CommandError,
+    endpoint_url,
+    errors_in_one_line,
+    out,
+    own_account,
+    styled,
+)
 from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
@@ -36,7 +44,7 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
-EXIT_CHANGES = 2
+
 # The symbol, word and colour of a change in a preview.
 _SHOWN = {
     "CREATE": ("+", "create", "green"),
@@ -60,7 +68,9 @@ def up(
     with errors_in_one_line():
         settings = _settings(config)
         out.print(f"Deploying stack [bold]{stack}[/bold]")
-        changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
+        changes, outputs = deploy(
+            Path.cwd(), stack, endpoint_url(url), _print_step, settings, own_account()
+        )
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
             # A structured output is for programs; `localcloud cost` shows the only one.
@@ -83,7 +93,9 @@ def preview(
 
     steps: list[ResourceChange] = []
     with errors_in_one_line():
-        changes = look(Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config))
+        changes = look(
+            Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config), own_account()
+        )
         if as_json:
             out.print_json(json.dumps(_document(stack, steps, changes)))
         else:
@@ -134,12 +146,12 @@ def down(
         out.print(f"Deleting stack [bold]{stack}[/bold]")
         left = deployed_stack(target, stack)
         if left and deployed:
-            delete_deployed(target, left)
+            delete_deployed(target, *left)
             left = None
         out.print(_summary(stacks.down(stack, target, _print_step)))
         if left:
             out.print(
-                f"The endpoint's own CloudFormation stack {left} stays; "
+                f"The endpoint's own CloudFormation stack {left[0]} stays; "
                 f"--deployed deletes it too, or: aws cloudformation delete-stack"
             )
 

@@ -87,22 +87,26 @@ def _events(logs: Any, group: str) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: event["timestamp"])
 
 
-def deployed_stack(url: str, stack: str) -> str | None:
-    """Return the CloudFormation stack that the pipeline deployed for a stack, or None."""
+def deployed_stack(url: str, stack: str) -> tuple[str, str] | None:
+    """Return the CloudFormation stack that the pipeline deployed for a stack, and its account.
+
+    Return None if the pipeline has deployed none.
+    """
     from localcloud.deploy.stacks import saved
 
-    name = saved(stack, url).outputs.get("stackName")
-    stacks = client("cloudformation", url).describe_stacks()["Stacks"]
-    return name if name in [found["StackName"] for found in stacks] else None
+    state = saved(stack, url)
+    name = str(state.outputs.get("stackName"))
+    stacks = client("cloudformation", url, state.account).describe_stacks()["Stacks"]
+    return (name, state.account) if name in [found["StackName"] for found in stacks] else None
 
 
-def delete_deployed(url: str, name: str) -> None:
-    """Delete a CloudFormation stack and wait until it is gone.
+def delete_deployed(url: str, name: str, account: str) -> None:
+    """Delete a CloudFormation stack of an account and wait until it is gone.
 
     Raises:
         CommandError: it could not be deleted.
     """
-    cloudformation = client("cloudformation", url)
+    cloudformation = client("cloudformation", url, account)
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=stack_id)
     while True:

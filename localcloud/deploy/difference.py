@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 # Pulumi's own marker for a value that is unknown until a resource exists.
@@ -59,13 +60,28 @@ def _walk(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
             inner = f"{path}.{key}" if path else key
             yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), inner)
     elif isinstance(before, list) and isinstance(after, list):
-        for index in range(max(len(before), len(after))):
-            old, new = (
-                values[index] if index < len(values) else _ABSENT for values in (before, after)
-            )
+        for index, old, new in _pairs(before, after):
             yield from _walk(old, new, f"{path}[{index}]")
     else:
         yield path, before, after
+
+
+def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, Any, Any]]:
+    """Yield the elements that differ, so that one that came in does not move all behind it.
+
+    The index is that of the new list, or of the old one for an element that is gone.
+    """
+    old_texts, new_texts = (
+        [json.dumps(value, sort_keys=True, default=str) for value in values]
+        for values in (before, after)
+    )
+    # All lists are short; autojunk would drop elements that are frequent in long ones.
+    matcher = SequenceMatcher(None, old_texts, new_texts, autojunk=False)
+    for _, old, old_end, new, new_end in matcher.get_opcodes():
+        for offset in range(max(old_end - old, new_end - new)):
+            first = before[old + offset] if old + offset < old_end else _ABSENT
+            second = after[new + offset] if new + offset < new_end else _ABSENT
+            yield (old if second is _ABSENT else new) + offset, first, second
 
 
 def _document(value: Any) -> Any:

@@ -23,6 +23,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from localcloud.aws.routing import account_of_access_key
 from localcloud.deploy.difference import UNKNOWN, differences
 from localcloud.deploy.effects import is_gone
 from localcloud.deploy.errors import DeployError
@@ -78,10 +79,12 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Take the provider's region."""
+        """Take the provider's region, and the account that its access key names."""
         del context
-        region = read(request.args, content=False).get("region") or _DEFAULT_REGION
-        self._aws = aws_at(self._endpoint, str(region))
+        given = read(request.args, content=False)
+        region = given.get("region") or _DEFAULT_REGION
+        account = account_of_access_key(str(given.get("accessKey", "")))
+        self._aws = aws_at(self._endpoint, str(region), account)
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802

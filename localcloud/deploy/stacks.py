@@ -27,6 +27,7 @@ def up(
     endpoint_url: str,
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
+    account: str = DEFAULT_ACCOUNT,
 ) -> tuple[dict[ChangeType, int], dict[str, Any]]:
     """Deploy a stack; return the number of changes of each type, and the outputs to show.
 
@@ -39,13 +40,15 @@ def up(
         endpoint_url: URL of the local cloud.
         listener: called after each change of a resource.
         overrides: settings that override the stack's own, for this run only.
+        account: the account that gets the stack, 12 digits.
 
     Raises:
-        DeployError: the deployment failed; resources created so far stay in the state, so that the
-            next run continues from there.
+        DeployError: the stack is in another account, or the deployment failed; resources created so
+            far stay in the state, so that the next run continues from there.
     """
-    project, store, aws = _open(directory, stack, endpoint_url, overrides)
+    project, store, aws = _open(directory, stack, endpoint_url, overrides, account)
     state = store.load(project.name, stack)
+    state.account = account
     trial = Deployment(NoEffects(), store.load(project.name, stack), _no_progress)
     _run(project, trial, store, aws, preview=True)
     deployment = Deployment(CloudEffects(aws, store), state, listener)
@@ -59,6 +62,7 @@ def preview(
     endpoint_url: str,
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
+    account: str = DEFAULT_ACCOUNT,
 ) -> dict[ChangeType, int]:
     """Report what `up` would do, without doing it; return the number of changes of each type.
 
@@ -68,11 +72,12 @@ def preview(
         endpoint_url: URL of the local cloud, which stores the stack's state.
         listener: called for each resource.
         overrides: settings that override the stack's own, for this run only.
+        account: the account that would get the stack, 12 digits.
 
     Raises:
         DeployError: `up` would fail.
     """
-    project, store, aws = _open(directory, stack, endpoint_url, overrides)
+    project, store, aws = _open(directory, stack, endpoint_url, overrides, account)
     deployment = Deployment(NoEffects(), store.load(project.name, stack), listener)
     _run(project, deployment, store, aws, preview=True)
     return deployment.changes
@@ -105,13 +110,23 @@ def unprotect(stack: str, endpoint_url: str) -> None:
 
 
 def _open(
-    directory: Path, stack: str, endpoint_url: str, overrides: Mapping[str, str] | None
+    directory: Path,
+    stack: str,
+    endpoint_url: str,
+    overrides: Mapping[str, str] | None,
+    account: str,
 ) -> tuple[Project, StateStore, Aws]:
-    project = load(directory, stack, overrides)
+    project, store = load(directory, stack, overrides), StateStore(endpoint_url)
+    state = store.load(project.name, stack)
+    if state.resources and state.account != account:
+        raise DeployError(
+            f"stack {stack} is in account {state.account}, and AWS_ACCESS_KEY_ID selects account "
+            f"{account}: set AWS_ACCESS_KEY_ID={state.account}, or delete the stack first"
+        )
     # The program configures its provider with this endpoint, as under `pulumi up`.
     os.environ["AWS_ENDPOINT_URL"] = endpoint_url
     region = project.configuration.get("aws:region", DEFAULT_REGION)
-    return project, StateStore(endpoint_url), aws_at(endpoint_url, region)
+    return project, store, aws_at(endpoint_url, region, account)
 
 
 def _run(
@@ -132,7 +147,8 @@ def _saved(stack: str, endpoint_url: str, listener: Listener) -> Deployment:
     region = next(
         (r.outputs["region"] for r in state.resources if "region" in r.outputs), DEFAULT_REGION
     )
-    return Deployment(CloudEffects(aws_at(endpoint_url, region), store), state, listener)
+    aws = aws_at(endpoint_url, region, state.account)
+    return Deployment(CloudEffects(aws, store), state, listener)
 
 
 def saved(stack: str, endpoint_url: str, directory: Path | None = None) -> StackState:
@@ -154,8 +170,8 @@ def _no_progress(step: ResourceChange) -> None:
     """Ignore the change."""
 
 
-def aws_at(endpoint_url: str, region: str) -> Aws:
-    """Return clients for a local cloud."""
+def aws_at(endpoint_url: str, region: str, account: str = DEFAULT_ACCOUNT) -> Aws:
+    """Return an account's clients for a local cloud."""
     session = boto3.session.Session()
     clients: dict[str, Any] = {}
     # A session makes one client at a time.
@@ -171,10 +187,10 @@ def aws_at(endpoint_url: str, region: str) -> Aws:
                 service,
                 endpoint_url=endpoint_url,
                 region_name=region,
-                aws_access_key_id=DEFAULT_ACCOUNT,
+                aws_access_key_id=account,
                 aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
                 config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
             )
         return clients[service]
 
-    return Aws(client, DEFAULT_ACCOUNT, region)
+    return Aws(client, account, region)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from localcloud.aws.routing import DEFAULT_ACCOUNT
 from localcloud.deploy.errors import DeployError
 
 
@@ -58,6 +59,7 @@ class StackState:
             run deletes those that an interrupted run leaves.
         project: the name of the project, from Pulumi.yaml.
         secret_outputs: the names of the outputs that must not be shown.
+        account: the account in which its resources are, 12 digits.
     """
 
     name: str
@@ -66,6 +68,7 @@ class StackState:
     replaced: list[ResourceState] = field(default_factory=list)
     project: str = ""
     secret_outputs: list[str] = field(default_factory=list)
+    account: str = DEFAULT_ACCOUNT
 
     @property
     def shown_outputs(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ TIME_ALLOWED = {
     "localcloud/core/clock.py": "the one source of time",
     "localcloud/core/child_process.py": "waits for real processes",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
+    "localcloud/cli/own_cloud.py": "waits for the process that it started",
     "localcloud/cli/views.py": "a client: it follows a log",
     "localcloud/gameday/load.py": "a client: it measures what the cloud answers",
     "localcloud/gameday/run.py": "a client: it measures how long a fault lasts",

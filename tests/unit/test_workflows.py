@@ -30,6 +30,13 @@ def pulumi(name: str) -> list[dict[str, Any]]:
     return [s["with"] for s in steps(name) if s.get("uses", "").startswith("pulumi/actions@")]
 
 
+def _step(script: str, directory: Path, **environment: str) -> int:
+    """Run the script of a step as GitHub does; return its exit status."""
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    given = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, cwd=directory, env=given, check=False, timeout=20).returncode
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_may_read_and_its_jobs_ask_for_more(path: Path) -> None:
     assert workflow(path.stem)["permissions"] == {"contents": "read"}
@@ -110,17 +117,16 @@ def test_an_error_of_the_comparison_is_no_drift(
     fake = tmp_path / "pulumi"
     fake.write_text(f'#!/bin/sh\n[ "$1" = login ] && exit 0\necho "{output}"\nexit {status}\n')
     fake.chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "STACK": "prd",
-        "BACKEND": "s3://state",
-    }
     (tmp_path / "output").touch()
-    # As GitHub runs a step.
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False, timeout=20)
-    assert expected == ended.returncode
+    ended = _step(
+        script,
+        tmp_path,
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        GITHUB_OUTPUT=str(tmp_path / "output"),
+        STACK="prd",
+        BACKEND="s3://state",
+    )
+    assert ended == expected
     assert (tmp_path / "output").read_text() == (f"drifted={drifted}\n" if drifted else "")
 
 
@@ -167,3 +173,61 @@ def test_pulumi_installs_the_lock() -> None:
     text = (ROOT / "requirements.txt").read_text()
     options = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert options == ["--require-hashes", "--requirement requirements.lock"]
+
+
+def test_forks_get_the_comparison_and_no_token() -> None:
+    job = workflow("diff")["jobs"]["diff"]
+    assert "if" not in job
+    assert "permissions" not in job
+    assert "environment" not in job
+    assert workflow("diff-comment")["on"]["workflow_run"]["workflows"] == ["diff"]
+    # What has a token runs nothing of the pull request.
+    assert [s for s in steps("diff-comment") if "uses" in s] == []
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (2, 0), (1, 1)])
+def test_a_change_is_no_failure_of_the_comparison(
+    tmp_path: Path, status: int, expected: int
+) -> None:
+    (script,) = (s["run"] for s in steps("diff") if s.get("name") == "Compare")
+    fake = tmp_path / ".venv" / "bin" / "localcloud"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n')
+    fake.chmod(0o755)
+    ended = _step(script, tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path / "summary"))
+    assert ended == expected
+    if expected == 0:
+        assert (tmp_path / "summary").read_text() == "diff HEAD^1 HEAD --markdown\n"
+
+
+GH = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+  "run download"*) printf '%070000d' 0 > diff.md ;;
+  *pulls*) echo "$NUMBER" ;;
+  *--paginate*) echo "$COMMENT" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "comment", "last"),
+    [
+        ("7", "", "--method POST repos/lab/issues/7/comments --field body=@body.md"),
+        ("7", "42", "--method PATCH repos/lab/issues/comments/42 --field body=@body.md"),
+        ("", "", "--method GET repos/lab/pulls"),
+    ],
+)
+def test_a_pull_request_has_one_comment(
+    tmp_path: Path, number: str, comment: str, last: str
+) -> None:
+    (script,) = (s["run"] for s in steps("diff-comment"))
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    given = {"REPOSITORY": "lab", "RUN": "1", "BRANCH": "a:b", "COMMIT": "c"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert _step(script, tmp_path, PATH=path, NUMBER=number, COMMENT=comment, **given) == 0
+    assert (tmp_path / "calls").read_text().splitlines()[-1].startswith(f"api {last}")
+    if number:
+        # The mark, and as much as GitHub takes in a comment.
+        assert 60_000 < (tmp_path / "body.md").stat().st_size < 65_536

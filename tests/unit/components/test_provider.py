@@ -3,7 +3,7 @@
 import pytest
 from pulumi_aws import ProviderEndpointArgs
 
-from components.provider import SERVICES, endpoint_url
+from components.provider import SERVICES, access_key, endpoint_url
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,12 @@ def test_no_service_has_two_aliases() -> None:
         {"s3", "s3api"},
     ]
     assert [sorted(a & set(SERVICES)) for a in aliases if len(a & set(SERVICES)) > 1] == []
+
+
+@pytest.mark.parametrize("key", [None, "", "test", "AKIAIOSFODNN7EXAMPLE", "1" * 11, "1" * 13])
+def test_a_key_that_is_no_account_stays_at_home(key: str | None) -> None:
+    assert access_key({} if key is None else {"AWS_ACCESS_KEY_ID": key}) == "test"
+
+
+def test_a_key_of_twelve_digits_selects_the_account() -> None:
+    assert access_key({"AWS_ACCESS_KEY_ID": "222222222222"}) == "222222222222"

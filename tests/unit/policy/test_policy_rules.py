@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -241,3 +242,19 @@ def test_the_policy_pack_reports_violations_through_pulumis_own_library() -> Non
         "public-access urn:b",
         "tags urn:b",
     ]
+
+
+def test_the_rules_check_resources_from_standard_input() -> None:
+    bucket = {"type": BUCKET, "name": "b", "urn": "urn:b", "properties": {"bucket": "b"}}
+    answer = subprocess.run(
+        [sys.executable, "-m", "policy.check"],
+        input=json.dumps([bucket]),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = json.loads(answer.stdout)
+    assert {violation["rule"] for violation in found} == {"encryption", "public-access", "tags"}
+    assert {violation["urn"] for violation in found} == {"urn:b"}

@@ -82,6 +82,18 @@ def test_there_is_a_difference_exactly_when_the_inputs_differ(
     assert (before != after) == bool(differences(before, after))
 
 
+@given(values=st.lists(st.integers(), max_size=5, unique=True), data=st.data())
+def test_an_element_that_comes_in_moves_no_other(values: list[int], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(values)))
+    more = [*values[:at], "new", *values[at:]]
+    assert [(d.path, d.before, d.after) for d in differences({"a": values}, {"a": more})] == [
+        (f"a[{at}]", None, "new")
+    ]
+    assert [(d.path, d.before, d.after) for d in differences({"a": more}, {"a": values})] == [
+        (f"a[{at}]", "new", None)
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

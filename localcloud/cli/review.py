@@ -1,0 +1,54 @@
+"""`localcloud diff`: what a change of the program changes, before it is deployed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from localcloud.cli.console import EXIT_CHANGES, errors_in_one_line, out
+from localcloud.review.comparison import has_changes
+
+review_app = typer.Typer()
+
+
+@review_app.command()
+def diff(
+    base: Annotated[
+        str, typer.Argument(help="A Git revision: a branch, a tag or a commit.")
+    ] = "HEAD",
+    head: Annotated[
+        str | None, typer.Argument(help="Another one. Default: the working tree.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="As Markdown, for a comment.")
+    ] = False,
+) -> None:
+    """Compare two revisions of the program: resources, cost, permissions, rules, templates.
+
+    Both are deployed, one after the other, to a local cloud of this command's own; no AWS account
+    and no running local cloud is used. It takes some 20 seconds.
+
+    Exit status: 0 if nothing changes, 2 if something does, 1 on an error.
+    """
+    from localcloud.review.markdown import rendered
+    from localcloud.review.run import compare
+
+    with errors_in_one_line():
+        if out.is_terminal:
+            with out.status("starting") as status:
+                found = compare(Path.cwd(), base, head, lambda text: status.update(text))
+        else:
+            found = compare(Path.cwd(), base, head, lambda text: None)
+        if as_json:
+            out.file.write(json.dumps(found, indent=2) + "\n")
+        elif as_markdown or not out.is_terminal:
+            out.file.write(rendered(found))
+        else:
+            out.print(Markdown(rendered(found)))
+        if has_changes(found):
+            raise typer.Exit(EXIT_CHANGES)

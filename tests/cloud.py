@@ -32,13 +32,14 @@ ACCOUNT = "000000000000"
 
 @dataclass(frozen=True, slots=True)
 class TestCloud:
-    """The address of a cloud, and whether it is a local cloud of this project."""
+    """The address of a cloud, whether it is a local cloud of this project, and whose clients."""
 
     __test__ = False
 
     url: str
     ours: bool
     pid: int | None = None
+    account: str = ACCOUNT
 
     @property
     def strict(self) -> bool:
@@ -51,7 +52,9 @@ class TestCloud:
         `checked` is whether botocore validates parameters before it sends them.
         """
         host = self.url.partition("://")[2]
-        session = localstack_client.session.Session(region_name=REGION, localstack_host=host)
+        session = localstack_client.session.Session(
+            aws_access_key_id=self.account, region_name=REGION, localstack_host=host
+        )
         client = session.client(
             service,
             config=Config(

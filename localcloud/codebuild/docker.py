@@ -20,7 +20,8 @@ from localcloud.core.build_context import pack
 from localcloud.core.internal_client import RequestFailed, post
 
 _IMAGE = re.compile(
-    r"(?:[^/]+\.dkr\.ecr\.[^/]+/)?(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
+    r"(?:(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/)?"
+    r"(?P<repository>[a-z0-9._/-]+)(?::(?P<tag>[\w.-]+))?"
 )
 # The supported templates of `docker inspect --format`.
 _DIGEST = "{{index .RepoDigests 0}}"
@@ -103,10 +104,11 @@ class Images:
         match = _IMAGE.fullmatch(_named(names[0]))
         if match is None:
             raise Refused(f"invalid reference format: {names[0]}")
-        region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
+        region = match["region"] or os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
         answer = post(
             f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images"
             f"?repository={match['repository']}&tag={match['tag']}&region={region}"
+            f"&account={match['account'] or ''}"
             f"&access_key={os.environ.get('AWS_ACCESS_KEY_ID', '')}",
             Path(image["context"]).read_bytes(),
         )

@@ -4,7 +4,8 @@
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock
     POST /_localcloud/reset                      delete all state (answered by server.py)
-    POST /_localcloud/images?repository=&tag=    a build context as a tar archive
+    POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=
+                                                 and region=
     GET  /_localcloud/operations                 the implemented operations, by service
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
     *    /_localcloud/stacks/PROJECT/STACK       the state of a stack of `localcloud up`
@@ -26,7 +27,13 @@ from urllib.parse import parse_qs
 
 from localcloud import __version__
 from localcloud.aws.errors import AccessDenied
-from localcloud.aws.routing import Request, Response, Scope
+from localcloud.aws.routing import (
+    DEFAULT_REGION,
+    Request,
+    Response,
+    Scope,
+    account_of_access_key,
+)
 from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.core.dockerfile import ImageError
 from localcloud.core.store import Collection
@@ -152,7 +159,8 @@ class InternalRoutes:
     async def _push(self, request: Request) -> Response:
         query = {k: v[0] for k, v in parse_qs(request.query).items()}
         repository, tag = query.get("repository", ""), query.get("tag", "")
-        scope = Scope(region=query.get("region", "us-east-1"))
+        account = account_of_access_key(query.get("account", ""))
+        scope = Scope(account, query.get("region", DEFAULT_REGION))
         if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
             return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
         session = self._context.iam.keys.get(query.get("access_key", ""))

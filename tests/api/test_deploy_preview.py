@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,22 @@ def test_two_projects_may_have_a_stack_of_one_name(stack: Stack, tmp_path: Path)
     assert "1 deleted" in stacks[0].run("down", "test")
     assert "1 unchanged" in stacks[1].run("up", "test")
     assert "1 deleted" in outside.run("down", "test")  # only one project has such a stack now
+
+
+def test_a_stack_stays_in_its_account(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "222222222222")
+    there = Stack(stack.cloud, tmp_path, name="there", program=TOPIC.format(name="there"))
+    assert "1 created" in there.run("up", "test")
+    topics = replace(stack.cloud, account="222222222222").client("sns").list_topics()["Topics"]
+    assert [t["TopicArn"] for t in topics] == ["arn:aws:sns:us-east-1:222222222222:there"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    for command in ("up", "preview"):
+        text = " ".join(there.run(command, "test", fails=True).split())
+        assert "stack test is in account 222222222222" in text
+        assert "set AWS_ACCESS_KEY_ID=222222222222" in text
+    assert "1 deleted" in there.run("down", "test")
 
 
 def test_a_stack_of_an_older_version_is_found_by_its_project(tmp_path: Path) -> None:

@@ -417,3 +417,19 @@ def test_a_query_of_logs_names_what_it_cannot_do(
 def test_a_function_gets_no_url_that_leads_to_aws(cloud: TestCloud) -> None:
     with pytest.raises(ClientError, match="does not implement lambda:CreateFunctionUrlConfig"):
         cloud.client("lambda").create_function_url_config(FunctionName="any", AuthType="NONE")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html"
+)
+def test_a_keys_policy_is_read_and_written_without_its_name(cloud: TestCloud) -> None:
+    kms = cloud.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    policy = json.loads(kms.get_key_policy(KeyId=key)["Policy"])
+    policy["Id"] = "changed"
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
+    found = kms.get_key_policy(KeyId=key)
+    assert found["PolicyName"] == "default"
+    assert json.loads(found["Policy"]) == policy
+    with pytest.raises(ClientError, match="NotFoundException"):
+        kms.get_key_policy(KeyId=key, PolicyName="another")

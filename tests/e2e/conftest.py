@@ -14,22 +14,24 @@ from typing import Any
 
 import pytest
 
-from tests.cloud import ROOT, TestCloud, configured_url, local_cloud, wait_for
+from tests.cloud import ACCOUNT, ROOT, TestCloud, configured_url, local_cloud, wait_for
 
 DEV, PRD = "iris-model-development", "iris-model-production"
 ENDED = {"Succeeded", "Failed", "Stopped", "Superseded"}
 
 
-def localcloud(url: str, *arguments: str) -> str:
-    """Run a command of the local cloud; return what it printed."""
-    answer = localcloud_answer(url, *arguments)
+def localcloud(url: str, *arguments: str, account: str = ACCOUNT) -> str:
+    """Run a command of the local cloud in an account; return what it printed."""
+    answer = localcloud_answer(url, *arguments, account=account)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
 
-def localcloud_answer(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the local cloud."""
-    environment = {**os.environ, "AWS_ENDPOINT_URL": url}
+def localcloud_answer(
+    url: str, *arguments: str, account: str = ACCOUNT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the local cloud in an account."""
+    environment = {**os.environ, "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": account}
     return subprocess.run(
         [sys.executable, "-m", "localcloud", *arguments],
         cwd=ROOT,

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 _DEFAULT_DAYS = 365
+_DEFAULT_POLICY = "default"
 
 
 def patch(now: Any) -> None:
-    """Apply the patch; `now` returns the AWS time."""
+    """Apply the patches; `now` returns the AWS time."""
     _patch_rotation(now)
+    _patch_policy_name()
 
 
 def _patch_rotation(now: Any) -> None:
@@ -44,3 +46,24 @@ def _patch_rotation(now: Any) -> None:
 
     KmsResponse.enable_key_rotation = enable_key_rotation
     KmsResponse.get_key_rotation_status = get_key_rotation_status
+
+
+def _patch_policy_name() -> None:
+    """GetKeyPolicy, PutKeyPolicy: moto requires the policy's name, whose default is `default`.
+
+    Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
+    """
+    from moto.kms.responses import KmsResponse
+
+    read, write = KmsResponse.get_key_policy, KmsResponse.put_key_policy
+
+    def get_key_policy(self: Any) -> Any:
+        self.body = json.dumps({"PolicyName": _DEFAULT_POLICY, **json.loads(self.body)})
+        return json.dumps({**json.loads(read(self)), "PolicyName": _DEFAULT_POLICY})
+
+    def put_key_policy(self: Any) -> Any:
+        self.body = json.dumps({"PolicyName": _DEFAULT_POLICY, **json.loads(self.body)})
+        return write(self)
+
+    KmsResponse.get_key_policy = get_key_policy
+    KmsResponse.put_key_policy = put_key_policy

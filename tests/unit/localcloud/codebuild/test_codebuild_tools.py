@@ -13,7 +13,7 @@ from localcloud.codebuild.tools import Refused
 
 pytestmark = pytest.mark.emulator_only
 
-NAME = "000000000000.dkr.ecr.us-east-1.amazonaws.com/iris:1"
+NAME = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/iris:1"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
     docker.run(["tag", "local:latest", NAME], tmp_path)
     assert docker.run(["push", NAME], tmp_path) == "1: digest: sha256:1"
     assert pushed == [
-        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=us-east-1&access_key=ASIA"
+        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=eu-west-1&account=111122223333&access_key=ASIA"
     ]
     inspect = ["inspect", "--format", "{{index .RepoDigests 0}}", NAME]
     assert docker.run(inspect, tmp_path) == "repo@sha256:1"

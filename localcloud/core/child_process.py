@@ -26,6 +26,7 @@ from functools import cache
 from pathlib import Path
 
 from localcloud.core.marks import MARK, kill_marked, new_mark
+from localcloud.core.opt_ml import with_opt_ml
 
 log = logging.getLogger("localcloud.core.child_process")
 
@@ -208,8 +209,16 @@ class ChildProcesses:
         environment: Mapping[str, str],
         directory: Path,
         sink: LineSink,
+        opt_ml: Path | None = None,
     ) -> Child:
         """Start a child in its own process group.
+
+        Args:
+            command: the program and its arguments.
+            environment: added to `base_environment`.
+            directory: the working directory.
+            sink: gets each line of the output.
+            opt_ml: what the child sees as /opt/ml, where the machine allows that; see `opt_ml.py`.
 
         Raises:
             OSError: the program cannot be started.
@@ -221,6 +230,8 @@ class ChildProcesses:
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
             _Protocol,
             *_tie(),
+            # The kernel forgets the tie when a process enters a user namespace.
+            *((*with_opt_ml(opt_ml), *_tie()) if opt_ml is not None else ()),
             program,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from pathlib import Path
 from localcloud.core.child_process import Child, ChildProcesses, LineSink, free_port
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.image_store import Image
+from localcloud.core.opt_ml import base_seen_by_jobs
 from localcloud.sagemaker.connection import Connections, NoAnswer
 
 _PING_SECONDS = 2.0
@@ -112,10 +113,11 @@ async def launch(
             "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
             **image.environment(),
             **environment,
-            "SAGEMAKER_BASE_DIR": str(base_dir),
+            "SAGEMAKER_BASE_DIR": str(await asyncio.to_thread(base_seen_by_jobs, base_dir)),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         },
         image.directory,
         tee,
+        base_dir,
     )
     return Instance(child, port, last_lines)

@@ -23,6 +23,7 @@ from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.child_process import Child
 from localcloud.core.dockerfile import ImageError
 from localcloud.core.image_store import Image, parse_reference
+from localcloud.core.opt_ml import base_seen_by_jobs, remove
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import UserPattern
 from localcloud.iam.actions import metrics_in, pull_of_image
@@ -53,8 +54,12 @@ def command_of(algorithm: dict[str, Any], image: Image, base: Path) -> list[str]
     ContainerEntrypoint takes the place of the image's ENTRYPOINT, and ContainerArguments that of
     the argument `train`, which only the image's own entrypoint gets.
 
+    Args:
+        algorithm: the request's AlgorithmSpecification.
+        image: the image that runs.
+        base: where the process finds its directory; `/opt/ml` in these words stands for it.
+
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
-    Differs: `/opt/ml` in these words stands for the job's directory, which is elsewhere here.
     """
     entrypoint = algorithm.get("ContainerEntrypoint")
     arguments = algorithm.get("ContainerArguments") or ([] if entrypoint else ["train"])
@@ -137,7 +142,7 @@ class TrainingEngine:
         finally:
             self._children.pop(job.arn, None)
             self._stopping.discard(job.arn)
-            shutil.rmtree(base, ignore_errors=True)
+            remove(base)
 
     async def _steps(self, job: TrainingJob, base: Path) -> None:
         scope = scope_of_arn(job.arn)
@@ -296,19 +301,20 @@ class TrainingEngine:
                 if value is not None:
                     job.metrics[name] = Metric(name, value, self._context.clock.now())
 
+        seen = await asyncio.to_thread(base_seen_by_jobs, base)
         environment = {
             **image.environment(),
             **job.request.get("Environment", {}),
             **self._context.role_environment(scope, job.request["RoleArn"], base),
-            "SAGEMAKER_BASE_DIR": str(base),
+            "SAGEMAKER_BASE_DIR": str(seen),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
         }
         job.training_start = self._context.clock.now()
         try:
             child = await self._context.children.spawn(
-                command_of(job.request["AlgorithmSpecification"], image, base),
-                *(environment, image.directory, sink),
+                command_of(job.request["AlgorithmSpecification"], image, seen),
+                *(environment, image.directory, sink, base),
             )
         except OSError as error:
             raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None

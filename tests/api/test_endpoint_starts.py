@@ -50,7 +50,7 @@ def test_endpoints_that_never_get_healthy_hold_up_no_other_and_are_deleted_at_on
 
 
 def _running(model: str) -> list[str]:
-    """Return the processes whose base directory is that of a model."""
+    """Return the processes whose home is the directory of a model."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -59,6 +59,6 @@ def _running(model: str) -> list[str]:
             )
         except OSError:
             continue
-        if any(v.startswith(b"SAGEMAKER_BASE_DIR=") and model.encode() in v for v in variables):
+        if any(v.startswith(b"HOME=") and model.encode() in v for v in variables):
             found.append(entry.name)
     return found

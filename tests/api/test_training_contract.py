@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.core.opt_ml import is_available
 from tests.cloud import TestCloud, wait_for
 from tests.sagemaker import ended, prepare, training
 
@@ -238,6 +239,32 @@ def test_an_entrypoint_from_outside_runs_in_place_of_the_images_own(
     assert given.items() <= done["AlgorithmSpecification"].items()
     model = done["ModelArtifacts"]["S3ModelArtifacts"]
     assert archived(cloud, model, "answer.txt").decode() == ran
+
+
+_HARD_CODED = """
+import json
+with open("/opt/ml/input/config/resourceconfig.json") as file:
+    hosts = json.load(file)["hosts"]
+with open("/opt/ml/model/answer.txt", "w") as file:
+    file.write(hosts[0])
+"""
+
+
+@pytest.mark.skipif(not is_available(), reason="this machine gives no process a mount namespace")
+@pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-running-container.html")
+def test_a_program_may_have_opt_ml_written_in_it(cloud: TestCloud, image: str) -> None:
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="hard/run.py", Body=_HARD_CODED.encode())
+    sagemaker = cloud.client("sagemaker")
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/hard/"}
+    channel = {"ChannelName": "code", "DataSource": {"S3DataSource": source}}
+    request = training(image, BUCKET, "hard-coded", InputDataConfig=[channel])
+    entrypoint = ["python3", "/opt/ml/input/data/code/run.py"]
+    request["AlgorithmSpecification"] |= {"ContainerEntrypoint": entrypoint}
+    sagemaker.create_training_job(**request)
+    done = ended(lambda: job(sagemaker, "hard-coded"), "TrainingJobStatus")
+    assert done["TrainingJobStatus"] == "Completed", done
+    model = done["ModelArtifacts"]["S3ModelArtifacts"]
+    assert archived(cloud, model, "answer.txt") == b"algo-1"
 
 
 @pytest.mark.aws_documented(f"{GUIDE}/your-algorithms-training-algo-dockerfile.html")

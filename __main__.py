@@ -59,6 +59,7 @@ environment = EndpointEnvironment(
     EndpointEnvironmentArgs(
         environment=settings.environment,
         endpoint=settings.endpoint,
+        network=settings.network,
         protection=protection,
         delivery=names.in_account(settings.delivery_account),
         notification_topic_arn=notifications.arn,

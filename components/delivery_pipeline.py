@@ -21,7 +21,7 @@ from components.pipeline_stages import DeployTarget, StageInputs
 from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import DeliverySettings
+from components.settings import DeliverySettings, NetworkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class DeliveryPipelineArgs:
 
     Attributes:
         settings: the pipeline's settings.
+        network: the network of training jobs.
         data_lake: the bucket whose uploads start the pipeline.
         artifacts: the artifact store.
         image_parameter: SSM parameter that holds the released image.
@@ -40,6 +41,7 @@ class DeliveryPipelineArgs:
     """
 
     settings: DeliverySettings
+    network: NetworkSettings
     data_lake: DataLake
     artifacts: PrivateBucket
     image_parameter: pulumi.Input[str]
@@ -159,7 +161,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             development=args.development,
             approval_topic_arn=self.approval_topic.arn,
             production=args.production,
-        ).apply(lambda values: StageInputs(**values))
+        ).apply(lambda values: StageInputs(network=args.network, **values))
 
     def _policy(self, inputs: StageInputs, key_arn: str | None) -> str:
         names = self._names

@@ -91,6 +91,7 @@ def deploy(
         names,
         DeliveryPipelineArgs(
             settings=delivery_settings,
+            network=settings.network,
             data_lake=data_lake,
             artifacts=artifacts,
             image_parameter=images.parameter,

@@ -25,7 +25,7 @@ from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import EndpointSettings, Environment, UpdateSettings
+from components.settings import EndpointSettings, Environment, NetworkSettings, UpdateSettings
 
 CAPTURE_DAYS = 90
 
@@ -37,6 +37,7 @@ class EndpointEnvironmentArgs:
     Attributes:
         environment: DEV or PRD.
         endpoint: instances, scaling, alarms, data capture and updates.
+        network: the network of the model's containers.
         protection: encryption, access logs and deletion protection.
         delivery: names in the account with the pipeline, the artifacts and the image.
         notification_topic_arn: topic that receives the alarms.
@@ -45,6 +46,7 @@ class EndpointEnvironmentArgs:
 
     environment: Environment
     endpoint: EndpointSettings
+    network: NetworkSettings
     protection: DataProtection
     delivery: Names
     notification_topic_arn: pulumi.Input[str]
@@ -171,6 +173,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             execution_role_arn,
             self._args.endpoint,
             self._args.tags,
+            network=self._args.network,
             capture_bucket=capture_bucket,
             key_arn=key_arn,
             topic_arn=topic_arn,

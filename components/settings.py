@@ -357,6 +357,18 @@ class SafetySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network of the model's containers, of training jobs and of the functions."""
+
+    isolation: bool = flag(
+        "networkIsolation",
+        True,
+        description="Run training jobs and models without network access and without AWS "
+        "credentials (EnableNetworkIsolation).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class OwnershipSettings:
     """Owner, cost centre and recipients of notifications."""
 
@@ -429,6 +441,7 @@ class StackSettings:
     )
     ownership: OwnershipSettings
     safety: SafetySettings
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     endpoint: EndpointSettings
     delivery: DeliverySettings
     delivery_account: str | None = string(

@@ -88,6 +88,7 @@ def _start(job: Job) -> StillRunning:
         **_storage(job),
         "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
         "EnableManagedSpotTraining": False,
+        "EnableNetworkIsolation": parameter(job, "networkIsolation", bool),
         "Tags": [
             {"Key": "PipelineExecutionId", "Value": parameter(job, "executionId", str)},
             {"Key": "DatasetVersionId", "Value": parameter(job, "datasetVersionId", str)},

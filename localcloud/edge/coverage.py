@@ -38,6 +38,11 @@ RECORDED = (
         "instance types, volumes, VPC, KMS keys",
         "every instance is a process on this machine",
     ),
+    (
+        "sagemaker",
+        "EnableNetworkIsolation",
+        "the container gets no credentials; its network stays open",
+    ),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
     (

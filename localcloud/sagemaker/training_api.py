@@ -176,6 +176,7 @@ def describe(job: TrainingJob) -> dict[str, Any]:
     end = job.training_end
     result: dict[str, Any] = {
         **without_tags(job.request),
+        "EnableNetworkIsolation": job.request.get("EnableNetworkIsolation", False),
         "TrainingJobArn": job.arn,
         "TuningJobArn": job.tuning_job_arn,
         "TrainingJobStatus": job.status,

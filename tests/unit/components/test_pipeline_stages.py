@@ -13,7 +13,7 @@ from hypothesis import given
 from components import pipeline_stages
 from components.naming import Names
 from components.pipeline_stages import DeployTarget, StageInputs
-from components.settings import DeliverySettings, TrainingSettings
+from components.settings import DeliverySettings, NetworkSettings, TrainingSettings
 from tests.unit.components.values import MINIMAL, configurations, parse
 
 _OPTIONAL = {
@@ -48,6 +48,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         training_role_arn=names.iam_arn(f"role/{names.role('training')}"),
         image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
+        network=NetworkSettings(),
         smoke_test_function=f"{names.model}-smoke-test",
         development=target(names, "dev"),
         approval_topic_arn=names.arn("sns", f"{names.model}-approval"),
@@ -140,6 +141,7 @@ def test_train_receives_all_parameters_of_a_training_job() -> None:
         "instanceType": "ml.m5.large",
         "maxRuntimeSeconds": 3600,
         "outputPath": "s3://mlops-iris-model-artifacts-123456789012-us-east-1/training",
+        "networkIsolation": True,
         "hyperparameters": {},
     }
 

@@ -32,6 +32,7 @@ INVALID = {
     "monthlyBudgetUsd": ["-1", "10.5", "1000001"],
     "encryption": ["kms", "aes256", "none"],
     "accessLogs": ["yes"],
+    "networkIsolation": ["on"],
     "dataCapturePercent": ["-1", "101", "10%"],
     "latencyP99Milliseconds": ["0", "60001"],
     "errorRatePercent": ["-0.1", "101", "few"],

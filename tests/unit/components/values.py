@@ -81,6 +81,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
         "notificationEmail": "ops@example.com",
         "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
+        "networkIsolation": json.dumps(draw(st.booleans())),
         "accessLogs": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
         "dataCapturePercent": draw(st.integers(0, 100)),

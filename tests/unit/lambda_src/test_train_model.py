@@ -29,6 +29,7 @@ PARAMETERS = {
     "instanceType": "ml.m5.large",
     "maxRuntimeSeconds": 3600,
     "outputPath": "s3://artifacts/training",
+    "networkIsolation": True,
     "hyperparameters": {"n_estimators": "100"},
 }
 TOKEN = json.dumps({"trainingJobName": TRAINING_JOB, "imageUri": IMAGE_URI})
@@ -73,6 +74,7 @@ def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) 
     assert channel["ChannelName"] == "dataset"
     assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://artifacts/pipeline/Dataset/abc"
     assert request["OutputDataConfig"] == {"S3OutputPath": "s3://artifacts/training"}
+    assert request["EnableNetworkIsolation"] is True
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert {tag["Key"]: tag["Value"] for tag in request["Tags"]} == {
         "PipelineExecutionId": EXECUTION_ID,

@@ -61,6 +61,7 @@ environment = EndpointEnvironment(
         endpoint=settings.endpoint,
         network=settings.network,
         protection=protection,
+        log_retention_days=settings.log_retention_days,
         delivery=names.in_account(settings.delivery_account),
         notification_topic_arn=notifications.arn,
         tags=tags,

@@ -35,6 +35,7 @@ class DeliveryPipelineArgs:
         artifacts: the artifact store.
         image_parameter: SSM parameter that holds the released image.
         key_arn: KMS key of the artifacts and messages; None for the services' own encryption.
+        log_retention_days: days after which lines of the functions' logs expire.
         development: the DEV target.
         production: the PRD target; None ends the pipeline after DEV.
         tags: tags for each resource.
@@ -46,6 +47,7 @@ class DeliveryPipelineArgs:
     artifacts: PrivateBucket
     image_parameter: pulumi.Input[str]
     key_arn: pulumi.Input[str] | None
+    log_retention_days: int
     development: pulumi.Output[DeployTarget]
     production: pulumi.Output[DeployTarget] | None
     tags: Mapping[str, str]
@@ -79,6 +81,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             grants=policies.run_training(names, names.iam_arn(f"role/{names.role('training')}")),
             key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
             tags=args.tags,
             opts=self._child,
         )
@@ -88,6 +91,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             grants=self._smoke_test_grants(),
             key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
             tags=args.tags,
             opts=self._child,
         )

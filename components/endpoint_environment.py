@@ -21,6 +21,7 @@ from components import (
 )
 from components.data_protection import DataProtection
 from components.delivery_access import DeliveryAccess
+from components.log_group import log_group
 from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
@@ -39,6 +40,7 @@ class EndpointEnvironmentArgs:
         endpoint: instances, scaling, alarms, data capture and updates.
         network: the network of the model's containers.
         protection: encryption, access logs and deletion protection.
+        log_retention_days: days after which lines of the containers' log expire.
         delivery: names in the account with the pipeline, the artifacts and the image.
         notification_topic_arn: topic that receives the alarms.
         tags: tags for each resource.
@@ -48,6 +50,7 @@ class EndpointEnvironmentArgs:
     endpoint: EndpointSettings
     network: NetworkSettings
     protection: DataProtection
+    log_retention_days: int
     delivery: Names
     notification_topic_arn: pulumi.Input[str]
     tags: Mapping[str, str]
@@ -121,6 +124,14 @@ class EndpointEnvironment(pulumi.ComponentResource):
             parent=self,
         )
         alarms = self._alarms()
+        logs = log_group(
+            f"{name}-logs",
+            names.endpoint_log_group(environment),
+            retention_days=args.log_retention_days,
+            key_arn=key_arn,
+            tags=args.tags,
+            parent=self,
+        )
         store = PrivateBucket(
             f"{name}-template",
             names.template_bucket(environment),
@@ -141,7 +152,8 @@ class EndpointEnvironment(pulumi.ComponentResource):
             ).apply(lambda made: self._archive(*made)),
             # Once a pipeline can read the template, a deployment with it must succeed.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*store.ready, execution_policy, deploy_policy, *alarms]
+                parent=self,
+                depends_on=[*store.ready, execution_policy, deploy_policy, logs, *alarms],
             ),
         )
         self.template_bucket = store.name

@@ -108,6 +108,10 @@ class Names:
         """Return the SageMaker endpoint's name, which stays the same in all deployments."""
         return f"{self.model}-{_ENDPOINT_SUFFIX[environment]}"
 
+    def endpoint_log_group(self, environment: str) -> str:
+        """Return the log group of an endpoint's containers, whose name SageMaker determines."""
+        return f"/aws/sagemaker/Endpoints/{self.endpoint(environment)}"
+
     def cloudformation_stack(self, environment: str) -> str:
         """Return the name of the CloudFormation stack of an endpoint."""
         return f"mlops-deploy-{self.model}-{environment}"

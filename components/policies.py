@@ -239,7 +239,7 @@ def execution_role(
         capture,
         use_key_for_volumes(key_arn),
         pull_image(delivery),
-        write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
+        write_container_logs(names, names.endpoint_log_group(environment)),
         publish_metrics("/aws/sagemaker/Endpoints"),
     )
 

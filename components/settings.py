@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from components.setting_documents import hyperparameters, scheduled_capacities
-from components.setting_kinds import choice, document, flag, number, string, switch, whole_number
+from components.setting_kinds import (
+    choice,
+    document,
+    flag,
+    listed_number,
+    number,
+    string,
+    switch,
+    whole_number,
+)
 
 
 class Environment(StrEnum):
@@ -60,6 +69,12 @@ _EMAIL_ALLOWED = "an email address, or empty"
 _ACCOUNT = r"[0-9]{12}"
 _ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
 REGION_KEY = "aws:region"
+# The days that CloudWatch Logs accepts.
+# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +457,14 @@ class StackSettings:
     ownership: OwnershipSettings
     safety: SafetySettings
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    log_retention_days: int = listed_number(
+        "logRetentionDays",
+        30,
+        numbers=RETENTION_DAYS,
+        example=30,
+        description="Days after which the lines in the stack's log groups expire: those of the "
+        "functions, of the image build and of the endpoint. One of CloudWatch's values, 1 to 3653.",
+    )
     endpoint: EndpointSettings
     delivery: DeliverySettings
     delivery_account: str | None = string(

@@ -81,6 +81,7 @@ RECORDED = (
         "images, compute types, VPC, caches, reports",
         "a build runs as processes on this machine",
     ),
+    ("logs", "retention", "stored; nothing expires by itself"),
     ("s3", "lifecycle, encryption, replication", "stored; nothing expires by itself"),
     (
         "cloudwatch",

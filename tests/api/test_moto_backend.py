@@ -417,3 +417,17 @@ def test_a_query_of_logs_names_what_it_cannot_do(
 def test_a_function_gets_no_url_that_leads_to_aws(cloud: TestCloud) -> None:
     with pytest.raises(ClientError, match="does not implement lambda:CreateFunctionUrlConfig"):
         cloud.client("lambda").create_function_url_config(FunctionName="any", AuthType="NONE")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
+)
+def test_events_are_retained_for_the_days_that_cloudwatch_has(cloud: TestCloud) -> None:
+    logs, name = cloud.client("logs"), "/retained"
+    logs.create_log_group(logGroupName=name)
+    logs.put_retention_policy(logGroupName=name, retentionInDays=365)
+    with pytest.raises(ClientError, match=r"retentionInDays 31 is not one of 1, 3, 5, .*3653\. "):
+        logs.put_retention_policy(logGroupName=name, retentionInDays=31)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert group["retentionInDays"] == 365
+    logs.delete_log_group(logGroupName=name)

@@ -70,6 +70,9 @@ ONLY_THERE_ON_AWS = {
     ("image-build", "s3:GetObjectVersion"): _ARTIFACTS,
     ("image-pipeline", "kms:Decrypt"): _PARTS,
     ("prd-execution", "kms:Decrypt"): _PARTS,
+    # The stacks create the group; SageMaker is said to need the permission.
+    ("dev-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
+    ("prd-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
     # Of the alarm in the endpoint's stack.
     ("prd-deploy", "cloudwatch:DescribeAlarms"): _COMPARES,
     ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,

@@ -159,16 +159,36 @@ def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
     ]
 
 
-def test_each_function_logs_to_a_group_with_limited_retention() -> None:
-    groups = {
-        r.inputs["name"]: r.inputs["retentionInDays"]
-        for r in recorded("dev").of("aws:cloudwatch/logGroup:LogGroup")
-    }
-    assert groups == {
-        "/aws/codebuild/iris-model-image": 30,
-        "/aws/lambda/iris-model-smoke-test": 30,
-        "/aws/lambda/iris-model-train": 30,
-    }
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        (
+            "dev",
+            [
+                "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-smoke-test",
+                "/aws/lambda/iris-model-train",
+                "/aws/sagemaker/Endpoints/iris-model-development",
+            ],
+        ),
+        ("prd", ["/aws/sagemaker/Endpoints/iris-model-production"]),
+    ],
+)
+def test_the_lines_of_every_log_group_expire(stack: str, expected: list[str]) -> None:
+    for recording, days in (
+        (recorded(stack), 30),
+        (record(stack, {"logRetentionDays": "365"}), 365),
+    ):
+        groups = recording.of("aws:cloudwatch/logGroup:LogGroup")
+        assert sorted(r.inputs["name"] for r in groups) == expected
+        assert {r.inputs["retentionInDays"] for r in groups} == {days}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prd"])
+def test_the_log_group_of_an_endpoint_exists_before_it_can_be_deployed(stack: str) -> None:
+    template = recorded(stack).one("aws:s3/bucketObjectv2:BucketObjectv2")
+    waited = {urn.split("::")[-1] for urn in template.dependencies}
+    assert f"{stack}-logs" in waited
 
 
 def test_the_exports_name_everything_a_user_needs() -> None:

@@ -33,6 +33,7 @@ INVALID = {
     "encryption": ["kms", "aes256", "none"],
     "accessLogs": ["yes"],
     "networkIsolation": ["on"],
+    "logRetentionDays": ["0", "31", "-1", "030", "1, 3", "3654", "never"],
     "dataCapturePercent": ["-1", "101", "10%"],
     "latencyP99Milliseconds": ["0", "60001"],
     "errorRatePercent": ["-0.1", "101", "few"],

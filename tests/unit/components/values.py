@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components import settings_loader
-from components.settings import StackSettings
+from components.settings import RETENTION_DAYS, StackSettings
 
 MINIMAL = {
     "aws:region": "us-east-1",
@@ -82,6 +82,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "notificationEmail": "ops@example.com",
         "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
         "networkIsolation": json.dumps(draw(st.booleans())),
+        "logRetentionDays": draw(st.sampled_from(RETENTION_DAYS)),
         "accessLogs": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
         "dataCapturePercent": draw(st.integers(0, 100)),

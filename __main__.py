@@ -31,6 +31,8 @@ names = Names(
     account=aws.get_caller_identity(opts=invoke_opts).account_id,
     region=settings.region,
     partition=aws.get_partition(opts=invoke_opts).partition,
+    role_path=settings.roles.path,
+    permissions_boundary=settings.roles.permissions_boundary,
 )
 
 production_account = settings.delivery.production_account

@@ -79,7 +79,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "train",
             "train_model",
             names,
-            grants=policies.run_training(names, names.iam_arn(f"role/{names.role('training')}")),
+            grants=policies.run_training(names, names.role_arn("training")),
             key_arn=args.key_arn,
             log_retention_days=args.log_retention_days,
             tags=args.tags,
@@ -144,7 +144,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         names, args = self._names, self._args
         endpoints, roles = [names.endpoint("dev")], []
         if args.settings.production_account is not None:
-            roles.append(self._production.iam_arn(f"role/{self._production.role('prd-invoke')}"))
+            roles.append(self._production.role_arn("prd-invoke"))
         elif args.production is not None:
             endpoints.append(names.endpoint("prd"))
         grants = [policies.invoke_endpoints(names, endpoints)]

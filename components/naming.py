@@ -31,12 +31,16 @@ class Names:
         account: account id, twelve digits.
         region: the AWS region.
         partition: the AWS partition.
+        role_path: IAM path of every role; begins and ends with ``/``.
+        permissions_boundary: ARN of the policy that limits every role; None for no limit.
     """
 
     model: str
     account: str
     region: str
     partition: str = "aws"
+    role_path: str = "/"
+    permissions_boundary: str | None = None
 
     def bucket(self, purpose: str) -> str:
         """Return a bucket's name. It is global, so it includes the account and the region."""
@@ -59,6 +63,10 @@ class Names:
     def role(self, purpose: str) -> str:
         """Return a role's name. IAM is global in an account, so it includes the region."""
         return f"mlops-{self.model}-{purpose}-{self.region}"
+
+    def role_arn(self, purpose: str) -> str:
+        """Return a role's ARN, which includes its path."""
+        return self.iam_arn(f"role{self.role_path}{self.role(purpose)}")
 
     def in_account(self, account: str | None) -> "Names":
         """Return the same model's names in another account, or these names for None."""

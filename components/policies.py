@@ -88,9 +88,7 @@ def trust_role(names: Names, purpose: str) -> str:
             "Effect": "Allow",
             "Principal": {"AWS": names.iam_arn("root")},
             "Action": "sts:AssumeRole",
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": names.iam_arn(f"role/{names.role(purpose)}")}
-            },
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": names.role_arn(purpose)}},
         }
     )
 

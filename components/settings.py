@@ -68,6 +68,9 @@ _EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"
 _EMAIL_ALLOWED = "an email address, or empty"
 _ACCOUNT = r"[0-9]{12}"
 _ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
+_POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}"
+# The parameters of a pipeline's actions, which contain ARNs of roles, end at 1000 characters.
+_ROLE_PATH = r"(?!/aws-)(?=.{1,64}\Z)/([A-Za-z0-9_+=,.@-]+/)*"
 REGION_KEY = "aws:region"
 # The days that CloudWatch Logs accepts.
 # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -384,6 +387,29 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """The path and the permissions boundary of every IAM role."""
+
+    permissions_boundary: str | None = string(
+        "permissionsBoundary",
+        "",
+        pattern=_POLICY_ARN,
+        allowed="the ARN of an IAM policy, or empty",
+        example="arn:aws:iam::123456789012:policy/boundary",
+        description="ARN of the policy that is the permissions boundary of every role. "
+        "If empty, roles have none.",
+    )
+    path: str = string(
+        "rolePath",
+        "/",
+        pattern=_ROLE_PATH,
+        allowed="/, or names between slashes of 64 characters at most, outside AWS's own paths",
+        example="/mlops/",
+        description="IAM path of every role. Must be equal in both stacks.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class OwnershipSettings:
     """Owner, cost centre and recipients of notifications."""
 
@@ -456,6 +482,7 @@ class StackSettings:
     )
     ownership: OwnershipSettings
     safety: SafetySettings
+    roles: RoleSettings = field(default_factory=RoleSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     log_retention_days: int = listed_number(
         "logRetentionDays",

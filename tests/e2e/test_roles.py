@@ -83,11 +83,23 @@ ONLY_THERE_ON_AWS = {
 }
 
 # Under keys of the stacks and with captured data, so that what these need is proved too.
-OPTIONS = ("--config", "encryption=aws:kms", "--config", "dataCapturePercent=100")
+# Roles have a path and a permissions boundary, as organisations require them.
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+SETTINGS = (
+    *("encryption=aws:kms", "dataCapturePercent=100"),
+    *("rolePath=/mlops/", f"permissionsBoundary={BOUNDARY}"),
+)
+OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 
 # A model that trains and then answers every row of its validation wrong.
 TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
 WRONG = zip_of({"train.csv": TRAIN, "validation.csv": "b,1.0,0.0\na,9.0,8.0\n"})
+
+
+def boundary(*lacking: str) -> dict[str, Any]:
+    """Return a boundary that allows everything but some actions."""
+    allowed = {"Effect": "Allow", "NotAction": ["iam:CreateUser", *lacking], "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [allowed]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,8 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         pytest.skip("the lab is deployed to a local cloud of its own")
     log = tmp_path_factory.mktemp("iam") / "localcloud.log"
     with local_cloud(speed=240.0, log=log, iam="enforce") as cloud:
+        document = json.dumps(boundary())
+        cloud.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)
         schedule = f"scheduledScaling={json.dumps([MORNING])}"
         lab = deployed(cloud, prd=("--config", schedule), both=OPTIONS)
         built = build_image(lab, tmp_path_factory.mktemp("source"))
@@ -180,6 +194,28 @@ def test_a_role_that_lacks_an_action_stops_the_pipeline_and_is_named(
 def test_a_stack_whose_role_lacks_an_action_fails_and_names_it(proof: Proof) -> None:
     wanted = denial(*STACK_BREAKS)
     assert any(wanted in reason for reason in proof.broken), proof.broken
+
+
+def test_an_action_that_the_boundary_lacks_is_denied_though_it_is_granted(
+    proof: Proof, iris: bytes
+) -> None:
+    iam, lab = proof.lab.cloud.client("iam"), proof.lab
+    action = "sagemaker:CreateTrainingJob"
+    for role in iam.list_roles()["Roles"]:
+        assert role["Path"] == "/mlops/"
+        limit = iam.get_role(RoleName=role["RoleName"])["Role"]["PermissionsBoundary"]
+        assert limit["PermissionsBoundaryArn"] == BOUNDARY
+    version = iam.create_policy_version(
+        PolicyArn=BOUNDARY, PolicyDocument=json.dumps(boundary(action)), SetAsDefault=True
+    )["PolicyVersion"]["VersionId"]
+    try:
+        assert lab.ended(lab.upload(iris)) == "Failed"
+    finally:
+        iam.set_default_policy_version(PolicyArn=BOUNDARY, VersionId="v1")
+        iam.delete_policy_version(PolicyArn=BOUNDARY, VersionId=version)
+    message = lab.state("Train", "Train")["errorDetails"]["message"]
+    assert denial("train", action) in message
+    assert f"because no permissions boundary allows the {action} action" in message
 
 
 def denial(purpose: str, action: str) -> str:

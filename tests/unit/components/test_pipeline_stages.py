@@ -34,7 +34,7 @@ def target(names: Names, environment: str) -> DeployTarget:
     return DeployTarget(
         template_bucket=names.template_bucket(environment),
         template_key="template.zip",
-        deploy_role_arn=names.iam_arn(f"role/{names.role(f'{environment}-deploy')}"),
+        deploy_role_arn=names.role_arn(f"{environment}-deploy"),
         stack_name=names.cloudformation_stack(environment),
         endpoint_name=names.endpoint(environment),
     )
@@ -45,7 +45,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         model_name=names.model,
         data_bucket=names.data_bucket,
         train_function=f"{names.model}-train",
-        training_role_arn=names.iam_arn(f"role/{names.role('training')}"),
+        training_role_arn=names.role_arn("training"),
         image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
         network=NetworkSettings(),
@@ -252,12 +252,14 @@ def _assert_consistent(stages: list[Any]) -> None:
 
 
 def test_the_longest_names_fit_into_the_parameters() -> None:
-    names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov")
+    path = f"/{'p' * 62}/"
+    names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov", role_path=path)
     settings = parse(
         {
             **MINIMAL,
             "aws:region": "ap-southeast-1",
             "modelName": names.model,
+            "rolePath": names.role_path,
             "hyperparameters": json.dumps({"k": "v" * 292}),
             "trainingInstanceType": "ml.p4de.24xlarge",
             "trainingMaxRuntimeSeconds": "82800",

@@ -245,6 +245,13 @@ def test_an_invalid_configuration_stops_the_program_with_every_problem() -> None
     assert "did you mean instanceType?" in str(caught.value)
 
 
+def test_production_with_another_role_path_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="has rolePath /, but this stack has /mlops/: set the same"
+    ):
+        record("dev", {"rolePath": "/mlops/"})
+
+
 def test_production_of_another_model_is_refused() -> None:
     other = {**PRODUCTION_OUTPUTS, "endpointName": "wine-model-production"}
     with pytest.raises(ValueError, match="set the same modelName in both stacks"):

@@ -32,6 +32,13 @@ INVALID = {
     "monthlyBudgetUsd": ["-1", "10.5", "1000001"],
     "encryption": ["kms", "aes256", "none"],
     "accessLogs": ["yes"],
+    "permissionsBoundary": [
+        "boundary",
+        "arn:aws:iam::123456789012:role/boundary",
+        "arn:aws:iam::1234:policy/boundary",
+        "arn:aws:iam::123456789012:policy/",
+    ],
+    "rolePath": ["mlops", "/mlops", "mlops/", "//", "/a b/", "/aws-service-role/", f"/{'a' * 63}/"],
     "networkIsolation": ["on"],
     "logRetentionDays": ["0", "31", "-1", "030", "1, 3", "3654", "never"],
     "dataCapturePercent": ["-1", "101", "10%"],

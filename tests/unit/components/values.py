@@ -81,6 +81,10 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
         "notificationEmail": "ops@example.com",
         "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
+        "permissionsBoundary": draw(
+            st.sampled_from(["", "arn:aws:iam::123456789012:policy/team/boundary"])
+        ),
+        "rolePath": "/",
         "networkIsolation": json.dumps(draw(st.booleans())),
         "logRetentionDays": draw(st.sampled_from(RETENTION_DAYS)),
         "accessLogs": json.dumps(draw(st.booleans())),

@@ -7,6 +7,7 @@ both  DataProtection, NotificationTopic, MonthlyBudget
 """
 
 import os
+from datetime import date
 
 import pulumi
 import pulumi_aws as aws
@@ -70,10 +71,13 @@ environment = EndpointEnvironment(
     ),
     opts,
 )
+estimate = costs.estimate(settings, date.today())
+if estimate["warning"]:
+    pulumi.log.warn(estimate["warning"])
 exports: dict[str, pulumi.Input[object]] = {
     **environment.outputs,
     "notificationTopicArn": notifications.arn,
-    "monthlyCostEstimate": costs.estimate(settings),
+    "monthlyCostEstimate": estimate,
 }
 if settings.ownership.monthly_budget_usd and settings.ownership.notification_email:
     MonthlyBudget(

@@ -21,7 +21,7 @@ from components.pipeline_stages import DeployTarget, StageInputs
 from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import DeliverySettings, NetworkSettings
+from components.settings import DeliverySettings, FunctionSettings, NetworkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class DeliveryPipelineArgs:
 
     Attributes:
         settings: the pipeline's settings.
-        network: the network of training jobs.
+        network: the network of training jobs and functions.
+        functions: concurrency and tracing of the functions.
         data_lake: the bucket whose uploads start the pipeline.
         artifacts: the artifact store.
         image_parameter: SSM parameter that holds the released image.
@@ -43,6 +44,7 @@ class DeliveryPipelineArgs:
 
     settings: DeliverySettings
     network: NetworkSettings
+    functions: FunctionSettings
     data_lake: DataLake
     artifacts: PrivateBucket
     image_parameter: pulumi.Input[str]
@@ -71,7 +73,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "training",
             policies.SAGEMAKER,
             pulumi.Output.from_input(args.key_arn).apply(
-                lambda key_arn: policies.training_role(names, key_arn)
+                lambda key_arn: policies.training_role(names, key_arn, args.network)
             ),
             "Permissions of training jobs",
         )
@@ -82,7 +84,10 @@ class DeliveryPipeline(pulumi.ComponentResource):
             grants=policies.run_training(names, names.role_arn("training")),
             key_arn=args.key_arn,
             log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
             tags=args.tags,
+            environment=self._training_network(),
             opts=self._child,
         )
         self.smoke_test = PipelineFunction(
@@ -92,6 +97,8 @@ class DeliveryPipeline(pulumi.ComponentResource):
             grants=self._smoke_test_grants(),
             key_arn=args.key_arn,
             log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
             tags=args.tags,
             opts=self._child,
         )
@@ -138,6 +145,13 @@ class DeliveryPipeline(pulumi.ComponentResource):
         self.register_outputs(
             {"pipeline_name": self.pipeline_name, "approval_topic_arn": self.approval_topic.arn}
         )
+
+    def _training_network(self) -> dict[str, str] | None:
+        """Return the variable with the VPC of training jobs, for which parameters are too short."""
+        vpc_config = self._args.network.vpc_config
+        if vpc_config is None:
+            return None
+        return {"TRAINING_VPC_CONFIG": json.dumps(vpc_config, separators=(",", ":"))}
 
     def _smoke_test_grants(self) -> list[policies.Statement]:
         """Allow invoking this account's endpoints, and assuming another account's invoke role."""

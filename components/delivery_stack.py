@@ -93,6 +93,7 @@ def deploy(
         DeliveryPipelineArgs(
             settings=delivery_settings,
             network=settings.network,
+            functions=settings.functions,
             data_lake=data_lake,
             artifacts=artifacts,
             image_parameter=images.parameter,

@@ -94,6 +94,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     delivered_under_key=key_arn is not None,
                     capture_bucket=made[0],
                     key_arn=made[1],
+                    network=args.network,
                 )
             ),
             tags=args.tags,

@@ -114,6 +114,7 @@ def _model(
         "Properties": {
             "ExecutionRoleArn": execution_role_arn,
             "EnableNetworkIsolation": network.isolation,
+            **({"VpcConfig": network.vpc_config} if network.vpc_config else {}),
             "PrimaryContainer": {
                 "Image": {"Ref": "ImageUri"},
                 "ModelDataUrl": {"Ref": "ModelDataUrl"},

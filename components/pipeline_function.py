@@ -11,6 +11,7 @@ from components.log_group import log_group
 from components.naming import Names
 from components.policies import Statement
 from components.service_role import service_role
+from components.settings import FunctionSettings, NetworkSettings
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
 # The modules that every handler imports.
@@ -34,9 +35,12 @@ class PipelineFunction(pulumi.ComponentResource):
         grants: Sequence[Statement],
         key_arn: pulumi.Input[str] | None,
         log_retention_days: int,
+        network: NetworkSettings,
+        settings: FunctionSettings,
         tags: Mapping[str, str],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
+        environment: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the function.
@@ -48,9 +52,12 @@ class PipelineFunction(pulumi.ComponentResource):
             grants: further policy statements of the function's role.
             key_arn: KMS key of the log group; None for CloudWatch's own encryption.
             log_retention_days: days after which lines of the log expire.
+            network: the function's VPC.
+            settings: concurrency and tracing.
             tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
+            environment: environment variables of the function.
             opts: the component's resource options.
         """
         super().__init__("mlops:index:PipelineFunction", name, None, opts)
@@ -64,6 +71,8 @@ class PipelineFunction(pulumi.ComponentResource):
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
                 policies.report_job_results(),
+                policies.join_vpc(names, network, policies.LAMBDA),
+                [policies.write_traces()] if settings.tracing else [],
                 grants,
             ),
             tags=tags,
@@ -92,6 +101,15 @@ class PipelineFunction(pulumi.ComponentResource):
             ),
             timeout=timeout_seconds,
             memory_size=memory_mib,
+            environment={"variables": environment} if environment else None,
+            reserved_concurrent_executions=settings.concurrency or None,
+            tracing_config={"mode": "Active"} if settings.tracing else None,
+            vpc_config={
+                "subnet_ids": list(network.subnets),
+                "security_group_ids": list(network.security_groups),
+            }
+            if network.subnets
+            else None,
             tags=dict(tags),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, logs]),
         )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.setting_documents import hyperparameters, scheduled_capacities
+from components.setting_documents import hyperparameters, resource_ids, scheduled_capacities
 from components.setting_kinds import (
     choice,
     document,
@@ -384,6 +384,49 @@ class NetworkSettings:
         description="Run training jobs and models without network access and without AWS "
         "credentials (EnableNetworkIsolation).",
     )
+    # SageMaker and Lambda take 16 subnets and 5 groups.
+    subnets: tuple[str, ...] = document(
+        "vpcSubnets",
+        "[]",
+        parse=resource_ids("vpcSubnets", "subnet", 16),
+        allowed="a JSON list of at most 16 subnet ids",
+        example='["subnet-0123456789abcdef0"]',
+        description="Subnets of the model's instances, of training jobs and of the functions: "
+        "a JSON list of ids; [] for no VPC. Requires vpcSecurityGroups.",
+    )
+    security_groups: tuple[str, ...] = document(
+        "vpcSecurityGroups",
+        "[]",
+        parse=resource_ids("vpcSecurityGroups", "sg", 5),
+        allowed="a JSON list of at most 5 security group ids",
+        example='["sg-0123456789abcdef0"]',
+        description="Security groups in the VPC of vpcSubnets: a JSON list of ids.",
+    )
+
+    @property
+    def vpc_config(self) -> dict[str, list[str]] | None:
+        """The VpcConfig of SageMaker's models and training jobs; None without a VPC."""
+        if not self.subnets:
+            return None
+        return {"Subnets": list(self.subnets), "SecurityGroupIds": list(self.security_groups)}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """The concurrency and the tracing of the pipeline's functions."""
+
+    concurrency: int = whole_number(
+        "functionConcurrency",
+        0,
+        low=0,
+        high=1_000,
+        description="Reserved concurrency of each function of the pipeline; 0 reserves none.",
+    )
+    tracing: bool = flag(
+        "tracing",
+        False,
+        description="Trace the functions of the pipeline by X-Ray (Active).",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +527,7 @@ class StackSettings:
     safety: SafetySettings
     roles: RoleSettings = field(default_factory=RoleSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    functions: FunctionSettings = field(default_factory=FunctionSettings)
     log_retention_days: int = listed_number(
         "logRetentionDays",
         30,

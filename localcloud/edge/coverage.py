@@ -35,7 +35,7 @@ RECORDED = (
     ("sagemaker", "metrics, cards and lifecycle of a model package", "stored"),
     (
         "sagemaker",
-        "instance types, volumes, VPC, KMS keys",
+        "instance types, volumes, VpcConfig, KMS keys",
         "every instance is a process on this machine",
     ),
     (

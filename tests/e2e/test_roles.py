@@ -39,6 +39,8 @@ STACK_BREAKS = ("dev-deploy", "sagemaker:CreateModel")
 
 _COMPARES = "CloudFormation reads what it made, to see whether it is as it should be"
 _PARTS = "what is uploaded in parts needs it"
+_INTERFACES = "containers and functions are connected to the VPC by network interfaces"
+_TRACES = "X-Ray gets the traces of functions"
 _ARTIFACTS = "CodePipeline looks whose a bucket is, and reads its artifacts by version"
 # Granted actions that nothing needs here, and what does on AWS.
 ONLY_ON_AWS = {
@@ -50,6 +52,24 @@ ONLY_ON_AWS = {
     "cloudformation:DeleteStack": "a first deployment to DEV that failed is replaced",
     "codecommit:CancelUploadArchive": "an execution that is stopped while it fetches the source",
     "cloudformation:DescribeStackResources": "CodePipeline follows a stack by its resources",
+    **dict.fromkeys(
+        (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateNetworkInterfacePermission",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DeleteNetworkInterfacePermission",
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        _INTERFACES,
+    ),
+    "xray:PutTelemetryRecords": _TRACES,
+    "xray:PutTraceSegments": _TRACES,
     "iam:CreateServiceLinkedRole": "the first scalable target of an account needs its role made",
     "s3:GetBucketAcl": _ARTIFACTS,
     "s3:GetBucketLocation": _ARTIFACTS,
@@ -88,6 +108,8 @@ BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 SETTINGS = (
     *("encryption=aws:kms", "dataCapturePercent=100"),
     *("rolePath=/mlops/", f"permissionsBoundary={BOUNDARY}"),
+    *('vpcSubnets=["subnet-01234567"]', 'vpcSecurityGroups=["sg-01234567"]'),
+    *("functionConcurrency=2", "tracing=true"),
 )
 OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 
@@ -159,6 +181,24 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         yield Proof(lab, tuple(statuses), denied, broken, roles_of(lab))
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
+    cloud = proof.lab.cloud
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    jobs = cloud.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    for job in jobs:
+        found = cloud.client("sagemaker").describe_training_job(
+            TrainingJobName=job["TrainingJobName"]
+        )
+        assert (found["EnableNetworkIsolation"], found["VpcConfig"]) == (True, vpc)
+    assert jobs
+    for name in ("iris-model-train", "iris-model-smoke-test"):
+        function = cloud.client("lambda").get_function(FunctionName=name)
+        assert function["Concurrency"] == {"ReservedConcurrentExecutions": 2}
+        shown = function["Configuration"]
+        assert shown["TracingConfig"] == {"Mode": "Active"}
+        assert shown["VpcConfig"]["SubnetIds"] == vpc["Subnets"]
 
 
 def test_nothing_that_the_lab_does_is_denied(proof: Proof) -> None:

@@ -88,6 +88,15 @@ def test_a_model_has_the_network_of_the_settings(*, isolated: bool) -> None:
     assert template["Resources"]["Model"]["Properties"]["EnableNetworkIsolation"] is isolated
 
 
+def test_a_model_joins_the_vpc_of_the_settings() -> None:
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    network = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-01234567",))
+    template = render(DEV, network=network)
+    assert lint(template) == []
+    assert template["Resources"]["Model"]["Properties"]["VpcConfig"] == vpc
+    assert "VpcConfig" not in properties(DEV, "Model")
+
+
 def test_cfn_lint_detects_a_dangling_reference() -> None:
     template = render(PRD)
     template["Resources"]["ScalingPolicy"]["Properties"]["ScalingTargetId"] = {"Ref": "Nothing"}

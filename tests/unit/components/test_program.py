@@ -191,6 +191,35 @@ def test_the_log_group_of_an_endpoint_exists_before_it_can_be_deployed(stack: st
     assert f"{stack}-logs" in waited
 
 
+FUNCTION = "aws:lambda/function:Function"
+
+
+def test_functions_are_reserved_traced_and_in_the_vpc_of_the_settings() -> None:
+    vpc = {"vpcSubnets": '["subnet-01234567"]', "vpcSecurityGroups": '["sg-01234567"]'}
+    recording = record("dev", {**vpc, "functionConcurrency": "3", "tracing": "true"})
+    plain = ("reservedConcurrentExecutions", "tracingConfig", "vpcConfig", "environment")
+    for name in ("train", "smoke-test"):
+        inputs = recording.one(FUNCTION, f"{name}-function").inputs
+        assert inputs["reservedConcurrentExecutions"] == 3
+        assert inputs["tracingConfig"] == {"mode": "Active"}
+        assert inputs["vpcConfig"] == {
+            "subnetIds": ["subnet-01234567"],
+            "securityGroupIds": ["sg-01234567"],
+        }
+        policy = recording.one("aws:iam/rolePolicy:RolePolicy", f"{name}-policy").inputs["policy"]
+        assert "ec2:AssignPrivateIpAddresses" in policy
+        assert "xray:PutTraceSegments" in policy
+        without = recorded("dev").one(FUNCTION, f"{name}-function").inputs
+        assert set(plain) & set(without) == set()
+    variables = recording.one(FUNCTION, "train-function").inputs["environment"]["variables"]
+    assert json.loads(variables["TRAINING_VPC_CONFIG"]) == {
+        "Subnets": ["subnet-01234567"],
+        "SecurityGroupIds": ["sg-01234567"],
+    }
+    training = recording.one("aws:iam/rolePolicy:RolePolicy", "training-policy").inputs["policy"]
+    assert "ec2:CreateNetworkInterfacePermission" in training
+
+
 def test_the_exports_name_everything_a_user_needs() -> None:
     assert set(recorded("prd").exports) == {
         "templateBucket",

@@ -86,6 +86,10 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         ),
         "rolePath": "/",
         "networkIsolation": json.dumps(draw(st.booleans())),
+        "vpcSubnets": '["subnet-0123456789abcdef0", "subnet-01234567"]',
+        "vpcSecurityGroups": '["sg-0123456789abcdef0"]',
+        "functionConcurrency": draw(st.integers(0, 1_000)),
+        "tracing": json.dumps(draw(st.booleans())),
         "logRetentionDays": draw(st.sampled_from(RETENTION_DAYS)),
         "accessLogs": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
@@ -114,6 +118,9 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         kept |= {"bakeSeconds", "initialInstanceCount"}
         if kept & {"scaling", "minInstanceCount", "maxInstanceCount"}:
             kept |= {"scaling", "minInstanceCount", "maxInstanceCount"}
+    # A VPC has subnets and groups.
+    if kept & {"vpcSubnets", "vpcSecurityGroups"}:
+        kept |= {"vpcSubnets", "vpcSecurityGroups"}
     # A budget needs an address to notify.
     if "monthlyBudgetUsd" in kept:
         kept.add("notificationEmail")

@@ -82,6 +82,18 @@ def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) 
     }
 
 
+def test_the_training_job_joins_the_vpc_of_the_functions_environment(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    start()
+    monkeypatch.setenv("TRAINING_VPC_CONFIG", json.dumps(vpc))
+    start()
+    without, with_vpc = aws.made("CreateTrainingJob")
+    assert "VpcConfig" not in without
+    assert with_vpc["VpcConfig"] == vpc
+
+
 @pytest.mark.parametrize(
     ("instance_type", "volume"),
     [

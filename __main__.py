@@ -7,6 +7,7 @@ both  DataProtection, NotificationTopic, MonthlyBudget
 """
 
 import os
+from datetime import date
 
 import pulumi
 import pulumi_aws as aws
@@ -31,6 +32,8 @@ names = Names(
     account=aws.get_caller_identity(opts=invoke_opts).account_id,
     region=settings.region,
     partition=aws.get_partition(opts=invoke_opts).partition,
+    role_path=settings.roles.path,
+    permissions_boundary=settings.roles.permissions_boundary,
 )
 
 production_account = settings.delivery.production_account
@@ -59,17 +62,22 @@ environment = EndpointEnvironment(
     EndpointEnvironmentArgs(
         environment=settings.environment,
         endpoint=settings.endpoint,
+        network=settings.network,
         protection=protection,
+        log_retention_days=settings.log_retention_days,
         delivery=names.in_account(settings.delivery_account),
         notification_topic_arn=notifications.arn,
         tags=tags,
     ),
     opts,
 )
+estimate = costs.estimate(settings, date.today())
+if estimate["warning"]:
+    pulumi.log.warn(estimate["warning"])
 exports: dict[str, pulumi.Input[object]] = {
     **environment.outputs,
     "notificationTopicArn": notifications.arn,
-    "monthlyCostEstimate": costs.estimate(settings),
+    "monthlyCostEstimate": estimate,
 }
 if settings.ownership.monthly_budget_usd and settings.ownership.notification_email:
     MonthlyBudget(

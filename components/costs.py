@@ -5,9 +5,10 @@ dollars and excludes free tiers, data transfer, requests and taxes. The notes of
 else it assumes or excludes.
 """
 
+from datetime import date
 from typing import Any
 
-from components import endpoint_alarms
+from components import endpoint_alarms, prices
 from components.prices import (
     ALARM_METRIC_MONTH,
     BUILD_MINUTE,
@@ -29,15 +30,17 @@ PIPELINE_MINUTES, BUILDS_PER_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
 Item = dict[str, Any]
 
 
-def estimate(settings: StackSettings) -> dict[str, Any]:
+def estimate(settings: StackSettings, today: date) -> dict[str, Any]:
     """Return the estimate of a stack's monthly cost.
 
     Args:
         settings: the stack's settings.
+        today: the day of the estimate, on which the prices have their age.
 
-    Returns: ``total`` in US dollars, and the ``items`` that it sums up, each with ``quantity`` ×
-        ``unitPrice`` = ``monthly``. For an instance type that is not in the table, ``unitPrice``
-        and ``monthly`` are None, and ``total`` excludes the item.
+    Returns: ``warning``, which is empty unless prices are too old; ``total`` in US dollars, and the
+        ``items`` that it sums up, each with ``quantity`` × ``unitPrice`` = ``monthly``. For an
+        instance type that is not in the table, ``unitPrice`` and ``monthly`` are None, and
+        ``total`` excludes the item.
     """
     items = [
         _endpoint(settings.endpoint),
@@ -51,6 +54,7 @@ def estimate(settings: StackSettings) -> dict[str, Any]:
     return {
         "priceDate": PRICE_DATE,
         "priceRegion": PRICE_REGION,
+        "warning": prices.warning(today),
         "region": settings.region,
         "currency": "USD",
         "total": round(sum(item["monthly"] or 0 for item in items), 2),

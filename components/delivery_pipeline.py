@@ -21,7 +21,7 @@ from components.pipeline_stages import DeployTarget, StageInputs
 from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import DeliverySettings
+from components.settings import DeliverySettings, FunctionSettings, NetworkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,26 @@ class DeliveryPipelineArgs:
 
     Attributes:
         settings: the pipeline's settings.
+        network: the network of training jobs and functions.
+        functions: concurrency and tracing of the functions.
         data_lake: the bucket whose uploads start the pipeline.
         artifacts: the artifact store.
         image_parameter: SSM parameter that holds the released image.
         key_arn: KMS key of the artifacts and messages; None for the services' own encryption.
+        log_retention_days: days after which lines of the functions' logs expire.
         development: the DEV target.
         production: the PRD target; None ends the pipeline after DEV.
         tags: tags for each resource.
     """
 
     settings: DeliverySettings
+    network: NetworkSettings
+    functions: FunctionSettings
     data_lake: DataLake
     artifacts: PrivateBucket
     image_parameter: pulumi.Input[str]
     key_arn: pulumi.Input[str] | None
+    log_retention_days: int
     development: pulumi.Output[DeployTarget]
     production: pulumi.Output[DeployTarget] | None
     tags: Mapping[str, str]
@@ -67,7 +73,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "training",
             policies.SAGEMAKER,
             pulumi.Output.from_input(args.key_arn).apply(
-                lambda key_arn: policies.training_role(names, key_arn)
+                lambda key_arn: policies.training_role(names, key_arn, args.network)
             ),
             "Permissions of training jobs",
         )
@@ -75,9 +81,13 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "train",
             "train_model",
             names,
-            grants=policies.run_training(names, names.iam_arn(f"role/{names.role('training')}")),
+            grants=policies.run_training(names, names.role_arn("training")),
             key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
             tags=args.tags,
+            environment=self._training_network(),
             opts=self._child,
         )
         self.smoke_test = PipelineFunction(
@@ -86,6 +96,9 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             grants=self._smoke_test_grants(),
             key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
             tags=args.tags,
             opts=self._child,
         )
@@ -133,12 +146,19 @@ class DeliveryPipeline(pulumi.ComponentResource):
             {"pipeline_name": self.pipeline_name, "approval_topic_arn": self.approval_topic.arn}
         )
 
+    def _training_network(self) -> dict[str, str] | None:
+        """Return the variable with the VPC of training jobs, for which parameters are too short."""
+        vpc_config = self._args.network.vpc_config
+        if vpc_config is None:
+            return None
+        return {"TRAINING_VPC_CONFIG": json.dumps(vpc_config, separators=(",", ":"))}
+
     def _smoke_test_grants(self) -> list[policies.Statement]:
         """Allow invoking this account's endpoints, and assuming another account's invoke role."""
         names, args = self._names, self._args
         endpoints, roles = [names.endpoint("dev")], []
         if args.settings.production_account is not None:
-            roles.append(self._production.iam_arn(f"role/{self._production.role('prd-invoke')}"))
+            roles.append(self._production.role_arn("prd-invoke"))
         elif args.production is not None:
             endpoints.append(names.endpoint("prd"))
         grants = [policies.invoke_endpoints(names, endpoints)]
@@ -159,7 +179,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             development=args.development,
             approval_topic_arn=self.approval_topic.arn,
             production=args.production,
-        ).apply(lambda values: StageInputs(**values))
+        ).apply(lambda values: StageInputs(network=args.network, **values))
 
     def _policy(self, inputs: StageInputs, key_arn: str | None) -> str:
         names = self._names

@@ -21,11 +21,12 @@ from components import (
 )
 from components.data_protection import DataProtection
 from components.delivery_access import DeliveryAccess
+from components.log_group import log_group
 from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import EndpointSettings, Environment, UpdateSettings
+from components.settings import EndpointSettings, Environment, NetworkSettings, UpdateSettings
 
 CAPTURE_DAYS = 90
 
@@ -37,7 +38,9 @@ class EndpointEnvironmentArgs:
     Attributes:
         environment: DEV or PRD.
         endpoint: instances, scaling, alarms, data capture and updates.
+        network: the network of the model's containers.
         protection: encryption, access logs and deletion protection.
+        log_retention_days: days after which lines of the containers' log expire.
         delivery: names in the account with the pipeline, the artifacts and the image.
         notification_topic_arn: topic that receives the alarms.
         tags: tags for each resource.
@@ -45,7 +48,9 @@ class EndpointEnvironmentArgs:
 
     environment: Environment
     endpoint: EndpointSettings
+    network: NetworkSettings
     protection: DataProtection
+    log_retention_days: int
     delivery: Names
     notification_topic_arn: pulumi.Input[str]
     tags: Mapping[str, str]
@@ -89,6 +94,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     delivered_under_key=key_arn is not None,
                     capture_bucket=made[0],
                     key_arn=made[1],
+                    network=args.network,
                 )
             ),
             tags=args.tags,
@@ -119,6 +125,14 @@ class EndpointEnvironment(pulumi.ComponentResource):
             parent=self,
         )
         alarms = self._alarms()
+        logs = log_group(
+            f"{name}-logs",
+            names.endpoint_log_group(environment),
+            retention_days=args.log_retention_days,
+            key_arn=key_arn,
+            tags=args.tags,
+            parent=self,
+        )
         store = PrivateBucket(
             f"{name}-template",
             names.template_bucket(environment),
@@ -139,7 +153,8 @@ class EndpointEnvironment(pulumi.ComponentResource):
             ).apply(lambda made: self._archive(*made)),
             # Once a pipeline can read the template, a deployment with it must succeed.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*store.ready, execution_policy, deploy_policy, *alarms]
+                parent=self,
+                depends_on=[*store.ready, execution_policy, deploy_policy, logs, *alarms],
             ),
         )
         self.template_bucket = store.name
@@ -171,6 +186,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             execution_role_arn,
             self._args.endpoint,
             self._args.tags,
+            network=self._args.network,
             capture_bucket=capture_bucket,
             key_arn=key_arn,
             topic_arn=topic_arn,

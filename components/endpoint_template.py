@@ -16,7 +16,13 @@ from components import endpoint_alarms
 from components.endpoint_alarms import rollback_alarm_names
 from components.instance_types import has_local_storage
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
-from components.settings import EndpointSettings, ScalingSettings, TrafficShifting, UpdateSettings
+from components.settings import (
+    EndpointSettings,
+    NetworkSettings,
+    ScalingSettings,
+    TrafficShifting,
+    UpdateSettings,
+)
 
 PARAMETERS = {
     "ImageUri": "Image of the model container, by digest",
@@ -49,6 +55,7 @@ def render(
     settings: EndpointSettings,
     tags: Mapping[str, str],
     *,
+    network: NetworkSettings,
     capture_bucket: str | None = None,
     key_arn: str | None = None,
     topic_arn: str | None = None,
@@ -60,6 +67,7 @@ def render(
         execution_role_arn: role of the model's containers.
         settings: instances, scaling, and the traffic shift to a new model.
         tags: tags for every resource that takes tags.
+        network: the network of the model's containers.
         capture_bucket: bucket for captured data; required if data capture is enabled.
         key_arn: KMS key of the captured data and of the instances' volumes; None for the services'
             own keys.
@@ -69,7 +77,7 @@ def render(
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
-        "Model": _model(execution_role_arn, stack_tags),
+        "Model": _model(execution_role_arn, network, stack_tags),
         "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, key_arn),
         "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
     }
@@ -96,13 +104,17 @@ def _attribute(resource: str, name: str) -> Template:
     return {"Fn::GetAtt": [resource, name]}
 
 
-def _model(execution_role_arn: str, tags: list[dict[str, str]]) -> Template:
+def _model(
+    execution_role_arn: str, network: NetworkSettings, tags: list[dict[str, str]]
+) -> Template:
     # Lineage: tags show on AWS which job and dataset a running model comes from.
     lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
     return {
         "Type": "AWS::SageMaker::Model",
         "Properties": {
             "ExecutionRoleArn": execution_role_arn,
+            "EnableNetworkIsolation": network.isolation,
+            **({"VpcConfig": network.vpc_config} if network.vpc_config else {}),
             "PrimaryContainer": {
                 "Image": {"Ref": "ImageUri"},
                 "ModelDataUrl": {"Ref": "ModelDataUrl"},

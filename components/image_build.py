@@ -17,8 +17,8 @@ from pulumi_aws.codepipeline import PipelineStageArgsDict
 from components import build_policies, policies
 from components.artifact_store import artifact_store
 from components.image_repository import ImageRepository
+from components.log_group import log_group
 from components.naming import Names
-from components.pipeline_function import LOG_RETENTION_DAYS
 from components.pipeline_trigger import start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
@@ -40,6 +40,7 @@ class ImageBuildArgs:
         artifacts: the pipeline's artifact store.
         images: the repository of the built images.
         key_arn: KMS key of the artifacts; None for S3's own encryption.
+        log_retention_days: days after which lines of the build's log expire.
         tags: tags for each resource.
     """
 
@@ -47,6 +48,7 @@ class ImageBuildArgs:
     artifacts: PrivateBucket
     images: ImageRepository
     key_arn: pulumi.Input[str] | None
+    log_retention_days: int
     tags: Mapping[str, str]
 
 
@@ -105,13 +107,13 @@ class ImageBuild(pulumi.ComponentResource):
 
     def _project(self) -> aws.codebuild.Project:
         names, args = self._names, self._args
-        log_group = aws.cloudwatch.LogGroup(
+        logs = log_group(
             f"{self._name}-logs",
-            name=f"/aws/codebuild/{names.image_build}",
-            retention_in_days=LOG_RETENTION_DAYS,
-            kms_key_id=args.key_arn,
-            tags=dict(args.tags),
-            opts=pulumi.ResourceOptions(parent=self),
+            f"/aws/codebuild/{names.image_build}",
+            retention_days=args.log_retention_days,
+            key_arn=args.key_arn,
+            tags=args.tags,
+            parent=self,
         )
         role, policy = service_role(
             f"{self._name}-project",
@@ -145,7 +147,7 @@ class ImageBuild(pulumi.ComponentResource):
                     {"name": "IMAGE_PARAMETER", "value": args.images.parameter},
                 ],
             },
-            logs_config={"cloudwatch_logs": {"group_name": log_group.name}},
+            logs_config={"cloudwatch_logs": {"group_name": logs.name}},
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )

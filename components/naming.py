@@ -31,12 +31,16 @@ class Names:
         account: account id, twelve digits.
         region: the AWS region.
         partition: the AWS partition.
+        role_path: IAM path of every role; begins and ends with ``/``.
+        permissions_boundary: ARN of the policy that limits every role; None for no limit.
     """
 
     model: str
     account: str
     region: str
     partition: str = "aws"
+    role_path: str = "/"
+    permissions_boundary: str | None = None
 
     def bucket(self, purpose: str) -> str:
         """Return a bucket's name. It is global, so it includes the account and the region."""
@@ -59,6 +63,10 @@ class Names:
     def role(self, purpose: str) -> str:
         """Return a role's name. IAM is global in an account, so it includes the region."""
         return f"mlops-{self.model}-{purpose}-{self.region}"
+
+    def role_arn(self, purpose: str) -> str:
+        """Return a role's ARN, which includes its path."""
+        return self.iam_arn(f"role{self.role_path}{self.role(purpose)}")
 
     def in_account(self, account: str | None) -> "Names":
         """Return the same model's names in another account, or these names for None."""
@@ -107,6 +115,10 @@ class Names:
     def endpoint(self, environment: str) -> str:
         """Return the SageMaker endpoint's name, which stays the same in all deployments."""
         return f"{self.model}-{_ENDPOINT_SUFFIX[environment]}"
+
+    def endpoint_log_group(self, environment: str) -> str:
+        """Return the log group of an endpoint's containers, whose name SageMaker determines."""
+        return f"/aws/sagemaker/Endpoints/{self.endpoint(environment)}"
 
     def cloudformation_stack(self, environment: str) -> str:
         """Return the name of the CloudFormation stack of an endpoint."""

@@ -7,15 +7,16 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
+from components.log_group import log_group
 from components.naming import Names
 from components.policies import Statement
 from components.service_role import service_role
+from components.settings import FunctionSettings, NetworkSettings
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
 # The modules that every handler imports.
 SHARED_MODULES = ("__init__", "pipeline_job")
 RUNTIME = "python3.12"
-LOG_RETENTION_DAYS = 30
 
 
 class PipelineFunction(pulumi.ComponentResource):
@@ -33,9 +34,13 @@ class PipelineFunction(pulumi.ComponentResource):
         *,
         grants: Sequence[Statement],
         key_arn: pulumi.Input[str] | None,
+        log_retention_days: int,
+        network: NetworkSettings,
+        settings: FunctionSettings,
         tags: Mapping[str, str],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
+        environment: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the function.
@@ -46,13 +51,16 @@ class PipelineFunction(pulumi.ComponentResource):
             names: the account's names.
             grants: further policy statements of the function's role.
             key_arn: KMS key of the log group; None for CloudWatch's own encryption.
+            log_retention_days: days after which lines of the log expire.
+            network: the function's VPC.
+            settings: concurrency and tracing.
             tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
+            environment: environment variables of the function.
             opts: the component's resource options.
         """
         super().__init__("mlops:index:PipelineFunction", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         function_name = f"{names.model}-{name}"
         self.role, policy = service_role(
             name,
@@ -63,18 +71,20 @@ class PipelineFunction(pulumi.ComponentResource):
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
                 policies.report_job_results(),
+                policies.join_vpc(names, network, policies.LAMBDA),
+                [policies.write_traces()] if settings.tracing else [],
                 grants,
             ),
             tags=tags,
             parent=self,
         )
-        log_group = aws.cloudwatch.LogGroup(
+        logs = log_group(
             f"{name}-logs",
-            name=f"/aws/lambda/{function_name}",
-            retention_in_days=LOG_RETENTION_DAYS,
-            kms_key_id=key_arn,
-            tags=dict(tags),
-            opts=child,
+            f"/aws/lambda/{function_name}",
+            retention_days=log_retention_days,
+            key_arn=key_arn,
+            tags=tags,
+            parent=self,
         )
         self.function = aws.lambda_.Function(
             f"{name}-function",
@@ -91,8 +101,17 @@ class PipelineFunction(pulumi.ComponentResource):
             ),
             timeout=timeout_seconds,
             memory_size=memory_mib,
+            environment={"variables": environment} if environment else None,
+            reserved_concurrent_executions=settings.concurrency or None,
+            tracing_config={"mode": "Active"} if settings.tracing else None,
+            vpc_config={
+                "subnet_ids": list(network.subnets),
+                "security_group_ids": list(network.security_groups),
+            }
+            if network.subnets
+            else None,
             tags=dict(tags),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, log_group]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, logs]),
         )
         self.name = self.function.name
         self.arn = self.function.arn

@@ -15,7 +15,7 @@ import pulumi
 from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
 
 from components.naming import DATASET_KEY, TEMPLATE_FILE
-from components.settings import DeliverySettings
+from components.settings import DeliverySettings, NetworkSettings
 
 # CodePipeline's limit for the UserParameters of a Lambda action.
 USER_PARAMETERS_LENGTH = 1000
@@ -75,6 +75,7 @@ class StageInputs:
     training_role_arn: str
     image_parameter: str
     training_output: str
+    network: NetworkSettings
     # Deploy
     smoke_test_function: str
     development: DeployTarget
@@ -153,6 +154,7 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         "instanceType": training.instance_type,
         "maxRuntimeSeconds": training.max_runtime_seconds,
         "outputPath": inputs.training_output,
+        "networkIsolation": inputs.network.isolation,
         "hyperparameters": dict(training.hyperparameters),
     }
     action: PipelineStageActionArgsDict = {

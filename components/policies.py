@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.naming import CAPTURE_PREFIX, TRAINING_PREFIX, Names
+from components.settings import NetworkSettings
 
 # JSON in IAM's own vocabulary.
 Statement = dict[str, Any]
@@ -88,9 +89,7 @@ def trust_role(names: Names, purpose: str) -> str:
             "Effect": "Allow",
             "Principal": {"AWS": names.iam_arn("root")},
             "Action": "sts:AssumeRole",
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": names.iam_arn(f"role/{names.role(purpose)}")}
-            },
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": names.role_arn(purpose)}},
         }
     )
 
@@ -189,7 +188,53 @@ def publish_metrics(namespace: str) -> Statement:
     )
 
 
-def training_role(names: Names, key_arn: str | None) -> str:
+# What each service does with the network interfaces of a VPC.
+# Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+_INTERFACES_OF = {
+    SAGEMAKER: (
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+    ),
+    LAMBDA: (
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:UnassignPrivateIpAddresses",
+    ),
+}
+# These have no resource level.
+_DESCRIPTIONS_OF = {
+    SAGEMAKER: (
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ),
+    LAMBDA: ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+}
+
+
+def join_vpc(names: Names, network: NetworkSettings, service: str) -> list[Statement]:
+    """Allow a service to connect to the VPC of the settings; return no statement without one.
+
+    Args:
+        names: the region's names.
+        network: the subnets and the security groups.
+        service: ``SAGEMAKER`` for containers, ``LAMBDA`` for functions.
+    """
+    if network.vpc_config is None:
+        return []
+    return [
+        allow(_INTERFACES_OF[service], [names.arn("ec2", "*/*")]),
+        allow(_DESCRIPTIONS_OF[service], ["*"]),
+    ]
+
+
+def training_role(names: Names, key_arn: str | None, network: NetworkSettings) -> str:
     """Return the policy of training jobs: read the dataset artifact, write the model."""
     bucket = names.artifact_bucket
     return document(
@@ -202,6 +247,7 @@ def training_role(names: Names, key_arn: str | None) -> str:
         # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
         allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
         use_key_for_volumes(key_arn),
+        join_vpc(names, network, SAGEMAKER),
         pull_image(names),
         write_container_logs(names, "/aws/sagemaker/TrainingJobs"),
         publish_metrics("/aws/sagemaker/TrainingJobs"),
@@ -216,6 +262,7 @@ def execution_role(
     delivered_under_key: bool,
     capture_bucket: str | None,
     key_arn: str | None,
+    network: NetworkSettings,
 ) -> str:
     """Return the policy of an endpoint's containers: load the trained model, capture data.
 
@@ -226,6 +273,7 @@ def execution_role(
         delivered_under_key: the artifact store is encrypted with a KMS key.
         capture_bucket: bucket for captured requests and responses; None without data capture.
         key_arn: KMS key of ``capture_bucket`` and of the volumes; None for the services' own keys.
+        network: the network of the containers.
     """
     capture = []
     if capture_bucket is not None:
@@ -238,8 +286,9 @@ def execution_role(
         [decrypt_delivered_artifacts(delivery)] if delivered_under_key else [],
         capture,
         use_key_for_volumes(key_arn),
+        join_vpc(names, network, SAGEMAKER),
         pull_image(delivery),
-        write_container_logs(names, f"/aws/sagemaker/Endpoints/{names.endpoint(environment)}"),
+        write_container_logs(names, names.endpoint_log_group(environment)),
         publish_metrics("/aws/sagemaker/Endpoints"),
     )
 
@@ -251,6 +300,12 @@ def write_function_logs(names: Names, function: str) -> Statement:
     """Allow writing to the log group that is created with the function."""
     group = names.arn("logs", f"log-group:/aws/lambda/{function}")
     return allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"])
+
+
+def write_traces() -> Statement:
+    """Allow sending traces to X-Ray."""
+    # Traces have no ARN.
+    return allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"])
 
 
 def report_job_results() -> Statement:

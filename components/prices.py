@@ -1,49 +1,98 @@
-"""List prices of one date; `python -m components.prices` writes them as JSON.
+"""The list prices of ``prices.json``, each table with its date and its source.
 
-Pure. On-demand prices in US dollars, without free tiers and taxes.
-Source: https://aws.amazon.com/sagemaker/ai/pricing/ and the price pages of each service.
+On-demand prices in US dollars, without free tiers and taxes. The date of a table is the day on
+which its prices were valid. Prices older than 180 days come with a warning.
+
+    python -m components.prices                              write the instance prices as JSON
+    python -m components.prices --refresh [--profile NAME]   replace them by AWS's price list
 """
 
+import argparse
 import json
 import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
-# The date of these list prices. They were not read from AWS's price list when this was written, and
-# prices change: look them up before you rely on them.
-PRICE_DATE = "2024-10-01"
-PRICE_REGION = "us-east-1"
+FILE = Path(__file__).with_name("prices.json")
+MAX_AGE = timedelta(days=180)
 HOURS_PER_MONTH = 730
 
-# US dollars per hour, for real-time hosting and for training.
-INSTANCE_HOUR = {
-    "ml.t2.medium": 0.056,
-    "ml.t2.large": 0.111,
-    "ml.t2.xlarge": 0.223,
-    "ml.m5.large": 0.115,
-    "ml.m5.xlarge": 0.23,
-    "ml.m5.2xlarge": 0.461,
-    "ml.m5.4xlarge": 0.922,
-    "ml.c5.large": 0.102,
-    "ml.c5.xlarge": 0.204,
-    "ml.c5.2xlarge": 0.408,
-    "ml.r5.large": 0.151,
-}
-KEY_MONTH = 1.00
-ALARM_METRIC_MONTH = 0.10
-DASHBOARD_MONTH = 3.00
-PIPELINE_ACTION_MINUTE = 0.002
-BUILD_MINUTE = 0.005
-STORAGE_GB_MONTH = 0.023
+_TABLES = json.loads(FILE.read_text())
+_INSTANCES, _SERVICES = _TABLES["instances"], _TABLES["services"]
+
+PRICE_REGION: str = _TABLES["region"]
+# The date of the older table.
+PRICE_DATE: str = min(_INSTANCES["date"], _SERVICES["date"])
+
+# US dollars per hour, for real-time hosting; a training job is estimated at the same price.
+INSTANCE_HOUR: dict[str, float] = _INSTANCES["hour"]
+KEY_MONTH: float = _SERVICES["keyMonth"]
+ALARM_METRIC_MONTH: float = _SERVICES["alarmMetricMonth"]
+DASHBOARD_MONTH: float = _SERVICES["dashboardMonth"]
+PIPELINE_ACTION_MINUTE: float = _SERVICES["pipelineActionMinute"]
+BUILD_MINUTE: float = _SERVICES["buildMinute"]
+STORAGE_GB_MONTH: float = _SERVICES["storageGbMonth"]
 
 
-def main() -> int:
-    """Write the instance prices to standard output, for programs that must not import this one."""
-    document = {
-        "priceDate": PRICE_DATE,
-        "priceRegion": PRICE_REGION,
-        "currency": "USD",
-        "instanceHour": INSTANCE_HOUR,
+def warning(
+    today: date, instances: str = _INSTANCES["date"], services: str = _SERVICES["date"]
+) -> str:
+    """Return the warning about prices that are too old; empty if none are.
+
+    Args:
+        today: the day of the estimate.
+        instances: date of the instance prices, ISO 8601.
+        services: date of the other prices, ISO 8601.
+    """
+    refreshing = {
+        f"instances of {instances}": (instances, "run python -m components.prices --refresh"),
+        f"other services of {services}": (services, "correct components/prices.json by hand"),
     }
-    sys.stdout.write(json.dumps(document) + "\n")
+    old = {
+        name: advice
+        for name, (found, advice) in refreshing.items()
+        if today - date.fromisoformat(found) > MAX_AGE
+    }
+    if not old:
+        return ""
+    return (
+        f"The estimate uses prices that are more than {MAX_AGE.days} days old, "
+        f"{' and '.join(old)}: {', and '.join(old.values())}"
+    )
+
+
+def document(today: date) -> dict[str, Any]:
+    """Return the instance prices, for programs that must not import this one."""
+    return {
+        "priceDate": _INSTANCES["date"],
+        "priceRegion": PRICE_REGION,
+        "currency": _TABLES["currency"],
+        "instanceHour": INSTANCE_HOUR,
+        "warning": warning(today, services=today.isoformat()),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the instance prices to standard output, or refresh them."""
+    parser = argparse.ArgumentParser("python -m components.prices", description=__doc__)
+    parser.add_argument("--refresh", action="store_true", help="read AWS's price list")
+    parser.add_argument(
+        "--profile", help="the AWS profile that reads it; the default one if absent"
+    )
+    options = parser.parse_args(arguments)
+    if not options.refresh:
+        sys.stdout.write(json.dumps(document(date.today())) + "\n")
+        return 0
+    from components import price_list
+
+    try:
+        hours = price_list.read(price_list.client(options.profile), PRICE_REGION)
+    except price_list.PriceListError as error:
+        sys.stderr.write(f"{error}; {FILE.name} is unchanged\n")
+        return 1
+    FILE.write_text(json.dumps(price_list.refreshed(_TABLES, hours, date.today()), indent=2) + "\n")
+    sys.stdout.write(f"{len(hours)} instance prices of today are in {FILE}\n")
     return 0
 
 

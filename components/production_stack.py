@@ -56,6 +56,12 @@ def _problem(
             f"is in account {account}, but this stack expects "
             f"{delivery.production_account or names.account}: set productionAccount to {account}"
         )
+    path = target.deploy_role_arn.split(":")[5].removeprefix("role").rpartition("/")[0] + "/"
+    if path != names.role_path:
+        return (
+            f"has rolePath {path}, but this stack has {names.role_path}: set the same rolePath in "
+            "both stacks"
+        )
     if delivery.production_account and not target.delivery_role_arn:
         return (
             "does not allow another account to deliver to it: set its deliveryAccount to "

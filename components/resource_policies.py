@@ -137,7 +137,7 @@ def key(names: Names, *, share_with: Names | None) -> str:
         }
     )
     if share_with is not None:
-        roles = [share_with.iam_arn(f"role/{share_with.role(r)}") for r in _SHARED_ROLES]
+        roles = [share_with.role_arn(r) for r in _SHARED_ROLES]
         statements.append(
             {
                 "Sid": "ProductionReadsArtifacts",
@@ -180,4 +180,4 @@ _SHARED_ROLES = ("prd-delivery", "prd-execution")
 
 
 def _role(names: Names, purpose: str) -> dict[str, str]:
-    return {"AWS": names.iam_arn(f"role/{names.role(purpose)}")}
+    return {"AWS": names.role_arn(purpose)}

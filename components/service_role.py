@@ -35,6 +35,8 @@ def service_role(
     role = aws.iam.Role(
         f"{name}-role",
         name=names.role(purpose),
+        path=names.role_path,
+        permissions_boundary=names.permissions_boundary,
         description=description,
         assume_role_policy=trust,
         tags=dict(tags),

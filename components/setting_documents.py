@@ -52,6 +52,32 @@ def hyperparameters(raw: str) -> tuple[dict[str, str], list[Problem]]:
     return parsed, problems
 
 
+def resource_ids(key: str, prefix: str, most: int) -> Parse:
+    """Return what parses a JSON list of EC2 resource ids, each once.
+
+    Args:
+        key: the setting.
+        prefix: the kind of the ids, such as ``subnet``.
+        most: the largest number of ids.
+    """
+    one = re.compile(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
+    allowed = f"a JSON list of at most {most} ids {prefix}-…, each once"
+    fix = f'write ["{prefix}-0123456789abcdef0"]'
+
+    def parse(raw: str) -> tuple[tuple[str, ...], list[Problem]]:
+        ids = _json(raw)
+        if (
+            not isinstance(ids, list)
+            or not all(isinstance(item, str) and one.fullmatch(item) for item in ids)
+            or len(set(ids)) != len(ids)
+            or len(ids) > most
+        ):
+            return (), [Problem(key, raw, allowed, fix)]
+        return tuple(ids), []
+
+    return parse
+
+
 def scheduled_capacities(make: Callable[..., Any]) -> Parse:
     """Return what parses the setting ``scheduledScaling``.
 

@@ -11,7 +11,7 @@ Owns the wording of a settings problem. Must not: know which settings exist.
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -169,6 +169,21 @@ def whole_number(key: str, default: int, *, low: int, high: int, description: st
         return default, [Problem(key, raw, allowed, f"use {default}")]
 
     setting = Setting(key, "integer", default, description, allowed, str(default), parse)
+    return _declare(setting, default)
+
+
+def listed_number(
+    key: str, default: int, *, numbers: Sequence[int], example: int, description: str
+) -> Any:
+    """Declare a whole number out of a list."""
+    allowed = ", ".join(map(str, numbers))
+
+    def parse(raw: str) -> tuple[int, list[Problem]]:
+        if raw in allowed.split(", "):
+            return int(raw), []
+        return default, [Problem(key, raw, allowed, f"use {example}")]
+
+    setting = Setting(key, "integer", default, description, allowed, str(example), parse)
     return _declare(setting, default)
 
 

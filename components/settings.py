@@ -13,8 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.setting_documents import hyperparameters, scheduled_capacities
-from components.setting_kinds import choice, document, flag, number, string, switch, whole_number
+from components.setting_documents import hyperparameters, resource_ids, scheduled_capacities
+from components.setting_kinds import (
+    choice,
+    document,
+    flag,
+    listed_number,
+    number,
+    string,
+    switch,
+    whole_number,
+)
 
 
 class Environment(StrEnum):
@@ -59,7 +68,16 @@ _EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"
 _EMAIL_ALLOWED = "an email address, or empty"
 _ACCOUNT = r"[0-9]{12}"
 _ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
+_POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}"
+# The parameters of a pipeline's actions, which contain ARNs of roles, end at 1000 characters.
+_ROLE_PATH = r"(?!/aws-)(?=.{1,64}\Z)/([A-Za-z0-9_+=,.@-]+/)*"
 REGION_KEY = "aws:region"
+# The days that CloudWatch Logs accepts.
+# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +375,84 @@ class SafetySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network of the model's containers, of training jobs and of the functions."""
+
+    isolation: bool = flag(
+        "networkIsolation",
+        True,
+        description="Run training jobs and models without network access and without AWS "
+        "credentials (EnableNetworkIsolation).",
+    )
+    # SageMaker and Lambda take 16 subnets and 5 groups.
+    subnets: tuple[str, ...] = document(
+        "vpcSubnets",
+        "[]",
+        parse=resource_ids("vpcSubnets", "subnet", 16),
+        allowed="a JSON list of at most 16 subnet ids",
+        example='["subnet-0123456789abcdef0"]',
+        description="Subnets of the model's instances, of training jobs and of the functions: "
+        "a JSON list of ids; [] for no VPC. Requires vpcSecurityGroups.",
+    )
+    security_groups: tuple[str, ...] = document(
+        "vpcSecurityGroups",
+        "[]",
+        parse=resource_ids("vpcSecurityGroups", "sg", 5),
+        allowed="a JSON list of at most 5 security group ids",
+        example='["sg-0123456789abcdef0"]',
+        description="Security groups in the VPC of vpcSubnets: a JSON list of ids.",
+    )
+
+    @property
+    def vpc_config(self) -> dict[str, list[str]] | None:
+        """The VpcConfig of SageMaker's models and training jobs; None without a VPC."""
+        if not self.subnets:
+            return None
+        return {"Subnets": list(self.subnets), "SecurityGroupIds": list(self.security_groups)}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """The concurrency and the tracing of the pipeline's functions."""
+
+    concurrency: int = whole_number(
+        "functionConcurrency",
+        0,
+        low=0,
+        high=1_000,
+        description="Reserved concurrency of each function of the pipeline; 0 reserves none.",
+    )
+    tracing: bool = flag(
+        "tracing",
+        False,
+        description="Trace the functions of the pipeline by X-Ray (Active).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """The path and the permissions boundary of every IAM role."""
+
+    permissions_boundary: str | None = string(
+        "permissionsBoundary",
+        "",
+        pattern=_POLICY_ARN,
+        allowed="the ARN of an IAM policy, or empty",
+        example="arn:aws:iam::123456789012:policy/boundary",
+        description="ARN of the policy that is the permissions boundary of every role. "
+        "If empty, roles have none.",
+    )
+    path: str = string(
+        "rolePath",
+        "/",
+        pattern=_ROLE_PATH,
+        allowed="/, or names between slashes of 64 characters at most, outside AWS's own paths",
+        example="/mlops/",
+        description="IAM path of every role. Must be equal in both stacks.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class OwnershipSettings:
     """Owner, cost centre and recipients of notifications."""
 
@@ -429,6 +525,17 @@ class StackSettings:
     )
     ownership: OwnershipSettings
     safety: SafetySettings
+    roles: RoleSettings = field(default_factory=RoleSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    functions: FunctionSettings = field(default_factory=FunctionSettings)
+    log_retention_days: int = listed_number(
+        "logRetentionDays",
+        30,
+        numbers=RETENTION_DAYS,
+        example=30,
+        description="Days after which the lines in the stack's log groups expire: those of the "
+        "functions, of the image build and of the endpoint. One of CloudWatch's values, 1 to 3653.",
+    )
     endpoint: EndpointSettings
     delivery: DeliverySettings
     delivery_account: str | None = string(

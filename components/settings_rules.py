@@ -16,6 +16,7 @@ from components.settings import (
     EndpointSettings,
     Environment,
     ExecutionMode,
+    NetworkSettings,
     ScalingSettings,
     StackSettings,
     TrafficShifting,
@@ -39,6 +40,19 @@ def problems_between(settings: StackSettings) -> Iterator[Problem]:
     yield from _instances(settings)
     yield from _delivery(settings)
     yield from _accounts(settings)
+    yield from _network(settings.network)
+
+
+def _network(network: NetworkSettings) -> Iterator[Problem]:
+    parts = {"vpcSubnets": network.subnets, "vpcSecurityGroups": network.security_groups}
+    for key, other in (tuple(parts), tuple(reversed(parts))):
+        if parts[key] and not parts[other]:
+            yield Problem(
+                other,
+                "[]",
+                f"at least one id if {key} has any",
+                f"set {other}, or leave {key} empty",
+            )
 
 
 def _ownership(settings: StackSettings) -> Iterator[Problem]:

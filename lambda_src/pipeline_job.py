@@ -266,7 +266,7 @@ def parameter(job: Job, name: str, kind: type | tuple[type, ...]) -> Any:
     """
     value = job.parameters.get(name)
     # In Python, JSON's true would be an int.
-    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value == "":
         kinds = kind if isinstance(kind, tuple) else (kind,)
         allowed = " or ".join(k.__name__ for k in kinds)
         raise ConfigurationError(f"UserParameters: {name} must be {allowed}, not {value!r}")

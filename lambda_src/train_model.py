@@ -9,6 +9,7 @@ The output artifact holds ``parameters.json``, from which CloudFormation takes i
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -86,6 +87,7 @@ def _start(job: Job) -> StillRunning:
             }
         ],
         **_storage(job),
+        **_network(job),
         "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
         "EnableManagedSpotTraining": False,
         "Tags": [
@@ -122,6 +124,15 @@ def _storage(job: Job) -> dict[str, Any]:
         if not _LOCAL_STORAGE.match(instance_type):
             resources["VolumeKmsKeyId"] = job.encryption_key
     return {"OutputDataConfig": output, "ResourceConfig": resources}
+
+
+def _network(job: Job) -> dict[str, Any]:
+    """Return the job's isolation, and its VPC if the function's environment names one."""
+    network: dict[str, Any] = {"EnableNetworkIsolation": parameter(job, "networkIsolation", bool)}
+    vpc_config = os.environ.get("TRAINING_VPC_CONFIG")
+    if vpc_config:
+        network["VpcConfig"] = json.loads(vpc_config)
+    return network
 
 
 def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:

@@ -38,11 +38,13 @@ class PriceTable:
         date: ISO 8601 date of the prices.
         region: the AWS region.
         instance_hour: US dollars per hour, by instance type.
+        warning: what the program says about prices that are too old; empty otherwise.
     """
 
     date: str
     region: str
     instance_hour: dict[str, float]
+    warning: str = ""
 
     def price_of(self, instance_type: str) -> Price:
         """Return the price of an instance type.
@@ -57,7 +59,8 @@ class PriceTable:
                 f"{', '.join(self.instance_hour)}. Set its price with --price"
             )
         source = f"{instance_type} at {hourly:g} US dollars per hour"
-        return Price(hourly, f"{source}, prices of {self.date}, {self.region}")
+        dated = f"{source}, prices of {self.date}, {self.region}"
+        return Price(hourly, f"{dated}. {self.warning}" if self.warning else dated)
 
 
 def read_table() -> PriceTable:
@@ -76,11 +79,16 @@ def read_table() -> PriceTable:
     )
     if answer.returncode != 0:
         raise UsageError(
-            f"the program's price table (components/prices.py) is not in {_ROOT}; set the price "
+            f"the program's price table (components/prices.json) is not in {_ROOT}; set the price "
             "with --price"
         )
     document = json.loads(answer.stdout)
-    return PriceTable(document["priceDate"], document["priceRegion"], document["instanceHour"])
+    return PriceTable(
+        document["priceDate"],
+        document["priceRegion"],
+        document["instanceHour"],
+        document["warning"],
+    )
 
 
 def find_price(hourly: float | None, instance_type: str | None) -> Price | None:

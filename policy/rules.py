@@ -50,7 +50,14 @@ WITHOUT_RESOURCE = frozenset(
         "cloudwatch:PutMetricData",
         "codepipeline:PutJobFailureResult",
         "codepipeline:PutJobSuccessResult",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
         "ecr:GetAuthorizationToken",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
     }
 )
 # Environment → allowed instance types. SageMaker does not scale burstable types.

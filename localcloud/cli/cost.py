@@ -23,7 +23,7 @@ def print_estimate(stack: str, outputs: dict[str, Any], *, as_json: bool) -> Non
     Args:
         stack: the stack's name.
         outputs: the stack's saved outputs; `monthlyCostEstimate` is an object of priceDate, region,
-            currency, total and items of what, quantity, unitPrice, unit, monthly and note.
+            currency, warning, total and items of what, quantity, unitPrice, unit, monthly and note.
         as_json: print that object as JSON.
 
     Raises:
@@ -56,6 +56,8 @@ def print_estimate(stack: str, outputs: dict[str, Any], *, as_json: bool) -> Non
             # Not by rich, which would turn the tabs into blanks; another program splits the lines
             # at them.
             out.file.write("\t".join(_row(item)).rstrip() + "\n")
+    if estimate.get("warning"):
+        out.print(f"[yellow]{escape(str(estimate['warning']))}[/yellow]", highlight=False)
     out.print(f"Total: [bold]{float(estimate.get('total', 0)):.2f} {currency}[/bold] a month")
 
 

@@ -35,8 +35,13 @@ RECORDED = (
     ("sagemaker", "metrics, cards and lifecycle of a model package", "stored"),
     (
         "sagemaker",
-        "instance types, volumes, VPC, KMS keys",
+        "instance types, volumes, VpcConfig, KMS keys",
         "every instance is a process on this machine",
+    ),
+    (
+        "sagemaker",
+        "EnableNetworkIsolation",
+        "the container gets no credentials; its network stays open",
     ),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),
@@ -77,6 +82,7 @@ RECORDED = (
         "images, compute types, VPC, caches, reports",
         "a build runs as processes on this machine",
     ),
+    ("logs", "retention", "stored; nothing expires by itself"),
     ("s3", "lifecycle, encryption, replication", "stored; nothing expires by itself"),
     (
         "cloudwatch",

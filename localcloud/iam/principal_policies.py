@@ -19,6 +19,7 @@ from localcloud.iam.policy import PolicyError, Statement, parse
 from localcloud.moto_backend.dispatcher import backend
 
 _ARN_COLONS = 5
+_ALLOWS_NOTHING = '{"Statement": []}'
 
 log = logging.getLogger("localcloud.iam")
 
@@ -95,7 +96,7 @@ def session_policies(role_arn: str, policy: str, arns: Iterable[str]) -> tuple[s
     iam = backend("iam", scope_of_arn(role_arn))
     found = [managed(iam, arn) for arn in arns]
     # A policy that does not exist allows nothing.
-    texts = [document.text if document else '{"Statement": []}' for document in found]
+    texts = [document.text if document else _ALLOWS_NOTHING for document in found]
     return (*([policy] if policy else []), *texts)
 
 
@@ -112,11 +113,10 @@ def parsed(owner: str, documents: Iterable[Document]) -> tuple[Statement, ...]:
 
 
 def _role(iam: Any, role: Any) -> Principal:
-    boundary = getattr(role, "permissions_boundary_arn", None)
     return Principal(
         role.id,
         tuple(_attached("role", role)),
-        managed(iam, boundary) if boundary else None,
+        _boundary(iam, role),
         unquoted(role.assume_role_policy_document),
         {tag["Key"]: tag["Value"] for tag in role.tags or []},
     )
@@ -127,8 +127,13 @@ def _user(iam: Any, user: Any) -> Principal:
     for group in iam.groups.values():
         if user.name in [member.name for member in group.users]:
             documents += _attached("group", group)
-    boundary = getattr(user, "permissions_boundary_arn", None)
-    return Principal(user.id, tuple(documents), managed(iam, boundary) if boundary else None)
+    return Principal(user.id, tuple(documents), _boundary(iam, user))
+
+
+def _boundary(iam: Any, owner: Any) -> Document | None:
+    """Return the permissions boundary; one that does not exist any more allows nothing."""
+    arn = getattr(owner, "permissions_boundary_arn", None)
+    return (managed(iam, arn) or Document(arn, "user-managed", _ALLOWS_NOTHING)) if arn else None
 
 
 def _attached(kind: Literal["user", "group", "role"], owner: Any) -> list[Document]:

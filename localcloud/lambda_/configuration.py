@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from localcloud.aws.errors import AwsError
+from localcloud.aws.vpc import malformed
 
 _LONGEST_TIMEOUT_SECONDS = 900
 _MOST_MEMORY_MEGABYTES = 10_240
@@ -55,6 +56,9 @@ def check(params: dict[str, Any], *, creation: bool) -> None:
             raise invalid(f"The local cloud does not support {name} of a function.")
     if params.get("PackageType", "Zip") != "Zip":
         raise invalid("The local cloud does not run container images; PackageType must be Zip.")
+    wrong = malformed(params.get("VpcConfig"))
+    if wrong:
+        raise invalid(f"Error occurred while DescribeSubnets. EC2 Error Message: {wrong}")
     if (params.get("SnapStart") or {}).get("ApplyOn", "None") != "None":
         raise invalid("The local cloud does not support SnapStart of a function.")
     if creation and not (params.get("Runtime") and params.get("Handler")):

@@ -13,6 +13,7 @@ from typing import Any
 
 from localcloud.aws.errors import AccessDenied, ValidationError
 from localcloud.aws.routing import Scope
+from localcloud.aws.vpc import malformed
 from localcloud.core.dockerfile import ImageError
 from localcloud.core.image_store import parse_reference
 from localcloud.iam.actions import permissions
@@ -34,6 +35,17 @@ async def check_role(context: ServiceContext, role_arn: str) -> None:
             f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
             f"principal '{_PRINCIPAL}' to assume the role."
         )
+
+
+def check_vpc(request: dict[str, Any]) -> None:
+    """Refuse a VpcConfig with an id that is malformed.
+
+    Raises:
+        ValidationError: names the id.
+    """
+    wrong = malformed(request.get("VpcConfig"))
+    if wrong:
+        raise ValidationError(f"{wrong}.")
 
 
 async def check_model(

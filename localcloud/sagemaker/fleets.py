@@ -21,7 +21,12 @@ from localcloud.core.store import Collection
 from localcloud.iam.encryption import volume_permissions
 from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
 from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
-from localcloud.sagemaker.training import TrainingFailed, publish_metrics, resolve_image
+from localcloud.sagemaker.training import (
+    TrainingFailed,
+    container_environment,
+    publish_metrics,
+    resolve_image,
+)
 from localcloud.service_context import ServiceContext
 
 _HEALTH_SECONDS = 480.0
@@ -159,7 +164,7 @@ class FleetBuilder:
             raise HostingFailed(str(error)) from None
         environment = {
             **container.get("Environment", {}),
-            **self._context.role_environment(scope, role, base_dir),
+            **container_environment(self._context, scope, model.request, role, base_dir),
         }
         return Fleet(variant, image, base_dir, environment, role, container["Image"])
 

@@ -13,7 +13,7 @@ from localcloud.aws.errors import ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
-from localcloud.sagemaker.dependencies import check_model
+from localcloud.sagemaker.dependencies import check_model, check_vpc
 from localcloud.sagemaker.listing import page_of
 from localcloud.sagemaker.model import SimpleRecord
 from localcloud.sagemaker.registry import Registry
@@ -69,6 +69,7 @@ class ModelsApi:
                 f"{len(given)} containers are given, the first in mode "
                 f"{given[0].get('Mode', 'SingleModel')}; give one in mode SingleModel."
             )
+        check_vpc(params)
         arn = scope.arn("sagemaker", f"model/{params['ModelName']}".lower())
         runs = self._registry.container_of(scope, given[0])
         self._tags.check(arn, params.get("Tags"))

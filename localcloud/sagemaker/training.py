@@ -305,7 +305,9 @@ class TrainingEngine:
         environment = {
             **image.environment(),
             **job.request.get("Environment", {}),
-            **self._context.role_environment(scope, job.request["RoleArn"], base),
+            **container_environment(
+                self._context, scope, job.request, job.request["RoleArn"], base
+            ),
             "SAGEMAKER_BASE_DIR": str(seen),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
@@ -382,6 +384,27 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def container_environment(
+    context: ServiceContext, scope: Scope, request: dict[str, Any], role_arn: str, home: Path
+) -> dict[str, str]:
+    """Return the variables by which the container of a job or a model calls AWS.
+
+    Under network isolation the container has no credentials.
+
+    Args:
+        context: the parts that services share.
+        scope: the account and region of the container.
+        request: the request of CreateTrainingJob or CreateModel.
+        role_arn: the execution role.
+        home: the directory for HOME.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html
+    Differs: the container's network stays open.
+    """
+    isolated = request.get("EnableNetworkIsolation", False)
+    return context.role_environment(scope, "" if isolated else role_arn, home)
 
 
 async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str) -> None:

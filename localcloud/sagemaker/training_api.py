@@ -13,7 +13,7 @@ from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import PatternError, UserPattern
-from localcloud.sagemaker.dependencies import check_input, check_role
+from localcloud.sagemaker.dependencies import check_input, check_role, check_vpc
 from localcloud.sagemaker.listing import Order, page_of
 from localcloud.sagemaker.model import TrainingJob, TrainingJobStatus
 from localcloud.sagemaker.s3_source import SUPPORTED_TYPES
@@ -138,6 +138,7 @@ def check_definition(params: dict[str, Any]) -> None:
             f"{', '.join(missing)} must be given: "
             "localcloud runs a training job in a container of its own."
         )
+    check_vpc(params)
     algorithm = params["AlgorithmSpecification"]
     if not algorithm.get("TrainingImage"):
         raise ValidationError(
@@ -176,6 +177,7 @@ def describe(job: TrainingJob) -> dict[str, Any]:
     end = job.training_end
     result: dict[str, Any] = {
         **without_tags(job.request),
+        "EnableNetworkIsolation": job.request.get("EnableNetworkIsolation", False),
         "TrainingJobArn": job.arn,
         "TuningJobArn": job.tuning_job_arn,
         "TrainingJobStatus": job.status,

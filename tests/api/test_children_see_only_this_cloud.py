@@ -25,6 +25,8 @@ ROLE = "arn:aws:iam::000000000000:role/inside"
 # It looks at AWS as a data scientist's script does, and describes what it found.
 LOOK = """
 import json, os, pathlib
+def identity(sts):
+    return sts.get_caller_identity()["Arn"]
 def look():
     import boto3
     session = boto3.Session()
@@ -36,7 +38,7 @@ def look():
         "region": session.region_name,
         "endpoint": boto3.client("s3", region_name="us-east-1").meta.endpoint_url,
         "home": str(pathlib.Path.home()),
-        "identity": boto3.client("sts", region_name="us-east-1").get_caller_identity()["Arn"],
+        "identity": found and identity(boto3.client("sts", region_name="us-east-1")),
         "leaked": sorted(k for k, v in os.environ.items() if "REAL" in v),
     })
 """
@@ -84,6 +86,13 @@ def cloud_of_a_user(home: Path, patch: pytest.MonkeyPatch, state: Path) -> Itera
         yield cloud
 
 
+def prepared(cloud: TestCloud) -> str:
+    """Make the bucket and the role, and push the image; return it."""
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("iam").create_role(RoleName="inside", AssumeRolePolicyDocument=TRUST)
+    return push_container(cloud, "seen", PROGRAM)
+
+
 def check(seen: dict[str, Any], cloud: TestCloud, home: Path) -> None:
     assert seen["method"] == "env", seen
     assert seen["key"].startswith("ASIA")
@@ -101,9 +110,7 @@ def test_each_kind_of_child_sees_this_cloud_as_its_role(
     home, state = tmp_path / "home", tmp_path / "state"
     home.mkdir()
     with cloud_of_a_user(home, monkeypatch, state) as cloud:
-        cloud.client("s3").create_bucket(Bucket=BUCKET)
-        cloud.client("iam").create_role(RoleName="inside", AssumeRolePolicyDocument=TRUST)
-        image = push_container(cloud, "seen", PROGRAM)
+        image = prepared(cloud)
         check(trained(cloud, image), cloud, home)
         check(served(cloud, image), cloud, home)
         check(invoked(cloud), cloud, home)
@@ -116,8 +123,27 @@ def test_each_kind_of_child_sees_this_cloud_as_its_role(
         assert {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]} == {"loss": 0.5}
 
 
-def trained(cloud: TestCloud, image: str) -> dict[str, Any]:
+def test_a_container_under_network_isolation_has_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if configured_url() is not None:
+        pytest.skip("another endpoint is not started here")
+    home = tmp_path / "home"
+    home.mkdir()
+    with cloud_of_a_user(home, monkeypatch, tmp_path / "state") as cloud:
+        image = prepared(cloud)
+        sagemaker = cloud.client("sagemaker")
+        for seen in (trained(cloud, image, isolated=True), served(cloud, image, isolated=True)):
+            assert (seen["key"], seen["identity"], seen["leaked"]) == (None, None, [])
+            assert seen["endpoint"] == cloud.url
+        job = sagemaker.describe_training_job(TrainingJobName="seen")
+        model = sagemaker.describe_model(ModelName="seen")
+        assert [job["EnableNetworkIsolation"], model["EnableNetworkIsolation"]] == [True, True]
+
+
+def trained(cloud: TestCloud, image: str, *, isolated: bool = False) -> dict[str, Any]:
     request = training(image, BUCKET, "seen") | {"RoleArn": ROLE}
+    request["EnableNetworkIsolation"] = isolated
     request["AlgorithmSpecification"]["MetricDefinitions"] = [
         {"Name": "loss", "Regex": r"loss=(\S+)"},
         {"Name": "other", "Regex": r"other=(\S+)"},
@@ -141,11 +167,16 @@ def content(cloud: TestCloud, key: str, name: str) -> dict[str, Any]:
     return found
 
 
-def served(cloud: TestCloud, image: str) -> dict[str, Any]:
+def served(cloud: TestCloud, image: str, *, isolated: bool = False) -> dict[str, Any]:
     sagemaker = cloud.client("sagemaker")
     cloud.client("s3").put_object(Bucket=BUCKET, Key="m.tar.gz", Body=tar_of({"a": "b"}, "w:gz"))
     container = {"Image": image, "ModelDataUrl": f"s3://{BUCKET}/m.tar.gz"}
-    sagemaker.create_model(ModelName="seen", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    sagemaker.create_model(
+        ModelName="seen",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer=container,
+        EnableNetworkIsolation=isolated,
+    )
     variant = {
         "VariantName": "v",
         "ModelName": "seen",

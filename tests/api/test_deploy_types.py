@@ -489,6 +489,47 @@ def test_a_rule_and_a_function_lose_the_tags_that_are_gone(
     assert functions.list_tags(Resource=outputs["arn"])["Tags"] == {"b": "2"}
 
 
+def test_a_function_loses_the_reservation_tracing_and_vpc_that_are_gone(
+    cloud: TestCloud, deployer: Deployer
+) -> None:
+    import pulumi
+
+    functions = cloud.client("lambda")
+    _, made = deployer.create("aws:iam/role:Role", {"name": "types", "assumeRolePolicy": TRUST})
+    plain = {
+        "name": "types",
+        "role": made["arn"],
+        "handler": "a.handler",
+        "runtime": "python3.12",
+        "code": pulumi.AssetArchive({"a.py": pulumi.StringAsset("")}),
+    }
+    network = {"subnetIds": ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]}
+    more = {
+        "reservedConcurrentExecutions": 3.0,
+        "tracingConfig": {"mode": "Active"},
+        "vpcConfig": network,
+    }
+
+    def kept() -> tuple[Any, ...]:
+        found = functions.get_function(FunctionName="types")
+        shown = found["Configuration"]
+        return (
+            found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+            shown["TracingConfig"]["Mode"],
+            shown.get("VpcConfig", {}).get("SubnetIds"),
+        )
+
+    deployer.create("aws:lambda/function:Function", {**plain, **more})
+    assert kept() == (3, "Active", ["subnet-01234567"])
+    deployer.update(plain)
+    assert kept() == (None, "PassThrough", None)
+    deployer.update({**plain, **more})
+    assert kept() == (3, "Active", ["subnet-01234567"])
+    wrong = {**more, "vpcConfig": {**network, "subnetIds": ["subnet-1"]}}
+    with pytest.raises(Exception, match="The subnet ID 'subnet-1' is malformed"):
+        deployer.update({**plain, **wrong})
+
+
 def test_a_pipeline_encrypts_its_artifacts_and_acts_by_other_roles(
     cloud: TestCloud, deployer: Deployer
 ) -> None:

@@ -286,8 +286,16 @@ def test_a_boundary_and_the_policies_of_a_session_limit_a_role(enforcing: TestCl
     iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=writing)
     with pytest.raises(ClientError, match="because no permissions boundary allows the ssm:GetPa"):
         acting(enforcing, arn, "ssm").get_parameter(Name="/limited")
+    with pytest.raises(ClientError, match="Cannot delete a policy attached to entities"):
+        iam.delete_policy(PolicyArn=writing)
     iam.delete_role_permissions_boundary(RoleName=name)
     acting(enforcing, arn, "ssm").get_parameter(Name="/limited")
+    iam.delete_policy(PolicyArn=writing)
+    limit = {"RoleName": name, "PermissionsBoundary": writing}
+    with pytest.raises(ClientError, match=f"NoSuchEntity.*{writing}"):
+        iam.put_role_permissions_boundary(**limit)
+    with pytest.raises(ClientError, match=f"NoSuchEntity.*{writing}"):
+        iam.create_role(**{**limit, "RoleName": "unmade"}, AssumeRolePolicyDocument=TRUST)
 
 
 def test_a_role_assumes_another_only_if_that_one_trusts_it(enforcing: TestCloud) -> None:

@@ -433,3 +433,17 @@ def test_a_keys_policy_is_read_and_written_without_its_name(cloud: TestCloud) ->
     assert json.loads(found["Policy"]) == policy
     with pytest.raises(ClientError, match="NotFoundException"):
         kms.get_key_policy(KeyId=key, PolicyName="another")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
+)
+def test_events_are_retained_for_the_days_that_cloudwatch_has(cloud: TestCloud) -> None:
+    logs, name = cloud.client("logs"), "/retained"
+    logs.create_log_group(logGroupName=name)
+    logs.put_retention_policy(logGroupName=name, retentionInDays=365)
+    with pytest.raises(ClientError, match=r"retentionInDays 31 is not one of 1, 3, 5, .*3653\. "):
+        logs.put_retention_policy(logGroupName=name, retentionInDays=31)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert group["retentionInDays"] == 365
+    logs.delete_log_group(logGroupName=name)

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from tests.archives import tar_of
 from tests.cloud import TestCloud, make_config, push_container, wait_for
-from tests.sagemaker import remove_endpoints
+from tests.sagemaker import ended, remove_endpoints, training
 
 BUCKET = "sagemaker-tests"
 ROLE = "arn:aws:iam::000000000000:role/service-role/sagemaker"
@@ -409,6 +409,29 @@ def test_what_was_not_given_is_not_returned(sagemaker: Any, image: str) -> None:
     assert {"VpcConfig", "Containers"} & set(model) == set()
     assert {"DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig"} & set(described) == set()
     assert {"VolumeSizeInGB", "EnableSSMAccess"} & set(described["ProductionVariants"][0]) == set()
+
+
+@pytest.mark.botocore_modelled
+def test_a_vpc_is_kept_and_shown_and_its_ids_are_checked(sagemaker: Any, image: str) -> None:
+    vpc = {"SecurityGroupIds": ["sg-01234567"], "Subnets": ["subnet-0123456789abcdef0"]}
+    container = {"Image": image, "ModelDataUrl": f"s3://{BUCKET}/one/model.tar.gz"}
+    model = {"ModelName": "in-vpc", "ExecutionRoleArn": ROLE, "PrimaryContainer": container}
+    sagemaker.create_model(**model, VpcConfig=vpc)
+    assert sagemaker.describe_model(ModelName="in-vpc")["VpcConfig"] == vpc
+    sagemaker.delete_model(ModelName="in-vpc")
+    job = training(image, BUCKET, "in-vpc", VpcConfig=vpc)
+    sagemaker.create_training_job(**job)
+    shown = ended(
+        lambda: sagemaker.describe_training_job(TrainingJobName="in-vpc"), "TrainingJobStatus"
+    )
+    assert shown["VpcConfig"] == vpc
+    wrong = {**vpc, "SecurityGroupIds": ["group"]}
+    for create, request in (
+        (sagemaker.create_model, model),
+        (sagemaker.create_training_job, training(image, BUCKET, "in-no-vpc")),
+    ):
+        with pytest.raises(ClientError, match="The security group ID 'group' is malformed"):
+            create(**request, VpcConfig=wrong)
 
 
 @pytest.mark.botocore_modelled

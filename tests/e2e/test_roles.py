@@ -39,6 +39,8 @@ STACK_BREAKS = ("dev-deploy", "sagemaker:CreateModel")
 
 _COMPARES = "CloudFormation reads what it made, to see whether it is as it should be"
 _PARTS = "what is uploaded in parts needs it"
+_INTERFACES = "containers and functions are connected to the VPC by network interfaces"
+_TRACES = "X-Ray gets the traces of functions"
 _ARTIFACTS = "CodePipeline looks whose a bucket is, and reads its artifacts by version"
 # Granted actions that nothing needs here, and what does on AWS.
 ONLY_ON_AWS = {
@@ -50,6 +52,24 @@ ONLY_ON_AWS = {
     "cloudformation:DeleteStack": "a first deployment to DEV that failed is replaced",
     "codecommit:CancelUploadArchive": "an execution that is stopped while it fetches the source",
     "cloudformation:DescribeStackResources": "CodePipeline follows a stack by its resources",
+    **dict.fromkeys(
+        (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateNetworkInterfacePermission",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DeleteNetworkInterfacePermission",
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        _INTERFACES,
+    ),
+    "xray:PutTelemetryRecords": _TRACES,
+    "xray:PutTraceSegments": _TRACES,
     "iam:CreateServiceLinkedRole": "the first scalable target of an account needs its role made",
     "s3:GetBucketAcl": _ARTIFACTS,
     "s3:GetBucketLocation": _ARTIFACTS,
@@ -70,6 +90,9 @@ ONLY_THERE_ON_AWS = {
     ("image-build", "s3:GetObjectVersion"): _ARTIFACTS,
     ("image-pipeline", "kms:Decrypt"): _PARTS,
     ("prd-execution", "kms:Decrypt"): _PARTS,
+    # The stacks create the group; SageMaker is said to need the permission.
+    ("dev-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
+    ("prd-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
     # Of the alarm in the endpoint's stack.
     ("prd-deploy", "cloudwatch:DescribeAlarms"): _COMPARES,
     ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,
@@ -80,11 +103,25 @@ ONLY_THERE_ON_AWS = {
 }
 
 # Under keys of the stacks and with captured data, so that what these need is proved too.
-OPTIONS = ("--config", "encryption=aws:kms", "--config", "dataCapturePercent=100")
+# Roles have a path and a permissions boundary, as organisations require them.
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+SETTINGS = (
+    *("encryption=aws:kms", "dataCapturePercent=100"),
+    *("rolePath=/mlops/", f"permissionsBoundary={BOUNDARY}"),
+    *('vpcSubnets=["subnet-01234567"]', 'vpcSecurityGroups=["sg-01234567"]'),
+    *("functionConcurrency=2", "tracing=true"),
+)
+OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 
 # A model that trains and then answers every row of its validation wrong.
 TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
 WRONG = zip_of({"train.csv": TRAIN, "validation.csv": "b,1.0,0.0\na,9.0,8.0\n"})
+
+
+def boundary(*lacking: str) -> dict[str, Any]:
+    """Return a boundary that allows everything but some actions."""
+    allowed = {"Effect": "Allow", "NotAction": ["iam:CreateUser", *lacking], "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [allowed]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +162,8 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         pytest.skip("the lab is deployed to a local cloud of its own")
     log = tmp_path_factory.mktemp("iam") / "localcloud.log"
     with local_cloud(speed=240.0, log=log, iam="enforce") as cloud:
+        document = json.dumps(boundary())
+        cloud.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)
         schedule = f"scheduledScaling={json.dumps([MORNING])}"
         lab = deployed(cloud, prd=("--config", schedule), both=OPTIONS)
         built = build_image(lab, tmp_path_factory.mktemp("source"))
@@ -142,6 +181,24 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         yield Proof(lab, tuple(statuses), denied, broken, roles_of(lab))
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
+def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
+    cloud = proof.lab.cloud
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    jobs = cloud.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    for job in jobs:
+        found = cloud.client("sagemaker").describe_training_job(
+            TrainingJobName=job["TrainingJobName"]
+        )
+        assert (found["EnableNetworkIsolation"], found["VpcConfig"]) == (True, vpc)
+    assert jobs
+    for name in ("iris-model-train", "iris-model-smoke-test"):
+        function = cloud.client("lambda").get_function(FunctionName=name)
+        assert function["Concurrency"] == {"ReservedConcurrentExecutions": 2}
+        shown = function["Configuration"]
+        assert shown["TracingConfig"] == {"Mode": "Active"}
+        assert shown["VpcConfig"]["SubnetIds"] == vpc["Subnets"]
 
 
 def test_nothing_that_the_lab_does_is_denied(proof: Proof) -> None:
@@ -177,6 +234,28 @@ def test_a_role_that_lacks_an_action_stops_the_pipeline_and_is_named(
 def test_a_stack_whose_role_lacks_an_action_fails_and_names_it(proof: Proof) -> None:
     wanted = denial(*STACK_BREAKS)
     assert any(wanted in reason for reason in proof.broken), proof.broken
+
+
+def test_an_action_that_the_boundary_lacks_is_denied_though_it_is_granted(
+    proof: Proof, iris: bytes
+) -> None:
+    iam, lab = proof.lab.cloud.client("iam"), proof.lab
+    action = "sagemaker:CreateTrainingJob"
+    for role in iam.list_roles()["Roles"]:
+        assert role["Path"] == "/mlops/"
+        limit = iam.get_role(RoleName=role["RoleName"])["Role"]["PermissionsBoundary"]
+        assert limit["PermissionsBoundaryArn"] == BOUNDARY
+    version = iam.create_policy_version(
+        PolicyArn=BOUNDARY, PolicyDocument=json.dumps(boundary(action)), SetAsDefault=True
+    )["PolicyVersion"]["VersionId"]
+    try:
+        assert lab.ended(lab.upload(iris)) == "Failed"
+    finally:
+        iam.set_default_policy_version(PolicyArn=BOUNDARY, VersionId="v1")
+        iam.delete_policy_version(PolicyArn=BOUNDARY, VersionId=version)
+    message = lab.state("Train", "Train")["errorDetails"]["message"]
+    assert denial("train", action) in message
+    assert f"because no permissions boundary allows the {action} action" in message
 
 
 def denial(purpose: str, action: str) -> str:

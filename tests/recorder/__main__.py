@@ -23,7 +23,7 @@ import boto3
 import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.prices import PRICE_DATE
+from components.prices import PRICE_DATE, warning
 from tests.cloud import ACCOUNT, CONTAINER, REGION, TestCloud, local_cloud
 from tests.recorder import page
 from tests.recorder.cloud import Connection, journal_at, prefix_of
@@ -389,7 +389,7 @@ def _show(plan: dict[str, Any], tiers: list[str]) -> None:
         print(f"  {service}: {', '.join(operations)}")
     print(
         f"{sum(plan['calls'].values())} calls, more where a test waits; about ${plan['price']:.4f} "
-        f"by the list prices of {PRICE_DATE} in {REGION}."
+        f"by the list prices of {PRICE_DATE} in {REGION}. {warning(datetime.date.today())}".rstrip()
     )
     for tier, text in TIERS.items():
         if tier not in tiers:

@@ -59,7 +59,7 @@ def _create(resource: str, price: float = 0.0) -> Operation:
     return Operation(Kind.CREATE, resource, price)
 
 
-# List prices of single requests in us-east-1, in US dollars, of the date in components/prices.py.
+# List prices of single requests in us-east-1, in US dollars, of the date in components/prices.json.
 # Source: https://aws.amazon.com/pricing/ (Amazon SQS, SNS, S3, EventBridge, Secrets Manager).
 _SQS, _SNS, _EVENT = 0.40 / 1e6, 0.50 / 1e6, 1.00 / 1e6
 _S3_WRITE, _S3_READ = 0.005 / 1e3, 0.0004 / 1e3
@@ -224,7 +224,7 @@ TIERS = {
 }
 
 
-# The price of a configuration whose instances are not in components/prices.py.
+# The price of a configuration whose instances are not in components/prices.json.
 UNPRICED = -1.0
 
 
@@ -262,14 +262,14 @@ def price_of(
         name = str(request.get("EndpointConfigName"))
         price = configs.get(name, 0.0)  # AWS refuses one that does not exist
         if price < 0:
-            raise Refused(f"the instances of {name} have no price in components/prices.py")
+            raise Refused(f"the instances of {name} have no price in components/prices.json")
         return price
     return found.price
 
 
 def _hour(kind: Any) -> float:
     if kind not in prices.INSTANCE_HOUR:
-        raise Refused(f"components/prices.py has no price of {kind!r} in INSTANCE_HOUR")
+        raise Refused(f"components/prices.json has no price of {kind!r} in INSTANCE_HOUR")
     return prices.INSTANCE_HOUR[kind]
 
 

@@ -17,7 +17,15 @@ from localcloud.deploy.types.base import (
     update_tags,
 )
 
-_OPTIONAL = ("kmsKeyArn", "tracingConfig", "loggingConfig", "ephemeralStorage", "deadLetterConfig")
+_OPTIONAL = (
+    *("kmsKeyArn", "tracingConfig", "loggingConfig", "ephemeralStorage", "deadLetterConfig"),
+    "vpcConfig",
+)
+# The values of settings that are taken away: UpdateFunctionConfiguration keeps what is not given.
+_TAKEN_AWAY = {
+    "tracingConfig": {"mode": "PassThrough"},
+    "vpcConfig": {"subnetIds": [], "securityGroupIds": []},
+}
 
 
 def _function_configuration(inputs: Inputs) -> dict[str, Any]:
@@ -34,6 +42,18 @@ def _function_configuration(inputs: Inputs) -> dict[str, Any]:
     return {**wanted, **{key: inputs[key] for key in _OPTIONAL if inputs.get(key)}}
 
 
+def _reserve(aws: Aws, inputs: Inputs, outputs: Outputs) -> None:
+    """Reserve concurrency, or take the reservation away; a negative number reserves none."""
+    key = "reservedConcurrentExecutions"
+    wanted, before = inputs.get(key, -1), outputs.get(key, -1)
+    if wanted == before:
+        return
+    if wanted < 0:
+        aws.call("lambda", "delete_function_concurrency", FunctionName=inputs["name"])
+    else:
+        aws.call("lambda", "put_function_concurrency", FunctionName=inputs["name"], **{key: wanted})
+
+
 def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     answer = aws.call(
         "lambda",
@@ -43,11 +63,15 @@ def _create_function(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         Tags=inputs.get("tags") or {},
         **_function_configuration(inputs),
     )
+    _reserve(aws, inputs, {})
     return inputs["name"], _function_outputs(aws, inputs, answer)
 
 
 def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    aws.call("lambda", "update_function_configuration", **_function_configuration(inputs))
+    taken = {key: v for key, v in _TAKEN_AWAY.items() if outputs.get(key) and not inputs.get(key)}
+    wanted = {**_function_configuration(inputs), **taken}
+    aws.call("lambda", "update_function_configuration", **wanted)
+    _reserve(aws, inputs, outputs)
     answer = aws.call(
         "lambda",
         "update_function_code",
@@ -81,7 +105,7 @@ TYPES: dict[str, ResourceType] = {
         fields("name"),
         fields(
             "name role handler runtime code timeout memorySize environment description "
-            "architectures tags " + " ".join(_OPTIONAL)
+            "architectures tags reservedConcurrentExecutions " + " ".join(_OPTIONAL)
         ),
         fields("name"),
         fields("codeSha256"),

@@ -8,6 +8,8 @@ from typing import Any
 def patch() -> None:
     """Apply the patches."""
     _patch_boundaries_of_users()
+    _patch_boundaries_of_roles()
+    _patch_delete_policy()
     _patch_update_role()
 
 
@@ -49,6 +51,56 @@ def _patch_boundaries_of_users() -> None:
     IamResponse.create_user = create_user
     IamResponse.put_user_permissions_boundary = put_user_permissions_boundary
     IamResponse.delete_user_permissions_boundary = delete_user_permissions_boundary
+
+
+def _patch_boundaries_of_roles() -> None:
+    """CreateRole: moto takes a policy that does not exist for a permissions boundary."""
+    from moto.iam.models import IAMBackend
+
+    create, put = IAMBackend.create_role, IAMBackend.put_role_permissions_boundary
+
+    def create_role(
+        self: Any,
+        name: str,
+        document: str,
+        path: str,
+        boundary: str | None,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        if boundary:
+            self.get_policy(boundary)  # which must exist
+        return create(self, name, document, path, boundary, *more, **named)
+
+    def put_role_permissions_boundary(self: Any, name: str, boundary: str) -> None:
+        self.get_policy(boundary)
+        put(self, name, boundary)
+
+    IAMBackend.create_role = create_role
+    IAMBackend.put_role_permissions_boundary = put_role_permissions_boundary
+
+
+def _patch_delete_policy() -> None:
+    """DeletePolicy: moto deletes a policy that is a permissions boundary or is attached.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
+    """
+    from moto.iam.exceptions import DeleteConflictException
+    from moto.iam.models import IAMBackend
+
+    original = IAMBackend.delete_policy
+
+    def delete_policy(self: Any, policy_arn: str) -> None:
+        principals = [*self.roles.values(), *self.users.values()]
+        limits = [getattr(one, "permissions_boundary_arn", None) for one in principals]
+        attached = [
+            arn for one in (*principals, *self.groups.values()) for arn in one.managed_policies
+        ]
+        if policy_arn in (*limits, *attached):
+            raise DeleteConflictException("Cannot delete a policy attached to entities.")
+        original(self, policy_arn)
+
+    IAMBackend.delete_policy = delete_policy
 
 
 def _patch_update_role() -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
 
 def patch() -> None:
     """Apply the patches."""
@@ -12,6 +17,30 @@ def patch() -> None:
     _patch_classes()
     _patch_tags()
     _patch_queries()
+    _patch_retention()
+
+
+def _patch_retention() -> None:
+    """PutRetentionPolicy: moto stores any number of days, AWS only those of its list.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+    """
+    from moto.logs.exceptions import InvalidParameterException
+    from moto.logs.responses import LogsResponse
+
+    original = LogsResponse.put_retention_policy
+
+    def put_retention_policy(self: Any) -> Any:
+        days = self._get_param("retentionInDays")
+        if days not in _RETENTION_DAYS:
+            allowed = ", ".join(map(str, _RETENTION_DAYS))
+            raise InvalidParameterException(
+                msg=f"retentionInDays {days} is not one of {allowed}. To keep events indefinitely, "
+                "use DeleteRetentionPolicy."
+            )
+        return original(self)
+
+    LogsResponse.put_retention_policy = put_retention_policy
 
 
 def _patch_queries() -> None:

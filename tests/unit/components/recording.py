@@ -124,13 +124,13 @@ class _Mocks(Mocks):
             outputs = {"outputs": self._production_outputs, "secretOutputNames": []}
             return args.name, {**args.inputs, **outputs}
         name = next((args.inputs[key] for key in _NAMES if key in args.inputs), args.name)
-        return str(name), {**args.inputs, **_made_by_aws(args.typ, str(name))}
+        return str(name), {**args.inputs, **_made_by_aws(args.typ, str(name), args.inputs)}
 
 
-def _made_by_aws(type_: str, name: str) -> dict[str, Any]:
+def _made_by_aws(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     arns = {
         "aws:s3/bucket:Bucket": f"arn:aws:s3:::{name}",
-        "aws:iam/role:Role": f"arn:aws:iam::{ACCOUNT}:role/{name}",
+        "aws:iam/role:Role": f"arn:aws:iam::{ACCOUNT}:role{inputs.get('path', '/')}{name}",
         "aws:lambda/function:Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
         "aws:sns/topic:Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}",
         "aws:codepipeline/pipeline:Pipeline": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{name}",

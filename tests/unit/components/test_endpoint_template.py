@@ -13,6 +13,7 @@ from components.pipeline_stages import DEPLOY_PARAMETERS
 from components.settings import (
     AlarmSettings,
     EndpointSettings,
+    NetworkSettings,
     ScalingSettings,
     ScheduledCapacity,
     TrafficShifting,
@@ -35,15 +36,21 @@ FULL = EndpointSettings(
 )
 
 
+NETWORK = NetworkSettings()
 KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 
 
-def render(endpoint: EndpointSettings, key_arn: str | None = None) -> dict[str, Any]:
+def render(
+    endpoint: EndpointSettings,
+    key_arn: str | None = None,
+    network: NetworkSettings = NETWORK,
+) -> dict[str, Any]:
     return endpoint_template.render(
         "iris-model-production",
         ROLE,
         endpoint,
         TAGS,
+        network=network,
         capture_bucket="captured",
         key_arn=key_arn,
     )
@@ -72,6 +79,22 @@ def test_the_volumes_are_under_the_stacks_key(instance_type: str, expected: str 
     assert lint(template) == []
     config = template["Resources"]["EndpointConfig"]["Properties"]
     assert expected == config.get("KmsKeyId")
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_model_has_the_network_of_the_settings(*, isolated: bool) -> None:
+    template = render(DEV, network=NetworkSettings(isolation=isolated))
+    assert lint(template) == []
+    assert template["Resources"]["Model"]["Properties"]["EnableNetworkIsolation"] is isolated
+
+
+def test_a_model_joins_the_vpc_of_the_settings() -> None:
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    network = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-01234567",))
+    template = render(DEV, network=network)
+    assert lint(template) == []
+    assert template["Resources"]["Model"]["Properties"]["VpcConfig"] == vpc
+    assert "VpcConfig" not in properties(DEV, "Model")
 
 
 def test_cfn_lint_detects_a_dangling_reference() -> None:
@@ -197,7 +220,9 @@ def test_any_valid_settings_render_a_template_whose_references_resolve(
     values: dict[str, str],
 ) -> None:
     settings = parse(values)
-    template = endpoint_template.render("name", ROLE, settings.endpoint, settings.tags)
+    template = endpoint_template.render(
+        "name", ROLE, settings.endpoint, settings.tags, network=settings.network
+    )
     assert json.loads(json.dumps(template)) == template
     names = {*template["Parameters"], *template["Resources"]}
     assert set(_references(template)) <= names
@@ -217,7 +242,9 @@ def _references(node: Any) -> list[str]:
 def test_the_alarm_of_silence_comes_with_the_endpoint() -> None:
     endpoint = EndpointSettings("ml.m5.large", alarms=AlarmSettings(no_invocations_minutes=60))
     topic = "arn:aws:sns:us-east-1:123456789012:iris-model-notifications-prd"
-    template = endpoint_template.render("iris", ROLE, endpoint, TAGS, topic_arn=topic)
+    template = endpoint_template.render(
+        "iris", ROLE, endpoint, TAGS, network=NETWORK, topic_arn=topic
+    )
     assert lint(template) == []
     alarm = template["Resources"]["NoInvocations"]
     assert alarm["DependsOn"] == "Endpoint"
@@ -231,5 +258,5 @@ def test_the_alarm_of_silence_comes_with_the_endpoint() -> None:
     wanted = {"MetricName": "Invocations", "EvaluationPeriods": 60, "TreatMissingData": "breaching"}
     assert wanted.items() <= properties.items()
     silent = replace(endpoint, alarms=AlarmSettings(no_invocations_minutes=0))
-    without = endpoint_template.render("iris", ROLE, silent, TAGS, topic_arn=topic)
+    without = endpoint_template.render("iris", ROLE, silent, TAGS, network=NETWORK, topic_arn=topic)
     assert "NoInvocations" not in without["Resources"]

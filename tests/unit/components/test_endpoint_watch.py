@@ -1,6 +1,7 @@
 """The alarms, dashboard, budget and cost estimate of an endpoint."""
 
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import botocore.session
@@ -184,20 +185,33 @@ def test_a_budget_notifies_at_80_percent_spent_and_at_100_percent_forecast() -> 
     ]
 
 
+PRICED = date.fromisoformat(prices.PRICE_DATE)
+
+
+def estimated(values: dict[str, str], today: date = PRICED) -> dict[str, Any]:
+    return costs.estimate(parse(values), today)
+
+
+def test_an_estimate_warns_of_old_prices() -> None:
+    assert estimated(MINIMAL)["warning"] == ""
+    assert prices.PRICE_DATE in estimated(MINIMAL, PRICED + timedelta(days=181))["warning"]
+
+
 def test_an_estimate_is_the_sum_of_its_items_and_has_a_date() -> None:
     estimate = recorded("prd").exports["monthlyCostEstimate"]
     assert estimate["priceDate"] == prices.PRICE_DATE
     assert estimate["total"] == pytest.approx(sum(i["monthly"] for i in estimate["items"]))
     endpoint = estimate["items"][0]
-    # Two ml.m5.large all month: 2 × 730 h × 0.115 $/h.
-    assert endpoint["monthly"] == pytest.approx(167.90)
+    # Two ml.m5.large all month.
+    hourly = prices.INSTANCE_HOUR["ml.m5.large"]
+    assert endpoint["monthly"] == pytest.approx(2 * 730 * hourly)
     assert (
         endpoint["note"] == "with the minimum number of instances; up to 5 times as much under load"
     )
 
 
 def test_an_instance_type_without_a_price_is_excluded_with_a_note() -> None:
-    estimate = costs.estimate(parse({**MINIMAL, "instanceType": "ml.g5.xlarge"}))
+    estimate = estimated({**MINIMAL, "instanceType": "ml.g5.xlarge"})
     endpoint = estimate["items"][0]
     assert endpoint["monthly"] is None
     assert endpoint["note"] == "not included: the table has no price for ml.g5.xlarge"
@@ -207,18 +221,18 @@ def test_an_instance_type_without_a_price_is_excluded_with_a_note() -> None:
 
 
 def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
-    items = {i["what"]: i for i in costs.estimate(parse(MINIMAL))["items"]}
+    items = {i["what"]: i for i in estimated(MINIMAL)["items"]}
     assert items["alarms"]["quantity"] == 2
     scaled = {**MINIMAL, "instanceType": "ml.m5.large", "scaling": "true"}
     scaled["initialInstanceCount"] = "2"
-    items = {i["what"]: i for i in costs.estimate(parse(scaled))["items"]}
+    items = {i["what"]: i for i in estimated(scaled)["items"]}
     # One metric for each of two alarms, and two metrics of the metric math expression.
     assert items["alarms"]["quantity"] == 4
 
 
 def test_a_kms_key_is_part_of_the_estimate() -> None:
-    with_key = costs.estimate(parse({**MINIMAL, "encryption": "aws:kms"}))
-    assert with_key["total"] - costs.estimate(parse(MINIMAL))["total"] == pytest.approx(1.0)
+    with_key = estimated({**MINIMAL, "encryption": "aws:kms"})
+    assert with_key["total"] - estimated(MINIMAL)["total"] == pytest.approx(1.0)
 
 
 def test_errors_are_a_share_of_the_requests() -> None:

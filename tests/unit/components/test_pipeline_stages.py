@@ -13,7 +13,7 @@ from hypothesis import given
 from components import pipeline_stages
 from components.naming import Names
 from components.pipeline_stages import DeployTarget, StageInputs
-from components.settings import DeliverySettings, TrainingSettings
+from components.settings import DeliverySettings, NetworkSettings, TrainingSettings
 from tests.unit.components.values import MINIMAL, configurations, parse
 
 _OPTIONAL = {
@@ -34,7 +34,7 @@ def target(names: Names, environment: str) -> DeployTarget:
     return DeployTarget(
         template_bucket=names.template_bucket(environment),
         template_key="template.zip",
-        deploy_role_arn=names.iam_arn(f"role/{names.role(f'{environment}-deploy')}"),
+        deploy_role_arn=names.role_arn(f"{environment}-deploy"),
         stack_name=names.cloudformation_stack(environment),
         endpoint_name=names.endpoint(environment),
     )
@@ -45,9 +45,10 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         model_name=names.model,
         data_bucket=names.data_bucket,
         train_function=f"{names.model}-train",
-        training_role_arn=names.iam_arn(f"role/{names.role('training')}"),
+        training_role_arn=names.role_arn("training"),
         image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
+        network=NetworkSettings(),
         smoke_test_function=f"{names.model}-smoke-test",
         development=target(names, "dev"),
         approval_topic_arn=names.arn("sns", f"{names.model}-approval"),
@@ -140,6 +141,7 @@ def test_train_receives_all_parameters_of_a_training_job() -> None:
         "instanceType": "ml.m5.large",
         "maxRuntimeSeconds": 3600,
         "outputPath": "s3://mlops-iris-model-artifacts-123456789012-us-east-1/training",
+        "networkIsolation": True,
         "hyperparameters": {},
     }
 
@@ -250,12 +252,14 @@ def _assert_consistent(stages: list[Any]) -> None:
 
 
 def test_the_longest_names_fit_into_the_parameters() -> None:
-    names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov")
+    path = f"/{'p' * 62}/"
+    names = Names("a" * 16, "123456789012", "ap-southeast-1", "aws-us-gov", role_path=path)
     settings = parse(
         {
             **MINIMAL,
             "aws:region": "ap-southeast-1",
             "modelName": names.model,
+            "rolePath": names.role_path,
             "hyperparameters": json.dumps({"k": "v" * 292}),
             "trainingInstanceType": "ml.p4de.24xlarge",
             "trainingMaxRuntimeSeconds": "82800",

@@ -8,15 +8,17 @@ import pytest
 
 from components import build_policies, deploy_policies, policies, resource_policies
 from components.naming import Names
+from components.settings import NetworkSettings
 from policy.rules import WITHOUT_RESOURCE
 
 NAMES = Names("iris-model", "123456789012", "us-east-1")
 PRODUCTION = NAMES.in_account("210987654321")
 ROLE = NAMES.iam_arn("role/some")
 KEY = NAMES.arn("kms", "key/1")
+VPC = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-01234567",))
 DOCUMENTS = {
-    "training": policies.training_role(NAMES, None),
-    "training under a key": policies.training_role(NAMES, KEY),
+    "training": policies.training_role(NAMES, None, NetworkSettings()),
+    "training under a key": policies.training_role(NAMES, KEY, VPC),
     "execution": policies.execution_role(
         NAMES,
         "prd",
@@ -24,6 +26,7 @@ DOCUMENTS = {
         delivered_under_key=False,
         capture_bucket=None,
         key_arn=None,
+        network=NetworkSettings(),
     ),
     "execution in another account": policies.execution_role(
         PRODUCTION,
@@ -32,6 +35,7 @@ DOCUMENTS = {
         delivered_under_key=True,
         capture_bucket="captured",
         key_arn=KEY,
+        network=VPC,
     ),
     "deploy": deploy_policies.deploy_role(
         NAMES, "prd", ROLE, rollback_alarms=["slow"], own_alarms=["silent"], scaling=True
@@ -43,6 +47,8 @@ DOCUMENTS = {
         policies.report_job_results(),
         policies.write_function_logs(NAMES, "iris-model-train"),
         policies.run_training(NAMES, ROLE),
+        policies.join_vpc(NAMES, VPC, policies.LAMBDA),
+        policies.write_traces(),
     ),
     "smoke test function": policies.document(
         policies.report_job_results(),

@@ -12,6 +12,7 @@ import pytest
 
 from components import build_policies, deploy_policies, policies
 from components.naming import Names
+from components.settings import NetworkSettings
 
 NAMES = Names("iris-model", "123456789012", "us-east-1")
 ROLE = NAMES.iam_arn("role/some")
@@ -45,6 +46,7 @@ def execution(capture_bucket: str | None) -> str:
         delivered_under_key=False,
         capture_bucket=capture_bucket,
         key_arn=None,
+        network=NetworkSettings(),
     )
 
 
@@ -57,7 +59,7 @@ TRAINING_JOBS = {f"arn:aws:sagemaker:{HERE}:training-job/iris-model-*"}
 
 SCOPES: dict[str, tuple[str, Grants]] = {
     "training": (
-        policies.training_role(NAMES, None),
+        policies.training_role(NAMES, None, NetworkSettings()),
         {
             "s3:ListBucket": {ARTIFACTS},
             # The pipeline's name, cut to 20 characters, is where CodePipeline files artifacts.
@@ -158,6 +160,17 @@ def grants(document: str) -> Grants:
 def test_a_role_may_use_these_resources_and_no_others(role: str) -> None:
     document, expected = SCOPES[role]
     assert expected == grants(document)
+
+
+@pytest.mark.parametrize("service", [policies.SAGEMAKER, policies.LAMBDA])
+def test_the_network_interfaces_of_a_vpc_are_those_of_the_account(service: str) -> None:
+    network = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-01234567",))
+    found = grants(policies.document(policies.join_vpc(NAMES, network, service)))
+    assert {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"} <= set(found)
+    assert {resource for resources in found.values() for resource in resources} == {
+        f"arn:aws:ec2:{HERE}:*/*"
+    }
+    assert policies.join_vpc(NAMES, NetworkSettings(), service) == []
 
 
 def test_the_pipeline_reads_its_sources_by_key_and_keeps_its_artifacts_in_one_bucket() -> None:

@@ -159,16 +159,65 @@ def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
     ]
 
 
-def test_each_function_logs_to_a_group_with_limited_retention() -> None:
-    groups = {
-        r.inputs["name"]: r.inputs["retentionInDays"]
-        for r in recorded("dev").of("aws:cloudwatch/logGroup:LogGroup")
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        (
+            "dev",
+            [
+                "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-smoke-test",
+                "/aws/lambda/iris-model-train",
+                "/aws/sagemaker/Endpoints/iris-model-development",
+            ],
+        ),
+        ("prd", ["/aws/sagemaker/Endpoints/iris-model-production"]),
+    ],
+)
+def test_the_lines_of_every_log_group_expire(stack: str, expected: list[str]) -> None:
+    for recording, days in (
+        (recorded(stack), 30),
+        (record(stack, {"logRetentionDays": "365"}), 365),
+    ):
+        groups = recording.of("aws:cloudwatch/logGroup:LogGroup")
+        assert sorted(r.inputs["name"] for r in groups) == expected
+        assert {r.inputs["retentionInDays"] for r in groups} == {days}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prd"])
+def test_the_log_group_of_an_endpoint_exists_before_it_can_be_deployed(stack: str) -> None:
+    template = recorded(stack).one("aws:s3/bucketObjectv2:BucketObjectv2")
+    waited = {urn.split("::")[-1] for urn in template.dependencies}
+    assert f"{stack}-logs" in waited
+
+
+FUNCTION = "aws:lambda/function:Function"
+
+
+def test_functions_are_reserved_traced_and_in_the_vpc_of_the_settings() -> None:
+    vpc = {"vpcSubnets": '["subnet-01234567"]', "vpcSecurityGroups": '["sg-01234567"]'}
+    recording = record("dev", {**vpc, "functionConcurrency": "3", "tracing": "true"})
+    plain = ("reservedConcurrentExecutions", "tracingConfig", "vpcConfig", "environment")
+    for name in ("train", "smoke-test"):
+        inputs = recording.one(FUNCTION, f"{name}-function").inputs
+        assert inputs["reservedConcurrentExecutions"] == 3
+        assert inputs["tracingConfig"] == {"mode": "Active"}
+        assert inputs["vpcConfig"] == {
+            "subnetIds": ["subnet-01234567"],
+            "securityGroupIds": ["sg-01234567"],
+        }
+        policy = recording.one("aws:iam/rolePolicy:RolePolicy", f"{name}-policy").inputs["policy"]
+        assert "ec2:AssignPrivateIpAddresses" in policy
+        assert "xray:PutTraceSegments" in policy
+        without = recorded("dev").one(FUNCTION, f"{name}-function").inputs
+        assert set(plain) & set(without) == set()
+    variables = recording.one(FUNCTION, "train-function").inputs["environment"]["variables"]
+    assert json.loads(variables["TRAINING_VPC_CONFIG"]) == {
+        "Subnets": ["subnet-01234567"],
+        "SecurityGroupIds": ["sg-01234567"],
     }
-    assert groups == {
-        "/aws/codebuild/iris-model-image": 30,
-        "/aws/lambda/iris-model-smoke-test": 30,
-        "/aws/lambda/iris-model-train": 30,
-    }
+    training = recording.one("aws:iam/rolePolicy:RolePolicy", "training-policy").inputs["policy"]
+    assert "ec2:CreateNetworkInterfacePermission" in training
 
 
 def test_the_exports_name_everything_a_user_needs() -> None:
@@ -223,6 +272,13 @@ def test_an_invalid_configuration_stops_the_program_with_every_problem() -> None
         record("dev", {"scaling": "maybe", "instancetype": "x"})
     assert "scaling: bad value 'maybe'" in str(caught.value)
     assert "did you mean instanceType?" in str(caught.value)
+
+
+def test_production_with_another_role_path_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="has rolePath /, but this stack has /mlops/: set the same"
+    ):
+        record("dev", {"rolePath": "/mlops/"})
 
 
 def test_production_of_another_model_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 from policy.rules import UNTAGGED
 from tests.unit.components.recording import (
     ACCOUNT,
+    PRODUCTION_OUTPUTS,
     REGION,
     Registration,
     record,
@@ -106,6 +107,25 @@ def test_role_names_fit_and_are_unique_over_both_stacks() -> None:
     assert len(set(roles)) == len(roles)
     # Another model name and region may take 6 + 4 characters more.
     assert [role for role in roles if len(role) > 64 - 10] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_role_has_the_path_and_the_boundary_of_the_settings(stack: str) -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/team/boundary"
+    outputs = {k: v.replace(":role/", ":role/mlops/") for k, v in PRODUCTION_OUTPUTS.items()}
+    settings = {"rolePath": "/mlops/", "permissionsBoundary": boundary}
+    recording = record(stack, settings, production=outputs)
+    for role in recording.of("aws:iam/role:Role"):
+        limits = (role.inputs["path"], role.inputs["permissionsBoundary"])
+        assert limits == ("/mlops/", boundary), role.label
+    # Wherever a role is named, its ARN has the path.
+    text = json.dumps([r.inputs for r in recording.registrations], default=str)
+    named = re.findall(r":role/[\w/*+=,.@-]+", text)
+    assert {name.rpartition("/")[0] for name in named} <= {
+        ":role/mlops",
+        ":role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com",
+    }
+    assert ":role/mlops/mlops-iris-model" in text
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -14,6 +14,7 @@ from components.setting_kinds import (
     choice,
     document,
     flag,
+    listed_number,
     number,
     setting_of,
     string,
@@ -58,6 +59,10 @@ def size(default: Size | None) -> Any:
 
 def count() -> Any:
     return whole_number("count", 5, low=-2, high=10, description="A count.")
+
+
+def listed() -> Any:
+    return listed_number("days", 5, numbers=(1, 5, 30), example=30, description="Days.")
 
 
 def share(default: float = 2.5) -> Any:
@@ -114,6 +119,7 @@ ALLOWED_SIZES = "LARGE, LARGER, small, x:huge"
             ("on", "boolean", False, "On.", "true, false", "false"),
         ),
         (count, ("count", "integer", 5, "A count.", "a whole number from -2 to 10", "5")),
+        (listed, ("days", "integer", 5, "Days.", "1, 5, 30", "30")),
         (share, ("share", "string", "2.5", "A share.", "a number from 0.1 to 100000", "2.5")),
         (items, ("list", "string", "1,2", "A list.", "a list", "1")),
     ],
@@ -133,6 +139,7 @@ def test_a_declaration_has_all_that_the_project_file_shows(
         (on, True),
         (lambda: switch("on", description="On."), None),
         (count, 5),
+        (listed, 5),
         (share, 2.5),
         (items, ["1", "2"]),
     ],
@@ -159,6 +166,7 @@ def test_each_instance_has_a_document_of_its_own() -> None:
         (lambda: letters("x"), "x"),
         (lambda: size(Size.LARGE), "LARGE"),
         (count, "5"),
+        (listed, "5"),
         (on, "true"),
         (lambda: on(False), "false"),
         (share, "2.5"),
@@ -224,6 +232,16 @@ def test_a_whole_number_includes_both_limits(raw: str, value: int) -> None:
 def test_anything_but_a_whole_number_in_range_is_refused(raw: str) -> None:
     wrong = Problem("count", raw, "a whole number from -2 to 10", "use 5")
     assert declaration(count()).parse(raw) == (5, [wrong])
+
+
+@pytest.mark.parametrize("number", [1, 5, 30])
+def test_a_listed_number_is_one_of_the_list(number: int) -> None:
+    assert declaration(listed()).parse(str(number)) == (number, [])
+
+
+@pytest.mark.parametrize("raw", ["2", "05", "1, 5", " 1", "30.0", "x"])
+def test_a_number_that_is_not_listed_is_refused(raw: str) -> None:
+    assert declaration(listed()).parse(raw) == (5, [Problem("days", raw, "1, 5, 30", "use 30")])
 
 
 def test_a_number_may_be_a_fraction_and_includes_both_limits() -> None:

@@ -1,5 +1,7 @@
 """Settings: defaults, every problem at once, and the declared configuration."""
 
+import json
+
 import pytest
 import yaml
 from hypothesis import given
@@ -32,6 +34,30 @@ INVALID = {
     "monthlyBudgetUsd": ["-1", "10.5", "1000001"],
     "encryption": ["kms", "aes256", "none"],
     "accessLogs": ["yes"],
+    "permissionsBoundary": [
+        "boundary",
+        "arn:aws:iam::123456789012:role/boundary",
+        "arn:aws:iam::1234:policy/boundary",
+        "arn:aws:iam::123456789012:policy/",
+    ],
+    "rolePath": ["mlops", "/mlops", "mlops/", "//", "/a b/", "/aws-service-role/", f"/{'a' * 63}/"],
+    "networkIsolation": ["on"],
+    "vpcSubnets": [
+        "subnet-0123456789abcdef0",
+        '["subnet-xyz"]',
+        '["sg-01234567"]',
+        "[1]",
+        '["subnet-01234567", "subnet-01234567"]',
+        json.dumps([f"subnet-{n:08x}" for n in range(17)]),
+    ],
+    "vpcSecurityGroups": [
+        "{}",
+        '["subnet-01234567"]',
+        json.dumps([f"sg-{n:08x}" for n in range(6)]),
+    ],
+    "functionConcurrency": ["-1", "1001", "few"],
+    "tracing": ["Active"],
+    "logRetentionDays": ["0", "31", "-1", "030", "1, 3", "3654", "never"],
     "dataCapturePercent": ["-1", "101", "10%"],
     "latencyP99Milliseconds": ["0", "60001"],
     "errorRatePercent": ["-0.1", "101", "few"],

@@ -12,6 +12,7 @@ from components.settings import (
     EndpointSettings,
     Environment,
     ExecutionMode,
+    NetworkSettings,
     OwnershipSettings,
     SafetySettings,
     ScalingSettings,
@@ -236,6 +237,20 @@ def test_traffic_shifts_in_steps_in_a_fleet_only(shifting: TrafficShifting) -> N
     (problem,) = problems(endpoint=alone)
     assert ("minInstanceCount", 1) == (problem.key, problem.value)
     assert problems(endpoint=EndpointSettings("ml.m5.large", 2, update=update)) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "key"),
+    [
+        (NetworkSettings(subnets=("subnet-01234567",)), "vpcSecurityGroups"),
+        (NetworkSettings(security_groups=("sg-01234567",)), "vpcSubnets"),
+    ],
+)
+def test_a_vpc_has_subnets_and_groups(network: NetworkSettings, key: str) -> None:
+    (problem,) = problems(network=network)
+    assert (problem.key, problem.value) == (key, "[]")
+    both = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-01234567",))
+    assert problems(network=both) == []
 
 
 def test_executions_in_parallel_would_update_one_stack() -> None:

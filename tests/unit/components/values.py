@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components import settings_loader
-from components.settings import StackSettings
+from components.settings import RETENTION_DAYS, StackSettings
 
 MINIMAL = {
     "aws:region": "us-east-1",
@@ -81,6 +81,16 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
         "notificationEmail": "ops@example.com",
         "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
+        "permissionsBoundary": draw(
+            st.sampled_from(["", "arn:aws:iam::123456789012:policy/team/boundary"])
+        ),
+        "rolePath": "/",
+        "networkIsolation": json.dumps(draw(st.booleans())),
+        "vpcSubnets": '["subnet-0123456789abcdef0", "subnet-01234567"]',
+        "vpcSecurityGroups": '["sg-0123456789abcdef0"]',
+        "functionConcurrency": draw(st.integers(0, 1_000)),
+        "tracing": json.dumps(draw(st.booleans())),
+        "logRetentionDays": draw(st.sampled_from(RETENTION_DAYS)),
         "accessLogs": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
         "dataCapturePercent": draw(st.integers(0, 100)),
@@ -108,6 +118,9 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         kept |= {"bakeSeconds", "initialInstanceCount"}
         if kept & {"scaling", "minInstanceCount", "maxInstanceCount"}:
             kept |= {"scaling", "minInstanceCount", "maxInstanceCount"}
+    # A VPC has subnets and groups.
+    if kept & {"vpcSubnets", "vpcSecurityGroups"}:
+        kept |= {"vpcSubnets", "vpcSecurityGroups"}
     # A budget needs an address to notify.
     if "monthlyBudgetUsd" in kept:
         kept.add("notificationEmail")

@@ -29,6 +29,7 @@ PARAMETERS = {
     "instanceType": "ml.m5.large",
     "maxRuntimeSeconds": 3600,
     "outputPath": "s3://artifacts/training",
+    "networkIsolation": True,
     "hyperparameters": {"n_estimators": "100"},
 }
 TOKEN = json.dumps({"trainingJobName": TRAINING_JOB, "imageUri": IMAGE_URI})
@@ -73,11 +74,24 @@ def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) 
     assert channel["ChannelName"] == "dataset"
     assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://artifacts/pipeline/Dataset/abc"
     assert request["OutputDataConfig"] == {"S3OutputPath": "s3://artifacts/training"}
+    assert request["EnableNetworkIsolation"] is True
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert {tag["Key"]: tag["Value"] for tag in request["Tags"]} == {
         "PipelineExecutionId": EXECUTION_ID,
         "DatasetVersionId": "version-1",
     }
+
+
+def test_the_training_job_joins_the_vpc_of_the_functions_environment(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpc = {"Subnets": ["subnet-01234567"], "SecurityGroupIds": ["sg-01234567"]}
+    start()
+    monkeypatch.setenv("TRAINING_VPC_CONFIG", json.dumps(vpc))
+    start()
+    without, with_vpc = aws.made("CreateTrainingJob")
+    assert "VpcConfig" not in without
+    assert with_vpc["VpcConfig"] == vpc
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,8 @@ def test_the_cost_uses_the_programs_dated_prices_or_a_given_one(
     shown = capsys.readouterr().out
     hourly = table.instance_hour["ml.t2.medium"]
     said = f"ml.t2.medium at {hourly:g} US dollars per hour, prices of {table.date}, {table.region}"
+    if table.warning:
+        said += f". {table.warning}"
     assert f"cost: {said}\n" in shown
     kept = json.loads((tmp_path / "size.json").read_text())
     assert {"hourly": hourly, "source": said} == kept["price"]

@@ -54,6 +54,14 @@ def test_piped_the_estimate_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_programs_warning_about_old_prices_is_shown(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    outputs = {cost.OUTPUT: {**ESTIMATE, "warning": "prices [of 2024] are old"}}
+    assert "prices [of 2024] are old" in printed(monkeypatch, outputs, terminal=terminal)
+
+
 def test_in_a_terminal_the_estimate_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     text = printed(monkeypatch, {cost.OUTPUT: ESTIMATE}, terminal=True)
     assert "\x1b[" in text

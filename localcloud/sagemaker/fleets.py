@@ -19,14 +19,14 @@ from localcloud.core.archives import ArchiveError, Bounds, untar
 from localcloud.core.image_store import Image
 from localcloud.core.store import Collection
 from localcloud.iam.encryption import volume_permissions
-from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
-from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
-from localcloud.sagemaker.training import (
-    TrainingFailed,
+from localcloud.sagemaker.containers import (
+    JobFailed,
     container_environment,
     publish_metrics,
     resolve_image,
 )
+from localcloud.sagemaker.instance import Instance, InstanceFailed, launch
+from localcloud.sagemaker.model import Endpoint, SimpleRecord, Variant
 from localcloud.service_context import ServiceContext
 
 _HEALTH_SECONDS = 480.0
@@ -160,11 +160,17 @@ class FleetBuilder:
             await asyncio.to_thread(
                 self._extract, scope, role, container.get("ModelDataUrl"), base_dir / "model"
             )
-        except TrainingFailed as error:
+        except JobFailed as error:
             raise HostingFailed(str(error)) from None
         environment = {
             **container.get("Environment", {}),
-            **container_environment(self._context, scope, model.request, role, base_dir),
+            **container_environment(
+                self._context,
+                scope,
+                role,
+                base_dir,
+                isolated=model.request.get("EnableNetworkIsolation", False),
+            ),
         }
         return Fleet(variant, image, base_dir, environment, role, container["Image"])
 

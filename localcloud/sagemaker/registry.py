@@ -20,7 +20,7 @@ from typing import Any
 from localcloud.aws.errors import IllegalTransition, ValidationError
 from localcloud.aws.routing import Scope
 from localcloud.core.store import Collection
-from localcloud.sagemaker.training import TrainingFailed, resolve_image
+from localcloud.sagemaker.containers import JobFailed, resolve_image
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
@@ -153,7 +153,7 @@ class Registry:
             try:
                 image = await resolve_image(self._context, container["Image"], "")
                 container["ImageDigest"] = image.digest
-            except TrainingFailed as error:
+            except JobFailed as error:
                 failed = True
                 scan |= {"Status": "Failed", "FailureReason": str(error)}
             scans.append(scan)

@@ -11,41 +11,38 @@ import io
 import json
 import logging
 import math
-import re
 import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.child_process import Child
-from localcloud.core.dockerfile import ImageError
-from localcloud.core.image_store import Image, parse_reference
+from localcloud.core.image_store import Image
 from localcloud.core.opt_ml import base_seen_by_jobs, remove
 from localcloud.core.store import Collection
 from localcloud.core.user_pattern import UserPattern
-from localcloud.iam.actions import metrics_in, pull_of_image
-from localcloud.iam.encryption import (
-    AWS_MANAGED_KEY,
-    output_permissions,
-    volume_permissions,
+from localcloud.iam.encryption import AWS_MANAGED_KEY
+from localcloud.sagemaker.containers import (
+    REASON_LIMIT,
+    JobFailed,
+    algorithm_error,
+    check_keys,
+    container_environment,
+    download,
+    objects_under,
+    publish_metrics,
+    resolve_image,
+    words_at,
 )
 from localcloud.sagemaker.model import Metric, TrainingJob, TrainingJobStatus
-from localcloud.sagemaker.s3_source import SourceError, objects_of
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud.sagemaker")
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _STOP_GRACE_SECONDS = 120.0
-_FAILURE_LIMIT = 1024
-_OPT_ML = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])")
-
-
-class TrainingFailed(Exception):
-    """The job fails, with this FailureReason."""
 
 
 def command_of(algorithm: dict[str, Any], image: Image, base: Path) -> list[str]:
@@ -63,8 +60,7 @@ def command_of(algorithm: dict[str, Any], image: Image, base: Path) -> list[str]
     """
     entrypoint = algorithm.get("ContainerEntrypoint")
     arguments = algorithm.get("ContainerArguments") or ([] if entrypoint else ["train"])
-    given = [*(entrypoint or image.config.entrypoint), *arguments]
-    return [_OPT_ML.sub(lambda _: str(base), word) for word in given]
+    return words_at([*(entrypoint or image.config.entrypoint), *arguments], base)
 
 
 class TrainingEngine:
@@ -132,7 +128,7 @@ class TrainingEngine:
         base = self._context.directory / "training" / name
         try:
             await self._steps(job, base)
-        except TrainingFailed as error:
+        except JobFailed as error:
             self._fail(job, str(error))
         except asyncio.CancelledError:
             raise
@@ -149,7 +145,11 @@ class TrainingEngine:
         shutil.rmtree(base, ignore_errors=True)
         role, uri = job.request["RoleArn"], job.request["AlgorithmSpecification"]["TrainingImage"]
         image = await resolve_image(self._context, uri, role)
-        await self._check_keys(scope, job)
+        request = job.request
+        volume = request["ResourceConfig"].get("VolumeKmsKeyId")
+        await check_keys(
+            self._context, scope, role, volume, request["OutputDataConfig"].get("KmsKeyId")
+        )
         self._secondary(job, "Downloading", "Downloading input data")
         await asyncio.to_thread(self._prepare, scope, job, base)
         if not self._is_stopping(job):
@@ -184,7 +184,7 @@ class TrainingEngine:
             return
         try:
             job.model_artifacts = await asyncio.to_thread(self._upload, scope, job, base)
-        except TrainingFailed as error:
+        except JobFailed as error:
             log.warning("%s: could not save the model of the stopped job: %s", job.name, error)
 
     def _put(self, job: TrainingJob) -> None:
@@ -201,25 +201,11 @@ class TrainingEngine:
 
     def _fail(self, job: TrainingJob, reason: str) -> None:
         now = self._context.clock.now()
-        job.failure_reason = reason[:_FAILURE_LIMIT]
+        job.failure_reason = reason[:REASON_LIMIT]
         job.training_end = now
-        job.secondary("Failed", reason[:_FAILURE_LIMIT], now)
+        job.secondary("Failed", reason[:REASON_LIMIT], now)
         job.move(TrainingJobStatus.FAILED, now)
         self._put(job)
-
-    async def _check_keys(self, scope: Scope, job: TrainingJob) -> None:
-        """Check that the role may use the keys of the job's volumes and of its output."""
-        moto, request = self._context.moto, job.request
-        volume = request["ResourceConfig"].get("VolumeKmsKeyId")
-        output = request["OutputDataConfig"].get("KmsKeyId")
-        wanted = [
-            *await volume_permissions(moto, scope, volume),
-            *await output_permissions(moto, scope, output),
-        ]
-        try:
-            await self._context.iam.authorise(request["RoleArn"], wanted)
-        except AccessDenied as error:
-            raise TrainingFailed(f"ClientError: Cannot use the KMS key: {error.message}") from None
 
     def _prepare(self, scope: Scope, job: TrainingJob, base: Path) -> None:
         """Create /opt/ml with configuration and channels; it blocks."""
@@ -249,39 +235,8 @@ class TrainingEngine:
             (base / "input/config" / f"{name}.json").write_text(json.dumps(document))
         for channel in channels:
             s3 = self._context.client("s3", scope, request["RoleArn"])
-            self._download(s3, channel, base / "input/data" / channel["ChannelName"])
-
-    def _download(self, s3: Any, channel: dict[str, Any], target: Path) -> None:
-        target.mkdir(parents=True, exist_ok=True)
-        source = channel["DataSource"]["S3DataSource"]
-        uri = source["S3Uri"]
-        found = False
-        try:
-            for entry in objects_of(s3, source):
-                path = (target / entry.path).resolve()
-                if not path.is_relative_to(target.resolve()):
-                    raise TrainingFailed(
-                        f"ClientError: the key '{entry.key}' is outside of its channel"
-                    )
-                path.parent.mkdir(parents=True, exist_ok=True)
-                # Not download_file, which sends a HEAD request first; its refusal has no message.
-                body = s3.get_object(Bucket=entry.bucket, Key=entry.key)["Body"]
-                with path.open("wb") as file:
-                    shutil.copyfileobj(body, file)
-                found = True
-        except SourceError as error:
-            raise TrainingFailed(f"ClientError: Data download failed: {error}") from None
-        except s3.exceptions.ClientError as error:
-            raise TrainingFailed(
-                f"ClientError: Data download failed: could not read {uri}: {error}"
-            ) from error
-        if not found:
-            raise TrainingFailed(
-                "ClientError: Data download failed: No S3 objects found under S3 URL "
-                f'"{uri}" given in input data source. Please ensure that the bucket exists in the '
-                "selected region, that objects exist under that S3 prefix, and that the role has "
-                "permission to read them."
-            )
+            found = objects_under(s3, channel["DataSource"]["S3DataSource"])
+            download(s3, found, base / "input/data" / channel["ChannelName"])
 
     async def _train(self, scope: Scope, job: TrainingJob, base: Path, image: Image) -> None:
         stream = f"{job.name}/algo-1-{int(job.created.timestamp())}"
@@ -306,7 +261,11 @@ class TrainingEngine:
             **image.environment(),
             **job.request.get("Environment", {}),
             **container_environment(
-                self._context, scope, job.request, job.request["RoleArn"], base
+                self._context,
+                scope,
+                job.request["RoleArn"],
+                base,
+                isolated=job.request.get("EnableNetworkIsolation", False),
             ),
             "SAGEMAKER_BASE_DIR": str(seen),
             "TRAINING_JOB_NAME": job.name,
@@ -319,7 +278,7 @@ class TrainingEngine:
                 *(environment, image.directory, sink, base),
             )
         except OSError as error:
-            raise TrainingFailed(f"AlgorithmError: the container did not start: {error}") from None
+            raise JobFailed(f"AlgorithmError: the container did not start: {error}") from None
         self._children[job.arn] = child
         if self._is_stopping(job):  # it was stopped during its start
             self._context.spawn(f"stop {job.name}", child.stop(_STOP_GRACE_SECONDS))
@@ -339,11 +298,7 @@ class TrainingEngine:
         if child.returncode != 0 and not self._is_stopping(job):
             failure = base / "output" / "failure"
             reason = failure.read_text("utf-8", "replace").strip() if failure.exists() else ""
-            reason = reason or "\n".join(last_lines) or "the container printed nothing"
-            code = child.returncode if child.returncode is not None else -1
-            suffix = f", exit code: {code}"
-            room = _FAILURE_LIMIT - len("AlgorithmError: ") - len(suffix)
-            raise TrainingFailed(f"AlgorithmError: {reason[:room]}{suffix}")
+            raise JobFailed(algorithm_error(reason or "\n".join(last_lines), child.returncode))
 
     def _upload(self, scope: Scope, job: TrainingJob, base: Path) -> str:
         """Upload model.tar.gz, and output.tar.gz if there is any output; return the model's URI."""
@@ -367,7 +322,7 @@ class TrainingEngine:
             try:
                 s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue(), **encryption)
             except s3.exceptions.ClientError as error:
-                raise TrainingFailed(
+                raise JobFailed(
                     f"ClientError: Artifact upload failed: could not write {uri}: {error}"
                 ) from error
         return model_uri
@@ -384,67 +339,3 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def container_environment(
-    context: ServiceContext, scope: Scope, request: dict[str, Any], role_arn: str, home: Path
-) -> dict[str, str]:
-    """Return the variables by which the container of a job or a model calls AWS.
-
-    Under network isolation the container has no credentials.
-
-    Args:
-        context: the parts that services share.
-        scope: the account and region of the container.
-        request: the request of CreateTrainingJob or CreateModel.
-        role_arn: the execution role.
-        home: the directory for HOME.
-
-    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html
-    Differs: the container's network stays open.
-    """
-    isolated = request.get("EnableNetworkIsolation", False)
-    return context.role_environment(scope, "" if isolated else role_arn, home)
-
-
-async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str) -> None:
-    """Check that a role may publish the metrics of a container; without it, metrics are lost.
-
-    Differs: the metrics are in DescribeTrainingJob, and instances have no metrics.
-    """
-    try:
-        await context.iam.authorise(role_arn, metrics_in(namespace))
-    except AccessDenied as error:
-        log.warning("metrics are lost: %s", error.message)
-
-
-async def resolve_image(context: ServiceContext, uri: str, role_arn: str) -> Image:
-    """Return the image of a URI from the disk, by its digest in ECR.
-
-    Raises:
-        TrainingFailed: ECR has no such image, its content was never pushed here, or the role may
-            not pull it.
-    """
-    try:
-        reference = parse_reference(uri)
-        registry = Scope(reference.account, reference.region)
-        await context.iam.authorise(role_arn, pull_of_image(registry, reference.repository))
-        digest = reference.digest
-        if digest is None:
-            answer = await context.api(
-                registry,
-                "ecr",
-                "describe_images",
-                repositoryName=reference.repository,
-                imageIds=[{"imageTag": reference.tag or "latest"}],
-            )
-            digest = answer["imageDetails"][0]["imageDigest"]
-        return context.images.get(str(digest))
-    except AccessDenied as error:
-        raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error.message}") from None
-    except ImageError as error:
-        raise TrainingFailed(f"ClientError: Cannot pull the image {uri}: {error}") from None
-    except Exception as error:
-        raise TrainingFailed(
-            f"ClientError: Cannot find repository or image {uri}: {error}"
-        ) from None

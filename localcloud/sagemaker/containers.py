@@ -1,4 +1,4 @@
-"""What training jobs, processing jobs and endpoints share: images, credentials, keys, files of S3.
+"""The common ground of jobs and endpoints: images, credentials, keys, and files of S3.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """

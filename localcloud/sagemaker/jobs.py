@@ -1,4 +1,4 @@
-"""Records of transform and tuning jobs, and their legal transitions.
+"""Records of transform, processing and tuning jobs, and their legal transitions.
 
     InProgress ──► Completed | Failed
         └────────► Stopping ──► Stopped | Failed
@@ -17,7 +17,7 @@ from localcloud.aws.errors import IllegalTransition
 
 
 class JobStatus(StrEnum):
-    """Status of a transform or a tuning job."""
+    """Status of a transform, a processing or a tuning job."""
 
     IN_PROGRESS = "InProgress"
     STOPPING = "Stopping"
@@ -37,7 +37,7 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 
 @dataclass(slots=True)
 class Job:
-    """The common part of a transform job and a tuning job."""
+    """The common part of these jobs."""
 
     arn: str
     name: str
@@ -71,6 +71,17 @@ class Job:
 @dataclass(slots=True)
 class TransformJob(Job):
     """One batch transform job."""
+
+
+@dataclass(slots=True)
+class ProcessingJob(Job):
+    """One processing job.
+
+    Attributes:
+        exit_message: what the container wrote to /opt/ml/output/message.
+    """
+
+    exit_message: str | None = None
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from localcloud.sagemaker.capture import Capturer
 from localcloud.sagemaker.fleets import Fleet
 from localcloud.sagemaker.hosting_api import HostingApi
 from localcloud.sagemaker.models_api import ModelsApi
+from localcloud.sagemaker.processing_api import ProcessingApi
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.registry_api import RegistryApi
 from localcloud.sagemaker.runtime import Runtime
@@ -25,7 +26,7 @@ from localcloud.service_context import ServiceContext
 
 
 class SageMakerService(Service):
-    """Training, tuning, models, the registry, hosting, batch transform and invocations.
+    """Training, tuning, processing, models, the registry, hosting, transform and invocations.
 
     Args:
         context: what services share.
@@ -38,6 +39,7 @@ class SageMakerService(Service):
             ModelsApi,
             TrainingApi,
             TransformApi,
+            ProcessingApi,
             TuningApi,
             RegistryApi,
             SearchApi,
@@ -58,6 +60,7 @@ class SageMakerService(Service):
             tags, self._training, self._tuning, models, self._hosting, registry
         )
         self._transform = TransformApi(context, tags, models, self._hosting.hosting)
+        self._processing = ProcessingApi(context, tags)
         tags.resources(
             *(
                 collection.__contains__
@@ -68,6 +71,7 @@ class SageMakerService(Service):
                     self._training.jobs,
                     self._tuning.jobs,
                     self._transform.jobs,
+                    self._processing.jobs,
                     registry.groups,
                     registry.packages,
                 )
@@ -90,6 +94,7 @@ class SageMakerService(Service):
             self._models,
             self._training,
             self._transform,
+            self._processing,
             self._tuning,
             self._registry,
             self._search,
@@ -111,8 +116,8 @@ class SageMakerService(Service):
         yield "data capture", self._capturer.run()
 
     def children(self) -> list[Child]:
-        """Return the processes of the training jobs."""
-        return self._training.engine.children()
+        """Return the processes of the training and the processing jobs."""
+        return [*self._training.engine.children(), *self._processing.engine.children()]
 
     def fleets(self) -> list[Fleet]:
         """Return the fleets that answer requests, of every endpoint."""
@@ -123,5 +128,6 @@ class SageMakerService(Service):
         self._training.engine.resume()
         self._tuning.engine.resume()
         self._transform.engine.resume()
+        self._processing.engine.resume()
         self._hosting.resume()
         self._registry.resume()

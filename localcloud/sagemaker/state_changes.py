@@ -2,6 +2,7 @@
 
     SageMaker Training Job State Change     times in milliseconds, tags as a map
     SageMaker Transform Job State Change    the same
+    SageMaker Processing Job State Change   the same
     SageMaker HyperParameter Tuning Job State Change   the same
     SageMaker Endpoint State Change         the same, and the status in capitals: IN_SERVICE
     SageMaker Model Package State Change    times as strings

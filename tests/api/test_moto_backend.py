@@ -447,3 +447,27 @@ def test_events_are_retained_for_the_days_that_cloudwatch_has(cloud: TestCloud) 
     (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     assert group["retentionInDays"] == 365
     logs.delete_log_group(logGroupName=name)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
+def test_events_are_filtered_by_the_beginning_of_their_streams_name(cloud: TestCloud) -> None:
+    logs, name = cloud.client("logs"), "/filtered"
+    logs.create_log_group(logGroupName=name)
+    for stream in ("one/a", "one/b", "two/a"):
+        logs.create_log_stream(logGroupName=name, logStreamName=stream)
+        event = {"timestamp": int(cloud.now() * 1000), "message": stream}
+        logs.put_log_events(logGroupName=name, logStreamName=stream, logEvents=[event])
+    arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{name}"
+    for group in ({"logGroupName": name}, {"logGroupIdentifier": arn}):
+        for prefix, expected in (("one/", ["one/a", "one/b"]), ("two/a", ["two/a"]), ("x", [])):
+            found = logs.filter_log_events(**group, logStreamNamePrefix=prefix)["events"]
+            assert sorted(event["message"] for event in found) == expected
+    with pytest.raises(ClientError, match="cannot both be given"):
+        logs.filter_log_events(
+            logGroupName=name, logStreamNamePrefix="one/", logStreamNames=["two/a"]
+        )
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        logs.filter_log_events(logGroupName="/none", logStreamNamePrefix="one/")
+    logs.delete_log_group(logGroupName=name)

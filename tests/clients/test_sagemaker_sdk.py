@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from localcloud.core.opt_ml import is_available
 from tests.clients.conftest import HERE, Client, client_of
 from tests.cloud import ACCOUNT, SAGEMAKER_ROLE, TestCloud, have_role, push_container
 
@@ -47,6 +50,34 @@ def test_version_2_trains_deploys_and_predicts(target: TestCloud, tmp_path: Path
         "metrics": {"accuracy": 0.75},
         "answer": "by the SDK:5.1,3.5",
         "updated": "by the SDK:1,2",
+    }
+
+
+@pytest.mark.skipif(not is_available(), reason="this machine gives no process a mount namespace")
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_script_processor_runs_its_own_script(
+    target: TestCloud, tmp_path: Path, version: int
+) -> None:
+    name = f"processing-{version}"
+    push_container(target, name)
+    target.client("s3").create_bucket(Bucket=name)
+    sdk = client_of(f"sagemaker-{version}", target, tmp_path)
+    (tmp_path / "config.yaml").write_text(_QUIET)
+    text = sdk.run(
+        "python",
+        str(HERE / "programs" / f"sagemaker_{version}_processing.py"),
+        IMAGE=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{name}:latest",
+        ROLE=SAGEMAKER_ROLE,
+        BUCKET=name,
+        SCRIPT=str(HERE / "programs" / "processing_script.py"),
+        SAGEMAKER_USER_CONFIG_OVERRIDE=str(tmp_path / "config.yaml"),
+    )
+    assert [] == sdk.refused
+    assert "counted 2 rows" in text  # the SDK follows the log
+    assert json.loads(text.splitlines()[-1]) == {
+        "status": "Completed",
+        "found": {"rows": 2, "arguments": ["--by", str(version)]},
+        "failed": True,
     }
 
 
@@ -152,3 +183,42 @@ def test_version_3_trains_deploys_and_invokes(target: TestCloud, tmp_path: Path)
         "listed": ["by-sdk-3"],
         "left": [],
     }
+
+
+_TRAIN = """
+import os
+from pathlib import Path
+rows = Path(os.environ["SM_CHANNEL_TRAIN"], "train.csv").read_text().split()
+answer = Path(os.environ["SM_MODEL_DIR"], "answer.txt")
+answer.write_text(f"{len(rows)} {os.environ['SM_HP_DEPTH']}")
+"""
+
+
+@pytest.mark.skipif(not is_available(), reason="this machine gives no process a mount namespace")
+def test_version_3_trains_by_a_script_of_its_own(target: TestCloud, tmp_path: Path) -> None:
+    """The SDK wraps the script into one of its own, which has /opt/ml written in it."""
+    push_container(target, "source-code")
+    s3 = target.client("s3")
+    s3.create_bucket(Bucket="of-source-code")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").write_text(_TRAIN)
+    sdk = client_of("sagemaker-3", target, tmp_path)
+    (tmp_path / "config.yaml").write_text(_QUIET)
+    text = sdk.run(
+        "python",
+        str(HERE / "programs" / "sagemaker_3_source_code.py"),
+        IMAGE=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/source-code:latest",
+        ROLE=SAGEMAKER_ROLE,
+        BUCKET="of-source-code",
+        SOURCE=str(tmp_path / "source"),
+        SAGEMAKER_USER_CONFIG_OVERRIDE=str(tmp_path / "config.yaml"),
+    )
+    assert [] == sdk.refused
+    result = json.loads(text.splitlines()[-1])
+    assert result["status"] == "Completed"
+    bucket, _, key = result["model"].removeprefix("s3://").partition("/")
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        answer = archive.extractfile("answer.txt")
+        assert answer is not None
+        assert answer.read() == b"2 3"

@@ -17,6 +17,7 @@ def patch() -> None:
     _patch_classes()
     _patch_tags()
     _patch_queries()
+    _patch_filter()
     _patch_retention()
 
 
@@ -68,7 +69,7 @@ def _patch_queries() -> None:
             )
         identifiers = self._get_param("logGroupIdentifiers")
         if identifiers:
-            names = [name_of(identifier) for identifier in identifiers]
+            names = [_name_of(identifier) for identifier in identifiers]
             query_id = self.logs_backend.start_query(
                 names,
                 self._get_int_param("startTime"),
@@ -85,10 +86,47 @@ def _patch_queries() -> None:
             query.results = query.results[:limit]
         return answer
 
-    def name_of(identifier: str) -> str:
-        return identifier.partition(":log-group:")[2].removesuffix(":*") or identifier
-
     LogsResponse.start_query = start_query
+
+
+def _name_of(identifier: str) -> str:
+    """Return the name of a log group from its name or its ARN."""
+    return identifier.partition(":log-group:")[2].removesuffix(":*") or identifier
+
+
+def _patch_filter() -> None:
+    """FilterLogEvents: moto drops logStreamNamePrefix and logGroupIdentifier, and returns all.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+    """
+    from moto.logs.exceptions import InvalidParameterException
+    from moto.logs.responses import LogsResponse
+
+    original = LogsResponse.filter_log_events
+
+    def filter_log_events(self: Any) -> Any:
+        request = json.loads(self.body)
+        group, identifier = request.get("logGroupName"), request.get("logGroupIdentifier")
+        if bool(group) == bool(identifier):
+            raise InvalidParameterException(
+                msg="Exactly one of logGroupName and logGroupIdentifier must be given."
+            )
+        request["logGroupName"] = group = group or _name_of(identifier)
+        prefix = request.get("logStreamNamePrefix")
+        if prefix:
+            if request.get("logStreamNames"):
+                raise InvalidParameterException(
+                    msg="logStreamNames and logStreamNamePrefix cannot both be given."
+                )
+            found = self.logs_backend.groups.get(group)
+            streams = [] if found is None else [n for n in found.streams if n.startswith(prefix)]
+            if found is not None and not streams:
+                return json.dumps({"events": [], "searchedLogStreams": []})
+            request["logStreamNames"] = streams
+        self.body = json.dumps(request)
+        return original(self)
+
+    LogsResponse.filter_log_events = filter_log_events
 
 
 def _patch_keys() -> None:

@@ -15,7 +15,7 @@ from components.settings import FunctionSettings, NetworkSettings
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
 # The modules that every handler imports.
-SHARED_MODULES = ("__init__", "pipeline_job")
+SHARED_MODULES = ("__init__", "pipeline_job", "sagemaker_job")
 RUNTIME = "python3.12"
 
 

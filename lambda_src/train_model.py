@@ -9,13 +9,10 @@ The output artifact holds ``parameters.json``, from which CloudFormation takes i
 """
 
 import json
-import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
 from lambda_src.pipeline_job import (
     ConfigurationError,
@@ -26,10 +23,17 @@ from lambda_src.pipeline_job import (
     parameter,
     run,
 )
+from lambda_src.sagemaker_job import (
+    cluster,
+    created,
+    name_of,
+    network,
+    output_key,
+    released_image,
+    tags,
+)
 
 CHANNEL = "dataset"
-VOLUME_GIB = 10
-TRAINING_JOB_NAME_LENGTH = 63
 # The metrics that the container prints, such as `validation:accuracy=0.97`: those of a classifier,
 # and those of a regression.
 METRICS = (
@@ -38,9 +42,6 @@ METRICS = (
 )
 # The metric that is a model's score, as in scikit-learn: accuracy, or R² for a regression.
 SCORES = ("accuracy", "r2")
-_IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
-# Families with local NVMe storage, such as m5d.
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
 
@@ -58,8 +59,8 @@ def train(job: Job) -> Succeeded | StillRunning:
 def _start(job: Job) -> StillRunning:
     sagemaker = boto3.client("sagemaker")
     dataset = job.input()
-    name = _training_job_name(job)
-    image_uri = _released_image(job)
+    name = name_of(job)
+    image_uri = released_image(job)
     hyperparameters = parameter(job, "hyperparameters", dict)
     request = {
         "TrainingJobName": name,
@@ -86,53 +87,15 @@ def _start(job: Job) -> StillRunning:
                 "InputMode": "File",
             }
         ],
-        **_storage(job),
-        **_network(job),
+        "OutputDataConfig": {"S3OutputPath": parameter(job, "outputPath", str), **output_key(job)},
+        "ResourceConfig": cluster(job),
+        **network(job),
         "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
         "EnableManagedSpotTraining": False,
-        "Tags": [
-            {"Key": "PipelineExecutionId", "Value": parameter(job, "executionId", str)},
-            {"Key": "DatasetVersionId", "Value": parameter(job, "datasetVersionId", str)},
-        ],
+        "Tags": tags(job),
     }
-    try:
-        sagemaker.create_training_job(**request)
-    except ClientError as error:
-        # Only this CodePipeline job uses this name, so Lambda has delivered the event twice.
-        if error.response["Error"]["Code"] != "ResourceInUse":
-            raise
+    created(sagemaker.create_training_job, request)
     return _still_running(name, image_uri, "started")
-
-
-def _storage(job: Job) -> dict[str, Any]:
-    """Return where the model goes, on what the job computes, and the key of both.
-
-    The artifact store's key is the stack's. Without it, SageMaker would write the model under the
-    key `aws/s3`, which no other account can use.
-    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
-    """
-    instance_type = parameter(job, "instanceType", str)
-    output = {"S3OutputPath": parameter(job, "outputPath", str)}
-    resources: dict[str, Any] = {
-        "InstanceType": instance_type,
-        "InstanceCount": 1,
-        "VolumeSizeInGB": VOLUME_GIB,
-    }
-    if job.encryption_key:
-        output["KmsKeyId"] = job.encryption_key
-        # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
-        if not _LOCAL_STORAGE.match(instance_type):
-            resources["VolumeKmsKeyId"] = job.encryption_key
-    return {"OutputDataConfig": output, "ResourceConfig": resources}
-
-
-def _network(job: Job) -> dict[str, Any]:
-    """Return the job's isolation, and its VPC if the function's environment names one."""
-    network: dict[str, Any] = {"EnableNetworkIsolation": parameter(job, "networkIsolation", bool)}
-    vpc_config = os.environ.get("TRAINING_VPC_CONFIG")
-    if vpc_config:
-        network["VpcConfig"] = json.loads(vpc_config)
-    return network
 
 
 def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
@@ -171,34 +134,6 @@ def _still_running(name: str, image_uri: str, progress: str) -> StillRunning:
         external_id=name,
         continuation={_NAME_KEY: name, _IMAGE_KEY: image_uri},
     )
-
-
-def _training_job_name(job: Job) -> str:
-    """Return the training job's name, which is always the same for this CodePipeline job."""
-    execution_id = parameter(job, "executionId", str)
-    suffix = f"-{execution_id[:8]}-{job.id[:8]}"
-    model_name = parameter(job, "modelName", str)
-    return f"{model_name[: TRAINING_JOB_NAME_LENGTH - len(suffix)]}{suffix}"
-
-
-def _released_image(job: Job) -> str:
-    """Return the URI of the released image, with its digest.
-
-    Training and every endpoint of this execution then run exactly the same image.
-    """
-    name = parameter(job, "imageParameter", str)
-    try:
-        image = str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ParameterNotFound":
-            raise
-        image = "nothing"
-    if not _IMAGE_BY_DIGEST.fullmatch(image):
-        raise ConfigurationError(
-            f"SSM parameter {name} holds {image!r}, not an image URI with a digest: build the "
-            "model container first, by a push to its repository"
-        )
-    return image
 
 
 def _score(name: str, metrics: list[dict[str, Any]]) -> tuple[str, str]:

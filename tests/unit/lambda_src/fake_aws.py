@@ -51,6 +51,11 @@ class FakeAws:
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     training_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    processing_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # The versions of the model, the newest last, in the shape of DescribeModelPackage.
+    packages: list[dict[str, Any]] = field(default_factory=list)
+    # The actions of the execution, the newest first, in the shape of ListActionExecutions.
+    actions: list[dict[str, Any]] = field(default_factory=list)
     parameters: dict[str, str] = field(
         default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
@@ -167,6 +172,44 @@ class FakeAws:
 
     def _DescribeTrainingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return self.training_jobs[params["TrainingJobName"]]
+
+    def _CreateProcessingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if params["ProcessingJobName"] in self.processing_jobs:
+            raise AwsError("ResourceInUse", "Processing job names must be unique")
+        self.processing_jobs[params["ProcessingJobName"]] = {"ProcessingJobStatus": "InProgress"}
+        return {}
+
+    def _DescribeProcessingJob(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self.processing_jobs[params["ProcessingJobName"]]
+
+    def _CreateModelPackageGroup(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"ModelPackageGroupArn": f"arn:group/{params['ModelPackageGroupName']}"}
+
+    def _CreateModelPackage(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        number = len(self.packages) + 1
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/iris-model/{number}"
+        kept = {key: value for key, value in params.items() if key != "ClientToken"}
+        self.packages.append({**kept, "ModelPackageArn": arn})
+        return {"ModelPackageArn": arn}
+
+    def _ListModelPackages(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        wanted = [
+            p for p in self.packages if p["ModelApprovalStatus"] == params["ModelApprovalStatus"]
+        ]
+        newest = wanted[::-1] if params.get("SortOrder") == "Descending" else wanted
+        return {"ModelPackageSummaryList": newest[: params.get("MaxResults")]}
+
+    def _DescribeModelPackage(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        (found,) = (p for p in self.packages if p["ModelPackageArn"] == params["ModelPackageName"])
+        return found
+
+    def _UpdateModelPackage(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        (found,) = (p for p in self.packages if p["ModelPackageArn"] == params["ModelPackageArn"])
+        found.update(params)
+        return {"ModelPackageArn": found["ModelPackageArn"]}
+
+    def _ListActionExecutions(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"actionExecutionDetails": self.actions}
 
     def _InvokeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Body": io.BytesIO(self.endpoint(params["Body"].decode()).encode())}

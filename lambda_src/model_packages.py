@@ -1,0 +1,183 @@
+"""The versions of the model in SageMaker's registry: register one, promote it, reject it.
+
+    Register   after training     a new version of the group, PendingManualApproval
+    Promote    in production      Approved, with who approved it and why
+    reject     an execution ended Rejected, with the reason
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, parameter, run
+
+MODEL_FILE = "parameters.json"
+APPROVAL_ACTION = "ApproveDeploy"
+_DESCRIPTION_LENGTH = 1024
+_JSON, _CSV = "application/json", "text/csv"
+_PENDING = "PendingManualApproval"
+
+
+def register_handler(event: Mapping[str, Any], _context: object) -> None:
+    """Handle one invocation of the action Register by CodePipeline."""
+    run(event, register)
+
+
+def promote_handler(event: Mapping[str, Any], _context: object) -> None:
+    """Handle one invocation of the action Promote by CodePipeline."""
+    run(event, promote)
+
+
+def reject_handler(event: Mapping[str, Any], _context: object) -> None:
+    """Reject the version of an execution that EventBridge reports as ended without promotion.
+
+    Args:
+        event: a CodePipeline Stage Execution State Change, whose stage failed or was stopped.
+    """
+    detail = event["detail"]
+    sagemaker = boto3.client("sagemaker")
+    codepipeline = boto3.client("codepipeline")
+    group = str(detail["pipeline"]).removesuffix("-pipeline")
+    execution = str(detail["execution-id"])
+    reason = _why(codepipeline, str(detail["pipeline"]), execution, str(detail["stage"]))
+    for summary in _versions(sagemaker, group, _PENDING):
+        arn = summary["ModelPackageArn"]
+        package = sagemaker.describe_model_package(ModelPackageName=arn)
+        if package.get("CustomerMetadataProperties", {}).get("PipelineExecutionId") == execution:
+            _decide(sagemaker, arn, "Rejected", reason)
+
+
+def register(job: Job) -> Succeeded:
+    """Create a version of the model's group from what the execution has trained."""
+    sagemaker = boto3.client("sagemaker")
+    group = parameter(job, "modelName", str)
+    model = _model(job)
+    _have_group(sagemaker, group)
+    report = parameter(job, "reportUrl", str)
+    baseline = {"ContentType": _JSON, "S3Uri": f"{report}/baseline.json"}
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelPackageDescription=f"{model['TrainingJobName']}: {model['Metric']} {model['Score']}",
+        ModelApprovalStatus=_PENDING,
+        InferenceSpecification={
+            "Containers": [{"Image": model["ImageUri"], "ModelDataUrl": model["ModelDataUrl"]}],
+            "SupportedContentTypes": [_CSV, _JSON],
+            "SupportedResponseMIMETypes": [_CSV, _JSON],
+        },
+        ModelMetrics={
+            "ModelDataQuality": {
+                "Statistics": {"ContentType": _JSON, "S3Uri": f"{report}/check.json"}
+            }
+        },
+        DriftCheckBaselines={"ModelDataQuality": {"Statistics": baseline}},
+        CustomerMetadataProperties={
+            "PipelineExecutionId": parameter(job, "executionId", str),
+            "DatasetVersionId": model["DatasetVersionId"],
+            "TrainingJobName": model["TrainingJobName"],
+            "Metric": model["Metric"],
+            "Score": model["Score"],
+        },
+        # The same job always registers the same version, also when Lambda delivers an event twice.
+        ClientToken=job.id,
+    )["ModelPackageArn"]
+    return Succeeded(
+        summary=f"registered as {arn.partition(':model-package/')[2]}, pending approval",
+        external_id=arn,
+        variables={"ModelPackageArn": arn, "ModelPackageVersion": arn.rpartition("/")[2]},
+    )
+
+
+def promote(job: Job) -> Succeeded:
+    """Set the version that production now serves to Approved, with who approved it and why."""
+    arn = parameter(job, "modelPackageArn", str)
+    approval = _approval(
+        boto3.client("codepipeline"),
+        parameter(job, "pipelineName", str),
+        parameter(job, "executionId", str),
+    )
+    _decide(boto3.client("sagemaker"), arn, "Approved", approval)
+    name = arn.partition(":model-package/")[2]
+    return Succeeded(summary=f"{name} is approved: {approval}", external_id=arn)
+
+
+def _model(job: Job) -> dict[str, str]:
+    artifact = job.input()
+    with job.read(artifact) as archive:
+        try:
+            found: dict[str, str] = json.loads(archive.read(MODEL_FILE))
+        except (KeyError, ValueError):
+            raise ConfigurationError(
+                f"artifact {artifact.name} must hold {MODEL_FILE}, a JSON object"
+            ) from None
+    return found
+
+
+def _have_group(sagemaker: Any, group: str) -> None:
+    """Create the group unless it exists; versions outlive the stack that made the pipeline."""
+    try:
+        sagemaker.create_model_package_group(
+            ModelPackageGroupName=group,
+            ModelPackageGroupDescription=f"The versions of {group}",
+        )
+    except ClientError as error:
+        if "already exists" not in error.response["Error"]["Message"]:
+            raise
+
+
+def _versions(sagemaker: Any, group: str, status: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=group, ModelApprovalStatus=status
+    )
+    for page in pages:
+        found += page["ModelPackageSummaryList"]
+    return found
+
+
+def _decide(sagemaker: Any, arn: str, status: str, reason: str) -> None:
+    sagemaker.update_model_package(
+        ModelPackageArn=arn,
+        ModelApprovalStatus=status,
+        ApprovalDescription=reason[:_DESCRIPTION_LENGTH],
+    )
+
+
+def _actions(codepipeline: Any, pipeline: str, execution: str) -> list[dict[str, Any]]:
+    """Return the actions of an execution, the newest first."""
+    found: list[dict[str, Any]] = codepipeline.list_action_executions(
+        pipelineName=pipeline, filter={"pipelineExecutionId": execution}
+    )["actionExecutionDetails"]
+    return found
+
+
+def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    result: Mapping[str, Any] = action.get("output", {}).get("executionResult", {})
+    return result
+
+
+def _approval(codepipeline: Any, pipeline: str, execution: str) -> str:
+    """Return who approved an execution, and what they said."""
+    for action in _actions(codepipeline, pipeline, execution):
+        if action["actionName"] == APPROVAL_ACTION and action["status"] == "Succeeded":
+            who = action.get("updatedBy") or "somebody"
+            said = _result(action).get("externalExecutionSummary")
+            return f"approved by {who}" + (f": {said}" if said else "")
+    return "deployed without an approval"
+
+
+def _why(codepipeline: Any, pipeline: str, execution: str, stage: str) -> str:
+    """Return why a stage failed, as its action says."""
+    for action in _actions(codepipeline, pipeline, execution):
+        if action["stageName"] == stage and action["status"] in ("Failed", "Abandoned"):
+            result = _result(action)
+            said = result.get("externalExecutionSummary") or result.get("errorDetails", {}).get(
+                "message", "no reason"
+            )
+            who = f" by {action['updatedBy']}" if action.get("updatedBy") else ""
+            return f"{stage} {action['actionName']} {action['status'].lower()}{who}: {said}"
+    return f"{stage} ended without promotion"

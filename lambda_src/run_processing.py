@@ -1,0 +1,151 @@
+"""Runs a command of the model's container as a processing job and polls it, once per invocation.
+
+    first invocation   CreateProcessingJob ─► "still running", with the job's name
+    later invocations  InProgress | Stopping ─► "still running"
+                       Completed ─► success with what the container says, and where its report is
+                       Failed | Stopped ─► failure with the container's reason
+
+The command gets the dataset at ``/opt/ml/processing/dataset`` and, if the group of the model has an
+approved version, its baseline at ``/opt/ml/processing/champion``. It writes its report to
+``/opt/ml/processing/report``, and one line about it to ``/opt/ml/output/message``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from lambda_src.pipeline_job import (
+    ConfigurationError,
+    Job,
+    JobError,
+    StillRunning,
+    Succeeded,
+    parameter,
+    run,
+)
+from lambda_src.sagemaker_job import (
+    cluster,
+    created,
+    name_of,
+    network,
+    output_key,
+    released_image,
+    tags,
+)
+
+DIRECTORY = "/opt/ml/processing"
+_NAME_KEY = "processingJobName"
+
+
+def handler(event: Mapping[str, Any], _context: object) -> None:
+    """Handle one invocation by CodePipeline."""
+    run(event, process)
+
+
+def process(job: Job) -> Succeeded | StillRunning:
+    """Start the processing job, or poll the one that an earlier invocation started."""
+    return _start(job) if job.continuation is None else _poll(job, job.continuation)
+
+
+def _start(job: Job) -> StillRunning:
+    sagemaker = boto3.client("sagemaker")
+    dataset, name = job.input(), name_of(job)
+    inputs = {"dataset": f"s3://{dataset.bucket}/{dataset.key}", **_champion(job, sagemaker)}
+    hyperparameters = parameter(job, "hyperparameters", dict)
+    output = {
+        "S3Uri": _report_url(job, name),
+        "LocalPath": f"{DIRECTORY}/report",
+        "S3UploadMode": "EndOfJob",
+    }
+    request = {
+        "ProcessingJobName": name,
+        "RoleArn": parameter(job, "roleArn", str),
+        "AppSpecification": {
+            "ImageUri": released_image(job),
+            "ContainerArguments": [parameter(job, "command", str)],
+        },
+        "ProcessingInputs": [_input(key, uri) for key, uri in inputs.items()],
+        "ProcessingOutputConfig": {
+            "Outputs": [{"OutputName": "report", "S3Output": output}],
+            **output_key(job),
+        },
+        "ProcessingResources": {"ClusterConfig": cluster(job)},
+        "NetworkConfig": network(job),
+        # A variable has at most 256 characters, so each hyperparameter has one of its own.
+        "Environment": {
+            f"SM_HP_{key.upper()}": str(value) for key, value in hyperparameters.items()
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": parameter(job, "maxRuntimeSeconds", int)},
+        "Tags": tags(job),
+    }
+    created(sagemaker.create_processing_job, request)
+    return _still_running(name, "started")
+
+
+def _input(name: str, uri: str) -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"{DIRECTORY}/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+        },
+    }
+
+
+def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
+    """Return the baseline of the newest approved version of the model, if there is one."""
+    try:
+        found = sagemaker.list_model_packages(
+            ModelPackageGroupName=parameter(job, "modelName", str),
+            ModelApprovalStatus="Approved",
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            MaxResults=1,
+        )["ModelPackageSummaryList"]
+    except ClientError as error:
+        # The first execution of all registers the first version, which makes the group.
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        return {}
+    if not found:
+        return {}
+    package = sagemaker.describe_model_package(ModelPackageName=found[0]["ModelPackageArn"])
+    quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
+    uri = quality.get("Statistics", {}).get("S3Uri")
+    return {"champion": uri} if uri else {}
+
+
+def _report_url(job: Job, name: str) -> str:
+    return f"{parameter(job, 'outputPath', str)}/{name}"
+
+
+def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
+    name = continuation.get(_NAME_KEY)
+    if not name:
+        raise ConfigurationError(f"continuationToken must hold {_NAME_KEY}")
+    description = boto3.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+    status = description["ProcessingJobStatus"]
+    if status in ("InProgress", "Stopping"):
+        return _still_running(name, status)
+    if status != "Completed":
+        reason = description.get("FailureReason", "no reason")
+        raise JobError(f"processing job {name} ended as {status}: {reason}")
+    said = description.get("ExitMessage", "")
+    return Succeeded(
+        summary=f"processing job {name} completed: {said}",
+        external_id=name,
+        variables={"ReportUrl": _report_url(job, name), "Verdict": said},
+    )
+
+
+def _still_running(name: str, progress: str) -> StillRunning:
+    return StillRunning(
+        summary=f"processing job {name}: {progress}",
+        external_id=name,
+        continuation={_NAME_KEY: name},
+    )

@@ -1,0 +1,112 @@
+"""What a training and a processing job of the pipeline have in common: name, image, key, network.
+
+Owns the members of a request that follow from the pipeline's job and the stack's settings. Must
+not: know what the job computes.
+"""
+
+import json
+import os
+import re
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from lambda_src.pipeline_job import ConfigurationError, Job, parameter
+
+VOLUME_GIB = 10
+NAME_LENGTH = 63
+_IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+# Families with local NVMe storage, such as m5d.
+_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
+
+
+def name_of(job: Job) -> str:
+    """Return the SageMaker job's name, which is always the same for this CodePipeline job."""
+    execution_id = parameter(job, "executionId", str)
+    suffix = f"-{execution_id[:8]}-{job.id[:8]}"
+    model_name = parameter(job, "modelName", str)
+    return f"{model_name[: NAME_LENGTH - len(suffix)]}{suffix}"
+
+
+def released_image(job: Job) -> str:
+    """Return the URI of the released image, with its digest.
+
+    All jobs and every endpoint of this execution then run exactly the same image.
+
+    Raises: ConfigurationError when no image was released.
+    """
+    name = parameter(job, "imageParameter", str)
+    try:
+        image = str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        image = "nothing"
+    if not _IMAGE_BY_DIGEST.fullmatch(image):
+        raise ConfigurationError(
+            f"SSM parameter {name} holds {image!r}, not an image URI with a digest: build the "
+            "model container first, by a push to its repository"
+        )
+    return image
+
+
+def cluster(job: Job) -> dict[str, Any]:
+    """Return the instance on which the job computes, and the key of its volume.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html
+    """
+    instance_type = parameter(job, "instanceType", str)
+    resources: dict[str, Any] = {
+        "InstanceType": instance_type,
+        "InstanceCount": 1,
+        "VolumeSizeInGB": VOLUME_GIB,
+    }
+    # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
+    if job.encryption_key and not _LOCAL_STORAGE.match(instance_type):
+        resources["VolumeKmsKeyId"] = job.encryption_key
+    return resources
+
+
+def output_key(job: Job) -> dict[str, str]:
+    """Return the key of what the job writes.
+
+    The artifact store's key is the stack's. Without it, SageMaker would write under the key
+    `aws/s3`, which no other account can use.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+    """
+    return {"KmsKeyId": job.encryption_key} if job.encryption_key else {}
+
+
+def network(job: Job) -> dict[str, Any]:
+    """Return the job's isolation, and its VPC if the function's environment names one."""
+    found: dict[str, Any] = {"EnableNetworkIsolation": parameter(job, "networkIsolation", bool)}
+    vpc_config = os.environ.get("TRAINING_VPC_CONFIG")
+    if vpc_config:
+        found["VpcConfig"] = json.loads(vpc_config)
+    return found
+
+
+def tags(job: Job) -> list[dict[str, str]]:
+    """Return the tags that lead from a job to its execution and its dataset."""
+    return [
+        {"Key": "PipelineExecutionId", "Value": parameter(job, "executionId", str)},
+        {"Key": "DatasetVersionId", "Value": parameter(job, "datasetVersionId", str)},
+    ]
+
+
+def created(create: Any, request: dict[str, Any]) -> None:
+    """Create a job, unless an earlier delivery of the same event has created it.
+
+    Only this CodePipeline job uses the name, so a name in use means that Lambda has delivered the
+    event twice.
+
+    Args:
+        create: the operation of the SageMaker client.
+        request: its parameters.
+    """
+    try:
+        create(**request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUse":
+            raise

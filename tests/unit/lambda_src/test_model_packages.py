@@ -1,0 +1,195 @@
+"""The handlers of the registry: a version is registered, then approved or rejected, once."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from lambda_src.model_packages import promote_handler, register_handler, reject_handler
+from tests.unit.lambda_src.fake_aws import (
+    EXECUTION_ID,
+    IMAGE_URI,
+    JOB_ID,
+    AwsError,
+    FakeAws,
+    pipeline_event,
+)
+
+MODEL = {
+    "TrainingJobName": "iris-model-abc",
+    "ModelDataUrl": "s3://artifacts/training/iris-model-abc/output/model.tar.gz",
+    "ImageUri": IMAGE_URI,
+    "Metric": "accuracy",
+    "Score": "0.9667",
+    "DatasetVersionId": "version-1",
+}
+REGISTER = {
+    "modelName": "iris-model",
+    "executionId": EXECUTION_ID,
+    "reportUrl": "s3://artifacts/reports/r",
+}
+ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package/iris-model/1"
+PROMOTE = {
+    "modelPackageArn": ARN,
+    "pipelineName": "iris-model-pipeline",
+    "executionId": EXECUTION_ID,
+}
+
+
+def artifact(content: bytes) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("parameters.json", content)
+    return body.getvalue()
+
+
+def register(aws: FakeAws, content: bytes | None = None) -> None:
+    body = artifact(json.dumps(MODEL).encode() if content is None else content)
+    aws.objects["artifacts", "pipeline/Dataset/abc"] = body
+    register_handler(pipeline_event(REGISTER), None)
+
+
+def action(name: str, status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "stageName": "DeployApproval" if name == "ApproveDeploy" else "DeployPrd",
+        "actionName": name,
+        "status": status,
+        **more,
+    }
+
+
+def stage_event(stage: str) -> dict[str, Any]:
+    return {
+        "detail-type": "CodePipeline Stage Execution State Change",
+        "detail": {
+            "pipeline": "iris-model-pipeline",
+            "execution-id": EXECUTION_ID,
+            "stage": stage,
+            "state": "FAILED",
+        },
+    }
+
+
+def test_a_trained_model_becomes_a_pending_version(aws: FakeAws) -> None:
+    register(aws)
+    assert aws.success()["outputVariables"] == {"ModelPackageArn": ARN, "ModelPackageVersion": "1"}
+    (package,) = aws.packages
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    assert package["InferenceSpecification"]["Containers"] == [
+        {"Image": IMAGE_URI, "ModelDataUrl": MODEL["ModelDataUrl"]}
+    ]
+    baselines = package["DriftCheckBaselines"]["ModelDataQuality"]["Statistics"]
+    assert baselines["S3Uri"] == "s3://artifacts/reports/r/baseline.json"
+    assert package["CustomerMetadataProperties"] == {
+        "PipelineExecutionId": EXECUTION_ID,
+        "DatasetVersionId": "version-1",
+        "TrainingJobName": "iris-model-abc",
+        "Metric": "accuracy",
+        "Score": "0.9667",
+    }
+    (request,) = aws.made("CreateModelPackage")
+    assert request["ClientToken"] == JOB_ID
+
+
+def test_the_group_may_be_there_already(aws: FakeAws) -> None:
+    aws.errors["CreateModelPackageGroup"] = AwsError(
+        "ValidationException", "Model Package Group already exists: arn:…"
+    )
+    register(aws)
+    assert len(aws.packages) == 1
+
+
+def test_another_error_of_the_group_fails_the_action(aws: FakeAws) -> None:
+    aws.errors["CreateModelPackageGroup"] = AwsError("AccessDeniedException", "not allowed")
+    register(aws)
+    assert "not allowed" in aws.failure()[1]
+    assert aws.packages == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no json"])
+def test_an_artifact_that_is_none_of_training_is_named(aws: FakeAws, content: bytes) -> None:
+    register(aws, content)
+    kind, message = aws.failure()
+    assert kind == "ConfigurationError"
+    assert "must hold parameters.json, a JSON object" in message
+
+
+def test_promotion_approves_with_who_and_why(aws: FakeAws) -> None:
+    register(aws)
+    aws.calls.clear()
+    aws.actions = [
+        action("Deploy", "Succeeded"),
+        action(
+            "ApproveDeploy",
+            "Succeeded",
+            updatedBy="arn:aws:iam::123456789012:user/ada",
+            output={"executionResult": {"externalExecutionSummary": "looks right"}},
+        ),
+    ]
+    promote_handler(pipeline_event(PROMOTE), None)
+    expected = "approved by arn:aws:iam::123456789012:user/ada: looks right"
+    assert aws.success()["executionDetails"]["summary"] == f"iris-model/1 is approved: {expected}"
+    (package,) = aws.packages
+    assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == (
+        "Approved",
+        expected,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "actions", "reason"),
+    [
+        (
+            "DeployApproval",
+            [
+                action(
+                    "ApproveDeploy",
+                    "Failed",
+                    updatedBy="arn:aws:iam::123456789012:user/ada",
+                    output={"executionResult": {"externalExecutionSummary": "too weak"}},
+                )
+            ],
+            "DeployApproval ApproveDeploy failed by arn:aws:iam::123456789012:user/ada: too weak",
+        ),
+        (
+            "DeployPrd",
+            [
+                action("SmokeTest", "Abandoned"),
+                action(
+                    "Deploy",
+                    "Failed",
+                    output={"executionResult": {"errorDetails": {"message": "rolled back"}}},
+                ),
+            ],
+            "DeployPrd SmokeTest abandoned: no reason",
+        ),
+        ("DeployApproval", [], "DeployApproval ended without promotion"),
+    ],
+)
+def test_an_execution_that_ends_without_promotion_rejects_its_version(
+    aws: FakeAws, stage: str, actions: list[dict[str, Any]], reason: str
+) -> None:
+    register(aws)
+    aws.packages.append(
+        {
+            "ModelPackageArn": "arn:other/2",
+            "ModelApprovalStatus": "PendingManualApproval",
+            "CustomerMetadataProperties": {"PipelineExecutionId": "another"},
+        }
+    )
+    aws.actions = actions
+    reject_handler(stage_event(stage), None)
+    first, other = aws.packages
+    assert (first["ModelApprovalStatus"], first["ApprovalDescription"]) == ("Rejected", reason)
+    assert other["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_an_approved_version_is_not_rejected_afterwards(aws: FakeAws) -> None:
+    register(aws)
+    promote_handler(pipeline_event(PROMOTE), None)
+    reject_handler(stage_event("DeployPrd"), None)
+    assert aws.packages[0]["ModelApprovalStatus"] == "Approved"

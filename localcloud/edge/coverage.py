@@ -75,7 +75,12 @@ RECORDED = (
     ),
     ("lambda", "TracingConfig, KMSKeyArn", "stored"),
     ("lambda", "SystemLogLevel", "START, END and REPORT are always logged, as text"),
-    ("ecr", "scans, lifecycle policies", "stored"),
+    (
+        "ecr",
+        "image scans",
+        "complete and find nothing, because there is no database of vulnerabilities",
+    ),
+    ("ecr", "lifecycle policies", "stored"),
     (
         "codebuild",
         "images, compute types, VPC, caches, reports",

@@ -29,8 +29,15 @@ def pipeline_role(names: Names, key_arn: str | None) -> str:
     )
 
 
-def build_role(names: Names, key_arn: str | None) -> str:
-    """Return the policy of the build: write logs, push the image, release it."""
+def build_role(names: Names, key_arn: str | None, *, scans: bool) -> str:
+    """Return the policy of the build: write logs, push the image, release it.
+
+    Args:
+        names: the account's names.
+        key_arn: KMS key of the artifacts; None for S3's own encryption.
+        scans: allow reading the findings of an image's scan.
+    """
+    repository = names.arn("ecr", f"repository/{names.repository}")
     group = names.arn("logs", f"log-group:/aws/codebuild/{names.image_build}")
     artifacts = names.s3_arn(names.artifact_bucket)
     return document(
@@ -49,7 +56,8 @@ def build_role(names: Names, key_arn: str | None) -> str:
                 "ecr:PutImage",
                 "ecr:UploadLayerPart",
             ],
-            [names.arn("ecr", f"repository/{names.repository}")],
+            [repository],
         ),
+        allow(["ecr:DescribeImageScanFindings"], [repository]) if scans else [],
         allow(["ssm:PutParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
     )

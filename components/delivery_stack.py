@@ -79,6 +79,7 @@ def deploy(
         names,
         ImageBuildArgs(
             branch=delivery_settings.source_branch,
+            scan_severity=delivery_settings.image_scan_severity,
             artifacts=artifacts,
             images=images,
             key_arn=protection.key_arn,

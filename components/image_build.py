@@ -22,6 +22,7 @@ from components.naming import Names
 from components.pipeline_trigger import start_on_event
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
+from components.settings import ImageScanSeverity
 
 BUILDSPEC = "model/buildspec.yml"
 # Docker comes with CodeBuild's own images.
@@ -37,6 +38,7 @@ class ImageBuildArgs:
 
     Attributes:
         branch: branch whose pushes are built.
+        scan_severity: least severity of a finding that stops the release of an image.
         artifacts: the pipeline's artifact store.
         images: the repository of the built images.
         key_arn: KMS key of the artifacts; None for S3's own encryption.
@@ -45,6 +47,7 @@ class ImageBuildArgs:
     """
 
     branch: str
+    scan_severity: ImageScanSeverity
     artifacts: PrivateBucket
     images: ImageRepository
     key_arn: pulumi.Input[str] | None
@@ -122,7 +125,9 @@ class ImageBuild(pulumi.ComponentResource):
             trust=policies.trust(names, policies.CODEBUILD),
             description=f"Permissions of build project {names.image_build}",
             policy=pulumi.Output.from_input(args.key_arn).apply(
-                lambda key: build_policies.build_role(names, key)
+                lambda key: build_policies.build_role(
+                    names, key, scans=args.scan_severity is not ImageScanSeverity.NONE
+                )
             ),
             tags=args.tags,
             parent=self,
@@ -145,6 +150,7 @@ class ImageBuild(pulumi.ComponentResource):
                 "environment_variables": [
                     {"name": "IMAGE_REPOSITORY", "value": args.images.url},
                     {"name": "IMAGE_PARAMETER", "value": args.images.parameter},
+                    {"name": "IMAGE_SCAN_SEVERITY", "value": args.scan_severity.value},
                 ],
             },
             logs_config={"cloudwatch_logs": {"group_name": logs.name}},

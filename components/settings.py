@@ -48,6 +48,19 @@ class Encryption(StrEnum):
     KMS = "aws:kms"
 
 
+class ImageScanSeverity(StrEnum):
+    """The least severity of a finding in an image that stops its release.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFinding.html
+    """
+
+    NONE = "none"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
 class TrafficShifting(StrEnum):
     """Traffic shifting to a new fleet of an endpoint.
 
@@ -348,6 +361,14 @@ class DeliverySettings:
         allowed="a branch name of 1 to 100 letters, digits and ._/-",
         example="main",
         description="Branch of the CodeCommit repository whose pushes build the model image.",
+    )
+    image_scan_severity: ImageScanSeverity = choice(
+        "imageScanSeverity",
+        ImageScanSeverity.NONE,
+        ImageScanSeverity,
+        example="CRITICAL",
+        description="An image with a finding of this severity or a higher one is not released: "
+        "LOW, MEDIUM, HIGH or CRITICAL; none releases any image.",
     )
     training: TrainingSettings = field(default_factory=TrainingSettings)
 

@@ -112,7 +112,8 @@ def _instances(settings: StackSettings) -> Iterator[Problem]:
             yield Problem(
                 key,
                 instance_type,
-                "a type with an x86 processor, for which the image is built",
+                "a type with an x86 processor, because one image trains and serves, and SageMaker "
+                "trains on no Arm type",
                 "use ml.m7i.large",
             )
 

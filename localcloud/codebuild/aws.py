@@ -2,9 +2,9 @@
 
     aws SERVICE OPERATION [--name VALUE ...] [--query JMESPATH] [--output json | text]
 
-It also has `aws ecr get-login-password` and `aws s3 cp FILE s3://…`. Other features of the CLI
-(profiles, values from files, shorthand syntax) are refused by name. A build uses the real CLI if
-the machine has it.
+It also has `aws ecr get-login-password`, `aws SERVICE wait CONDITION` and `aws s3 cp FILE s3://…`.
+Other features of the CLI (profiles, values from files, shorthand syntax) are refused by name. A
+build uses the real CLI if the machine has it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ def run(arguments: Sequence[str]) -> str:
         client = boto3.client(service, **named)
     except UnknownServiceError:
         raise Refused(f"aws {service} is not supported by the local cloud's aws") from None
+    if command == "wait":
+        _wait(client, service, rest)
+        return ""
     method = command.replace("-", "_")
     name = client.meta.method_to_api_mapping.get(method)
     if name is None:
@@ -54,6 +57,17 @@ def run(arguments: Sequence[str]) -> str:
     answer.pop("ResponseMetadata", None)
     found = jmespath.search(options["--query"], answer) if "--query" in options else answer
     return _printed(found, options.get("--output", "json"))
+
+
+def _wait(client: Any, service: str, words: list[str]) -> None:
+    """Wait for a condition, as botocore's waiter of that name does."""
+    name = words[0].replace("-", "_") if words else ""
+    if name not in client.waiter_names:
+        known = ", ".join(sorted(waiter.replace("_", "-") for waiter in client.waiter_names))
+        raise Refused(f"aws {service} wait {name} is not known; the conditions are: {known}")
+    waiter = client.get_waiter(name)
+    operation = client.meta.service_model.operation_model(waiter.config.operation)
+    waiter.wait(**_parameters(operation.input_shape, words[1:]))
 
 
 _CLIENT = {"--region": "region_name", "--endpoint-url": "endpoint_url"}

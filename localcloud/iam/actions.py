@@ -38,6 +38,7 @@ _RESOURCES: dict[str, tuple[str, ...]] = {
     "application-autoscaling:DescribeScheduledActions": ("*",),
     "application-autoscaling:TagResource": ("{ResourceARN}",),
     "application-autoscaling:UntagResource": ("{ResourceARN}",),
+    "ecr:DescribeImageScanFindings": ("repository/{repositoryName}",),
     "ecr:DescribeImages": ("repository/{repositoryName}",),
     "ecr:GetAuthorizationToken": ("*",),
     "ecr:PutImage": ("repository/{repositoryName}",),

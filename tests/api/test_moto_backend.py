@@ -471,3 +471,27 @@ def test_events_are_filtered_by_the_beginning_of_their_streams_name(cloud: TestC
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         logs.filter_log_events(logGroupName="/none", logStreamNamePrefix="one/")
     logs.delete_log_group(logGroupName=name)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-basic.html"
+)
+def test_a_scan_completes_without_made_up_findings(cloud: TestCloud) -> None:
+    ecr = cloud.client("ecr")
+    image = {"repositoryName": "scanned", "imageId": {"imageTag": "one"}}
+    ecr.create_repository(repositoryName="scanned")
+    media_type = "application/vnd.docker.distribution.manifest.v2+json"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "layers": []})
+    ecr.put_image(repositoryName="scanned", imageManifest=manifest, imageTag="one")
+    with pytest.raises(ClientError, match="ScanNotFoundException"):
+        ecr.describe_image_scan_findings(**image)
+    ecr.put_image_scanning_configuration(
+        repositoryName="scanned", imageScanningConfiguration={"scanOnPush": True}
+    )
+    ecr.get_waiter("image_scan_complete").wait(**image)
+    found = ecr.describe_image_scan_findings(**image)
+    assert found["imageScanStatus"]["status"] == "COMPLETE"
+    assert "no database of vulnerabilities" in found["imageScanStatus"]["description"]
+    assert found["imageScanFindings"]["findings"] == []
+    assert found["imageScanFindings"]["findingSeverityCounts"] == {}
+    ecr.delete_repository(repositoryName="scanned", force=True)

@@ -109,7 +109,7 @@ SETTINGS = (
     *("encryption=aws:kms", "dataCapturePercent=100"),
     *("rolePath=/mlops/", f"permissionsBoundary={BOUNDARY}"),
     *('vpcSubnets=["subnet-01234567"]', 'vpcSecurityGroups=["sg-01234567"]'),
-    *("functionConcurrency=2", "tracing=true"),
+    *("functionConcurrency=2", "tracing=true", "imageScanSeverity=HIGH"),
 )
 OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 

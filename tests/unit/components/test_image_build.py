@@ -1,7 +1,10 @@
 """The image's build: from a push to a digest that training reads."""
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -116,7 +119,7 @@ def test_the_build_receives_every_variable_that_its_commands_read() -> None:
     }
     text = "\n".join(COMMANDS)
     read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-    made = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+    made = set(re.findall(r"^ *(?:for )?([A-Z_]+)(?:=| in )", text, re.MULTILINE))
     codebuild = {name for name in read if name.startswith("CODEBUILD_")}
     assert read - made - codebuild == given
 
@@ -134,6 +137,73 @@ def test_the_build_has_the_permissions_for_its_commands(command: str, action: st
     policy = recorded("dev").one("aws:iam/rolePolicy:RolePolicy", "image-build-project-policy")
     granted = [a for s in json.loads(policy.inputs["policy"])["Statement"] for a in s["Action"]]
     assert action in granted
+
+
+SCAN = next(c for c in COMMANDS if "image-scan-complete" in c)
+# Answers as the AWS CLI does: the number of findings of a severity, or None.
+AWS = """#!/bin/bash
+if [ "$2" = wait ]; then exit $WAIT_STATUS; fi
+case "$*" in
+  *CRITICAL*) echo $CRITICAL;;
+  *HIGH*) echo $HIGH;;
+  *MEDIUM*) echo None;;
+  *) echo 0;;
+esac
+"""
+
+
+def released(directory: Path, severity: str, **answers: str) -> tuple[int, str]:
+    """Run the buildspec's command with these numbers of findings; return its status and error."""
+    program = directory / "aws"
+    program.write_text(AWS)
+    program.chmod(0o755)
+    variables = {"WAIT_STATUS": "0", "CRITICAL": "None", "HIGH": "None", **answers}
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{SCAN}"],
+        env={
+            **variables,
+            "PATH": f"{directory}:{os.environ['PATH']}",
+            "IMAGE_SCAN_SEVERITY": severity,
+            "IMAGE_TAG": "tag",
+            "IMAGE_REPOSITORY": "registry/iris-model",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("severity", "answers", "said"),
+    [
+        ("none", {"CRITICAL": "9", "WAIT_STATUS": "255"}, ""),
+        ("CRITICAL", {"HIGH": "3"}, ""),
+        ("LOW", {}, ""),
+        ("HIGH", {"HIGH": "3"}, "The image has 3 findings of severity HIGH and is not released"),
+        ("MEDIUM", {"CRITICAL": "1"}, "The image has 1 findings of severity CRITICAL"),
+        ("CRITICAL", {"WAIT_STATUS": "255"}, "The scan of the image did not complete"),
+    ],
+)
+def test_findings_of_the_severity_or_a_higher_one_stop_the_release(
+    tmp_path: Path, severity: str, answers: dict[str, str], said: str
+) -> None:
+    status, error = released(tmp_path, severity, **answers)
+    assert status == (1 if said else 0), error
+    assert said in error
+    # The release follows.
+    assert COMMANDS.index(SCAN) < COMMANDS.index(
+        next(c for c in COMMANDS if "ssm put-parameter" in c)
+    )
+
+
+def test_the_build_reads_findings_only_if_the_settings_say_so() -> None:
+    for severity, expected in (("none", False), ("HIGH", True)):
+        recording = record("dev", {"imageScanSeverity": severity})
+        policy = recording.one("aws:iam/rolePolicy:RolePolicy", "image-build-project-policy")
+        assert ("ecr:DescribeImageScanFindings" in policy.inputs["policy"]) is expected
+        variables = recording.one(PROJECT).inputs["environment"]["environmentVariables"]
+        assert {"name": "IMAGE_SCAN_SEVERITY", "value": severity} in variables
 
 
 def test_image_tags_are_immutable_and_unique_for_each_build() -> None:

@@ -63,7 +63,7 @@ DOCUMENTS = {
         policies.deploy_stacks(NAMES, ["mlops-deploy-iris-model-dev"], [ROLE]),
     ),
     "image pipeline": build_policies.pipeline_role(NAMES, KEY),
-    "image build": build_policies.build_role(NAMES, None),
+    "image build": build_policies.build_role(NAMES, None, scans=True),
 }
 
 

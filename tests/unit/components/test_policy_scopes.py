@@ -124,7 +124,7 @@ SCOPES: dict[str, tuple[str, Grants]] = {
         },
     ),
     "image build": (
-        build_policies.build_role(NAMES, None),
+        build_policies.build_role(NAMES, None, scans=True),
         {
             "s3:GetBucketAcl": {ARTIFACTS},
             "s3:GetBucketLocation": {ARTIFACTS},
@@ -135,6 +135,7 @@ SCOPES: dict[str, tuple[str, Grants]] = {
             "logs:PutLogEvents": {LOGS_OF_BUILD},
             "ecr:BatchCheckLayerAvailability": {REPOSITORY},
             "ecr:BatchGetImage": {REPOSITORY},
+            "ecr:DescribeImageScanFindings": {REPOSITORY},
             "ecr:CompleteLayerUpload": {REPOSITORY},
             "ecr:InitiateLayerUpload": {REPOSITORY},
             "ecr:PutImage": {REPOSITORY},

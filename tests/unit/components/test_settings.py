@@ -92,6 +92,7 @@ INVALID = {
     "productionStack": ["a/b/c/d", "prd stack", "/prd"],
     "approvalEmail": ["ops", "ops@", "a b@example.com", "ops@example"],
     "executionMode": ["superseded", "SERIAL"],
+    "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
     "trainingInstanceType": ["ml.m5", "t2.micro"],

@@ -76,6 +76,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "scaleInCooldownSeconds": draw(st.integers(0, 86_400)),
         "scaleOutCooldownSeconds": draw(st.integers(0, 86_400)),
         "executionMode": draw(st.sampled_from(["SUPERSEDED", "QUEUED"])),
+        "imageScanSeverity": draw(st.sampled_from(["none", "LOW", "CRITICAL"])),
         "minimumAccuracy": draw(st.floats(0, 1)),
         "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),

@@ -162,3 +162,8 @@ def test_only_a_cli_that_reads_the_endpoint_is_used(
     assert expected == reads_endpoints(str(program))
     assert not reads_endpoints(None)
     assert not reads_endpoints(str(tmp_path / "missing"))
+
+
+def test_a_condition_that_no_waiter_has_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(Refused, match=r"wait scan is not known.* image-scan-complete"):
+        aws.run(["ecr", "wait", "scan", "--region", "us-east-1"])

@@ -5,7 +5,9 @@ SageMaker only through the container contract (`/opt/ml`, a few environment vari
 and calls no AWS service. The directory works as a package wherever it is copied.
 
     cells                       pure: strings -> numbers that fit into 32 bits
+    rows                        pure: lines of CSV -> checked rows, one at a time
     table, archive              pure: CSV text -> Table, zip bytes -> Dataset
+    entries                     the entries of a dataset zip, whole or line by line
     split                       pure: the stratified train/validation split
     columns                     pure: cells -> the numbers that the model takes, in training and
                                 in serving

@@ -14,8 +14,9 @@ from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archiv
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
 from model.paths import MlPaths
+from model.rows import ReadOptions, decode_text
 from model.split import stratified_split
-from model.table import ReadOptions, Table, check_tables, decode_text, parse_table
+from model.table import Table, check_tables, parse_table
 
 _DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
 _ALLOWED = (

@@ -28,6 +28,7 @@ UNTAGGED = frozenset(
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
         "aws:iam/rolePolicy:RolePolicy",
         "aws:kms/alias:Alias",
+        "aws:lambda/permission:Permission",
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketNotification:BucketNotification",

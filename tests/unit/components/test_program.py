@@ -145,17 +145,27 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
     }
 
 
-@pytest.mark.parametrize("module", ["train_model", "smoke_test"])
-def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
+@pytest.mark.parametrize(
+    ("handler", "modules"),
+    [
+        ("train_model.handler", ["pipeline_job", "sagemaker_job", "train_model"]),
+        ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
+        ("model_packages.register_handler", ["model_packages", "pipeline_job"]),
+        ("model_packages.promote_handler", ["model_packages", "pipeline_job"]),
+        ("model_packages.reject_handler", ["model_packages", "pipeline_job"]),
+    ],
+)
+def test_a_function_ships_its_module_and_what_that_imports(
+    handler: str, modules: list[str]
+) -> None:
     (function,) = [
         r.inputs
         for r in recorded("dev").of("aws:lambda/function:Function")
-        if r.inputs["handler"] == f"lambda_src.{module}.handler"
+        if r.inputs["handler"] == f"lambda_src.{handler}"
     ]
     assert function["runtime"] == "python3.12"
     assert sorted(function["code"].assets) == [
-        "lambda_src/__init__.py",
-        *sorted(["lambda_src/pipeline_job.py", f"lambda_src/{module}.py"]),
+        f"lambda_src/{module}.py" for module in ("__init__", *modules)
     ]
 
 
@@ -166,6 +176,9 @@ def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
             "dev",
             [
                 "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-promote",
+                "/aws/lambda/iris-model-register",
+                "/aws/lambda/iris-model-reject",
                 "/aws/lambda/iris-model-smoke-test",
                 "/aws/lambda/iris-model-train",
                 "/aws/sagemaker/Endpoints/iris-model-development",

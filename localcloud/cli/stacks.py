@@ -1,4 +1,4 @@
-"""`localcloud up`, `preview`, `down` and `cost`: the commands for stacks."""
+"""`localcloud up`, `preview`, `refresh`, `down` and `cost`: the commands for stacks."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+Refresh = Annotated[
+    bool,
+    typer.Option(
+        "--refresh", help="First read every resource: what was changed or deleted by hand."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 EXIT_CHANGES = 2
@@ -52,6 +58,7 @@ _SHOWN = {
 def up(
     stack: Annotated[str, typer.Argument(help="prd first, then dev.")],
     config: Config = None,
+    refresh: Refresh = False,
     url: Url = None,
 ) -> None:
     """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
@@ -60,7 +67,9 @@ def up(
     with errors_in_one_line():
         settings = _settings(config)
         out.print(f"Deploying stack [bold]{stack}[/bold]")
-        changes, outputs = deploy(Path.cwd(), stack, endpoint_url(url), _print_step, settings)
+        changes, outputs = deploy(
+            Path.cwd(), stack, endpoint_url(url), _print_step, settings, refresh=refresh
+        )
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
             # A structured output is for programs; `localcloud cost` shows the only one.
@@ -72,6 +81,7 @@ def up(
 def preview(
     stack: Annotated[str, typer.Argument(help="Which stack.")],
     config: Config = None,
+    refresh: Refresh = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -83,13 +93,34 @@ def preview(
 
     steps: list[ResourceChange] = []
     with errors_in_one_line():
-        changes = look(Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config))
+        settings, target = _settings(config), endpoint_url(url)
+        changes = look(Path.cwd(), stack, target, steps.append, settings, refresh=refresh)
         if as_json:
             out.print_json(json.dumps(_document(stack, steps, changes)))
         else:
             _print_preview(stack, steps, changes)
         if any(step.change.name != "SAME" for step in steps):
             raise typer.Exit(EXIT_CHANGES)
+
+
+@stack_app.command()
+def refresh(
+    stack: Annotated[str, typer.Argument(help="A deployed stack.")],
+    url: Url = None,
+) -> None:
+    """Save in the stack's state what was changed or deleted by hand; change no resource.
+
+    `up --refresh` also sets the resources back to what the program says.
+    """
+    from localcloud.deploy.stacks import refresh as read
+
+    def show(step: ResourceChange) -> None:
+        if step.change.name != "SAME":
+            _print_step(step)
+
+    with errors_in_one_line():
+        out.print(f"Refreshing stack [bold]{stack}[/bold]; no resource is changed")
+        out.print(_summary(read(stack, endpoint_url(url), show)))
 
 
 @stack_app.command()

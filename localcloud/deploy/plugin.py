@@ -6,7 +6,6 @@
 not loopback, so that it never reaches AWS.
 
 Source: https://github.com/pulumi/pulumi/blob/master/sdk/proto/pulumi/provider.proto
-Differs: a resource cannot be read back, so `refresh` finds no change, and `import` is refused.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from localcloud.deploy.difference import UNKNOWN, differences
-from localcloud.deploy.effects import is_gone
-from localcloud.deploy.errors import DeployError
+from localcloud.deploy.difference import UNKNOWN, differences, is_digest
+from localcloud.deploy.errors import DeployError, is_gone
 from localcloud.deploy.functions import result_of
 from localcloud.deploy.paths import restore
 from localcloud.deploy.plugin_values import is_unknown, read, write
@@ -183,11 +181,27 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Return a resource as the state has it."""
-        if not request.properties.fields:
-            raise _stop(context, "the local cloud's plug-in cannot import or read a resource")
+        """Return a resource as AWS has it; without an id if it does not exist.
+
+        A request without inputs is an import.
+        """
+        kind = self._kind(request.urn, context)
+        known = read(request.inputs, content=False) if request.inputs.fields else None
+        olds = read(request.properties, content=False)
+        found = _told(context, lambda: kind.read(self._cloud(), request.id, known, olds))
+        if found is None:
+            return provider_pb2.ReadResponse()
+        inputs, outputs = found
+        # An asset that is not the deployed one has a hash of another kind than the engine's.
+        inputs = {
+            key: value
+            for key, value in inputs.items()
+            if not is_digest(value) or value == (known or {}).get(key)
+        }
         return provider_pb2.ReadResponse(
-            id=request.id, properties=request.properties, inputs=request.inputs
+            id=request.id,
+            properties=write(outputs, request.inputs, request.properties),
+            inputs=write(inputs, request.inputs),
         )
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -1,6 +1,6 @@
-"""Changes and deletions by hand: `preview --refresh` shows, `refresh` saves, `up` corrects them.
+"""Both stacks of the lab, deployed once with every component that a setting adds.
 
-Both stacks are deployed once, with every component that a setting adds.
+Changes and deletions by hand: `preview --refresh` shows, `refresh` saves, `up` corrects them.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ class Lab:
         self.cloud = cloud
         self.aws = aws_at(cloud.url, REGION)
 
-    def run(self, command: str, *arguments: str) -> str:
+    def answer(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the settings; those among the arguments win."""
         settings = [word for key, value in SETTINGS.items() for word in ("-c", f"{key}={value}")]
-        answer = subprocess.run(
+        return subprocess.run(
             [
-                *(sys.executable, "-m", "localcloud", command, *arguments),
+                *(sys.executable, "-m", "localcloud", command),
                 *("--endpoint-url", self.cloud.url, *(settings if command != "refresh" else [])),
+                *arguments,
             ],
             cwd=ROOT,
             capture_output=True,
@@ -51,6 +53,9 @@ class Lab:
             timeout=120,
             check=False,
         )
+
+    def run(self, command: str, *arguments: str) -> str:
+        answer = self.answer(command, *arguments)
         assert answer.returncode in (0, 2), answer.stderr
         return answer.stdout
 
@@ -385,3 +390,21 @@ def test_refresh_saves_what_a_hand_did_and_changes_no_resource(lab: Lab) -> None
     said = lab.run("up", "prd")
     assert "1 created" in said
     assert "1 updated" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("modelName=other", "set the same modelName in both stacks"),
+        ("encryption=AES256", "set the same encryption in both stacks"),
+    ],
+)
+def test_what_does_not_fit_production_is_one_sentence(lab: Lab, setting: str, said: str) -> None:
+    before = lab.cloud.get("/_localcloud/stacks/mlops-lab/dev")
+    for command in ("preview", "up"):
+        answer = lab.answer(command, "dev", "-c", setting)
+        assert answer.returncode == 1
+        assert said in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+        assert answer.stdout.splitlines()[1:] == []
+    assert before == lab.cloud.get("/_localcloud/stacks/mlops-lab/dev")

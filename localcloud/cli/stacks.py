@@ -1,4 +1,4 @@
-"""`localcloud up`, `preview`, `refresh`, `down` and `cost`: the commands for stacks."""
+"""`localcloud up`, `preview`, `refresh`, `down`, `teardown` and `cost`: the commands for stacks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out, styled
+from localcloud.cli.console import (
+    CommandError,
+    client,
+    endpoint_url,
+    errors_in_one_line,
+    out,
+    styled,
+)
 from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
+    from localcloud.cli.teardown import Target
     from localcloud.deploy.plan import ChangeType, ResourceChange
 
 stack_app = typer.Typer()
@@ -165,7 +173,7 @@ def down(
         out.print(f"Deleting stack [bold]{stack}[/bold]")
         left = deployed_stack(target, stack)
         if left and deployed:
-            delete_deployed(target, left)
+            delete_deployed(client("cloudformation", target), left)
             left = None
         out.print(_summary(stacks.down(stack, target, _print_step)))
         if left:
@@ -173,6 +181,64 @@ def down(
                 f"The endpoint's own CloudFormation stack {left} stays; "
                 f"--deployed deletes it too, or: aws cloudformation delete-stack"
             )
+
+
+@stack_app.command()
+def teardown(
+    stacks: Annotated[
+        list[str] | None,
+        typer.Argument(help="The stacks, the one that refers to others first. Default: dev prd."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Not on AWS.")] = False,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="On AWS, the stacks of `pulumi up`; needs --profile.")
+    ] = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            help="With --aws: the AWS profile, or STACK=PROFILE for stacks in several accounts.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Delete the whole lab: the endpoints first, then the stacks, protected resources too.
+
+    It shows what it will delete and asks. At the end it says what is left, and what that costs.
+    """
+    from localcloud.cli.teardown import LocalTarget, PulumiTarget, carry_out, plan, show
+
+    with errors_in_one_line():
+        if aws != bool(profile):
+            raise CommandError("--aws and --profile go together: the account must be named")
+        target: Target = LocalTarget(endpoint_url(url))
+        if aws:
+            pairs = (text.rpartition("=") for text in profile or ())
+            target = PulumiTarget(Path.cwd(), {stack: name for stack, _, name in pairs})
+        steps = plan(target, stacks or ["dev", "prd"])
+        if not steps.stacks:
+            out.print("Nothing is deployed.")
+            return
+        show(steps)
+        if aws:
+            _confirm_accounts(target, [stack.name for stack in steps.stacks])
+        elif not yes and not typer.confirm("Delete all this?"):
+            raise CommandError("nothing was deleted")
+        carry_out(target, steps)
+
+
+def _confirm_accounts(target: Target, stacks: list[str]) -> None:
+    """Have the account of each stack typed.
+
+    Raises:
+        CommandError: something else was typed.
+    """
+    accounts = [target.client("sts", stack).get_caller_identity()["Account"] for stack in stacks]
+    for account in dict.fromkeys(accounts):
+        typed = typer.prompt(f"This is AWS account {account}. Type its id to delete all this")
+        if typed.strip() != account:
+            raise CommandError("nothing was deleted: that is not the account's id")
 
 
 @stack_app.command()

@@ -417,3 +417,29 @@ def test_a_query_of_logs_names_what_it_cannot_do(
 def test_a_function_gets_no_url_that_leads_to_aws(cloud: TestCloud) -> None:
     with pytest.raises(ClientError, match="does not implement lambda:CreateFunctionUrlConfig"):
         cloud.client("lambda").create_function_url_config(FunctionName="any", AuthType="NONE")
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
+)
+def test_a_log_group_is_kept_for_one_of_the_listed_numbers_of_days(cloud: TestCloud) -> None:
+    logs, name = cloud.client("logs"), "/kept"
+    logs.create_log_group(logGroupName=name)
+    for days in (0, 8, 31, 3654):
+        with pytest.raises(ClientError, match=r"Value '\d+' at 'retentionInDays' failed"):
+            logs.put_retention_policy(logGroupName=name, retentionInDays=days)
+    for days in (1, 30, 3653):
+        logs.put_retention_policy(logGroupName=name, retentionInDays=days)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert group["retentionInDays"] == 3653
+    logs.delete_log_group(logGroupName=name)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html"
+)
+def test_a_key_encrypts_unless_it_is_for_something_else(cloud: TestCloud) -> None:
+    kms = cloud.client("kms")
+    assert kms.create_key()["KeyMetadata"]["KeyUsage"] == "ENCRYPT_DECRYPT"
+    signing = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]
+    assert signing["KeyUsage"] == "SIGN_VERIFY"

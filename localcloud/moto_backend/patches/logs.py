@@ -12,6 +12,34 @@ def patch() -> None:
     _patch_classes()
     _patch_tags()
     _patch_queries()
+    _patch_retention()
+
+
+# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def _patch_retention() -> None:
+    """PutRetentionPolicy: moto keeps any number of days; AWS has a list of them."""
+    from moto.logs.exceptions import InvalidParameterException
+    from moto.logs.responses import LogsResponse
+
+    original = LogsResponse.put_retention_policy
+
+    def put_retention_policy(self: Any) -> Any:
+        days = self._get_param("retentionInDays")
+        if days not in _RETENTION_DAYS:
+            raise InvalidParameterException(
+                msg=f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to "
+                "satisfy constraint: Member must satisfy enum value set: "
+                f"[{', '.join(map(str, _RETENTION_DAYS))}]"
+            )
+        return original(self)
+
+    LogsResponse.put_retention_policy = put_retention_policy
 
 
 def _patch_queries() -> None:

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.deploy.difference import UNKNOWN, differences, is_digest
-from localcloud.deploy.errors import DeployError, is_gone
+from localcloud.deploy.errors import DeployError, IncompleteError, is_gone
 from localcloud.deploy.functions import result_of
 from localcloud.deploy.paths import restore
 from localcloud.deploy.plugin_values import is_unknown, read, write
@@ -144,7 +144,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             known = {key: value for key, value in inputs.items() if not is_unknown(value)}
             id_ = kind.key(inputs) if kind.key is not None and len(known) == len(inputs) else ""
             return provider_pb2.CreateResponse(id=id_, properties=write(known, request.properties))
-        id_, outputs = _told(context, lambda: kind.create(self._cloud(), inputs))
+        try:
+            id_, outputs = _told(context, lambda: kind.create(self._cloud(), inputs))
+        except IncompleteError as error:
+            raise _half_way(context, error, request.properties) from None
         return provider_pb2.CreateResponse(id=id_, properties=write(outputs, request.properties))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -236,9 +239,15 @@ def _failure(name: str, reason: str) -> Any:
 
 
 def _told(context: Any, call: Callable[[], Any]) -> Any:
-    """Return what a call returns; its error reaches the user in one sentence."""
+    """Return what a call returns; its error reaches the user in one sentence.
+
+    Raises:
+        IncompleteError: a resource exists that the call did not complete.
+    """
     try:
         return call()
+    except IncompleteError:
+        raise
     except Exception as error:
         text = str(error) if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
         raise _stop(context, text) from None
@@ -248,6 +257,25 @@ def _stop(context: Any, text: str) -> RuntimeError:
     """End the call with an error; gRPC raises by itself, so nothing is returned."""
     context.abort(grpc.StatusCode.UNKNOWN, text)
     return RuntimeError(text)
+
+
+def _half_way(context: Any, error: IncompleteError, inputs: Any) -> RuntimeError:
+    """End the call with an error that has the resource, which the engine then keeps and updates.
+
+    Source: https://github.com/pulumi/pulumi/blob/master/sdk/proto/pulumi/provider.proto
+    (ErrorResourceInitFailed)
+    """
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.id,
+            properties=write(error.outputs, inputs),
+            reasons=[str(error)],
+            inputs=inputs,
+        )
+    )
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    return _stop(context, str(error))
 
 
 def endpoint_of(environ: dict[str, str]) -> str:

@@ -34,6 +34,7 @@ from localcloud.deploy.types import TYPES, Aws, Inputs, ResourceType
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_REGION = "us-east-1"
 _THREADS = 8
+_LOOK_SECONDS = 1.0
 _KINDS = provider_pb2.PropertyDiff
 
 
@@ -295,7 +296,11 @@ def endpoint_of(environ: dict[str, str]) -> str:
 
 
 def serve() -> int:
-    """Serve on a free port of loopback, which is printed, until the engine ends the process."""
+    """Serve on a free port of loopback, which is printed, until the engine ends.
+
+    An engine that is killed ends no plug-in, so the plug-in looks whether its parent is there.
+    """
+    engine = os.getppid()
     try:
         endpoint = endpoint_of(dict(os.environ))
     except DeployError as error:
@@ -310,7 +315,9 @@ def serve() -> int:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    # True says that the time is up, and that the server still serves.
+    while server.wait_for_termination(_LOOK_SECONDS) and os.getppid() == engine:
+        pass
     return 0
 
 

@@ -13,6 +13,7 @@ from tests.unit.components.recording import (
     ACCOUNT,
     PRODUCTION_OUTPUTS,
     REGION,
+    Recording,
     record,
     recorded,
 )
@@ -296,8 +297,16 @@ def test_production_with_another_role_path_is_refused() -> None:
 
 def test_production_of_another_model_is_refused() -> None:
     other = {**PRODUCTION_OUTPUTS, "endpointName": "wine-model-production"}
-    with pytest.raises(ValueError, match="set the same modelName in both stacks"):
-        record("dev", production=other)
+    refused = Recording()
+    with pytest.raises(pulumi.RunError, match="set the same modelName in both stacks"):
+        record("dev", production=other, recording=refused)
+    assert [r.label for r in refused.registrations if r.type.startswith("aws:")] == []
+
+
+def test_production_of_an_older_program_is_refused() -> None:
+    older = {k: v for k, v in PRODUCTION_OUTPUTS.items() if k != "invokeRoleArn"}
+    with pytest.raises(pulumi.RunError, match=r"prd has no output invokeRoleArn: deploy it first"):
+        record("dev", production=older)
 
 
 @hypothesis_settings(max_examples=examples(PULUMI_PROGRAM))

@@ -140,9 +140,8 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 	@$(BIN)/localcloud up prd
 	@$(BIN)/localcloud up dev
 
-down: $(VENV)/.done ## Delete both stacks from the running local cloud, including protected resources
-	@$(BIN)/localcloud down dev --deployed --unprotect
-	@$(BIN)/localcloud down prd --deployed --unprotect
+down: $(VENV)/.done ## Take the lab down: the endpoints, then both stacks, including protected resources
+	@$(BIN)/localcloud teardown --yes
 
 docs: $(VENV)/.done ## Regenerate docs/operations.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md

@@ -18,6 +18,7 @@ from components.data_protection import DataProtection
 from components.endpoint_environment import EndpointEnvironment, EndpointEnvironmentArgs
 from components.naming import Names
 from components.notification_topic import NotificationTopic
+from components.production_stack import production_target
 from components.provider import endpoint_provider
 from components.resource_policies import PUBLISHERS
 from components.settings import Environment
@@ -36,6 +37,12 @@ names = Names(
     permissions_boundary=settings.roles.permissions_boundary,
 )
 
+# A production that does not fit ends the program here, before anything is registered.
+production = None
+if settings.environment is Environment.DEV and settings.delivery.production_stack is not None:
+    production = production_target(
+        settings.delivery.production_stack, names, settings.delivery, settings.safety
+    )
 production_account = settings.delivery.production_account
 protection = DataProtection(
     "protection",
@@ -91,7 +98,7 @@ if settings.ownership.monthly_budget_usd and settings.ownership.notification_ema
     )
 if settings.environment is Environment.DEV:
     exports |= delivery_stack.deploy(
-        settings, names, protection, notifications.arn, environment.target, opts
+        settings, names, protection, notifications.arn, environment.target, production, opts
     )
 for key, value in exports.items():
     pulumi.export(key, value)

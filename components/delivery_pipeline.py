@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from components import pipeline_stages, policies
 from components.artifact_store import artifact_store
 from components.data_lake import DataLake
+from components.model_registry import ModelRegistry, ModelRegistryArgs
 from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction
@@ -102,6 +103,18 @@ class DeliveryPipeline(pulumi.ComponentResource):
             tags=args.tags,
             opts=self._child,
         )
+        self.registry = ModelRegistry(
+            "registry",
+            names,
+            ModelRegistryArgs(
+                network=args.network,
+                functions=args.functions,
+                key_arn=args.key_arn,
+                log_retention_days=args.log_retention_days,
+                tags=args.tags,
+            ),
+            self._child,
+        )
         self.approval_topic = NotificationTopic(
             "approval",
             names,
@@ -137,6 +150,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                     *args.data_lake.ready,
                     self.train,
                     self.smoke_test,
+                    self.registry,
                 ],
             ),
         )
@@ -175,6 +189,9 @@ class DeliveryPipeline(pulumi.ComponentResource):
             training_output=pulumi.Output.concat(
                 "s3://", args.artifacts.name, f"/{TRAINING_PREFIX}"
             ),
+            register_function=self.registry.register.name,
+            promote_function=self.registry.promote.name,
+            pipeline=self._names.pipeline,
             smoke_test_function=self.smoke_test.name,
             development=args.development,
             approval_topic_arn=self.approval_topic.arn,
@@ -188,7 +205,10 @@ class DeliveryPipeline(pulumi.ComponentResource):
         other_roles = [t.delivery_role_arn for t in targets if t.delivery_role_arn]
         local = [t for t in targets if not t.delivery_role_arn]
         other_keys = sorted({t.encryption_key_arn for t in local} - {"", key_arn})
-        functions = (inputs.train_function, inputs.smoke_test_function)
+        functions = (
+            *(inputs.train_function, inputs.register_function),
+            *(inputs.smoke_test_function, inputs.promote_function),
+        )
         return policies.document(
             policies.read_sources(
                 names,

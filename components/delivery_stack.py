@@ -19,7 +19,6 @@ from components.image_repository import ImageRepository
 from components.naming import DATASET_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
-from components.production_stack import production_target
 from components.settings import StackSettings
 
 ARTIFACT_DAYS = 30
@@ -31,6 +30,7 @@ def deploy(
     protection: DataProtection,
     notification_topic_arn: pulumi.Input[str],
     development: pulumi.Output[DeployTarget],
+    production: pulumi.Output[DeployTarget] | None,
     opts: pulumi.ResourceOptions,
 ) -> dict[str, pulumi.Input[object]]:
     """Create the data lake, the image build and the delivery pipeline; return their exports.
@@ -41,17 +41,15 @@ def deploy(
         protection: encryption, access logs and deletion protection.
         notification_topic_arn: topic that receives failure notifications.
         development: the DEV target.
+        production: the production target; None if the pipeline ends after DEV.
         opts: resource options of the components.
     """
     delivery_settings, tags = settings.delivery, settings.tags
     exports: dict[str, pulumi.Input[object]] = {}
-    production, other_account = None, None
+    other_account = None
     if delivery_settings.production_account is not None:
         other_account = names.in_account(delivery_settings.production_account)
-    if delivery_settings.production_stack is not None:
-        production = production_target(
-            delivery_settings.production_stack, names, delivery_settings, settings.safety
-        )
+    if production is not None:
         exports["productionEndpointName"] = production.apply(lambda target: target.endpoint_name)
 
     data_lake = DataLake("lake", names, safety=protection.buckets, tags=tags, opts=opts)

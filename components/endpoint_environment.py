@@ -71,8 +71,10 @@ class EndpointEnvironment(pulumi.ComponentResource):
         args: EndpointEnvironmentArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("mlops:index:EndpointEnvironment", name, None, opts)
         environment = args.environment.value
+        # A policy sees these when the template is not known yet, in the preview of a new stack.
+        instances = {"environment": environment, "instanceType": args.endpoint.instance_type}
+        super().__init__("mlops:index:EndpointEnvironment", name, instances, opts)
         self.endpoint_name = names.endpoint(environment)
         self.stack_name = names.cloudformation_stack(environment)
         self._name, self._names, self._args = name, names, args
@@ -172,7 +174,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             "invokeRoleArn": access.invoke_role_arn if access else "",
         }
         self.target: pulumi.Output[DeployTarget] = DeployTarget.of(self.outputs)
-        self.register_outputs(dict(self.outputs))
+        self.register_outputs({**self.outputs, **instances})
 
     def _archive(
         self,

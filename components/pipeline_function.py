@@ -1,5 +1,6 @@
 """PipelineFunction: one Lambda function that a pipeline invokes, with its role and its logs."""
 
+import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from components.service_role import service_role
 from components.settings import FunctionSettings, NetworkSettings
 
 SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
-# The modules that every handler imports.
-SHARED_MODULES = ("__init__", "pipeline_job", "sagemaker_job")
 RUNTIME = "python3.12"
 
 
@@ -40,6 +39,8 @@ class PipelineFunction(pulumi.ComponentResource):
         tags: Mapping[str, str],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
+        handler: str = "handler",
+        by_pipeline: bool = True,
         environment: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -47,7 +48,7 @@ class PipelineFunction(pulumi.ComponentResource):
 
         Args:
             name: stem of the logical names, and the function's name after the model's name.
-            module: module of ``lambda_src`` with a ``handler``.
+            module: module of ``lambda_src`` with the handler.
             names: the account's names.
             grants: further policy statements of the function's role.
             key_arn: KMS key of the log group; None for CloudWatch's own encryption.
@@ -57,6 +58,8 @@ class PipelineFunction(pulumi.ComponentResource):
             tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
+            handler: the name of the handler in the module.
+            by_pipeline: whether CodePipeline invokes the function and gets its result.
             environment: environment variables of the function.
             opts: the component's resource options.
         """
@@ -70,7 +73,7 @@ class PipelineFunction(pulumi.ComponentResource):
             description=f"Permissions of function {function_name}",
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
-                policies.report_job_results(),
+                policies.report_job_results() if by_pipeline else [],
                 policies.join_vpc(names, network, policies.LAMBDA),
                 [policies.write_traces()] if settings.tracing else [],
                 grants,
@@ -91,12 +94,12 @@ class PipelineFunction(pulumi.ComponentResource):
             name=function_name,
             role=self.role.arn,
             runtime=RUNTIME,
-            handler=f"{SOURCE.name}.{module}.handler",
+            handler=f"{SOURCE.name}.{module}.{handler}",
             # Single files: a directory would include byte code, which changes the hash each time.
             code=pulumi.AssetArchive(
                 {
                     f"{SOURCE.name}/{file}.py": pulumi.FileAsset(str(SOURCE / f"{file}.py"))
-                    for file in (module, *SHARED_MODULES)
+                    for file in ("__init__", *sorted(_shipped(module)))
                 }
             ),
             timeout=timeout_seconds,
@@ -116,3 +119,16 @@ class PipelineFunction(pulumi.ComponentResource):
         self.name = self.function.name
         self.arn = self.function.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
+
+
+def _shipped(module: str) -> set[str]:
+    """Return a module of the functions' source with the modules of it that it imports."""
+    tree = ast.parse((SOURCE / f"{module}.py").read_text())
+    imported = {
+        node.module.removeprefix(f"{SOURCE.name}.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module is not None
+        and node.module.startswith(f"{SOURCE.name}.")
+    }
+    return {module}.union(*(_shipped(name) for name in imported))

@@ -5,10 +5,13 @@ configuration of each action. Must not: register resources.
 
     Source ─► Train ─► DeployDev ─► DeployApproval ─► DeployPrd
                                     └── only with a production target ──┘
+
+Train ends with Register, which makes the model a version in the registry, and the last stage with
+Promote, which approves that version.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -76,6 +79,10 @@ class StageInputs:
     image_parameter: str
     training_output: str
     network: NetworkSettings
+    # The model registry
+    register_function: str
+    promote_function: str
+    pipeline: str
     # Deploy
     smoke_test_function: str
     development: DeployTarget
@@ -95,10 +102,16 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     """
     stages = [_source(inputs), _train(inputs, settings)]
     # A failed first creation of DEV is replaced. Production has to be deleted by a person.
-    stages.append(_deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE"))
-    if inputs.production is not None:
-        stages.append(_approval(inputs, settings))
-        stages.append(_deploy("Prd", inputs.production, inputs, settings, "CREATE_UPDATE"))
+    last = [_promote(inputs)]
+    development = _deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE")
+    if inputs.production is None:
+        return [*stages, {"name": "DeployDev", "actions": [*development, *last]}]
+    production = _deploy("Prd", inputs.production, inputs, settings, "CREATE_UPDATE")
+    stages += [
+        {"name": "DeployDev", "actions": development},
+        _approval(inputs, settings),
+        {"name": "DeployPrd", "actions": [*production, *last]},
+    ]
     return stages
 
 
@@ -157,21 +170,72 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         "networkIsolation": inputs.network.isolation,
         "hyperparameters": dict(training.hyperparameters),
     }
+    train = _lambda_action(
+        "Train",
+        inputs.train_function,
+        parameters,
+        inputs=[DATASET_ARTIFACT],
+        outputs=[MODEL_ARTIFACT],
+        order=1,
+    )
+    register = _lambda_action(
+        "Register",
+        inputs.register_function,
+        {"modelName": inputs.model_name, "executionId": "#{codepipeline.PipelineExecutionId}"},
+        inputs=[MODEL_ARTIFACT],
+        order=2,
+    )
+    return {"name": "Train", "actions": [train, register]}
+
+
+def _promote(inputs: StageInputs) -> PipelineStageActionArgsDict:
+    parameters = {
+        "modelPackageArn": "#{Register.ModelPackageArn}",
+        "pipelineName": inputs.pipeline,
+        "executionId": "#{codepipeline.PipelineExecutionId}",
+    }
+    return _lambda_action("Promote", inputs.promote_function, parameters, inputs=[], order=3)
+
+
+def _lambda_action(
+    name: str,
+    function: str,
+    parameters: Mapping[str, object],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str] = (),
+    order: int,
+    namespace: str | None = None,
+) -> PipelineStageActionArgsDict:
+    """Return an action that invokes a function.
+
+    Args:
+        name: the action's name, and by default its namespace.
+        function: the function's name.
+        parameters: its UserParameters.
+        inputs: names of the input artifacts.
+        outputs: names of the output artifacts.
+        order: when it runs within its stage, from 1.
+        namespace: the namespace of its output variables.
+    """
     action: PipelineStageActionArgsDict = {
-        "name": "Train",
+        "name": name,
         "category": "Invoke",
         "owner": "AWS",
         "provider": "Lambda",
         "version": "1",
-        "namespace": "Train",
+        "run_order": order,
+        "namespace": namespace or name,
         "configuration": {
-            "FunctionName": inputs.train_function,
-            "UserParameters": _user_parameters("Train", parameters),
+            "FunctionName": function,
+            "UserParameters": _user_parameters(name, parameters),
         },
-        "input_artifacts": [DATASET_ARTIFACT],
-        "output_artifacts": [MODEL_ARTIFACT],
     }
-    return {"name": "Train", "actions": [action]}
+    if inputs:
+        action["input_artifacts"] = list(inputs)
+    if outputs:
+        action["output_artifacts"] = list(outputs)
+    return action
 
 
 def _deploy(
@@ -180,7 +244,7 @@ def _deploy(
     inputs: StageInputs,
     settings: DeliverySettings,
     mode: str,
-) -> PipelineStageArgsDict:
+) -> list[PipelineStageActionArgsDict]:
     template_artifact = f"{environment}TemplateArtifact"
     overrides = {
         name: {"Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, name]}
@@ -213,21 +277,15 @@ def _deploy(
         "header": settings.training.hyperparameters.get("header") == "yes",
         **({"roleArn": target.invoke_role_arn} if target.invoke_role_arn else {}),
     }
-    smoke_test: PipelineStageActionArgsDict = {
-        "name": "SmokeTest",
-        "category": "Invoke",
-        "owner": "AWS",
-        "provider": "Lambda",
-        "version": "1",
-        "run_order": 2,
-        "namespace": f"SmokeTest{environment}",
-        "configuration": {
-            "FunctionName": inputs.smoke_test_function,
-            "UserParameters": _user_parameters("SmokeTest", smoke_test_parameters),
-        },
-        "input_artifacts": [DATASET_ARTIFACT],
-    }
-    return {"name": f"Deploy{environment}", "actions": [deploy, smoke_test]}
+    smoke_test = _lambda_action(
+        "SmokeTest",
+        inputs.smoke_test_function,
+        smoke_test_parameters,
+        inputs=[DATASET_ARTIFACT],
+        order=2,
+        namespace=f"SmokeTest{environment}",
+    )
+    return [deploy, smoke_test]
 
 
 def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgsDict:

@@ -329,6 +329,40 @@ def run_training(names: Names, training_role_arn: str) -> list[Statement]:
     ]
 
 
+def register_versions(names: Names) -> list[Statement]:
+    """Allow making the model's group in the registry, and versions of it."""
+    return [
+        allow(["sagemaker:CreateModelPackageGroup"], [_model_group(names)]),
+        allow(["sagemaker:CreateModelPackage"], [_model_group(names), _model_versions(names)]),
+    ]
+
+
+def decide_on_versions(names: Names) -> list[Statement]:
+    """Allow setting a version to approved or rejected, and reading why from the pipeline."""
+    return [
+        allow(["sagemaker:UpdateModelPackage"], [_model_versions(names)]),
+        allow(["codepipeline:ListActionExecutions"], [names.arn("codepipeline", names.pipeline)]),
+    ]
+
+
+def read_versions(names: Names) -> list[Statement]:
+    """Allow listing the versions of the model and reading each of them."""
+    return [
+        allow(
+            ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
+            [_model_versions(names)],
+        ),
+    ]
+
+
+def _model_group(names: Names) -> str:
+    return names.arn("sagemaker", f"model-package-group/{names.model}")
+
+
+def _model_versions(names: Names) -> str:
+    return names.arn("sagemaker", f"model-package/{names.model}/*")
+
+
 def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
     """Allow invoking endpoints, and reading which configuration they have."""
     arns = [names.arn("sagemaker", f"endpoint/{endpoint}") for endpoint in endpoints]

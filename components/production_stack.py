@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pulumi
+from pulumi.runtime.sync_await import _sync_await  # as Pulumi's own functions wait, `invoke` too
 
 from components.naming import Names
 from components.pipeline_stages import TARGET_OUTPUTS, DeployTarget
@@ -12,7 +13,9 @@ from components.settings import DeliverySettings, Encryption, Environment, Safet
 def production_target(
     stack: str, names: Names, delivery: DeliverySettings, safety: SafetySettings
 ) -> pulumi.Output[DeployTarget]:
-    """Return the target of production's deployments.
+    """Return the target of production's deployments, after it was read and checked.
+
+    It waits for the outputs, so that nothing is registered with a production that does not fit.
 
     Args:
         stack: the production stack, ``organization/project/stack``.
@@ -20,19 +23,32 @@ def production_target(
         delivery: names production's account.
         safety: this stack's encryption, which production must have, too.
 
-    Raises: ValueError, when the output resolves, if the stack belongs to another model or another
-        account, or has another encryption.
+    Raises: pulumi.RunError if the stack was deployed by an older program, belongs to another model
+        or another account, or has another encryption.
     """
     reference = pulumi.StackReference(stack)
-    outputs = {key: reference.require_output(key) for key in TARGET_OUTPUTS}
-
-    def checked(target: DeployTarget) -> DeployTarget:
-        problem = _problem(target, names, delivery, safety)
+    values = _sync_await(_read(reference))
+    if values is not None:
+        missing = [key for key in TARGET_OUTPUTS if key not in values]
+        problem = (
+            f"has no output {', '.join(missing)}: deploy it first, by this program"
+            if missing
+            else _problem(
+                DeployTarget(**{field: values[key] for key, field in TARGET_OUTPUTS.items()}),
+                *(names, delivery, safety),
+            )
+        )
         if problem is not None:
-            raise ValueError(f"productionStack {stack} {problem}")
-        return target
+            raise pulumi.RunError(f"productionStack {stack} {problem}")
+    return DeployTarget.of({key: reference.require_output(key) for key in TARGET_OUTPUTS})
 
-    return DeployTarget.of(_strings(outputs)).apply(checked)
+
+async def _read(reference: pulumi.StackReference) -> Mapping[str, str] | None:
+    """Return the outputs that there are; None if they are not known in this preview."""
+    if not await reference.outputs.is_known():
+        return None
+    outputs = await reference.outputs.future()
+    return {key: str(value) for key, value in (outputs or {}).items()}
 
 
 def _problem(
@@ -68,7 +84,3 @@ def _problem(
             f"{names.account}"
         )
     return None
-
-
-def _strings(outputs: Mapping[str, pulumi.Output[object]]) -> dict[str, pulumi.Output[str]]:
-    return {key: output.apply(str) for key, output in outputs.items()}

@@ -34,17 +34,16 @@ def promote_handler(event: Mapping[str, Any], _context: object) -> None:
 
 
 def reject_handler(event: Mapping[str, Any], _context: object) -> None:
-    """Reject the version of an execution that EventBridge reports as ended without promotion.
+    """Reject the version of an execution that EventBridge reports as ended without success.
 
     Args:
-        event: a CodePipeline Stage Execution State Change, whose stage failed or was stopped.
+        event: a CodePipeline Pipeline Execution State Change to FAILED, STOPPED or SUPERSEDED.
     """
     detail = event["detail"]
+    pipeline, execution = str(detail["pipeline"]), str(detail["execution-id"])
     sagemaker = boto3.client("sagemaker")
-    codepipeline = boto3.client("codepipeline")
-    group = str(detail["pipeline"]).removesuffix("-pipeline")
-    execution = str(detail["execution-id"])
-    reason = _why(codepipeline, str(detail["pipeline"]), execution, str(detail["stage"]))
+    group = pipeline.removesuffix("-pipeline")
+    reason = _why(boto3.client("codepipeline"), pipeline, execution, str(detail["state"]))
     for summary in _versions(sagemaker, group, _PENDING):
         arn = summary["ModelPackageArn"]
         package = sagemaker.describe_model_package(ModelPackageName=arn)
@@ -58,8 +57,6 @@ def register(job: Job) -> Succeeded:
     group = parameter(job, "modelName", str)
     model = _model(job)
     _have_group(sagemaker, group)
-    report = parameter(job, "reportUrl", str)
-    baseline = {"ContentType": _JSON, "S3Uri": f"{report}/baseline.json"}
     arn = sagemaker.create_model_package(
         ModelPackageGroupName=group,
         ModelPackageDescription=f"{model['TrainingJobName']}: {model['Metric']} {model['Score']}",
@@ -69,12 +66,7 @@ def register(job: Job) -> Succeeded:
             "SupportedContentTypes": [_CSV, _JSON],
             "SupportedResponseMIMETypes": [_CSV, _JSON],
         },
-        ModelMetrics={
-            "ModelDataQuality": {
-                "Statistics": {"ContentType": _JSON, "S3Uri": f"{report}/check.json"}
-            }
-        },
-        DriftCheckBaselines={"ModelDataQuality": {"Statistics": baseline}},
+        **_data_quality(job),
         CustomerMetadataProperties={
             "PipelineExecutionId": parameter(job, "executionId", str),
             "DatasetVersionId": model["DatasetVersionId"],
@@ -105,6 +97,24 @@ def promote(job: Job) -> Succeeded:
     return Succeeded(summary=f"{name} is approved: {approval}", external_id=arn)
 
 
+def _data_quality(job: Job) -> dict[str, Any]:
+    """Return where the report on the dataset and its baseline are, if the execution has made one.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DriftCheckBaselines.html
+    """
+    if "reportUrl" not in job.parameters:
+        return {}
+    report = parameter(job, "reportUrl", str)
+    files = {
+        name: {"Statistics": {"ContentType": _JSON, "S3Uri": f"{report}/{name}.json"}}
+        for name in ("check", "baseline")
+    }
+    return {
+        "ModelMetrics": {"ModelDataQuality": files["check"]},
+        "DriftCheckBaselines": {"ModelDataQuality": files["baseline"]},
+    }
+
+
 def _model(job: Job) -> dict[str, str]:
     artifact = job.input()
     with job.read(artifact) as archive:
@@ -130,12 +140,17 @@ def _have_group(sagemaker: Any, group: str) -> None:
 
 
 def _versions(sagemaker: Any, group: str, status: str) -> list[dict[str, Any]]:
+    """Return the versions of a status; none if the group was never made."""
     found: list[dict[str, Any]] = []
     pages = sagemaker.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=group, ModelApprovalStatus=status
     )
-    for page in pages:
-        found += page["ModelPackageSummaryList"]
+    try:
+        for page in pages:
+            found += page["ModelPackageSummaryList"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
     return found
 
 
@@ -170,14 +185,15 @@ def _approval(codepipeline: Any, pipeline: str, execution: str) -> str:
     return "deployed without an approval"
 
 
-def _why(codepipeline: Any, pipeline: str, execution: str, stage: str) -> str:
-    """Return why a stage failed, as its action says."""
+def _why(codepipeline: Any, pipeline: str, execution: str, state: str) -> str:
+    """Return why an execution ended, as the action says that did."""
     for action in _actions(codepipeline, pipeline, execution):
-        if action["stageName"] == stage and action["status"] in ("Failed", "Abandoned"):
+        if action["status"] in ("Failed", "Abandoned"):
             result = _result(action)
             said = result.get("externalExecutionSummary") or result.get("errorDetails", {}).get(
                 "message", "no reason"
             )
             who = f" by {action['updatedBy']}" if action.get("updatedBy") else ""
-            return f"{stage} {action['actionName']} {action['status'].lower()}{who}: {said}"
-    return f"{stage} ended without promotion"
+            name = f"{action['stageName']} {action['actionName']}"
+            return f"{name} {action['status'].lower()}{who}: {said}"
+    return f"the execution was {state.lower()}"

@@ -5,6 +5,7 @@ ContainerError                  one sentence for the user; never a traceback
 ├── HyperparameterError         one or more hyperparameters are invalid
 ├── ExportError                 the ONNX model's predictions differ from the trained model's
 ├── ArtifactError               the model directory does not hold what a training job saves
+├── BaselineError               the baseline is missing, cut off, or of another version
 └── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
@@ -39,6 +40,10 @@ class ExportError(ContainerError):
 
 class ArtifactError(ContainerError):
     """The model directory does not hold what a training job saves."""
+
+
+class BaselineError(ContainerError):
+    """The baseline is missing, cut off, or of another version."""
 
 
 class RequestError(ContainerError):

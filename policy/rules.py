@@ -5,7 +5,8 @@ checks them in ``pulumi preview --policy-pack policy``. Must not: import pulumi 
 so that the policy pack needs only its own small environment.
 
 Each rule takes all resources, because the safeguards of a bucket are separate resources, and yields
-violations. Values that are unknown in a preview before the first deployment are not checked.
+violations. Values that are unknown in a preview before the first deployment are not checked; what
+depends on the settings alone, such as an instance type, is an input of a component and known.
 """
 
 import json
@@ -15,7 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 BUCKET = "aws:s3/bucket:Bucket"
+# The component of an endpoint. Its inputs are known when its template is not.
+ENVIRONMENT = "mlops:index:EndpointEnvironment"
 KEY = "aws:kms/key:Key"
+OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
+PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 REPOSITORY = "aws:ecr/repository:Repository"
 TOPIC = "aws:sns/topic:Topic"
 TAGS = ("project", "stack", "owner", "cost-centre")
@@ -28,6 +33,7 @@ UNTAGGED = frozenset(
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
         "aws:iam/rolePolicy:RolePolicy",
         "aws:kms/alias:Alias",
+        "aws:lambda/permission:Permission",
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketNotification:BucketNotification",
@@ -219,8 +225,12 @@ def protected_production(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 def instance_types(resources: Sequence[Resource]) -> Iterator[Violation]:
     """Endpoints and training jobs use instance types that are allowed in their environment."""
+    declared = {pair for resource in _of(resources, ENVIRONMENT) for pair in _instances(resource)}
     for resource in resources:
         for environment, instance_type in _instances(resource):
+            # A component and its template name the same instances; one violation is enough.
+            if resource.type == OBJECT and (environment, instance_type) in declared:
+                continue
             allowed = INSTANCE_TYPES.get(environment)
             if allowed is None or not allowed.fullmatch(instance_type):
                 yield Violation(
@@ -232,20 +242,24 @@ def instance_types(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 def _instances(resource: Resource) -> Iterator[tuple[str, str]]:
     """Yield the environment and the type of the instances that a resource creates."""
-    if resource.type == "aws:codepipeline/pipeline:Pipeline":
+    if resource.type == ENVIRONMENT:
+        found = resource.properties
+        if isinstance(found.get("instanceType"), str):
+            yield str(found.get("environment", "")), found["instanceType"]
+    elif resource.type == PIPELINE:
         environment = (resource.properties.get("tags") or {}).get("environment", "")
         for stage in resource.properties.get("stages") or []:
             for action in stage.get("actions") or []:
                 parameters = _json((action.get("configuration") or {}).get("UserParameters"))
                 if "instanceType" in parameters:
                     yield environment, parameters["instanceType"]
-    elif resource.type == "aws:s3/bucketObjectv2:BucketObjectv2":
+    elif resource.type == OBJECT:
         template = _json(_file(resource.properties.get("source"), "template.json"))
         for made in template.get("Resources", {}).values():
             properties = made.get("Properties", {})
-            found = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+            tagged = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
             for variant in properties.get("ProductionVariants", []):
-                yield found.get("environment", ""), variant["InstanceType"]
+                yield tagged.get("environment", ""), variant["InstanceType"]
 
 
 def _file(archive: Any, name: str) -> Any:

@@ -203,7 +203,7 @@ def pulumi_command(context: typer.Context) -> None:
         if provider not in ("localcloud", "aws"):
             raise CommandError(f"--provider is '{provider}'; it must be localcloud or aws")
         url = endpoint_url(None)
-        raise typer.Exit(run_pulumi(arguments, url, Path.cwd(), DEFAULT, provider))
+        run_pulumi(arguments, url, Path.cwd(), DEFAULT, provider)
 
 
 @app.command()

@@ -14,10 +14,10 @@ import os
 import secrets
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from localcloud.cli.console import CommandError, own_account
@@ -28,8 +28,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SALT = ("encryptionsalt:", "encryptedkey:", "secretsprovider:")
 
 
-def run(arguments: Sequence[str], url: str, project: Path, state: Path, provider: str) -> int:
-    """Run the Pulumi CLI; return its exit status.
+def run(arguments: Sequence[str], url: str, project: Path, state: Path, provider: str) -> NoReturn:
+    """Become the Pulumi CLI: it gets the signals, so that Ctrl-C cancels as it does in Pulumi.
 
     Args:
         arguments: the arguments of `pulumi`.
@@ -55,11 +55,33 @@ def run(arguments: Sequence[str], url: str, project: Path, state: Path, provider
     get(f"{url}/_localstack/health")
     home = (state / "pulumi").resolve()
     (home / "backend").mkdir(parents=True, exist_ok=True)
+    remove_torn_attributes(home / "backend", cancelling=arguments[:1] == ["cancel"])
     copy = _copy_of(project.resolve(), home / "project")
     environment = _environment(os.environ, url, home)
     if provider == "localcloud":
         environment["PATH"] = f"{_plugin(home / 'plugin')}{os.pathsep}{environment['PATH']}"
-    return subprocess.run([program, *arguments], cwd=copy, env=environment, check=False).returncode
+    os.chdir(copy)
+    os.execve(program, [program, *arguments], environment)  # noqa: S606 - no shell is meant
+
+
+def remove_torn_attributes(backend: Path, *, cancelling: bool) -> None:
+    """Remove the empty files that a killed engine leaves beside the states of its stacks.
+
+    The engine replaces a state as a whole, but writes the attributes of the file in place. When it
+    is killed in between, `STACK.json.attrs` is empty, and no command could read the stack any more.
+    The state is complete without it.
+
+    Args:
+        backend: the directory of the backend.
+        cancelling: whether the command is `cancel`, so that no engine runs although a stack is
+            locked.
+    """
+    state = backend / ".pulumi"
+    if not cancelling and any(path.is_file() for path in state.glob("locks/**/*.json")):
+        return
+    for file in state.rglob("*.attrs"):
+        if file.stat().st_size == 0:
+            file.unlink()
 
 
 def _environment(given: Mapping[str, str], url: str, home: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`localcloud up`, `preview`, `down` and `cost`: the commands for stacks."""
+"""`localcloud up`, `preview`, `refresh`, `down`, `teardown` and `cost`: the commands for stacks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from localcloud.cli.console import (
     EXIT_CHANGES,
     CommandError,
+    client,
     endpoint_url,
     errors_in_one_line,
     out,
@@ -21,6 +22,7 @@ from localcloud.cli.console import (
 from localcloud.cli.cost import print_estimate
 
 if TYPE_CHECKING:
+    from localcloud.cli.teardown import Target
     from localcloud.deploy.plan import ChangeType, ResourceChange
 
 stack_app = typer.Typer()
@@ -42,6 +44,12 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+Refresh = Annotated[
+    bool,
+    typer.Option(
+        "--refresh", help="First read every resource: what was changed or deleted by hand."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -60,6 +68,7 @@ _SHOWN = {
 def up(
     stack: Annotated[str, typer.Argument(help="prd first, then dev.")],
     config: Config = None,
+    refresh: Refresh = False,
     url: Url = None,
 ) -> None:
     """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
@@ -69,7 +78,13 @@ def up(
         settings = _settings(config)
         out.print(f"Deploying stack [bold]{stack}[/bold]")
         changes, outputs = deploy(
-            Path.cwd(), stack, endpoint_url(url), _print_step, settings, own_account()
+            Path.cwd(),
+            stack,
+            endpoint_url(url),
+            _print_step,
+            settings,
+            own_account(),
+            refresh=refresh,
         )
         out.print(_summary(changes))
         for key, value in sorted(outputs.items()):
@@ -82,6 +97,7 @@ def up(
 def preview(
     stack: Annotated[str, typer.Argument(help="Which stack.")],
     config: Config = None,
+    refresh: Refresh = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -94,7 +110,13 @@ def preview(
     steps: list[ResourceChange] = []
     with errors_in_one_line():
         changes = look(
-            Path.cwd(), stack, endpoint_url(url), steps.append, _settings(config), own_account()
+            Path.cwd(),
+            stack,
+            endpoint_url(url),
+            steps.append,
+            _settings(config),
+            own_account(),
+            refresh=refresh,
         )
         if as_json:
             out.print_json(json.dumps(_document(stack, steps, changes)))
@@ -102,6 +124,26 @@ def preview(
             _print_preview(stack, steps, changes)
         if any(step.change.name != "SAME" for step in steps):
             raise typer.Exit(EXIT_CHANGES)
+
+
+@stack_app.command()
+def refresh(
+    stack: Annotated[str, typer.Argument(help="A deployed stack.")],
+    url: Url = None,
+) -> None:
+    """Save in the stack's state what was changed or deleted by hand; change no resource.
+
+    `up --refresh` also sets the resources back to what the program says.
+    """
+    from localcloud.deploy.stacks import refresh as read
+
+    def show(step: ResourceChange) -> None:
+        if step.change.name != "SAME":
+            _print_step(step)
+
+    with errors_in_one_line():
+        out.print(f"Refreshing stack [bold]{stack}[/bold]; no resource is changed")
+        out.print(_summary(read(stack, endpoint_url(url), show)))
 
 
 @stack_app.command()
@@ -146,7 +188,8 @@ def down(
         out.print(f"Deleting stack [bold]{stack}[/bold]")
         left = deployed_stack(target, stack)
         if left and deployed:
-            delete_deployed(target, *left)
+            name, account = left
+            delete_deployed(client("cloudformation", target, account), name)
             left = None
         out.print(_summary(stacks.down(stack, target, _print_step)))
         if left:
@@ -154,6 +197,64 @@ def down(
                 f"The endpoint's own CloudFormation stack {left[0]} stays; "
                 f"--deployed deletes it too, or: aws cloudformation delete-stack"
             )
+
+
+@stack_app.command()
+def teardown(
+    stacks: Annotated[
+        list[str] | None,
+        typer.Argument(help="The stacks, the one that refers to others first. Default: dev prd."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Not on AWS.")] = False,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="On AWS, the stacks of `pulumi up`; needs --profile.")
+    ] = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            help="With --aws: the AWS profile, or STACK=PROFILE for stacks in several accounts.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Delete the whole lab: the endpoints first, then the stacks, protected resources too.
+
+    It shows what it will delete and asks. At the end it says what is left, and what that costs.
+    """
+    from localcloud.cli.teardown import LocalTarget, PulumiTarget, carry_out, plan, show
+
+    with errors_in_one_line():
+        if aws != bool(profile):
+            raise CommandError("--aws and --profile go together: the account must be named")
+        target: Target = LocalTarget(endpoint_url(url))
+        if aws:
+            pairs = (text.rpartition("=") for text in profile or ())
+            target = PulumiTarget(Path.cwd(), {stack: name for stack, _, name in pairs})
+        steps = plan(target, stacks or ["dev", "prd"])
+        if not steps.stacks:
+            out.print("Nothing is deployed.")
+            return
+        show(steps)
+        if aws:
+            _confirm_accounts(target, [stack.name for stack in steps.stacks])
+        elif not yes and not typer.confirm("Delete all this?"):
+            raise CommandError("nothing was deleted")
+        carry_out(target, steps)
+
+
+def _confirm_accounts(target: Target, stacks: list[str]) -> None:
+    """Have the account of each stack typed.
+
+    Raises:
+        CommandError: something else was typed.
+    """
+    accounts = [target.client("sts", stack).get_caller_identity()["Account"] for stack in stacks]
+    for account in dict.fromkeys(accounts):
+        typed = typer.prompt(f"This is AWS account {account}. Type its id to delete all this")
+        if typed.strip() != account:
+            raise CommandError("nothing was deleted: that is not the account's id")
 
 
 @stack_app.command()

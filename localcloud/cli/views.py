@@ -100,13 +100,17 @@ def deployed_stack(url: str, stack: str) -> tuple[str, str] | None:
     return (name, state.account) if name in [found["StackName"] for found in stacks] else None
 
 
-def delete_deployed(url: str, name: str, account: str) -> None:
-    """Delete a CloudFormation stack of an account and wait until it is gone.
+def delete_deployed(cloudformation: Any, name: str, poll_seconds: float = 0.2) -> None:
+    """Delete a CloudFormation stack and wait until it is gone.
+
+    Args:
+        cloudformation: a client of boto3.
+        name: the name of the stack.
+        poll_seconds: seconds between two looks at its status.
 
     Raises:
         CommandError: it could not be deleted.
     """
-    cloudformation = client("cloudformation", url, account)
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=stack_id)
     while True:
@@ -117,4 +121,4 @@ def delete_deployed(url: str, name: str, account: str) -> None:
         if found["StackStatus"] != "DELETE_IN_PROGRESS":
             reason = found.get("StackStatusReason", found["StackStatus"])
             raise CommandError(f"the CloudFormation stack {name} could not be deleted: {reason}")
-        time.sleep(0.2)
+        time.sleep(poll_seconds)

@@ -5,9 +5,11 @@ project.py     reads Pulumi.yaml and Pulumi.<stack>.yaml
 monitor.py     runs the program under Pulumi's own test monitor, with real resources
 refusals.py    what a program asks for and a deployment does not carry out; pure
 plan.py        decides whether to create, update, replace or delete a resource; pure
+refresh.py     brings the state up to date with AWS
+reading.py     expresses what AWS has in the program's terms; pure
 engine.py      runs one deployment: order, protection, deletion of unregistered resources
 effects.py     changes the cloud; in a preview, changes nothing
-types/         Pulumi resource types: which API calls create, update and delete each
+types/         Pulumi resource types: which API calls create, read, update and delete each
 shapes.py      converts Pulumi's values to the parameters of an API operation
 archives.py    converts Pulumi's assets and archives to bytes
 difference.py  lists the differences between two versions of a resource's inputs

@@ -53,7 +53,7 @@ def _walk(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     inside = (_document(before), _document(after))
     if all(isinstance(value, (dict, list)) for value in inside) and inside[0] != inside[1]:
         before, after = inside
-    if _is_digest(before) or _is_digest(after):
+    if is_digest(before) or is_digest(after):
         yield path, before, after
     elif isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
@@ -93,7 +93,8 @@ def _document(value: Any) -> Any:
     return value
 
 
-def _is_digest(value: Any) -> bool:
+def is_digest(value: Any) -> bool:
+    """Return whether a value is the digest that stands for an asset: `{"sha256": "…"}`."""
     return isinstance(value, dict) and set(value) == {"sha256"}
 
 
@@ -104,7 +105,7 @@ def _shown(value: Any, hidden: bool) -> str | None:
         return COMPUTED
     if hidden:
         return _SECRET
-    if _is_digest(value):
+    if is_digest(value):
         return f"sha256:{value['sha256'][:_HASH_LENGTH]}"
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from localcloud.deploy.difference import UNKNOWN
-from localcloud.deploy.errors import ResourceError
+from localcloud.deploy.errors import ResourceError, is_gone
 from localcloud.deploy.state import ResourceState, StackState, StateStore
 from localcloud.deploy.types import Aws, Inputs, Outputs, ResourceType
 
@@ -102,9 +102,3 @@ class NoEffects:
 
     def forget(self, stack: StackState) -> None:
         """Do nothing."""
-
-
-def is_gone(error: Exception) -> bool:
-    """Return whether an error says that the resource no longer exists."""
-    text = str(error)
-    return any(word in text for word in ("NoSuch", "NotFound", "does not exist"))

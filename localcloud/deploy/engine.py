@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from localcloud.deploy.archives import is_asset, with_digests
 from localcloud.deploy.effects import Effects
-from localcloud.deploy.errors import DeployError, ProtectedError, ResourceError
+from localcloud.deploy.errors import DeployError, IncompleteError, ProtectedError, ResourceError
 from localcloud.deploy.plan import (
     ChangeType,
     Listener,
@@ -74,9 +74,9 @@ class Deployment:
         todo = plan(TYPES, self.stack, new, with_digests(new.inputs), frozenset(self._replaced))
         if before is not None and todo.change is ChangeType.SAME:
             return self._keep_unchanged(before, new)
-        inputs = _effective(new, todo)
+        inputs, failure = _effective(new, todo), None
         if before is None:
-            id_, outputs = self._create(kind, new, todo, inputs)
+            id_, outputs, failure = self._create(kind, new, todo, inputs)
         elif todo.change is ChangeType.UPDATE:
             id_, outputs = before.id, self.effects.update(kind, before, inputs)
         else:
@@ -90,7 +90,7 @@ class Deployment:
                 self.stack.resources.remove(resource)
                 self._replaced.add(resource.urn)
                 self.effects.save(self.stack)
-            id_, outputs = self._create(kind, new, todo, inputs)
+            id_, outputs, failure = self._create(kind, new, todo, inputs)
             # An idempotent create may return the same resource; then there is nothing to delete.
             if not todo.deletes_first and id_ != before.id:
                 self.stack.replaced.append(before)
@@ -99,7 +99,8 @@ class Deployment:
             new.type,
             new.name,
             id_,
-            todo.inputs,
+            # An incomplete resource has only its name, so that the next run updates the rest.
+            todo.inputs if failure is None else _identity(kind, todo.inputs),
             with_digests(outputs),
             new.options,
             sorted(new.secrets),
@@ -111,6 +112,8 @@ class Deployment:
         else:
             self.stack.resources.append(after)
         self.effects.save(self.stack)
+        if failure is not None:
+            raise failure
         self._report(todo.change, after, todo)
         return id_, outputs
 
@@ -127,11 +130,14 @@ class Deployment:
 
     def _create(
         self, kind: ResourceType, new: Registration, todo: Plan, inputs: Inputs
-    ) -> tuple[str, Outputs]:
+    ) -> tuple[str, Outputs, IncompleteError | None]:
         for resource in name_conflicts(kind, self.stack, new.type, todo.inputs):
             self._delete(resource)
             self.stack.replaced.remove(resource)
-        return self.effects.create(kind, inputs)
+        try:
+            return *self.effects.create(kind, inputs), None
+        except IncompleteError as error:
+            return error.id, error.outputs, error
 
     def _keep_unchanged(self, before: ResourceState, new: Registration) -> tuple[str, Outputs]:
         kept = (before.options, before.dependencies, before.depends_on)
@@ -246,6 +252,12 @@ def _kind(new: Registration) -> ResourceType:
             "resource needs one; `pulumi up` generates them"
         )
     return kind
+
+
+def _identity(kind: ResourceType, inputs: Inputs) -> Inputs:
+    """Return the inputs that make the resource another one."""
+    names = kind.name_inputs | kind.replace_on
+    return {key: value for key, value in inputs.items() if key in names}
 
 
 def _effective(new: Registration, todo: Plan) -> Inputs:

@@ -6,7 +6,6 @@
 not loopback, so that it never reaches AWS.
 
 Source: https://github.com/pulumi/pulumi/blob/master/sdk/proto/pulumi/provider.proto
-Differs: a resource cannot be read back, so `refresh` finds no change, and `import` is refused.
 """
 
 from __future__ import annotations
@@ -21,12 +20,11 @@ from urllib.parse import urlsplit
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.aws.routing import account_of_access_key
-from localcloud.deploy.difference import UNKNOWN, differences
-from localcloud.deploy.effects import is_gone
-from localcloud.deploy.errors import DeployError
+from localcloud.deploy.difference import UNKNOWN, differences, is_digest
+from localcloud.deploy.errors import DeployError, IncompleteError, is_gone
 from localcloud.deploy.functions import result_of
 from localcloud.deploy.paths import restore
 from localcloud.deploy.plugin_values import is_unknown, read, write
@@ -37,6 +35,7 @@ from localcloud.deploy.types import TYPES, Aws, Inputs, ResourceType
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_REGION = "us-east-1"
 _THREADS = 8
+_LOOK_SECONDS = 1.0
 _KINDS = provider_pb2.PropertyDiff
 
 
@@ -149,7 +148,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             known = {key: value for key, value in inputs.items() if not is_unknown(value)}
             id_ = kind.key(inputs) if kind.key is not None and len(known) == len(inputs) else ""
             return provider_pb2.CreateResponse(id=id_, properties=write(known, request.properties))
-        id_, outputs = _told(context, lambda: kind.create(self._cloud(), inputs))
+        try:
+            id_, outputs = _told(context, lambda: kind.create(self._cloud(), inputs))
+        except IncompleteError as error:
+            raise _half_way(context, error, request.properties) from None
         return provider_pb2.CreateResponse(id=id_, properties=write(outputs, request.properties))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -186,11 +188,27 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Return a resource as the state has it."""
-        if not request.properties.fields:
-            raise _stop(context, "the local cloud's plug-in cannot import or read a resource")
+        """Return a resource as AWS has it; without an id if it does not exist.
+
+        A request without inputs is an import.
+        """
+        kind = self._kind(request.urn, context)
+        known = read(request.inputs, content=False) if request.inputs.fields else None
+        olds = read(request.properties, content=False)
+        found = _told(context, lambda: kind.read(self._cloud(), request.id, known, olds))
+        if found is None:
+            return provider_pb2.ReadResponse()
+        inputs, outputs = found
+        # An asset that is not the deployed one has a hash of another kind than the engine's.
+        inputs = {
+            key: value
+            for key, value in inputs.items()
+            if not is_digest(value) or value == (known or {}).get(key)
+        }
         return provider_pb2.ReadResponse(
-            id=request.id, properties=request.properties, inputs=request.inputs
+            id=request.id,
+            properties=write(outputs, request.inputs, request.properties),
+            inputs=write(inputs, request.inputs),
         )
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -225,9 +243,15 @@ def _failure(name: str, reason: str) -> Any:
 
 
 def _told(context: Any, call: Callable[[], Any]) -> Any:
-    """Return what a call returns; its error reaches the user in one sentence."""
+    """Return what a call returns; its error reaches the user in one sentence.
+
+    Raises:
+        IncompleteError: a resource exists that the call did not complete.
+    """
     try:
         return call()
+    except IncompleteError:
+        raise
     except Exception as error:
         text = str(error) if isinstance(error, DeployError) else f"{type(error).__name__}: {error}"
         raise _stop(context, text) from None
@@ -237,6 +261,25 @@ def _stop(context: Any, text: str) -> RuntimeError:
     """End the call with an error; gRPC raises by itself, so nothing is returned."""
     context.abort(grpc.StatusCode.UNKNOWN, text)
     return RuntimeError(text)
+
+
+def _half_way(context: Any, error: IncompleteError, inputs: Any) -> RuntimeError:
+    """End the call with an error that has the resource, which the engine then keeps and updates.
+
+    Source: https://github.com/pulumi/pulumi/blob/master/sdk/proto/pulumi/provider.proto
+    (ErrorResourceInitFailed)
+    """
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.id,
+            properties=write(error.outputs, inputs),
+            reasons=[str(error)],
+            inputs=inputs,
+        )
+    )
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    return _stop(context, str(error))
 
 
 def endpoint_of(environ: dict[str, str]) -> str:
@@ -256,7 +299,11 @@ def endpoint_of(environ: dict[str, str]) -> str:
 
 
 def serve() -> int:
-    """Serve on a free port of loopback, which is printed, until the engine ends the process."""
+    """Serve on a free port of loopback, which is printed, until the engine ends.
+
+    An engine that is killed ends no plug-in, so the plug-in looks whether its parent is there.
+    """
+    engine = os.getppid()
     try:
         endpoint = endpoint_of(dict(os.environ))
     except DeployError as error:
@@ -271,7 +318,9 @@ def serve() -> int:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    # True says that the time is up, and that the server still serves.
+    while server.wait_for_termination(_LOOK_SECONDS) and os.getppid() == engine:
+        pass
     return 0
 
 

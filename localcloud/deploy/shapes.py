@@ -1,7 +1,9 @@
-"""Converts Pulumi's values to the parameters of an operation: case of names, floats to integers."""
+"""Converts between Pulumi's values and those of an operation: case of names, kinds of numbers."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from localcloud.deploy.errors import ResourceError
@@ -12,7 +14,11 @@ _RENAMED = {
     ("ServerSideEncryptionByDefault", "kmsMasterKeyId"): "KMSMasterKeyID",
     ("ServerSideEncryptionByDefault", "sseAlgorithm"): "SSEAlgorithm",
     ("NoncurrentVersionExpiration", "newerNoncurrentVersions"): "NewerNoncurrentVersions",
+    ("LogsConfig", "cloudwatchLogs"): "cloudWatchLogs",
 }
+_INPUTS = {(shape, member): name for (shape, name), member in _RENAMED.items()}
+# An abbreviation at the beginning of a member's name, such as `OK` of `OKActions`.
+_ABBREVIATION = re.compile(r"^[A-Z]+(?![a-z])|^[A-Z]")
 
 
 def to_shape(shape: Any, value: Any) -> Any:
@@ -47,3 +53,33 @@ def to_shape(shape: Any, value: Any) -> Any:
     if kind == "string" and isinstance(value, float):
         return f"{value:g}"
     return value
+
+
+def from_shape(shape: Any, value: Any) -> Any:
+    """Return an answer of botocore as Pulumi names it; a document in it becomes text again.
+
+    Args:
+        shape: botocore's shape of the value.
+        value: the value, such as `{"OKActions": [...]}`, which becomes `{"okActions": [...]}`.
+    """
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, dict):
+        return {
+            _INPUTS.get((shape.name, name)) or input_name(name): from_shape(
+                shape.members[name], item
+            )
+            for name, item in value.items()
+            if name in shape.members and item is not None
+        }
+    if kind == "list" and isinstance(value, list):
+        return [from_shape(shape.member, item) for item in value]
+    if kind == "map" and isinstance(value, dict):
+        return {key: from_shape(shape.value, item) for key, item in value.items()}
+    if kind == "string" and isinstance(value, dict):
+        return json.dumps(value, separators=(",", ":"))  # botocore has parsed the policies of IAM
+    return value
+
+
+def input_name(member: str) -> str:
+    """Return Pulumi's name of a member: `memorySize` of `MemorySize`."""
+    return _ABBREVIATION.sub(lambda found: found[0].lower(), member)

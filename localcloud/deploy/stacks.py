@@ -1,7 +1,8 @@
-"""Deploys, previews and destroys a stack: the entry points of the deployer."""
+"""Deploys, previews, refreshes and destroys a stack: the entry points of the deployer."""
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ from localcloud.deploy.engine import Deployment
 from localcloud.deploy.errors import DeployError
 from localcloud.deploy.plan import ChangeType, Listener, ResourceChange
 from localcloud.deploy.project import Project, load, project_name
+from localcloud.deploy.refresh import refresh as read_stack
 from localcloud.deploy.state import StackState, StateStore
-from localcloud.deploy.types import Aws
+from localcloud.deploy.types import TYPES, Aws
 
 
 def up(
@@ -28,6 +30,8 @@ def up(
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
     account: str = DEFAULT_ACCOUNT,
+    *,
+    refresh: bool = False,
 ) -> tuple[dict[ChangeType, int], dict[str, Any]]:
     """Deploy a stack; return the number of changes of each type, and the outputs to show.
 
@@ -41,15 +45,17 @@ def up(
         listener: called after each change of a resource.
         overrides: settings that override the stack's own, for this run only.
         account: the account that gets the stack, 12 digits.
+        refresh: whether to read every resource first, so that what was changed or deleted by hand
+            is corrected.
 
     Raises:
         DeployError: the stack is in another account, or the deployment failed; resources created so
             far stay in the state, so that the next run continues from there.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides, account)
-    state = store.load(project.name, stack)
+    state = _loaded(store, project.name, stack, aws if refresh else None)
     state.account = account
-    trial = Deployment(NoEffects(), store.load(project.name, stack), _no_progress)
+    trial = Deployment(NoEffects(), copy.deepcopy(state), _no_progress)
     _run(project, trial, store, aws, preview=True)
     deployment = Deployment(CloudEffects(aws, store), state, listener)
     _run(project, deployment, store, aws)
@@ -63,6 +69,8 @@ def preview(
     listener: Listener,
     overrides: Mapping[str, str] | None = None,
     account: str = DEFAULT_ACCOUNT,
+    *,
+    refresh: bool = False,
 ) -> dict[ChangeType, int]:
     """Report what `up` would do, without doing it; return the number of changes of each type.
 
@@ -73,12 +81,14 @@ def preview(
         listener: called for each resource.
         overrides: settings that override the stack's own, for this run only.
         account: the account that would get the stack, 12 digits.
+        refresh: whether to read every resource first, as `up` does with the same argument.
 
     Raises:
         DeployError: `up` would fail.
     """
     project, store, aws = _open(directory, stack, endpoint_url, overrides, account)
-    deployment = Deployment(NoEffects(), store.load(project.name, stack), listener)
+    state = _loaded(store, project.name, stack, aws if refresh else None)
+    deployment = Deployment(NoEffects(), state, listener)
     _run(project, deployment, store, aws, preview=True)
     return deployment.changes
 
@@ -93,6 +103,22 @@ def down(stack: str, endpoint_url: str, listener: Listener) -> dict[ChangeType, 
     deployment = _saved(stack, endpoint_url, listener)
     deployment.destroy()
     return deployment.changes
+
+
+def refresh(stack: str, endpoint_url: str, listener: Listener) -> dict[ChangeType, int]:
+    """Save what AWS has of a stack's resources, and change none of them.
+
+    Returns:
+        The number of resources for each type of change: UPDATE where AWS has other values than the
+        state, DELETE where a resource is gone.
+
+    Raises:
+        DeployError: a resource could not be read; the state stays as it was.
+    """
+    state, store, aws = _with_clients(stack, endpoint_url)
+    counted = read_stack(TYPES, state, aws, listener)
+    store.save(state)
+    return counted
 
 
 def refuse_protected(stack: str, endpoint_url: str) -> None:
@@ -129,6 +155,13 @@ def _open(
     return project, store, aws_at(endpoint_url, region, account)
 
 
+def _loaded(store: StateStore, project: str, stack: str, refresh: Aws | None) -> StackState:
+    state = store.load(project, stack)
+    if refresh is not None:
+        read_stack(TYPES, state, refresh, _no_progress)
+    return state
+
+
 def _run(
     project: Project, deployment: Deployment, store: StateStore, aws: Aws, *, preview: bool = False
 ) -> None:
@@ -143,12 +176,17 @@ def _run(
 
 
 def _saved(stack: str, endpoint_url: str, listener: Listener) -> Deployment:
-    state, store = saved(stack, endpoint_url), StateStore(endpoint_url)
+    state, store, aws = _with_clients(stack, endpoint_url)
+    return Deployment(CloudEffects(aws, store), state, listener)
+
+
+def _with_clients(stack: str, endpoint_url: str) -> tuple[StackState, StateStore, Aws]:
+    """Return the state of a stack, where it is saved, and clients for its region."""
+    state = saved(stack, endpoint_url)
     region = next(
         (r.outputs["region"] for r in state.resources if "region" in r.outputs), DEFAULT_REGION
     )
-    aws = aws_at(endpoint_url, region, state.account)
-    return Deployment(CloudEffects(aws, store), state, listener)
+    return state, StateStore(endpoint_url), aws_at(endpoint_url, region, state.account)
 
 
 def saved(stack: str, endpoint_url: str, directory: Path | None = None) -> StackState:

@@ -44,7 +44,7 @@ SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
     "sagemaker:ListEndpoints": ("*",),
     "sagemaker:ListHyperParameterTuningJobs": ("*",),
     "sagemaker:ListModelPackageGroups": ("*",),
-    "sagemaker:ListModelPackages": ("model-package/*",),
+    "sagemaker:ListModelPackages": ("model-package/{ModelPackageName}",),
     "sagemaker:ListModels": ("*",),
     "sagemaker:ListTags": ("{ResourceArn}",),
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob": (

@@ -70,6 +70,7 @@ class ModelPackage:
         version: its version number within the group; 0 without a group.
         approval: the ModelApprovalStatus of a version; None without a group.
         scans: its ImageScanStatuses.
+        client_token: the ClientToken of its creation.
     """
 
     arn: str
@@ -81,6 +82,7 @@ class ModelPackage:
     approval: str | None = None
     status: ModelPackageStatus = ModelPackageStatus.PENDING
     scans: list[dict[str, Any]] = field(default_factory=list)
+    client_token: str = ""
 
     def move(self, status: ModelPackageStatus) -> None:
         """Change the status.

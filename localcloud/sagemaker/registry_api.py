@@ -117,6 +117,9 @@ class RegistryApi:
         }
         self._tags.check("", params.get("Tags"))
         if group_name:
+            made = self._made_by(scope, group_name, params.get("ClientToken", ""))
+            if made is not None:
+                return {"ModelPackageArn": made.arn}
             package = self._version(scope, group_name, details, params)
         else:
             if "ModelApprovalStatus" in params:
@@ -132,6 +135,14 @@ class RegistryApi:
         self._changed(package)
         self._registry.complete(package, self._changed)
         return {"ModelPackageArn": package.arn}
+
+    def _made_by(self, scope: Scope, group_name: str, token: str) -> ModelPackage | None:
+        """Return the version that an equal request has made already.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
+        """
+        versions = self._registry.of_group(self._registry.group(scope, group_name))
+        return next((one for one in versions if token and one.client_token == token), None)
 
     def _version(
         self, scope: Scope, group_name: str, details: dict[str, Any], params: dict[str, Any]
@@ -149,6 +160,7 @@ class RegistryApi:
             now,
             group.last_version,
             params.get("ModelApprovalStatus", "PendingManualApproval"),
+            client_token=params.get("ClientToken", ""),
         )
 
     @operation("DescribeModelPackage")

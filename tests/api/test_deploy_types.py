@@ -1,4 +1,4 @@
-"""The deployer's create, update and delete of each Pulumi type, read back by boto3.
+"""The deployer's create, read, update and delete of each Pulumi type, read back by boto3.
 
 The types are driven as the deployer drives them, with Pulumi's input names and numbers as floats.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.deploy.archives import with_digests
 from localcloud.deploy.stacks import aws_at
 from localcloud.deploy.types import TYPES, Aws, Inputs, Outputs
 from tests.cloud import ACCOUNT, REGION, TRUST, TestCloud
@@ -36,16 +37,25 @@ class Deployer:
         assert [] == kind.refused(inputs)
         id_, outputs = kind.create(self.aws, inputs)
         self.made.append((type_, id_, outputs))
+        self.reads_back(inputs)
         return id_, outputs
 
-    def update(self, inputs: Inputs) -> Outputs:
-        """Change the resource that was made last."""
+    def update(self, inputs: Inputs, **written: Any) -> Outputs:
+        """Change the resource that was made last; `written` is what somebody else wrote."""
         type_, id_, outputs = self.made.pop()
         update = TYPES[type_].update
         assert update is not None
         changed = update(self.aws, id_, inputs, outputs)
         self.made.append((type_, id_, changed))
+        self.reads_back(inputs, **written)
         return changed
+
+    def reads_back(self, inputs: Inputs, **written: Any) -> None:
+        """Assert that the resource that was made last reads back as it was made."""
+        type_, id_, outputs = self.made[-1]
+        known = with_digests(inputs)
+        found = TYPES[type_].read(self.aws, id_, known, outputs)
+        assert ({**known, **written}, {**with_digests(outputs), **written}) == found
 
     def delete(self) -> None:
         """Delete the resource that was made last."""
@@ -222,7 +232,7 @@ def test_a_parameter_keeps_the_value_that_somebody_else_wrote(
     inputs = {"name": "/types/model", "type": "String", "value": "none", "tags": {"a": "1"}}
     deployer.create("aws:ssm/parameter:Parameter", inputs)
     ssm.put_parameter(Name="/types/model", Value="v7", Overwrite=True)
-    outputs = deployer.update({**inputs, "description": "Approved", "tags": {"b": "2"}})
+    outputs = deployer.update({**inputs, "description": "Approved", "tags": {"b": "2"}}, value="v7")
     assert ssm.get_parameter(Name="/types/model")["Parameter"]["Value"] == "v7"
     assert outputs["version"] == 3
     tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId="/types/model")

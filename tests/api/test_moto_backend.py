@@ -495,3 +495,13 @@ def test_a_scan_completes_without_made_up_findings(cloud: TestCloud) -> None:
     assert found["imageScanFindings"]["findings"] == []
     assert found["imageScanFindings"]["findingSeverityCounts"] == {}
     ecr.delete_repository(repositoryName="scanned", force=True)
+
+
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html"
+)
+def test_a_key_encrypts_unless_it_is_for_something_else(cloud: TestCloud) -> None:
+    kms = cloud.client("kms")
+    assert kms.create_key()["KeyMetadata"]["KeyUsage"] == "ENCRYPT_DECRYPT"
+    signing = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]
+    assert signing["KeyUsage"] == "SIGN_VERIFY"

@@ -98,6 +98,9 @@ ONLY_THERE_ON_AWS = {
     ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,
     ("prd-deploy", "cloudwatch:TagResource"): "CloudFormation sets the tags of an alarm by itself",
     ("prd-deploy", "cloudwatch:UntagResource"): "CloudFormation takes away tags",
+    # Neither of them fails here.
+    ("promote", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
+    ("register", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
     # Here only scaling asks for it, and this endpoint does not scale.
     ("dev-deploy", "sagemaker:DescribeEndpointConfig"): _COMPARES,
 }

@@ -1,4 +1,4 @@
-"""Pulumi resource types: the AWS API calls that create, update and delete each, and its outputs.
+"""Pulumi resource types: the AWS API calls that create, read, update and delete each.
 
 Most types are one row of a table: an operation, a function from inputs to its parameters (names
 are matched against botocore's shapes), and the outputs. A type that is in no table is refused by

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from localcloud.deploy.shapes import to_shape
+from localcloud.deploy.difference import is_digest
+from localcloud.deploy.errors import IncompleteError, ResourceError, is_gone
+from localcloud.deploy.reading import Terms, settled
+from localcloud.deploy.shapes import from_shape, to_shape
 
 Inputs = dict[str, Any]
 Outputs = dict[str, Any]
+T = TypeVar("T")
 
 NAME = frozenset({"name"})
 
@@ -24,12 +29,43 @@ class Aws:
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation with parameters converted to its shape."""
-        client = self.client(service)
-        shape = client.meta.service_model.operation_model(
-            client.meta.method_to_api_mapping[operation]
-        ).input_shape
-        result: dict[str, Any] = getattr(client, operation)(**to_shape(shape, parameters))
+        shape = self._model(service, operation).input_shape
+        call = getattr(self.client(service), operation)
+        result: dict[str, Any] = call(**to_shape(shape, parameters))
         return result
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call an operation that reads, all pages of it; return its answer as Pulumi names it."""
+        client = self.client(service)
+        if client.can_paginate(operation):
+            answer = client.get_paginator(operation).paginate(**parameters).build_full_result()
+        else:
+            answer = getattr(client, operation)(**parameters)
+        found: dict[str, Any] = from_shape(self._model(service, operation).output_shape, answer)
+        return found
+
+    def _model(self, service: str, operation: str) -> Any:
+        meta = self.client(service).meta
+        return meta.service_model.operation_model(meta.method_to_api_mapping[operation])
+
+
+# What AWS has of a resource: its inputs, and its computed outputs.
+Answer = tuple[Inputs, Outputs]
+# Reads a resource by its id and known inputs; None if it does not exist.
+Find = Callable[[Aws, str, Inputs], Answer | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads resources of one type back.
+
+    Attributes:
+        find: returns what AWS has of a resource; an error that says it is gone counts as None.
+        terms: how the answers differ from inputs.
+    """
+
+    find: Find
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +84,7 @@ class ResourceType:
             chooses the name or if creating the resource again is not an error.
         volatile: outputs that an update changes, and which a preview therefore cannot know.
         key: returns the id that `create` will return, if the inputs determine it.
+        reader: reads a resource back; None only in tests.
     """
 
     create: Callable[[Aws, Inputs], tuple[str, Outputs]]
@@ -58,6 +95,31 @@ class ResourceType:
     name_inputs: frozenset[str] = field(default_factory=frozenset)
     volatile: frozenset[str] = field(default_factory=frozenset)
     key: Callable[[Inputs], str] | None = None
+    reader: Reader | None = None
+
+    def read(self, aws: Aws, id_: str, known: Inputs | None, outputs: Outputs) -> Answer | None:
+        """Return the inputs and outputs of a resource as AWS has them; None if it is gone.
+
+        Args:
+            aws: the clients.
+            id_: the resource's id.
+            known: the inputs that it was last deployed with, with assets as digests; None if there
+                are none, as when it is imported.
+            outputs: the outputs that it was last deployed with.
+        """
+        reader = self.reader
+        if reader is None:
+            raise NotImplementedError("this type has no reader")
+        # Whether an asset has changed is seen by outputs, such as its hash.
+        state = {**outputs, **(known or {})}
+        found = optional(lambda: reader.find(aws, id_, state))
+        if found is None:
+            return None
+        inputs = settled(found[0], known, reader.terms)
+        computed = {key: value for key, value in outputs.items() if key not in (known or {})}
+        # An asset is no output.
+        shown = {key: value for key, value in inputs.items() if not is_digest(value)}
+        return inputs, {**computed, **shown, **found[1]}
 
     def refused(self, inputs: Inputs) -> list[str]:
         """Return the inputs that this type does not support."""
@@ -67,6 +129,33 @@ class ResourceType:
         """Return the inputs that name the resource and are missing; Pulumi would generate them."""
         names = self.name_inputs or self.accepts & NAME
         return sorted(name for name in names if not inputs.get(name))
+
+
+def optional(call: Callable[[], T | None]) -> T | None:
+    """Return what a call returns; None if its error says that what it asks for is gone."""
+    try:
+        return call()
+    except Exception as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+@contextmanager
+def completing(id_: str, outputs: Outputs) -> Iterator[None]:
+    """Run the calls that complete a resource which exists.
+
+    Args:
+        id_: the resource's id.
+        outputs: what it has so far.
+
+    Raises:
+        IncompleteError: one of the calls failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise IncompleteError(id_, outputs, error) from error
 
 
 def delete_nothing(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -105,6 +194,8 @@ def put(
     replace_on: frozenset[str] = frozenset({"bucket"}),
     accepts: str = "",
     name_inputs: str = "",
+    find: Find,
+    terms: Terms | None = None,
 ) -> ResourceType:
     """Return a type that one idempotent operation both creates and updates."""
 
@@ -128,6 +219,7 @@ def put(
         fields(accepts),
         fields(name_inputs),
         key=key,
+        reader=Reader(find, terms or Terms()),
     )
 
 
@@ -187,3 +279,45 @@ def lower_tag_list(inputs: Inputs) -> list[dict[str, str]]:
 def tag_map(inputs: Inputs) -> dict[str, str]:
     """Return Pulumi's tags in the form of Lambda, CloudWatch Logs and CodeCommit."""
     return dict(inputs.get("tags") or {})
+
+
+def split_id(id_: str, separator: str, form: str) -> tuple[str, str]:
+    """Return the two parts of the id of an import.
+
+    Args:
+        id_: the id.
+        separator: what lies between the parts; the first one separates.
+        form: the form of the id for a person, such as `BUCKET/KEY`.
+
+    Raises:
+        ResourceError: the id has another form.
+    """
+    first, _, second = id_.partition(separator)
+    if not first or not second:
+        raise ResourceError(f"the id of an import is '{id_}'; it must be {form}")
+    return first, second
+
+
+def tags_of(pairs: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
+    """Return tags in the form of an answer as Pulumi's."""
+    return {pair.get("key", pair.get("tagKey", "")): _value_of(pair) for pair in pairs or ()}
+
+
+def _value_of(pair: Mapping[str, str]) -> str:
+    return pair.get("value", pair.get("tagValue", ""))
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return values under Pulumi's names.
+
+    Args:
+        values: an answer.
+        names: Pulumi's names, and those of the answer where they differ.
+    """
+    others = {answer: name for name, answer in names.items()}
+    return {others.get(key, key): value for key, value in values.items()}
+
+
+def only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of these names that are there."""
+    return {name: values[name] for name in names if name in values}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     fields,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -91,6 +95,55 @@ def _delete_budget(aws: Aws, id_: str, outputs: Outputs) -> None:
     aws.call("budgets", "delete_budget", AccountId=aws.account, BudgetName=outputs["name"])
 
 
+def _find_budget(aws: Aws, id_: str, known: Inputs) -> Answer:
+    name = id_.partition(":")[2]
+    of = {"AccountId": aws.account, "BudgetName": name}
+    budget = aws.ask("budgets", "describe_budget", **of)["budget"]
+    limit = budget["budgetLimit"]
+    amount, wanted = limit["amount"], known.get("limitAmount")
+    inputs = {
+        "name": name,
+        "budgetType": budget["budgetType"],
+        "timeUnit": budget["timeUnit"],
+        # AWS writes the amount with decimals.
+        "limitAmount": wanted if wanted and float(wanted) == float(amount) else amount,
+        "limitUnit": limit["unit"],
+        "costFilters": [
+            {"name": key, "values": values}
+            for key, values in (budget.get("costFilters") or {}).items()
+        ],
+        "costTypes": budget.get("costTypes"),
+        "notifications": _find_notifications(aws, of),
+    }
+    arn = _arn(aws, inputs)
+    tags = aws.ask("budgets", "list_tags_for_resource", ResourceARN=arn).get("resourceTags")
+    return {**inputs, "tags": tags_of(tags)}, {"arn": arn}
+
+
+def _find_notifications(aws: Aws, of: dict[str, str]) -> list[dict[str, Any]]:
+    answer = aws.client("budgets").describe_notifications_for_budget(**of)
+    found = []
+    for notification in answer.get("Notifications", []):
+        subscribers = aws.ask(
+            "budgets",
+            "describe_subscribers_for_notification",
+            **of,
+            Notification={k: v for k, v in notification.items() if k != "NotificationState"},
+        )["subscribers"]
+        addresses = {
+            key: [s["address"] for s in subscribers if s["subscriptionType"] == kind]
+            for key, kind in _ADDRESSES.items()
+        }
+        settings = {
+            "comparisonOperator": notification["ComparisonOperator"],
+            "notificationType": notification["NotificationType"],
+            "threshold": notification["Threshold"],
+            "thresholdType": notification.get("ThresholdType", "PERCENTAGE"),
+        }
+        found.append({**settings, **addresses})
+    return found
+
+
 TYPES: dict[str, ResourceType] = {
     "aws:budgets/budget:Budget": ResourceType(
         _create_budget,
@@ -102,5 +155,6 @@ TYPES: dict[str, ResourceType] = {
             "tags"
         ),
         name_inputs=fields("name"),
+        reader=Reader(_find_budget, Terms(filled=fields("costTypes"))),
     ),
 }

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
+    only,
+    renamed,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -102,14 +108,107 @@ def _update_dashboard(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> O
     return _put_dashboard(aws, inputs)[1]
 
 
+# Parts of an alarm that are its state, and not its settings.
+_STATE = fields(
+    "alarmArn alarmConfigurationUpdatedTimestamp stateValue stateReason stateReasonData "
+    "stateUpdatedTimestamp stateTransitionedTimestamp evaluationState"
+)
+_SUPPRESSION = fields(
+    "actionsSuppressor actionsSuppressorWaitPeriod actionsSuppressorExtensionPeriod "
+    "actionsSuppressedBy actionsSuppressedReason"
+)
+
+
+def _described(aws: Aws, name: str, type_: str) -> dict[str, Any] | None:
+    """Return an alarm's settings with its ARN and tags, or None if there is none."""
+    answer = aws.ask("cloudwatch", "describe_alarms", AlarmNames=[name], AlarmTypes=[type_])
+    found = answer.get(f"{type_[0].lower()}{type_[1:]}s")
+    if not found:
+        return None
+    arn = found[0]["alarmArn"]
+    tags = aws.ask("cloudwatch", "list_tags_for_resource", ResourceARN=arn).get("tags")
+    settings = {key: value for key, value in found[0].items() if key not in _STATE}
+    return {**settings, "arn": arn, "tags": tags_of(tags)}
+
+
+def _dimension_map(dimensions: list[dict[str, str]]) -> dict[str, str]:
+    return {dimension["name"]: dimension["value"] for dimension in dimensions}
+
+
+def _query_inputs(query: dict[str, Any]) -> dict[str, Any]:
+    """Return one metric query as Pulumi has it: the reverse of `_query`."""
+    rest = {key: value for key, value in query.items() if key != "metricStat"}
+    stat = query.get("metricStat")
+    if stat:
+        metric = stat["metric"]
+        rest["metric"] = {
+            **only(metric, ("metricName", "namespace")),
+            "dimensions": _dimension_map(metric.get("dimensions") or []),
+            **only(stat, ("period", "stat", "unit")),
+        }
+    return rest
+
+
+def _find_alarm(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    found = _described(aws, id_, "MetricAlarm")
+    if found is None:
+        return None
+    arn = found.pop("arn")
+    inputs = renamed(found, _RENAMED)
+    inputs["dimensions"] = _dimension_map(inputs.get("dimensions") or [])
+    inputs["metricQueries"] = [_query_inputs(q) for q in inputs.get("metricQueries") or []]
+    return inputs, {"arn": arn}
+
+
+def _find_composite(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    found = _described(aws, id_, "CompositeAlarm")
+    if found is None:
+        return None
+    arn = found.pop("arn")
+    inputs = {key: value for key, value in found.items() if key not in _SUPPRESSION}
+    if found.get("actionsSuppressor"):
+        inputs["actionsSuppressor"] = {
+            "alarm": found["actionsSuppressor"],
+            "waitPeriod": found["actionsSuppressorWaitPeriod"],
+            "extensionPeriod": found["actionsSuppressorExtensionPeriod"],
+        }
+    return inputs, {"arn": arn}
+
+
+def _find_dashboard(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("cloudwatch", "get_dashboard", DashboardName=id_)
+    inputs = {"dashboardName": id_, "dashboardBody": found["dashboardBody"]}
+    return inputs, {"dashboardArn": f"arn:aws:cloudwatch::{aws.account}:dashboard/{id_}"}
+
+
 _delete_alarm = delete_by_id("cloudwatch", "delete_alarms", "AlarmNames", several=True)
 
 TYPES: dict[str, ResourceType] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": ResourceType(
-        _create_alarm, _delete_alarm, _update_alarm, NAME
+        _create_alarm,
+        _delete_alarm,
+        _update_alarm,
+        NAME,
+        reader=Reader(
+            _find_alarm,
+            Terms(
+                {
+                    "actionsEnabled": True,
+                    "treatMissingData": "missing",
+                    "metricQueries.returnData": True,
+                }
+            ),
+        ),
     ),
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": ResourceType(
-        _create_composite, _delete_alarm, _update_composite, frozenset({"alarmName"})
+        _create_composite,
+        _delete_alarm,
+        _update_composite,
+        frozenset({"alarmName"}),
+        reader=Reader(_find_composite, Terms({"actionsEnabled": True})),
     ),
     "aws:cloudwatch/dashboard:Dashboard": ResourceType(
         _put_dashboard,
@@ -117,5 +216,6 @@ TYPES: dict[str, ResourceType] = {
         _update_dashboard,
         frozenset({"dashboardName"}),
         fields("dashboardName dashboardBody"),
+        reader=Reader(_find_dashboard),
     ),
 }

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
     lower_tag_list,
     made,
+    only,
+    renamed,
     tag_map,
+    tags_of,
     update_tags,
 )
 
@@ -23,6 +29,9 @@ _PROJECT_NAMES = {
     "buildTimeout": "timeoutInMinutes",
     "queuedTimeout": "queuedTimeoutInMinutes",
 }
+
+
+_COMPUTED = ("repositoryId", "cloneUrlHttp", "cloneUrlSsh")
 
 
 def _create_repository(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -38,9 +47,7 @@ def _create_repository(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     return name, {
         **inputs,
         "arn": metadata["Arn"],
-        "repositoryId": metadata["repositoryId"],
-        "cloneUrlHttp": metadata["cloneUrlHttp"],
-        "cloneUrlSsh": metadata["cloneUrlSsh"],
+        **only(metadata, _COMPUTED),
     }
 
 
@@ -68,7 +75,7 @@ def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> 
         form=tag_map,
         names=("tags", "tagKeys"),
     )
-    return made(outputs, inputs, "arn", "repositoryId", "cloneUrlHttp", "cloneUrlSsh")
+    return made(outputs, inputs, "arn", *_COMPUTED)
 
 
 def _project(inputs: Inputs) -> dict[str, Any]:
@@ -87,9 +94,40 @@ def _create_project(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 
 
 def _update_project(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    del outputs
-    aws.call("codebuild", "update_project", **_project(inputs))
+    # AWS keeps what is not named.
+    emptied = {"description": ""} if outputs.get("description") else {}
+    aws.call("codebuild", "update_project", **{**emptied, **_project(inputs)})
     return {**inputs, "arn": id_}
+
+
+def _find_repository(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("codecommit", "get_repository", repositoryName=id_)["repositoryMetadata"]
+    tags = aws.ask("codecommit", "list_tags_for_resource", resourceArn=found["arn"]).get("tags")
+    inputs = {
+        "repositoryName": id_,
+        "description": found.get("repositoryDescription"),
+        "kmsKeyId": found.get("kmsKeyId"),
+        "tags": tags,
+    }
+    return inputs, only(found, ("arn", *_COMPUTED))
+
+
+# Parts of a project that AWS computes.
+_PROJECT_STATE = fields("arn created lastModified badge webhook projectVisibility")
+
+
+def _find_project(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    found = aws.ask("codebuild", "batch_get_projects", names=[id_.rpartition("/")[2]])["projects"]
+    if not found:
+        return None
+    (project,) = found
+    arn = project["arn"]
+    inputs = renamed(
+        {key: value for key, value in project.items() if key not in _PROJECT_STATE}, _PROJECT_NAMES
+    )
+    return {**inputs, "tags": tags_of(inputs.get("tags"))}, {"arn": arn}
 
 
 TYPES: dict[str, ResourceType] = {
@@ -100,6 +138,7 @@ TYPES: dict[str, ResourceType] = {
         frozenset({"repositoryName"}),
         fields("repositoryName description kmsKeyId tags"),
         fields("repositoryName"),
+        reader=Reader(_find_repository, Terms(filled=fields("kmsKeyId"))),
     ),
     "aws:codebuild/project:Project": ResourceType(
         _create_project,
@@ -107,5 +146,22 @@ TYPES: dict[str, ResourceType] = {
         _update_project,
         NAME,
         name_inputs=NAME,
+        reader=Reader(
+            _find_project,
+            Terms(
+                {
+                    "buildTimeout": 60,
+                    "queuedTimeout": 480,
+                    "logsConfig.cloudwatchLogs.status": "ENABLED",
+                    "logsConfig.s3Logs.status": "DISABLED",
+                    "environment.imagePullCredentialsType": "CODEBUILD",
+                    "environment.environmentVariables.type": "PLAINTEXT",
+                    "cache.type": "NO_CACHE",
+                    "cache": {"type": "NO_CACHE"},
+                    "artifacts.packaging": "NONE",
+                },
+                fields("encryptionKey sourceVersion"),
+            ),
+        ),
     ),
 }

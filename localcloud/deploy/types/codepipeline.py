@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
     lower_tag_list,
     made,
+    tags_of,
     update_tags,
 )
 
@@ -51,12 +55,49 @@ def _action(action: dict[str, Any]) -> dict[str, Any]:
     return {"actionTypeId": kind, **rest}
 
 
+def _inputs(declaration: dict[str, Any]) -> Inputs:
+    """Return Pulumi's inputs for the API's declaration: the reverse of `_pipeline`."""
+    stores = [
+        {**store, "region": region}
+        for region, store in (declaration.get("artifactStores") or {}).items()
+    ] or [declaration["artifactStore"]]
+    kept = {
+        key: value
+        for key, value in declaration.items()
+        if key not in ("artifactStore", "artifactStores", "version", "stages")
+    }
+    stages = [
+        {**stage, "actions": [_action_inputs(action) for action in stage["actions"]]}
+        for stage in declaration["stages"]
+    ]
+    return {**kept, "artifactStores": stores, "stages": stages}
+
+
+def _action_inputs(action: dict[str, Any]) -> dict[str, Any]:
+    flat = {**action["actionTypeId"], **action}
+    flat.pop("actionTypeId")
+    for key in ("inputArtifacts", "outputArtifacts"):
+        flat[key] = [artifact["name"] for artifact in action.get(key) or []]
+    return flat
+
+
+def _arn(aws: Aws, name: str) -> str:
+    return f"arn:aws:codepipeline:{aws.region}:{aws.account}:{name}"
+
+
+def _find_pipeline(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("codepipeline", "get_pipeline", name=id_)["pipeline"]
+    arn = _arn(aws, id_)
+    tags = aws.ask("codepipeline", "list_tags_for_resource", resourceArn=arn).get("tags")
+    return {**_inputs(found), "tags": tags_of(tags)}, {"arn": arn}
+
+
 def _create_pipeline(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     aws.call(
         "codepipeline", "create_pipeline", pipeline=_pipeline(inputs), tags=lower_tag_list(inputs)
     )
-    arn = f"arn:aws:codepipeline:{aws.region}:{aws.account}:{inputs['name']}"
-    return inputs["name"], {**inputs, "arn": arn}
+    return inputs["name"], {**inputs, "arn": _arn(aws, inputs["name"])}
 
 
 def _update_pipeline(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
@@ -82,5 +123,15 @@ TYPES: dict[str, ResourceType] = {
         NAME,
         fields("name roleArn pipelineType executionMode stages artifactStores variables tags"),
         NAME,
+        reader=Reader(
+            _find_pipeline,
+            Terms(
+                {
+                    "pipelineType": "V1",
+                    "executionMode": "SUPERSEDED",
+                    "stages.actions.runOrder": 1,
+                }
+            ),
+        ),
     ),
 }

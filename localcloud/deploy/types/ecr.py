@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     fields,
     made,
     put,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -33,8 +38,38 @@ def _create_repository(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         **inputs,
         "arn": repository["repositoryArn"],
         "registryId": repository["registryId"],
-        "repositoryUrl": f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{inputs['name']}",
+        "repositoryUrl": _url(aws, inputs["name"]),
     }
+
+
+def _url(aws: Aws, name: str) -> str:
+    return f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{name}"
+
+
+def _find_repository(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    (found,) = aws.ask("ecr", "describe_repositories", repositoryNames=[id_])["repositories"]
+    arn = found["repositoryArn"]
+    tags = aws.ask("ecr", "list_tags_for_resource", resourceArn=arn).get("tags")
+    encryption = found.get("encryptionConfiguration")
+    inputs = {
+        "name": id_,
+        "imageTagMutability": found["imageTagMutability"],
+        "imageScanningConfiguration": found.get("imageScanningConfiguration"),
+        "encryptionConfigurations": [encryption] if encryption else [],
+        "tags": tags_of(tags),
+    }
+    computed = {"arn": arn, "registryId": found["registryId"], "repositoryUrl": _url(aws, id_)}
+    return inputs, computed
+
+
+def _find_policy(operation: str, member: str) -> Callable[[Aws, str, Inputs], Answer]:
+    def find(aws: Aws, id_: str, known: Inputs) -> Answer:
+        del known
+        found = aws.ask("ecr", operation, repositoryName=id_)
+        return {"repository": id_, "policy": found[member]}, {}
+
+    return find
 
 
 def _update_repository(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
@@ -73,6 +108,17 @@ TYPES: dict[str, ResourceType] = {
             "forceDelete tags"
         ),
         fields("name"),
+        reader=Reader(
+            _find_repository,
+            Terms(
+                {
+                    "imageTagMutability": "MUTABLE",
+                    "imageScanningConfiguration": {"scanOnPush": False},
+                    "encryptionConfigurations": [{"encryptionType": "AES256"}],
+                },
+                unread=fields("forceDelete"),
+            ),
+        ),
     ),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": put(
         "ecr",
@@ -85,6 +131,7 @@ TYPES: dict[str, ResourceType] = {
         replace_on=fields("repository policy"),
         accepts="repository policy",
         name_inputs="repository",
+        find=_find_policy("get_lifecycle_policy", "lifecyclePolicyText"),
     ),
     "aws:ecr/repositoryPolicy:RepositoryPolicy": put(
         "ecr",
@@ -95,5 +142,6 @@ TYPES: dict[str, ResourceType] = {
         delete_parameters=lambda o: {"repositoryName": o["repository"]},
         replace_on=fields("repository"),
         accepts="repository policy",
+        find=_find_policy("get_repository_policy", "policyText"),
     ),
 }

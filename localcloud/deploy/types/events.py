@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
+    only,
+    split_id,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -59,6 +65,32 @@ def _delete_target(aws: Aws, id_: str, outputs: Outputs) -> None:
     aws.call("events", "remove_targets", Rule=outputs["rule"], Ids=[outputs["targetId"]])
 
 
+def _find_rule(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("events", "describe_rule", Name=id_)
+    arn = found["arn"]
+    tags = aws.ask("events", "list_tags_for_resource", ResourceARN=arn).get("tags")
+    return {"name": id_, **only(found, _RULE), "tags": tags_of(tags)}, {"arn": arn}
+
+
+def _find_target(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    rule, target = known.get("rule"), known.get("targetId")
+    if not rule or not target:
+        rule, target = split_id(id_, "/", "RULE/TARGET")
+    answer = aws.ask("events", "list_targets_by_rule", Rule=rule)
+    found = next((t for t in answer.get("targets", []) if t["id"] == target), None)
+    if found is None:
+        return None
+    inputs = {"rule": rule, "targetId": target, "arn": found["arn"], **only(found, _TARGET)}
+    transformer = found.get("inputTransformer")
+    if transformer:
+        inputs["inputTransformer"] = {
+            "inputTemplate": transformer["inputTemplate"],
+            "inputPaths": transformer.get("inputPathsMap", {}),
+        }
+    return inputs, {}
+
+
 TYPES: dict[str, ResourceType] = {
     "aws:cloudwatch/eventRule:EventRule": ResourceType(
         _create_rule,
@@ -66,6 +98,7 @@ TYPES: dict[str, ResourceType] = {
         _update_rule,
         NAME,
         fields("name eventPattern scheduleExpression description state roleArn tags"),
+        reader=Reader(_find_rule, Terms({"state": "ENABLED"})),
     ),
     "aws:cloudwatch/eventTarget:EventTarget": ResourceType(
         _put_target,
@@ -76,5 +109,6 @@ TYPES: dict[str, ResourceType] = {
             "rule targetId arn roleArn input inputPath inputTransformer deadLetterConfig "
             "retryPolicy"
         ),
+        reader=Reader(_find_target),
     ),
 }

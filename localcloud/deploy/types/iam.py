@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
     made,
+    only,
     put,
+    split_id,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -57,6 +63,36 @@ def _update_role(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Output
     return made(outputs, inputs, "arn", "uniqueId")
 
 
+def _find_role(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("iam", "get_role", RoleName=id_)["role"]
+    boundary = found.get("permissionsBoundary") or {}
+    inputs = {
+        "name": id_,
+        "assumeRolePolicy": found["assumeRolePolicyDocument"],
+        **only(found, ("description", "path", "maxSessionDuration")),
+        "permissionsBoundary": boundary.get("permissionsBoundaryArn"),
+        "tags": tags_of(aws.ask("iam", "list_role_tags", RoleName=id_).get("tags")),
+    }
+    return inputs, {"arn": found["arn"], "uniqueId": found["roleId"]}
+
+
+def _find_policy(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    role, name = split_id(id_, ":", "ROLE:NAME")
+    found = aws.ask("iam", "get_role_policy", RoleName=role, PolicyName=name)
+    return {"role": role, "name": name, "policy": found["policyDocument"]}, {}
+
+
+def _find_attachment(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    role, arn = known.get("role"), known.get("policyArn")
+    if not role or not arn:
+        role, arn = split_id(id_, "/", "ROLE/ARN")
+    answer = aws.ask("iam", "list_attached_role_policies", RoleName=role)
+    attached = {policy["policyArn"] for policy in answer["attachedPolicies"]}
+    return ({"role": role, "policyArn": arn}, {}) if arn in attached else None
+
+
 TYPES: dict[str, ResourceType] = {
     "aws:iam/role:Role": ResourceType(
         _create_role,
@@ -65,6 +101,7 @@ TYPES: dict[str, ResourceType] = {
         fields("name path"),
         fields("name assumeRolePolicy tags " + " ".join(_OPTIONAL)),
         fields("name"),
+        reader=Reader(_find_role, Terms({"path": "/", "maxSessionDuration": 3600})),
     ),
     "aws:iam/rolePolicy:RolePolicy": put(
         "iam",
@@ -79,6 +116,7 @@ TYPES: dict[str, ResourceType] = {
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyName": o["name"]},
         replace_on=fields("role name"),
         accepts="role name policy",
+        find=_find_policy,
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": put(
         "iam",
@@ -89,5 +127,6 @@ TYPES: dict[str, ResourceType] = {
         delete_parameters=lambda o: {"RoleName": o["role"], "PolicyArn": o["policyArn"]},
         replace_on=fields("role policyArn"),
         accepts="role policyArn",
+        find=_find_attachment,
     ),
 }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
+    completing,
     delete_by_id,
     fields,
     made,
+    tags_of,
     update_tags,
 )
 
@@ -35,10 +40,12 @@ def _create_key(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         Tags=_tags(inputs),
     )["KeyMetadata"]
     id_ = metadata["KeyId"]
-    _rotate(aws, id_, inputs)
-    if inputs.get("isEnabled") is False:
-        aws.call("kms", "disable_key", KeyId=id_)
-    return id_, {**inputs, "arn": metadata["Arn"], "keyId": id_}
+    computed = {"arn": metadata["Arn"], "keyId": id_}
+    with completing(id_, computed):
+        _rotate(aws, id_, inputs)
+        if inputs.get("isEnabled") is False:
+            aws.call("kms", "disable_key", KeyId=id_)
+    return id_, {**inputs, **computed}
 
 
 def _rotate(aws: Aws, id_: str, inputs: Inputs) -> None:
@@ -69,6 +76,38 @@ def _delete_key(aws: Aws, id_: str, outputs: Outputs) -> None:
     # AWS deletes a key after a waiting period of 7 to 30 days, in which this can be cancelled.
     days = outputs.get("deletionWindowInDays") or _DEFAULT_DELETION_WINDOW_DAYS
     aws.call("kms", "schedule_key_deletion", KeyId=id_, PendingWindowInDays=days)
+
+
+def _find_key(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    found = aws.ask("kms", "describe_key", KeyId=id_)["keyMetadata"]
+    if found["keyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
+        return None  # as the provider has it: it is no longer this resource
+    rotation = aws.ask("kms", "get_key_rotation_status", KeyId=id_)
+    inputs = {
+        "description": found.get("description"),
+        "policy": aws.ask("kms", "get_key_policy", KeyId=id_, PolicyName="default")["policy"],
+        "keyUsage": found["keyUsage"],
+        "customerMasterKeySpec": found.get("keySpec") or found.get("customerMasterKeySpec"),
+        "multiRegion": found.get("multiRegion"),
+        "enableKeyRotation": rotation["keyRotationEnabled"],
+        "rotationPeriodInDays": rotation.get("rotationPeriodInDays"),
+        "isEnabled": found["enabled"],
+        "tags": tags_of(aws.ask("kms", "list_resource_tags", KeyId=id_).get("tags")),
+    }
+    return inputs, {"arn": found["arn"], "keyId": id_}
+
+
+def _find_alias(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    answer = aws.ask("kms", "list_aliases")
+    found = next((alias for alias in answer["aliases"] if alias["aliasName"] == id_), None)
+    if found is None:
+        return None
+    target, wanted = found["targetKeyId"], str(known.get("targetKeyId", ""))
+    # A key's ARN means the same as its id.
+    inputs = {"name": id_, "targetKeyId": wanted if wanted.endswith(f"/{target}") else target}
+    computed = _alias_outputs(aws, inputs)
+    return inputs, {key: computed[key] for key in ("arn", "targetKeyArn")}
 
 
 def _create_alias(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -102,6 +141,14 @@ TYPES: dict[str, ResourceType] = {
             "description policy keyUsage customerMasterKeySpec multiRegion enableKeyRotation "
             "rotationPeriodInDays deletionWindowInDays isEnabled tags"
         ),
+        reader=Reader(
+            _find_key,
+            Terms(
+                {"isEnabled": True},
+                fields("policy keyUsage customerMasterKeySpec multiRegion rotationPeriodInDays"),
+                fields("deletionWindowInDays"),
+            ),
+        ),
     ),
     "aws:kms/alias:Alias": ResourceType(
         _create_alias,
@@ -110,5 +157,6 @@ TYPES: dict[str, ResourceType] = {
         NAME,
         fields("name targetKeyId"),
         NAME,
+        reader=Reader(_find_alias),
     ),
 }

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from localcloud.deploy.archives import content_of
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
+    only,
     put,
+    split_id,
     tag_map,
     update_tags,
 )
@@ -83,6 +90,46 @@ def _update_function(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Ou
     return _function_outputs(aws, inputs, answer)
 
 
+def _find_function(aws: Aws, id_: str, known: Inputs) -> Answer:
+    answer = aws.ask("lambda", "get_function", FunctionName=id_)
+    found = answer["configuration"]
+    inputs = {
+        "name": id_,
+        **only(found, ("role", "handler", "runtime", "timeout", "memorySize", "description")),
+        **only(found, ("architectures", *_OPTIONAL)),
+        "environment": only(found.get("environment") or {}, ("variables",)),
+        "tags": answer.get("tags"),
+    }
+    outputs = _function_outputs(aws, inputs, {"CodeSha256": found["codeSha256"]})
+    # AWS returns the hash of the code, which says whether it is still what was deployed.
+    if known.get("codeSha256") == found["codeSha256"] and "code" in known:
+        inputs["code"] = known["code"]
+    else:
+        inputs["code"] = {"sha256": base64.b64decode(found["codeSha256"]).hex()}
+    return inputs, {key: value for key, value in outputs.items() if key not in inputs}
+
+
+def _find_permission(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    function, statement_id = known.get("function"), id_
+    if not function:
+        function, statement_id = split_id(id_, "/", "FUNCTION/STATEMENT")
+    text = aws.ask("lambda", "get_policy", FunctionName=function)["policy"]
+    statements = json.loads(text)["Statement"]
+    found = next((s for s in statements if s.get("Sid") == statement_id), None)
+    if found is None:
+        return None
+    principal, condition = found["Principal"], found.get("Condition", {})
+    inputs = {
+        "function": function,
+        "statementId": statement_id,
+        "action": found["Action"],
+        "principal": next(iter(principal.values())) if isinstance(principal, dict) else principal,
+        "sourceArn": condition.get("ArnLike", {}).get("AWS:SourceArn"),
+        "sourceAccount": condition.get("StringEquals", {}).get("AWS:SourceAccount"),
+    }
+    return inputs, {}
+
+
 def _function_outputs(aws: Aws, inputs: Inputs, answer: dict[str, Any]) -> Outputs:
     arn = f"arn:aws:lambda:{aws.region}:{aws.account}:function:{inputs['name']}"
     kept = {key: value for key, value in inputs.items() if key != "code"}
@@ -109,6 +156,19 @@ TYPES: dict[str, ResourceType] = {
         ),
         fields("name"),
         fields("codeSha256"),
+        reader=Reader(
+            _find_function,
+            Terms(
+                {
+                    "timeout": 3,
+                    "memorySize": 128,
+                    "architectures": ["x86_64"],
+                    "tracingConfig": {"mode": "PassThrough"},
+                    "ephemeralStorage": {"size": 512},
+                },
+                fields("loggingConfig"),
+            ),
+        ),
     ),
     "aws:lambda/permission:Permission": put(
         "lambda",
@@ -130,5 +190,6 @@ TYPES: dict[str, ResourceType] = {
         replace_on=fields("function statementId action principal sourceArn sourceAccount"),
         accepts="function statementId action principal sourceArn sourceAccount",
         name_inputs="function statementId",
+        find=_find_permission,
     ),
 }

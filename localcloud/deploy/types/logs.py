@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
+    completing,
     fields,
+    only,
     tag_map,
     update_tags,
 )
+
+
+def _arn(aws: Aws, name: str) -> str:
+    return f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{name}"
 
 
 def _create_log_group(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -22,11 +31,12 @@ def _create_log_group(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         kmsKeyId=inputs.get("kmsKeyId"),
         tags=tag_map(inputs) or None,
     )
-    return name, _update_log_group(aws, name, inputs, inputs)
+    with completing(name, {"name": name, "arn": _arn(aws, name)}):
+        return name, _update_log_group(aws, name, inputs, inputs)
 
 
 def _update_log_group(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
-    arn = f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{id_}"
+    arn = _arn(aws, id_)
     days, key = inputs.get("retentionInDays"), inputs.get("kmsKeyId")
     if days:
         aws.call("logs", "put_retention_policy", logGroupName=id_, retentionInDays=days)
@@ -53,6 +63,18 @@ def _delete_log_group(aws: Aws, id_: str, outputs: Outputs) -> None:
         aws.call("logs", "delete_log_group", logGroupName=id_)
 
 
+def _find_log_group(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    answer = aws.ask("logs", "describe_log_groups", logGroupNamePrefix=id_)
+    found = next((g for g in answer["logGroups"] if g["logGroupName"] == id_), None)
+    if found is None:
+        return None
+    arn = _arn(aws, id_)
+    tags = aws.ask("logs", "list_tags_for_resource", resourceArn=arn).get("tags")
+    inputs = {"name": id_, **only(found, ("retentionInDays", "kmsKeyId")), "tags": tags}
+    return inputs, {"arn": arn}
+
+
 TYPES: dict[str, ResourceType] = {
     "aws:cloudwatch/logGroup:LogGroup": ResourceType(
         _create_log_group,
@@ -61,5 +83,6 @@ TYPES: dict[str, ResourceType] = {
         frozenset({"name"}),
         fields("name retentionInDays kmsKeyId skipDestroy tags"),
         fields("name"),
+        reader=Reader(_find_log_group, Terms(unread=fields("skipDestroy"))),
     ),
 }

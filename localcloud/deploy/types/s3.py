@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from localcloud.deploy.archives import content_of, is_asset
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
+    Find,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
+    completing,
     fields,
     made,
+    only,
+    optional,
     put,
+    split_id,
     tag_list,
+    tags_of,
 )
 
 
@@ -31,7 +41,8 @@ def _create_bucket(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
     )
     aws.call("s3", "create_bucket", Bucket=name, **location)
-    return name, _update_bucket(aws, name, inputs, {})
+    with completing(name, {"bucket": name, **_bucket_outputs(aws, name)}):
+        return name, _update_bucket(aws, name, inputs, {})
 
 
 def _update_bucket(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
@@ -39,13 +50,23 @@ def _update_bucket(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outp
         aws.call("s3", "put_bucket_tagging", Bucket=id_, Tagging={"TagSet": tag_list(inputs)})
     elif outputs.get("tags"):
         aws.call("s3", "delete_bucket_tagging", Bucket=id_)
+    return {**inputs, **_bucket_outputs(aws, id_)}
+
+
+def _bucket_outputs(aws: Aws, id_: str) -> Outputs:
     return {
-        **inputs,
         "arn": f"arn:aws:s3:::{id_}",
         "bucketDomainName": f"{id_}.s3.amazonaws.com",
         "bucketRegionalDomainName": f"{id_}.s3.{aws.region}.amazonaws.com",
         "region": aws.region,
     }
+
+
+def _find_bucket(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    aws.client("s3").head_bucket(Bucket=id_)
+    tagging = optional(lambda: aws.ask("s3", "get_bucket_tagging", Bucket=id_)) or {}
+    return {"bucket": id_, "tags": tags_of(tagging.get("tagSet"))}, _bucket_outputs(aws, id_)
 
 
 def _delete_bucket(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -77,8 +98,7 @@ def _put_object(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
         "s3", "put_object", Bucket=inputs["bucket"], Key=inputs["key"], Body=body, **optional
     )
     outputs = {k: v for k, v in inputs.items() if k != "source"}
-    outputs |= {"versionId": answer.get("VersionId", ""), "etag": answer["ETag"].strip('"')}
-    return inputs["key"], outputs
+    return inputs["key"], {**outputs, **_object_outputs(answer)}
 
 
 def _update_object(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
@@ -95,6 +115,29 @@ def _update_object(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outp
     )
     rest = {key: value for key, value in inputs.items() if key != "source"}
     return made(outputs, rest, "versionId", "etag")
+
+
+def _find_object(aws: Aws, id_: str, known: Inputs) -> Answer:
+    bucket, key = known.get("bucket"), id_
+    if not bucket:
+        bucket, key = split_id(id_.removeprefix("s3://"), "/", "BUCKET/KEY")
+    of = {"Bucket": bucket, "Key": key}
+    head = aws.client("s3").head_object(**of)
+    etag = head["ETag"].strip('"')
+    tags = tags_of(aws.ask("s3", "get_object_tagging", **of).get("tagSet"))
+    inputs = {"bucket": bucket, "key": key, "contentType": head["ContentType"], "tags": tags}
+    if etag == known.get("etag"):
+        return {**inputs, **only(known, ("source", "content"))}, _object_outputs(head)
+    body = aws.client("s3").get_object(**of)["Body"].read()
+    if "content" in known:
+        inputs["content"] = body.decode(errors="replace")
+    else:
+        inputs["source"] = {"sha256": hashlib.sha256(body).hexdigest()}
+    return inputs, _object_outputs(head)
+
+
+def _object_outputs(answer: dict[str, Any]) -> Outputs:
+    return {"versionId": answer.get("VersionId", ""), "etag": answer["ETag"].strip('"')}
 
 
 def _delete_object(aws: Aws, id_: str, outputs: Outputs) -> None:
@@ -122,6 +165,33 @@ def _delete_logging(aws: Aws, id_: str, outputs: Outputs) -> None:
     aws.call("s3", "put_bucket_logging", Bucket=id_, BucketLoggingStatus={})
 
 
+def _find_setting(
+    operation: str, inputs: Callable[[dict[str, Any]], dict[str, Any] | None]
+) -> Find:
+    """Return a reader of one setting of a bucket.
+
+    Args:
+        operation: boto3's name of the operation.
+        inputs: returns the inputs besides the bucket for an answer; None if it is not set.
+    """
+
+    def find(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+        del known
+        found = inputs(aws.ask("s3", operation, Bucket=id_))
+        return None if found is None else ({"bucket": id_, **found}, {})
+
+    return find
+
+
+def _versioning(answer: dict[str, Any]) -> dict[str, Any] | None:
+    found = only(answer, ("status", "mfaDelete"))
+    return {"versioningConfiguration": found} if found else None
+
+
+def _notification_inputs(answer: dict[str, Any]) -> dict[str, Any] | None:
+    return {"eventbridge": True} if "eventBridgeConfiguration" in answer else None
+
+
 def _notification(inputs: Inputs) -> dict[str, Any]:
     wanted: dict[str, Any] = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
     return {"Bucket": inputs["bucket"], "NotificationConfiguration": wanted}
@@ -135,6 +205,7 @@ TYPES: dict[str, ResourceType] = {
         fields("bucket"),
         fields("bucket forceDestroy tags"),
         fields("bucket"),
+        reader=Reader(_find_bucket, Terms(unread=fields("forceDestroy"))),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": put(
         "s3",
@@ -151,6 +222,8 @@ TYPES: dict[str, ResourceType] = {
             "VersioningConfiguration": {"Status": "Suspended"},
         },
         accepts="bucket versioningConfiguration",
+        find=_find_setting("get_bucket_versioning", _versioning),
+        terms=Terms({"versioningConfiguration.mfaDelete": "Disabled"}),
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": put(
         "s3",
@@ -162,6 +235,10 @@ TYPES: dict[str, ResourceType] = {
         _bucket_of,
         delete="delete_bucket_encryption",
         accepts="bucket rules",
+        find=_find_setting(
+            "get_bucket_encryption",
+            lambda a: {"rules": a["serverSideEncryptionConfiguration"]["rules"]},
+        ),
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": put(
         "s3",
@@ -172,6 +249,9 @@ TYPES: dict[str, ResourceType] = {
         },
         _bucket_of,
         delete="delete_public_access_block",
+        find=_find_setting(
+            "get_public_access_block", lambda a: dict(a["publicAccessBlockConfiguration"])
+        ),
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": put(
         "s3",
@@ -180,6 +260,9 @@ TYPES: dict[str, ResourceType] = {
         _bucket_of,
         delete="delete_bucket_ownership_controls",
         accepts="bucket rule",
+        find=_find_setting(
+            "get_bucket_ownership_controls", lambda a: {"rule": a["ownershipControls"]["rules"][0]}
+        ),
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": put(
         "s3",
@@ -188,6 +271,9 @@ TYPES: dict[str, ResourceType] = {
         _bucket_of,
         delete="delete_bucket_lifecycle",
         accepts="bucket rules",
+        find=_find_setting(
+            "get_bucket_lifecycle_configuration", lambda a: {"rules": a.get("rules") or []}
+        ),
     ),
     "aws:s3/bucketLogging:BucketLogging": ResourceType(
         _put_logging,
@@ -195,6 +281,7 @@ TYPES: dict[str, ResourceType] = {
         _update_logging,
         fields("bucket"),
         fields("bucket targetBucket targetPrefix"),
+        reader=Reader(_find_setting("get_bucket_logging", lambda a: a.get("loggingEnabled"))),
     ),
     "aws:s3/bucketPolicy:BucketPolicy": put(
         "s3",
@@ -203,6 +290,7 @@ TYPES: dict[str, ResourceType] = {
         _bucket_of,
         delete="delete_bucket_policy",
         accepts="bucket policy",
+        find=_find_setting("get_bucket_policy", lambda a: {"policy": a["policy"]}),
     ),
     "aws:s3/bucketNotification:BucketNotification": put(
         "s3",
@@ -212,6 +300,7 @@ TYPES: dict[str, ResourceType] = {
         delete="put_bucket_notification_configuration",
         delete_parameters=lambda o: {"Bucket": o["bucket"], "NotificationConfiguration": {}},
         accepts="bucket eventbridge",
+        find=_find_setting("get_bucket_notification_configuration", _notification_inputs),
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": ResourceType(
         _put_object,
@@ -220,5 +309,6 @@ TYPES: dict[str, ResourceType] = {
         fields("bucket key"),
         fields("bucket key source content contentType tags"),
         volatile=fields("versionId etag"),
+        reader=Reader(_find_object, Terms({"contentType": "binary/octet-stream"})),
     ),
 }

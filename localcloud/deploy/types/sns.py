@@ -6,13 +6,16 @@ import json
 
 from localcloud.deploy.types.base import (
     NAME,
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -95,6 +98,31 @@ def _subscribe(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
     return answer["SubscriptionArn"], {**inputs, "arn": answer["SubscriptionArn"]}
 
 
+def _find_topic(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    attributes = aws.ask("sns", "get_topic_attributes", TopicArn=id_)["attributes"]
+    tags = aws.ask("sns", "list_tags_for_resource", ResourceArn=id_).get("tags")
+    settings = {name: attributes.get(attribute) for name, attribute in _ATTRIBUTES.items()}
+    return {"name": id_.rpartition(":")[2], **settings, "tags": tags_of(tags)}, {"arn": id_}
+
+
+def _find_policy(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    attributes = aws.ask("sns", "get_topic_attributes", TopicArn=id_)["attributes"]
+    return {"arn": id_, "policy": attributes["Policy"]}, {"owner": aws.account}
+
+
+def _find_subscription(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("sns", "get_subscription_attributes", SubscriptionArn=id_)["attributes"]
+    inputs = {
+        "topic": found["TopicArn"],
+        "protocol": found["Protocol"],
+        "endpoint": found["Endpoint"],
+    }
+    return inputs, {"arn": id_}
+
+
 def _unsubscribe(aws: Aws, id_: str, outputs: Outputs) -> None:
     del outputs
     aws.call("sns", "unsubscribe", SubscriptionArn=id_)
@@ -107,11 +135,20 @@ TYPES: dict[str, ResourceType] = {
         _update_topic,
         NAME,
         fields("name displayName kmsMasterKeyId tags"),
+        reader=Reader(_find_topic),
     ),
     "aws:sns/topicPolicy:TopicPolicy": ResourceType(
-        _put_policy, _reset_policy, _update_policy, frozenset({"arn"}), fields("arn policy")
+        _put_policy,
+        _reset_policy,
+        _update_policy,
+        frozenset({"arn"}),
+        fields("arn policy"),
+        reader=Reader(_find_policy),
     ),
     "aws:sns/topicSubscription:TopicSubscription": ResourceType(
-        _subscribe, _unsubscribe, accepts=fields("topic protocol endpoint")
+        _subscribe,
+        _unsubscribe,
+        accepts=fields("topic protocol endpoint"),
+        reader=Reader(_find_subscription),
     ),
 }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from localcloud.deploy.reading import Terms
 from localcloud.deploy.types.base import (
+    Answer,
     Aws,
     Inputs,
     Outputs,
+    Reader,
     ResourceType,
     delete_by_id,
     fields,
+    only,
     tag_list,
+    tags_of,
     update_tags,
 )
 
@@ -33,7 +38,9 @@ def _create_parameter(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
 
 def _update_parameter(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
     version = outputs["version"]
-    settings = {key: inputs[key] for key in _SETTINGS if key in inputs}
+    # AWS keeps a description that is not named.
+    settings = {"description": ""} if outputs.get("description") else {}
+    settings |= only(inputs, _SETTINGS)
     if inputs["value"] != outputs["value"] or any(
         inputs.get(key) != outputs.get(key) for key in _SETTINGS
     ):
@@ -66,6 +73,25 @@ def _outputs(aws: Aws, inputs: Inputs, version: int) -> Outputs:
     }
 
 
+def _find_parameter(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    found = aws.ask("ssm", "get_parameter", Name=id_, WithDecryption=True)["parameter"]
+    described = aws.ask(
+        "ssm",
+        "describe_parameters",
+        ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [id_]}],
+    )["parameters"]
+    tags = aws.ask("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=id_)
+    inputs = {
+        "name": id_,
+        "value": found["value"],
+        **(only(described[0], _SETTINGS) if described else {}),
+        "tags": tags_of(tags.get("tagList")),
+    }
+    outputs = _outputs(aws, inputs, found["version"])
+    return inputs, {"arn": outputs["arn"], "version": outputs["version"]}
+
+
 TYPES: dict[str, ResourceType] = {
     "aws:ssm/parameter:Parameter": ResourceType(
         _create_parameter,
@@ -75,5 +101,9 @@ TYPES: dict[str, ResourceType] = {
         fields("name value tags " + " ".join(_SETTINGS)),
         fields("name"),
         fields("version"),
+        reader=Reader(
+            _find_parameter,
+            Terms({"tier": "Standard", "dataType": "text"}, fields("keyId")),
+        ),
     ),
 }

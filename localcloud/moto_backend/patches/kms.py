@@ -12,8 +12,24 @@ _DEFAULT_POLICY = "default"
 
 def patch(now: Any) -> None:
     """Apply the patches; `now` returns the AWS time."""
+    _patch_key_usage()
     _patch_rotation(now)
     _patch_policy_name()
+
+
+def _patch_key_usage() -> None:
+    """CreateKey: moto has no usage where none is given; AWS has ENCRYPT_DECRYPT.
+
+    Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    """
+    from moto.kms.models import KmsBackend
+
+    create = KmsBackend.create_key
+
+    def create_key(self: Any, policy: Any, key_usage: Any, *rest: Any, **named: Any) -> Any:
+        return create(self, policy, key_usage or "ENCRYPT_DECRYPT", *rest, **named)
+
+    KmsBackend.create_key = create_key
 
 
 def _patch_rotation(now: Any) -> None:

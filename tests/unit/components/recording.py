@@ -196,6 +196,7 @@ def record(
     changes: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     production: Mapping[str, str] = PRODUCTION_OUTPUTS,
+    recording: Recording | None = None,
 ) -> Recording:
     """Run ``__main__.py`` as a stack.
 
@@ -204,7 +205,9 @@ def record(
         changes: configuration over the file's; a key without a prefix is the project's.
         environ: environment variables that point the program at another endpoint.
         production: outputs of the production stack.
+        recording: the recording to fill; it has what a program that fails has registered.
     """
+    recording = Recording() if recording is None else recording
     config = stack_config(stack)
     for key, value in (changes or {}).items():
         config[key if ":" in key else f"mlops-lab:{key}"] = value
@@ -212,13 +215,14 @@ def record(
     with patch.dict(os.environ, {**kept, **(environ or {})}, clear=True):
         loops: list[asyncio.AbstractEventLoop] = []
         try:
-            return asyncio.run(_record(stack, config, production, loops))
+            return asyncio.run(_record(recording, stack, config, production, loops))
         finally:
             for loop in loops:
                 loop.close()
 
 
 async def _record(
+    recording: Recording,
     stack: str,
     config: dict[str, str],
     production: Mapping[str, str],
@@ -230,7 +234,6 @@ async def _record(
         asyncio.set_event_loop(loops[-1])
 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
-    recording = Recording()
     pulumi.runtime.set_all_config(config)
     # By default, the production stack belongs to the same model.
     model = config.get("mlops-lab:modelName", "iris-model")

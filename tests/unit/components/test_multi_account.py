@@ -4,6 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
+import pulumi
 import pytest
 
 from tests.unit.components.recording import ACCOUNT, REGION, Recording, record
@@ -166,7 +167,7 @@ def test_in_one_account_nothing_is_shared() -> None:
     ],
 )
 def test_a_production_that_does_not_fit_is_refused(outputs: dict[str, str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(pulumi.RunError, match=said):
         record(
             "dev",
             {"productionAccount": OTHER, **KMS},

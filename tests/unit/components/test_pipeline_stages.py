@@ -49,6 +49,9 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
         network=NetworkSettings(),
+        register_function=f"{names.model}-register",
+        promote_function=f"{names.model}-promote",
+        pipeline=names.pipeline,
         smoke_test_function=f"{names.model}-smoke-test",
         development=target(names, "dev"),
         approval_topic_arn=names.arn("sns", f"{names.model}-approval"),
@@ -111,18 +114,18 @@ def model_errors(stages: list[Any]) -> str:
 def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render()] == [
         ("Source", ["Dataset", "DevTemplate", "PrdTemplate"]),
-        ("Train", ["Train"]),
+        ("Train", ["Train", "Register"]),
         ("DeployDev", ["Deploy", "SmokeTest"]),
         ("DeployApproval", ["ApproveDeploy"]),
-        ("DeployPrd", ["Deploy", "SmokeTest"]),
+        ("DeployPrd", ["Deploy", "SmokeTest", "Promote"]),
     ]
 
 
 def test_without_production_the_pipeline_ends_after_dev() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render(production=False)] == [
         ("Source", ["Dataset", "DevTemplate"]),
-        ("Train", ["Train"]),
-        ("DeployDev", ["Deploy", "SmokeTest"]),
+        ("Train", ["Train", "Register"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Promote"]),
     ]
 
 

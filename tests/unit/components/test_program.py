@@ -13,6 +13,7 @@ from tests.unit.components.recording import (
     ACCOUNT,
     PRODUCTION_OUTPUTS,
     REGION,
+    Recording,
     record,
     recorded,
 )
@@ -145,17 +146,27 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
     }
 
 
-@pytest.mark.parametrize("module", ["train_model", "smoke_test"])
-def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
+@pytest.mark.parametrize(
+    ("handler", "modules"),
+    [
+        ("train_model.handler", ["pipeline_job", "sagemaker_job", "train_model"]),
+        ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
+        ("model_packages.register_handler", ["model_packages", "pipeline_job"]),
+        ("model_packages.promote_handler", ["model_packages", "pipeline_job"]),
+        ("model_packages.reject_handler", ["model_packages", "pipeline_job"]),
+    ],
+)
+def test_a_function_ships_its_module_and_what_that_imports(
+    handler: str, modules: list[str]
+) -> None:
     (function,) = [
         r.inputs
         for r in recorded("dev").of("aws:lambda/function:Function")
-        if r.inputs["handler"] == f"lambda_src.{module}.handler"
+        if r.inputs["handler"] == f"lambda_src.{handler}"
     ]
     assert function["runtime"] == "python3.12"
     assert sorted(function["code"].assets) == [
-        "lambda_src/__init__.py",
-        *sorted(["lambda_src/pipeline_job.py", f"lambda_src/{module}.py"]),
+        f"lambda_src/{module}.py" for module in ("__init__", *modules)
     ]
 
 
@@ -166,6 +177,9 @@ def test_a_function_ships_its_module_and_what_that_imports(module: str) -> None:
             "dev",
             [
                 "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-promote",
+                "/aws/lambda/iris-model-register",
+                "/aws/lambda/iris-model-reject",
                 "/aws/lambda/iris-model-smoke-test",
                 "/aws/lambda/iris-model-train",
                 "/aws/sagemaker/Endpoints/iris-model-development",
@@ -283,8 +297,16 @@ def test_production_with_another_role_path_is_refused() -> None:
 
 def test_production_of_another_model_is_refused() -> None:
     other = {**PRODUCTION_OUTPUTS, "endpointName": "wine-model-production"}
-    with pytest.raises(ValueError, match="set the same modelName in both stacks"):
-        record("dev", production=other)
+    refused = Recording()
+    with pytest.raises(pulumi.RunError, match="set the same modelName in both stacks"):
+        record("dev", production=other, recording=refused)
+    assert [r.label for r in refused.registrations if r.type.startswith("aws:")] == []
+
+
+def test_production_of_an_older_program_is_refused() -> None:
+    older = {k: v for k, v in PRODUCTION_OUTPUTS.items() if k != "invokeRoleArn"}
+    with pytest.raises(pulumi.RunError, match=r"prd has no output invokeRoleArn: deploy it first"):
+        record("dev", production=older)
 
 
 @hypothesis_settings(max_examples=examples(PULUMI_PROGRAM))

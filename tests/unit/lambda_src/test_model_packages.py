@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambda_src.model_packages import promote_handler, register_handler, reject_handler
 from tests.unit.lambda_src.fake_aws import (
@@ -62,14 +63,13 @@ def action(name: str, status: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def stage_event(stage: str) -> dict[str, Any]:
+def ended(state: str) -> dict[str, Any]:
     return {
-        "detail-type": "CodePipeline Stage Execution State Change",
+        "detail-type": "CodePipeline Pipeline Execution State Change",
         "detail": {
             "pipeline": "iris-model-pipeline",
             "execution-id": EXECUTION_ID,
-            "stage": stage,
-            "state": "FAILED",
+            "state": state,
         },
     }
 
@@ -141,10 +141,10 @@ def test_promotion_approves_with_who_and_why(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "actions", "reason"),
+    ("state", "actions", "reason"),
     [
         (
-            "DeployApproval",
+            "FAILED",
             [
                 action(
                     "ApproveDeploy",
@@ -156,7 +156,7 @@ def test_promotion_approves_with_who_and_why(aws: FakeAws) -> None:
             "DeployApproval ApproveDeploy failed by arn:aws:iam::123456789012:user/ada: too weak",
         ),
         (
-            "DeployPrd",
+            "STOPPED",
             [
                 action("SmokeTest", "Abandoned"),
                 action(
@@ -167,11 +167,11 @@ def test_promotion_approves_with_who_and_why(aws: FakeAws) -> None:
             ],
             "DeployPrd SmokeTest abandoned: no reason",
         ),
-        ("DeployApproval", [], "DeployApproval ended without promotion"),
+        ("SUPERSEDED", [], "the execution was superseded"),
     ],
 )
 def test_an_execution_that_ends_without_promotion_rejects_its_version(
-    aws: FakeAws, stage: str, actions: list[dict[str, Any]], reason: str
+    aws: FakeAws, state: str, actions: list[dict[str, Any]], reason: str
 ) -> None:
     register(aws)
     aws.packages.append(
@@ -182,7 +182,7 @@ def test_an_execution_that_ends_without_promotion_rejects_its_version(
         }
     )
     aws.actions = actions
-    reject_handler(stage_event(stage), None)
+    reject_handler(ended(state), None)
     first, other = aws.packages
     assert (first["ModelApprovalStatus"], first["ApprovalDescription"]) == ("Rejected", reason)
     assert other["ModelApprovalStatus"] == "PendingManualApproval"
@@ -191,5 +191,25 @@ def test_an_execution_that_ends_without_promotion_rejects_its_version(
 def test_an_approved_version_is_not_rejected_afterwards(aws: FakeAws) -> None:
     register(aws)
     promote_handler(pipeline_event(PROMOTE), None)
-    reject_handler(stage_event("DeployPrd"), None)
+    reject_handler(ended("FAILED"), None)
     assert aws.packages[0]["ModelApprovalStatus"] == "Approved"
+
+
+def test_an_execution_that_ended_before_the_first_version_rejects_nothing(aws: FakeAws) -> None:
+    aws.errors["ListModelPackages"] = AwsError(
+        "ValidationException", "ModelPackageGroup arn:… does not exist."
+    )
+    reject_handler(ended("FAILED"), None)
+    assert aws.made("UpdateModelPackage") == []
+    aws.errors["ListModelPackages"] = AwsError("AccessDeniedException", "not allowed")
+    with pytest.raises(ClientError, match="not allowed"):
+        reject_handler(ended("FAILED"), None)
+
+
+def test_a_version_without_a_report_has_no_baseline(aws: FakeAws) -> None:
+    aws.objects["artifacts", "pipeline/Dataset/abc"] = artifact(json.dumps(MODEL).encode())
+    without = {key: value for key, value in REGISTER.items() if key != "reportUrl"}
+    register_handler(pipeline_event(without), None)
+    (request,) = aws.made("CreateModelPackage")
+    assert "DriftCheckBaselines" not in request
+    assert "ModelMetrics" not in request

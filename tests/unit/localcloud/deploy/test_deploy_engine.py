@@ -12,7 +12,7 @@ from localcloud.deploy import engine
 from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.effects import CloudEffects, NoEffects
 from localcloud.deploy.engine import Deployment
-from localcloud.deploy.errors import ProtectedError, ResourceError
+from localcloud.deploy.errors import IncompleteError, ProtectedError, ResourceError
 from localcloud.deploy.plan import ChangeType, Registration, ResourceChange
 from localcloud.deploy.state import Options, StackState, StateStore
 from localcloud.deploy.types import Aws, Inputs, Outputs, ResourceType
@@ -29,6 +29,7 @@ class World:
         self.alive: dict[str, Inputs] = {}
         self.calls: list[str] = []
         self.refuses: dict[str, str] = {}
+        self.half = ""  # why a creation is not completed
 
     def note(self, call: str) -> None:
         self.calls.append(call)
@@ -42,6 +43,8 @@ class World:
         self.made += 1
         id_ = f"{inputs['name']}-{self.made}"
         self.alive[id_] = inputs
+        if self.half:
+            raise IncompleteError(id_, {"arn": f"arn:{id_}"}, RuntimeError(self.half))
         return id_, {**inputs, "arn": f"arn:{id_}"}
 
     def put(self, aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
@@ -410,6 +413,18 @@ def test_what_a_removed_resource_holds_goes_before_it(lab: Lab) -> None:
     lab.up(R("updated", "old"), target("old"))
     lab.up(R("updated", "new"), target("new"))
     assert ["create new", "create target", "delete target-2", "delete old-1"] == lab.world.calls
+
+
+def test_what_was_created_but_not_completed_is_updated_by_the_next_run(lab: Lab) -> None:
+    lab.world.half = "no tags"
+    with pytest.raises(ResourceError, match=r"a-1 was created, but not all of it: no tags"):
+        lab.up(R("updated", "a", {"n": 1}))
+    (kept,) = lab.store.load("lab", "dev").resources
+    assert ("a-1", {"arn": "arn:a-1"}) == (kept.id, kept.outputs)
+    lab.world.half = ""
+    lab.up(R("updated", "a", {"n": 1}))
+    assert ["update a-1"] == lab.world.calls
+    assert {"a-1": {"name": "a", "n": 1}} == lab.world.alive
 
 
 def test_destroying_after_a_broken_run_deletes_the_old_one_too(lab: Lab) -> None:

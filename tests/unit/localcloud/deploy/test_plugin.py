@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 from google.protobuf import struct_pb2
 from hypothesis import given
@@ -12,6 +17,7 @@ from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.errors import DeployError
 from localcloud.deploy.plugin import endpoint_of
 from localcloud.deploy.plugin_values import is_unknown, read, write
+from tests.cloud import wait_for
 
 pytestmark = pytest.mark.emulator_only
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -77,6 +83,36 @@ def test_secrets_and_unknown_values_are_seen() -> None:
 )
 def test_the_plug_in_works_on_this_machine(url: str) -> None:
     assert url == endpoint_of({"AWS_ENDPOINT_URL": url})
+
+
+def test_the_plug_in_ends_with_an_engine_that_is_killed() -> None:
+    start = (
+        "import subprocess, sys\n"
+        "plugin = subprocess.Popen([sys.executable, '-m', 'localcloud.deploy.plugin'],\n"
+        "                          stdout=subprocess.PIPE, text=True)\n"
+        "print(plugin.stdout.readline(), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", start],
+        env={**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as engine:
+        assert engine.stdout is not None
+        port = int(engine.stdout.readline())
+        assert _serves(port)
+        engine.kill()
+    wait_for("the end of the plug-in", lambda: not _serves(port), 20)
+
+
+def _serves(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("url", ["", "https://s3.amazonaws.com", "http://10.0.0.1:1", "nonsense"])

@@ -1,0 +1,124 @@
+"""ModelRegistry: the functions that register a trained model, and approve or reject it.
+
+    Train ─► Register ─► … ─► Promote          by the pipeline's actions
+    an execution ends otherwise ─► reject      by EventBridge
+
+The group of the versions belongs to no stack. It holds the record of what was in production and
+why, which outlives the pipeline, and AWS deletes no group that has versions.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policies
+from components.naming import Names
+from components.pipeline_function import PipelineFunction
+from components.policies import Statement
+from components.settings import FunctionSettings, NetworkSettings
+
+MODULE = "model_packages"
+# How an execution ends that does not promote its model.
+ENDED = ("FAILED", "STOPPED", "SUPERSEDED")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRegistryArgs:
+    """What the functions share.
+
+    Attributes:
+        network: the functions' VPC.
+        functions: concurrency and tracing.
+        key_arn: KMS key of the logs; None for CloudWatch's own encryption.
+        log_retention_days: days after which lines of the logs expire.
+        tags: tags for each resource.
+    """
+
+    network: NetworkSettings
+    functions: FunctionSettings
+    key_arn: pulumi.Input[str] | None
+    log_retention_days: int
+    tags: Mapping[str, str]
+
+
+class ModelRegistry(pulumi.ComponentResource):
+    """The functions `register`, `promote` and `reject`, and the rule that invokes the last one.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
+    """
+
+    def __init__(
+        self,
+        name: str,
+        names: Names,
+        args: ModelRegistryArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("mlops:index:ModelRegistry", name, None, opts)
+        self._names, self._args = names, args
+        self.register = self._function("register", policies.register_versions(names))
+        self.promote = self._function("promote", policies.decide_on_versions(names))
+        reject = self._function(
+            "reject",
+            [*policies.decide_on_versions(names), *policies.read_versions(names)],
+            by_pipeline=False,
+        )
+        self._on_end(reject)
+        self.register_outputs(
+            {"register": self.register.name, "promote": self.promote.name, "reject": reject.name}
+        )
+
+    def _function(
+        self, purpose: str, grants: list[Statement], *, by_pipeline: bool = True
+    ) -> PipelineFunction:
+        args = self._args
+        return PipelineFunction(
+            purpose,
+            MODULE,
+            self._names,
+            grants=grants,
+            key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
+            tags=args.tags,
+            handler=f"{purpose}_handler",
+            by_pipeline=by_pipeline,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _on_end(self, reject: PipelineFunction) -> None:
+        pipeline = self._names.pipeline
+        rule = aws.cloudwatch.EventRule(
+            "execution-ended-rule",
+            name=f"{self._names.model}-execution-ended",
+            description=f"Rejects the model of an execution of {pipeline} that did not promote it",
+            event_pattern=json.dumps(
+                {
+                    "source": ["aws.codepipeline"],
+                    "detail-type": ["CodePipeline Pipeline Execution State Change"],
+                    "detail": {"pipeline": [pipeline], "state": list(ENDED)},
+                }
+            ),
+            tags=dict(self._args.tags),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        allowed = aws.lambda_.Permission(
+            "execution-ended-permission",
+            statement_id="events",
+            action="lambda:InvokeFunction",
+            function=reject.name,
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.cloudwatch.EventTarget(
+            "execution-ended-target",
+            rule=rule.name,
+            target_id="reject",
+            arn=reject.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
+        )

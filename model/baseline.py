@@ -193,7 +193,7 @@ def parse_baseline(document: object, where: str = "baseline.json") -> Baseline:
     if not isinstance(document, dict) or version != VERSION or isinstance(version, bool):
         shown = f"version {json.dumps(version)}" if version is not None else "no version"
         raise BaselineError(
-            f"{where} has {shown}; this monitor reads version {VERSION}: write the baseline "
+            f"{where} has {shown}; this image reads version {VERSION}: write the baseline "
             "again by `python -m model check` of the same image"
         )
     try:
@@ -287,12 +287,15 @@ def _histogram(value: Any, where: str) -> Histogram | None:
     return Histogram(tuple(known), counts)
 
 
-def count_values(edges: Sequence[float], values: NDArray[np.float32]) -> Counts:
+def count_values(
+    edges: Sequence[float], values: NDArray[np.float32], rows: Counts | None = None
+) -> Counts:
     """Return the numbers of values below the first edge, in each bin, and above the last edge.
 
     Args:
         edges: k + 1 edges as in `Histogram`.
         values: numbers without NaN, shape (rows,).
+        rows: the number of rows that have each value; by default one.
 
     Returns:
         Shape (k + 2,).
@@ -301,7 +304,7 @@ def count_values(edges: Sequence[float], values: NDArray[np.float32]) -> Counts:
     places = np.searchsorted(borders, values, side="right")
     # The last bin holds its upper edge.
     places[values == borders[-1]] = len(borders) - 1
-    return np.bincount(places, minlength=len(borders) + 1).astype(np.int64)
+    return np.bincount(places, rows, len(borders) + 1).astype(np.int64)
 
 
 def fold(counts: Counts) -> Counts:

@@ -17,6 +17,8 @@ from model.cells import quote
 from model.errors import HyperparameterError
 from model.rows import ACCEPT, REFUSE, ReadOptions, column_names
 
+# A processing job gets each hyperparameter in an environment variable.
+_VARIABLE = "SM_HP_"
 # SageMaker's own tools (sagemaker_program, sagemaker_region, …) and tuning jobs add these.
 _IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 
@@ -238,6 +240,19 @@ def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
     if problems:
         raise HyperparameterError("hyperparameters: " + "; ".join(problems))
     return Hyperparameters(algorithm, values)
+
+
+def hyperparameters_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the hyperparameters that environment variables SM_HP_<NAME> hold, by name.
+
+    A name that no hyperparameter has is returned in small letters.
+    """
+    names = {name.upper(): name for name in SPECIFICATIONS}
+    return {
+        names.get(key.removeprefix(_VARIABLE), key.removeprefix(_VARIABLE).lower()): value
+        for key, value in environment.items()
+        if key.startswith(_VARIABLE)
+    }
 
 
 def check_class_weight(setting: object, classes: Iterable[str]) -> None:

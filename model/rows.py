@@ -125,7 +125,7 @@ class RowReader:
         names: the feature columns' names from the header; empty without a header.
         label: the label column's name from the header; empty without a header.
         categorical_columns: indexes of the categorical columns, from 0, without the label.
-        width: number of feature columns; None before the first row, if nothing names them.
+        width: number of feature columns: of the names, or of the first row; None without either.
 
     Raises:
         DatasetError: the header is not allowed, or categorical_columns names no column.
@@ -156,7 +156,7 @@ class RowReader:
             features = self.names
         self._features = features
         self.categorical_columns = like.categorical_columns if like else self._find_categorical()
-        self.width = None if features is None else len(features)
+        self.width = self._count_columns() if features is None else len(features)
         self._first = True
 
     def rows(
@@ -195,9 +195,7 @@ class RowReader:
     def _row(self, line: int, cells: list[str]) -> tuple[str, tuple[Cell, ...]]:
         if len(cells) == 1:
             raise DatasetError(_one_column(self.where, line, cells[0]))
-        if self.width is None:
-            self.width = len(cells) - 1
-        if len(cells) != self.width + 1:
+        if self.width is not None and len(cells) != self.width + 1:
             raise DatasetError(
                 f"{self.where}, row {line}: {len(cells)} columns, but {self.width + 1} are "
                 f"expected (the label and {self.width} numbers); every row must have the same "
@@ -247,6 +245,10 @@ class RowReader:
                     )
                 raise DatasetError(message) from None
         return tuple(found)
+
+    def _count_columns(self) -> int | None:
+        first = next(self._records(), None)
+        return None if first is None or len(first[1]) == 1 else len(first[1]) - 1
 
     def _find_categorical(self) -> frozenset[int]:
         categorical = self._read_options.categorical
@@ -359,8 +361,10 @@ def _plain_numbers(cells: list[str]) -> tuple[float, ...] | None:
     except ValueError:
         return None
     text = "".join(cells)
-    # A comparison with NaN is false.
-    within = all(-FLOAT32_MAX <= number <= FLOAT32_MAX for number in numbers)
+    # The sum is finite only if there is no NaN, with which min and max would be wrong.
+    within = (
+        math.isfinite(sum(numbers)) and min(numbers) >= -FLOAT32_MAX and max(numbers) <= FLOAT32_MAX
+    )
     return numbers if within and text.isascii() and "_" not in text else None
 
 

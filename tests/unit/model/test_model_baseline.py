@@ -85,7 +85,7 @@ def test_a_file_that_is_not_text_has_its_sentence(tmp_path: Path) -> None:
     [
         ([], r"has no version"),
         ({}, r"has no version"),
-        ({"version": 2}, r"has version 2; this monitor reads version 1"),
+        ({"version": 2}, r"has version 2; this image reads version 1"),
         ({"version": True}, r"has version true"),
         ({"version": 1}, r"has no member 'label'"),
         (document(rows=-1), r"rows is -1; it must be a whole number"),

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -120,6 +120,14 @@ types: $(VENV)/.done ## Check types (the first run takes about two minutes)
 lint-workflows: tests/workflows/.venv/.done ## Check the workflows by zizmor, and by actionlint if it is on the PATH
 	@tests/workflows/.venv/bin/zizmor --offline --quiet --no-progress .github
 	@if command -v actionlint > /dev/null; then actionlint; else echo "actionlint is not on the PATH: skipped"; fi
+
+scan: $(VENV)/.done tests/scanners/.venv/.done lint-workflows ## Scan what the program deploys by checkov and parliament, and the workflows
+	@$(BIN)/python -m pytest tests/scanners
+
+tests/scanners/.venv/.done: tests/scanners/requirements.in
+	$(PYTHON) -m venv tests/scanners/.venv
+	tests/scanners/.venv/bin/python -m pip install --quiet --requirement tests/scanners/requirements.in
+	@touch $@
 
 tests/workflows/.venv/.done: tests/workflows/requirements.in
 	$(PYTHON) -m venv tests/workflows/.venv

@@ -27,7 +27,7 @@ ENDED = ("FAILED", "STOPPED", "SUPERSEDED")
 
 @dataclass(frozen=True, slots=True)
 class ModelRegistryArgs:
-    """What the functions share.
+    """The common settings of the functions.
 
     Attributes:
         network: the functions' VPC.

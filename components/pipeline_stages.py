@@ -300,7 +300,8 @@ def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
             "NotificationArn": inputs.approval_topic_arn,
             "CustomData": (
                 f"Deploy {inputs.model_name} to production? Validation "
-                "#{Train.Metric} #{Train.Score}, training job #{Train.TrainingJobName}, "
+                "#{Train.Metric} #{Train.Score}, version #{Register.ModelPackageVersion} of the "
+                "model, training job #{Train.TrainingJobName}, "
                 "dataset version #{Dataset.VersionId}."
             ),
         },

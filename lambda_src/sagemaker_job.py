@@ -1,4 +1,4 @@
-"""What a training and a processing job of the pipeline have in common: name, image, key, network.
+"""The common ground of the pipeline's training and processing jobs: name, image, key, network.
 
 Owns the members of a request that follow from the pipeline's job and the stack's settings. Must
 not: know what the job computes.

@@ -48,7 +48,7 @@ class Comparison:
         jensen_shannon: Jensen-Shannon distance, 0 to 0.83.
         wasserstein: Wasserstein distance in standard deviations of the baseline; None for
             categories.
-        p_value: of the two-sample chi-squared test, 0 to 1.
+        p_value: result of the two-sample chi-squared test, 0 to 1.
         shifted: PSI is at least the limit, and the test rejects equality.
     """
 

@@ -293,6 +293,7 @@ def carry_out(target: Target, steps: Plan) -> None:
         delete_deployed(target.client("cloudformation", stack), name, target.poll_seconds)
     # While a stack is there, so is the setting of its region.
     log_clients = [(found, target.client("logs", found.name)) for found in steps.stacks]
+    registries = [(found, target.client("sagemaker", found.name)) for found in steps.stacks]
     for found in steps.stacks:
         target.destroy(found.name)
         out.print(f"  deleted Pulumi stack {found.name}", markup=False)
@@ -300,7 +301,7 @@ def carry_out(target: Target, steps: Plan) -> None:
         f"{owned.type.rpartition(':')[2]} {owned.id}: {_COSTS[owned.type]}"
         for owned in steps.retained
     ]
-    for line in dict.fromkeys([*left, *_log_groups(log_clients)]):
+    for line in dict.fromkeys([*left, *_log_groups(log_clients), *_model_groups(registries)]):
         out.print(f"  left: {line}", markup=False)
     for found in steps.stacks:
         for owned in found.resources:
@@ -315,7 +316,11 @@ def _log_groups(log_clients: Sequence[tuple[Deployed, Any]]) -> list[str]:
     found = []
     for stack, logs in log_clients:
         endpoint = stack.outputs.get("endpointName")
-        wanted = ("/aws/sagemaker/TrainingJobs", f"/aws/sagemaker/Endpoints/{endpoint}")
+        wanted = (
+            "/aws/sagemaker/TrainingJobs",
+            "/aws/sagemaker/ProcessingJobs",
+            f"/aws/sagemaker/Endpoints/{endpoint}",
+        )
         pages = logs.get_paginator("describe_log_groups").paginate(
             logGroupNamePrefix="/aws/sagemaker/"
         )
@@ -326,4 +331,16 @@ def _log_groups(log_clients: Sequence[tuple[Deployed, Any]]) -> list[str]:
                     f"log group {group['logGroupName']}: {LOGS_GB_MONTH} USD per GB and month, "
                     f"{gigabytes:.2f} GB now"
                 )
+    return found
+
+
+def _model_groups(registries: Sequence[tuple[Deployed, Any]]) -> list[str]:
+    """Return the groups of the model registry that the pipelines of the stacks have filled."""
+    found = []
+    for stack, sagemaker in registries:
+        name = stack.outputs.get("modelName")
+        groups = sagemaker.get_paginator("list_model_package_groups").paginate()
+        for group in (one for page in groups for one in page["ModelPackageGroupSummaryList"]):
+            if group["ModelPackageGroupName"] == name:
+                found.append(f"model package group {name}, which costs nothing")
     return found

@@ -210,6 +210,8 @@ class ChildProcesses:
         directory: Path,
         sink: LineSink,
         opt_ml: Path | None = None,
+        *,
+        network: bool = True,
     ) -> Child:
         """Start a child in its own process group.
 
@@ -219,6 +221,7 @@ class ChildProcesses:
             directory: the working directory.
             sink: gets each line of the output.
             opt_ml: what the child sees as /opt/ml, where the machine allows that; see `opt_ml.py`.
+            network: False takes the network from a child with `opt_ml`.
 
         Raises:
             OSError: the program cannot be started.
@@ -231,7 +234,7 @@ class ChildProcesses:
             _Protocol,
             *_tie(),
             # The kernel forgets the tie when a process enters a user namespace.
-            *((*with_opt_ml(opt_ml), *_tie()) if opt_ml is not None else ()),
+            *((*with_opt_ml(opt_ml, network=network), *_tie()) if opt_ml is not None else ()),
             program,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,

@@ -24,11 +24,12 @@ from pathlib import Path
 
 OPT_ML = Path("/opt/ml")
 _TRIAL_SECONDS = 10
-# $1 the job's directory, $2 an empty directory for the new /opt, then the command.
+# $1 the job's directory, $2 an empty directory for the new /opt, $3 `no` without a network, then
+# the command.
 _SCRIPT = """
 set -e
-base=$1 stage=$2
-shift 2
+base=$1 stage=$2 network=$3
+shift 3
 if [ ! -d /opt/ml ]; then
   mount -t tmpfs -o mode=755 tmpfs "$stage"
   for entry in /opt/* /opt/.[!.]*; do
@@ -42,6 +43,8 @@ if [ ! -d /opt/ml ]; then
   mount --rbind "$stage" /opt
 fi
 mount --rbind "$base" /opt/ml
+# In a network namespace of its own, even the loopback device is down at first.
+[ "$network" = yes ] || ip link set lo up 2> /dev/null || :
 exec "$@"
 """
 
@@ -51,18 +54,20 @@ def base_seen_by_jobs(base: Path) -> Path:
     return OPT_ML if is_available() else base
 
 
-def with_opt_ml(base: Path) -> tuple[str, ...]:
+def with_opt_ml(base: Path, *, network: bool = True) -> tuple[str, ...]:
     """Return the beginning of a command whose process has `base` as `/opt/ml`.
 
     Args:
         base: the job's directory; another one is made beside it, for the new /opt.
+        network: False gives the process a network namespace with a loopback device and nothing
+            else, as under SageMaker's network isolation.
     """
     if not is_available():
         return ()
     base = base.resolve()
     stage = base.with_name(f"{base.name}.opt")
     stage.mkdir(exist_ok=True)
-    return (*_prefix(), str(base), str(stage))
+    return (*_prefix(network=network), str(base), str(stage), "yes" if network else "no")
 
 
 def remove(base: Path) -> None:
@@ -83,7 +88,7 @@ def is_available() -> bool:
         (base / "here").touch()
         try:
             done = subprocess.run(
-                [*_prefix(), str(base), str(stage), "test", "-e", str(OPT_ML / "here")],
+                [*_prefix(), str(base), str(stage), "yes", "test", "-e", str(OPT_ML / "here")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -95,5 +100,6 @@ def is_available() -> bool:
     return done.returncode == 0
 
 
-def _prefix() -> tuple[str, ...]:
-    return ("unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-c", _SCRIPT, "sh")
+def _prefix(*, network: bool = True) -> tuple[str, ...]:
+    own = ("--user", "--map-root-user", "--mount", *(() if network else ("--net",)))
+    return ("unshare", *own, "--", "sh", "-c", _SCRIPT, "sh")

@@ -41,7 +41,7 @@ RECORDED = (
     (
         "sagemaker",
         "EnableNetworkIsolation",
-        "the container gets no credentials; its network stays open",
+        "no credentials, and on Linux no network for jobs; an endpoint's network stays open",
     ),
     ("sagemaker", "EnableManagedSpotTraining, RetryStrategy", "a job runs once"),
     ("sagemaker", "InstanceCount and CheckpointConfig of training", "one instance, no checkpoints"),

@@ -143,7 +143,7 @@ def container_environment(
         isolated: whether it runs under network isolation, where a container has no credentials.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html
-    Differs: the container's network stays open.
+    Differs: the network of an endpoint's container stays open, and on macOS that of a job.
     """
     return context.role_environment(scope, "" if isolated else role_arn, home)
 

@@ -245,7 +245,8 @@ class ProcessingEngine:
         }
         try:
             instance.child = await self._context.children.spawn(
-                words, environment, image.directory, sink, instance.base
+                *(words, environment, image.directory, sink, instance.base),
+                network=not isolated,
             )
         except OSError as error:
             raise JobFailed(f"AlgorithmError: the container did not start: {error}") from None

@@ -257,6 +257,7 @@ class TrainingEngine:
                     job.metrics[name] = Metric(name, value, self._context.clock.now())
 
         seen = await asyncio.to_thread(base_seen_by_jobs, base)
+        isolated = job.request.get("EnableNetworkIsolation", False)
         environment = {
             **image.environment(),
             **job.request.get("Environment", {}),
@@ -265,7 +266,7 @@ class TrainingEngine:
                 scope,
                 job.request["RoleArn"],
                 base,
-                isolated=job.request.get("EnableNetworkIsolation", False),
+                isolated=isolated,
             ),
             "SAGEMAKER_BASE_DIR": str(seen),
             "TRAINING_JOB_NAME": job.name,
@@ -276,6 +277,7 @@ class TrainingEngine:
             child = await self._context.children.spawn(
                 command_of(job.request["AlgorithmSpecification"], image, seen),
                 *(environment, image.directory, sink, base),
+                network=not isolated,
             )
         except OSError as error:
             raise JobFailed(f"AlgorithmError: the container did not start: {error}") from None

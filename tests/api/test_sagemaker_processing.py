@@ -318,6 +318,40 @@ with open("/opt/ml/processing/out/x", "w") as made:
     assert jobs.files("paths/") == {"x": b"1\n"}
 
 
+@pytest.mark.skipif(not is_available(), reason="this machine gives no process a namespace")
+@pytest.mark.aws_documented(f"{GUIDE}/mkt-algo-model-internet-free.html")
+@pytest.mark.parametrize("isolated", [True, False])
+def test_an_isolated_job_reaches_nothing(jobs: Jobs, *, isolated: bool) -> None:
+    program = """
+import socket, urllib.parse
+def reaches(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+    except OSError:
+        return False
+    return True
+address = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
+own = socket.create_server(("127.0.0.1", 0))
+found = [
+    reaches(address.hostname, address.port),
+    reaches("127.0.0.1", own.getsockname()[1]),
+    "AWS_ACCESS_KEY_ID" in os.environ,
+]
+(BASE / "processing" / "out" / "found").write_text(json.dumps(found))
+"""
+    name = f"isolated-{isolated}".lower()
+    more = {
+        "ProcessingOutputConfig": jobs.outputs(name),
+        "NetworkConfig": {"EnableNetworkIsolation": isolated},
+    }
+    done = jobs.run(name, program, **more)
+    assert done["ProcessingJobStatus"] == "Completed", done
+    assert done["NetworkConfig"] == more["NetworkConfig"]
+    # Its own loopback device works, as in a container.
+    found = json.loads(jobs.files(f"{name}/")["found"])
+    assert found == [not isolated, True, not isolated]
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"ProcessingInputs": [given("in", f"s3://{BUCKET}/none/")]},

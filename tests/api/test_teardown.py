@@ -53,6 +53,8 @@ def deployed() -> Iterator[TestCloud]:
             cloud.client("cloudformation").get_waiter("stack_create_complete").wait(
                 StackName=outputs["stackName"], WaiterConfig={"Delay": 1}
             )
+        for name in ("iris-model", "another-model"):
+            cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=name)
         cloud.client("logs").create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
         cloud.client("logs").create_log_group(logGroupName="/aws/sagemaker/Endpoints/other")
         yield cloud
@@ -110,6 +112,7 @@ def test_everything_goes_in_order_and_what_is_left_is_named(deployed: TestCloud)
         "deleted Pulumi stack prd",
         "left: Bucket mlops-iris-model-logs-prd-000000000000-us-east-1: 0.023 USD per GB",
         "left: log group /aws/sagemaker/TrainingJobs: 0.03 USD per GB and month",
+        "left: model package group iris-model, which costs nothing",
     ]
     places = [ended.stdout.find(step) for step in steps]
     assert -1 not in places, ended.stdout
@@ -117,6 +120,7 @@ def test_everything_goes_in_order_and_what_is_left_is_named(deployed: TestCloud)
     assert "1.00 USD per month" in ended.stdout  # production's key
     assert "waits for its deletion" in ended.stdout  # dev's
     assert "Endpoints/other" not in ended.stdout
+    assert "another-model" not in ended.stdout
     assert statuses(deployed) == {}
     assert json.loads(deployed.get("/_localcloud/stacks")[1]) == []
     again = localcloud(deployed, "teardown", "--yes")

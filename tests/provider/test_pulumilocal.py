@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud import local_cloud
-from tests.provider.test_provider import Terraform, missing
+from tests.provider.terraform import Terraform, missing
 
 pytestmark = [pytest.mark.provider, pytest.mark.emulator_only, pytest.mark.timeout(900)]
 

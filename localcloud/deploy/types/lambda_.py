@@ -99,6 +99,7 @@ def _find_function(aws: Aws, id_: str, known: Inputs) -> Answer:
         **only(found, ("architectures", *_OPTIONAL)),
         "environment": only(found.get("environment") or {}, ("variables",)),
         "tags": answer.get("tags"),
+        **only(answer.get("concurrency") or {}, ("reservedConcurrentExecutions",)),
     }
     outputs = _function_outputs(aws, inputs, {"CodeSha256": found["codeSha256"]})
     # AWS returns the hash of the code, which says whether it is still what was deployed.

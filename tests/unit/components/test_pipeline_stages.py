@@ -175,6 +175,7 @@ def test_the_approver_reads_score_job_and_dataset() -> None:
     assert re.findall(r"#\{([^}]+)\}", custom_data) == [
         "Train.Metric",
         "Train.Score",
+        "Register.ModelPackageVersion",
         "Train.TrainingJobName",
         "Dataset.VersionId",
     ]

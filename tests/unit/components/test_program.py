@@ -290,7 +290,7 @@ def test_an_invalid_configuration_stops_the_program_with_every_problem() -> None
 
 def test_production_with_another_role_path_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="has rolePath /, but this stack has /mlops/: set the same"
+        pulumi.RunError, match="has rolePath /, but this stack has /mlops/: set the same"
     ):
         record("dev", {"rolePath": "/mlops/"})
 

@@ -1,0 +1,1 @@
+"""Scanners of other makers, on what the program deploys."""

@@ -140,6 +140,8 @@ def compare_with(champion: Baseline, train: TableScan, label: str) -> list[Compa
     of_label = _label_counts(champion, train)
     if of_label is not None:
         pairs.append((label, True, *of_label, None))
+    # Without rows there is no distribution to compare.
+    pairs = [pair for pair in pairs if pair[2].any() and pair[3].any()]
     level = FALSE_ALARM / max(1, len(pairs))
     compared = []
     for name, is_label, old, new, distance in pairs:

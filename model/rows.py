@@ -125,7 +125,8 @@ class RowReader:
         names: the feature columns' names from the header; empty without a header.
         label: the label column's name from the header; empty without a header.
         categorical_columns: indexes of the categorical columns, from 0, without the label.
-        width: number of feature columns: of the names, or of the first row; None without either.
+        width: number of feature columns, of the names or of the first row that has any; None
+            without either.
 
     Raises:
         DatasetError: the header is not allowed, or categorical_columns names no column.
@@ -247,8 +248,9 @@ class RowReader:
         return tuple(found)
 
     def _count_columns(self) -> int | None:
-        first = next(self._records(), None)
-        return None if first is None or len(first[1]) == 1 else len(first[1]) - 1
+        # A row of one column is refused, and says nothing about the others.
+        widths = (len(cells) - 1 for _, cells in self._records())
+        return next((width for width in widths if width), None)
 
     def _find_categorical(self) -> frozenset[int]:
         categorical = self._read_options.categorical

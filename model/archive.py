@@ -6,8 +6,7 @@
                      reading the tables: categorical (column names), missing_values ("accept"),
                      regression (true: the label is a number to predict)
 
-Nothing is ever extracted to disk, and at most a fixed number of bytes is read, whatever sizes the
-zip's own headers claim. The same dataset always gives the same bytes, because every entry has the
+The same dataset always gives the same bytes, because every entry has the
 same fixed time.
 """
 
@@ -15,41 +14,17 @@ from __future__ import annotations
 
 import io
 import json
-import stat
-import struct
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from model.cells import quote
+from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import DatasetError
-from model.table import (
-    ACCEPT,
-    REFUSE,
-    ReadOptions,
-    Table,
-    check_tables,
-    csv_line,
-    decode_text,
-    parse_table,
-)
+from model.rows import ACCEPT, PLAIN, REFUSE, ReadOptions, decode_text
+from model.table import Table, check_tables, csv_line, parse_table
 
-MAX_UNPACKED_BYTES = 256 * 1024 * 1024
-MAX_ENTRIES = 1000
-_TRAIN, _VALIDATION, _DESCRIPTION = "train.csv", "validation.csv", "dataset.json"
-# Besides BadZipFile, zipfile raises these for damaged bytes and for features that it lacks.
-_UNREADABLE = (
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,
-    OverflowError,
-    RuntimeError,
-    NotImplementedError,
-    OSError,
-)
-_PLAIN = ReadOptions()
 # The label column's name, if neither dataset.json nor a header gives one.
 DEFAULT_LABEL = "label"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -83,7 +58,9 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class _Description:
+class Description:
+    """The content of dataset.json; the defaults are those of a dataset without it."""
+
     name: str = "dataset"
     label: str = ""
     features: tuple[str, ...] | None = None
@@ -93,6 +70,27 @@ class _Description:
     accept_missing: bool = False
     regression: bool = False
 
+    def add_to(self, read_options: ReadOptions, where: str) -> ReadOptions:
+        """Return the job's options for reading the tables, with those of the dataset.
+
+        Args:
+            read_options: the job's options.
+            where: the zip's name, for messages.
+
+        Raises:
+            DatasetError: the dataset is for a regression and the job is not.
+        """
+        if self.regression and not read_options.regression:
+            raise DatasetError(
+                f"{where} is a dataset for a regression, and this algorithm predicts classes; "
+                "set the hyperparameter algorithm to linear-regression"
+            )
+        return replace(
+            read_options,
+            categorical=read_options.categorical or self.categorical,
+            accept_missing=read_options.accept_missing or self.accept_missing,
+        )
+
 
 def read_archive(
     data: bytes,
@@ -100,7 +98,7 @@ def read_archive(
     *,
     sha256: str = "",
     max_bytes: int = MAX_UNPACKED_BYTES,
-    read_options: ReadOptions = _PLAIN,
+    read_options: ReadOptions = PLAIN,
 ) -> Dataset:
     """Read a dataset zip.
 
@@ -115,24 +113,20 @@ def read_archive(
         DatasetError: the bytes are not a zip, the zip is unsafe, or the dataset cannot be used
             for training.
     """
-    files = _read_entries(data, where, max_bytes)
-    description = _parse_description(files.get(_DESCRIPTION), f"{where}/{_DESCRIPTION}")
-    train_file, validation_file = f"{where}/{_TRAIN}", f"{where}/{_VALIDATION}"
-    if description.regression and not read_options.regression:
-        raise DatasetError(
-            f"{where} is a dataset for a regression, and this algorithm predicts classes; "
-            "set the hyperparameter algorithm to linear-regression"
-        )
+    with ZipEntries(io.BytesIO(data), where, max_bytes) as entries:
+        files = {
+            name: entries.read(name)
+            for name in (TRAIN, VALIDATION, DESCRIPTION)
+            if name in entries.names
+        }
+    description = parse_description(files.get(DESCRIPTION), f"{where}/{DESCRIPTION}")
+    train_file, validation_file = f"{where}/{TRAIN}", f"{where}/{VALIDATION}"
+    read_options = description.add_to(read_options, where)
     features = description.features
-    read_options = replace(
-        read_options,
-        categorical=read_options.categorical or description.categorical,
-        accept_missing=read_options.accept_missing or description.accept_missing,
-    )
-    train = parse_table(decode_text(files[_TRAIN], train_file), train_file, features, read_options)
+    train = parse_table(decode_text(files[TRAIN], train_file), train_file, features, read_options)
     validation = None
-    if _VALIDATION in files:
-        text = decode_text(files[_VALIDATION], validation_file)
+    if VALIDATION in files:
+        text = decode_text(files[VALIDATION], validation_file)
         validation = parse_table(text, validation_file, features, read_options, like=train)
     check_tables(
         train, validation, (train_file, validation_file), regression=read_options.regression
@@ -145,7 +139,7 @@ def read_archive(
         features=features or train.names or numbered_features(train.width),
         classes=()
         if read_options.regression
-        else _class_order(description.classes, train, train_file),
+        else class_order(description.classes, train.counts(), train_file),
         source=description.source,
         sha256=sha256,
         accept_missing=read_options.accept_missing,
@@ -166,9 +160,9 @@ def write_archive(
     """
     document = description | {"rows": {"train": len(train), "validation": len(validation)}}
     contents = {
-        _TRAIN: "".join(map(csv_line, train)),
-        _VALIDATION: "".join(map(csv_line, validation)),
-        _DESCRIPTION: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        TRAIN: "".join(map(csv_line, train)),
+        VALIDATION: "".join(map(csv_line, validation)),
+        DESCRIPTION: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -186,77 +180,18 @@ def numbered_features(width: int) -> tuple[str, ...]:
     return tuple(f"feature_{number}" for number in range(1, width + 1))
 
 
-def _read_entries(data: bytes, where: str, max_bytes: int) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = _check_entries(archive.infolist(), where)
-            contents: dict[str, bytes] = {}
-            room = max_bytes
-            for name in (_TRAIN, _VALIDATION, _DESCRIPTION):
-                if name in names:
-                    with archive.open(name) as entry:
-                        contents[name] = entry.read(room + 1)
-                    room -= len(contents[name])
-                    if room < 0:
-                        raise DatasetError(
-                            f"{where} unpacks to more than {max_bytes} bytes, which is the limit; "
-                            "use fewer rows, or the train and validation channels"
-                        )
-            return contents
-    except zipfile.BadZipFile as error:
-        raise DatasetError(
-            f"{where} is not a zip file ({_summarize_bytes(data)}; {error}); "
-            "make one with: python -m model.dataset"
-        ) from None
-    except _UNREADABLE as error:
-        raise DatasetError(
-            f"{where} cannot be unpacked ({error}); "
-            "use a plain zip, neither encrypted nor damaged, with store or deflate compression"
-        ) from None
+def parse_description(data: bytes | None, where: str) -> Description:
+    """Return the content of dataset.json.
 
+    Args:
+        data: the file's bytes; None if there is none.
+        where: the file's name, for messages.
 
-def _check_entries(entries: list[zipfile.ZipInfo], where: str) -> set[str]:
-    if not entries:
-        raise DatasetError(f"{where} is an empty zip; it must hold {_TRAIN}")
-    if len(entries) > MAX_ENTRIES:
-        raise DatasetError(f"{where} holds {len(entries)} entries; at most {MAX_ENTRIES} are read")
-    names: set[str] = set()
-    for entry in entries:
-        name = entry.filename
-        if (
-            name.startswith("/")
-            or "\\" in entry.orig_filename
-            or ":" in name
-            or ".." in name.split("/")
-            or stat.S_ISLNK(entry.external_attr >> 16)
-        ):
-            raise DatasetError(
-                f"{where} holds the unsafe entry {quote(entry.orig_filename)}; entries must be "
-                "plain files inside the zip"
-            )
-        if name in names:
-            raise DatasetError(f"{where} holds {quote(name)} twice; keep one")
-        names.add(name)
-    if _TRAIN not in names:
-        nested = sorted(name for name in names if name.endswith("/" + _TRAIN))
-        hint = (
-            f"found {quote(nested[0])}: zip the files themselves, not their folder"
-            if nested
-            else "found " + ", ".join(quote(name) for name in sorted(names)[:5])
-        )
-        raise DatasetError(f"{where} has no {_TRAIN} at its top level; {hint}")
-    return names
-
-
-def _summarize_bytes(data: bytes) -> str:
-    if not data:
-        return "it has 0 bytes"
-    return f"{len(data)} bytes, beginning with {quote(data[:12].decode('latin-1'))}"
-
-
-def _parse_description(data: bytes | None, where: str) -> _Description:
+    Raises:
+        DatasetError: the file is not JSON, or a value is not allowed.
+    """
     if data is None:
-        return _Description()
+        return Description()
     try:
         document = json.loads(decode_text(data, where))
     except (ValueError, RecursionError) as error:
@@ -268,7 +203,7 @@ def _parse_description(data: bytes | None, where: str) -> _Description:
         raise DatasetError(
             f"{where}: missing_values is {quote(missing)}; it must be {REFUSE} or {ACCEPT}"
         )
-    return _Description(
+    return Description(
         name=_string(document, "name", "dataset", where),
         label=_string(document, "label", "", where),
         features=_string_list(document, "features", where),
@@ -298,8 +233,19 @@ def _string_list(document: dict[str, Any], key: str, where: str) -> tuple[str, .
     return tuple(value)
 
 
-def _class_order(declared: tuple[str, ...] | None, train: Table, where: str) -> tuple[str, ...]:
-    seen = train.counts()
+def class_order(
+    declared: tuple[str, ...] | None, seen: Mapping[str, int], where: str
+) -> tuple[str, ...]:
+    """Return the classes in the order of the model's outputs.
+
+    Args:
+        declared: the classes that dataset.json lists, or None.
+        seen: train rows by class.
+        where: the table's name, for messages.
+
+    Raises:
+        DatasetError: dataset.json lists other classes than the rows have.
+    """
     if declared is None:
         return tuple(sorted(seen))
     for label in seen:

@@ -55,4 +55,9 @@ def check_number(number: float, shown: str) -> float:
 def quote(text: str) -> str:
     """Return a string in quotes, shortened to 40 characters and on one line, for a message."""
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-    return "'" + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown) + "'"
+    return f"'{one_line(shown)}'"
+
+
+def one_line(text: str) -> str:
+    """Return a string on one line, with a replacement character for each unprintable one."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -14,8 +14,9 @@ from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archiv
 from model.cells import quote
 from model.errors import ContainerError, DatasetError
 from model.paths import MlPaths
+from model.rows import ReadOptions, decode_text
 from model.split import stratified_split
-from model.table import ReadOptions, Table, check_tables, decode_text, parse_table
+from model.table import Table, check_tables, parse_table
 
 _DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
 _ALLOWED = (
@@ -92,7 +93,7 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
 
 
 def _read_zip(directory: Path, read_options: ReadOptions) -> Dataset:
-    files = _files(directory)
+    files = files_of(directory)
     if len(files) != 1:
         found = ", ".join(path.name for path in files[:5]) or "none"
         raise DatasetError(
@@ -110,7 +111,7 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
     for name in (_TRAIN, _VALIDATION):
         if name not in names:
             continue
-        files = _files(data / name)
+        files = files_of(data / name)
         if not files:
             raise DatasetError(f"channel '{name}' holds no file; it needs at least one CSV file")
         table: Table | None = None
@@ -142,7 +143,8 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
     )
 
 
-def _files(directory: Path) -> list[Path]:
+def files_of(directory: Path) -> list[Path]:
+    """Return a directory's files at any depth, in order, without hidden and marker files."""
     return sorted(
         path
         for path in directory.rglob("*")

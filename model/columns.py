@@ -12,7 +12,7 @@ differ. For a model of plain numbers the encoding is a copy.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from model.cells import NotANumberError, check_number, parse_number, quote
 from model.errors import DatasetError
-from model.table import Cell, Table, is_missing
+from model.rows import Cell, is_missing
+from model.table import Table
 
 # Each category becomes one number. A column with more categories than this is an identifier.
-_MAX_CATEGORIES = 1000
+MAX_CATEGORIES = 1000
 
 
 def _text(value: object) -> str:
@@ -239,14 +240,11 @@ def learn_columns(
         values = [row[at] for row in table.rows]
         present = [value for value in values if not _is_missing(value)]
         if not present:
-            raise DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
+            raise no_value(name)
         if at in table.categorical_columns:
             categories = tuple(sorted({str(value) for value in present}))
-            if len(categories) > _MAX_CATEGORIES:
-                raise DatasetError(
-                    f"column {quote(name)} has {len(categories)} categories; at most "
-                    f"{_MAX_CATEGORIES} are supported. Is it an identifier?"
-                )
+            if len(categories) > MAX_CATEGORIES:
+                raise too_many_categories(name)
             columns.append(Column(name, categories))
         else:
             median = float(np.float32(np.median(np.array(present, dtype=np.float64))))
@@ -254,19 +252,40 @@ def learn_columns(
     return Columns(tuple(columns), accept_missing)
 
 
-def check_known(columns: Columns, table: Table, where: str) -> None:
-    """Check that every category of a table is known.
+def no_value(name: str) -> DatasetError:
+    """Return the error of a column in which each training row misses its value."""
+    return DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
+
+
+def too_many_categories(name: str) -> DatasetError:
+    """Return the error of a column with more categories than a model takes."""
+    return DatasetError(
+        f"column {quote(name)} has more than {MAX_CATEGORIES} categories, which is the limit. "
+        "Is it an identifier?"
+    )
+
+
+def check_known(
+    columns: Columns,
+    rows: Iterable[Sequence[Cell]],
+    categorical_columns: Iterable[int],
+    where: str,
+    first: int = 1,
+) -> None:
+    """Check that every category of some rows is known.
 
     Args:
         columns: the columns learnt from the training rows.
-        table: the rows to check.
-        where: the table's name, for messages.
+        rows: the rows to check, each with a cell per column.
+        categorical_columns: indexes of the categorical columns, from 0.
+        where: the rows' name, for messages.
+        first: the number of the first row, from 1.
 
     Raises:
         DatasetError: a category is unknown, and unknown categories are not accepted.
     """
-    for number, row in enumerate(table.rows, 1):
-        for at in table.categorical_columns:
+    for number, row in enumerate(rows, first):
+        for at in categorical_columns:
             try:
                 columns.parse_cell(str(row[at]), at)
             except NotANumberError as reason:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import sys
 from collections import Counter
@@ -21,10 +22,10 @@ from pathlib import Path
 from model.archive import write_archive
 from model.cells import NotANumberError, parse_number, quote
 from model.errors import DatasetError
-from model.split import stratified_split
-from model.table import (
+from model.rows import (
     ACCEPT,
     AUTO,
+    PLAIN,
     REFUSE,
     ReadOptions,
     column_names,
@@ -33,11 +34,11 @@ from model.table import (
     is_non_numeric,
     read_records,
 )
+from model.split import stratified_split
 
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 # The label of this table is a measurement, so it trains a regression.
 _REGRESSION_TABLE = "diabetes"
-_PLAIN = ReadOptions()
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
@@ -61,7 +62,7 @@ class NamedTable:
     features: tuple[str, ...]
     labels: list[str]
     rows: list[list[str]]
-    read_options: ReadOptions = _PLAIN
+    read_options: ReadOptions = PLAIN
 
 
 def shipped_table(name: str) -> NamedTable:
@@ -91,7 +92,7 @@ def table_from_csv(
     *,
     drop: Sequence[str] = (),
     delimiter: str = ",",
-    read_options: ReadOptions = _PLAIN,
+    read_options: ReadOptions = PLAIN,
 ) -> NamedTable:
     """Read a CSV text with a header.
 
@@ -107,7 +108,7 @@ def table_from_csv(
         DatasetError: a named column does not exist, a column name occurs twice, a cell is not
             allowed, or the file has no rows.
     """
-    records = read_records(text, where, delimiter)
+    records = read_records(io.StringIO(text, newline=""), where, delimiter)
     first = next(records, None)
     if first is None:
         raise DatasetError(f"{where} is empty; it needs a header line and rows")

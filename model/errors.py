@@ -5,6 +5,8 @@ ContainerError                  one sentence for the user; never a traceback
 ├── HyperparameterError         one or more hyperparameters are invalid
 ├── ExportError                 the ONNX model's predictions differ from the trained model's
 ├── ArtifactError               the model directory does not hold what a training job saves
+├── ContractError               the data contract cannot be read
+├── BaselineError               the baseline is missing, cut off, or of another version
 └── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
@@ -29,6 +31,10 @@ class DatasetError(ContainerError):
     """The dataset cannot be used for training."""
 
 
+class ContractError(ContainerError):
+    """The data contract cannot be read."""
+
+
 class HyperparameterError(ContainerError):
     """One or more hyperparameters are invalid."""
 
@@ -39,6 +45,10 @@ class ExportError(ContainerError):
 
 class ArtifactError(ContainerError):
     """The model directory does not hold what a training job saves."""
+
+
+class BaselineError(ContainerError):
+    """The baseline is missing, cut off, or of another version."""
 
 
 class RequestError(ContainerError):

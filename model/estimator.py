@@ -20,9 +20,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model.cells import quote
-from model.errors import HyperparameterError
-from model.hyperparameters import Algorithm, Hyperparameters
+from model.hyperparameters import Algorithm, Hyperparameters, check_class_weight
 from model.progress import Progress
 
 # Below this many cells, starting threads costs more time than they save.
@@ -66,11 +64,7 @@ def class_weights(
     if not isinstance(setting, Mapping):
         counts = np.bincount(truth, minlength=len(classes))
         return {n: float(len(truth) / (len(classes) * count)) for n, count in enumerate(counts)}
-    if set(setting) != set(classes):
-        raise HyperparameterError(
-            f"class_weight names {', '.join(map(quote, setting))}, but the dataset has the classes "
-            f"{', '.join(map(quote, classes))}; give each of them a weight"
-        )
+    check_class_weight(setting, classes)
     return {number: float(setting[name]) for number, name in enumerate(classes)}
 
 

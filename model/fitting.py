@@ -65,7 +65,12 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
     )
-    check_known(columns, dataset.validation, "the validation rows")
+    check_known(
+        columns,
+        dataset.validation.rows,
+        dataset.validation.categorical_columns,
+        "the validation rows",
+    )
     tables = {"train": dataset.train, "validation": dataset.validation}
     rows = {name: columns.encode(table.rows) for name, table in tables.items()}
     truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}

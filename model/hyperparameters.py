@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
 from model.cells import quote
 from model.errors import HyperparameterError
-from model.table import ACCEPT, REFUSE, ReadOptions, column_names
+from model.rows import ACCEPT, REFUSE, ReadOptions, column_names
 
+# A processing job gets each hyperparameter in an environment variable.
+_VARIABLE = "SM_HP_"
 # SageMaker's own tools (sagemaker_program, sagemaker_region, …) and tuning jobs add these.
 _IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 
@@ -238,6 +240,36 @@ def parse_hyperparameters(raw: Mapping[str, object]) -> Hyperparameters:
     if problems:
         raise HyperparameterError("hyperparameters: " + "; ".join(problems))
     return Hyperparameters(algorithm, values)
+
+
+def hyperparameters_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the hyperparameters that environment variables SM_HP_<NAME> hold, by name.
+
+    A name that no hyperparameter has is returned in small letters.
+    """
+    names = {name.upper(): name for name in SPECIFICATIONS}
+    return {
+        names.get(key.removeprefix(_VARIABLE), key.removeprefix(_VARIABLE).lower()): value
+        for key, value in environment.items()
+        if key.startswith(_VARIABLE)
+    }
+
+
+def check_class_weight(setting: object, classes: Iterable[str]) -> None:
+    """Check that the hyperparameter class_weight gives each class of the dataset a weight.
+
+    Args:
+        setting: None, `balanced`, or a weight by class name.
+        classes: the class names, in the order of their numbers.
+
+    Raises:
+        HyperparameterError: a weight is given for an unknown class, or a class has no weight.
+    """
+    if isinstance(setting, Mapping) and set(setting) != set(classes):
+        raise HyperparameterError(
+            f"class_weight names {', '.join(map(quote, setting))}, but the dataset has the classes "
+            f"{', '.join(map(quote, classes))}; give each of them a weight"
+        )
 
 
 def _weights(text: str) -> dict[str, float]:

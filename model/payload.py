@@ -29,7 +29,7 @@ from model.cells import FLOAT32_MAX, NotANumberError, quote
 from model.columns import Columns
 from model.errors import BadPayloadError
 from model.media import CSV, JSON_LINES, NPY
-from model.table import Cell
+from model.rows import Cell
 
 Rows = list[list[Cell]]
 # An npy header is a Python literal, so numpy passes on the exceptions of Python's parser.

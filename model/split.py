@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model.cells import quote
 from model.errors import DatasetError
@@ -28,13 +28,7 @@ def stratified_split(
     by_class: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
         by_class.setdefault(label, []).append(number)
-    singleton_classes = sorted(label for label, numbers in by_class.items() if len(numbers) < 2)
-    if singleton_classes:
-        names = ", ".join(map(quote, singleton_classes[:5]))
-        raise DatasetError(
-            f"{where} has a single row of {names}; a class needs at least two rows, one to train "
-            "on and one to validate with: add rows of this class or remove it"
-        )
+    refuse_single_rows({label: len(numbers) for label, numbers in by_class.items()}, where)
     random_source = random.Random(seed)  # noqa: S311 - a reproducible split, no secret
     held_out: set[int] = set()
     for label in sorted(by_class):
@@ -43,3 +37,22 @@ def stratified_split(
         held_out.update(random_source.sample(numbers, count))
     kept = [number for number in range(len(labels)) if number not in held_out]
     return kept, sorted(held_out)
+
+
+def refuse_single_rows(counts: Mapping[str, int], where: str) -> None:
+    """Check that each class has a row to train on and one to hold out.
+
+    Args:
+        counts: rows by class.
+        where: the table's name, for messages.
+
+    Raises:
+        DatasetError: a class has only one row.
+    """
+    singleton_classes = sorted(label for label, rows in counts.items() if rows < 2)
+    if singleton_classes:
+        names = ", ".join(map(quote, singleton_classes[:5]))
+        raise DatasetError(
+            f"{where} has a single row of {names}; a class needs at least two rows, one to train "
+            "on and one to validate with: add rows of this class or remove it"
+        )

@@ -94,18 +94,21 @@ def _save(
     paths.model.mkdir(parents=True, exist_ok=True)
     paths.output.mkdir(parents=True, exist_ok=True)
     for name, content in output.items():
-        _write(paths.output / name, content if isinstance(content, bytes) else _json(content))
-    _write(paths.model / MODEL_FILE, onnx_bytes)
+        write_whole(
+            paths.output / name, content if isinstance(content, bytes) else json_bytes(content)
+        )
+    write_whole(paths.model / MODEL_FILE, onnx_bytes)
     # Written last, so a model directory that has metadata is complete.
-    _write(paths.model / METADATA_FILE, _json(metadata))
+    write_whole(paths.model / METADATA_FILE, json_bytes(metadata))
     log.info("saved %s and %s", paths.model / MODEL_FILE, paths.model / METADATA_FILE)
 
 
-def _json(document: object) -> bytes:
+def json_bytes(document: object) -> bytes:
+    """Return a document as indented JSON in UTF-8."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)

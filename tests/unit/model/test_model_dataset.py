@@ -14,7 +14,7 @@ import pytest
 from model import dataset
 from model.archive import read_archive, write_archive
 from model.errors import DatasetError
-from model.table import ReadOptions
+from model.rows import ReadOptions
 from tests.unit.model.container import child_environment
 
 WILD = '"rose, wild"'

@@ -25,7 +25,8 @@ from model.importances import permutation_importances
 from model.metrics import evaluate_regression
 from model.predictor import Predictor
 from model.progress import Progress
-from model.table import ReadOptions, parse_table
+from model.rows import ReadOptions
+from model.table import parse_table
 
 SMALL = {
     Algorithm.RANDOM_FOREST: {"n_estimators": "20", "class_weight": "balanced"},

@@ -11,7 +11,7 @@ import pytest
 from model import dataset
 from model.archive import read_archive
 from model.channels import hold_out
-from model.table import ReadOptions
+from model.rows import ReadOptions
 from tests.archives import zip_of
 from tests.unit.model.container import train
 

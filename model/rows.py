@@ -1,0 +1,401 @@
+"""Pure: reads CSV text as checked rows, one at a time, by SageMaker's convention.
+
+By that convention the first column is the label, the others are numbers, and there is no header;
+`ReadOptions` allows more. Labels are strings, stored verbatim. No row is kept here: a table is read
+whole by `model.table`, for training, and row by row by the data check.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from model.cells import FLOAT32_MAX, NotANumberError, parse_number, quote
+from model.errors import DatasetError
+
+Cell = float | str
+AUTO = "auto"
+REFUSE, ACCEPT = "refuse", "accept"
+_MISSING = ("", "nan")
+# A label column with more distinct decimal numbers than this holds measurements, not classes.
+_DECIMAL_CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """Options for reading a table.
+
+    Attributes:
+        header: the first line names the columns.
+        categorical: names of the categorical columns; ("auto",) selects every column in which any
+            cell is not a number.
+        accept_missing: accept cells that are empty or `nan`.
+        regression: the label is a number to predict.
+    """
+
+    header: bool = False
+    categorical: tuple[str, ...] = ()
+    accept_missing: bool = False
+    regression: bool = False
+
+
+PLAIN = ReadOptions()
+
+
+class Layout(Protocol):
+    """The columns of a table that was read before."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the feature columns' names from the header; empty without a header."""
+
+    @property
+    def categorical_columns(self) -> frozenset[int]:
+        """Return the indexes of the categorical columns, from 0, without the label."""
+
+
+def decode_text(data: bytes, where: str) -> str:
+    """Return the content of a UTF-8 file as a string, without a byte order mark.
+
+    Args:
+        data: the file's bytes.
+        where: the file's name, for messages.
+
+    Raises:
+        DatasetError: the file is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from the end of the byte order mark.
+        raise not_utf8(where, error.start + len(data) - len(error.object)) from None
+
+
+def not_utf8(where: str, at: int) -> DatasetError:
+    """Return the error of a file that is not UTF-8.
+
+    Args:
+        where: the file's name.
+        at: the offset of the first byte that is not UTF-8, from 0.
+    """
+    return DatasetError(f"{where}: byte {at} is not UTF-8 text; save the file as CSV in UTF-8")
+
+
+def read_records(
+    lines: Iterable[str], where: str, delimiter: str = ","
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number from 1, cells) for each line that is not blank.
+
+    Args:
+        lines: the lines, each with its line end.
+        where: the file's name, for messages.
+        delimiter: the character between two cells.
+
+    Raises:
+        DatasetError: the text is not valid CSV.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            if cells and any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise DatasetError(f"{where}, row {reader.line_num}: not CSV text ({error})") from None
+
+
+class RowReader:
+    """The rows of a labelled table, read and checked one at a time.
+
+    Args:
+        lines: returns the table's lines from the beginning; called twice if the categorical
+            columns are to be found (`auto`).
+        where: the file's name, for messages.
+        features: the feature columns' names, for messages; every row must then have as many cells.
+        read_options: options for reading the cells.
+        like: a table that was read before this one, whose names and categorical columns apply.
+
+    Attributes:
+        where: the file's name.
+        names: the feature columns' names from the header; empty without a header.
+        label: the label column's name from the header; empty without a header.
+        categorical_columns: indexes of the categorical columns, from 0, without the label.
+        width: number of feature columns: of the names, or of the first row; None without either.
+
+    Raises:
+        DatasetError: the header is not allowed, or categorical_columns names no column.
+    """
+
+    def __init__(
+        self,
+        lines: Callable[[], Iterable[str]],
+        where: str,
+        features: Sequence[str] | None = None,
+        read_options: ReadOptions = PLAIN,
+        like: Layout | None = None,
+    ) -> None:
+        self.where = where
+        self.names: tuple[str, ...] = ()
+        self.label = ""
+        self._read_options = read_options
+        self._lines = lines
+        if read_options.header:
+            self.label, *rest = _header(next(read_records(lines(), where), None), where)
+            self.names = tuple(rest)
+            for known in (features, like.names if like else None):
+                if known and tuple(known) != self.names:
+                    raise DatasetError(
+                        f"{where}: the header names {', '.join(self.names)}, but "
+                        f"{', '.join(known)} are expected"
+                    )
+            features = self.names
+        self._features = features
+        self.categorical_columns = like.categorical_columns if like else self._find_categorical()
+        self.width = self._count_columns() if features is None else len(features)
+        self._first = True
+
+    def rows(
+        self, refused: Callable[[DatasetError], None] | None = None
+    ) -> Iterator[tuple[str, tuple[Cell, ...]]]:
+        """Yield (label, cells) for each row.
+
+        A cell is a number (NaN if it is missing), or a string in a categorical column ("" if it is
+        missing).
+
+        Args:
+            refused: gets the error of each row that is not allowed, which is then left out;
+                without it, the first such row raises.
+
+        Raises:
+            DatasetError: the text is not CSV, or a row is not allowed.
+        """
+        self._first = True
+        for line, cells in self._records():
+            try:
+                label, values = self._row(line, cells)
+            except DatasetError as error:
+                if refused is None:
+                    raise
+                refused(error)
+            else:
+                yield label, values
+            self._first = False
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        records = read_records(self._lines(), self.where)
+        if self._read_options.header:
+            next(records, None)
+        return records
+
+    def _row(self, line: int, cells: list[str]) -> tuple[str, tuple[Cell, ...]]:
+        if len(cells) == 1:
+            raise DatasetError(_one_column(self.where, line, cells[0]))
+        if self.width is not None and len(cells) != self.width + 1:
+            raise DatasetError(
+                f"{self.where}, row {line}: {len(cells)} columns, but {self.width + 1} are "
+                f"expected (the label and {self.width} numbers); every row must have the same "
+                "columns"
+            )
+        if not cells[0].strip():
+            raise DatasetError(
+                f"{self.where}, row {line}: the label (first column) is empty; "
+                "every row needs its class there"
+            )
+        if self._read_options.regression:
+            _check_measurement(cells[0], self.where, line)
+        if not self.categorical_columns:
+            plain = _plain_numbers(cells[1:])
+            if plain is not None:
+                return cells[0], plain
+        return cells[0], self._cells(line, cells)
+
+    def _cells(self, line: int, cells: list[str]) -> tuple[Cell, ...]:
+        found: list[Cell] = []
+        for at, cell in enumerate(cells[1:]):
+            missing = is_missing(cell)
+            categorical = at in self.categorical_columns
+            if missing and self._read_options.accept_missing:
+                found.append("" if categorical else math.nan)
+                continue
+            try:
+                if not categorical:
+                    found.append(parse_number(cell))
+                elif missing:
+                    raise NotANumberError("is empty")
+                else:
+                    found.append(cell.strip())
+            except NotANumberError as reason:
+                name = f" ({self._features[at]})" if self._features else ""
+                message = f"{self.where}, row {line}, column {at + 2}{name} {reason}"
+                if self._first and all(is_non_numeric(other) for other in cells[1:]):
+                    message += "; the row looks like a header: leave it out, or set header to yes"
+                elif missing:
+                    message += (
+                        "; fill the missing value, drop the row, or set missing_values to accept"
+                    )
+                else:
+                    message += (
+                        "; every column after the label must hold numbers, except those that "
+                        "categorical_columns names"
+                    )
+                raise DatasetError(message) from None
+        return tuple(found)
+
+    def _count_columns(self) -> int | None:
+        first = next(self._records(), None)
+        return None if first is None or len(first[1]) == 1 else len(first[1]) - 1
+
+    def _find_categorical(self) -> frozenset[int]:
+        categorical = self._read_options.categorical
+        first = next(self._records(), None) if categorical else None
+        if first is None:
+            return frozenset()
+        width = len(first[1]) - 1
+        if categorical == (AUTO,):
+            unknown = set(range(width))  # columns in which each cell so far is a number
+            for _, cells in self._records():
+                unknown -= {
+                    at for at in unknown if len(cells) > at + 1 and is_non_numeric(cells[at + 1])
+                }
+            return frozenset(range(width)) - unknown
+        names = list(self._features or (f"feature_{number}" for number in range(1, width + 1)))
+        for name in categorical:
+            if name not in names:
+                raise DatasetError(
+                    f"{self.where} has no column {quote(name)}, which categorical_columns names; "
+                    f"its columns are {', '.join(names[:20])}"
+                )
+        return frozenset(names.index(name) for name in categorical)
+
+
+class LabelCounts:
+    """The number of rows of each class, and whether the labels are measurements.
+
+    Args:
+        bound: number of distinct labels to count at most, or None; labels beyond it are counted
+            in `other`.
+
+    Attributes:
+        counts: rows by label, in order of appearance.
+        other: rows whose label is not in `counts`.
+    """
+
+    def __init__(self, bound: int | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.other = 0
+        self._bound = bound
+
+    def add(self, labels: Iterable[str]) -> None:
+        """Count labels."""
+        for label, rows in Counter(labels).items():
+            if label in self.counts or self._bound is None or len(self.counts) < self._bound:
+                self.counts[label] += rows
+            else:
+                self.other += rows
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return self.counts.total() + self.other
+
+    def refuse_measurements(self, where: str) -> None:
+        """Check that the labels are classes.
+
+        Args:
+            where: the file's name, for messages.
+
+        Raises:
+            DatasetError: they are more than ten decimal numbers.
+        """
+        if len(self.counts) <= _DECIMAL_CLASSES:
+            return
+        try:
+            numbers = [parse_number(label) for label in self.counts]
+        except NotANumberError:
+            return
+        if any(number != int(number) for number in numbers):
+            raise DatasetError(
+                f"{where} seems to have no label: its first column holds {len(numbers)} different "
+                f"decimal numbers (such as {quote(next(iter(self.counts)))}), which are "
+                "measurements and not classes; put the label in the first column"
+            )
+
+
+def no_rows(where: str) -> DatasetError:
+    """Return the error of a table without rows."""
+    return DatasetError(
+        f"{where} has 0 rows; it needs one line for each example: label, number, number, …"
+    )
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Return the names in a comma-separated string."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def is_missing(cell: str) -> bool:
+    """Return True if a cell is empty or `nan`."""
+    return cell.strip().lower() in _MISSING
+
+
+def is_non_numeric(cell: str) -> bool:
+    """Return True if a cell holds a value that is not a number."""
+    if is_missing(cell):
+        return False
+    try:
+        parse_number(cell)
+    except NotANumberError:
+        return True
+    return False
+
+
+def _plain_numbers(cells: list[str]) -> tuple[float, ...] | None:
+    """Return what `parse_number` returns for each cell, or None if it would refuse one."""
+    try:
+        numbers = tuple(map(float, cells))
+    except ValueError:
+        return None
+    text = "".join(cells)
+    # The sum is finite only if there is no NaN, with which min and max would be wrong.
+    within = (
+        math.isfinite(sum(numbers)) and min(numbers) >= -FLOAT32_MAX and max(numbers) <= FLOAT32_MAX
+    )
+    return numbers if within and text.isascii() and "_" not in text else None
+
+
+def _header(record: tuple[int, list[str]] | None, where: str) -> tuple[str, ...]:
+    if record is None:
+        raise DatasetError(f"{where} is empty; it needs a header line and rows")
+    names = tuple(cell.strip() for cell in record[1])
+    for column, name in enumerate(names, 1):
+        if not name:
+            raise DatasetError(f"{where}: column {column} of the header has no name")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DatasetError(f"{where}: the header names the column {quote(name)} twice")
+    return names
+
+
+def _check_measurement(label: str, where: str, line: int) -> None:
+    try:
+        parse_number(label)
+    except NotANumberError as reason:
+        raise DatasetError(
+            f"{where}, row {line}: the value to predict (first column) {reason}"
+        ) from None
+
+
+def _one_column(where: str, line: int, cell: str) -> str:
+    message = (
+        f"{where}, row {line}: only one column, so there is no label besides the numbers; "
+        "write the label first, then a comma, then the numbers"
+    )
+    for delimiter, name in ((";", "semicolons"), ("\t", "tabs")):
+        if delimiter in cell:
+            return f"{message} (the columns seem to be separated by {name})"
+    return message

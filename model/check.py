@@ -155,7 +155,7 @@ def judge(inspection: Inspection, sha256: str, champion: Baseline | None, *, sto
     baseline, compared = None, list[Comparison]()
     if train.rows:
         baseline = baseline_of(train, inspection.label)
-        findings += check_contract(contract, train, inspection.validation)
+        findings += check_contract(contract, train, inspection.validation, inspection.label)
         findings += check_by_itself(train, inspection.validation)
         if champion is not None:
             findings += check_schema(

@@ -14,7 +14,7 @@ _SHOWN = 5
 
 
 def check_contract(
-    contract: Contract, train: TableScan, validation: TableScan | None
+    contract: Contract, train: TableScan, validation: TableScan | None, label: str
 ) -> Iterator[Finding]:
     """Yield a finding for each rule that the dataset breaks.
 
@@ -25,9 +25,16 @@ def check_contract(
         contract: the rules.
         train: the rows of train.csv.
         validation: the rows of validation.csv, or None.
+        label: the label column's name.
     """
     for name in contract.columns:
-        if name not in train.names:
+        if name not in train.names and name == label:
+            yield _broken(
+                f"column {plain(name)}, which the contract names, is the label; its rules stand "
+                "under [label]",
+                short=f"{plain(name)} is the label, whose rules stand under [label]",
+            )
+        elif name not in train.names:
             yield _broken(
                 f"the dataset has no column {plain(name)}, which the contract names; "
                 f"its columns are {_list(train.names)}",

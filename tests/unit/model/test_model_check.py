@@ -236,6 +236,7 @@ def test_equal_numbers_that_are_written_differently_make_equal_rows() -> None:
     [
         ("minimum_rows = 50", "train.csv has 40 rows; the contract asks for at least 50"),
         ("columns.age = {}", "no column age"),
+        ("columns.kind = {}", "kind is the label, whose rules stand under [label]"),
         ("other_columns = 'refuse'\ncolumns = {width = {}, height = {}}", "colour is not in the"),
         ("columns.width.type = 'category'", "width is a number, not a category"),
         ("columns.colour.minimum = 1", "colour is a category, not a number"),

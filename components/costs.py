@@ -21,10 +21,18 @@ from components.prices import (
     PRICE_REGION,
     STORAGE_GB_MONTH,
 )
-from components.settings import Encryption, EndpointSettings, Environment, StackSettings
+from components.settings import (
+    Encryption,
+    EndpointSettings,
+    Environment,
+    PromotionGate,
+    StackSettings,
+)
 
 # The assumed monthly usage of the lab's dev stack.
 TRAININGS_PER_MONTH, TRAINING_MINUTES = 30, 10
+# Of CheckData and Evaluate, most of which is the start of the instance.
+PROCESSING_MINUTES = 5
 PIPELINE_MINUTES, BUILDS_PER_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
 
 Item = dict[str, Any]
@@ -88,6 +96,8 @@ def _delivery(settings: StackSettings) -> list[Item]:
     training = settings.delivery.training.instance_type
     hours = TRAININGS_PER_MONTH * TRAINING_MINUTES / 60
     minutes = TRAININGS_PER_MONTH * PIPELINE_MINUTES
+    evaluated = settings.delivery.promotion_gate is not PromotionGate.OFF
+    jobs = TRAININGS_PER_MONTH * (2 if evaluated else 1)
     return [
         _item(
             f"training, {training}",
@@ -95,6 +105,13 @@ def _delivery(settings: StackSettings) -> list[Item]:
             "instance hour",
             INSTANCE_HOUR.get(training),
             f"{TRAININGS_PER_MONTH} jobs of {TRAINING_MINUTES} minutes",
+        ),
+        _item(
+            f"processing, {training}",
+            jobs * PROCESSING_MINUTES / 60,
+            "instance hour",
+            INSTANCE_HOUR.get(training),
+            f"{jobs} jobs of {PROCESSING_MINUTES} minutes",
         ),
         _item("pipeline", minutes, "action minute", PIPELINE_ACTION_MINUTE),
         _item(

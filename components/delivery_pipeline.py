@@ -15,7 +15,7 @@ from components import pipeline_stages, policies
 from components.artifact_store import artifact_store
 from components.data_lake import DataLake
 from components.model_registry import ModelRegistry, ModelRegistryArgs
-from components.naming import DATASET_KEY, TRAINING_PREFIX, Names
+from components.naming import DATASET_KEY, REPORT_PREFIX, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction
 from components.pipeline_stages import DeployTarget, StageInputs
@@ -77,6 +77,27 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 lambda key_arn: policies.training_role(names, key_arn, args.network)
             ),
             "Permissions of training jobs",
+        )
+        self.processing_role, processing_policy = self._role(
+            "processing-job",
+            policies.SAGEMAKER,
+            pulumi.Output.from_input(args.key_arn).apply(
+                lambda key_arn: policies.processing_role(names, key_arn, args.network)
+            ),
+            "Permissions of processing jobs",
+        )
+        self.processing = PipelineFunction(
+            "processing",
+            "run_processing",
+            names,
+            grants=policies.run_processing(names, names.role_arn("processing-job")),
+            key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
+            network=args.network,
+            settings=args.functions,
+            tags=args.tags,
+            environment=self._training_network(),
+            opts=self._child,
         )
         self.train = PipelineFunction(
             "train",
@@ -146,8 +167,10 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 depends_on=[
                     policy,
                     training_policy,
+                    processing_policy,
                     *args.artifacts.ready,
                     *args.data_lake.ready,
+                    self.processing,
                     self.train,
                     self.smoke_test,
                     self.registry,
@@ -189,6 +212,9 @@ class DeliveryPipeline(pulumi.ComponentResource):
             training_output=pulumi.Output.concat(
                 "s3://", args.artifacts.name, f"/{TRAINING_PREFIX}"
             ),
+            processing_function=self.processing.name,
+            processing_role_arn=self.processing_role.arn,
+            report_output=pulumi.Output.concat("s3://", args.artifacts.name, f"/{REPORT_PREFIX}"),
             register_function=self.registry.register.name,
             promote_function=self.registry.promote.name,
             pipeline=self._names.pipeline,
@@ -206,7 +232,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         local = [t for t in targets if not t.delivery_role_arn]
         other_keys = sorted({t.encryption_key_arn for t in local} - {"", key_arn})
         functions = (
-            *(inputs.train_function, inputs.register_function),
+            *(inputs.processing_function, inputs.train_function, inputs.register_function),
             *(inputs.smoke_test_function, inputs.promote_function),
         )
         return policies.document(

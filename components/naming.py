@@ -14,6 +14,9 @@ DATASET_KEY = "dataset.zip"
 TEMPLATE_KEY = "template.zip"
 TEMPLATE_FILE = "template.json"
 TRAINING_PREFIX = "training"
+# Below it, in the same bucket, are the reports of processing jobs. They do not expire: the baseline
+# of the model in production is one of them.
+REPORT_PREFIX = "reports"
 CAPTURE_PREFIX = "capture"
 VARIANT_NAME = "AllTraffic"
 

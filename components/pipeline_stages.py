@@ -6,8 +6,9 @@ configuration of each action. Must not: register resources.
     Source ─► Train ─► DeployDev ─► DeployApproval ─► DeployPrd
                                     └── only with a production target ──┘
 
-Train ends with Register, which makes the model a version in the registry, and the last stage with
-Promote, which approves that version.
+Train begins with CheckData, which stops a broken dataset, and ends with Register, which makes the
+model a version in the registry. DeployDev ends with Evaluate, which stops a model that is worse
+than the one in production, and the last stage with Promote, which approves the version.
 """
 
 import json
@@ -18,7 +19,7 @@ import pulumi
 from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
 
 from components.naming import DATASET_KEY, TEMPLATE_FILE
-from components.settings import DeliverySettings, NetworkSettings
+from components.settings import DeliverySettings, NetworkSettings, PromotionGate
 
 # CodePipeline's limit for the UserParameters of a Lambda action.
 USER_PARAMETERS_LENGTH = 1000
@@ -78,6 +79,9 @@ class StageInputs:
     training_role_arn: str
     image_parameter: str
     training_output: str
+    processing_function: str
+    processing_role_arn: str
+    report_output: str
     network: NetworkSettings
     # The model registry
     register_function: str
@@ -102,15 +106,17 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     """
     stages = [_source(inputs), _train(inputs, settings)]
     # A failed first creation of DEV is replaced. Production has to be deleted by a person.
-    last = [_promote(inputs)]
     development = _deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE")
+    if settings.promotion_gate is not PromotionGate.OFF:
+        development.append(_evaluate(inputs, settings))
     if inputs.production is None:
-        return [*stages, {"name": "DeployDev", "actions": [*development, *last]}]
+        last = _promote(inputs, len(development) + 1)
+        return [*stages, {"name": "DeployDev", "actions": [*development, last]}]
     production = _deploy("Prd", inputs.production, inputs, settings, "CREATE_UPDATE")
     stages += [
         {"name": "DeployDev", "actions": development},
         _approval(inputs, settings),
-        {"name": "DeployPrd", "actions": [*production, *last]},
+        {"name": "DeployPrd", "actions": [*production, _promote(inputs, 3)]},
     ]
     return stages
 
@@ -157,18 +163,11 @@ def _s3_source(name: str, bucket: str, key: str) -> PipelineStageActionArgsDict:
 
 
 def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgsDict:
-    training = settings.training
     parameters = {
-        "modelName": inputs.model_name,
-        "executionId": "#{codepipeline.PipelineExecutionId}",
-        "datasetVersionId": "#{Dataset.VersionId}",
+        **_job_parameters(inputs, settings),
         "trainingRoleArn": inputs.training_role_arn,
-        "imageParameter": inputs.image_parameter,
-        "instanceType": training.instance_type,
-        "maxRuntimeSeconds": training.max_runtime_seconds,
         "outputPath": inputs.training_output,
-        "networkIsolation": inputs.network.isolation,
-        "hyperparameters": dict(training.hyperparameters),
+        "hyperparameters": dict(settings.training.hyperparameters),
     }
     train = _lambda_action(
         "Train",
@@ -176,25 +175,102 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         parameters,
         inputs=[DATASET_ARTIFACT],
         outputs=[MODEL_ARTIFACT],
-        order=1,
+        order=2,
     )
     register = _lambda_action(
         "Register",
         inputs.register_function,
-        {"modelName": inputs.model_name, "executionId": "#{codepipeline.PipelineExecutionId}"},
+        {
+            "modelName": inputs.model_name,
+            "executionId": "#{codepipeline.PipelineExecutionId}",
+            "reportUrl": "#{CheckData.ReportUrl}",
+        },
         inputs=[MODEL_ARTIFACT],
-        order=2,
+        order=3,
     )
-    return {"name": "Train", "actions": [train, register]}
+    check = _process(
+        "CheckData",
+        inputs,
+        settings,
+        {"command": "check", "champion": "baseline"},
+        {"data_shift": settings.data_shift.value},
+        order=1,
+    )
+    return {"name": "Train", "actions": [check, train, register]}
 
 
-def _promote(inputs: StageInputs) -> PipelineStageActionArgsDict:
+def _evaluate(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageActionArgsDict:
+    return _process(
+        "Evaluate",
+        inputs,
+        settings,
+        {
+            "command": "evaluate",
+            "champion": "model",
+            "inputs": {"candidate": "#{Train.ModelDataUrl}"},
+        },
+        {
+            "promotion_gate": settings.promotion_gate.value,
+            "maximum_regression": settings.maximum_regression,
+        },
+        order=3,
+    )
+
+
+def _process(
+    name: str,
+    inputs: StageInputs,
+    settings: DeliverySettings,
+    parameters: Mapping[str, object],
+    hyperparameters: Mapping[str, object],
+    *,
+    order: int,
+) -> PipelineStageActionArgsDict:
+    """Return an action that runs a command of the model's container on the dataset.
+
+    Args:
+        name: the action's name.
+        inputs: names and ARNs of the resources.
+        settings: the pipeline's settings.
+        parameters: what the command is, and what it needs besides the dataset.
+        hyperparameters: the command's own, beside those of training.
+        order: when it runs within its stage, from 1.
+    """
+    common = _job_parameters(inputs, settings)
+    own = {
+        "roleArn": inputs.processing_role_arn,
+        "outputPath": inputs.report_output,
+        "hyperparameters": {**settings.training.hyperparameters, **hyperparameters},
+    }
+    return _lambda_action(
+        name,
+        inputs.processing_function,
+        {**common, **own, **parameters},
+        inputs=[DATASET_ARTIFACT],
+        order=order,
+    )
+
+
+def _job_parameters(inputs: StageInputs, settings: DeliverySettings) -> dict[str, object]:
+    """Return the parameters that training and processing jobs share."""
+    return {
+        "modelName": inputs.model_name,
+        "executionId": "#{codepipeline.PipelineExecutionId}",
+        "datasetVersionId": "#{Dataset.VersionId}",
+        "imageParameter": inputs.image_parameter,
+        "instanceType": settings.training.instance_type,
+        "maxRuntimeSeconds": settings.training.max_runtime_seconds,
+        "networkIsolation": inputs.network.isolation,
+    }
+
+
+def _promote(inputs: StageInputs, order: int) -> PipelineStageActionArgsDict:
     parameters = {
         "modelPackageArn": "#{Register.ModelPackageArn}",
         "pipelineName": inputs.pipeline,
         "executionId": "#{codepipeline.PipelineExecutionId}",
     }
-    return _lambda_action("Promote", inputs.promote_function, parameters, inputs=[], order=3)
+    return _lambda_action("Promote", inputs.promote_function, parameters, inputs=[], order=order)
 
 
 def _lambda_action(
@@ -302,7 +378,12 @@ def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
                 f"Deploy {inputs.model_name} to production? Validation "
                 "#{Train.Metric} #{Train.Score}, version #{Register.ModelPackageVersion} of the "
                 "model, training job #{Train.TrainingJobName}, "
-                "dataset version #{Dataset.VersionId}."
+                "dataset version #{Dataset.VersionId}. Data: #{CheckData.Verdict}."
+                + (
+                    ""
+                    if settings.promotion_gate is PromotionGate.OFF
+                    else " Evaluation: #{Evaluate.Verdict}."
+                )
             ),
         },
     }

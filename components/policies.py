@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.naming import CAPTURE_PREFIX, TRAINING_PREFIX, Names
+from components.naming import CAPTURE_PREFIX, REPORT_PREFIX, TRAINING_PREFIX, Names
 from components.settings import NetworkSettings
 
 # JSON in IAM's own vocabulary.
@@ -254,6 +254,24 @@ def training_role(names: Names, key_arn: str | None, network: NetworkSettings) -
     )
 
 
+def processing_role(names: Names, key_arn: str | None, network: NetworkSettings) -> str:
+    """Return the policy of processing jobs: read datasets, models and reports, write reports."""
+    bucket = names.artifact_bucket
+    read = (f"{names.model}-*", f"{TRAINING_PREFIX}/*", f"{REPORT_PREFIX}/*")
+    return document(
+        allow(["s3:ListBucket"], [names.s3_arn(bucket)]),
+        allow(["s3:GetObject"], [names.s3_arn(bucket, key) for key in read]),
+        allow(["s3:PutObject"], [names.s3_arn(bucket, f"{REPORT_PREFIX}/*")]),
+        use_key(names, key_arn, "s3"),
+        # SageMaker requires it of the role of a job whose output is under a key.
+        allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
+        use_key_for_volumes(key_arn),
+        join_vpc(names, network, SAGEMAKER),
+        pull_image(names),
+        write_container_logs(names, "/aws/sagemaker/ProcessingJobs"),
+    )
+
+
 def execution_role(
     names: Names,
     environment: str,
@@ -326,6 +344,23 @@ def run_training(names: Names, training_role_arn: str) -> list[Statement]:
         ),
         allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
         pass_role(training_role_arn, SAGEMAKER),
+    ]
+
+
+def run_processing(names: Names, role_arn: str) -> list[Statement]:
+    """Allow starting and polling the model's processing jobs, with the released image."""
+    return [
+        allow(
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateProcessingJob",
+                "sagemaker:DescribeProcessingJob",
+            ],
+            [names.arn("sagemaker", f"processing-job/{names.model}-*")],
+        ),
+        allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
+        pass_role(role_arn, SAGEMAKER),
+        *read_versions(names),
     ]
 
 

@@ -61,6 +61,21 @@ class ImageScanSeverity(StrEnum):
     CRITICAL = "CRITICAL"
 
 
+class DataShift(StrEnum):
+    """The treatment of a dataset whose columns are distributed otherwise than the champion's."""
+
+    WARN = "warn"
+    STOP = "stop"
+
+
+class PromotionGate(StrEnum):
+    """The treatment of a model that is worse than the one in production."""
+
+    BLOCK = "block"
+    WARN = "warn"
+    OFF = "off"
+
+
 class TrafficShifting(StrEnum):
     """Traffic shifting to a new fleet of an endpoint.
 
@@ -353,6 +368,30 @@ class DeliverySettings:
         low=0,
         high=1,
         description="Accuracy (for a regression, R²) that the smoke test requires, 0 to 1.",
+    )
+    data_shift: DataShift = choice(
+        "dataShift",
+        DataShift.WARN,
+        DataShift,
+        example="warn",
+        description="What CheckData does with a dataset whose distribution has shifted from that "
+        "of the model in production: warn, or stop the pipeline.",
+    )
+    promotion_gate: PromotionGate = choice(
+        "promotionGate",
+        PromotionGate.BLOCK,
+        PromotionGate,
+        example="block",
+        description="What Evaluate does with a model that is worse than the one in production on "
+        "the same rows: block it, warn, or off, which leaves the action out.",
+    )
+    maximum_regression: float = number(
+        "maximumRegression",
+        0,
+        low=0,
+        high=1,
+        description="How much worse than the one in production a model may be, with 95 % "
+        "confidence, in accuracy (for a regression, R²), 0 to 1.",
     )
     source_branch: str = string(
         "sourceBranch",

@@ -5,9 +5,10 @@
                        Completed ─► success with what the container says, and where its report is
                        Failed | Stopped ─► failure with the container's reason
 
-The command gets the dataset at ``/opt/ml/processing/dataset`` and, if the group of the model has an
-approved version, its baseline at ``/opt/ml/processing/champion``. It writes its report to
-``/opt/ml/processing/report``, and one line about it to ``/opt/ml/output/message``.
+The command gets the dataset at ``/opt/ml/processing/dataset``, the objects that the parameter
+``inputs`` names and, if the group of the model has an approved version, that version's baseline or
+model at ``/opt/ml/processing/champion``. It writes its report to ``/opt/ml/processing/report``, and
+one line about it to ``/opt/ml/output/message``.
 """
 
 from collections.abc import Mapping
@@ -52,7 +53,11 @@ def process(job: Job) -> Succeeded | StillRunning:
 def _start(job: Job) -> StillRunning:
     sagemaker = boto3.client("sagemaker")
     dataset, name = job.input(), name_of(job)
-    inputs = {"dataset": f"s3://{dataset.bucket}/{dataset.key}", **_champion(job, sagemaker)}
+    inputs = {
+        "dataset": f"s3://{dataset.bucket}/{dataset.key}",
+        **(parameter(job, "inputs", dict) if "inputs" in job.parameters else {}),
+        **_champion(job, sagemaker),
+    }
     hyperparameters = parameter(job, "hyperparameters", dict)
     output = {
         "S3Uri": _report_url(job, name),
@@ -98,7 +103,13 @@ def _input(name: str, uri: str) -> dict[str, Any]:
 
 
 def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
-    """Return the baseline of the newest approved version of the model, if there is one."""
+    """Return what the command needs of the newest approved version of the model, if there is one.
+
+    The parameter ``champion`` says what that is: its ``baseline`` or its ``model``.
+    """
+    wanted = parameter(job, "champion", str)
+    if wanted not in ("baseline", "model"):
+        raise ConfigurationError(f"champion is {wanted!r}; it must be baseline or model")
     try:
         found = sagemaker.list_model_packages(
             ModelPackageGroupName=parameter(job, "modelName", str),
@@ -115,8 +126,12 @@ def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
     if not found:
         return {}
     package = sagemaker.describe_model_package(ModelPackageName=found[0]["ModelPackageArn"])
-    quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
-    uri = quality.get("Statistics", {}).get("S3Uri")
+    if wanted == "model":
+        (container,) = package["InferenceSpecification"]["Containers"]
+        uri = container.get("ModelDataUrl")
+    else:
+        quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
+        uri = quality.get("Statistics", {}).get("S3Uri")
     return {"champion": uri} if uri else {}
 
 

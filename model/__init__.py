@@ -1,4 +1,4 @@
-"""The SageMaker container: `python -m model train`, `serve` and `check`.
+"""The SageMaker container: `python -m model train`, `serve`, `check` and `evaluate`.
 
 It owns the model: reading a dataset, training, the ONNX artifact and the HTTP server. It knows
 SageMaker only through the container contract (`/opt/ml`, a few environment variables, two routes)
@@ -28,6 +28,8 @@ and calls no AWS service. The directory works as a package wherever it is copied
     own_rules, contract_rules,  pure: the findings about a dataset by itself, against its contract,
     champion_rules, findings    and against the approved model's baseline
     check_page, check           the data check
+    evaluation                  pure: a candidate and the champion on the same rows
+    evaluation_page, evaluate   the evaluation
     predictor                   the ONNX model
     micro_batching              scores single rows together
     counters, invocation_log    the counters of /metrics, the invocations in the log

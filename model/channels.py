@@ -65,7 +65,7 @@ def read_channels(paths: MlPaths, read_options: ReadOptions) -> Dataset:
     if _DATASET in names and len(names) > 1:
         raise DatasetError(f"channels {', '.join(sorted(names))} are too many; give {_ALLOWED}")
     if _DATASET in names:
-        return _read_zip(paths.data / _DATASET, read_options)
+        return read_zip(paths.data / _DATASET, read_options)
     if _TRAIN not in names:
         given = ", ".join(sorted(names)) or "none"
         raise DatasetError(f"no channel to train on (given: {given}); give {_ALLOWED}")
@@ -92,7 +92,12 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     return replace(dataset, train=table.select(kept), validation=table.select(held))
 
 
-def _read_zip(directory: Path, read_options: ReadOptions) -> Dataset:
+def read_zip(directory: Path, read_options: ReadOptions) -> Dataset:
+    """Read the dataset of a directory whose only file is its zip.
+
+    Raises:
+        DatasetError: there is another number of files, or the dataset cannot be used for training.
+    """
     files = files_of(directory)
     if len(files) != 1:
         found = ", ".join(path.name for path in files[:5]) or "none"

@@ -158,7 +158,7 @@ BROKEN = {
     ),
     "one class": (
         zip_of({"train.csv": "a,1.0,2.0\na,2.0,1.0\n", "validation.csv": "a,1.0,2.0\n"}),
-        "class",
+        "all 2 rows have the label 'a'",
     ),
     "an empty zip": (zip_of({}), "empty"),
     "not a zip": (b"this is not a zip archive", "zip"),
@@ -167,24 +167,26 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_dataset_that_cannot_train_stops_at_train_with_its_reason(lab: Lab, what: str) -> None:
+def test_a_dataset_that_cannot_train_stops_before_training_with_its_reason(
+    lab: Lab, what: str
+) -> None:
     content, word = BROKEN[what]
     before = lab.config_of(DEV), lab.config_of(PRD)
     execution = lab.upload(content)
     assert lab.ended(execution) == "Failed"
-    state = lab.state("Train", "Train")
+    state = lab.state("Train", "CheckData")
     reason = state["errorDetails"]["message"]
-    jobs = lab.cloud.client("sagemaker").list_training_jobs(
-        StatusEquals="Failed", SortOrder="Descending", MaxResults=1
-    )
-    name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
-    job = lab.cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
+    sagemaker = lab.cloud.client("sagemaker")
+    jobs = sagemaker.list_processing_jobs(StatusEquals="Failed", MaxResults=1)
+    name = jobs["ProcessingJobSummaries"][0]["ProcessingJobName"]
+    job = sagemaker.describe_processing_job(ProcessingJobName=name)
     assert state["status"] == "Failed"
     assert name.startswith(f"iris-model-{execution[:8]}")
     assert job["FailureReason"].startswith("AlgorithmError: ")
     assert word in job["FailureReason"].lower()
     assert "Traceback" not in job["FailureReason"]
     assert job["FailureReason"] in reason
+    assert sagemaker.list_training_jobs(NameContains=execution[:8])["TrainingJobSummaries"] == []
     shown = " ".join(localcloud(lab.cloud.url, "status").split())
     assert " ".join(job["FailureReason"].split())[:60] in shown
     assert (lab.config_of(DEV), lab.config_of(PRD)) == before
@@ -243,8 +245,9 @@ def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
     status, said = preview(lab, "dev", *changed)
     (step,) = [step for step in said["steps"] if step["change"] != "same"]
     assert (2, "update", "Pipeline") == (status, step["change"], step["type"].rpartition(":")[2])
-    (difference,) = step["differences"]
-    assert ("3600", "1800") == (difference["before"], difference["after"])
+    # Those of CheckData, Train and Evaluate.
+    assert 3 == len(step["differences"])
+    assert {("3600", "1800")} == {(d["before"], d["after"]) for d in step["differences"]}
     done = localcloud(lab.cloud.url, "up", "dev", *changed)
     assert "1 updated" in done
     assert f"{said['changes']['same']} unchanged" in done
@@ -268,7 +271,9 @@ def test_a_regression_with_a_header_reaches_the_approval_with_its_score(lab: Lab
     )
     hyperparameters = '{"algorithm": "linear-regression", "header": "yes"}'
     localcloud(lab.cloud.url, "up", "dev", "--config", f"hyperparameters={hyperparameters}")
-    execution = lab.upload(zip_of({"train.csv": flats}))
+    # Other columns than those of the model in production, on purpose.
+    contract = 'schema_change = "allow"\n'
+    execution = lab.upload(zip_of({"train.csv": flats, "data-contract.toml": contract}))
     lab.answer("Rejected")
     assert lab.ended(execution) == "Failed"
     assert "50 rows, r2 0.9" in lab.state("DeployDev", "SmokeTest")["summary"]

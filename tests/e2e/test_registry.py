@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import wait_for
-from tests.e2e.conftest import PRD, Lab
+from tests.cloud import configured_url, local_cloud, wait_for
+from tests.e2e.conftest import PRD, Lab, deployed
 
 pytestmark = [
     pytest.mark.e2e,
@@ -18,6 +19,18 @@ pytestmark = [
 ]
 
 GROUP = "iris-model"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab of this module's own, whose registry has no other versions."""
+    if configured_url() is not None:
+        pytest.skip("the lab is deployed to a local cloud of its own")
+    log = tmp_path_factory.mktemp("registry") / "localcloud.log"
+    with local_cloud(speed=60.0, log=log) as cloud:
+        yield deployed(cloud)
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
 
 
 def versions(lab: Lab) -> list[dict[str, Any]]:
@@ -82,7 +95,13 @@ def test_a_model_that_a_person_rejects_is_rejected_with_their_words(lab: Lab, ir
 
 def test_a_model_that_the_smoke_test_fails_is_rejected_with_its_reason(lab: Lab) -> None:
     train = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
-    wrong = zip_of({"train.csv": train, "validation.csv": "b,1.0,0.0\na,9.0,8.0\n"})
+    wrong = zip_of(
+        {
+            "train.csv": train,
+            "validation.csv": "b,1.05,0.05\na,9.05,8.05\n",
+            "data-contract.toml": 'schema_change = "allow"\n',
+        }
+    )
     execution = lab.upload(wrong)
     assert lab.ended(execution) == "Failed"
     version = decided(lab, execution)

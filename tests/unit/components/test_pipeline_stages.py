@@ -49,6 +49,9 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         image_parameter=names.image_parameter,
         training_output=f"s3://{names.artifact_bucket}/training",
         network=NetworkSettings(),
+        processing_function=f"{names.model}-processing",
+        processing_role_arn=names.role_arn("processing-job"),
+        report_output=f"s3://{names.artifact_bucket}/reports",
         register_function=f"{names.model}-register",
         promote_function=f"{names.model}-promote",
         pipeline=names.pipeline,
@@ -114,8 +117,8 @@ def model_errors(stages: list[Any]) -> str:
 def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render()] == [
         ("Source", ["Dataset", "DevTemplate", "PrdTemplate"]),
-        ("Train", ["Train", "Register"]),
-        ("DeployDev", ["Deploy", "SmokeTest"]),
+        ("Train", ["CheckData", "Train", "Register"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate"]),
         ("DeployApproval", ["ApproveDeploy"]),
         ("DeployPrd", ["Deploy", "SmokeTest", "Promote"]),
     ]
@@ -124,8 +127,8 @@ def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
 def test_without_production_the_pipeline_ends_after_dev() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render(production=False)] == [
         ("Source", ["Dataset", "DevTemplate"]),
-        ("Train", ["Train", "Register"]),
-        ("DeployDev", ["Deploy", "SmokeTest", "Promote"]),
+        ("Train", ["CheckData", "Train", "Register"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Promote"]),
     ]
 
 
@@ -178,6 +181,8 @@ def test_the_approver_reads_score_job_and_dataset() -> None:
         "Register.ModelPackageVersion",
         "Train.TrainingJobName",
         "Dataset.VersionId",
+        "CheckData.Verdict",
+        "Evaluate.Verdict",
     ]
     assert len(custom_data) <= 1000
 

@@ -150,6 +150,7 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
     ("handler", "modules"),
     [
         ("train_model.handler", ["pipeline_job", "sagemaker_job", "train_model"]),
+        ("run_processing.handler", ["pipeline_job", "run_processing", "sagemaker_job"]),
         ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
         ("model_packages.register_handler", ["model_packages", "pipeline_job"]),
         ("model_packages.promote_handler", ["model_packages", "pipeline_job"]),
@@ -177,6 +178,7 @@ def test_a_function_ships_its_module_and_what_that_imports(
             "dev",
             [
                 "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-processing",
                 "/aws/lambda/iris-model-promote",
                 "/aws/lambda/iris-model-register",
                 "/aws/lambda/iris-model-reject",

@@ -29,6 +29,7 @@ PARAMETERS = {
     "maxRuntimeSeconds": 3600,
     "outputPath": "s3://artifacts/reports",
     "networkIsolation": True,
+    "champion": "baseline",
     "hyperparameters": {"header": "yes", "n_estimators": 100},
 }
 TOKEN = json.dumps({"processingJobName": NAME})
@@ -50,6 +51,9 @@ def package(status: str, uri: str | None) -> dict[str, Any]:
         "ModelPackageArn": f"arn:aws:sagemaker:us-east-1:123456789012:model-package/m/{uri}",
         "ModelApprovalStatus": status,
         "DriftCheckBaselines": {"ModelDataQuality": statistics if uri else {}},
+        "InferenceSpecification": {
+            "Containers": [{"Image": IMAGE_URI, "ModelDataUrl": "s3://a/model.tar.gz"}]
+        },
     }
 
 
@@ -99,6 +103,26 @@ def test_the_newest_approved_version_is_the_champion(
     (request,) = aws.made("CreateProcessingJob")
     uris = {i["InputName"]: i["S3Input"]["S3Uri"] for i in request["ProcessingInputs"]}
     assert uris.get("champion") == expected
+
+
+def test_a_command_may_ask_for_more_inputs_and_for_the_champions_model(aws: FakeAws) -> None:
+    aws.packages = [package("Approved", BASELINE)]
+    candidate = "s3://artifacts/training/job/output/model.tar.gz"
+    start(command="evaluate", champion="model", inputs={"candidate": candidate})
+    (request,) = aws.made("CreateProcessingJob")
+    assert {i["InputName"]: i["S3Input"]["S3Uri"] for i in request["ProcessingInputs"]} == {
+        "dataset": "s3://artifacts/pipeline/Dataset/abc",
+        "candidate": candidate,
+        "champion": "s3://a/model.tar.gz",
+    }
+
+
+def test_another_part_of_the_champion_is_refused(aws: FakeAws) -> None:
+    start(champion="weights")
+    assert aws.failure() == (
+        "ConfigurationError",
+        "champion is 'weights'; it must be baseline or model",
+    )
 
 
 def test_a_model_without_a_group_has_no_champion(aws: FakeAws) -> None:

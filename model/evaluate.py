@@ -1,0 +1,267 @@
+"""The evaluation, a processing job: the candidate beside the champion, on the same rows.
+
+    processing/dataset/…                   the dataset zip, whose validation rows are used
+    processing/candidate/model.tar.gz      the model that was trained on it
+    processing/champion/model.tar.gz       the approved model, if there is one
+      → processing/report/evaluation.json  every figure
+        processing/report/evaluation.html  the same, for people
+        output/message                     one line
+
+The exit code is 1 if the candidate must not be promoted: its score is worse than the champion's by
+more than SM_HP_MAXIMUM_REGRESSION (0 to 1, default 0) with 95 % confidence, and
+SM_HP_PROMOTION_GATE is `block` (the default) and not `warn`. The hyperparameters of training come
+from SM_HP_<NAME>.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.archive import Dataset
+from model.cells import one_line, quote
+from model.channels import hold_out, read_zip
+from model.columns import Columns
+from model.errors import ArtifactError, ContainerError, HyperparameterError
+from model.evaluation import Answers, Comparison, Difference, compare
+from model.evaluation_page import draw_page
+from model.hyperparameters import Hyperparameters, hyperparameters_of, parse_hyperparameters
+from model.paths import MlPaths
+from model.predictor import (
+    LEGACY_METADATA_FILE,
+    METADATA_FILE,
+    MODEL_FILE,
+    Predictor,
+    load,
+)
+from model.table import Table
+from model.train import json_bytes, write_whole
+
+log = logging.getLogger("model.evaluate")
+
+VERSION = 1
+BLOCK, WARN = "block", "warn"
+_GATE, _REGRESSION = "promotion_gate", "maximum_regression"
+_MESSAGE_CHARACTERS = 300
+# The largest file of a model that is unpacked.
+_MOST_BYTES = 2 * 1024**3
+_TIMED_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model and what is known of it."""
+
+    predictor: Predictor
+    columns: Columns
+    metadata: Mapping[str, Any]
+    onnx_bytes: int
+
+
+def run(environment: Mapping[str, str]) -> int:
+    """Run the evaluation that an environment describes; return the exit code."""
+    paths = MlPaths.from_environment(environment)
+    try:
+        message, stops = _evaluate(paths, environment)
+    except ContainerError as error:
+        message, stops = f"the evaluation failed: {error}", True
+    except Exception as error:
+        log.exception("the evaluation failed")
+        message, stops = f"the evaluation failed: {type(error).__name__}: {error}", True
+    message = one_line(message)[:_MESSAGE_CHARACTERS]
+    paths.message.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(paths.message, message.encode())
+    (log.error if stops else log.info)("%s", message)
+    return 1 if stops else 0
+
+
+def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool]:
+    """Evaluate and write the report; return the message, and whether to stop the pipeline."""
+    given = hyperparameters_of(environment)
+    gate, limit = _gate(given.pop(_GATE, BLOCK)), _share(given.pop(_REGRESSION, "0"))
+    hyperparameters = parse_hyperparameters(given)
+    dataset = _dataset(paths, hyperparameters)
+    table = dataset.validation
+    assert table is not None  # noqa: S101 - hold_out made it
+    candidate = _unpacked(paths.processing / "candidate")
+    champion, why = _champion(paths, dataset, table)
+    found = compare(
+        _truth(table, candidate),
+        _answers(candidate, table),
+        None if champion is None else _answers(champion, table),
+        {name: [row[at] for row in table.rows] for at, name in enumerate(dataset.features)},
+        seed=hyperparameters.seed,
+    )
+    stops = gate == BLOCK and found.score.loss_for_sure > limit
+    message = _message(found, why, limit, gate)
+    report = {
+        "version": VERSION,
+        "verdict": "worse" if found.score.loss_for_sure > limit else "not worse",
+        "stops": stops,
+        "message": message,
+        "gate": gate,
+        "maximum_regression": limit,
+        "rows": found.rows,
+        "champion": None if champion is None else _about(champion),
+        "candidate": _about(candidate),
+        "no_champion_because": why,
+        "metrics": [metric.as_json() for metric in found.metrics],
+        "mcnemar_p_value": found.p_value,
+        "calibration": dict(found.calibration),
+        "slices": [one.as_json() for one in found.slices],
+    }
+    directory = paths.processing / "report"
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / "evaluation.html", draw_page(report).encode())
+    write_whole(directory / "evaluation.json", json_bytes(report))
+    return message, stops
+
+
+def _gate(text: str) -> str:
+    if text not in (BLOCK, WARN):
+        raise HyperparameterError(f"{_GATE} is {quote(text)}; it must be {BLOCK} or {WARN}")
+    return text
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise HyperparameterError(f"{_REGRESSION} is {quote(text)}; it must be 0 to 1")
+    return value
+
+
+def _dataset(paths: MlPaths, hyperparameters: Hyperparameters) -> Dataset:
+    """Return the dataset with the validation rows that training uses."""
+    dataset = read_zip(paths.processing / "dataset", hyperparameters.read_options)
+    return hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
+
+
+def _unpacked(directory: Path) -> Model:
+    """Return the model of the only archive in a directory.
+
+    Raises:
+        ArtifactError: there is no archive, or it holds no model.
+    """
+    archives = sorted(path for path in directory.rglob("*") if path.is_file())
+    if len(archives) != 1:
+        raise ArtifactError(
+            f"input '{directory.name}' holds {len(archives)} files; it must hold one model.tar.gz"
+        )
+    wanted = {MODEL_FILE, METADATA_FILE, LEGACY_METADATA_FILE}
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            with tarfile.open(archives[0]) as files:
+                for member in files:
+                    if member.name.removeprefix("./") in wanted and member.isfile():
+                        if member.size > _MOST_BYTES:
+                            raise ArtifactError(f"{member.name} has over {_MOST_BYTES} bytes")
+                        files.extract(member, place, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise ArtifactError(
+                f"{archives[0].name} of input '{directory.name}' is not a model.tar.gz: {error}"
+            ) from None
+        predictor, columns, metadata = load(Path(place))
+        return Model(predictor, columns, metadata, (Path(place) / MODEL_FILE).stat().st_size)
+
+
+def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | None, str]:
+    """Return the champion, or None and why it cannot be compared."""
+    directory = paths.processing / "champion"
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return None, "there is no approved model yet"
+    champion = _unpacked(directory)
+    if champion.columns.names != dataset.features:
+        return None, "the approved model has other columns"
+    if bool(champion.predictor.classes) != bool(dataset.classes):
+        return None, "the approved model predicts something else"
+    try:
+        champion.columns.encode(table.rows[:1])
+    except (TypeError, ValueError):
+        return None, "the approved model has columns of other types"
+    return champion, ""
+
+
+def _truth(table: Table, model: Model) -> NDArray[Any]:
+    if model.predictor.classes:
+        return np.array(table.labels)
+    return np.array([float(label) for label in table.labels])
+
+
+def _answers(model: Model, table: Table) -> Answers:
+    """Return a model's answers; a class that it does not know has no probability."""
+    numbers, values = model.predictor.run(model.columns.encode(table.rows))
+    classes = model.predictor.classes
+    if not classes:
+        return Answers(values[:, 0].astype(np.float64))
+    shares = values.astype(np.float64)
+    place = {name: at for at, name in enumerate(classes)}
+    of_truth = [
+        shares[row, place[label]] if label in place else 0.0
+        for row, label in enumerate(table.labels)
+    ]
+    return Answers(
+        np.array(classes)[numbers],
+        np.array(of_truth),
+        shares[np.arange(len(numbers)), numbers],
+    )
+
+
+def _about(model: Model) -> dict[str, Any]:
+    """Return a model's lineage, size, and time of one row."""
+    lineage = model.metadata.get("lineage", {})
+    return {
+        "training_job": lineage.get("training_job_name", ""),
+        "created": model.metadata.get("created", ""),
+        "onnx_bytes": model.onnx_bytes,
+        "one_row_microseconds": _one_row_microseconds(model),
+    }
+
+
+def _one_row_microseconds(model: Model) -> float:
+    """Return the median time in which the model scores one row, without its server."""
+    row = np.zeros((1, model.predictor.width), np.float32)
+    times = []
+    for _ in range(_TIMED_ROWS):
+        began = time.perf_counter()
+        model.predictor.run(row)
+        times.append(time.perf_counter() - began)
+    return float(np.median(times) * 1e6)
+
+
+def _message(found: Comparison, why: str, limit: float, gate: str) -> str:
+    score = found.score
+    rows = f"on {found.rows} rows"
+    if score.champion is None:
+        return f"{score.metric} {score.candidate:.4f}{_range(score)} {rows}; {why}"
+    worse = [one.name for one in found.slices if one.worse]
+    text = (
+        f"{score.metric} {score.candidate:.4f}, champion {score.champion:.4f}, "
+        f"difference{_range(score)} {rows}: "
+    )
+    if score.loss_for_sure > limit:
+        text += f"worse by more than {limit:g}" + ("" if gate == BLOCK else " (gate: warn)")
+    else:
+        text += "not worse"
+    return text + (f"; worse in {', '.join(worse[:3])}" if worse else "")
+
+
+def _range(score: Difference) -> str:
+    if score.low is None or score.high is None:
+        return ""
+    sign = "+" if score.champion is not None else ""
+    return f" ({score.low:{sign}.4f} to {score.high:{sign}.4f})"

@@ -254,7 +254,10 @@ def _message(found: Comparison, why: str, limit: float, gate: str) -> str:
         f"difference{_range(score)} {rows}: "
     )
     if score.loss_for_sure > limit:
-        text += f"worse by more than {limit:g}" + ("" if gate == BLOCK else " (gate: warn)")
+        text += "worse for sure" + (f", by more than {limit:g}" if limit else "")
+        text += "" if gate == BLOCK else " (gate: warn)"
+    elif score.gain_for_sure > 0:
+        text += "better for sure"
     else:
         text += "not worse"
     return text + (f"; worse in {', '.join(worse[:3])}" if worse else "")

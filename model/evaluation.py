@@ -96,6 +96,13 @@ class Difference:
             return max(0.0, -(self.gain or 0.0))
         return max(0.0, -self.high if self.higher_is_better else self.low)
 
+    @property
+    def gain_for_sure(self) -> float:
+        """Return how much better the candidate is at least, with 95 % confidence, or 0."""
+        if self.champion is None or self.low is None or self.high is None:
+            return 0.0
+        return max(0.0, self.low if self.higher_is_better else -self.high)
+
     def as_json(self) -> dict[str, Any]:
         """Return the metric as a JSON object."""
         return {

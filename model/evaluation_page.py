@@ -19,9 +19,12 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 svg { max-width: 100%; height: auto } svg text { fill: currentColor; font-size: 13px }
 .zero { stroke: #888; stroke-dasharray: 4 3 } .better { fill: #2a7d3f } .lost { fill: #b3261e }
 .open { fill: #1f77b4 }
-table { border-collapse: collapse; width: 100%; overflow-wrap: anywhere }
+.table { overflow-x: auto }
+table { border-collapse: collapse; width: 100% }
+td:first-child { overflow-wrap: anywhere; min-width: 7rem }
 td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
+td.number, th.number { text-align: right }
+td.number { font-variant-numeric: tabular-nums }
 @media (prefers-color-scheme: dark) {
   body { color: #eee; background: #1b1b1d } .verdict { background: #1e2a20 }
   .verdict.worse { background: #33201e } td, th { border-color: #444 }
@@ -63,6 +66,8 @@ def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
         'aria-label="95 % intervals of candidate minus champion; the table has the figures">',
         f'<line class="zero" x1="{_WIDTH / 2}" x2="{_WIDTH / 2}" y1="0" y2="{height - 16}"/>',
         f'<text x="{_WIDTH / 2}" y="{height - 2}" text-anchor="middle">no difference</text>',
+        f'<text x="4" y="{height - 2}">worse</text>',
+        f'<text x="{_WIDTH - 4}" y="{height - 2}" text-anchor="end">better</text>',
     ]
     for at, metric in enumerate(shown):
         low, high = metric["interval"]
@@ -73,7 +78,8 @@ def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
         left, right = (_WIDTH / 2 + end * scale for end in ends)
         kind = "better" if ends[0] > 0 else "lost" if ends[1] < 0 else "open"
         top = at * _ROW
-        lines.append(f'<text x="4" y="{top + 14}">{escape(metric["metric"])}</text>')
+        name = f"{metric['metric']} {_interval(metric['interval'], signed=True)}"
+        lines.append(f'<text x="4" y="{top + 14}">{escape(name)}</text>')
         lines.append(
             f'<rect class="{kind}" x="{left:.1f}" y="{top + 20}" height="14" '
             f'width="{max(right - left, 2):.1f}"><title>{low:+.4f} to {high:+.4f}</title></rect>'
@@ -82,13 +88,13 @@ def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> str:
-    head = "<tr><th>Metric</th><th>Candidate</th><th>Champion</th><th>95 % interval</th></tr>"
+    head = _head("Metric", "Candidate#", "Champion#", "95 % interval")
     rows = [
         f"<tr><td>{escape(m['metric'])}</td>{_number(m['candidate'])}{_number(m['champion'])}"
         f"<td>{_interval(m['interval'], signed=m['champion'] is not None)}</td></tr>"
         for m in metrics
     ]
-    return "\n".join(["<h2>Metrics</h2><table>", head, *rows, "</table>"])
+    return "\n".join(["<h2>Metrics</h2><div class='table'><table>", head, *rows, "</table></div>"])
 
 
 def _models(report: Mapping[str, Any]) -> str:
@@ -102,27 +108,43 @@ def _models(report: Mapping[str, Any]) -> str:
         calibration = report["calibration"].get(name)
         rows.append(
             f"<tr><td>{name}</td><td>{escape(model['training_job'])}</td>"
-            f'<td class="number">{model["onnx_bytes"] / 1024:.0f} KiB</td>'
+            f'<td class="number">{model["onnx_bytes"] / 1024:.1f} KiB</td>'
             f'<td class="number">{model["one_row_microseconds"]:.0f} µs</td>'
             f"{_number(calibration)}</tr>"
         )
-    titles = ("", "Training job", "Size", "One row", "Calibration error")
-    head = "<tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"
-    return "\n".join(["<h2>Models</h2><table>", head, *rows, "</table>"])
+    head = _head("", "Training job", "Size#", "One row#", "Calibration error#")
+    return "\n".join(["<h2>Models</h2><div class='table'><table>", head, *rows, "</table></div>"])
 
 
 def _slices(slices: Sequence[Mapping[str, Any]]) -> str:
-    head = (
-        "<tr><th>Slice</th><th>Rows</th><th>Candidate</th><th>Champion</th>"
-        "<th>Worse by more than chance</th></tr>"
-    )
+    head = _head("Slice", "Rows#", "Candidate#", "Champion#", "Worse by more than chance")
     rows = [
         f'<tr><td>{escape(s["name"])}</td><td class="number">{s["rows"]}</td>'
         f"{_number(s['candidate'])}{_number(s['champion'])}"
-        f"<td>{'yes' if s['worse'] else 'no'} (p = {s['p_value']:.2g})</td></tr>"
+        f"<td>{'yes' if s['worse'] else 'no'} ({_chance(s['p_value'])})</td></tr>"
         for s in slices
     ]
-    return "\n".join(["<h2>Slices, the worst first</h2><table>", head, *rows, "</table>"])
+    return "\n".join(
+        [
+            "<h2>Slices, the worst first</h2><div class='table'><table>",
+            head,
+            *rows,
+            "</table></div>",
+        ]
+    )
+
+
+def _head(*titles: str) -> str:
+    """Return the head of a table; the columns whose titles end with # hold numbers."""
+    cells = [
+        f'<th class="number">{title[:-1]}</th>' if title.endswith("#") else f"<th>{title}</th>"
+        for title in titles
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _chance(p_value: float) -> str:
+    return "p &lt; 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def _number(value: float | None) -> str:

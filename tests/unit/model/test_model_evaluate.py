@@ -141,7 +141,7 @@ def test_an_equal_model_passes(tmp_path: Path, dataset: bytes, good: bytes) -> N
 def test_a_worse_model_is_blocked(tmp_path: Path, dataset: bytes, good: bytes, bad: bytes) -> None:
     done = evaluate(tmp_path, {"dataset": dataset, "candidate": bad, "champion": good})
     assert done.code == 1
-    assert "on 200 rows: worse by more than 0" in done.message
+    assert "on 200 rows: worse for sure" in done.message
     assert done.report["verdict"] == "worse"
     assert done.report["metrics"][0]["worse_for_sure_by"] > 0
     assert any(one["worse"] for one in done.report["slices"])
@@ -152,6 +152,7 @@ def test_a_better_model_passes(tmp_path: Path, dataset: bytes, good: bytes, bad:
     done = evaluate(tmp_path, {"dataset": dataset, "candidate": good, "champion": bad})
     assert done.code == 0
     assert done.report["metrics"][0]["interval"][0] > 0
+    assert done.message.endswith("on 200 rows: better for sure")
 
 
 @pytest.mark.parametrize(

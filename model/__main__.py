@@ -1,4 +1,4 @@
-"""The container's entry point: `python -m model train | serve`.
+"""The container's entry point: `python -m model train | serve | monitor`.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
 """
@@ -14,7 +14,7 @@ import sys
 def main() -> int:
     """Run the command that SageMaker passes; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=("train", "serve"))
+    parser.add_argument("command", choices=("train", "serve", "monitor"))
     command = parser.parse_args().command
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("skl2onnx").setLevel(logging.WARNING)  # it announces itself at INFO
@@ -23,6 +23,8 @@ def main() -> int:
         # others use too. Read when OpenMP is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from model.train import run
+    elif command == "monitor":
+        from model.monitor import run
     else:
         from model.server import run
     return run(os.environ)

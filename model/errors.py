@@ -6,6 +6,7 @@ ContainerError                  one sentence for the user; never a traceback
 ├── ExportError                 the ONNX model's predictions differ from the trained model's
 ├── ArtifactError               the model directory does not hold what a training job saves
 ├── BaselineError               the baseline is missing, cut off, or of another version
+├── MonitorError                the captures cannot be compared with the baseline
 └── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
@@ -44,6 +45,10 @@ class ArtifactError(ContainerError):
 
 class BaselineError(ContainerError):
     """The baseline is missing, cut off, or of another version."""
+
+
+class MonitorError(ContainerError):
+    """The captures cannot be compared with the baseline."""
 
 
 class RequestError(ContainerError):

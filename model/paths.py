@@ -49,3 +49,13 @@ class MlPaths:
     def failure(self) -> Path:
         """Return the file that holds the reason of a failed job."""
         return self.base / "output" / "failure"
+
+    @property
+    def processing(self) -> Path:
+        """Return the directory of a processing job's inputs and outputs."""
+        return self.base / "processing"
+
+    @property
+    def message(self) -> Path:
+        """Return the file that holds a processing job's exit message."""
+        return self.base / "output" / "message"

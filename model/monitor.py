@@ -46,7 +46,6 @@ from model.monitor_report import (
 from model.monitor_state import CaptureFile, MonitorState, capture_files, read_state
 from model.monitor_statistics import Statistics
 from model.paths import MlPaths
-from model.predictor import METADATA_FILE
 
 log = logging.getLogger("model.monitor")
 
@@ -248,11 +247,16 @@ def _validation(directory: Path) -> dict[str, Any] | None:
     Raises:
         MonitorError: there is a model without metadata.
     """
+    if not directory.exists():
+        return None
+    # Imported late: it loads ONNX Runtime, which takes memory.
+    from model.predictor import METADATA_FILE
+
     try:
         if (directory / METADATA_FILE).exists():
             text = (directory / METADATA_FILE).read_bytes()
         elif (directory / "model.tar.gz").exists():
-            text = _metadata_of(directory / "model.tar.gz")
+            text = _metadata_of(directory / "model.tar.gz", METADATA_FILE)
         else:
             return None
         metrics = json.loads(text)["metrics"]
@@ -265,10 +269,10 @@ def _validation(directory: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _metadata_of(path: Path) -> bytes:
+def _metadata_of(path: Path, name: str) -> bytes:
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
-            if Path(member.name).name == METADATA_FILE and member.isfile():
+            if Path(member.name).name == name and member.isfile():
                 file = archive.extractfile(member)
                 if file is not None and member.size <= _MOST_METADATA_BYTES:
                     return file.read()

@@ -2,9 +2,10 @@
 
 A column drifts if its PSI is at least 0.25 and the difference is more than chance; from 0.1 on it
 has a warning. If n and m rows of k bins have one distribution, PSI times n·m / (n + m) follows a
-chi-squared distribution with k - 1 degrees of freedom; more than chance is beyond its 99.9th
-percentile. A share (missing, out of range, unknown, not valid) is too high if the 99 % Wilson
-interval of its rows lies more than 0.05 above the baseline's share.
+chi-squared distribution with k - 1 degrees of freedom. More than chance is what it exceeds with a
+probability of 0.1 %, divided by the number of columns. A share (missing, out of range, unknown, not
+valid) is too high if the 99 % Wilson interval of its rows lies more than 0.05 above the baseline's
+share.
 
 Sources: the limits of PSI: N. Siddiqi, Credit Risk Scorecards (Wiley, 2006), and Evidently's
 default, 0.1; its distribution: B. Yurdakul, Statistical Properties of Population Stability Index
@@ -34,7 +35,9 @@ from model.baseline import (
 from model.errors import MonitorError
 from model.monitor_statistics import CategoryStatistics, ColumnStatistics, NumberStatistics
 
-_CHANCE, _SHARE_CONFIDENCE = 0.999, 0.99
+# The probability that chance alone makes any column of a run differ.
+_CHANCE = 0.001
+_SHARE_CONFIDENCE = 0.99
 
 
 class Verdict(StrEnum):
@@ -106,15 +109,18 @@ _RANGES: dict[str, tuple[type[int] | type[float], float, float]] = {
 
 
 def judge(
-    column: ColumnBaseline, rows: int, found: ColumnStatistics, limits: Thresholds
+    column: ColumnBaseline,
+    found: ColumnStatistics,
+    limits: Thresholds,
+    columns: int = 1,
 ) -> dict[str, Any]:
     """Return a column's statistics, its verdict and the reasons, as the report holds them.
 
     Args:
         column: the baseline.
-        rows: number of rows of the baseline.
         found: the statistics of the captured rows.
         limits: the thresholds.
+        columns: number of columns that are compared in the run, at least 1.
     """
     values = found.values
     seen = values + found.missing + found.invalid
@@ -143,7 +149,7 @@ def judge(
         _judge_share(reasons, "out of the training range", outside, seen, 0.0, limits)
     document["baseline"], document["observed"] = expected.tolist(), observed.tolist()
     severe = bool(reasons)
-    moderate = _compare(document, reasons, column, rows, expected, observed, found, limits)
+    moderate = _compare(document, reasons, column, expected, observed, found, limits, columns)
     severe = severe or moderate is Verdict.DRIFT
     if seen < limits.minimum_rows:
         verdict, reasons = Verdict.FEW_ROWS, []
@@ -156,11 +162,11 @@ def _compare(
     document: dict[str, Any],
     reasons: list[str],
     column: ColumnBaseline,
-    rows: int,
     expected: Counts,
     observed: Counts,
     found: ColumnStatistics,
     limits: Thresholds,
+    columns: int,
 ) -> Verdict:
     """Add the distances, if there is anything to compare, and return the verdict of the PSI."""
     n, m = int(observed.sum()), int(expected.sum())
@@ -168,7 +174,7 @@ def _compare(
         return Verdict.STABLE
     distance = psi(expected, observed)
     bins = int(np.count_nonzero(expected + observed))
-    chance = float(chi2.ppf(_CHANCE, bins - 1)) * (1 / n + 1 / m) if bins > 1 else 0.0
+    chance = float(chi2.isf(_CHANCE / columns, bins - 1)) * (1 / n + 1 / m) if bins > 1 else 0.0
     document["psi"], document["psi_by_chance"] = distance, chance
     document["jensen_shannon"] = jensen_shannon(expected, observed)
     if isinstance(found, NumberStatistics):

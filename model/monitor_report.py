@@ -80,10 +80,10 @@ def build_report(
     """
     regression = baseline.label.counts is None
     columns = [
-        judge(column, baseline.rows, found, limits)
+        judge(column, found, limits, len(baseline.columns))
         for column, found in zip(baseline.columns, statistics.columns, strict=True)
     ]
-    predicted = judge(prediction_of(baseline), baseline.rows, statistics.prediction, limits)
+    predicted = judge(prediction_of(baseline), statistics.prediction, limits)
     of_confidence = _confidence(statistics, state, limits)
     quality = live_quality(state.kept, validation, limits, regression=regression)
     quality |= {"joined": joined, "validation_known": validation is not None}
@@ -206,7 +206,7 @@ def _confidence(statistics: Statistics, state: MonitorState, limits: Thresholds)
     reference = NumberStatistics(Histogram(CONFIDENCE_EDGES, (0,) * bins))
     if state.confidence is None:
         column = ColumnBaseline("confidence")
-        document = judge(column, 0, found, limits)
+        document = judge(column, found, limits)
         if found.values >= limits.minimum_rows:
             state.confidence = found.as_json()
     else:
@@ -221,7 +221,7 @@ def _confidence(statistics: Statistics, state: MonitorState, limits: Thresholds)
             reference.mean,
             reference.std,
         )
-        document = judge(column, reference.values, found, limits)
+        document = judge(column, found, limits)
     return document
 
 

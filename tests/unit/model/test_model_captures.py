@@ -190,7 +190,7 @@ VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-3, 3)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=3)

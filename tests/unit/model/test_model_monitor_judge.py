@@ -26,7 +26,7 @@ def numbers(low: int, high: int, *, missing: int = 0, outside: int = 0) -> Numbe
 
 def verdict(found: NumberStatistics | CategoryStatistics) -> str:
     column = NUMBER if isinstance(found, NumberStatistics) else CATEGORY
-    return str(judge(column, 1000, found, LIMITS)["verdict"])
+    return str(judge(column, found, LIMITS)["verdict"])
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,12 @@ def test_psi_decides_about_a_shift(low: int, high: int, expected: Verdict) -> No
 def test_a_large_psi_that_chance_explains_is_stable() -> None:
     """PSI is 0.12 in both cases; between 100 rows and 60, chance makes up to 0.29."""
     column = ColumnBaseline("n", 0.0, Histogram((0.0, 1.0, 2.0), (30, 30)), 0.0, 2.0, 1.0, 0.5)
-    few = judge(column, 60, numbers(67, 33), LIMITS)
+    few = judge(column, numbers(67, 33), LIMITS)
     assert few["psi"] == pytest.approx(0.12, abs=0.01)
     assert few["psi_by_chance"] == pytest.approx(10.83 * (1 / 100 + 1 / 60), rel=0.01)
     assert few["verdict"] == Verdict.STABLE
+    of_ten = judge(column, numbers(67, 33), LIMITS, 10)
+    assert of_ten["psi_by_chance"] == pytest.approx(15.14 * (1 / 100 + 1 / 60), rel=0.01)
     assert verdict(numbers(670, 330)) == Verdict.WARNING
 
 
@@ -64,7 +66,7 @@ def test_a_large_psi_that_chance_explains_is_stable() -> None:
     ],
 )
 def test_a_share_that_rises_is_drift_with_its_reason(found: NumberStatistics, reason: str) -> None:
-    judged = judge(NUMBER, 1000, found, LIMITS)
+    judged = judge(NUMBER, found, LIMITS)
     assert judged["verdict"] == Verdict.DRIFT
     assert judged["reasons"] == [reason]
 
@@ -77,7 +79,7 @@ def test_a_share_that_rises_within_the_limit_is_stable() -> None:
 def test_an_unknown_category_is_drift_and_named() -> None:
     found = CategoryStatistics(("x", "y"))
     found.add_cells(["x"] * 400 + ["y"] * 400 + ["z"] * 200)
-    judged = judge(CATEGORY, 1000, found, LIMITS)
+    judged = judge(CATEGORY, found, LIMITS)
     assert judged["verdict"] == Verdict.DRIFT
     assert judged["unknown"] == {"rows": 200, "share": 0.2, "examples": {"z": 200}}
     assert judged["chi_squared"] == {"statistic": None, "p_value": 0.0}
@@ -87,7 +89,7 @@ def test_an_unknown_category_is_drift_and_named() -> None:
 def test_a_column_without_values_in_training_is_not_compared() -> None:
     found = NumberStatistics(None)
     found.add_cells([1.0] * 200)
-    judged = judge(ColumnBaseline("n", 1.0), 1000, found, LIMITS)
+    judged = judge(ColumnBaseline("n", 1.0), found, LIMITS)
     assert judged["verdict"] == Verdict.STABLE
     assert "psi" not in judged
 
@@ -102,7 +104,7 @@ def test_a_hundred_days_of_the_training_distribution_hardly_alarm(rows: int) -> 
     for _ in range(100):
         found = NumberStatistics(column.histogram)
         found.add(random.normal(size=rows).astype(np.float32))
-        verdicts.append(judge(column, 1000, found, LIMITS)["verdict"])
+        verdicts.append(judge(column, found, LIMITS)["verdict"])
     assert verdicts.count(Verdict.DRIFT) <= 1
     assert verdicts.count(Verdict.STABLE) >= 98
 

@@ -4,12 +4,15 @@ It runs as a SageMaker processing job. Under `/opt/ml/processing`:
 
     in     captures/**/*.jsonl            SageMaker's data capture
            baseline/baseline.json         of `python -m model check`
-           state/state.json               of the run before; missing for the first run
+           previous/state.json            of the run before; missing for the first run
            ground-truth/*.jsonl, *.csv    optional: labels
            model/                         optional: model.tar.gz, or its metadata.json
            partials/*.json                of a job of several instances; then captures is not read
     out    report/monitor.json, report/monitor.html, report/metrics.json, state/state.json
            partial/NAME.json              instead, if the job has several instances
+
+SageMaker refuses a job whose input and output have one directory, so the state of the run before
+has a directory of its own. Without it, state/state.json is read, if it is there.
 
 The verdict is in /opt/ml/output/message. The exit code is 1 only if the captures could not be
 compared; then nothing is counted, and the next run reads the same captures.
@@ -90,7 +93,8 @@ def _monitor(paths: MlPaths, limits: Thresholds) -> str:
     if not baseline.columns:
         raise MonitorError(f"{path.name} has no columns; write it again by `python -m model check`")
     digest = hashlib.sha256(json.dumps(baseline.as_json()).encode()).hexdigest()
-    state = read_state(root / "state" / _STATE)
+    previous = root / "previous"
+    state = read_state((previous if previous.exists() else root / "state") / _STATE)
     host, hosts = _hosts(paths)
     partials = sorted((root / "partials").rglob("*.json"))
     if partials:

@@ -94,6 +94,15 @@ def test_a_capture_file_is_counted_once(job: Job) -> None:
     assert job.run()["rows"] == 300
 
 
+def test_the_state_of_the_run_before_is_an_input_of_its_own(job: Job) -> None:
+    job.captures(f"{PLACE}/00-01.jsonl", stable_lines(200))
+    job.run()
+    (job.root / "state").rename(job.root / "previous")
+    job.captures(f"{PLACE}/00-02.jsonl", stable_lines(300))
+    report = job.run()
+    assert (report["rows"], report["run"], job.state["runs"]) == (300, 2, 2)
+
+
 def test_the_place_of_the_input_does_not_make_a_file_another_one(job: Job) -> None:
     job.captures(f"{PLACE}/00-01.jsonl", stable_lines(200))
     job.run()

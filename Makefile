@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-engine test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,6 +38,14 @@ test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terrafo
 
 test-engine: $(VENV)/.done ## Deploy by Pulumi's own engine (needs `pulumi` on the PATH)
 	@$(BIN)/python -m pytest tests/engine
+
+test-peers: $(VENV)/.done tests/peers/.venv/.done ## Compare the monitor's statistics with Evidently's
+	@$(BIN)/python -m pytest tests/peers
+
+tests/peers/.venv/.done: tests/peers/requirements.in
+	$(PYTHON) -m venv tests/peers/.venv
+	tests/peers/.venv/bin/python -m pip install --quiet --requirement tests/peers/requirements.in
+	@touch $@
 
 # The environments of the clients that `make test-clients` runs; each has its own pins.
 CLIENTS = tests/clients/.venv/command-line tests/clients/.venv/sagemaker-2 tests/clients/.venv/sagemaker-3 tests/clients/.venv/dataframes

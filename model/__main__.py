@@ -1,4 +1,4 @@
-"""The container's entry point: `python -m model train | serve | check | evaluate`.
+"""The container's entry point: `python -m model train | serve | check | evaluate | monitor`.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
 """
@@ -14,7 +14,7 @@ import sys
 def main() -> int:
     """Run the command that SageMaker passes; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=("train", "serve", "check", "evaluate"))
+    parser.add_argument("command", choices=("train", "serve", "check", "evaluate", "monitor"))
     command = parser.parse_args().command
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("skl2onnx").setLevel(logging.WARNING)  # it announces itself at INFO
@@ -27,6 +27,8 @@ def main() -> int:
         from model.check import run
     elif command == "evaluate":
         from model.evaluate import run
+    elif command == "monitor":
+        from model.monitor import run
     else:
         from model.server import run
     return run(os.environ)

@@ -318,7 +318,8 @@ def fold(counts: Counts) -> Counts:
 def psi(expected: Sequence[float] | Counts, observed: Sequence[float] | Counts) -> float:
     """Return the population stability index, 0 or more: Σ (o - e) · ln(o / e) over shares.
 
-    An empty bin has the share 0.0001, as in Evidently.
+    An empty bin has the share 0.0001, as in Evidently (which takes a millionth of the smallest
+    share if another bin has 0.0001 or less).
 
     Args:
         expected: the baseline's counts, shape (k,), with a sum above 0.

@@ -7,6 +7,7 @@ ContainerError                  one sentence for the user; never a traceback
 ├── ArtifactError               the model directory does not hold what a training job saves
 ├── ContractError               the data contract cannot be read
 ├── BaselineError               the baseline is missing, cut off, or of another version
+├── MonitorError                the captures cannot be compared with the baseline
 └── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
@@ -49,6 +50,10 @@ class ArtifactError(ContainerError):
 
 class BaselineError(ContainerError):
     """The baseline is missing, cut off, or of another version."""
+
+
+class MonitorError(ContainerError):
+    """The captures cannot be compared with the baseline."""
 
 
 class RequestError(ContainerError):

@@ -206,7 +206,7 @@ def _parse(text: str, where: str) -> object:
 def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
     if not columns.plain and any(column.categories is not None for column in columns.columns):
         raise BadPayloadError("this model has categorical columns, which an array cannot hold")
-    array = _npy_array(body)
+    array = npy_array(body)
     if array.ndim == 1:
         array = array.reshape(1, -1)
     if array.ndim != 2:
@@ -230,8 +230,16 @@ def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
     return columns.encode(numbers.tolist())
 
 
-def _npy_array(body: bytes) -> NDArray[Any]:
-    """Return the array, without a copy; nothing is unpickled and the claimed shape is checked."""
+def npy_array(body: bytes, kinds: str = "biuf") -> NDArray[Any]:
+    """Return an array, without a copy; nothing is unpickled and the claimed shape is checked.
+
+    Args:
+        body: the content of an npy file.
+        kinds: the accepted kinds of numpy's types; the others are refused.
+
+    Raises:
+        BadPayloadError: the body is not an npy array of these kinds.
+    """
     stream = io.BytesIO(body)
     try:
         version = np.lib.format.read_magic(stream)
@@ -241,13 +249,13 @@ def _npy_array(body: bytes) -> NDArray[Any]:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
         else:
             raise BadPayloadError(f"npy format {version[0]}.{version[1]} is not supported")
-        if dtype.kind not in "biuf":
+        if dtype.kind not in kinds:
             raise BadPayloadError(f"the array holds {dtype}; send numbers")
         rest = memoryview(body)[stream.tell() :]
         if math.prod(shape) * dtype.itemsize != len(rest) or min(shape, default=0) < 0:
             raise BadPayloadError(f"the array claims shape {shape} but holds {len(rest)} bytes")
         array = np.frombuffer(rest, dtype=dtype)
-        if dtype.kind != "f" or dtype.itemsize not in (4, 8):
+        if dtype.kind in "biu" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
             array = array.astype(np.float64)
         return array.reshape(shape, order="F" if fortran else "C")
     except BadPayloadError:

@@ -1,4 +1,4 @@
-"""The SageMaker container: `python -m model train`, `serve`, `check` and `evaluate`.
+"""The SageMaker container: `python -m model train`, `serve`, `check`, `evaluate` and `monitor`.
 
 It owns the model: reading a dataset, training, the ONNX artifact and the HTTP server. It knows
 SageMaker only through the container contract (`/opt/ml`, a few environment variables, two routes)
@@ -30,6 +30,12 @@ and calls no AWS service. The directory works as a package wherever it is copied
     check_page, check           the data check
     evaluation                  pure: a candidate and the champion on the same rows
     evaluation_page, evaluate   the evaluation
+    captures                    captured requests and responses -> rows
+    monitor_statistics,         pure: rows -> statistics that can be merged, and their verdicts
+    monitor_judge
+    monitor_state               the files and the rows that earlier runs have counted
+    monitor_report,             the monitor
+    monitor_page, monitor
     predictor                   the ONNX model
     micro_batching              scores single rows together
     counters, invocation_log    the counters of /metrics, the invocations in the log

@@ -24,6 +24,7 @@ Source: https://docs.evidentlyai.com/metrics/customize_data_drift
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -44,6 +45,9 @@ VERSION = 1
 NUMBER, CATEGORY = "number", "category"
 # The share that stands for an empty bin in PSI, whose logarithm would be infinite. Evidently's.
 _EMPTY_SHARE = 0.0001
+
+# A category's name in a baseline has at most so many characters.
+_CATEGORY_CHARACTERS = 200
 
 Counts = NDArray[np.int64]
 
@@ -153,6 +157,14 @@ class Baseline:
             "label": self.label.as_json(),
             "columns": [column.as_json() for column in self.columns],
         }
+
+
+def category_key(category: str) -> str:
+    """Return a category's name in a baseline: itself, or a long one's beginning and digest."""
+    if len(category) <= _CATEGORY_CHARACTERS:
+        return category
+    digest = hashlib.sha256(category.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{category[: _CATEGORY_CHARACTERS - 20]}…{digest[:16]}"
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baseline import Baseline, ColumnBaseline, Counts, Histogram, count_values
+from model.baseline import (
+    Baseline,
+    ColumnBaseline,
+    Counts,
+    Histogram,
+    category_key,
+    count_values,
+)
 from model.captures import TEXT_CHARACTERS, Batch, Note
 from model.cells import FLOAT32_MAX, NotANumberError, check_number, parse_number
 from model.exact_sum import exact_sum, mean_of, std_of
@@ -176,8 +183,8 @@ class CategoryStatistics:
         for cell, rows in Counter(texts).items():
             if cell is None:
                 self.invalid += rows
-            elif (text := cell.strip()) in self.counts:
-                self.counts[text] += rows
+            elif (key := category_key(text := cell.strip())) in self.counts:
+                self.counts[key] += rows
             elif is_missing(text):
                 self.missing += rows
             else:

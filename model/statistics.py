@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +12,7 @@ from model.baseline import (
     ColumnBaseline,
     Histogram,
     LabelBaseline,
+    category_key,
     count_values,
     fold,
 )
@@ -20,8 +20,8 @@ from model.scan import CategoryColumn, NumberColumn, TableScan
 
 # A bin for each decile, as is usual for PSI.
 _BINS = 10
-# The most categories of a column that are counted by name, and the most of a name.
-MAX_COUNTED, _CATEGORY_CHARACTERS = 200, 200
+# The most categories of a column that are counted by name.
+MAX_COUNTED = 200
 
 
 def baseline_of(train: TableScan, label: str) -> Baseline:
@@ -81,14 +81,6 @@ def count_column(column: NumberColumn, edges: tuple[float, ...]) -> NDArray[np.i
     """
     values, rows = column.sketch.distribution()
     return fold(count_values(edges, values.astype(np.float32), rows))
-
-
-def category_key(category: str) -> str:
-    """Return a category's name in a baseline: itself, or a long one's beginning and digest."""
-    if len(category) <= _CATEGORY_CHARACTERS:
-        return category
-    digest = hashlib.sha256(category.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{category[: _CATEGORY_CHARACTERS - 20]}…{digest[:16]}"
 
 
 def by_key(counts: Mapping[str, int]) -> dict[str, int]:

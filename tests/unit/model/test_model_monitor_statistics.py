@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.baseline import Baseline, ColumnBaseline, Histogram, LabelBaseline
+from model.baseline import Baseline, ColumnBaseline, Histogram, LabelBaseline, category_key
 from model.captures import CaptureReader, Note
 from model.exact_sum import exact_sum, mean_of, std_of
 from model.kept_predictions import KeptPredictions
@@ -248,3 +248,11 @@ def test_statistics_of_another_baseline_are_refused() -> None:
     document["parts"][1]["counts"] = {"other": 1}
     with pytest.raises(ValueError, match="other categories"):
         Statistics(BASELINE).read_json(document)
+
+
+def test_a_long_category_is_known_by_the_name_that_the_baseline_gives_it() -> None:
+    long = "x" * 500
+    statistics = CategoryStatistics([category_key(long), "short"])
+    statistics.add_cells([long, f" {long} ", "short", "y" * 500])
+    assert statistics.counts == {category_key(long): 2, "short": 1}
+    assert statistics.unknown == 1

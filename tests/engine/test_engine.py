@@ -154,6 +154,11 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "errorRatePercent": "2",
             "noInvocationsMinutes": "30",
             "dataCapturePercent": "10",
+            "networkIsolation": "false",
+            "logRetentionDays": "365",
+            "permissionsBoundary": "arn:aws:iam::000000000000:policy/boundary",
+            "vpcSubnets": '["subnet-01234567"]',
+            "vpcSecurityGroups": '["sg-01234567"]',
         },
     ),
     ("prd", {"scaling": "false"}),
@@ -170,6 +175,12 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "trainingInstanceType": "ml.m5.xlarge",
             "trainingMaxRuntimeSeconds": "1800",
             "hyperparameters": '{"n_estimators":"10"}',
+            "dataShift": "stop",
+            "promotionGate": "warn",
+            "maximumRegression": "0.05",
+            "functionConcurrency": "2",
+            "tracing": "true",
+            "imageScanSeverity": "HIGH",
         },
     ),
 ]
@@ -181,6 +192,7 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         {"productionAccount": "111111111111", "encryption": "aws:kms"},
         "set the same encryption in both stacks",
     ),
+    ("dev", {"rolePath": "/mlops/"}, "set the same rolePath in both stacks"),
     ("dev", {"modelName": "BAD"}, "modelName: bad value 'BAD'"),
 ]
 OPERATIONS = {"create": "create", "update": "update", "delete": "delete", "replace": "replace"}
@@ -211,7 +223,9 @@ class Deployer:
         return ended.stdout + ended.stderr
 
     def preview(self, stack: str, settings: dict[str, str]) -> dict[str, Any]:
-        found = json.loads(self.run("preview", stack, "--json", *options(settings), status=(0, 2)))
+        text = self.run("preview", stack, "--json", *options(settings), status=(0, 2))
+        # What the program warns of follows it.
+        found, _ = json.JSONDecoder().raw_decode(text)
         return {s["name"]: s for s in found["steps"] if s["change"] not in ("same", "retain")}
 
 

@@ -123,7 +123,8 @@ def test_what_was_created_half_way_is_completed_by_the_next_up(small: Engine) ->
     # CloudWatch Logs keeps events for 30 days or 60, and not for 31.
     said = small.up(stack, "-c", "days=31", status=1)
     assert "/small/group was created, but not all of it" in said
-    assert "Traceback" not in said
+    # Pulumi's own SDK prints a traceback if the engine ends while the program still registers.
+    assert "localcloud/deploy" not in said
     assert small.resources(stack)["group"]["id"] == "/small/group"
     small.up(stack, "-c", "days=30")
     (group,) = small.cloud.client("logs").describe_log_groups(logGroupNamePrefix="/small/group")[

@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cloud import TestCloud, local_cloud, wait_for
@@ -148,8 +150,13 @@ def interrupted(engine: Engine, stack: str, how: signal.Signals) -> str:
     try:
         wait_for("some of the parameters", lambda: len(parameters(engine.cloud)) > 5, 60)
     finally:
+        # The engine's language host has a group of its own, and outlives a killed engine.
+        hosts = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, how)
         said, _ = running.communicate(timeout=60)
+        for host in hosts:
+            with suppress(psutil.NoSuchProcess):
+                host.kill()
     assert running.returncode != 0
     return said
 

@@ -14,10 +14,10 @@ import pulumi_aws as aws
 from components import pipeline_stages, policies
 from components.artifact_store import artifact_store
 from components.data_lake import DataLake
-from components.model_registry import ModelRegistry, ModelRegistryArgs
+from components.model_registry import ModelRegistry
 from components.naming import DATASET_KEY, REPORT_PREFIX, TRAINING_PREFIX, Names
 from components.notification_topic import NotificationTopic
-from components.pipeline_function import PipelineFunction
+from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.pipeline_stages import DeployTarget, StageInputs
 from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
@@ -86,16 +86,19 @@ class DeliveryPipeline(pulumi.ComponentResource):
             ),
             "Permissions of processing jobs",
         )
+        functions = PipelineFunctionArgs(
+            network=args.network,
+            settings=args.functions,
+            key_arn=args.key_arn,
+            log_retention_days=args.log_retention_days,
+            tags=args.tags,
+        )
         self.processing = PipelineFunction(
             "processing",
             "run_processing",
             names,
+            functions,
             grants=policies.run_processing(names, names.role_arn("processing-job")),
-            key_arn=args.key_arn,
-            log_retention_days=args.log_retention_days,
-            network=args.network,
-            settings=args.functions,
-            tags=args.tags,
             environment=self._training_network(),
             opts=self._child,
         )
@@ -103,12 +106,8 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "train",
             "train_model",
             names,
+            functions,
             grants=policies.run_training(names, names.role_arn("training")),
-            key_arn=args.key_arn,
-            log_retention_days=args.log_retention_days,
-            network=args.network,
-            settings=args.functions,
-            tags=args.tags,
             environment=self._training_network(),
             opts=self._child,
         )
@@ -116,24 +115,14 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "smoke-test",
             "smoke_test",
             names,
+            functions,
             grants=self._smoke_test_grants(),
-            key_arn=args.key_arn,
-            log_retention_days=args.log_retention_days,
-            network=args.network,
-            settings=args.functions,
-            tags=args.tags,
             opts=self._child,
         )
         self.registry = ModelRegistry(
             "registry",
             names,
-            ModelRegistryArgs(
-                network=args.network,
-                functions=args.functions,
-                key_arn=args.key_arn,
-                log_retention_days=args.log_retention_days,
-                tags=args.tags,
-            ),
+            functions,
             self._child,
         )
         self.approval_topic = NotificationTopic(

@@ -8,40 +8,18 @@ why, which outlives the pipeline, and AWS deletes no group that has versions.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from components import policies
 from components.naming import Names
-from components.pipeline_function import PipelineFunction
+from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.policies import Statement
-from components.settings import FunctionSettings, NetworkSettings
 
 MODULE = "model_packages"
 # How an execution ends that does not promote its model.
 ENDED = ("FAILED", "STOPPED", "SUPERSEDED")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRegistryArgs:
-    """The common settings of the functions.
-
-    Attributes:
-        network: the functions' VPC.
-        functions: concurrency and tracing.
-        key_arn: KMS key of the logs; None for CloudWatch's own encryption.
-        log_retention_days: days after which lines of the logs expire.
-        tags: tags for each resource.
-    """
-
-    network: NetworkSettings
-    functions: FunctionSettings
-    key_arn: pulumi.Input[str] | None
-    log_retention_days: int
-    tags: Mapping[str, str]
 
 
 class ModelRegistry(pulumi.ComponentResource):
@@ -54,7 +32,7 @@ class ModelRegistry(pulumi.ComponentResource):
         self,
         name: str,
         names: Names,
-        args: ModelRegistryArgs,
+        args: PipelineFunctionArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("mlops:index:ModelRegistry", name, None, opts)
@@ -74,17 +52,12 @@ class ModelRegistry(pulumi.ComponentResource):
     def _function(
         self, purpose: str, grants: list[Statement], *, by_pipeline: bool = True
     ) -> PipelineFunction:
-        args = self._args
         return PipelineFunction(
             purpose,
             MODULE,
             self._names,
+            self._args,
             grants=grants,
-            key_arn=args.key_arn,
-            log_retention_days=args.log_retention_days,
-            network=args.network,
-            settings=args.functions,
-            tags=args.tags,
             handler=f"{purpose}_handler",
             by_pipeline=by_pipeline,
             opts=pulumi.ResourceOptions(parent=self),

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
@@ -18,6 +19,25 @@ SOURCE = Path(__file__).resolve().parent.parent / "lambda_src"
 RUNTIME = "python3.12"
 
 
+@dataclass(frozen=True, slots=True)
+class PipelineFunctionArgs:
+    """The settings that a pipeline's functions have in common.
+
+    Attributes:
+        network: the functions' VPC.
+        settings: concurrency and tracing.
+        key_arn: KMS key of the log groups; None for CloudWatch's own encryption.
+        log_retention_days: days after which lines of the logs expire.
+        tags: tags for each resource.
+    """
+
+    network: NetworkSettings
+    settings: FunctionSettings
+    key_arn: pulumi.Input[str] | None
+    log_retention_days: int
+    tags: Mapping[str, str]
+
+
 class PipelineFunction(pulumi.ComponentResource):
     """A function that may report results to CodePipeline, write its log, and use ``grants``.
 
@@ -30,13 +50,9 @@ class PipelineFunction(pulumi.ComponentResource):
         name: str,
         module: str,
         names: Names,
+        args: PipelineFunctionArgs,
         *,
         grants: Sequence[Statement],
-        key_arn: pulumi.Input[str] | None,
-        log_retention_days: int,
-        network: NetworkSettings,
-        settings: FunctionSettings,
-        tags: Mapping[str, str],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
         handler: str = "handler",
@@ -50,12 +66,8 @@ class PipelineFunction(pulumi.ComponentResource):
             name: stem of the logical names, and the function's name after the model's name.
             module: module of ``lambda_src`` with the handler.
             names: the account's names.
+            args: what it has in common with the pipeline's other functions.
             grants: further policy statements of the function's role.
-            key_arn: KMS key of the log group; None for CloudWatch's own encryption.
-            log_retention_days: days after which lines of the log expire.
-            network: the function's VPC.
-            settings: concurrency and tracing.
-            tags: tags for each resource.
             timeout_seconds: 1 to 900.
             memory_mib: 128 to 10240.
             handler: the name of the handler in the module.
@@ -74,19 +86,19 @@ class PipelineFunction(pulumi.ComponentResource):
             policy=policies.document(
                 policies.write_function_logs(names, function_name),
                 policies.report_job_results() if by_pipeline else [],
-                policies.join_vpc(names, network, policies.LAMBDA),
-                [policies.write_traces()] if settings.tracing else [],
+                policies.join_vpc(names, args.network, policies.LAMBDA),
+                [policies.write_traces()] if args.settings.tracing else [],
                 grants,
             ),
-            tags=tags,
+            tags=args.tags,
             parent=self,
         )
         logs = log_group(
             f"{name}-logs",
             f"/aws/lambda/{function_name}",
-            retention_days=log_retention_days,
-            key_arn=key_arn,
-            tags=tags,
+            retention_days=args.log_retention_days,
+            key_arn=args.key_arn,
+            tags=args.tags,
             parent=self,
         )
         self.function = aws.lambda_.Function(
@@ -105,15 +117,15 @@ class PipelineFunction(pulumi.ComponentResource):
             timeout=timeout_seconds,
             memory_size=memory_mib,
             environment={"variables": environment} if environment else None,
-            reserved_concurrent_executions=settings.concurrency or None,
-            tracing_config={"mode": "Active"} if settings.tracing else None,
+            reserved_concurrent_executions=args.settings.concurrency or None,
+            tracing_config={"mode": "Active"} if args.settings.tracing else None,
             vpc_config={
-                "subnet_ids": list(network.subnets),
-                "security_group_ids": list(network.security_groups),
+                "subnet_ids": list(args.network.subnets),
+                "security_group_ids": list(args.network.security_groups),
             }
-            if network.subnets
+            if args.network.subnets
             else None,
-            tags=dict(tags),
+            tags=dict(args.tags),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, logs]),
         )
         self.name = self.function.name

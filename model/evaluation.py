@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -358,17 +358,7 @@ def _slices(
         if inside.sum() >= _MIN_SLICE_ROWS
     ]
     bound = (1 - CONFIDENCE) / max(1, len(found))
-    judged = [
-        Slice(
-            s.name,
-            s.rows,
-            s.candidate,
-            s.champion,
-            s.p_value,
-            s.candidate < s.champion and s.p_value < bound,
-        )
-        for s in found
-    ]
+    judged = [replace(s, worse=s.candidate < s.champion and s.p_value < bound) for s in found]
     judged.sort(key=lambda s: (not s.worse, s.candidate - s.champion))
     return tuple(judged[:_MOST_SLICES])
 

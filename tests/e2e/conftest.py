@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,16 +140,29 @@ def deployed(cloud: TestCloud, prd: Sequence[str] = (), both: Sequence[str] = ()
     return Lab(cloud, json.loads(body)["outputs"])
 
 
+@contextmanager
+def cloud_of_its_own(logs: Path, *, speed: float, iam: str = "log") -> Iterator[TestCloud]:
+    """Run a local cloud that must log no error; skip where the tests are given a cloud to use.
+
+    Args:
+        logs: directory for the cloud's log.
+        speed: how many times faster than real time the cloud's clock runs.
+        iam: what the cloud does with calls that the policies deny, `log` or `enforce`.
+    """
+    if configured_url() is not None:
+        pytest.skip("the lab is deployed to a local cloud of its own")
+    log = logs / "localcloud.log"
+    with local_cloud(speed=speed, log=log, iam=iam) as cloud:
+        yield cloud
+    text = log.read_text()
+    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud of its own with both stacks and the model's image."""
-    if configured_url() is not None:
-        pytest.skip("the lab is deployed to a local cloud of its own")
-    log = tmp_path_factory.mktemp("lab") / "localcloud.log"
-    with local_cloud(speed=60.0, log=log) as cloud:
+    with cloud_of_its_own(tmp_path_factory.mktemp("lab"), speed=60.0) as cloud:
         yield deployed(cloud)
-    text = log.read_text()
-    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
 
 
 @pytest.fixture(scope="session")

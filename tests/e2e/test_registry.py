@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import configured_url, local_cloud, wait_for
-from tests.e2e.conftest import PRD, Lab, deployed
+from tests.cloud import wait_for
+from tests.e2e.conftest import PRD, Lab, cloud_of_its_own, deployed
 
 pytestmark = [
     pytest.mark.e2e,
@@ -24,13 +24,8 @@ GROUP = "iris-model"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of this module's own, whose registry has no other versions."""
-    if configured_url() is not None:
-        pytest.skip("the lab is deployed to a local cloud of its own")
-    log = tmp_path_factory.mktemp("registry") / "localcloud.log"
-    with local_cloud(speed=60.0, log=log) as cloud:
+    with cloud_of_its_own(tmp_path_factory.mktemp("registry"), speed=60.0) as cloud:
         yield deployed(cloud)
-    text = log.read_text()
-    assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"
 
 
 def versions(lab: Lab) -> list[dict[str, Any]]:

@@ -29,8 +29,9 @@ PARAMETERS = {
     "ModelDataUrl": "S3 URL of the trained model.tar.gz",
     "TrainingJobName": "Training job that produced the model",
     "DatasetVersionId": "S3 version of the dataset that the model was trained on",
+    "ModelPackageArn": "Version of the model in SageMaker's registry",
 }
-LINEAGE = ("TrainingJobName", "DatasetVersionId")
+LINEAGE = ("TrainingJobName", "DatasetVersionId", "ModelPackageArn")
 OUTPUTS = {
     "EndpointName": ("Endpoint", "EndpointName"),
     "EndpointConfigName": ("EndpointConfig", "EndpointConfigName"),
@@ -107,7 +108,7 @@ def _attribute(resource: str, name: str) -> Template:
 def _model(
     execution_role_arn: str, network: NetworkSettings, tags: list[dict[str, str]]
 ) -> Template:
-    # Lineage: tags show on AWS which job and dataset a running model comes from.
+    # Lineage: tags show on AWS which job, dataset and version a running model comes from.
     lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
     return {
         "Type": "AWS::SageMaker::Model",

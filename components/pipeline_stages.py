@@ -28,6 +28,8 @@ DATASET_ARTIFACT = "DatasetArtifact"
 MODEL_ARTIFACT = "ModelArtifact"
 MODEL_ARTIFACT_FILE = "parameters.json"
 DEPLOY_PARAMETERS = ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
+# The parameter of the template that no artifact holds: the version in the registry.
+VERSION_PARAMETER = "ModelPackageArn"
 
 
 # Output of an environment's stack → field of DeployTarget.
@@ -322,10 +324,11 @@ def _deploy(
     mode: str,
 ) -> list[PipelineStageActionArgsDict]:
     template_artifact = f"{environment}TemplateArtifact"
-    overrides = {
+    overrides: dict[str, object] = {
         name: {"Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, name]}
         for name in DEPLOY_PARAMETERS
     }
+    overrides[VERSION_PARAMETER] = f"#{{Register.{VERSION_PARAMETER}}}"
     deploy: PipelineStageActionArgsDict = {
         "name": "Deploy",
         "category": "Deploy",

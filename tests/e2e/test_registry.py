@@ -67,6 +67,8 @@ def test_what_production_serves_is_approved_with_who_and_why(production: Lab) ->
     sagemaker = production.cloud.client("sagemaker")
     config = sagemaker.describe_endpoint_config(EndpointConfigName=production.config_of(PRD) or "")
     served = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    tags = sagemaker.list_tags(ResourceArn=served["ModelArn"])["Tags"]
+    assert {"Key": "ModelPackageArn", "Value": version["ModelPackageArn"]} in tags
     (container,) = version["InferenceSpecification"]["Containers"]
     assert container["ModelDataUrl"] == served["PrimaryContainer"]["ModelDataUrl"]
     assert container["Image"] == served["PrimaryContainer"]["Image"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from components import endpoint_template
-from components.pipeline_stages import DEPLOY_PARAMETERS
+from components.pipeline_stages import DEPLOY_PARAMETERS, VERSION_PARAMETER
 from components.settings import (
     AlarmSettings,
     EndpointSettings,
@@ -198,17 +198,18 @@ def test_variant_weights_are_whole_numbers() -> None:
     assert isinstance(variant["InitialVariantWeight"], int)
 
 
-def test_a_model_has_tags_with_its_job_and_dataset() -> None:
+def test_a_model_has_tags_with_its_job_dataset_and_version() -> None:
     assert properties(PRD, "Model")["Tags"] == [
         {"Key": "project", "Value": "mlops-lab"},
         {"Key": "environment", "Value": "prd"},
         {"Key": "TrainingJobName", "Value": {"Ref": "TrainingJobName"}},
         {"Key": "DatasetVersionId", "Value": {"Ref": "DatasetVersionId"}},
+        {"Key": "ModelPackageArn", "Value": {"Ref": "ModelPackageArn"}},
     ]
 
 
 def test_the_pipeline_passes_each_parameter_of_the_template() -> None:
-    assert tuple(render(PRD)["Parameters"]) == DEPLOY_PARAMETERS
+    assert tuple(render(PRD)["Parameters"]) == (*DEPLOY_PARAMETERS, VERSION_PARAMETER)
 
 
 def test_the_outputs_name_what_was_deployed() -> None:

@@ -152,14 +152,14 @@ def test_train_receives_all_parameters_of_a_training_job() -> None:
     }
 
 
-def test_a_deploy_takes_its_parameters_from_the_model_artifact() -> None:
+def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry() -> None:
     configuration = action("DeployPrd", "Deploy")["configuration"]
     assert configuration["StackName"] == "mlops-deploy-iris-model-prd"
     assert configuration["TemplatePath"] == "PrdTemplateArtifact::template.json"
     assert json.loads(configuration["ParameterOverrides"]) == {
         name: {"Fn::GetParam": ["ModelArtifact", "parameters.json", name]}
         for name in ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
-    }
+    } | {"ModelPackageArn": "#{Register.ModelPackageArn}"}
     # CodePipeline's limit is 1 KB.
     assert len(configuration["ParameterOverrides"]) <= 1024
 

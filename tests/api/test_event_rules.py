@@ -382,6 +382,28 @@ def test_each_kind_of_input_reaches_a_queue_as_it_is(
 
 
 @pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rules.html"
+)
+def test_a_rule_with_a_schedule_alone_gets_no_events(
+    cloud: TestCloud, events: Any, rule: str
+) -> None:
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName="event-rules-schedule")["QueueUrl"]
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:event-rules-schedule"
+    events.put_rule(Name="yearly", ScheduleExpression="rate(365 days)")
+    events.put_targets(Rule="yearly", Targets=[{"Id": "q", "Arn": queue, "Input": '"yearly"'}])
+    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": queue, "Input": '"event"'}])
+    events.put_events(Entries=[{"Source": rule, "DetailType": "d", "Detail": "{}"}])
+    # Rules are matched in the order of their creation, and the schedule's was first.
+    (found,) = wait_for("the event", lambda: sqs.receive_message(QueueUrl=url).get("Messages"), 20)
+    assert found["Body"] == '"event"'
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    events.remove_targets(Rule="yearly", Ids=["q"])
+    events.delete_rule(Name="yearly")
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.aws_documented(
     "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-bus-to-bus.html"
 )
 def test_an_event_goes_from_one_bus_to_another(cloud: TestCloud, events: Any, rule: str) -> None:

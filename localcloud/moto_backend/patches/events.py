@@ -50,8 +50,9 @@ def patch(emit: EventListener, now: Callable[[], datetime]) -> None:
 def _patch_event_delivery(emit: EventListener) -> None:
     """Delivery: moto delivers to four kinds of target, and skips those after an unknown one.
 
-    AWS delivers to every target; `eventbridge/delivery.py` does. A rule that cannot be matched,
-    such as one stored by an earlier version, does not keep the event from the other rules.
+    AWS delivers to every target; `eventbridge/delivery.py` does. A rule with a schedule and no
+    pattern, which gets every event in moto, matches none. A rule that cannot be matched, such as
+    one stored by an earlier version, does not keep the event from the other rules.
     """
     from moto.events.models import Rule
 
@@ -61,7 +62,7 @@ def _patch_event_delivery(emit: EventListener) -> None:
         self: Any, original_event: dict[str, Any], transform_input: bool = True
     ) -> None:
         del transform_input
-        if self.state != "ENABLED":
+        if self.state != "ENABLED" or not self.event_pattern.get_pattern():
             return
         try:
             matches = self.event_pattern.matches_event(original_event)

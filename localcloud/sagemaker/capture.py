@@ -78,9 +78,14 @@ class Capture:
 
 
 def record(
-    capture: Capture, given: Payload, answered: Payload, event_id: str, now: datetime
+    capture: Capture,
+    given: Payload,
+    answered: Payload,
+    event_id: str,
+    now: datetime,
+    inference_id: str = "",
 ) -> dict[str, Any]:
-    """Return one line of a capture file. Pure."""
+    """Return one line of a capture file, with the caller's inference id if there is one. Pure."""
     data: dict[str, Any] = {}
     if {"Input", "InputAndOutput"} & capture.modes:
         data["endpointInput"] = _side(capture, given, "INPUT")
@@ -90,6 +95,7 @@ def record(
         "captureData": data,
         "eventMetadata": {
             "eventId": event_id,
+            **({"inferenceId": inference_id} if inference_id else {}),
             "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
         "eventVersion": "0",
@@ -126,14 +132,21 @@ class Capturer:
         self._chance = chance
         self._pending: dict[tuple[Capture, _Place], list[str]] = defaultdict(list)
 
-    def take(self, capture: Capture, place: _Place, given: Payload, answered: Payload) -> None:
+    def take(
+        self,
+        capture: Capture,
+        place: _Place,
+        given: Payload,
+        answered: Payload,
+        inference_id: str = "",
+    ) -> None:
         """Capture a request and its response, with the configured probability."""
         if self._chance() * 100 >= capture.percent:
             return
         lines = self._pending[capture, place]
         if len(lines) < _PENDING:
             now = self._context.clock.now()
-            line = record(capture, given, answered, str(uuid.uuid4()), now)
+            line = record(capture, given, answered, str(uuid.uuid4()), now, inference_id)
             lines.append(json.dumps(line, separators=(",", ":")))
             if len(lines) == _PENDING:
                 log.warning("%s: over %d captures at once; the rest is dropped", place[1], _PENDING)

@@ -51,6 +51,10 @@ _TIMED_OUT = (
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
+# The caller's own id of a request, which the captured data has.
+# Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+_INFERENCE_ID = "x-amzn-sagemaker-inference-id"
+_INFERENCE_ID_CHARACTERS = 64
 # How often a request that waits for an instance looks for one, and how many may wait; more would
 # hold too many bodies in memory.
 _LOOK_SECONDS = 0.05
@@ -160,6 +164,13 @@ class Runtime:
                 raise ValidationError(
                     "1 validation error detected: Value at 'body' failed to satisfy constraint: "
                     f"Member must have length less than or equal to {self._limit_bytes}",
+                    "ValidationError",
+                )
+            if len(request.headers.get(_INFERENCE_ID, "")) > _INFERENCE_ID_CHARACTERS:
+                raise ValidationError(
+                    "1 validation error detected: Value at 'inferenceId' failed to satisfy "
+                    "constraint: Member must have length less than or equal to "
+                    f"{_INFERENCE_ID_CHARACTERS}",
                     "ValidationError",
                 )
             fleets = self._hosting.fleets(arn)
@@ -280,6 +291,7 @@ class Runtime:
                 (request.scope, endpoint.name, fleet.variant.name),
                 Payload(request.body, request.headers.get("content-type", "")),
                 Payload(answer.body, answer.content_type.partition(";")[0].strip()),
+                request.headers.get(_INFERENCE_ID, ""),
             )
 
     def _record(

@@ -83,6 +83,36 @@ def ask(cloud: TestCloud) -> Callable[..., str]:
     return send
 
 
+@pytest.mark.aws_documented(
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"
+)
+def test_the_callers_inference_id_is_captured_and_has_64_characters_at_most(
+    cloud: TestCloud, sagemaker: Any, image: str
+) -> None:
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{BUCKET}/named",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    served = config(sagemaker, variant(model(sagemaker, image, "one")), DataCaptureConfig=capture)
+    name = serving(sagemaker, served)
+    request = {"EndpointName": name, "Body": "1", "ContentType": "text/csv"}
+    runtime, s3 = cloud.client("sagemaker-runtime"), cloud.client("s3")
+    runtime.invoke_endpoint(**request, InferenceId="order-7")
+    with pytest.raises(ClientError, match="length less than or equal to 64"):
+        runtime.invoke_endpoint(**request, InferenceId="x" * 65)
+
+    def captured() -> str | None:
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"named/{name}/").get("Contents", [])
+        for entry in found:
+            line = json.loads(s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read())
+            return str(line["eventMetadata"]["inferenceId"])
+        return None
+
+    assert wait_for("the capture", captured, 30) == "order-7"
+
+
 @pytest.mark.aws_documented(SHADOW)
 def test_a_shadow_gets_copies_and_its_answers_go_nowhere_but_to_the_captured_data(
     cloud: TestCloud, sagemaker: Any, image: str, ask: Callable[..., str]

@@ -276,3 +276,13 @@ def test_what_aws_takes_is_taken() -> None:
         rolling(percent(50)),
     ]
     assert [[]] * len(configs) == [problems_of(config) for config in configs]
+
+
+@capturing
+def test_a_capture_has_the_callers_id_if_there_is_one() -> None:
+    capture = Capture.of(CONFIG, "")
+    assert capture is not None
+    sides = (Payload(b"x", ""), Payload(b"y", ""))
+    named = record(capture, *sides, "id", datetime.now(UTC), "order-7")
+    assert named["eventMetadata"]["inferenceId"] == "order-7"
+    assert "inferenceId" not in record(capture, *sides, "id", datetime.now(UTC))["eventMetadata"]

@@ -8,14 +8,16 @@ It runs as a SageMaker processing job. Under `/opt/ml/processing`:
            ground-truth/*.jsonl, *.csv    optional: labels
            model/                         optional: model.tar.gz, or its metadata.json
            partials/*.json                of a job of several instances; then captures is not read
-    out    report/monitor.json, report/monitor.html, report/metrics.json, state/state.json
+    out    report/monitor.json, report/monitor.html, report/trend.html, report/metrics.json,
+           state/state.json
            partial/NAME.json              instead, if the job has several instances
 
 SageMaker refuses a job whose input and output have one directory, so the state of the run before
 has a directory of its own. Without it, state/state.json is read, if it is there.
 
-The verdict is in /opt/ml/output/message. The exit code is 1 only if the captures could not be
-compared; then nothing is counted, and the next run reads the same captures.
+MONITOR_MODEL identifies the model, such as its version's ARN: what an earlier model answered does
+not count for the next one. The verdict is in /opt/ml/output/message. The exit code is 1 only if the
+captures could not be compared; then nothing is counted, and the next run reads the same captures.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
 """
@@ -48,6 +50,7 @@ from model.monitor_report import (
 )
 from model.monitor_state import CaptureFile, MonitorState, capture_files, read_state
 from model.monitor_statistics import Statistics
+from model.monitor_trend import drifts_in_a_row, entry_of, trend_page
 from model.paths import MlPaths
 
 log = logging.getLogger("model.monitor")
@@ -65,7 +68,8 @@ def run(environment: Mapping[str, str]) -> int:
     """Run the monitor that an environment describes; return the exit code."""
     paths = MlPaths.from_environment(environment)
     try:
-        message = _monitor(paths, Thresholds.from_environment(environment))
+        limits = Thresholds.from_environment(environment)
+        message = _monitor(paths, limits, environment.get("MONITOR_MODEL", ""))
     except ContainerError as error:
         return _fail(paths, str(error))
     except Exception as error:
@@ -86,7 +90,7 @@ def _fail(paths: MlPaths, reason: str) -> int:
     return 1
 
 
-def _monitor(paths: MlPaths, limits: Thresholds) -> str:
+def _monitor(paths: MlPaths, limits: Thresholds, model: str) -> str:
     root = paths.processing
     path = root / "baseline" / "baseline.json"
     baseline = read_baseline(path)
@@ -95,6 +99,7 @@ def _monitor(paths: MlPaths, limits: Thresholds) -> str:
     digest = hashlib.sha256(json.dumps(baseline.as_json()).encode()).hexdigest()
     previous = root / "previous"
     state = read_state((previous if previous.exists() else root / "state") / _STATE)
+    state.use(model or digest)
     host, hosts = _hosts(paths)
     partials = sorted((root / "partials").rglob("*.json"))
     if partials:
@@ -144,7 +149,10 @@ def _finish(
         validation=_validation(root / "model"),
         limits=limits,
     )
-    _write_report(paths, report)
+    state.remember(entry_of(report, state.model))
+    trend = trend_page(state.trend, report["thresholds"])
+    _write(root / "report" / "trend.html", trend.encode())
+    _write_report(paths, report, drifts_in_a_row(state.trend))
     # Written last: a run that fails before has counted nothing.
     _write(root / "state" / _STATE, _json(state.as_json()))
     message: str = report["message"]
@@ -283,10 +291,10 @@ def _metadata_of(path: Path, name: str) -> bytes:
     raise ValueError(f"{path.name} holds none")
 
 
-def _write_report(paths: MlPaths, report: Mapping[str, Any]) -> None:
+def _write_report(paths: MlPaths, report: Mapping[str, Any], drifts: int = 0) -> None:
     directory = paths.processing / "report"
     _write(directory / "monitor.html", page_of(report).encode())
-    _write(directory / "metrics.json", _json(metrics_of(report)))
+    _write(directory / "metrics.json", _json(metrics_of(report, drifts)))
     _write(directory / "monitor.json", _json(report))
 
 

@@ -153,12 +153,16 @@ def message_of(report: Mapping[str, Any]) -> str:
     return _shorten(verdict + listed, MESSAGE_CHARACTERS - len(tail)) + tail
 
 
-def metrics_of(report: Mapping[str, Any]) -> dict[str, Any]:
+def metrics_of(report: Mapping[str, Any], drifts: int = 0) -> dict[str, Any]:
     """Return parameters of PutMetricData: `Namespace` and `MetricData`.
 
     The dimensions are `Endpoint` and `Variant`, if all captures are of one variant, and `Column`
     for the first 50 columns. There are fewer than the 1,000 metrics that one request may hold. A
     dimension is ASCII, as CloudWatch requires; other characters become question marks.
+
+    Args:
+        report: the run's report.
+        drifts: how many of the newest runs drifted, one after the other.
     """
     sources = [source.split("/") for source in report.get("sources", [])]
     dimensions: dict[str, str] = {}
@@ -184,6 +188,7 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, Any]:
     add("Notes", sum(note["count"] for note in report["notes"]), "Count")
     if judged:
         add("Drift", float(report["verdict"] == Verdict.DRIFT), "Count")
+        add("ConsecutiveDrifts", drifts, "Count")
         add("DriftedColumns", drifted, "Count")
         add("MaximumPsi", max((p["psi"] for p in columns if "psi" in p), default=None))
         add("PredictionPsi", report["predictions"].get("psi"))

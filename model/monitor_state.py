@@ -2,7 +2,7 @@
 
     {"version": 1, "runs": 3, "watermark": "2026/01/30/11",
      "hours": {"2026/01/31/23": {"HASH OF THE NAME": SIZE, …}, …},
-     "kept": {…}, "confidence": {…} or null}
+     "kept": {…}, "confidence": {…} or null, "model": "…", "trend": [{…}, …]}
 
 A file is counted once: by its hour and name, as `yyyy/mm/dd/hh/NAME`. Files of the newest 48 hours
 are remembered; the watermark is the oldest of these hours, and a file of an earlier hour is late.
@@ -24,6 +24,7 @@ from model.captures import Note
 from model.errors import MonitorError
 from model.kept_predictions import KeptPredictions
 from model.monitor_statistics import Statistics, hash_of
+from model.monitor_trend import MOST_RUNS
 
 VERSION = 1
 REMEMBERED_HOURS = 48
@@ -68,6 +69,8 @@ class MonitorState:
         hours: size by file key, by hour; the key of files without an hour is empty.
         kept: the predictions of earlier runs.
         confidence: the statistics that later confidences are compared with, as JSON.
+        model: what identifies the model of the run before; empty before the first run.
+        trend: what `monitor_trend` remembers of the newest runs, the oldest first.
     """
 
     runs: int = 0
@@ -75,6 +78,24 @@ class MonitorState:
     hours: dict[str, dict[str, int]] = field(default_factory=dict)
     kept: KeptPredictions = field(default_factory=KeptPredictions)
     confidence: dict[str, Any] | None = None
+    model: str = ""
+    trend: list[dict[str, Any]] = field(default_factory=list)
+
+    def use(self, model: str) -> None:
+        """Forget what the model before answered, if this is another one.
+
+        Its confidence and its accuracy say nothing about this one.
+
+        Args:
+            model: what identifies the model whose captures are counted.
+        """
+        if self.model not in ("", model):
+            self.confidence, self.kept = None, KeptPredictions()
+        self.model = model
+
+    def remember(self, entry: dict[str, Any]) -> None:
+        """Add a run to the trend, which forgets the oldest one beyond its limit."""
+        self.trend = [*self.trend, entry][-MOST_RUNS:]
 
     def choose(self, files: list[CaptureFile], statistics: Statistics) -> list[CaptureFile]:
         """Return the files that were not counted yet, and note the others.
@@ -125,6 +146,8 @@ class MonitorState:
             "hours": self.hours,
             "kept": self.kept.as_json(),
             "confidence": self.confidence,
+            "model": self.model,
+            "trend": self.trend,
         }
 
 
@@ -151,7 +174,14 @@ def read_state(path: Path) -> MonitorState:
                 datetime.strptime(hour, _HOUR)
         kept = KeptPredictions.from_json(document["kept"])
         state = MonitorState(
-            int(document["runs"]), str(document["watermark"]), hours, kept, document["confidence"]
+            int(document["runs"]),
+            str(document["watermark"]),
+            hours,
+            kept,
+            document["confidence"],
+            # States of earlier releases have neither.
+            str(document.get("model", "")),
+            [dict(entry) for entry in document.get("trend", [])],
         )
     except FileNotFoundError:
         return MonitorState()

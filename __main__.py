@@ -70,6 +70,7 @@ environment = EndpointEnvironment(
         environment=settings.environment,
         endpoint=settings.endpoint,
         network=settings.network,
+        functions=settings.functions,
         protection=protection,
         log_retention_days=settings.log_retention_days,
         delivery=names.in_account(settings.delivery_account),

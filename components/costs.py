@@ -5,13 +5,16 @@ dollars and excludes free tiers, data transfer, requests and taxes. The notes of
 else it assumes or excludes.
 """
 
+import re
 from datetime import date
 from typing import Any
 
 from components import endpoint_alarms, prices
+from components.naming import CAPTURE_DAYS
 from components.prices import (
     ALARM_METRIC_MONTH,
     BUILD_MINUTE,
+    CUSTOM_METRIC_MONTH,
     DASHBOARD_MONTH,
     HOURS_PER_MONTH,
     INSTANCE_HOUR,
@@ -34,6 +37,12 @@ TRAININGS_PER_MONTH, TRAINING_MINUTES = 30, 10
 # Of CheckData and Evaluate, most of which is the start of the instance.
 PROCESSING_MINUTES = 5
 PIPELINE_MINUTES, BUILDS_PER_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
+# Of a run of the monitor on each instance, most of which is its start.
+MONITOR_MINUTES = 5
+# The metrics that the monitor publishes of the whole endpoint and of each column, and the columns.
+ENDPOINT_METRICS, COLUMN_METRICS, COLUMNS = 12, 2, 4
+# What an endpoint is asked: requests per second, and bytes of a request with its answer.
+REQUESTS_PER_SECOND, CAPTURE_BYTES = 1, 1_000
 
 Item = dict[str, Any]
 
@@ -55,6 +64,7 @@ def estimate(settings: StackSettings, today: date) -> dict[str, Any]:
         _item("alarms", _alarm_metrics(settings.endpoint), "metric", ALARM_METRIC_MONTH),
         _item("dashboard", 1, "dashboard", DASHBOARD_MONTH),
     ]
+    items += _captures(settings.endpoint)
     if settings.safety.encryption is Encryption.KMS:
         items.append(_item("KMS key", 1, "key", KEY_MONTH))
     if settings.environment is Environment.DEV:
@@ -90,6 +100,57 @@ def _endpoint(endpoint: EndpointSettings) -> Item:
         missing = f"not included: the table has no price for {endpoint.instance_type}"
         note = f"{missing}; {note}".rstrip("; ")
     return _item(name, count * HOURS_PER_MONTH, "instance hour", price, note)
+
+
+def _captures(endpoint: EndpointSettings) -> list[Item]:
+    """Return the cost of captured data, and of the monitor's jobs and metrics."""
+    percent = endpoint.data_capture_percent
+    if not percent:
+        return []
+    seconds = HOURS_PER_MONTH * 3600
+    stored_months = CAPTURE_DAYS * 24 / HOURS_PER_MONTH
+    month_gb = REQUESTS_PER_SECOND * seconds * CAPTURE_BYTES * percent / 100 / 1e9
+    found = [
+        _item(
+            "captured requests",
+            round(month_gb * stored_months, 3),
+            "GB",
+            STORAGE_GB_MONTH,
+            f"{percent} % of {REQUESTS_PER_SECOND} request/s of {CAPTURE_BYTES} bytes, kept for "
+            f"{CAPTURE_DAYS} days",
+        )
+    ]
+    if endpoint.monitored:
+        monitor = endpoint.monitor
+        runs = _runs_per_month(monitor.schedule)
+        # The partials of several instances are merged by another one.
+        jobs = monitor.instance_count + (monitor.instance_count > 1)
+        found += [
+            _item(
+                f"monitor, {monitor.instance_type}",
+                round(runs * jobs * MONITOR_MINUTES / 60, 2),
+                "instance hour",
+                INSTANCE_HOUR.get(monitor.instance_type),
+                f"{runs:g} runs of {jobs} × {MONITOR_MINUTES} minutes ({monitor.schedule})",
+            ),
+            _item(
+                "monitor's metrics",
+                ENDPOINT_METRICS + COLUMN_METRICS * COLUMNS,
+                "metric",
+                CUSTOM_METRIC_MONTH,
+                f"of a model with {COLUMNS} columns; {COLUMN_METRICS} for each column",
+            ),
+        ]
+    return found
+
+
+def _runs_per_month(schedule: str) -> float:
+    """Return how often a schedule is due in a month; for cron(…), as if it were hourly."""
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+    if found is None:
+        return HOURS_PER_MONTH
+    hours = int(found[1]) * {"minute": 1 / 60, "hour": 1, "day": 24}[found[2]]
+    return round(HOURS_PER_MONTH / hours, 2)
 
 
 def _delivery(settings: StackSettings) -> list[Item]:

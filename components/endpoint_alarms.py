@@ -8,6 +8,9 @@ register resources.
     no-invocations    the endpoint receives no requests     if noInvocationsMinutes is set; belongs
                                                             to the endpoint's own stack
     at-max-capacity   scaling cannot add more instances     if the endpoint scales
+    drift             captures drifted from the training    ┐
+    live-accuracy     later labels contradict the model     │ if the monitor runs
+    monitor-failed    a run of the monitor failed           ┘
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -19,6 +22,8 @@ from components.naming import VARIANT_NAME
 from components.settings import EndpointSettings
 
 NAMESPACE = "AWS/SageMaker"
+NAMESPACE_OF_MONITOR = "MlopsLab/Monitor"
+DRIFT = "drift"
 ROLLBACK = ("server-errors", "latency-p99")
 
 
@@ -131,7 +136,68 @@ def render(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
                 treat_missing_data="notBreaching",
             )
         )
-    return alarms
+    return [*alarms, *_of_monitor(endpoint_name, settings)]
+
+
+def _of_monitor(endpoint_name: str, settings: EndpointSettings) -> list[Alarm]:
+    """Return the alarms on the metrics of the monitor's runs.
+
+    Between two runs there is no data, and an alarm keeps its state.
+    """
+    if not settings.monitored:
+        return []
+    monitor = settings.monitor
+    runs, accuracy = monitor.alarm_runs, monitor.minimum_live_accuracy
+
+    def alarm(
+        purpose: str, description: str, metric: str, operator: str, threshold: float
+    ) -> Alarm:
+        arguments = {
+            "namespace": NAMESPACE_OF_MONITOR,
+            "dimensions": {"Endpoint": endpoint_name, "Variant": VARIANT_NAME},
+            "metric_name": metric,
+            "statistic": "Maximum",
+            "period": 60,
+            "evaluation_periods": 1,
+            "comparison_operator": operator,
+            "threshold": threshold,
+            "treat_missing_data": "ignore",
+        }
+        return Alarm(purpose, f"{endpoint_name}-{purpose}", description, arguments)
+
+    found = []
+    if runs:
+        what = "The last run" if runs == 1 else f"Each of the last {runs} runs"
+        found.append(
+            alarm(
+                DRIFT,
+                f"{what} of the monitor found that what {endpoint_name} is asked or answers has "
+                "drifted from the training data",
+                "ConsecutiveDrifts",
+                "GreaterThanOrEqualToThreshold",
+                runs,
+            )
+        )
+    if accuracy:
+        found.append(
+            alarm(
+                "live-accuracy",
+                f"The accuracy of {endpoint_name} on labels that came later is below {accuracy:g}",
+                "LiveAccuracy",
+                "LessThanThreshold",
+                accuracy,
+            )
+        )
+    return [
+        *found,
+        alarm(
+            "monitor-failed",
+            f"The last run of the monitor of {endpoint_name} failed",
+            "Failed",
+            "GreaterThanOrEqualToThreshold",
+            1,
+        ),
+    ]
 
 
 def instance_count(endpoint_name: str) -> list[dict[str, Any]]:

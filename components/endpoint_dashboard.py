@@ -8,7 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.endpoint_alarms import NAMESPACE, dimensions
+from components.endpoint_alarms import NAMESPACE, NAMESPACE_OF_MONITOR, dimensions
+from components.naming import VARIANT_NAME
 from components.settings import EndpointSettings
 
 _WIDTH, _HEIGHT = 12, 6
@@ -81,6 +82,8 @@ def render(
             _lines(),
         ),
     ]
+    if settings.monitored:
+        plots += _of_monitor(endpoint_name, settings)
     widgets: list[dict[str, Any]] = [
         {
             "type": "alarm",
@@ -110,6 +113,37 @@ def render(
             }
         )
     return json.dumps({"widgets": widgets}, separators=(",", ":"))
+
+
+def _of_monitor(
+    endpoint_name: str, settings: EndpointSettings
+) -> list[tuple[str, list[list[Any]], dict[str, Any]]]:
+    """Return the plots of the monitor's metrics, a point for each of its runs."""
+
+    def metric(name: str) -> list[Any]:
+        named = ["Endpoint", endpoint_name, "Variant", VARIANT_NAME]
+        # A run publishes once, so every statistic of a minute is its value.
+        return [NAMESPACE_OF_MONITOR, name, *named, {"stat": "Maximum"}]
+
+    drift, accuracy = settings.monitor.psi_drift, settings.monitor.minimum_live_accuracy
+    return [
+        (
+            "Drift: population stability index",
+            [metric("MaximumPsi"), metric("PredictionPsi"), metric("ConfidencePsi")],
+            _lines((f"drift from {drift:g}", drift)),
+        ),
+        (
+            "Drift: columns, and runs in a row",
+            [metric("DriftedColumns"), metric("ConsecutiveDrifts"), metric("Failed")],
+            _lines(),
+        ),
+        (
+            "Accuracy on labels that came later",
+            [metric("LiveAccuracy")],
+            _lines((f"minimum {accuracy:g}", accuracy)) if accuracy else _lines(),
+        ),
+        ("Rows of a run, labelled rows", [metric("Rows"), metric("LabelledRows")], _lines()),
+    ]
 
 
 def _lines(*lines: tuple[str, float]) -> dict[str, Any]:

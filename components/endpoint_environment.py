@@ -21,14 +21,20 @@ from components import (
 )
 from components.data_protection import DataProtection
 from components.delivery_access import DeliveryAccess
+from components.endpoint_monitor import EndpointMonitor, EndpointMonitorArgs
 from components.log_group import log_group
-from components.naming import TEMPLATE_FILE, TEMPLATE_KEY, Names
+from components.naming import CAPTURE_DAYS, TEMPLATE_FILE, TEMPLATE_KEY, Names
+from components.pipeline_function import PipelineFunctionArgs
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
 from components.service_role import service_role
-from components.settings import EndpointSettings, Environment, NetworkSettings, UpdateSettings
-
-CAPTURE_DAYS = 90
+from components.settings import (
+    EndpointSettings,
+    Environment,
+    FunctionSettings,
+    NetworkSettings,
+    UpdateSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class EndpointEnvironmentArgs:
         environment: DEV or PRD.
         endpoint: instances, scaling, alarms, data capture and updates.
         network: the network of the model's containers.
+        functions: concurrency and tracing of the monitor's function.
         protection: encryption, access logs and deletion protection.
         log_retention_days: days after which lines of the containers' log expire.
         delivery: names in the account with the pipeline, the artifacts and the image.
@@ -49,6 +56,7 @@ class EndpointEnvironmentArgs:
     environment: Environment
     endpoint: EndpointSettings
     network: NetworkSettings
+    functions: FunctionSettings
     protection: DataProtection
     log_retention_days: int
     delivery: Names
@@ -161,6 +169,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
         )
         self.template_bucket = store.name
         self.template_key = template.key
+        self._monitor()
         access = self._delivery_access()
         self.outputs: dict[str, pulumi.Input[str]] = {
             "templateBucket": self.template_bucket,
@@ -201,12 +210,38 @@ class EndpointEnvironment(pulumi.ComponentResource):
             return None
         return PrivateBucket(
             f"{self._name}-capture",
-            self._names.bucket(f"capture-{environment}"),
+            self._names.capture_bucket(environment),
             self._names,
             safety=args.protection.buckets,
             tags=args.tags,
             expire_days=CAPTURE_DAYS,
             opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _monitor(self) -> None:
+        args = self._args
+        if self.capture is None or not args.endpoint.monitored:
+            return
+        EndpointMonitor(
+            f"{self._name}-monitor",
+            self._names,
+            EndpointMonitorArgs(
+                environment=args.environment,
+                settings=args.endpoint.monitor,
+                captures=self.capture,
+                delivery=args.delivery,
+                protection=args.protection,
+                network=args.network,
+                functions=PipelineFunctionArgs(
+                    network=args.network,
+                    settings=args.functions,
+                    key_arn=args.protection.key_arn,
+                    log_retention_days=args.log_retention_days,
+                    tags=args.tags,
+                ),
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
         )
 
     def _rollback_alarms(self) -> list[str]:

@@ -46,6 +46,12 @@ def training_types() -> frozenset[str]:
     return _enumeration("TrainingInstanceType")
 
 
+@cache
+def processing_types() -> frozenset[str]:
+    """Return the types that a processing job may have."""
+    return _enumeration("ProcessingInstanceType")
+
+
 def _enumeration(shape: str) -> frozenset[str]:
     loader = botocore.session.get_session().get_component("data_loader")
     shapes = loader.load_service_model("sagemaker", "service-2")["shapes"]

@@ -7,12 +7,10 @@ The group of the versions belongs to no stack. It holds the record of what was i
 why, which outlives the pipeline, and AWS deletes no group that has versions.
 """
 
-import json
-
 import pulumi
-import pulumi_aws as aws
 
 from components import policies
+from components.function_trigger import invoke_on
 from components.naming import Names
 from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.policies import Statement
@@ -65,33 +63,18 @@ class ModelRegistry(pulumi.ComponentResource):
 
     def _on_end(self, reject: PipelineFunction) -> None:
         pipeline = self._names.pipeline
-        rule = aws.cloudwatch.EventRule(
-            "execution-ended-rule",
-            name=f"{self._names.model}-execution-ended",
+        invoke_on(
+            "execution-ended",
+            f"{self._names.model}-execution-ended",
+            reject,
+            pattern={
+                "source": ["aws.codepipeline"],
+                "detail-type": ["CodePipeline Pipeline Execution State Change"],
+                "detail": {"pipeline": [pipeline], "state": list(ENDED)},
+            },
             description=f"Rejects the model of an execution of {pipeline} that did not promote it",
-            event_pattern=json.dumps(
-                {
-                    "source": ["aws.codepipeline"],
-                    "detail-type": ["CodePipeline Pipeline Execution State Change"],
-                    "detail": {"pipeline": [pipeline], "state": list(ENDED)},
-                }
-            ),
-            tags=dict(self._args.tags),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        allowed = aws.lambda_.Permission(
-            "execution-ended-permission",
             statement_id="events",
-            action="lambda:InvokeFunction",
-            function=reject.name,
-            principal="events.amazonaws.com",
-            source_arn=rule.arn,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.cloudwatch.EventTarget(
-            "execution-ended-target",
-            rule=rule.name,
             target_id="reject",
-            arn=reject.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
+            tags=self._args.tags,
+            parent=self,
         )

@@ -18,6 +18,8 @@ TRAINING_PREFIX = "training"
 # of the model in production is one of them.
 REPORT_PREFIX = "reports"
 CAPTURE_PREFIX = "capture"
+# After so many days S3 deletes what was captured.
+CAPTURE_DAYS = 90
 VARIANT_NAME = "AllTraffic"
 
 # CodePipeline stores artifacts below so many characters of the pipeline's name.
@@ -62,6 +64,10 @@ class Names:
     def template_bucket(self, environment: str) -> str:
         """Return the bucket with the CloudFormation template of an environment."""
         return self.bucket(f"template-{environment}")
+
+    def capture_bucket(self, environment: str) -> str:
+        """Return the bucket with what an environment's endpoint captures."""
+        return self.bucket(f"capture-{environment}")
 
     def role(self, purpose: str) -> str:
         """Return a role's name. IAM is global in an account, so it includes the region."""

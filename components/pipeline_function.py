@@ -52,12 +52,12 @@ class PipelineFunction(pulumi.ComponentResource):
         names: Names,
         args: PipelineFunctionArgs,
         *,
-        grants: Sequence[Statement],
+        grants: pulumi.Input[Sequence[Statement]],
         timeout_seconds: int = 60,
         memory_mib: int = 256,
         handler: str = "handler",
         by_pipeline: bool = True,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the function.
@@ -83,12 +83,14 @@ class PipelineFunction(pulumi.ComponentResource):
             name,
             trust=policies.trust(names, policies.LAMBDA),
             description=f"Permissions of function {function_name}",
-            policy=policies.document(
-                policies.write_function_logs(names, function_name),
-                policies.report_job_results() if by_pipeline else [],
-                policies.join_vpc(names, args.network, policies.LAMBDA),
-                [policies.write_traces()] if args.settings.tracing else [],
-                grants,
+            policy=pulumi.Output.from_input(grants).apply(
+                lambda further: policies.document(
+                    policies.write_function_logs(names, function_name),
+                    policies.report_job_results() if by_pipeline else [],
+                    policies.join_vpc(names, args.network, policies.LAMBDA),
+                    [policies.write_traces()] if args.settings.tracing else [],
+                    further,
+                )
             ),
             tags=args.tags,
             parent=self,

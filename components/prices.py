@@ -29,6 +29,7 @@ PRICE_DATE: str = min(_INSTANCES["date"], _SERVICES["date"])
 INSTANCE_HOUR: dict[str, float] = _INSTANCES["hour"]
 KEY_MONTH: float = _SERVICES["keyMonth"]
 ALARM_METRIC_MONTH: float = _SERVICES["alarmMetricMonth"]
+CUSTOM_METRIC_MONTH: float = _SERVICES["customMetricMonth"]
 DASHBOARD_MONTH: float = _SERVICES["dashboardMonth"]
 PIPELINE_ACTION_MINUTE: float = _SERVICES["pipelineActionMinute"]
 BUILD_MINUTE: float = _SERVICES["buildMinute"]

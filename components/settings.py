@@ -99,6 +99,13 @@ _ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
 _POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}"
 # The parameters of a pipeline's actions, which contain ARNs of roles, end at 1000 characters.
 _ROLE_PATH = r"(?!/aws-)(?=.{1,64}\Z)/([A-Za-z0-9_+=,.@-]+/)*"
+# Of EventBridge's rules. Its own check of the fields of cron(…) is not repeated here.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+NEVER = "never"
+SCHEDULE = (
+    r"never|rate\((1 (minute|hour|day)|([2-9]|[1-9]\d{1,3}) (minutes|hours|days))\)"
+    r"|cron\(\S+( \S+){5}\)"
+)
 REGION_KEY = "aws:region"
 # The days that CloudWatch Logs accepts.
 # Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -252,6 +259,66 @@ class AlarmSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """The monitor, which compares what the endpoint captures with the training data."""
+
+    schedule: str = string(
+        "monitorSchedule",
+        "rate(1 hour)",
+        pattern=SCHEDULE,
+        allowed="rate(NUMBER UNIT), cron(…) or never",
+        example="rate(1 hour)",
+        description="When the monitor compares what the endpoint captured with the training data: "
+        "rate(…) or cron(…), in UTC; never turns it off. It needs dataCapturePercent.",
+    )
+    instance_type: str = string(
+        "monitorInstanceType",
+        "ml.m5.large",
+        pattern=INSTANCE_TYPE,
+        allowed=INSTANCE_TYPE_ALLOWED,
+        example="ml.m5.large",
+        description="SageMaker instance type that runs the monitor's processing jobs.",
+    )
+    instance_count: int = whole_number(
+        "monitorInstanceCount",
+        1,
+        low=1,
+        high=20,
+        description="Instances that share a run of the monitor; "
+        "with more than one, a second job merges what they found.",
+    )
+    psi_drift: float = number(
+        "driftPsi",
+        0.25,
+        low=0.01,
+        high=10,
+        description="Population stability index from which on a column has drifted; 0.25 is usual.",
+    )
+    minimum_rows: int = whole_number(
+        "driftMinimumRows",
+        100,
+        low=10,
+        high=1_000_000,
+        description="With fewer rows, a run of the monitor gives no verdict.",
+    )
+    alarm_runs: int = whole_number(
+        "driftAlarmRuns",
+        1,
+        low=0,
+        high=100,
+        description="Alarm if so many runs in a row drifted; 0 disables it.",
+    )
+    minimum_live_accuracy: float = number(
+        "minimumLiveAccuracy",
+        0,
+        low=0,
+        high=1,
+        description="Alarm if the accuracy on labels that arrived later is below it, 0 to 1; "
+        "0 disables it.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointSettings:
     """The instances behind an endpoint; without ``scaling`` their number is fixed."""
 
@@ -285,6 +352,12 @@ class EndpointSettings:
         description="Percentage of requests and responses that SageMaker writes to S3; "
         "0 captures nothing.",
     )
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+
+    @property
+    def monitored(self) -> bool:
+        """True if the monitor runs: it has a schedule, and there are captures."""
+        return self.monitor.schedule != NEVER and self.data_capture_percent > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,13 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from components.instance_types import hosting_types, is_arm, is_burstable, training_types
+from components.instance_types import (
+    hosting_types,
+    is_arm,
+    is_burstable,
+    processing_types,
+    training_types,
+)
 from components.setting_kinds import Problem
 from components.settings import (
     INSTANCE_TYPE,
@@ -28,6 +34,11 @@ LONGEST_BAKE_SECONDS = 28_800 - 1_800
 SHORTEST_BAKE_SECONDS = 180
 # An action that invokes a function ends after 24 hours, which include the start of the job.
 LONGEST_TRAINING_SECONDS = 82_800
+_USES = {
+    "instanceType": "hosts endpoints on",
+    "trainingInstanceType": "trains on",
+    "monitorInstanceType": "runs processing jobs on",
+}
 _STEP_PERCENT = {TrafficShifting.CANARY: (1, 50), TrafficShifting.LINEAR: (10, 50)}
 
 
@@ -93,6 +104,10 @@ def _scaling(endpoint: EndpointSettings, scaling: ScalingSettings) -> Iterator[P
 
 def _instances(settings: StackSettings) -> Iterator[Problem]:
     used = [("instanceType", settings.endpoint.instance_type, hosting_types())]
+    if settings.endpoint.monitored:
+        used.append(
+            ("monitorInstanceType", settings.endpoint.monitor.instance_type, processing_types())
+        )
     if settings.environment is Environment.DEV:
         training = settings.delivery.training.instance_type
         used.append(("trainingInstanceType", training, training_types()))
@@ -101,11 +116,10 @@ def _instances(settings: StackSettings) -> Iterator[Problem]:
             continue  # which the setting itself has reported
         if instance_type not in known:
             near = difflib.get_close_matches(instance_type, known, n=1)
-            what = "hosts endpoints on" if key == "instanceType" else "trains on"
             yield Problem(
                 key,
                 instance_type,
-                f"one of the {len(known)} types that SageMaker {what}",
+                f"one of the {len(known)} types that SageMaker {_USES[key]}",
                 f"use {near[0] if near else 'ml.m5.large'}",
             )
         elif is_arm(instance_type):

@@ -62,6 +62,7 @@ WITHOUT_RESOURCE = frozenset(
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcs",
         "ecr:GetAuthorizationToken",
+        "sagemaker:ListProcessingJobs",
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
     }

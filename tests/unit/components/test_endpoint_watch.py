@@ -10,7 +10,13 @@ from botocore.validate import ParamValidator
 
 from components import costs, endpoint_alarms, endpoint_dashboard, prices
 from components.naming import Names
-from components.settings import AlarmSettings, EndpointSettings, Environment, ScalingSettings
+from components.settings import (
+    AlarmSettings,
+    EndpointSettings,
+    Environment,
+    MonitorSettings,
+    ScalingSettings,
+)
 from tests.unit.components.recording import ACCOUNT, REGION, record, recorded
 from tests.unit.components.values import MINIMAL, parse
 
@@ -47,6 +53,55 @@ def test_every_endpoint_has_alarms_for_errors_and_latency() -> None:
 def test_a_scaled_endpoint_also_has_alarms_for_no_invocations_and_its_limit() -> None:
     purposes = [a.purpose for a in endpoint_alarms.render(NAME, SCALED)]
     assert purposes == ["server-errors", "latency-p99", "no-invocations", "at-max-capacity"]
+
+
+MONITORED = EndpointSettings(
+    "ml.m5.large",
+    data_capture_percent=10,
+    monitor=MonitorSettings(alarm_runs=3, minimum_live_accuracy=0.9),
+)
+
+
+def test_a_monitored_endpoint_also_has_alarms_for_drift_accuracy_and_failed_runs() -> None:
+    alarms = {a.purpose: a for a in endpoint_alarms.render(NAME, MONITORED)}
+    assert list(alarms)[2:] == ["drift", "live-accuracy", "monitor-failed"]
+    shown = {
+        purpose: (found.arguments["metric_name"], found.arguments["threshold"])
+        for purpose, found in alarms.items()
+        if "metric_name" in found.arguments
+    }
+    assert shown["drift"] == ("ConsecutiveDrifts", 3)
+    assert shown["live-accuracy"] == ("LiveAccuracy", 0.9)
+    assert shown["monitor-failed"] == ("Failed", 1)
+    # Between two runs there is no data.
+    assert {alarms[p].arguments["treat_missing_data"] for p in list(alarms)[2:]} == {"ignore"}
+    assert alarms["drift"].description.startswith("Each of the last 3 runs of the monitor")
+
+
+def test_the_alarms_of_the_monitor_are_settings() -> None:
+    off = EndpointSettings(
+        "ml.m5.large", data_capture_percent=10, monitor=MonitorSettings(alarm_runs=0)
+    )
+    assert [a.purpose for a in endpoint_alarms.render(NAME, off)][2:] == ["monitor-failed"]
+    never = EndpointSettings(
+        "ml.m5.large", data_capture_percent=10, monitor=MonitorSettings(schedule="never")
+    )
+    assert len(endpoint_alarms.render(NAME, never)) == 2
+
+
+def test_the_dashboard_of_a_monitored_endpoint_plots_the_monitors_metrics() -> None:
+    body = json.loads(endpoint_dashboard.render(NAME, REGION, MONITORED, []))
+    metrics = [
+        metric
+        for widget in body["widgets"][1:]
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == "MlopsLab/Monitor"
+    ]
+    assert {metric[1] for metric in metrics} >= {"MaximumPsi", "LiveAccuracy", "Rows", "Failed"}
+    assert {tuple(metric[2:6]) for metric in metrics} == {
+        ("Endpoint", NAME, "Variant", "AllTraffic")
+    }
+    assert "MlopsLab/Monitor" not in endpoint_dashboard.render(NAME, REGION, PLAIN, [])
 
 
 def test_the_latency_threshold_is_in_microseconds_as_in_cloudwatch() -> None:
@@ -228,6 +283,21 @@ def test_alarm_metrics_are_counted_as_they_are_billed() -> None:
     items = {i["what"]: i for i in estimated(scaled)["items"]}
     # One metric for each of two alarms, and two metrics of the metric math expression.
     assert items["alarms"]["quantity"] == 4
+
+
+def test_captures_and_the_monitor_are_part_of_the_estimate() -> None:
+    captured = {**MINIMAL, "dataCapturePercent": "10"}
+    items = {i["what"]: i for i in estimated(captured)["items"]}
+    # A tenth of 2,628,000 requests of 1 kB in a month, of which 90 days are kept.
+    assert items["captured requests"]["quantity"] == pytest.approx(0.2628 * 90 * 24 / 730, abs=1e-3)
+    # Five minutes in each of 730 hours.
+    assert items["monitor, ml.m5.large"]["quantity"] == pytest.approx(730 * 5 / 60, abs=0.01)
+    assert items["monitor's metrics"]["monthly"] == pytest.approx(20 * 0.3)
+    often = {**captured, "monitorSchedule": "rate(30 minutes)", "monitorInstanceCount": "4"}
+    items = {i["what"]: i for i in estimated(often)["items"]}
+    assert items["monitor, ml.m5.large"]["quantity"] == pytest.approx(1460 * 5 * 5 / 60, abs=0.01)
+    never = {i["what"] for i in estimated({**captured, "monitorSchedule": "never"})["items"]}
+    assert never - {i["what"] for i in estimated(MINIMAL)["items"]} == {"captured requests"}
 
 
 def test_a_kms_key_is_part_of_the_estimate() -> None:

@@ -35,12 +35,14 @@ def template(stack: str) -> dict[str, Any]:
     return found
 
 
-def test_production_is_an_endpoint_environment_and_nothing_else() -> None:
+def test_production_is_a_monitored_endpoint_environment_and_nothing_else() -> None:
     components = {r.type for r in recorded("prd").registrations if r.type.startswith("mlops:")}
     assert components == {
         "mlops:index:DataProtection",
         "mlops:index:EndpointEnvironment",
+        "mlops:index:EndpointMonitor",
         "mlops:index:NotificationTopic",
+        "mlops:index:PipelineFunction",
         "mlops:index:PrivateBucket",
     }
 
@@ -187,7 +189,13 @@ def test_a_function_ships_its_module_and_what_that_imports(
                 "/aws/sagemaker/Endpoints/iris-model-development",
             ],
         ),
-        ("prd", ["/aws/sagemaker/Endpoints/iris-model-production"]),
+        (
+            "prd",
+            [
+                "/aws/lambda/iris-model-prd-monitor",
+                "/aws/sagemaker/Endpoints/iris-model-production",
+            ],
+        ),
     ],
 )
 def test_the_lines_of_every_log_group_expire(stack: str, expected: list[str]) -> None:

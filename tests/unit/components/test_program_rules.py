@@ -98,7 +98,7 @@ def test_the_buckets_have_their_contractual_names() -> None:
     names = [r.inputs["bucket"] for stack in STACKS for r in recorded(stack).of(BUCKET)]
     assert sorted(names) == [
         f"mlops-iris-model-{purpose}-{ACCOUNT}-{REGION}"
-        for purpose in ("artifacts", "data", "template-dev", "template-prd")
+        for purpose in ("artifacts", "capture-prd", "data", "template-dev", "template-prd")
     ]
 
 

@@ -95,6 +95,16 @@ INVALID = {
     "dataShift": ["block", "WARN"],
     "promotionGate": ["stop", "BLOCK"],
     "maximumRegression": ["-0.1", "1.5", "much"],
+    "monitorSchedule": [
+        *("hourly", "rate(1 hours)", "rate(0 hours)", "rate(2 hour)", "cron(0 * * * *)"),
+        *("Never", "at(2026-01-01T00:00:00)"),
+    ],
+    "monitorInstanceType": ["ml.m5", "m5.large"],
+    "monitorInstanceCount": ["0", "21", "one"],
+    "driftPsi": ["0", "11", "nan"],
+    "driftMinimumRows": ["9", "1000001"],
+    "driftAlarmRuns": ["-1", "101", "1.5"],
+    "minimumLiveAccuracy": ["-0.1", "1.1", "nan"],
     "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
@@ -136,7 +146,24 @@ def test_the_production_file_scales_from_two_to_ten_instances() -> None:
         ScalingSettings(2, 10, 4.0, 0.5, 300, 60),
         update=UpdateSettings(TrafficShifting.CANARY, 10, 300),
         alarms=AlarmSettings(no_invocations_minutes=60),
+        data_capture_percent=10,
     )
+    assert parse(values).endpoint.monitored
+
+
+def test_the_monitor_needs_captures_and_a_schedule() -> None:
+    captured = {**MINIMAL, "dataCapturePercent": "100"}
+    assert not parse(MINIMAL).endpoint.monitored
+    assert parse(captured).endpoint.monitored
+    assert not parse({**captured, "monitorSchedule": "never"}).endpoint.monitored
+
+
+def test_the_monitors_instances_are_of_a_type_for_processing() -> None:
+    captured = {**MINIMAL, "dataCapturePercent": "100", "monitorInstanceType": "ml.m99.large"}
+    (problem,) = problems_of(captured)
+    assert problem.startswith("monitorInstanceType: bad value 'ml.m99.large'")
+    assert "that SageMaker runs processing jobs on" in problem
+    assert not parse({**captured, "monitorSchedule": "never"}).endpoint.monitored
 
 
 def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,8 +61,11 @@ class FakeAws:
         default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
     endpoint: Callable[[str], str] = lambda rows: rows
-    # The configuration that the endpoint has.
+    # The configuration that the endpoint has, and the tags of its model.
     config: str = "deployed"
+    tags: dict[str, str] = field(default_factory=dict)
+    # When each object was written, by key; the others long ago.
+    written: dict[str, datetime] = field(default_factory=dict)
     # Errors to return instead of answers, by operation.
     errors: dict[str, Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -146,8 +150,37 @@ class FakeAws:
     def _DescribeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"EndpointName": params["EndpointName"], "EndpointConfigName": self.config}
 
+    def _DescribeEndpointConfig(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert params["EndpointConfigName"] == self.config
+        return {"ProductionVariants": [{"ModelName": "served"}]}
+
+    def _DescribeModel(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"ModelArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/{params['ModelName']}"}
+
+    def _ListTags(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()]}
+
+    def _ListObjectsV2(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        keys = sorted(k for b, k in self.objects if b == params["Bucket"])
+        found = [key for key in keys if key.startswith(params["Prefix"])]
+        old = datetime(2000, 1, 1, tzinfo=UTC)
+        return {"Contents": [{"Key": k, "LastModified": self.written.get(k, old)} for k in found]}
+
+    def _ListProcessingJobs(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        named = [n for n in self.processing_jobs if params["NameContains"] in n]
+        return {
+            "ProcessingJobSummaries": [
+                {**self.processing_jobs[name], "ProcessingJobName": name} for name in named[::-1]
+            ]
+        }
+
+    def _PutMetricData(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {}
+
     def _PutObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        self.objects[params["Bucket"], params["Key"]] = params["Body"].read()
+        body = params["Body"]
+        content = body if isinstance(body, bytes) else body.read()
+        self.objects[params["Bucket"], params["Key"]] = content
         return {}
 
     def _GetParameter(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802

@@ -21,8 +21,9 @@ from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.pipeline_stages import DeployTarget, StageInputs
 from components.pipeline_trigger import Revision, start_on_event
 from components.private_bucket import PrivateBucket
+from components.retraining import Retraining
 from components.service_role import service_role
-from components.settings import DeliverySettings, FunctionSettings, NetworkSettings
+from components.settings import DeliverySettings, FunctionSettings, NetworkSettings, RetrainOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,13 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             functions,
             grants=policies.run_processing(names, names.role_arn("processing-job")),
-            environment=self._training_network(),
+            # In a variable: the parameters of an action end at 1,000 characters.
+            environment={
+                "REPORT_OUTPUT": pulumi.Output.concat(
+                    "s3://", args.artifacts.name, f"/{REPORT_PREFIX}"
+                ),
+                **self._training_network(),
+            },
             opts=self._child,
         )
         self.train = PipelineFunction(
@@ -148,6 +155,13 @@ class DeliveryPipeline(pulumi.ComponentResource):
             execution_mode=args.settings.execution_mode.value,
             role_arn=role.arn,
             artifact_stores=[artifact_store(args.artifacts.name, args.key_arn)],
+            variables=[
+                {
+                    "name": pipeline_stages.STARTED_BY,
+                    "default_value": pipeline_stages.BY_DATASET,
+                    "description": "What started the execution: dataset, drift or schedule",
+                }
+            ],
             stages=stage_inputs.apply(lambda inputs: pipeline_stages.render(inputs, args.settings)),
             tags=dict(args.tags),
             # CodePipeline starts an execution as soon as the pipeline is created.
@@ -168,15 +182,17 @@ class DeliveryPipeline(pulumi.ComponentResource):
         )
         self.pipeline_name = self.pipeline.name
         self._trigger()
+        if args.settings.retraining.on is not RetrainOn.NEVER:
+            Retraining("retraining", names, functions, args.settings.retraining, self._child)
         self.register_outputs(
             {"pipeline_name": self.pipeline_name, "approval_topic_arn": self.approval_topic.arn}
         )
 
-    def _training_network(self) -> dict[str, str] | None:
+    def _training_network(self) -> dict[str, str]:
         """Return the variable with the VPC of training jobs, for which parameters are too short."""
         vpc_config = self._args.network.vpc_config
         if vpc_config is None:
-            return None
+            return {}
         return {"TRAINING_VPC_CONFIG": json.dumps(vpc_config, separators=(",", ":"))}
 
     def _smoke_test_grants(self) -> list[policies.Statement]:
@@ -203,7 +219,6 @@ class DeliveryPipeline(pulumi.ComponentResource):
             ),
             processing_function=self.processing.name,
             processing_role_arn=self.processing_role.arn,
-            report_output=pulumi.Output.concat("s3://", args.artifacts.name, f"/{REPORT_PREFIX}"),
             register_function=self.registry.register.name,
             promote_function=self.registry.promote.name,
             pipeline=self._names.pipeline,

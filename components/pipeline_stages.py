@@ -32,6 +32,9 @@ DEPLOY_PARAMETERS = ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVers
 VERSION_PARAMETER = "ModelPackageArn"
 
 
+# The pipeline's variable: what started an execution. `lambda_src/retrain.py` gives it.
+STARTED_BY, STARTED_BY_PARAMETER, BY_DATASET = "StartedBy", "started_by", "dataset"
+
 # Output of an environment's stack → field of DeployTarget.
 TARGET_OUTPUTS = {
     "templateBucket": "template_bucket",
@@ -83,7 +86,6 @@ class StageInputs:
     training_output: str
     processing_function: str
     processing_role_arn: str
-    report_output: str
     network: NetworkSettings
     # The model registry
     register_function: str
@@ -214,6 +216,7 @@ def _evaluate(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
         {
             "promotion_gate": settings.promotion_gate.value,
             "maximum_regression": settings.maximum_regression,
+            STARTED_BY_PARAMETER: f"#{{variables.{STARTED_BY}}}",
         },
         order=3,
     )
@@ -241,7 +244,6 @@ def _process(
     common = _job_parameters(inputs, settings)
     own = {
         "roleArn": inputs.processing_role_arn,
-        "outputPath": inputs.report_output,
         "hyperparameters": {**settings.training.hyperparameters, **hyperparameters},
     }
     return _lambda_action(

@@ -404,6 +404,16 @@ def invoke_endpoints(names: Names, endpoints: Sequence[str]) -> Statement:
     return allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], arns)
 
 
+def retrain(names: Names) -> list[Statement]:
+    """Allow starting the pipeline, and reading what started it before."""
+    actions = (
+        "codepipeline:GetPipelineExecution",
+        "codepipeline:ListPipelineExecutions",
+        "codepipeline:StartPipelineExecution",
+    )
+    return [allow(actions, [names.arn("codepipeline", names.pipeline)])]
+
+
 # The pipeline itself
 
 

@@ -76,6 +76,14 @@ class PromotionGate(StrEnum):
     OFF = "off"
 
 
+class RetrainOn(StrEnum):
+    """The causes of an execution on the newest dataset, besides an upload."""
+
+    NEVER = "never"
+    DRIFT = "drift"
+    SCHEDULE = "schedule"
+
+
 class TrafficShifting(StrEnum):
     """Traffic shifting to a new fleet of an endpoint.
 
@@ -102,8 +110,8 @@ _ROLE_PATH = r"(?!/aws-)(?=.{1,64}\Z)/([A-Za-z0-9_+=,.@-]+/)*"
 # Of EventBridge's rules. Its own check of the fields of cron(…) is not repeated here.
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 NEVER = "never"
-SCHEDULE = (
-    r"never|rate\((1 (minute|hour|day)|([2-9]|[1-9]\d{1,3}) (minutes|hours|days))\)"
+RATE_OR_CRON = (
+    r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d{1,3}) (minutes|hours|days))\)"
     r"|cron\(\S+( \S+){5}\)"
 )
 REGION_KEY = "aws:region"
@@ -265,7 +273,7 @@ class MonitorSettings:
     schedule: str = string(
         "monitorSchedule",
         "rate(1 hour)",
-        pattern=SCHEDULE,
+        pattern=f"{NEVER}|{RATE_OR_CRON}",
         allowed="rate(NUMBER UNIT), cron(…) or never",
         example="rate(1 hour)",
         description="When the monitor compares what the endpoint captured with the training data: "
@@ -390,6 +398,37 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrainingSettings:
+    """Executions of the pipeline that no upload starts."""
+
+    on: RetrainOn = choice(
+        "retrainOn",
+        RetrainOn.NEVER,
+        RetrainOn,
+        example="drift",
+        description="What starts the pipeline on the newest dataset, besides an upload: drift "
+        "(the alarm of production's monitor), schedule or never. A retrained model that is no "
+        "better than the one in production is not promoted.",
+    )
+    schedule: str = string(
+        "retrainSchedule",
+        "rate(7 days)",
+        pattern=RATE_OR_CRON,
+        allowed="rate(NUMBER UNIT) or cron(…)",
+        example="rate(7 days)",
+        description="When the pipeline starts if retrainOn is schedule: rate(…) or cron(…), "
+        "in UTC.",
+    )
+    cooldown_hours: int = whole_number(
+        "retrainCooldownHours",
+        24,
+        low=0,
+        high=8_760,
+        description="Hours in which retraining starts the pipeline at most once.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """Delivery of a model to production; without ``production_stack``, it ends at DEV."""
 
@@ -483,6 +522,7 @@ class DeliverySettings:
         "LOW, MEDIUM, HIGH or CRITICAL; none releases any image.",
     )
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,14 @@ from components.instance_types import (
 from components.setting_kinds import Problem
 from components.settings import (
     INSTANCE_TYPE,
+    DeliverySettings,
     Encryption,
     EndpointSettings,
     Environment,
     ExecutionMode,
     NetworkSettings,
+    PromotionGate,
+    RetrainOn,
     ScalingSettings,
     StackSettings,
     TrafficShifting,
@@ -50,6 +53,7 @@ def problems_between(settings: StackSettings) -> Iterator[Problem]:
     yield from _update(settings.endpoint)
     yield from _instances(settings)
     yield from _delivery(settings)
+    yield from _retraining(settings.delivery)
     yield from _accounts(settings)
     yield from _network(settings.network)
 
@@ -148,6 +152,34 @@ def _delivery(settings: StackSettings) -> Iterator[Problem]:
             f"at most {LONGEST_TRAINING_SECONDS}; CodePipeline waits for 24 hours, which include "
             "the start of the job",
             f"set it to {LONGEST_TRAINING_SECONDS}",
+        )
+
+
+def _retraining(delivery: DeliverySettings) -> Iterator[Problem]:
+    retraining = delivery.retraining
+    if retraining.on is RetrainOn.NEVER:
+        return
+    if delivery.promotion_gate is PromotionGate.OFF:
+        yield Problem(
+            "promotionGate",
+            delivery.promotion_gate.value,
+            f"block or warn if retrainOn is {retraining.on}; the evaluation says whether a "
+            "retrained model is better",
+            "set promotionGate to block, or retrainOn to never",
+        )
+    if retraining.on is RetrainOn.DRIFT and delivery.production_stack is None:
+        yield Problem(
+            "retrainOn",
+            retraining.on.value,
+            "schedule or never without a productionStack, whose monitor notices drift",
+            "set productionStack, or retrainOn to schedule",
+        )
+    if retraining.on is RetrainOn.DRIFT and delivery.production_account is not None:
+        yield Problem(
+            "retrainOn",
+            retraining.on.value,
+            "schedule or never with a productionAccount, whose alarms stay in that account",
+            "set retrainOn to schedule",
         )
 
 

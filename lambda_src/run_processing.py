@@ -11,6 +11,7 @@ model at ``/opt/ml/processing/champion``. It writes its report to ``/opt/ml/proc
 one line about it to ``/opt/ml/output/message``.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def _start(job: Job) -> StillRunning:
     }
     hyperparameters = parameter(job, "hyperparameters", dict)
     output = {
-        "S3Uri": _report_url(job, name),
+        "S3Uri": _report_url(name),
         "LocalPath": f"{DIRECTORY}/report",
         "S3UploadMode": "EndOfJob",
     }
@@ -135,8 +136,8 @@ def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
     return {"champion": uri} if uri else {}
 
 
-def _report_url(job: Job, name: str) -> str:
-    return f"{parameter(job, 'outputPath', str)}/{name}"
+def _report_url(name: str) -> str:
+    return f"{os.environ['REPORT_OUTPUT']}/{name}"
 
 
 def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
@@ -154,7 +155,7 @@ def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning
     return Succeeded(
         summary=f"processing job {name} completed: {said}",
         external_id=name,
-        variables={"ReportUrl": _report_url(job, name), "Verdict": said},
+        variables={"ReportUrl": _report_url(name), "Verdict": said},
     )
 
 

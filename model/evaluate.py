@@ -9,8 +9,9 @@
 
 The exit code is 1 if the candidate must not be promoted: its score is worse than the champion's by
 more than SM_HP_MAXIMUM_REGRESSION (0 to 1, default 0) with 95 % confidence, and
-SM_HP_PROMOTION_GATE is `block` (the default) and not `warn`. The hyperparameters of training come
-from SM_HP_<NAME>.
+SM_HP_PROMOTION_GATE is `block` (the default) and not `warn`; or its score is no better, and
+SM_HP_STARTED_BY is `drift` or `schedule` and not `dataset` (the default): what is retrained without
+a new reason has to be better. The hyperparameters of training come from SM_HP_<NAME>.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
 """
@@ -53,7 +54,8 @@ log = logging.getLogger("model.evaluate")
 
 VERSION = 1
 BLOCK, WARN = "block", "warn"
-_GATE, _REGRESSION = "promotion_gate", "maximum_regression"
+_GATE, _REGRESSION, _STARTED_BY = "promotion_gate", "maximum_regression", "started_by"
+_DATASET, _RETRAINING = "dataset", ("drift", "schedule")
 _MESSAGE_CHARACTERS = 300
 # The largest file of a model that is unpacked.
 _MOST_BYTES = 2 * 1024**3
@@ -91,6 +93,7 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
     """Evaluate and write the report; return the message, and whether to stop the pipeline."""
     given = hyperparameters_of(environment)
     gate, limit = _gate(given.pop(_GATE, BLOCK)), _share(given.pop(_REGRESSION, "0"))
+    started_by = _started_by(given.pop(_STARTED_BY, _DATASET))
     hyperparameters = parse_hyperparameters(given)
     dataset = _dataset(paths, hyperparameters)
     table = dataset.validation
@@ -104,14 +107,18 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
         {name: [row[at] for row in table.rows] for at, name in enumerate(dataset.features)},
         seed=hyperparameters.seed,
     )
-    stops = gate == BLOCK and found.score.loss_for_sure > limit
+    no_better = started_by in _RETRAINING and _no_better(found.score)
+    stops = (gate == BLOCK and found.score.loss_for_sure > limit) or no_better
     message = _message(found, why, limit, gate)
+    if no_better:
+        message += f"; retrained on {started_by}, so it must be better: not promoted"
     report = {
         "version": VERSION,
         "verdict": "worse" if found.score.loss_for_sure > limit else "not worse",
         "stops": stops,
         "message": message,
         "gate": gate,
+        "started_by": started_by,
         "maximum_regression": limit,
         "rows": found.rows,
         "champion": None if champion is None else _about(champion),
@@ -133,6 +140,19 @@ def _gate(text: str) -> str:
     if text not in (BLOCK, WARN):
         raise HyperparameterError(f"{_GATE} is {quote(text)}; it must be {BLOCK} or {WARN}")
     return text
+
+
+def _started_by(text: str) -> str:
+    allowed = (_DATASET, *_RETRAINING)
+    if text not in allowed:
+        raise HyperparameterError(
+            f"{_STARTED_BY} is {quote(text)}; it must be {', '.join(allowed[:-1])} or {allowed[-1]}"
+        )
+    return text
+
+
+def _no_better(score: Difference) -> bool:
+    return score.gain is not None and score.gain <= 0
 
 
 def _share(text: str) -> float:

@@ -120,16 +120,22 @@ class Lab:
         return str(sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"])
 
 
-def deployed(cloud: TestCloud, prd: Sequence[str] = (), both: Sequence[str] = ()) -> Lab:
+def deployed(
+    cloud: TestCloud,
+    prd: Sequence[str] = (),
+    both: Sequence[str] = (),
+    dev: Sequence[str] = (),
+) -> Lab:
     """Deploy the lab to a cloud: both stacks, then the model's image.
 
     Args:
         cloud: where.
         prd: options of production's `up`.
         both: options of each stack's `up`.
+        dev: options of the other stack's `up`.
     """
     localcloud(cloud.url, "up", "prd", *both, *prd)
-    localcloud(cloud.url, "up", "dev", *both)
+    localcloud(cloud.url, "up", "dev", *both, *dev)
     localcloud(
         cloud.url,
         *("image", "push", "model", "--repository", "iris-model"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -23,12 +23,27 @@ HALF_A_DAY = 12 * 3600
 def lab(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Lab]:
     """A lab in production, whose endpoint captures every request."""
     # Every 12 hours: none of its runs falls into a test that does not advance the clock.
-    values = ("dataCapturePercent=100", "monitorInstanceCount=2", "monitorSchedule=rate(12 hours)")
-    options = [word for value in values for word in ("--config", value)]
+    prd = ("dataCapturePercent=100", "monitorInstanceCount=2", "monitorSchedule=rate(12 hours)")
     with cloud_of_its_own(tmp_path_factory.mktemp("monitor"), speed=60.0) as cloud:
-        lab = deployed(cloud, prd=options)
+        lab = deployed(
+            cloud, prd=config(prd), dev=config(["retrainOn=drift", "retrainCooldownHours=100"])
+        )
         assert lab.deliver(iris) == "Succeeded"
         yield lab
+
+
+def config(values: Sequence[str]) -> list[str]:
+    return [word for value in values for word in ("--config", value)]
+
+
+def retrained(lab: Lab) -> list[str]:
+    """Return the executions that retraining has started, the newest first."""
+    found = lab.cloud.client("codepipeline").list_pipeline_executions(pipelineName=lab.pipeline)
+    return [
+        str(one["pipelineExecutionId"])
+        for one in found["pipelineExecutionSummaries"]
+        if one["trigger"]["triggerType"] == "StartPipelineExecution"
+    ]
 
 
 def captures(lab: Lab) -> int:
@@ -102,6 +117,12 @@ def test_drifted_traffic_raises_the_alarm_and_usual_traffic_ends_it(lab: Lab, ir
     assert (report["verdict"], report["sources"]) == ("drift", [f"{PRD}/AllTraffic"])
     assert report["rows"] >= 200
     wait_for("the alarm", lambda: alarm(lab) == "ALARM", 20)
+    # Retraining on the dataset that there is makes the same model again, which is no better.
+    wait_for("retraining", lambda: retrained(lab), 20)
+    (execution,) = retrained(lab)
+    assert lab.ended(execution) == "Failed"
+    told = lab.state("DeployDev", "Evaluate")["errorDetails"]["message"]
+    assert "retrained on drift, so it must be better: not promoted" in told
     usual = rows_of(iris)
     ask(lab, [row for _, row in usual], "usual")
     # Labels come later.
@@ -117,6 +138,21 @@ def test_drifted_traffic_raises_the_alarm_and_usual_traffic_ends_it(lab: Lab, ir
     assert {m["MetricName"] for m in metrics} >= {"MaximumPsi", "LiveAccuracy", "Failed", "Rows"}
     trend = s3.get_object(Bucket=CAPTURES, Key=f"monitor/runs/{run_names(lab)[-1]}/trend.html")
     assert "1 of 2 runs drifted" in trend["Body"].read().decode()
+
+
+def test_within_the_cooldown_drift_is_an_alarm_and_no_retraining(lab: Lab) -> None:
+    ask(lab, ["9.9,9.9,9.9,9.9"] * 200, "once more")
+    assert next_report(lab)["verdict"] == "drift"
+    wait_for("the alarm", lambda: alarm(lab) == "ALARM", 20)
+
+    def told() -> bool:
+        lines = lab.cloud.client("logs").filter_log_events(
+            logGroupName="/aws/lambda/iris-model-retrain", filterPattern="retrained by execution"
+        )["events"]
+        return bool(lines)
+
+    wait_for("the function", told, 20)
+    assert len(retrained(lab)) == 1
 
 
 def test_a_run_that_fails_is_an_alarm_and_the_next_one_counts_its_captures(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from tests.archives import zip_of
 from tests.cloud import ACCOUNT, REGION, wait_for
 from tests.e2e.conftest import (
+    DEV,
+    PRD,
     Lab,
     build_image,
     cloud_of_its_own,
@@ -94,6 +97,9 @@ ONLY_THERE_ON_AWS = {
     # The stacks create the group; SageMaker is said to need the permission.
     ("dev-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
     ("prd-execution", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
+    # CheckData's job has made the group.
+    ("dev-monitor-job", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
+    ("prd-monitor-job", "logs:CreateLogGroup"): "SageMaker makes the group unless it exists",
     # Of the alarm in the endpoint's stack.
     ("prd-deploy", "cloudwatch:DescribeAlarms"): _COMPARES,
     ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,
@@ -115,6 +121,8 @@ SETTINGS = (
     *("rolePath=/mlops/", f"permissionsBoundary={BOUNDARY}"),
     *('vpcSubnets=["subnet-01234567"]', 'vpcSecurityGroups=["sg-01234567"]'),
     *("functionConcurrency=2", "tracing=true", "imageScanSeverity=HIGH"),
+    # Its partials are merged by a second job.
+    "monitorInstanceCount=2",
 )
 OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 
@@ -174,12 +182,16 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         document = json.dumps(boundary())
         cloud.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)
         schedule = f"scheduledScaling={json.dumps([MORNING])}"
-        lab = deployed(cloud, prd=("--config", schedule), both=OPTIONS)
+        lab = deployed(
+            cloud, prd=("--config", schedule), both=OPTIONS, dev=("--config", "retrainOn=drift")
+        )
         built = build_image(lab, tmp_path_factory.mktemp("source"))
         statuses = [built, lab.deliver(iris)]
         # Without its schedule: the next delivery takes it away.
         localcloud(cloud.url, "up", "prd", *OPTIONS)
         statuses.append(lab.deliver(iris))
+        monitored(lab)
+        statuses.append(retrained(lab))
         statuses += [lab.ended(lab.upload(content)) for content in (zip_of({}), WRONG)]
         cloudformation = cloud.client("cloudformation")
         for stack in STACKS:
@@ -188,6 +200,49 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         denied = {name: r["missing"] for name, r in roles_of(lab).items() if r["missing"]}
         broken = reasons_without(lab, *STACK_BREAKS, "DeployDev", iris)
         yield Proof(lab, tuple(statuses), denied, broken, roles_of(lab))
+
+
+def monitored(lab: Lab) -> None:
+    """Wait until a run of the monitor of each endpoint has merged its partials."""
+    sagemaker = lab.cloud.client("sagemaker")
+    lab.cloud.advance(3_600)
+
+    def merged(endpoint: str) -> bool:
+        jobs = sagemaker.list_processing_jobs(
+            NameContains=f"{endpoint}-monitor", StatusEquals="Completed", MaxResults=100
+        )["ProcessingJobSummaries"]
+        return any(job["ProcessingJobName"].endswith("-merge") for job in jobs)
+
+    for endpoint in (DEV, PRD):
+        wait_for(f"the monitor of {endpoint}", partial(merged, endpoint), 90)
+
+
+def retrained(lab: Lab) -> str:
+    """Have the alarm of drift go off twice; return how the execution that it started ended."""
+    cloudwatch, codepipeline = lab.cloud.client("cloudwatch"), lab.cloud.client("codepipeline")
+    functions = lab.cloud.client("logs")
+    alarm = {"AlarmName": f"{PRD}-drift", "StateReason": "a drill"}
+
+    def started() -> str | None:
+        for one in codepipeline.list_pipeline_executions(pipelineName=lab.pipeline)[
+            "pipelineExecutionSummaries"
+        ]:
+            if one["trigger"]["triggerType"] == "StartPipelineExecution":
+                return str(one["pipelineExecutionId"])
+        return None
+
+    cloudwatch.set_alarm_state(**alarm, StateValue="ALARM")
+    ended = lab.ended(wait_for("retraining", started, 30))
+    cloudwatch.set_alarm_state(**alarm, StateValue="OK")
+    cloudwatch.set_alarm_state(**alarm, StateValue="ALARM")
+    wait_for(
+        "the function to leave it at that",
+        lambda: functions.filter_log_events(
+            logGroupName="/aws/lambda/iris-model-retrain", filterPattern='"within the last"'
+        )["events"],
+        30,
+    )
+    return ended
 
 
 def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
@@ -209,7 +264,8 @@ def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
 
 
 def test_nothing_that_the_lab_does_is_denied(proof: Proof) -> None:
-    assert proof.statuses == ("Succeeded", "Succeeded", "Succeeded", "Failed", "Failed")
+    # The image, two deliveries, a retrained model that is no better, and two broken datasets.
+    assert proof.statuses == ("Succeeded",) * 3 + ("Failed",) * 3
     assert proof.denied == {}
 
 

@@ -51,7 +51,6 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         network=NetworkSettings(),
         processing_function=f"{names.model}-processing",
         processing_role_arn=names.role_arn("processing-job"),
-        report_output=f"s3://{names.artifact_bucket}/reports",
         register_function=f"{names.model}-register",
         promote_function=f"{names.model}-promote",
         pipeline=names.pipeline,
@@ -164,6 +163,11 @@ def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry(
     assert len(configuration["ParameterOverrides"]) <= 1024
 
 
+def test_the_evaluation_knows_what_started_the_execution() -> None:
+    evaluate = action("DeployDev", "Evaluate")["configuration"]["UserParameters"]
+    assert json.loads(evaluate)["hyperparameters"]["started_by"] == "#{variables.StartedBy}"
+
+
 def test_the_smoke_test_scores_as_training_did() -> None:
     with_header = TrainingSettings(hyperparameters={"header": "yes"})
     for training, header in ((TrainingSettings(), False), (with_header, True)):
@@ -244,7 +248,7 @@ def test_any_valid_settings_give_stages_that_codepipeline_accepts(values: dict[s
 
 def _assert_consistent(stages: list[Any]) -> None:
     made: set[str] = set()
-    namespaces: set[str] = {"codepipeline"}
+    namespaces: set[str] = {"codepipeline", "variables"}
     names = [stage["name"] for stage in stages]
     assert len(set(names)) == len(names)
     for stage in stages:

@@ -218,6 +218,28 @@ def test_the_log_group_of_an_endpoint_exists_before_it_can_be_deployed(stack: st
 FUNCTION = "aws:lambda/function:Function"
 
 
+def test_drift_or_a_schedule_starts_the_pipeline_if_the_settings_say_so() -> None:
+    rule = "aws:cloudwatch/eventRule:EventRule"
+    assert [r for r in recorded("dev").of(rule) if r.name == "retraining-rule"] == []
+    pipeline = recorded("dev").one("aws:codepipeline/pipeline:Pipeline", "delivery").inputs
+    assert [(v["name"], v["defaultValue"]) for v in pipeline["variables"]] == [
+        ("StartedBy", "dataset")
+    ]
+    drift = record("dev", {"retrainOn": "drift", "retrainCooldownHours": "6"})
+    pattern = json.loads(drift.one(rule, "retraining-rule").inputs["eventPattern"])
+    assert pattern["detail"] == {
+        "alarmName": ["iris-model-production-drift"],
+        "state": {"value": ["ALARM"]},
+    }
+    assert drift.one(FUNCTION, "retrain-function").inputs["environment"]["variables"] == {
+        "PIPELINE_NAME": "iris-model-pipeline",
+        "STARTED_BY": "drift",
+        "COOLDOWN_HOURS": "6",
+    }
+    weekly = record("dev", {"retrainOn": "schedule"}).one(rule, "retraining-rule").inputs
+    assert (weekly["scheduleExpression"], weekly.get("eventPattern")) == ("rate(7 days)", None)
+
+
 def test_functions_are_reserved_traced_and_in_the_vpc_of_the_settings() -> None:
     vpc = {"vpcSubnets": '["subnet-01234567"]', "vpcSecurityGroups": '["sg-01234567"]'}
     recording = record("dev", {**vpc, "functionConcurrency": "3", "tracing": "true"})

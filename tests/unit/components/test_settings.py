@@ -105,6 +105,9 @@ INVALID = {
     "driftMinimumRows": ["9", "1000001"],
     "driftAlarmRuns": ["-1", "101", "1.5"],
     "minimumLiveAccuracy": ["-0.1", "1.1", "nan"],
+    "retrainOn": ["always", "Drift", "alarm"],
+    "retrainSchedule": ["weekly", "rate(1 days)", "never"],
+    "retrainCooldownHours": ["-1", "8761", "a day"],
     "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
@@ -164,6 +167,36 @@ def test_the_monitors_instances_are_of_a_type_for_processing() -> None:
     assert problem.startswith("monitorInstanceType: bad value 'ml.m99.large'")
     assert "that SageMaker runs processing jobs on" in problem
     assert not parse({**captured, "monitorSchedule": "never"}).endpoint.monitored
+
+
+DELIVERED = {**MINIMAL, "productionStack": "organization/mlops-lab/prd"}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {**DELIVERED, "retrainOn": "drift", "promotionGate": "off"},
+            "promotionGate: bad value 'off'; allowed: block or warn if retrainOn is drift",
+        ),
+        (
+            {**MINIMAL, "retrainOn": "drift"},
+            "retrainOn: bad value 'drift'; allowed: schedule or never without a productionStack",
+        ),
+        (
+            {
+                **DELIVERED,
+                "retrainOn": "drift",
+                "productionAccount": "123456789012",
+                "encryption": "aws:kms",
+            },
+            "retrainOn: bad value 'drift'; allowed: schedule or never with a productionAccount",
+        ),
+    ],
+)
+def test_retraining_that_cannot_work_is_refused(values: dict[str, str], problem: str) -> None:
+    assert [found for found in problems_of(values) if found.startswith(problem)]
+    assert parse({**DELIVERED, "retrainOn": "drift"}).delivery.retraining.cooldown_hours == 24
 
 
 def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:

@@ -57,6 +57,8 @@ class FakeAws:
     packages: list[dict[str, Any]] = field(default_factory=list)
     # The actions of the execution, the newest first, in the shape of ListActionExecutions.
     actions: list[dict[str, Any]] = field(default_factory=list)
+    # The executions of the pipeline, the newest first, as in ListPipelineExecutions.
+    executions: list[dict[str, Any]] = field(default_factory=list)
     parameters: dict[str, str] = field(
         default_factory=lambda: {"/mlops/iris-model/image": IMAGE_URI}
     )
@@ -243,6 +245,18 @@ class FakeAws:
 
     def _ListActionExecutions(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"actionExecutionDetails": self.actions}
+
+    def _ListPipelineExecutions(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"pipelineExecutionSummaries": [dict(one) for one in self.executions]}
+
+    def _GetPipelineExecution(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        wanted = params["pipelineExecutionId"]
+        (found,) = (e for e in self.executions if e["pipelineExecutionId"] == wanted)
+        return {"pipelineExecution": found}
+
+    def _StartPipelineExecution(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        del params
+        return {"pipelineExecutionId": "started"}
 
     def _InvokeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Body": io.BytesIO(self.endpoint(params["Body"].decode()).encode())}

@@ -27,13 +27,17 @@ PARAMETERS = {
     "imageParameter": "/mlops/iris-model/image",
     "instanceType": "ml.m5.large",
     "maxRuntimeSeconds": 3600,
-    "outputPath": "s3://artifacts/reports",
     "networkIsolation": True,
     "champion": "baseline",
     "hyperparameters": {"header": "yes", "n_estimators": 100},
 }
 TOKEN = json.dumps({"processingJobName": NAME})
 BASELINE = "s3://artifacts/reports/earlier/baseline.json"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPORT_OUTPUT", "s3://artifacts/reports")
 
 
 def start(**changes: Any) -> None:

@@ -168,6 +168,29 @@ def test_a_worse_model_may_pass_by_the_settings(
     assert said in done.message
 
 
+@pytest.mark.parametrize("started_by", ["drift", "schedule"])
+def test_a_retrained_model_must_be_better(
+    tmp_path: Path, dataset: bytes, good: bytes, bad: bytes, started_by: str
+) -> None:
+    files = {"dataset": dataset, "candidate": good, "champion": good}
+    equal = evaluate(tmp_path / "equal", files, started_by=started_by, promotion_gate="warn")
+    assert equal.code == 1
+    assert equal.message.endswith(
+        f": not worse; retrained on {started_by}, so it must be better: not promoted"
+    )
+    assert (equal.report["stops"], equal.report["started_by"]) == (True, started_by)
+    better = evaluate(tmp_path / "better", {**files, "champion": bad}, started_by=started_by)
+    assert better.code == 0
+    first = {"dataset": dataset, "candidate": good}
+    assert evaluate(tmp_path / "first", first, started_by=started_by).code == 0
+
+
+def test_what_started_an_execution_is_one_of_three(tmp_path: Path, good: bytes) -> None:
+    done = evaluate(tmp_path, {"candidate": good}, started_by="boredom")
+    assert done.code == 1
+    assert "started_by is 'boredom'; it must be dataset, drift or schedule" in done.message
+
+
 def test_a_champion_of_other_columns_is_not_compared(
     tmp_path: Path, dataset: bytes, good: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -98,7 +98,7 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
     dataset = _dataset(paths, hyperparameters)
     table = dataset.validation
     assert table is not None  # noqa: S101 - hold_out made it
-    candidate = _unpacked(paths.processing / "candidate")
+    candidate = unpacked(paths.processing / "candidate")
     champion, why = _champion(paths, dataset, table)
     found = compare(
         _truth(table, candidate),
@@ -171,7 +171,7 @@ def _dataset(paths: MlPaths, hyperparameters: Hyperparameters) -> Dataset:
     return hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
 
 
-def _unpacked(directory: Path) -> Model:
+def unpacked(directory: Path) -> Model:
     """Return the model of the only archive in a directory.
 
     Raises:
@@ -204,7 +204,7 @@ def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | N
     directory = paths.processing / "champion"
     if not directory.is_dir() or not any(directory.iterdir()):
         return None, "there is no approved model yet"
-    champion = _unpacked(directory)
+    champion = unpacked(directory)
     if champion.columns.names != dataset.features:
         return None, "the approved model has other columns"
     if bool(champion.predictor.classes) != bool(dataset.classes):

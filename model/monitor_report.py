@@ -147,7 +147,8 @@ def message_of(report: Mapping[str, Any]) -> str:
             given = ", ".join(report[name]["reasons"])
             reasons.insert(0, given if name == "accuracy" else f"{name} {given}")
     counted = f"{report['rows']} rows in {report['captures']} captures"
-    notes = f"; {len(report['notes'])} notes" if report["notes"] else ""
+    count = len(report["notes"])
+    notes = f"; {count} note{'s' * (count > 1)}" if count else ""
     listed = f": {'; '.join(reasons)}" if reasons else ""
     tail = f" ({counted}{notes})"
     return _shorten(verdict + listed, MESSAGE_CHARACTERS - len(tail)) + tail

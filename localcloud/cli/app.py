@@ -19,6 +19,7 @@ from localcloud.cli.console import (
     errors_in_one_line,
     out,
 )
+from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
 from localcloud.cli.review import review_app
@@ -42,6 +43,7 @@ app.add_typer(stack_app)
 app.add_typer(review_app)
 app.add_typer(iam_app)
 app.add_typer(gameday_app)
+app.add_typer(drift_app)
 app.add_typer(clock_app, name="clock")
 
 Pipeline = Annotated[

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cloud import ACCOUNT, REGION, wait_for
-from tests.e2e.conftest import PRD, Lab, cloud_of_its_own, deployed
+from tests.e2e.conftest import PRD, Lab, cloud_of_its_own, deployed, localcloud_answer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
@@ -172,3 +172,37 @@ def test_a_run_that_fails_is_an_alarm_and_the_next_one_counts_its_captures(
     s3.put_object(Bucket=CAPTURES, Key="monitor/state/state.json", Body=state)
     assert next_report(lab)["rows"] == len(usual)
     wait_for("the end of the alarm", lambda: alarm(lab, "monitor-failed") == "OK", 20)
+
+
+def test_a_drill_says_when_the_monitor_notices_a_change(lab: Lab) -> None:
+    answer = localcloud_answer(
+        lab.cloud.url,
+        *("drift", "--column", "petal length (cm)", "--shift", "2sd"),
+        *("--rows", "150", "--days", "2", "--json"),
+    )
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert (found["noticed"], found["endpoint"]) == (True, PRD)
+    assert found["requests"] == 150 * len(found["runs"])
+    assert 0 < found["minutes"] <= 24 * 60
+    assert found["runs"][-1]["verdict"] == "drift"
+    assert "'petal length (cm)'" in found["message"]
+    assert {entry["days"] for entry in found["thresholds"]} == {2}
+    assert found["thresholds"][0]["noticed_after_runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "nothing is changed: add --column"),
+        (["--column", "petal", "--shift", "1sd"], "--column is 'petal'; the dataset's columns are"),
+        (["--label-flip", "0.2"], "has no alarm: set minimumLiveAccuracy"),
+        (["--label-flip", "0.2", "--endpoint", "x"], "no monitored endpoint x; those with a moni"),
+        (["--label-flip", "0.2", "--rows", "0"], "--rows is 0; it must be from 1 to 50,000"),
+    ],
+)
+def test_a_drill_that_cannot_work_says_why(lab: Lab, options: list[str], said: str) -> None:
+    answer = localcloud_answer(lab.cloud.url, "drift", *options)
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert answer.stdout == ""

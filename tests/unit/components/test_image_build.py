@@ -213,6 +213,14 @@ def test_image_tags_are_immutable_and_unique_for_each_build() -> None:
     assert any("CODEBUILD_BUILD_NUMBER" in command for command in COMMANDS)
 
 
+def test_the_base_of_the_image_is_pinned_and_kept_up_to_date() -> None:
+    lines = (ROOT / "model" / "Dockerfile").read_text().splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert [b for b in bases if not re.fullmatch(r"\S+:[\w.-]+@sha256:[0-9a-f]{64}", b)] == []
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert ("docker", "/model") in [(u["package-ecosystem"], u["directory"]) for u in updates]
+
+
 def test_training_reads_the_parameter_that_the_build_writes() -> None:
     parameter = recorded("dev").one("aws:ssm/parameter:Parameter")
     assert parameter.inputs["name"] == "/mlops/iris-model/image"

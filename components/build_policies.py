@@ -4,29 +4,48 @@ Must not: register resources.
 """
 
 from components.naming import Names
-from components.policies import allow, document, use_artifact_store, use_key
+from components.policies import Statement, allow, document, use_artifact_store, use_key
 
 
-def pipeline_role(names: Names, key_arn: str | None) -> str:
-    """Return the policy of the image's pipeline: fetch the source, start the build."""
-    repository = names.arn("codecommit", names.source_repository)
+def pipeline_role(names: Names, key_arn: str | None, connection_arn: str | None) -> str:
+    """Return the policy of the image's pipeline: fetch the source, start the build.
+
+    Args:
+        names: the account's names.
+        key_arn: KMS key of the artifacts; None for S3's own encryption.
+        connection_arn: connection to the source repository; None for CodeCommit.
+    """
     return document(
         use_artifact_store(names, key_arn),
-        allow(
-            [
-                "codecommit:CancelUploadArchive",
-                "codecommit:GetBranch",
-                "codecommit:GetCommit",
-                "codecommit:GetUploadArchiveStatus",
-                "codecommit:UploadArchive",
-            ],
-            [repository],
-        ),
+        _read_repository(names) if connection_arn is None else _use_connection(connection_arn),
         allow(
             ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
             [names.arn("codebuild", f"project/{names.image_build}")],
         ),
     )
+
+
+def _read_repository(names: Names) -> Statement:
+    return allow(
+        [
+            "codecommit:CancelUploadArchive",
+            "codecommit:GetBranch",
+            "codecommit:GetCommit",
+            "codecommit:GetUploadArchiveStatus",
+            "codecommit:UploadArchive",
+        ],
+        [names.arn("codecommit", names.source_repository)],
+    )
+
+
+def _use_connection(arn: str) -> Statement:
+    """Grant the use of a connection under both names of the service.
+
+    AWS's guide says that the prefix of the action must match that of the connection. Users report
+    that CodePipeline requires the former one for connections of the new name, too.
+    Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html
+    """
+    return allow(["codeconnections:UseConnection", "codestar-connections:UseConnection"], [arn])
 
 
 def build_role(names: Names, key_arn: str | None, *, scans: bool) -> str:

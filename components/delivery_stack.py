@@ -14,12 +14,12 @@ from components.data_lake import DataLake
 from components.data_protection import DataProtection
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.failure_notification import FailureNotification
-from components.image_build import ImageBuild, ImageBuildArgs
+from components.image_build import ConnectedRepository, ImageBuild, ImageBuildArgs
 from components.image_repository import ImageRepository
 from components.naming import DATASET_KEY, Names
 from components.pipeline_stages import DeployTarget
 from components.private_bucket import PrivateBucket
-from components.settings import StackSettings
+from components.settings import DeliverySettings, StackSettings
 
 ARTIFACT_DAYS = 30
 
@@ -77,6 +77,7 @@ def deploy(
         names,
         ImageBuildArgs(
             branch=delivery_settings.source_branch,
+            connected=_connected(delivery_settings),
             scan_severity=delivery_settings.image_scan_severity,
             artifacts=artifacts,
             images=images,
@@ -123,6 +124,11 @@ def deploy(
         "repositoryUrl": images.url,
         "imageParameter": images.parameter,
         "imagePipelineName": build.pipeline.name,
-        "sourceCloneUrl": build.clone_url,
+        **build.outputs,
         "approvalTopicArn": delivery.approval_topic.arn,
     }
+
+
+def _connected(settings: DeliverySettings) -> ConnectedRepository | None:
+    name, arn = settings.source_repository, settings.source_connection_arn
+    return ConnectedRepository(name, arn) if name is not None and arn is not None else None

@@ -1,7 +1,7 @@
 """ImageBuild: builds and releases the model container's image on each push to the repository.
 
 git push ─► CodeCommit ─► EventBridge ─► pipeline: Source ─► Build (CodeBuild)
-                                                               │ model/buildspec.yml
+         └► GitHub ─────► connection ──┘                       │ model/buildspec.yml
                                           ECR, by digest  ◄────┤
                                           SSM parameter   ◄────┘ read by training
 """
@@ -33,11 +33,25 @@ IMAGE_ARTIFACT = "ImageArtifact"
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectedRepository:
+    """A repository of GitHub or its like.
+
+    Attributes:
+        full_name: ``ORG/REPO``.
+        connection_arn: the connection through which the pipeline reads it.
+    """
+
+    full_name: str
+    connection_arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageBuildArgs:
-    """The source branch, the target repository and the artifact store.
+    """The source, the target repository and the artifact store.
 
     Attributes:
         branch: branch whose pushes are built.
+        connected: repository with the source; None for a CodeCommit repository of the stack.
         scan_severity: least severity of a finding that stops the release of an image.
         artifacts: the pipeline's artifact store.
         images: the repository of the built images.
@@ -47,6 +61,7 @@ class ImageBuildArgs:
     """
 
     branch: str
+    connected: ConnectedRepository | None
     scan_severity: ImageScanSeverity
     artifacts: PrivateBucket
     images: ImageRepository
@@ -56,7 +71,11 @@ class ImageBuildArgs:
 
 
 class ImageBuild(pulumi.ComponentResource):
-    """The source repository, the build project, and the pipeline that connects them."""
+    """The source repository, the build project, and the pipeline that connects them.
+
+    Attributes:
+        source: the CodeCommit repository; None if the source is behind a connection.
+    """
 
     def __init__(
         self,
@@ -68,14 +87,15 @@ class ImageBuild(pulumi.ComponentResource):
         super().__init__("mlops:index:ImageBuild", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self._name, self._names, self._args = name, names, args
-        self.source = aws.codecommit.Repository(
-            f"{name}-source",
-            repository_name=names.source_repository,
-            description=f"Source of {names.model}; pushes to {args.branch} build its container",
-            tags=dict(args.tags),
-            opts=child,
-        )
-        self.clone_url = self.source.clone_url_http
+        self.source: aws.codecommit.Repository | None = None
+        if args.connected is None:
+            self.source = aws.codecommit.Repository(
+                f"{name}-source",
+                repository_name=names.source_repository,
+                description=f"Source of {names.model}; pushes to {args.branch} build its container",
+                tags=dict(args.tags),
+                opts=child,
+            )
         project = self._project()
         key_arn = args.key_arn
         role, policy = service_role(
@@ -85,7 +105,9 @@ class ImageBuild(pulumi.ComponentResource):
             trust=policies.trust(names, policies.CODEPIPELINE),
             description=f"Permissions of pipeline {names.image_pipeline}",
             policy=pulumi.Output.from_input(key_arn).apply(
-                lambda key: build_policies.pipeline_role(names, key)
+                lambda key: build_policies.pipeline_role(
+                    names, key, args.connected.connection_arn if args.connected else None
+                )
             ),
             tags=args.tags,
             parent=self,
@@ -98,15 +120,27 @@ class ImageBuild(pulumi.ComponentResource):
             execution_mode="SUPERSEDED",
             role_arn=role.arn,
             artifact_stores=[artifact_store(args.artifacts.name, key_arn)],
-            stages=stages(names, args.branch),
+            stages=stages(names, args.branch, args.connected),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[policy, project, self.source, *args.artifacts.ready],
+                depends_on=[
+                    *(policy, project, *args.artifacts.ready),
+                    *([self.source] if self.source else []),
+                ],
             ),
         )
-        self._trigger()
-        self.register_outputs({"clone_url": self.clone_url})
+        # A connection starts the pipeline itself, by the webhook of the provider.
+        if self.source is not None:
+            self._trigger()
+        self.register_outputs(self.outputs)
+
+    @property
+    def outputs(self) -> dict[str, pulumi.Input[object]]:
+        """The source as the stack exports it: the repository's name, or the URL to push to."""
+        if self._args.connected is not None:
+            return {"sourceRepository": self._args.connected.full_name}
+        return {"sourceCloneUrl": self.source.clone_url_http} if self.source else {}
 
     def _project(self) -> aws.codebuild.Project:
         names, args = self._names, self._args
@@ -184,8 +218,11 @@ class ImageBuild(pulumi.ComponentResource):
         )
 
 
-def stages(names: Names, branch: str) -> list[PipelineStageArgsDict]:
+def stages(
+    names: Names, branch: str, connected: ConnectedRepository | None
+) -> list[PipelineStageArgsDict]:
     """Return the stages of the image's pipeline: fetch the source, build and release."""
+    provider, source = _source(names, branch, connected)
     return [
         {
             "name": "Source",
@@ -194,14 +231,10 @@ def stages(names: Names, branch: str) -> list[PipelineStageArgsDict]:
                     "name": "Source",
                     "category": "Source",
                     "owner": "AWS",
-                    "provider": "CodeCommit",
+                    "provider": provider,
                     "version": "1",
                     "namespace": "Source",
-                    "configuration": {
-                        "RepositoryName": names.source_repository,
-                        "BranchName": branch,
-                        "PollForSourceChanges": "false",
-                    },
+                    "configuration": source,
                     "output_artifacts": [SOURCE_ARTIFACT],
                 }
             ],
@@ -223,3 +256,22 @@ def stages(names: Names, branch: str) -> list[PipelineStageArgsDict]:
             ],
         },
     ]
+
+
+def _source(
+    names: Names, branch: str, connected: ConnectedRepository | None
+) -> tuple[str, dict[str, str]]:
+    """Return the provider of the source action and its configuration."""
+    if connected is None:
+        return "CodeCommit", {
+            "RepositoryName": names.source_repository,
+            "BranchName": branch,
+            "PollForSourceChanges": "false",
+        }
+    return "CodeStarSourceConnection", {
+        "ConnectionArn": connected.connection_arn,
+        "FullRepositoryId": connected.full_name,
+        "BranchName": branch,
+        "DetectChanges": "true",
+        "OutputArtifactFormat": "CODE_ZIP",
+    }

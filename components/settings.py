@@ -105,6 +105,12 @@ _EMAIL_ALLOWED = "an email address, or empty"
 _ACCOUNT = r"[0-9]{12}"
 _ACCOUNT_ALLOWED = "an AWS account of 12 digits, or empty for the stack's own"
 _POLICY_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}"
+# As CodeConnections and CodeStar Connections, its former name, have them.
+_CONNECTION_ARN = (
+    r"arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:"
+    r"connection/[0-9a-f-]{36}"
+)
+_REPOSITORY = r"(?![.-])[\w.-]{1,100}(/(?![.-])[\w.-]{1,100}){1,3}(?<!\.git)"
 # The parameters of a pipeline's actions, which contain ARNs of roles, end at 1000 characters.
 _ROLE_PATH = r"(?!/aws-)(?=.{1,64}\Z)/([A-Za-z0-9_+=,.@-]+/)*"
 # Of EventBridge's rules. Its own check of the fields of cron(…) is not repeated here.
@@ -511,7 +517,26 @@ class DeliverySettings:
         pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}",
         allowed="a branch name of 1 to 100 letters, digits and ._/-",
         example="main",
-        description="Branch of the CodeCommit repository whose pushes build the model image.",
+        description="Branch of the source repository whose pushes build the model image.",
+    )
+    source_repository: str | None = string(
+        "sourceRepository",
+        "",
+        pattern=_REPOSITORY,
+        allowed="ORG/REPO without .git, or empty for CodeCommit",
+        example="acme/iris-model",
+        description="Repository of GitHub or its like with the source of the model image, as "
+        "ORG/REPO. If empty, the stack has a CodeCommit repository. Requires sourceConnectionArn.",
+    )
+    source_connection_arn: str | None = string(
+        "sourceConnectionArn",
+        "",
+        pattern=_CONNECTION_ARN,
+        allowed="the ARN of a connection of CodeConnections, or empty",
+        example="arn:aws:codeconnections:us-east-1:123456789012:connection/"
+        "01234567-89ab-cdef-0123-456789abcdef",
+        description="ARN of the connection through which the pipeline reads sourceRepository. "
+        "It has to exist, and a person has to have authorised it.",
     )
     image_scan_severity: ImageScanSeverity = choice(
         "imageScanSeverity",

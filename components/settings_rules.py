@@ -54,6 +54,7 @@ def problems_between(settings: StackSettings) -> Iterator[Problem]:
     yield from _instances(settings)
     yield from _delivery(settings)
     yield from _retraining(settings.delivery)
+    yield from _source(settings)
     yield from _accounts(settings)
     yield from _network(settings.network)
 
@@ -181,6 +182,22 @@ def _retraining(delivery: DeliverySettings) -> Iterator[Problem]:
             "schedule or never with a productionAccount, whose alarms stay in that account",
             "set retrainOn to schedule",
         )
+
+
+def _source(settings: StackSettings) -> Iterator[Problem]:
+    delivery = settings.delivery
+    parts = {
+        "sourceRepository": delivery.source_repository,
+        "sourceConnectionArn": delivery.source_connection_arn,
+    }
+    for key, other in (tuple(parts), tuple(reversed(parts))):
+        if parts[key] is not None and parts[other] is None:
+            yield Problem(
+                other,
+                "",
+                f"not empty if {key} is set",
+                f"set {other}, or leave {key} empty",
+            )
 
 
 def _update(endpoint: EndpointSettings) -> Iterator[Problem]:

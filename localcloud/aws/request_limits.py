@@ -38,6 +38,7 @@ LIMITS = {
     "cloudwatch": 4 * _MEGABYTE,
     "codebuild": _MEGABYTE,
     "codecommit": 28 * _MEGABYTE,  # a file of 6 MB, and a commit of 20 MB, in base64
+    "codeconnections": _MEGABYTE,
     "codepipeline": _MEGABYTE,
     "ecr": 28 * _MEGABYTE,  # a part of a layer of 20 MB, in base64
     "events": 4 * _MEGABYTE,

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from localcloud import __version__
+from localcloud.cli.connection import connection_app
 from localcloud.cli.console import (
     CommandError,
     client,
@@ -44,6 +45,7 @@ app.add_typer(review_app)
 app.add_typer(iam_app)
 app.add_typer(gameday_app)
 app.add_typer(drift_app)
+app.add_typer(connection_app, name="connection")
 app.add_typer(clock_app, name="clock")
 
 Pipeline = Annotated[

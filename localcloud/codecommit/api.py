@@ -9,17 +9,15 @@ Differs: every user of this machine may push; the clone URL is an address of thi
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
-from urllib.parse import parse_qs
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
 from localcloud.aws.protocol import implemented_by, operation, operation_name
 from localcloud.aws.routing import Request, Response, Scope
-from localcloud.codecommit.git import SERVICES, Commit, GitError, GitRepository, Person
-from localcloud.core.archives import ArchiveError, Bounds, gunzip
+from localcloud.codecommit.git import Commit, GitError, GitRepository, Person
+from localcloud.codecommit.smart_http import References, answer, text
 from localcloud.moto_backend.dispatcher import backend
 from localcloud.service_context import ServiceContext
 
@@ -29,8 +27,6 @@ GIT_PREFIX = "/_localcloud/git/"
 _PATH = re.compile(r"/_localcloud/git/(\d{12})/([a-z0-9-]+)/([\w.-]{1,100})/(.+)")
 _AWS_URL = re.compile(rb"https://git-codecommit\.([a-z0-9-]+)\.amazonaws\.com/v1/repos/")
 _ZERO = "0" * 40
-# Git compresses the list of what it has, and sends objects in packs, which are compressed already.
-_BODY_BOUNDS = Bounds(most_bytes=128 * 1024 * 1024)
 
 
 class CodeCommitApi:
@@ -50,44 +46,27 @@ class CodeCommitApi:
             return await self._git(request)
         if request.service != "codecommit" or operation_name(request) in LIVE_OPERATIONS:
             return None
-        answer = await self._context.moto.handle(request)
+        response = await self._context.moto.handle(request)
         base = f"{self._context.endpoint_url}{GIT_PREFIX}{request.scope.account}/".encode()
-        answer.body = _AWS_URL.sub(lambda found: base + found[1] + b"/", answer.body)
-        return answer
+        response.body = _AWS_URL.sub(lambda found: base + found[1] + b"/", response.body)
+        return response
 
     async def _git(self, request: Request) -> Response:
         match = _PATH.fullmatch(request.path)
         if match is None:
-            return _text(404, "The repository does not exist.\n")
+            return text(404, "The repository does not exist.\n")
         account, region, name, rest = match.groups()
         scope = Scope(account, region)
         if not await self._context.moto.call(_exists, scope, name):
-            return _text(404, f"There is no CodeCommit repository {name} in {region}.\n")
-        repository = self.repository(scope, name)
-        headers = {"cache-control": "no-cache"}
-        try:
-            if (request.method, rest) == ("GET", "info/refs"):
-                service = parse_qs(request.query).get("service", [""])[0]
-                if service not in SERVICES:
-                    return _text(403, "Only Git's smart protocol is supported here.\n")
-                headers["content-type"] = f"application/x-{service}-advertisement"
-                return Response(200, headers, await repository.advertise(service))
-            if request.method == "POST" and rest in SERVICES:
-                body = request.body
-                if request.headers.get("content-encoding") == "gzip":
-                    body = await asyncio.to_thread(gunzip, body, _BODY_BOUNDS)
-                headers["content-type"] = f"application/x-{rest}-result"
-                before = await repository.references()
-                answer = await repository.exchange(rest, body)
-                if rest == "git-receive-pack":
-                    self._publish_changes(scope, name, before, await repository.references())
-                return Response(200, headers, answer)
-        except (GitError, ArchiveError) as error:
-            return _text(400, f"{error}\n")
-        return _text(404, f"There is no {request.method} {rest} of a repository.\n")
+            return text(404, f"There is no CodeCommit repository {name} in {region}.\n")
+
+        def publish(before: References, after: References) -> None:
+            self._publish_changes(scope, name, before, after)
+
+        return await answer(self.repository(scope, name), request, rest, publish)
 
     def _publish_changes(
-        self, scope: Scope, name: str, before: dict[str, str], after: dict[str, str]
+        self, scope: Scope, name: str, before: References, after: References
     ) -> None:
         """Send an event to EventBridge for each reference that a push changed."""
         for reference in sorted(set(before) | set(after)):
@@ -202,7 +181,3 @@ def _commit(commit: Commit) -> dict[str, Any]:
 
 def _person(person: Person) -> dict[str, str]:
     return {"name": person.name, "email": person.email, "date": person.date}
-
-
-def _text(status: int, text: str) -> Response:
-    return Response(status, {"content-type": "text/plain"}, text.encode())

@@ -21,6 +21,7 @@ _OF_EXECUTION = ("PipelineExecutionId",)
 _ONLY = {
     "CodeBuild": {"BatchEnabled": ("false",), "CombineArtifacts": ("false",)},
     "CodeCommit": {"OutputArtifactFormat": ("CODE_ZIP",)},
+    "CodeStarSourceConnection": {"OutputArtifactFormat": ("CODE_ZIP",)},
 }
 
 Action = dict[str, Any]

@@ -12,6 +12,7 @@ from localcloud.aws.pagination import page
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
 from localcloud.codepipeline.actions import RUNS, Runs
+from localcloud.codepipeline.actions.connection_source import followers
 from localcloud.codepipeline.declaration import check_declaration
 from localcloud.codepipeline.engine import PipelineEngine
 from localcloud.codepipeline.model import (
@@ -25,6 +26,7 @@ from localcloud.service_context import ServiceContext
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
     from localcloud.codecommit.api import CodeCommitApi
+    from localcloud.codeconnections.api import ConnectionsApi
     from localcloud.lambda_.service import LambdaService
 
 
@@ -40,6 +42,7 @@ class CodePipelineApi:
         context: ServiceContext,
         functions: LambdaService,
         repositories: CodeCommitApi,
+        connections: ConnectionsApi,
         builds: CodeBuildApi,
         runs: Runs = RUNS,
     ) -> None:
@@ -48,7 +51,14 @@ class CodePipelineApi:
         executions = Collection(context.database, "codepipeline-execution", Execution)
         self._tags = Collection(context.database, "codepipeline-tags", dict[str, str])
         self.engine = PipelineEngine(
-            context, functions, repositories, builds, self.pipelines, executions, runs
+            context,
+            functions,
+            repositories,
+            connections,
+            builds,
+            self.pipelines,
+            executions,
+            runs,
         )
 
     def start_by_event(self, arn: str, rule_arn: str, revisions: list[dict[str, str]]) -> bool:
@@ -58,6 +68,23 @@ class CodePipelineApi:
             return False
         self.engine.start(pipeline, "CloudWatchEvent", rule_arn, source_revisions=revisions)
         return True
+
+    def start_by_push(self, connection: str, repository: str, branch: str, commit: str) -> None:
+        """Start the pipelines that follow a branch behind a connection, on its new commit.
+
+        Args:
+            connection: ARN of the connection.
+            repository: full name of the repository, such as `org/repo`.
+            branch: the branch that was pushed.
+            commit: its new commit.
+        """
+        for pipeline in self.pipelines.values():
+            revisions = [
+                {"actionName": name, "revisionType": "COMMIT_ID", "revisionValue": commit}
+                for name in followers(pipeline.declaration, connection, repository, branch)
+            ]
+            if revisions:
+                self.engine.start(pipeline, "WebhookV2", connection, source_revisions=revisions)
 
     # Pipelines.
 

@@ -53,6 +53,7 @@ from localcloud.service_context import ServiceContext
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
     from localcloud.codecommit.api import CodeCommitApi
+    from localcloud.codeconnections.api import ConnectionsApi
     from localcloud.lambda_.service import LambdaService
 
 log = logging.getLogger("localcloud.codepipeline")
@@ -71,6 +72,7 @@ class PipelineEngine:
         context: ServiceContext,
         functions: LambdaService,
         repositories: CodeCommitApi,
+        connections: ConnectionsApi,
         builds: CodeBuildApi,
         pipelines: Collection[Pipeline],
         executions: Collection[Execution],
@@ -79,6 +81,7 @@ class PipelineEngine:
         self._context = context
         self._functions = functions
         self._repositories = repositories
+        self._connections = connections
         self._builds = builds
         self._pipelines = pipelines
         self._executions = executions
@@ -340,6 +343,7 @@ class PipelineEngine:
             services=self._context,
             functions=self._functions,
             repositories=self._repositories,
+            connections=self._connections,
             builds=self._builds,
             pending_results=self.pending_results,
             scope=scope_of_arn(pipeline.arn),

@@ -23,10 +23,13 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.codepipeline")
 
 _LOOK_CLOCK_SECONDS = 60.0
+_POLLED = ("S3", "CodeCommit")
 
 
 def polls(action: dict[str, Any]) -> bool:
-    """Return whether a source action is polled, which is the default."""
+    """Return whether a source action is polled, which is the default of S3 and CodeCommit."""
+    if action["actionTypeId"]["provider"] not in _POLLED:
+        return False
     setting = action.get("configuration", {}).get("PollForSourceChanges", "true")
     return str(setting).lower() != "false"
 

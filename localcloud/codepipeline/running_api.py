@@ -31,6 +31,7 @@ from localcloud.service_context import ServiceContext
 _CONCURRENT_EXECUTIONS = 50
 _REVISION_TYPES = {
     "CodeCommit": ("COMMIT_ID",),
+    "CodeStarSourceConnection": ("COMMIT_ID",),
     "S3": ("S3_OBJECT_VERSION_ID", "S3_OBJECT_KEY"),
 }
 _KINDS = {"BEFORE_ENTRY": BEFORE_ENTRY, "ON_SUCCESS": ON_SUCCESS}

@@ -16,6 +16,7 @@ from localcloud.service_context import ServiceContext
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
     from localcloud.codecommit.api import CodeCommitApi
+    from localcloud.codeconnections.api import ConnectionsApi
     from localcloud.lambda_.service import LambdaService
 
 
@@ -26,6 +27,7 @@ class CodePipelineService(Service):
         context: what services share.
         functions: runs Invoke actions.
         repositories: answers CodeCommit source actions.
+        connections: answers CodeStarSourceConnection source actions.
         builds: runs CodeBuild actions.
     """
 
@@ -36,9 +38,10 @@ class CodePipelineService(Service):
         context: ServiceContext,
         functions: LambdaService,
         repositories: CodeCommitApi,
+        connections: ConnectionsApi,
         builds: CodeBuildApi,
     ) -> None:
-        self.pipelines = CodePipelineApi(context, functions, repositories, builds)
+        self.pipelines = CodePipelineApi(context, functions, repositories, connections, builds)
         self._others = (
             HistoryApi(self.pipelines),
             RunningApi(context, self.pipelines),

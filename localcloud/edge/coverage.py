@@ -102,6 +102,7 @@ RECORDED = (
 
 # Refused by name: parameters of operations that are implemented.
 REFUSED = (
+    ("codeconnections", "hosts, repository links, syncs; codestar-connections, the former name"),
     ("lambda", "container images, runtimes other than Python, SnapStart, file systems"),
     ("lambda", "code signing, tenants, capacity providers, durable functions"),
     ("sagemaker", "tuning: Hyperband, warm starts, Autotune, several definitions, convergence"),
@@ -163,6 +164,12 @@ LIFE = (
         "codecommit",
         "git push, git clone",
         "work at the clone URL; a push sends an event to EventBridge",
+    ),
+    (
+        "codeconnections",
+        "a connection",
+        "is PENDING until `localcloud connection authorize` makes it AVAILABLE, as a person does "
+        "in the console; a push to a repository behind it starts the pipelines that follow it",
     ),
     (
         "codebuild",

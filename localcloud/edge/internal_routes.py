@@ -10,6 +10,7 @@
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
     *    /_localcloud/stacks/PROJECT/STACK       the state of a stack of `localcloud up`
     *    /_localcloud/git/…                      Git itself, answered by CodeCommit
+    *    /_localcloud/connections/ID/…           Git and authorisation, by CodeConnections
     POST /_localcloud/shutdown                   shut down gracefully
 
 Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpoints/
@@ -35,6 +36,7 @@ from localcloud.aws.routing import (
     account_of_access_key,
 )
 from localcloud.codecommit.api import GIT_PREFIX
+from localcloud.codeconnections.api import CONNECTIONS_PREFIX
 from localcloud.core.dockerfile import ImageError
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
@@ -68,7 +70,7 @@ class InternalRoutes:
         """Answer an internal route; return None for any other path."""
         if not request.path.startswith(("/_localstack/", "/_localcloud/")):
             return None
-        if request.path.startswith(GIT_PREFIX):
+        if request.path.startswith((GIT_PREFIX, CONNECTIONS_PREFIX)):
             return None
         key = (request.method, request.path)
         if key == ("GET", "/_localstack/health"):

@@ -16,6 +16,8 @@ from localcloud.cloudformation.service import CloudFormationService
 from localcloud.cloudwatch.service import CloudWatchService
 from localcloud.codebuild.service import CodeBuildService
 from localcloud.codecommit.service import CodeCommitService
+from localcloud.codeconnections.api import ConnectionsApi
+from localcloud.codeconnections.service import CodeConnectionsService
 from localcloud.codepipeline.service import CodePipelineService
 from localcloud.eventbridge.service import EventBridgeService
 from localcloud.iam.service import IamService
@@ -28,6 +30,7 @@ SERVICES: tuple[type[Service], ...] = (
     SageMakerService,
     LambdaService,
     CodeCommitService,
+    CodeConnectionsService,
     CodeBuildService,
     CloudFormationService,
     CodePipelineService,
@@ -45,6 +48,7 @@ class Services:
     sagemaker: SageMakerService
     functions: LambdaService
     codecommit: CodeCommitService
+    codeconnections: CodeConnectionsService
     codebuild: CodeBuildService
     cloudformation: CloudFormationService
     codepipeline: CodePipelineService
@@ -67,15 +71,17 @@ def build(context: ServiceContext, invocation_limit_bytes: int) -> Services:
     """
     functions = LambdaService(context)
     codecommit = CodeCommitService(context)
+    connections = ConnectionsApi(context)
     codebuild = CodeBuildService(context)
     codepipeline = CodePipelineService(
-        context, functions, codecommit.repositories, codebuild.builds
+        context, functions, codecommit.repositories, connections, codebuild.builds
     )
     autoscaling = AutoScalingService(context)
     return Services(
         sagemaker=SageMakerService(context, invocation_limit_bytes),
         functions=functions,
         codecommit=codecommit,
+        codeconnections=CodeConnectionsService(connections, codepipeline.pipelines.start_by_push),
         codebuild=codebuild,
         cloudformation=CloudFormationService(context),
         codepipeline=codepipeline,

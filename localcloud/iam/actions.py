@@ -108,6 +108,20 @@ def use_of_key(
     return Permission(action, key_arn, {"kms:ViaService": (via,), "kms:ResourceAliases": aliases})
 
 
+def use_of_connection(arn: str, repository: str, branch: str) -> Permission:
+    """Return the permission to use a connection for a branch of a repository.
+
+    The action has the same service prefix as the connection's ARN.
+    Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html
+    """
+    prefix = arn.split(":")[2] if arn.count(":") >= 5 else "codeconnections"
+    context = {
+        f"{prefix}:FullRepositoryId": (repository,),
+        f"{prefix}:BranchName": (branch,),
+    }
+    return Permission(f"{prefix}:UseConnection", arn, context)
+
+
 def push_of_image(registry: Scope, repository: str) -> list[Permission]:
     """Return the permissions that `docker push` requires.
 
@@ -294,9 +308,31 @@ def _pipeline(name: str) -> Rule:
     def rule(scope: Scope, parameters: Parameters) -> list[Permission]:
         declaration = parameters.get("pipeline") or {}
         arn = scope.arn("codepipeline", str(declaration.get("name", "*")))
-        return [Permission(name, arn), *_handed_over(declaration, CODEPIPELINE, "roleArn")]
+        return [
+            Permission(name, arn),
+            *_handed_over(declaration, CODEPIPELINE, "roleArn"),
+            *_passed_connections(declaration),
+        ]
 
     return rule
+
+
+def _passed_connections(declaration: Parameters) -> list[Permission]:
+    """Return the permission to pass each connection that a declaration's actions have.
+
+    Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html
+    """
+    arns = [
+        str(action["configuration"]["ConnectionArn"])
+        for stage in declaration.get("stages") or []
+        for action in stage.get("actions") or []
+        if "ConnectionArn" in (action.get("configuration") or {})
+    ]
+    return [
+        Permission(f"{prefix}:PassConnection", arn, {f"{prefix}:PassedToService": (CODEPIPELINE,)})
+        for arn in dict.fromkeys(arns)
+        for prefix in arn.split(":")[2:3]
+    ]
 
 
 def _delete_alarms(scope: Scope, parameters: Parameters) -> list[Permission]:

@@ -62,6 +62,24 @@ def test_wrong_arguments_say_what_is_allowed(cloud: TestCloud, tmp_path: Path) -
     assert "no approval" in refused(run("approve", *url))
 
 
+def test_a_connection_is_authorised_by_its_arn(cloud: TestCloud) -> None:
+    url = ("--endpoint-url", cloud.url)
+    connections = cloud.client("codeconnections")
+    arn = connections.create_connection(ProviderType="GitHub", ConnectionName="cli")[
+        "ConnectionArn"
+    ]
+    answer = run("connection", "authorize", arn, "--repository", "acme/iris", *url)
+    assert answer.stdout.splitlines() == [
+        f"{arn} is AVAILABLE.",
+        f"Its repositories are at {cloud.url}/_localcloud/connections/{arn[-36:]}/acme/iris",
+    ]
+    connections.delete_connection(ConnectionArn=arn)
+    assert "there is no connection" in refused(run("connection", "authorize", arn, *url))
+    assert "not the ARN of a connection" in refused(run("connection", "authorize", "cli", *url))
+    wrong = ("--repository", "iris")
+    assert "must be ORG/REPO" in refused(run("connection", "authorize", arn, *wrong, *url))
+
+
 def test_a_taken_port_is_said_plainly(cloud: TestCloud) -> None:
     port = cloud.url.rsplit(":", 1)[1]
     assert f"port {port} on 127.0.0.1 is taken" in refused(run("start", "--port", port))

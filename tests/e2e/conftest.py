@@ -195,8 +195,14 @@ def production(lab: Lab, iris: bytes) -> Lab:
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not on this machine")
 
 
-def build_image(lab: Lab, directory: Path) -> str:
-    """Push another model container to the source repository; return how its pipeline ended."""
+def build_image(lab: Lab, directory: Path, trigger: str = "CloudWatchEvent") -> str:
+    """Push another model container to the source repository; return how its pipeline ended.
+
+    Args:
+        lab: the lab.
+        directory: an empty directory for the clone.
+        trigger: what starts the pipeline.
+    """
     shutil.copytree(
         ROOT / "model", directory / "model", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -216,7 +222,7 @@ def build_image(lab: Lab, directory: Path) -> str:
             pipelineName=lab.outputs["imagePipelineName"]
         )
         newest = answer["pipelineExecutionSummaries"][0]
-        pushed = newest["trigger"]["triggerType"] == "CloudWatchEvent"
+        pushed = newest["trigger"]["triggerType"] == trigger
         return str(newest["status"]) if pushed and newest["status"] in ENDED else None
 
     return wait_for("the end of the image's pipeline", ended, 90)

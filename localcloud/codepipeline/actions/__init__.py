@@ -11,6 +11,7 @@ from localcloud.codepipeline.actions.approval import approve
 from localcloud.codepipeline.actions.base import ActionProvider, ConfigurationKey, RunAction
 from localcloud.codepipeline.actions.cloudformation import deploy_stack
 from localcloud.codepipeline.actions.code import fetch_branch, run_build
+from localcloud.codepipeline.actions.connection_source import fetch_connected_branch
 from localcloud.codepipeline.actions.invoke import invoke_function
 from localcloud.codepipeline.actions.s3_source import fetch_object
 
@@ -46,6 +47,19 @@ _ALL = (
             _identifying("RepositoryName"),
             _identifying("BranchName"),
             *_optional("PollForSourceChanges"),
+        ),
+    ),
+    ActionProvider(
+        "Source",
+        "CodeStarSourceConnection",
+        fetch_connected_branch,
+        inputs=(0, 0),
+        outputs=(1, 1),
+        configuration=(
+            _identifying("ConnectionArn"),
+            _identifying("FullRepositoryId"),
+            _identifying("BranchName"),
+            *_optional("DetectChanges"),
         ),
     ),
     ActionProvider(

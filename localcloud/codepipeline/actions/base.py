@@ -20,6 +20,7 @@ from localcloud.service_context import ServiceContext
 if TYPE_CHECKING:
     from localcloud.codebuild.api import CodeBuildApi
     from localcloud.codecommit.api import CodeCommitApi
+    from localcloud.codeconnections.api import ConnectionsApi
     from localcloud.lambda_.service import LambdaService
 
 
@@ -80,6 +81,7 @@ class ActionContext:
     services: ServiceContext
     functions: LambdaService
     repositories: CodeCommitApi
+    connections: ConnectionsApi
     builds: CodeBuildApi
     pending_results: PendingResults
     scope: Scope

@@ -8,16 +8,20 @@ Differs: a build has one input artifact and at most one output artifact; batch b
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from localcloud.aws.errors import AwsError
 from localcloud.codebuild.model import BuildStatus
-from localcloud.codecommit.git import GitError
+from localcloud.codecommit.git import Commit, GitError, GitRepository
 from localcloud.codepipeline.actions.base import ActionContext, ActionFailed, ActionOutcome
 from localcloud.iam.permission import Permission
 
 # The operations that CodePipeline calls for these actions.
 _FETCH = ("GetBranch", "GetCommit", "UploadArchive", "GetUploadArchiveStatus")
 _BUILD = ("StartBuild", "BatchGetBuilds")
+
+# Returns the output variables of a source action for a commit.
+Variables = Callable[[Commit], dict[str, str]]
 
 
 async def fetch_branch(context: ActionContext) -> ActionOutcome:
@@ -33,9 +37,7 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
         commit_id = (await repositories.branches(context.scope, repository)).get(branch)
     except AwsError as error:
         raise ActionFailed("ConfigurationError", error.message) from None
-    for revision in context.execution.source_revisions:
-        if revision.get("actionName") == context.run.name:
-            commit_id = revision["revisionValue"]
+    commit_id = asked_revision(context) or commit_id
     if commit_id is None:
         raise ActionFailed(
             "ConfigurationError",
@@ -44,22 +46,55 @@ async def fetch_branch(context: ActionContext) -> ActionOutcome:
             "and then try again.",
         )
     git = repositories.repository(context.scope, repository)
-    try:
-        commit = await git.commit(commit_id)
-        content = await git.archive(commit.id)
-    except GitError as error:
-        raise ActionFailed("ConfigurationError", f"{repository}: {error}") from None
-    outcome = ActionOutcome(
-        summary=commit.message[:512],
-        variables={
+    return await deliver_commit(context, git, repository, commit_id, _variables(repository, branch))
+
+
+def _variables(repository: str, branch: str) -> Variables:
+    def of(commit: Commit) -> dict[str, str]:
+        return {
             "AuthorDate": commit.author.date,
             "BranchName": branch,
             "CommitId": commit.id,
             "CommitMessage": commit.message,
             "CommitterDate": commit.committer.date,
             "RepositoryName": repository,
-        },
-    )
+        }
+
+    return of
+
+
+def asked_revision(context: ActionContext) -> str | None:
+    """Return the commit that the execution was started for, if it names one for this action."""
+    revisions = context.execution.source_revisions
+    asked = [r["revisionValue"] for r in revisions if r.get("actionName") == context.run.name]
+    return asked[-1] if asked else None
+
+
+async def deliver_commit(
+    context: ActionContext,
+    git: GitRepository,
+    repository: str,
+    commit_id: str,
+    variables: Variables,
+) -> ActionOutcome:
+    """Copy the files of a commit into the artifact store, as a zip archive.
+
+    Args:
+        context: the source action.
+        git: the repository.
+        repository: its name, for errors.
+        commit_id: the commit.
+        variables: returns the action's output variables.
+
+    Raises:
+        ActionFailed: there is no such commit.
+    """
+    try:
+        commit = await git.commit(commit_id)
+        content = await git.archive(commit.id)
+    except GitError as error:
+        raise ActionFailed("ConfigurationError", f"{repository}: {error}") from None
+    outcome = ActionOutcome(summary=commit.message[:512], variables=variables(commit))
     for output in context.declaration.get("outputArtifacts", []):
         location = context.output_location(output["name"])
         location.revision, location.revision_summary = commit.id, outcome.summary

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,14 @@ import pytest
 import yaml
 from botocore.validate import ParamValidator
 
-from tests.unit.components.recording import ACCOUNT, REGION, ROOT, record, recorded
+from tests.unit.components.recording import (
+    ACCOUNT,
+    REGION,
+    ROOT,
+    Recording,
+    record,
+    recorded,
+)
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 PROJECT = "aws:codebuild/project:Project"
@@ -27,9 +36,60 @@ def model_errors(service: str, operation: str, parameters: dict[str, Any]) -> st
     return report
 
 
-def actions() -> list[dict[str, Any]]:
-    stages = recorded("dev").one(PIPELINE, "image-build-pipeline").inputs["stages"]
+def actions(recording: Recording | None = None) -> list[dict[str, Any]]:
+    stages = (recording or recorded("dev")).one(PIPELINE, "image-build-pipeline").inputs["stages"]
     return [action for stage in stages for action in stage["actions"]]
+
+
+def source_permissions(recording: Recording) -> list[dict[str, Any]]:
+    """Return the statements of the image's pipeline on its source."""
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "image-build-pipeline-policy")
+    statements = json.loads(policy.inputs["policy"])["Statement"]
+    return [s for s in statements if re.match("code(commit|connections):", s["Action"][0])]
+
+
+CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/" + "-".join(
+    ("01234567", "89ab", "cdef", "0123", "456789abcdef")
+)
+
+
+@cache
+def connected() -> Recording:
+    """Return the dev stack whose source is behind a connection."""
+    settings = {"sourceRepository": "acme/iris", "sourceConnectionArn": CONNECTION}
+    return record("dev", {**settings, "sourceBranch": "release/2"})
+
+
+def test_a_repository_behind_a_connection_takes_codecommits_place() -> None:
+    assert actions(connected())[0]["provider"] == "CodeStarSourceConnection"
+    assert actions(connected())[0]["configuration"] == {
+        "ConnectionArn": CONNECTION,
+        "FullRepositoryId": "acme/iris",
+        "BranchName": "release/2",
+        "DetectChanges": "true",
+        "OutputArtifactFormat": "CODE_ZIP",
+    }
+    assert connected().of("aws:codecommit/repository:Repository") == []
+    # The connection's webhook starts the pipeline, so no event does.
+    rules = [rule.name for rule in connected().of("aws:cloudwatch/eventRule:EventRule")]
+    assert "source-pushed" not in rules
+    assert "source-pushed" in [
+        rule.name for rule in recorded("dev").of("aws:cloudwatch/eventRule:EventRule")
+    ]
+    assert connected().exports["sourceRepository"] == "acme/iris"
+    assert "sourceCloneUrl" not in connected().exports
+
+
+def test_the_pipeline_may_use_its_connection_and_no_other() -> None:
+    assert source_permissions(connected()) == [
+        {
+            "Effect": "Allow",
+            "Action": ["codeconnections:UseConnection", "codestar-connections:UseConnection"],
+            "Resource": [CONNECTION],
+        }
+    ]
+    (repository,) = source_permissions(recorded("dev"))
+    assert repository["Resource"] == [f"arn:aws:codecommit:{REGION}:{ACCOUNT}:iris-model"]
 
 
 def test_a_push_starts_the_pipeline_and_nothing_polls() -> None:
@@ -52,8 +112,9 @@ def test_another_branch_is_followed_when_the_settings_say_so() -> None:
     assert json.loads(rule["eventPattern"])["detail"]["referenceName"] == ["release/2"]
 
 
-def test_codepipeline_accepts_the_stages() -> None:
-    stages = recorded("dev").one(PIPELINE, "image-build-pipeline").inputs["stages"]
+@pytest.mark.parametrize("program", [lambda: recorded("dev"), connected])
+def test_codepipeline_accepts_the_stages(program: Callable[[], Recording]) -> None:
+    stages = program().one(PIPELINE, "image-build-pipeline").inputs["stages"]
     declared = [
         {
             "name": stage["name"],

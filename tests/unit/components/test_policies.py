@@ -62,7 +62,10 @@ DOCUMENTS = {
         policies.use_artifact_store(NAMES, KEY),
         policies.deploy_stacks(NAMES, ["mlops-deploy-iris-model-dev"], [ROLE]),
     ),
-    "image pipeline": build_policies.pipeline_role(NAMES, KEY),
+    "image pipeline": build_policies.pipeline_role(NAMES, KEY, None),
+    "image pipeline with a connection": build_policies.pipeline_role(
+        NAMES, KEY, NAMES.arn("codeconnections", "connection/1")
+    ),
     "image build": build_policies.build_role(NAMES, None, scans=True),
 }
 

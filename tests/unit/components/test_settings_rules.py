@@ -139,6 +139,41 @@ def test_all_steps_bake_within_sagemakers_longest_update() -> None:
     assert updated(TrafficShifting.LINEAR, 13, 3_376)[0].allowed.startswith("at most 3375 with 8 ")
 
 
+CONNECTION = (
+    "arn:aws:codeconnections:us-east-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "missing", "given"),
+    [
+        (
+            DeliverySettings(source_repository="org/repo"),
+            "sourceConnectionArn",
+            "sourceRepository",
+        ),
+        (
+            DeliverySettings(source_connection_arn=CONNECTION),
+            "sourceRepository",
+            "sourceConnectionArn",
+        ),
+    ],
+)
+def test_a_source_repository_goes_with_its_connection(
+    delivery: DeliverySettings, missing: str, given: str
+) -> None:
+    assert problems(delivery=delivery) == [
+        Problem(
+            missing,
+            "",
+            f"not empty if {given} is set",
+            f"set {missing}, or leave {given} empty",
+        )
+    ]
+    whole = DeliverySettings(source_repository="org/repo", source_connection_arn=CONNECTION)
+    assert problems(delivery=whole) == []
+
+
 @pytest.mark.parametrize(
     ("key", "value", "delivery"),
     [

@@ -79,6 +79,9 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "imageScanSeverity": draw(st.sampled_from(["none", "LOW", "CRITICAL"])),
         "minimumAccuracy": draw(st.floats(0, 1)),
         "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
+        "sourceRepository": "acme/iris-model",
+        "sourceConnectionArn": "arn:aws:codestar-connections:us-east-1:123456789012:connection/"
+        "01234567-89ab-cdef-0123-456789abcdef",
         "approvalTimeoutMinutes": draw(st.integers(5, 86_400)),
         "notificationEmail": "ops@example.com",
         "monthlyBudgetUsd": draw(st.integers(0, 1_000_000)),
@@ -122,6 +125,9 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
     # A VPC has subnets and groups.
     if kept & {"vpcSubnets", "vpcSecurityGroups"}:
         kept |= {"vpcSubnets", "vpcSecurityGroups"}
+    # A source repository goes with its connection.
+    if kept & {"sourceRepository", "sourceConnectionArn"}:
+        kept |= {"sourceRepository", "sourceConnectionArn"}
     # A budget needs an address to notify.
     if "monthlyBudgetUsd" in kept:
         kept.add("notificationEmail")

@@ -86,7 +86,7 @@ def started(cloud: SmallCloud, functions: Functions) -> CodePipelineApi:
     nothing = cast(Any, None)
     providers = {("Source", "S3"): succeed, ("Deploy", "CloudFormation"): succeed}
     return CodePipelineApi(
-        cast(ServiceContext, cloud), cast(Any, functions), nothing, nothing, providers
+        cast(ServiceContext, cloud), cast(Any, functions), nothing, nothing, nothing, providers
     )
 
 

@@ -209,6 +209,7 @@ class PipelineMachine(RuleBasedStateMachine):
             nothing,
             nothing,
             nothing,
+            nothing,
             {
                 ("Source", "S3"): self._fetch,
                 ("Approval", "Manual"): approve,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from localcloud.aws.routing import Request, Scope
-from localcloud.iam.actions import permissions, pull_of_image, use_of_key
+from localcloud.iam.actions import permissions, pull_of_image, use_of_connection, use_of_key
 from localcloud.iam.permission import Permission
 from localcloud.iam.requests import operation_of
 
@@ -49,6 +49,20 @@ def test_whoever_declares_a_pipeline_passes_its_role() -> None:
             (f"codepipeline:{operation}", "arn:aws:codepipeline:eu-west-1:111111111111:p"),
             ("iam:PassRole", declaration["roleArn"]),
         ]
+
+
+@pytest.mark.parametrize("prefix", ["codeconnections", "codestar-connections"])
+def test_whoever_declares_a_pipeline_passes_its_connections(prefix: str) -> None:
+    arn = f"arn:aws:{prefix}:eu-west-1:111111111111:connection/1"
+    source = {"name": "Source", "configuration": {"ConnectionArn": arn}}
+    stages = [{"name": "Source", "actions": [source, {"name": "Other"}]}]
+    parameters = {"pipeline": {"name": "p", "stages": stages}}
+    found = permissions("codepipeline", "UpdatePipeline", parameters, SCOPE)
+    context = {f"{prefix}:PassedToService": ("codepipeline.amazonaws.com",)}
+    assert found[1:] == [Permission(f"{prefix}:PassConnection", arn, context)]
+    used = use_of_connection(arn, "org/repo", "main")
+    assert (used.action, used.resource) == (f"{prefix}:UseConnection", arn)
+    assert used.context[f"{prefix}:FullRepositoryId"] == ("org/repo",)
 
 
 def test_an_endpoint_is_made_of_itself_and_its_configuration() -> None:

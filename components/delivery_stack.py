@@ -77,6 +77,7 @@ def deploy(
         names,
         ImageBuildArgs(
             branch=delivery_settings.source_branch,
+            approvals=delivery_settings.source_approvals,
             connected=_connected(delivery_settings),
             scan_severity=delivery_settings.image_scan_severity,
             artifacts=artifacts,

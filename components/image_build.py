@@ -28,6 +28,8 @@ BUILDSPEC = "model/buildspec.yml"
 # Docker comes with CodeBuild's own images.
 BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:6.0"
 BUILD_TIMEOUT_MINUTES = 30
+# https://docs.aws.amazon.com/codecommit/latest/userguide/how-to-create-template.html
+APPROVAL_RULE_VERSION = "2018-11-08"
 SOURCE_ARTIFACT = "SourceArtifact"
 IMAGE_ARTIFACT = "ImageArtifact"
 
@@ -51,6 +53,7 @@ class ImageBuildArgs:
 
     Attributes:
         branch: branch whose pushes are built.
+        approvals: approvals that a pull request into the branch needs, in CodeCommit; 0 for none.
         connected: repository with the source; None for a CodeCommit repository of the stack.
         scan_severity: least severity of a finding that stops the release of an image.
         artifacts: the pipeline's artifact store.
@@ -61,6 +64,7 @@ class ImageBuildArgs:
     """
 
     branch: str
+    approvals: int
     connected: ConnectedRepository | None
     scan_severity: ImageScanSeverity
     artifacts: PrivateBucket
@@ -96,6 +100,7 @@ class ImageBuild(pulumi.ComponentResource):
                 tags=dict(args.tags),
                 opts=child,
             )
+            self._approval_rule(self.source)
         project = self._project()
         key_arn = args.key_arn
         role, policy = service_role(
@@ -141,6 +146,30 @@ class ImageBuild(pulumi.ComponentResource):
         if self._args.connected is not None:
             return {"sourceRepository": self._args.connected.full_name}
         return {"sourceCloneUrl": self.source.clone_url_http} if self.source else {}
+
+    def _approval_rule(self, source: aws.codecommit.Repository) -> None:
+        """Require approvals of pull requests into the branch that is built."""
+        if not self._args.approvals:
+            return
+        rule = {
+            "Version": APPROVAL_RULE_VERSION,
+            "DestinationReferences": [f"refs/heads/{self._args.branch}"],
+            # Without a pool, anyone but the author may approve.
+            "Statements": [{"Type": "Approvers", "NumberOfApprovalsNeeded": self._args.approvals}],
+        }
+        template = aws.codecommit.ApprovalRuleTemplate(
+            f"{self._name}-approvals",
+            name=self._names.source_approval_rule,
+            description=f"Pull requests into {self._args.branch} of {self._names.model}",
+            content=json.dumps(rule),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.codecommit.ApprovalRuleTemplateAssociation(
+            f"{self._name}-approvals",
+            approval_rule_template_name=template.name,
+            repository_name=source.repository_name,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _project(self) -> aws.codebuild.Project:
         names, args = self._names, self._args

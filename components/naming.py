@@ -97,6 +97,11 @@ class Names:
         return self.model
 
     @property
+    def source_approval_rule(self) -> str:
+        """The approval rule template of the CodeCommit repository."""
+        return f"mlops-{self.model}-source"
+
+    @property
     def artifact_prefixes(self) -> tuple[str, ...]:
         """The prefixes of the pipelines' artifacts: their names, which CodePipeline truncates."""
         pipelines = (self.pipeline, self.image_pipeline)

@@ -519,6 +519,14 @@ class DeliverySettings:
         example="main",
         description="Branch of the source repository whose pushes build the model image.",
     )
+    source_approvals: int = whole_number(
+        "sourceApprovals",
+        0,
+        low=0,
+        high=10,
+        description="Approvals that a pull request into sourceBranch of the CodeCommit repository "
+        "needs before it can be merged; 0 requires none.",
+    )
     source_repository: str | None = string(
         "sourceRepository",
         "",

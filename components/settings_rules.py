@@ -198,6 +198,13 @@ def _source(settings: StackSettings) -> Iterator[Problem]:
                 f"not empty if {key} is set",
                 f"set {other}, or leave {key} empty",
             )
+    if delivery.source_approvals and delivery.source_repository is not None:
+        yield Problem(
+            "sourceApprovals",
+            delivery.source_approvals,
+            "0 with a sourceRepository, whose provider has rules of its own",
+            "set it to 0, and protect the branch at the provider",
+        )
 
 
 def _update(endpoint: EndpointSettings) -> Iterator[Problem]:

@@ -54,6 +54,12 @@ def resources(cloud: TestCloud) -> dict[str, list[str]]:
         "dashboards": names(cloudwatch.list_dashboards()["DashboardEntries"], "DashboardName"),
         "pipelines": names(client("codepipeline").list_pipelines()["pipelines"], "name"),
         "git": names(client("codecommit").list_repositories()["repositories"], "repositoryName"),
+        "approval rules": list(
+            client("codecommit").list_approval_rule_templates()["approvalRuleTemplateNames"]
+        ),
+        "connections": names(
+            client("codeconnections").list_connections()["Connections"], "ConnectionName"
+        ),
         "builds": list(client("codebuild").list_projects()["projects"]),
         "budgets": names(
             client("budgets").describe_budgets(AccountId=ACCOUNT)["Budgets"], "BudgetName"

@@ -10,11 +10,12 @@ Differs: every user of this machine may push; the clone URL is an address of thi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.aws.errors import AwsError
 from localcloud.aws.pagination import page
-from localcloud.aws.protocol import implemented_by, operation, operation_name
+from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.codecommit.git import Commit, GitError, GitRepository, Person
 from localcloud.codecommit.smart_http import References, answer, text
@@ -30,34 +31,37 @@ _ZERO = "0" * 40
 
 
 class CodeCommitApi:
-    """Repositories with Git content."""
+    """Repositories with Git content.
 
-    def __init__(self, context: ServiceContext) -> None:
+    Args:
+        context: what services share.
+        on_delete: called when a repository is deleted.
+    """
+
+    def __init__(self, context: ServiceContext, on_delete: Callable[[Scope, str], None]) -> None:
         self._context = context
+        self._on_delete = on_delete
 
     def repository(self, scope: Scope, name: str) -> GitRepository:
         """Return the Git repository behind a CodeCommit repository."""
         directory = self._context.directory / "codecommit" / scope.account / scope.region
         return GitRepository(directory / f"{name}.git")
 
-    async def handle(self, request: Request) -> Response | None:
-        """Answer Git's requests, and put our clone URL into moto's responses."""
-        if request.path.startswith(GIT_PREFIX):
-            return await self._git(request)
-        if request.service != "codecommit" or operation_name(request) in LIVE_OPERATIONS:
-            return None
+    async def ask_moto(self, request: Request) -> Response:
+        """Return moto's response, with our clone URL in it."""
         response = await self._context.moto.handle(request)
         base = f"{self._context.endpoint_url}{GIT_PREFIX}{request.scope.account}/".encode()
         response.body = _AWS_URL.sub(lambda found: base + found[1] + b"/", response.body)
         return response
 
-    async def _git(self, request: Request) -> Response:
+    async def git(self, request: Request) -> Response:
+        """Answer a request of Git, below GIT_PREFIX."""
         match = _PATH.fullmatch(request.path)
         if match is None:
             return text(404, "The repository does not exist.\n")
         account, region, name, rest = match.groups()
         scope = Scope(account, region)
-        if not await self._context.moto.call(_exists, scope, name):
+        if not await self._context.moto.call(exists, scope, name):
             return text(404, f"There is no CodeCommit repository {name} in {region}.\n")
 
         def publish(before: References, after: References) -> None:
@@ -135,6 +139,7 @@ class CodeCommitApi:
         name = params["repositoryName"]
         id_ = await self._context.moto.call(_forget, scope, name)
         self.repository(scope, name).remove()
+        self._on_delete(scope, name)
         return {"repositoryId": id_} if id_ else {}
 
     async def branches(self, scope: Scope, name: str) -> dict[str, str]:
@@ -143,7 +148,7 @@ class CodeCommitApi:
         Raises:
             AwsError: RepositoryDoesNotExistException.
         """
-        if not await self._context.moto.call(_exists, scope, name):
+        if not await self._context.moto.call(exists, scope, name):
             raise AwsError("RepositoryDoesNotExistException", f"{name} does not exist")
         references = await self.repository(scope, name).references()
         heads = "refs/heads/"
@@ -154,11 +159,8 @@ class CodeCommitApi:
         }
 
 
-# The operations that are implemented here; moto answers the others.
-LIVE_OPERATIONS = frozenset(implemented_by(CodeCommitApi).values())
-
-
-def _exists(scope: Scope, name: str) -> bool:
+def exists(scope: Scope, name: str) -> bool:
+    """Return whether there is a repository; call it in moto's thread."""
     return name in backend("codecommit", scope).repositories
 
 

@@ -95,6 +95,11 @@ RECORDED = (
         "stored in an alarm, which keeps its state; refused by name in GetMetricData",
     ),
     ("cloudwatch", "percentiles", "accurate within 2.5 percent; statistic sets have none"),
+    (
+        "codecommit",
+        "approval rule templates",
+        "stored: there are no pull requests, which are refused by name",
+    ),
     ("sns", "email subscriptions", "stored; no email is sent"),
     ("sns", "logs of deliveries, tracing", "stored; nothing is written"),
     ("sqs", "visibility timeouts and delays", "measured in wall-clock time"),

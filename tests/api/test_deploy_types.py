@@ -597,3 +597,32 @@ def test_a_pipeline_encrypts_its_artifacts_and_acts_by_other_roles(
 def test_an_input_that_would_be_dropped_is_refused() -> None:
     kind = TYPES["aws:sns/topic:Topic"]
     assert kind.refused({"name": "a", "fifoTopic": True}) == ["fifoTopic"]
+
+
+def test_an_approval_rule_is_made_changed_and_associated(
+    cloud: TestCloud, deployer: Deployer
+) -> None:
+    codecommit = cloud.client("codecommit")
+    template = "aws:codecommit/approvalRuleTemplate:ApprovalRuleTemplate"
+    repository = {"repositoryName": "ruled"}
+    deployer.create("aws:codecommit/repository:Repository", repository)
+
+    def content(approvals: int) -> str:
+        statement = {"Type": "Approvers", "NumberOfApprovalsNeeded": approvals}
+        return json.dumps({"Version": "2018-11-08", "Statements": [statement]})
+
+    _, made = deployer.create(template, {"name": "rule", "content": content(1)})
+    changed = deployer.update({"name": "rule", "content": content(2), "description": "Two"})
+    assert made["ruleContentSha256"] != changed["ruleContentSha256"]
+    found = codecommit.get_approval_rule_template(approvalRuleTemplateName="rule")
+    assert found["approvalRuleTemplate"]["approvalRuleTemplateContent"] == content(2)
+    id_, _ = deployer.create(
+        "aws:codecommit/approvalRuleTemplateAssociation:ApprovalRuleTemplateAssociation",
+        {"approvalRuleTemplateName": "rule", **repository},
+    )
+    assert id_ == "rule,ruled"
+    listed = codecommit.list_associated_approval_rule_templates_for_repository(**repository)
+    assert listed["approvalRuleTemplateNames"] == ["rule"]
+    deployer.delete()
+    listed = codecommit.list_associated_approval_rule_templates_for_repository(**repository)
+    assert listed["approvalRuleTemplateNames"] == []

@@ -19,6 +19,7 @@ from localcloud.deploy.types.base import (
     made,
     only,
     renamed,
+    split_id,
     tag_map,
     tags_of,
     update_tags,
@@ -130,7 +131,110 @@ def _find_project(aws: Aws, id_: str, known: Inputs) -> Answer | None:
     return {**inputs, "tags": tags_of(inputs.get("tags"))}, {"arn": arn}
 
 
+def _create_template(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    template = aws.call(
+        "codecommit",
+        "create_approval_rule_template",
+        approvalRuleTemplateName=inputs["name"],
+        approvalRuleTemplateContent=inputs["content"],
+        approvalRuleTemplateDescription=inputs.get("description"),
+    )["approvalRuleTemplate"]
+    return inputs["name"], {**inputs, **_of_template(template)}
+
+
+def _update_template(aws: Aws, id_: str, inputs: Inputs, outputs: Outputs) -> Outputs:
+    del outputs
+    aws.call(
+        "codecommit",
+        "update_approval_rule_template_description",
+        approvalRuleTemplateName=id_,
+        approvalRuleTemplateDescription=inputs.get("description", ""),
+    )
+    template = aws.call(
+        "codecommit",
+        "update_approval_rule_template_content",
+        approvalRuleTemplateName=id_,
+        newRuleContent=inputs["content"],
+    )["approvalRuleTemplate"]
+    return {**inputs, **_of_template(template)}
+
+
+def _of_template(template: dict[str, Any]) -> Outputs:
+    """Return the computed outputs of a template."""
+    return only(template, ("approvalRuleTemplateId", "ruleContentSha256"))
+
+
+def _find_template(aws: Aws, id_: str, known: Inputs) -> Answer:
+    del known
+    template = aws.ask("codecommit", "get_approval_rule_template", approvalRuleTemplateName=id_)[
+        "approvalRuleTemplate"
+    ]
+    inputs = {
+        "name": id_,
+        "content": template["approvalRuleTemplateContent"],
+        "description": template.get("approvalRuleTemplateDescription") or None,
+    }
+    return inputs, _of_template(template)
+
+
+def _association_id(inputs: Inputs) -> str:
+    return f"{inputs['approvalRuleTemplateName']},{inputs['repositoryName']}"
+
+
+def _associate(aws: Aws, inputs: Inputs) -> tuple[str, Outputs]:
+    aws.call("codecommit", "associate_approval_rule_template_with_repository", **inputs)
+    return _association_id(inputs), inputs
+
+
+def _disassociate(aws: Aws, id_: str, outputs: Outputs) -> None:
+    del outputs
+    aws.call(
+        "codecommit",
+        "disassociate_approval_rule_template_from_repository",
+        **_association(id_),
+    )
+
+
+def _association(id_: str) -> Inputs:
+    template, repository = split_id(id_, ",", "TEMPLATE,REPOSITORY")
+    return {"approvalRuleTemplateName": template, "repositoryName": repository}
+
+
+def _find_association(aws: Aws, id_: str, known: Inputs) -> Answer | None:
+    del known
+    inputs = _association(id_)
+    found = aws.ask(
+        "codecommit",
+        "list_associated_approval_rule_templates_for_repository",
+        repositoryName=inputs["repositoryName"],
+    )["approvalRuleTemplateNames"]
+    return (inputs, {}) if inputs["approvalRuleTemplateName"] in found else None
+
+
+_ASSOCIATION = fields("approvalRuleTemplateName repositoryName")
+
+
 TYPES: dict[str, ResourceType] = {
+    "aws:codecommit/approvalRuleTemplate:ApprovalRuleTemplate": ResourceType(
+        _create_template,
+        delete_by_id("codecommit", "delete_approval_rule_template", "approvalRuleTemplateName"),
+        _update_template,
+        NAME,
+        fields("name content description"),
+        NAME,
+        frozenset({"ruleContentSha256"}),
+        key=lambda inputs: str(inputs["name"]),
+        reader=Reader(_find_template),
+    ),
+    "aws:codecommit/approvalRuleTemplateAssociation:ApprovalRuleTemplateAssociation": ResourceType(
+        _associate,
+        _disassociate,
+        replace_on=_ASSOCIATION,
+        accepts=_ASSOCIATION,
+        name_inputs=_ASSOCIATION,
+        key=_association_id,
+        reader=Reader(_find_association),
+    ),
     "aws:codecommit/repository:Repository": ResourceType(
         _create_repository,
         delete_by_id("codecommit", "delete_repository", "repositoryName"),

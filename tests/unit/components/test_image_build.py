@@ -80,6 +80,26 @@ def test_a_repository_behind_a_connection_takes_codecommits_place() -> None:
     assert "sourceCloneUrl" not in connected().exports
 
 
+def test_a_pull_request_needs_the_approvals_that_the_settings_say() -> None:
+    recording = record("dev", {"sourceApprovals": "2", "sourceBranch": "release/2"})
+    rule = recording.one("aws:codecommit/approvalRuleTemplate:ApprovalRuleTemplate").inputs
+    assert rule["name"] == "mlops-iris-model-source"
+    assert json.loads(rule["content"]) == {
+        "Version": "2018-11-08",
+        "DestinationReferences": ["refs/heads/release/2"],
+        "Statements": [{"Type": "Approvers", "NumberOfApprovalsNeeded": 2}],
+    }
+    association = recording.one(
+        "aws:codecommit/approvalRuleTemplateAssociation:ApprovalRuleTemplateAssociation"
+    )
+    assert association.inputs == {
+        "approvalRuleTemplateName": "mlops-iris-model-source",
+        "repositoryName": "iris-model",
+    }
+    types = {registration.type for registration in recorded("dev").registrations}
+    assert [type_ for type_ in types if "approvalRule" in type_] == []
+
+
 def test_the_pipeline_may_use_its_connection_and_no_other() -> None:
     assert source_permissions(connected()) == [
         {

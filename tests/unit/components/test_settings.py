@@ -111,6 +111,7 @@ INVALID = {
     "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
+    "sourceApprovals": ["-1", "11", "two"],
     "sourceRepository": ["repo", "org/repo.git", "/org/repo", "org/../repo", "a/b/c/d/e", "a b/c"],
     "sourceConnectionArn": [
         "arn:aws:codeconnections:us-east-1:1:connection/01234567-89ab-cdef-0123-456789abcdef",

@@ -174,6 +174,21 @@ def test_a_source_repository_goes_with_its_connection(
     assert problems(delivery=whole) == []
 
 
+def test_approvals_are_codecommits() -> None:
+    whole = DeliverySettings(
+        source_repository="org/repo", source_connection_arn=CONNECTION, source_approvals=1
+    )
+    assert problems(delivery=whole) == [
+        Problem(
+            "sourceApprovals",
+            1,
+            "0 with a sourceRepository, whose provider has rules of its own",
+            "set it to 0, and protect the branch at the provider",
+        )
+    ]
+    assert problems(delivery=DeliverySettings(source_approvals=1)) == []
+
+
 @pytest.mark.parametrize(
     ("key", "value", "delivery"),
     [

@@ -12,7 +12,7 @@ from datetime import date
 import pulumi
 import pulumi_aws as aws
 
-from components import costs, delivery_stack, settings_loader
+from components import costs, delivery_stack, deployed_endpoint, settings_loader
 from components.budget import MonthlyBudget
 from components.data_protection import DataProtection
 from components.endpoint_environment import EndpointEnvironment, EndpointEnvironmentArgs
@@ -37,12 +37,19 @@ names = Names(
     permissions_boundary=settings.roles.permissions_boundary,
 )
 
-# A production that does not fit ends the program here, before anything is registered.
+# A production or an endpoint that does not fit ends the program here, before anything is
+# registered.
 production = None
 if settings.environment is Environment.DEV and settings.delivery.production_stack is not None:
     production = production_target(
         settings.delivery.production_stack, names, settings.delivery, settings.safety
     )
+deployed_endpoint.check(
+    names.cloudformation_stack(environment_name),
+    names.endpoint(environment_name),
+    settings.endpoint,
+    invoke_opts,
+)
 production_account = settings.delivery.production_account
 protection = DataProtection(
     "protection",

@@ -11,10 +11,11 @@ import pulumi_aws as aws
 
 DEFAULT_PORT = 4566
 
-# One alias per service whose resources the program registers. A provider accepts only one alias of
-# each service.
+# One alias per service whose resources the program registers or reads. A provider accepts only one
+# alias of each service.
 SERVICES = (
     "budgets",
+    "cloudformation",
     "cloudwatch",
     "codebuild",
     "codecommit",

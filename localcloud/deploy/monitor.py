@@ -25,7 +25,7 @@ from pulumi.runtime.stack import run_pulumi_func
 from localcloud.deploy import refusals
 from localcloud.deploy.difference import UNKNOWN
 from localcloud.deploy.errors import DeployError, ProgramError, ResourceError
-from localcloud.deploy.functions import result_of
+from localcloud.deploy.functions import FunctionFailed, result_of
 from localcloud.deploy.plan import Registration
 from localcloud.deploy.project import Project
 from localcloud.deploy.state import Options, StackState
@@ -80,7 +80,10 @@ class _Resources(mocks.Mocks):
         raise self.refuse(refusals.transforms())
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        found = result_of(self._aws, args.token)
+        try:
+            found = result_of(self._aws, args.token, args.args)
+        except FunctionFailed as error:
+            return {}, [("name", str(error))]  # which the program may catch
         if found is not None:
             return found, []
         raise self.refuse(refusals.unsupported_function(args.token))

@@ -25,7 +25,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from localcloud.aws.routing import account_of_access_key
 from localcloud.deploy.difference import UNKNOWN, differences, is_digest
 from localcloud.deploy.errors import DeployError, IncompleteError, is_gone
-from localcloud.deploy.functions import result_of
+from localcloud.deploy.functions import FunctionFailed, result_of
 from localcloud.deploy.paths import restore
 from localcloud.deploy.plugin_values import is_unknown, read, write
 from localcloud.deploy.refusals import PROVIDER_INPUTS, unsupported_function
@@ -88,7 +88,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Return the result of a provider function."""
-        found = result_of(self._cloud(), request.tok)
+        try:
+            found = result_of(self._cloud(), request.tok, read(request.args, content=False))
+        except FunctionFailed as error:
+            raise _stop(context, str(error)) from None
         if found is None:
             raise _stop(context, str(unsupported_function(request.tok)))
         return provider_pb2.InvokeResponse(**{"return": write(found)})

@@ -136,6 +136,43 @@ def templates(before: Iterable[Snapshot], after: Iterable[Snapshot]) -> list[Jso
     return found
 
 
+def undeployable(before: Iterable[Snapshot], after: Iterable[Snapshot]) -> list[Json]:
+    """Return the changes of templates that SageMaker refuses: of the type of what scales.
+
+    CloudFormation updates an endpoint before its scalable target, and SageMaker does not change
+    the instance type of a variant that is registered as one.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-update.html
+    """
+    old = {snapshot.stack: snapshot.template for snapshot in before}
+    found = []
+    for snapshot in after:
+        base = old.get(snapshot.stack, {})
+        if not _resources_of(base, "AWS::ApplicationAutoScaling::ScalableTarget"):
+            continue
+        types = _instance_types(snapshot.template)
+        found += [
+            {"stack": snapshot.stack, "variant": variant, "before": type_, "after": types[variant]}
+            for variant, type_ in _instance_types(base).items()
+            if types.get(variant, type_) != type_
+        ]
+    return found
+
+
+def _instance_types(template: Mapping[str, Any]) -> dict[str, str]:
+    """Return the instance type of each variant of a template's endpoints."""
+    return {
+        str(variant.get("VariantName")): str(variant.get("InstanceType"))
+        for properties in _resources_of(template, "AWS::SageMaker::EndpointConfig")
+        for variant in properties.get("ProductionVariants", [])
+    }
+
+
+def _resources_of(template: Mapping[str, Any], type_: str) -> list[Mapping[str, Any]]:
+    """Return the properties of a template's resources of a type."""
+    resources = template.get("Resources", {}).values()
+    return [r.get("Properties", {}) for r in resources if r.get("Type") == type_]
+
+
 def violations(before: Iterable[Snapshot], after: Iterable[Snapshot]) -> list[Json]:
     """Return the violations of the project's rules in the head, and which of them are new."""
     old = {(s.stack, v["rule"], v["urn"], v["message"]) for s in before for v in s.violations}
@@ -169,6 +206,7 @@ def compared(before: Sequence[Snapshot], after: Sequence[Snapshot], stacks: Sequ
         "cost": costs(before, after),
         "permissions": permissions(before, after),
         "templates": templates(before, after),
+        "undeployable": undeployable(before, after),
         "violations": violations(before, after),
     }
 

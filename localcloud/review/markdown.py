@@ -140,6 +140,15 @@ def _templates(comparison: Json) -> Iterator[str]:
     for one in comparison["templates"]:
         yield f"**Endpoint template of {_code(one['stack'])}**: reaches it at the next run"
         yield from _block(_differences(one["differences"]))
+    if comparison["undeployable"]:
+        yield (
+            "**No run of the pipeline can deploy this**: SageMaker does not change the instance "
+            "type of a variant that scales. Deploy without scaling first, then change the type."
+        )
+        yield from _block(
+            f"{one['stack']}: variant {one['variant']}: {one['before']} → {one['after']}"
+            for one in comparison["undeployable"]
+        )
 
 
 def _violations(comparison: Json) -> Iterator[str]:

@@ -53,6 +53,21 @@ def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
     }
 
 
+def test_another_instance_type_of_what_scales_is_refused_before_anything_changes(
+    production: Lab,
+) -> None:
+    change = ("prd", "--config", "instanceType=ml.c5.large")
+    for command in ("preview", "up"):
+        answer = localcloud_answer(production.cloud.url, command, *change)
+        assert answer.returncode == 1
+        (line,) = answer.stderr.strip().splitlines()
+        assert "endpoint iris-model-production runs on ml.m5.large and scales" in line
+        assert "scaling to false" in line
+    # The first of the two steps that it names is possible.
+    first = localcloud_answer(production.cloud.url, "preview", "prd", "--config", "scaling=false")
+    assert first.returncode == 2, first.stderr
+
+
 def test_a_deployed_model_can_be_traced_to_its_dataset(production: Lab) -> None:
     cloud = production.cloud
     sagemaker = cloud.client("sagemaker")

@@ -126,6 +126,9 @@ def test_a_setting_and_an_archive_change_what_they_touch(engine: Engine) -> None
     assert len(code["hash"]) == 64
 
 
+CONNECTION = (
+    "arn:aws:codeconnections:us-east-1:000000000000:connection/01234567-89ab-cdef-0123-456789abcdef"
+)
 SCHEDULE = '[{"name":"night","schedule":"cron(0 22 * * ? *)","min":1,"max":2,"timezone":"UTC"}]'
 # Changed values of settings: each setting of Pulumi.yaml is in one of these runs. What `preview`
 # says of them is the same for the engine and for the deployer.
@@ -172,6 +175,7 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "executionMode": "QUEUED",
             "minimumAccuracy": "0.5",
             "sourceBranch": "dev",
+            "sourceApprovals": "1",
             "trainingInstanceType": "ml.m5.xlarge",
             "trainingMaxRuntimeSeconds": "1800",
             "hyperparameters": '{"n_estimators":"10"}',
@@ -183,6 +187,7 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "imageScanSeverity": "HIGH",
         },
     ),
+    ("dev", {"sourceRepository": "acme/iris", "sourceConnectionArn": CONNECTION}),
 ]
 # Changed values that are refused, and what both say.
 REFUSED: list[tuple[str, dict[str, str], str]] = [

@@ -30,6 +30,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     _LOADED = (
         *(aws.budgets.Budget, aws.cloudwatch.LogGroup, aws.codebuild.Project),
+        aws.cloudformation.Stack,
         *(aws.codecommit.Repository, aws.codepipeline.Pipeline, aws.ecr.Repository),
         *(aws.kms.Key, aws.lambda_.Function, aws.s3.Bucket, aws.ssm.Parameter),
     )
@@ -96,12 +97,20 @@ class Recording:
 class _Mocks(Mocks):
     """Mocks the AWS answers that the program reads."""
 
-    def __init__(self, recording: Recording, production_outputs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        production_outputs: Mapping[str, str],
+        deployed: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._recording = recording
         self._production_outputs = dict(production_outputs)
+        self._deployed = deployed
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         self._recording.calls.append(args.token)
+        if args.token == "aws:cloudformation/getStack:getStack":
+            return self._stack(args.args["name"])
         answers = {
             "aws:index/getCallerIdentity:getCallerIdentity": {
                 "accountId": ACCOUNT,
@@ -117,6 +126,12 @@ class _Mocks(Mocks):
             },
         }
         return answers[args.token], []
+
+    def _stack(self, name: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if name not in self._deployed:
+            return {}, [("name", f"Stack with id {name} does not exist")]
+        body = json.dumps(self._deployed[name])
+        return {"name": name, "outputs": {"EndpointName": "e"}, "templateBody": body}, []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
@@ -197,6 +212,7 @@ def record(
     environ: Mapping[str, str] | None = None,
     production: Mapping[str, str] = PRODUCTION_OUTPUTS,
     recording: Recording | None = None,
+    deployed: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """Run ``__main__.py`` as a stack.
 
@@ -206,6 +222,7 @@ def record(
         environ: environment variables that point the program at another endpoint.
         production: outputs of the production stack.
         recording: the recording to fill; it has what a program that fails has registered.
+        deployed: the templates of the CloudFormation stacks that there are, by the stack's name.
     """
     recording = Recording() if recording is None else recording
     config = stack_config(stack)
@@ -215,7 +232,7 @@ def record(
     with patch.dict(os.environ, {**kept, **(environ or {})}, clear=True):
         loops: list[asyncio.AbstractEventLoop] = []
         try:
-            return asyncio.run(_record(recording, stack, config, production, loops))
+            return asyncio.run(_record(recording, stack, config, production, deployed or {}, loops))
         finally:
             for loop in loops:
                 loop.close()
@@ -226,6 +243,7 @@ async def _record(
     stack: str,
     config: dict[str, str],
     production: Mapping[str, str],
+    deployed: Mapping[str, Mapping[str, Any]],
     loops: list[asyncio.AbstractEventLoop],
 ) -> Recording:
     def own_loop() -> None:
@@ -238,7 +256,7 @@ async def _record(
     # By default, the production stack belongs to the same model.
     model = config.get("mlops-lab:modelName", "iris-model")
     outputs = {key: value.replace("iris-model", model) for key, value in production.items()}
-    mocks = _Mocks(recording, outputs)
+    mocks = _Mocks(recording, outputs, deployed)
     monitor = _Monitor(mocks, recording)
     set_mocks(mocks, project="mlops-lab", stack=stack, preview=False, monitor=monitor)
     # A failed run leaves unfinished tasks of its closed event loop.

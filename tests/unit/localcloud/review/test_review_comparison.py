@@ -160,3 +160,44 @@ def test_a_comment_is_never_longer_than_github_takes() -> None:
     text = rendered({**SIDES, **compared([BASE], [HEAD], [{**PREVIEW, "steps": steps}])})
     assert len(text) <= MOST_CHARACTERS
     assert "run `localcloud diff` for all of it" in text
+
+
+def endpoint_template(instance_type: str, *, scales: bool) -> dict[str, Any]:
+    variant = {"VariantName": "AllTraffic", "InstanceType": instance_type}
+    target = {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": {}}
+    return {
+        "Resources": {
+            "EndpointConfig": {
+                "Type": "AWS::SageMaker::EndpointConfig",
+                "Properties": {"ProductionVariants": [variant]},
+            },
+            **({"ScalableTarget": target} if scales else {}),
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (("ml.m5.large", True), ("ml.c5.large", True), True),
+        (("ml.m5.large", True), ("ml.c5.large", False), True),
+        (("ml.m5.large", True), ("ml.m5.large", False), False),
+        (("ml.m5.large", False), ("ml.c5.large", True), False),
+    ],
+)
+def test_another_type_of_what_scales_is_said_to_be_undeployable(
+    before: tuple[str, bool], after: tuple[str, bool], expected: bool
+) -> None:
+    base = replace(BASE, template=endpoint_template(before[0], scales=before[1]))
+    head = replace(HEAD, template=endpoint_template(after[0], scales=after[1]))
+    found = compared([base], [head], [PREVIEW])
+    change = {
+        "stack": "prd",
+        "variant": "AllTraffic",
+        "before": "ml.m5.large",
+        "after": "ml.c5.large",
+    }
+    assert found["undeployable"] == [change] * expected
+    text = rendered({**SIDES, **found})
+    assert ("No run of the pipeline can deploy this" in text) is expected
+    assert ("prd: variant AllTraffic: ml.m5.large → ml.c5.large" in text) is expected

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from lambda_src.model_versions import versions
 from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, parameter, run
 
 MODEL_FILE = "parameters.json"
@@ -44,7 +45,8 @@ def reject_handler(event: Mapping[str, Any], _context: object) -> None:
     sagemaker = boto3.client("sagemaker")
     group = pipeline.removesuffix("-pipeline")
     reason = _why(boto3.client("codepipeline"), pipeline, execution, str(detail["state"]))
-    for summary in _versions(sagemaker, group, _PENDING):
+    # Listed before the first one is decided on, which changes the list.
+    for summary in list(versions(sagemaker, group, _PENDING)):
         arn = summary["ModelPackageArn"]
         package = sagemaker.describe_model_package(ModelPackageName=arn)
         if package.get("CustomerMetadataProperties", {}).get("PipelineExecutionId") == execution:
@@ -137,21 +139,6 @@ def _have_group(sagemaker: Any, group: str) -> None:
     except ClientError as error:
         if "already exists" not in error.response["Error"]["Message"]:
             raise
-
-
-def _versions(sagemaker: Any, group: str, status: str) -> list[dict[str, Any]]:
-    """Return the versions of a status; none if the group was never made."""
-    found: list[dict[str, Any]] = []
-    pages = sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=group, ModelApprovalStatus=status
-    )
-    try:
-        for page in pages:
-            found += page["ModelPackageSummaryList"]
-    except ClientError as error:
-        if "does not exist" not in error.response["Error"]["Message"]:
-            raise
-    return found
 
 
 def _decide(sagemaker: Any, arn: str, status: str, reason: str) -> None:

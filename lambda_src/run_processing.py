@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
+from lambda_src.model_versions import versions
 from lambda_src.pipeline_job import (
     ConfigurationError,
     Job,
@@ -111,22 +111,10 @@ def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
     wanted = parameter(job, "champion", str)
     if wanted not in ("baseline", "model"):
         raise ConfigurationError(f"champion is {wanted!r}; it must be baseline or model")
-    try:
-        found = sagemaker.list_model_packages(
-            ModelPackageGroupName=parameter(job, "modelName", str),
-            ModelApprovalStatus="Approved",
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            MaxResults=1,
-        )["ModelPackageSummaryList"]
-    except ClientError as error:
-        # The first execution of all registers the first version, which makes the group.
-        if "does not exist" not in error.response["Error"]["Message"]:
-            raise
+    newest = next(versions(sagemaker, parameter(job, "modelName", str), "Approved"), None)
+    if newest is None:
         return {}
-    if not found:
-        return {}
-    package = sagemaker.describe_model_package(ModelPackageName=found[0]["ModelPackageArn"])
+    package = sagemaker.describe_model_package(ModelPackageName=newest["ModelPackageArn"])
     if wanted == "model":
         (container,) = package["InferenceSpecification"]["Containers"]
         uri = container.get("ModelDataUrl")

@@ -1,7 +1,4 @@
-"""Pure: the page of a data check, one HTML file without scripts and without other files.
-
-Every text from the dataset is escaped, and is never part of a tag, a style or a link.
-"""
+"""Pure: the page of a data check."""
 
 from __future__ import annotations
 
@@ -9,27 +6,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from model.page import BAD, GOOD, draw, table
+
 _MAX_PICTURES, _MAX_BARS, _MAX_ROWS = 12, 30, 200
 _SHOWN_CHARACTERS = 60
 _WIDTH, _HEIGHT = 320, 110
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-  color: #1d1d1f; background: #fff }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-.verdict { padding: .7rem 1rem; border-left: .4rem solid #2a7d3f; background: #f1f8f2 }
-.verdict.broken { border-color: #b3261e; background: #fdf2f1 }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0; padding: .6rem; border: 1px solid #ddd; width: 320px; overflow-wrap: anywhere }
-figcaption { font-size: .85rem } .now { fill: #1f77b4 } .before { fill: #b8b8b8 }
-table { border-collapse: collapse; width: 100%; overflow-wrap: anywhere }
-td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd;
-  vertical-align: top }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
+figcaption { font-size: .85rem }
 .broken-row td:first-child { color: #b3261e; font-weight: 600 }
-@media (prefers-color-scheme: dark) {
-  body { color: #eee; background: #1b1b1d } .verdict { background: #1e2a20 }
-  .verdict.broken { background: #33201e } figure, td, th { border-color: #444 }
-  .before { fill: #666 } .now { fill: #6cb1e8 } }
+@media (prefers-color-scheme: dark) { figure { border-color: #444 } }
 """
 
 
@@ -45,21 +32,18 @@ def draw_page(
         baseline: the content of baseline.json; None if the dataset could not be read.
         champion: the baseline of the approved model, or None.
     """
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8"><title>Data check</title>',
-        '<meta name="viewport" content="width=device-width">',
-        f"<style>{_STYLE}</style></head><body>",
-        f"<h1>Data check of {_text(report['dataset']['name'] or 'a dataset')}</h1>",
-        f'<p class="verdict {"broken" if report["verdict"] == "broken" else "passed"}">'
-        f"{escape(report['message'])}</p>",
-    ]
-    if baseline is not None:
-        parts.append(_pictures(report["columns"], baseline, champion))
-    parts.append(_findings(report["findings"], report["findings_left_out"]))
-    if baseline is not None:
-        parts.append(_columns(report["columns"], baseline["columns"]))
-    return "\n".join([*parts, "</body></html>", ""])
+    return draw(
+        f"Data check of {_shortened(report['dataset']['name'] or 'a dataset')}",
+        report["message"],
+        [
+            "" if baseline is None else _pictures(report["columns"], baseline, champion),
+            _findings(report["findings"], report["findings_left_out"]),
+            "" if baseline is None else _columns(report["columns"], baseline["columns"]),
+        ],
+        kind=BAD if report["verdict"] == "broken" else GOOD,
+        title="Data check",
+        style=_STYLE,
+    )
 
 
 def _pictures(
@@ -178,32 +162,24 @@ def _svg(content: str) -> str:
 def _findings(findings: Sequence[Mapping[str, Any]], left_out: int) -> str:
     if not findings:
         return "<h2>Findings</h2><p>None.</p>"
-    rows = "".join(
+    rows = [
         f'<tr class="{"broken-row" if finding["severity"] == "broken" else "warning-row"}">'
         f"<td>{escape(finding['severity'])}</td><td>{escape(finding['kind'])}</td>"
         f"<td>{escape(finding['message'])}</td></tr>"
         for finding in findings[:_MAX_ROWS]
-    )
+    ]
     rest = left_out + max(0, len(findings) - _MAX_ROWS)
     more = f"<p>And {rest} more.</p>" if rest else ""
-    return f"<h2>Findings</h2><table><tbody>{rows}</tbody></table>{more}"
+    return table("Findings", ("Severity", "Kind", "Finding"), rows) + more
 
 
 def _columns(compared: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]) -> str:
     sizes = {column["name"]: column for column in compared}
-    rows = "".join(
-        _column_row(column, sizes.get(column["name"], {})) for column in columns[:_MAX_ROWS]
-    )
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("column", "type", "missing", "smallest", "mean", "largest", "PSI")
-    )
+    rows = [_column_row(column, sizes.get(column["name"], {})) for column in columns[:_MAX_ROWS]]
     left = len(columns) - _MAX_ROWS
     more = f"<p>And {left} more.</p>" if left > 0 else ""
-    return (
-        f"<h2>Columns of the training rows</h2><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table>{more}"
-    )
+    titles = ("Column", "Type", "Missing#", "Smallest#", "Mean#", "Largest#", "PSI#")
+    return table("Columns of the training rows", titles, rows) + more
 
 
 def _column_row(column: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
@@ -223,5 +199,8 @@ def _column_row(column: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
 
 
 def _text(name: str) -> str:
-    shown = name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 1] + "…"
-    return escape(shown)
+    return escape(_shortened(name))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 1] + "…"

@@ -300,11 +300,11 @@ class _Traffic:
 
 def _predictor(path: Path) -> Any:
     """Return a function that answers rows as the model of an archive does."""
-    from model.evaluate import unpacked
+    from model.loaded_model import read_model
 
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "model.tar.gz").write_bytes(path.read_bytes())
-        model = unpacked(Path(place))
+        model = read_model(Path(place))
 
     def predict(rows: Sequence[Row]) -> list[Any]:
         numbers, values = model.predictor.run(model.columns.encode(rows))

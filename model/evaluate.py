@@ -20,12 +20,8 @@ from __future__ import annotations
 
 import logging
 import math
-import tarfile
-import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,19 +30,12 @@ from numpy.typing import NDArray
 from model.archive import Dataset
 from model.cells import one_line, quote
 from model.channels import hold_out, read_zip
-from model.columns import Columns
-from model.errors import ArtifactError, ContainerError, HyperparameterError
+from model.errors import ContainerError, HyperparameterError
 from model.evaluation import Answers, Comparison, Difference, compare
 from model.evaluation_page import draw_page
 from model.hyperparameters import Hyperparameters, hyperparameters_of, parse_hyperparameters
+from model.loaded_model import Model, read_model
 from model.paths import MlPaths
-from model.predictor import (
-    LEGACY_METADATA_FILE,
-    METADATA_FILE,
-    MODEL_FILE,
-    Predictor,
-    load,
-)
 from model.table import Table
 from model.train import json_bytes, write_whole
 
@@ -57,19 +46,7 @@ BLOCK, WARN = "block", "warn"
 _GATE, _REGRESSION, _STARTED_BY = "promotion_gate", "maximum_regression", "started_by"
 _DATASET, _RETRAINING = "dataset", ("drift", "schedule")
 _MESSAGE_CHARACTERS = 300
-# The largest file of a model that is unpacked.
-_MOST_BYTES = 2 * 1024**3
 _TIMED_ROWS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model and what is known of it."""
-
-    predictor: Predictor
-    columns: Columns
-    metadata: Mapping[str, Any]
-    onnx_bytes: int
 
 
 def run(environment: Mapping[str, str]) -> int:
@@ -98,7 +75,7 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
     dataset = _dataset(paths, hyperparameters)
     table = dataset.validation
     assert table is not None  # noqa: S101 - hold_out made it
-    candidate = unpacked(paths.processing / "candidate")
+    candidate = read_model(paths.processing / "candidate")
     champion, why = _champion(paths, dataset, table)
     found = compare(
         _truth(table, candidate),
@@ -171,40 +148,12 @@ def _dataset(paths: MlPaths, hyperparameters: Hyperparameters) -> Dataset:
     return hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
 
 
-def unpacked(directory: Path) -> Model:
-    """Return the model of the only archive in a directory.
-
-    Raises:
-        ArtifactError: there is no archive, or it holds no model.
-    """
-    archives = sorted(path for path in directory.rglob("*") if path.is_file())
-    if len(archives) != 1:
-        raise ArtifactError(
-            f"input '{directory.name}' holds {len(archives)} files; it must hold one model.tar.gz"
-        )
-    wanted = {MODEL_FILE, METADATA_FILE, LEGACY_METADATA_FILE}
-    with tempfile.TemporaryDirectory() as place:
-        try:
-            with tarfile.open(archives[0]) as files:
-                for member in files:
-                    if member.name.removeprefix("./") in wanted and member.isfile():
-                        if member.size > _MOST_BYTES:
-                            raise ArtifactError(f"{member.name} has over {_MOST_BYTES} bytes")
-                        files.extract(member, place, filter="data")
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise ArtifactError(
-                f"{archives[0].name} of input '{directory.name}' is not a model.tar.gz: {error}"
-            ) from None
-        predictor, columns, metadata = load(Path(place))
-        return Model(predictor, columns, metadata, (Path(place) / MODEL_FILE).stat().st_size)
-
-
 def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | None, str]:
     """Return the champion, or None and why it cannot be compared."""
     directory = paths.processing / "champion"
     if not directory.is_dir() or not any(directory.iterdir()):
         return None, "there is no approved model yet"
-    champion = unpacked(directory)
+    champion = read_model(directory)
     if champion.columns.names != dataset.features:
         return None, "the approved model has other columns"
     if bool(champion.predictor.classes) != bool(dataset.classes):
@@ -243,9 +192,8 @@ def _answers(model: Model, table: Table) -> Answers:
 
 def _about(model: Model) -> dict[str, Any]:
     """Return a model's lineage, size, and time of one row."""
-    lineage = model.metadata.get("lineage", {})
     return {
-        "training_job": lineage.get("training_job_name", ""),
+        "training_job": model.training_job,
         "created": model.metadata.get("created", ""),
         "onnx_bytes": model.onnx_bytes,
         "one_row_microseconds": _one_row_microseconds(model),

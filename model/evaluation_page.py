@@ -1,7 +1,4 @@
-"""Pure: the page of an evaluation, one HTML file without scripts and without other files.
-
-Every text from a model or a dataset is escaped, and is never part of a tag, a style or a link.
-"""
+"""Pure: the page of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,25 +6,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from model.page import BAD, GOOD, draw, number, table
+
 _WIDTH, _ROW = 640, 46
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
-  color: #1d1d1f; background: #fff }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-.verdict { padding: .7rem 1rem; border-left: .4rem solid #2a7d3f; background: #f1f8f2 }
-.verdict.worse { border-color: #b3261e; background: #fdf2f1 }
-svg { max-width: 100%; height: auto } svg text { fill: currentColor; font-size: 13px }
 .zero { stroke: #888; stroke-dasharray: 4 3 } .better { fill: #2a7d3f } .lost { fill: #b3261e }
 .open { fill: #1f77b4 }
-.table { overflow-x: auto }
-table { border-collapse: collapse; width: 100% }
-td:first-child { overflow-wrap: anywhere; min-width: 7rem }
-td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd }
-td.number, th.number { text-align: right }
-td.number { font-variant-numeric: tabular-nums }
 @media (prefers-color-scheme: dark) {
-  body { color: #eee; background: #1b1b1d } .verdict { background: #1e2a20 }
-  .verdict.worse { background: #33201e } td, th { border-color: #444 }
   .better { fill: #6fcf87 } .lost { fill: #ff8a80 } .open { fill: #6cb1e8 } }
 """
 
@@ -38,21 +23,19 @@ def draw_page(report: Mapping[str, Any]) -> str:
     Args:
         report: the content of evaluation.json.
     """
-    worse = "worse" if report["verdict"] == "worse" else "passed"
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>',
-        '<meta name="viewport" content="width=device-width">',
-        f"<style>{_STYLE}</style></head><body>",
-        "<h1>Candidate and champion</h1>",
-        f'<p class="verdict {worse}">{escape(report["message"])}</p>',
-        _pictures(report["metrics"]),
-        _metrics(report["metrics"]),
-        _models(report),
-    ]
-    if report["slices"]:
-        parts.append(_slices(report["slices"]))
-    return "\n".join([*parts, "</body></html>", ""])
+    return draw(
+        "Candidate and champion",
+        report["message"],
+        [
+            _pictures(report["metrics"]),
+            _metrics(report["metrics"]),
+            _models(report),
+            _slices(report["slices"]) if report["slices"] else "",
+        ],
+        kind=BAD if report["verdict"] == "worse" else GOOD,
+        title="Evaluation",
+        style=_STYLE,
+    )
 
 
 def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -88,13 +71,12 @@ def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> str:
-    head = _head("Metric", "Candidate#", "Champion#", "95 % interval")
     rows = [
-        f"<tr><td>{escape(m['metric'])}</td>{_number(m['candidate'])}{_number(m['champion'])}"
+        f"<tr><td>{escape(m['metric'])}</td>{number(m['candidate'])}{number(m['champion'])}"
         f"<td>{_interval(m['interval'], signed=m['champion'] is not None)}</td></tr>"
         for m in metrics
     ]
-    return "\n".join(["<h2>Metrics</h2><div class='table'><table>", head, *rows, "</table></div>"])
+    return table("Metrics", ("Metric", "Candidate#", "Champion#", "95 % interval"), rows)
 
 
 def _models(report: Mapping[str, Any]) -> str:
@@ -110,45 +92,24 @@ def _models(report: Mapping[str, Any]) -> str:
             f"<tr><td>{name}</td><td>{escape(model['training_job'])}</td>"
             f'<td class="number">{model["onnx_bytes"] / 1024:.1f} KiB</td>'
             f'<td class="number">{model["one_row_microseconds"]:.0f} µs</td>'
-            f"{_number(calibration)}</tr>"
+            f"{number(calibration)}</tr>"
         )
-    head = _head("", "Training job", "Size#", "One row#", "Calibration error#")
-    return "\n".join(["<h2>Models</h2><div class='table'><table>", head, *rows, "</table></div>"])
+    return table("Models", ("", "Training job", "Size#", "One row#", "Calibration error#"), rows)
 
 
 def _slices(slices: Sequence[Mapping[str, Any]]) -> str:
-    head = _head("Slice", "Rows#", "Candidate#", "Champion#", "Worse by more than chance")
     rows = [
         f'<tr><td>{escape(s["name"])}</td><td class="number">{s["rows"]}</td>'
-        f"{_number(s['candidate'])}{_number(s['champion'])}"
+        f"{number(s['candidate'])}{number(s['champion'])}"
         f"<td>{'yes' if s['worse'] else 'no'} ({_chance(s['p_value'])})</td></tr>"
         for s in slices
     ]
-    return "\n".join(
-        [
-            "<h2>Slices, the worst first</h2><div class='table'><table>",
-            head,
-            *rows,
-            "</table></div>",
-        ]
-    )
-
-
-def _head(*titles: str) -> str:
-    """Return the head of a table; the columns whose titles end with # hold numbers."""
-    cells = [
-        f'<th class="number">{title[:-1]}</th>' if title.endswith("#") else f"<th>{title}</th>"
-        for title in titles
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
+    titles = ("Slice", "Rows#", "Candidate#", "Champion#", "Worse by more than chance")
+    return table("Slices, the worst first", titles, rows)
 
 
 def _chance(p_value: float) -> str:
     return "p &lt; 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-
-
-def _number(value: float | None) -> str:
-    return f'<td class="number">{"–" if value is None else f"{value:.4f}"}</td>'
 
 
 def _interval(interval: Sequence[float] | None, *, signed: bool) -> str:

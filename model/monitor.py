@@ -28,7 +28,7 @@ import hashlib
 import json
 import logging
 import os
-import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,10 @@ from typing import Any
 from model.baseline import Baseline, read_baseline
 from model.captures import CaptureReader, Note
 from model.channels import read_json_object
-from model.errors import ContainerError, MonitorError
+from model.errors import ArtifactError, ContainerError, MonitorError
 from model.ground_truth import join_labels
 from model.lines import read_lines
+from model.model_archive import extract_members
 from model.monitor_judge import Thresholds
 from model.monitor_page import page_of
 from model.monitor_report import (
@@ -264,31 +265,23 @@ def _validation(directory: Path) -> dict[str, Any] | None:
     # Imported late: it loads ONNX Runtime, which takes memory.
     from model.predictor import METADATA_FILE
 
+    archive = directory / "model.tar.gz"
     try:
-        if (directory / METADATA_FILE).exists():
-            text = (directory / METADATA_FILE).read_bytes()
-        elif (directory / "model.tar.gz").exists():
-            text = _metadata_of(directory / "model.tar.gz", METADATA_FILE)
-        else:
-            return None
-        metrics = json.loads(text)["metrics"]
+        with tempfile.TemporaryDirectory() as place:
+            file = directory / METADATA_FILE
+            if not file.exists():
+                if not archive.exists():
+                    return None
+                extract_members(archive, {METADATA_FILE}, Path(place), _MOST_METADATA_BYTES)
+                file = Path(place) / METADATA_FILE
+            metrics = json.loads(file.read_bytes())["metrics"]
         found = metrics.get("validation")
-    except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (ArtifactError, OSError, ValueError, KeyError, TypeError) as error:
         raise MonitorError(
             f"the model has no {METADATA_FILE} that can be read ({error}); give the monitor the "
             "model.tar.gz of a training job, or leave the input out"
         ) from None
     return found if isinstance(found, dict) else None
-
-
-def _metadata_of(path: Path, name: str) -> bytes:
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            if Path(member.name).name == name and member.isfile():
-                file = archive.extractfile(member)
-                if file is not None and member.size <= _MOST_METADATA_BYTES:
-                    return file.read()
-    raise ValueError(f"{path.name} holds none")
 
 
 def _write_report(paths: MlPaths, report: Mapping[str, Any], drifts: int = 0) -> None:

@@ -1,7 +1,4 @@
-"""Pure: the report as one HTML page, without scripts and without anything to load.
-
-Every text of the captures is escaped, and the page's policy forbids scripts and requests.
-"""
+"""Pure: the page of a monitor's report."""
 
 from __future__ import annotations
 
@@ -10,39 +7,43 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from model.page import BAD, GOOD, OPEN, draw, number, table
+
 # The columns after these are in the table, without a plot. Those of the largest PSI come first.
 _MOST_PLOTS = 100
 _MOST_BARS = 40
 _WIDTH, _HEIGHT = 420, 120
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .2em .8em .2em 0; }
-td { vertical-align: top; overflow-wrap: anywhere; } figure { display: inline-block; margin: 1em; }
-.drift, .not-monitored { color: #b00020; } .warning { color: #9a6700; } .stable { color: #1a7f37; }
-.expected { fill: #9aa4b2; } .observed { fill: #1f77b4; } figcaption { max-width: 420px; }
+figure { display: inline-block; margin: 1em } figcaption { max-width: 420px }
+.drift { color: #b3261e } .warning { color: #9a6700 } .stable { color: #2a7d3f }
+@media (prefers-color-scheme: dark) {
+  .drift { color: #ff8a80 } .warning { color: #e3b341 } .stable { color: #6fcf87 } }
 """
+_KINDS = {"stable": GOOD, "drift": BAD, "not-monitored": BAD}
 
 
 def page_of(report: Mapping[str, Any]) -> str:
     """Return the page of a report of `monitor_report`."""
-    verdict = escape(report["verdict"])
-    head = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\"><title>Monitor</title>"
-        f'<style>{_STYLE}</style><h1 class="{verdict}">{verdict}</h1>'
-        f"<p>{escape(report['message'])}</p>"
+    return draw(
+        "Monitor",
+        report["message"],
+        _parts(report) if "columns" in report else (),
+        kind=_KINDS.get(report["verdict"], OPEN),
+        style=_STYLE,
     )
-    if "columns" not in report:
-        return head + "</html>\n"
-    parts = [head, _summary(report), _note_list(report["notes"])]
+
+
+def _parts(report: Mapping[str, Any]) -> list[str]:
     judged = [*report["columns"], report["predictions"], report["confidence"]]
-    parts.append(_table(judged))
     ordered = sorted(report["columns"], key=lambda part: -part.get("psi", 0.0))[:_MOST_PLOTS]
     plots = [_plot(part) for part in (report["predictions"], report["confidence"], *ordered)]
-    parts.append("<h2>Training (grey) and captures (blue)</h2>" + "".join(plots))
-    return "".join(parts) + "</html>\n"
+    return [
+        _summary(report),
+        _note_list(report["notes"]),
+        _table(judged),
+        "<h2>Training (grey) and captures (blue)</h2>" + "".join(plots),
+    ]
 
 
 def _summary(report: Mapping[str, Any]) -> str:
@@ -61,7 +62,7 @@ def _summary(report: Mapping[str, Any]) -> str:
     if "validation" in quality:
         rows.append((f"Validation's {quality['metric']}", f"{quality['validation']['value']:.4g}"))
     rows.append(("Thresholds", json.dumps(report["thresholds"])))
-    cells = "".join(f"<tr><th>{escape(a)}<td>{escape(b)}" for a, b in rows)
+    cells = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in rows)
     return f"<table>{cells}</table>"
 
 
@@ -73,16 +74,15 @@ def _note_list(notes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(parts: Sequence[Mapping[str, Any]]) -> str:
-    names = ("Column", "Verdict", "Reasons", "PSI", "Jensen-Shannon", "Wasserstein", "Missing")
-    lines = ["<h2>Columns</h2><table><tr>" + "".join(f"<th>{name}" for name in names)]
-    for part in parts:
-        lines.append(
-            f'<tr><td>{escape(part["name"])}<td class="{escape(part["verdict"])}">'
-            f"{escape(part['verdict'])}<td>{escape('; '.join(part['reasons']))}"
-            f"<td>{_number(part.get('psi'))}<td>{_number(part.get('jensen_shannon'))}"
-            f"<td>{_number(part.get('wasserstein'))}<td>{part['missing']['share']:.1%}"
-        )
-    return "".join(lines) + "</table>"
+    titles = ("Column", "Verdict", "Reasons", "PSI#", "Jensen-Shannon#", "Wasserstein#", "Missing#")
+    rows = [
+        f'<tr><td>{escape(part["name"])}</td><td class="{escape(part["verdict"])}">'
+        f"{escape(part['verdict'])}</td><td>{escape('; '.join(part['reasons']))}</td>"
+        f"{number(part.get('psi'), '.3g')}{number(part.get('jensen_shannon'), '.3g')}"
+        f"{number(part.get('wasserstein'), '.3g')}{number(part['missing']['share'], '.1%')}</tr>"
+        for part in parts
+    ]
+    return table("Columns", titles, rows)
 
 
 def _plot(part: Mapping[str, Any]) -> str:
@@ -93,11 +93,11 @@ def _plot(part: Mapping[str, Any]) -> str:
         return ""
     largest = max((share for shares in pairs for share in shares[:bars]), default=0.0) or 1.0
     step, drawn = _WIDTH / bars, []
-    for number, (kind, shares) in enumerate(zip(("expected", "observed"), pairs, strict=True)):
+    for place, (kind, shares) in enumerate(zip(("before", "now"), pairs, strict=True)):
         for at, share in enumerate(shares[:bars]):
             tall = _HEIGHT * share / largest
             drawn.append(
-                f'<rect class="{kind}" x="{step * (at + number * 0.45):.1f}" '
+                f'<rect class="{kind}" x="{step * (at + place * 0.45):.1f}" '
                 f'y="{_HEIGHT - tall:.1f}" width="{step * 0.42:.1f}" height="{tall:.1f}">'
                 f"<title>{escape(_bar(part, at))}: {share:.1%}</title></rect>"
             )
@@ -116,7 +116,3 @@ def _bar(part: Mapping[str, Any], at: int) -> str:
 def _shares(counts: Sequence[int]) -> list[float]:
     total = sum(counts) or 1
     return [count / total for count in counts]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"

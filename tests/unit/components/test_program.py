@@ -152,11 +152,14 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
     ("handler", "modules"),
     [
         ("train_model.handler", ["pipeline_job", "sagemaker_job", "train_model"]),
-        ("run_processing.handler", ["pipeline_job", "run_processing", "sagemaker_job"]),
+        (
+            "run_processing.handler",
+            ["model_versions", "pipeline_job", "run_processing", "sagemaker_job"],
+        ),
         ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
-        ("model_packages.register_handler", ["model_packages", "pipeline_job"]),
-        ("model_packages.promote_handler", ["model_packages", "pipeline_job"]),
-        ("model_packages.reject_handler", ["model_packages", "pipeline_job"]),
+        ("model_packages.register_handler", ["model_packages", "model_versions", "pipeline_job"]),
+        ("model_packages.promote_handler", ["model_packages", "model_versions", "pipeline_job"]),
+        ("model_packages.reject_handler", ["model_packages", "model_versions", "pipeline_job"]),
     ],
 )
 def test_a_function_ships_its_module_and_what_that_imports(

@@ -1,6 +1,6 @@
 """The application: /ping, /invocations and /metrics of one model.
 
-`fast_parser` and `payload` parse the body, `predictor` scores the rows and `response_encoder`
+`fast_parser` and `request_rows` parse the body, `predictor` scores the rows and `response_encoder`
 writes the response. A single row of CSV, which is what most clients send, takes the fast path: it
 is parsed, packed into the bound buffer, scored together with the rows that arrived in the same
 round of the event loop, and answered by a prebuilt response.
@@ -19,18 +19,17 @@ from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.columns import Columns
 from model.counters import Counters
 from model.errors import InternalFailureError, OverloadedError, RequestError
-from model.fast_parser import csv_row, csv_rows, json_rows
+from model.fast_parser import csv_row
 from model.invocation_log import InvocationLog
-from model.media import CSV, JSON, LABELS, NPY, ResponseFormat, content_media_type, negotiate
+from model.media import CSV, JSON, LABELS, ResponseFormat, content_media_type, negotiate
 from model.messages import Request, Response
 from model.micro_batching import MicroBatcher
-from model.payload import decode
 from model.predictor import BATCH_ROWS, Predictor
+from model.request_rows import read_rows
 from model.response_encoder import ResponseEncoder
 
 log = logging.getLogger("model.application")
@@ -280,14 +279,7 @@ class Application:
 
     def _predict(self, body: bytes, negotiation: _Negotiation) -> tuple[bytes, int]:
         """Return the response body and the number of rows."""
-        rows: NDArray[np.float32] | None = None
-        if self._columns.plain and negotiation.content_type != NPY:
-            if negotiation.content_type == CSV:
-                rows = csv_rows(body, self._predictor.width)
-            elif negotiation.content_type == JSON:
-                rows = json_rows(body, self._predictor.width)
-        if rows is None:
-            rows = decode(body, negotiation.content_type, self._columns)
+        rows = read_rows(body, negotiation.content_type, self._columns)
         numbers, values = self._predictor.run(rows)
         return self._encoder.encode(negotiation.response_format, numbers, values), len(rows)
 

@@ -34,7 +34,7 @@ from components.settings import (
 
 # The assumed monthly usage of the lab's dev stack.
 TRAININGS_PER_MONTH, TRAINING_MINUTES = 30, 10
-# Of CheckData and Evaluate, most of which is the start of the instance.
+# Of CheckData, Evaluate and Rehearse, most of which is the start of the instance.
 PROCESSING_MINUTES = 5
 PIPELINE_MINUTES, BUILDS_PER_MONTH, BUILD_MINUTES, STORED_GB = 20, 20, 5, 10
 # Of a run of the monitor on each instance, most of which is its start.
@@ -157,8 +157,12 @@ def _delivery(settings: StackSettings) -> list[Item]:
     training = settings.delivery.training.instance_type
     hours = TRAININGS_PER_MONTH * TRAINING_MINUTES / 60
     minutes = TRAININGS_PER_MONTH * PIPELINE_MINUTES
-    evaluated = settings.delivery.promotion_gate is not PromotionGate.OFF
-    jobs = TRAININGS_PER_MONTH * (2 if evaluated else 1)
+    delivery = settings.delivery
+    evaluated = delivery.promotion_gate is not PromotionGate.OFF
+    rehearsed = delivery.rehearsal and delivery.production_stack is not None
+    # The captures of another account stay there, and then no job is started.
+    rehearsed = rehearsed and delivery.production_account is None
+    jobs = TRAININGS_PER_MONTH * (1 + evaluated + rehearsed)
     return [
         _item(
             f"training, {training}",

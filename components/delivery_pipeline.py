@@ -15,7 +15,14 @@ from components import pipeline_stages, policies
 from components.artifact_store import artifact_store
 from components.data_lake import DataLake
 from components.model_registry import ModelRegistry
-from components.naming import DATASET_KEY, REPORT_PREFIX, TRAINING_PREFIX, Names
+from components.naming import (
+    CAPTURE_PREFIX,
+    DATASET_KEY,
+    REPORT_PREFIX,
+    TRAINING_PREFIX,
+    VARIANT_NAME,
+    Names,
+)
 from components.notification_topic import NotificationTopic
 from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.pipeline_stages import DeployTarget, StageInputs
@@ -70,6 +77,12 @@ class DeliveryPipeline(pulumi.ComponentResource):
         super().__init__("mlops:index:DeliveryPipeline", name, None, opts)
         self._names, self._args = names, args
         self._production = names.in_account(args.settings.production_account)
+        # Of an endpoint in this account; the captures of another account stay there.
+        self._rehearses = (
+            args.settings.rehearsal
+            and args.production is not None
+            and args.settings.production_account is None
+        )
         self._child = pulumi.ResourceOptions(parent=self)
         self.training_role, training_policy = self._role(
             "training",
@@ -82,8 +95,14 @@ class DeliveryPipeline(pulumi.ComponentResource):
         self.processing_role, processing_policy = self._role(
             "processing-job",
             policies.SAGEMAKER,
-            pulumi.Output.from_input(args.key_arn).apply(
-                lambda key_arn: policies.processing_role(names, key_arn, args.network)
+            pulumi.Output.all(args.key_arn, args.production).apply(
+                lambda made: policies.processing_role(
+                    names,
+                    made[0],
+                    args.network,
+                    captures=self._rehearses,
+                    capture_key_arn=made[1] and made[1].encryption_key_arn,
+                )
             ),
             "Permissions of processing jobs",
         )
@@ -99,7 +118,12 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "run_processing",
             names,
             functions,
-            grants=policies.run_processing(names, names.role_arn("processing-job")),
+            grants=pulumi.Output.from_input(args.key_arn).apply(
+                lambda key_arn: [
+                    *policies.run_processing(names, names.role_arn("processing-job")),
+                    *(policies.list_captures(names, key_arn) if self._rehearses else []),
+                ]
+            ),
             # In a variable: the parameters of an action end at 1,000 characters.
             environment={
                 "REPORT_OUTPUT": pulumi.Output.concat(
@@ -219,6 +243,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             ),
             processing_function=self.processing.name,
             processing_role_arn=self.processing_role.arn,
+            captures=self._captures(),
             register_function=self.registry.register.name,
             promote_function=self.registry.promote.name,
             pipeline=self._names.pipeline,
@@ -227,6 +252,13 @@ class DeliveryPipeline(pulumi.ComponentResource):
             approval_topic_arn=self.approval_topic.arn,
             production=args.production,
         ).apply(lambda values: StageInputs(network=args.network, **values))
+
+    def _captures(self) -> str | None:
+        """Return where production's endpoint captures; None in another account."""
+        if self._args.settings.production_account is not None:
+            return None
+        place = f"{self._names.capture_bucket('prd')}/{CAPTURE_PREFIX}"
+        return f"s3://{place}/{self._names.endpoint('prd')}/{VARIANT_NAME}"
 
     def _policy(self, inputs: StageInputs, key_arn: str | None) -> str:
         names = self._names

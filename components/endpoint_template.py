@@ -16,6 +16,7 @@ from components import endpoint_alarms
 from components.endpoint_alarms import rollback_alarm_names
 from components.instance_types import has_local_storage
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
+from components.prices import INSTANCE_HOUR
 from components.settings import (
     EndpointSettings,
     NetworkSettings,
@@ -89,9 +90,12 @@ def render(
         if alarm.with_endpoint and topic_arn is not None:
             name = "".join(part.title() for part in alarm.purpose.split("-"))
             resources[name] = endpoint_alarms.in_template(alarm, topic_arn, stack_tags)
+    # For the estimates of the rehearsal, which reads the template.
+    price = INSTANCE_HOUR.get(settings.instance_type)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Endpoint {endpoint_name}: one trained model behind a fixed name",
+        **({} if price is None else {"Metadata": {"MlopsLab": {"InstanceHourUsd": str(price)}}}),
         "Parameters": {
             name: {"Type": "String", "Description": description, "MinLength": 1}
             for name, description in PARAMETERS.items()

@@ -8,7 +8,8 @@ configuration of each action. Must not: register resources.
 
 Train begins with CheckData, which stops a broken dataset, and ends with Register, which makes the
 model a version in the registry. DeployDev ends with Evaluate, which stops a model that is worse
-than the one in production, and the last stage with Promote, which approves the version.
+than the one in production, and Rehearse, which sends it what production was asked. The last stage
+ends with Promote, which approves the version.
 """
 
 import json
@@ -74,7 +75,11 @@ class DeployTarget:
 
 @dataclass(frozen=True, slots=True)
 class StageInputs:
-    """The names and ARNs that the stages refer to, as resolved values."""
+    """The names and ARNs that the stages refer to, as resolved values.
+
+    ``captures`` is where production's endpoint captures requests, as an S3 URL; None if that is in
+    another account.
+    """
 
     # Source
     model_name: str
@@ -86,6 +91,7 @@ class StageInputs:
     training_output: str
     processing_function: str
     processing_role_arn: str
+    captures: str | None
     network: NetworkSettings
     # The model registry
     register_function: str
@@ -113,6 +119,8 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     development = _deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE")
     if settings.promotion_gate is not PromotionGate.OFF:
         development.append(_evaluate(inputs, settings))
+    if settings.rehearsal and inputs.production is not None:
+        development.append(_rehearse(inputs, settings, len(development) + 1))
     if inputs.production is None:
         last = _promote(inputs, len(development) + 1)
         return [*stages, {"name": "DeployDev", "actions": [*development, last]}]
@@ -222,35 +230,60 @@ def _evaluate(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
     )
 
 
+def _rehearse(
+    inputs: StageInputs, settings: DeliverySettings, order: int
+) -> PipelineStageActionArgsDict:
+    if inputs.captures is None:
+        reason = "production is in another account, which keeps what its endpoint captures"
+        return _lambda_action(
+            "Rehearse", inputs.processing_function, {"without": reason}, inputs=[], order=order
+        )
+    parameters = {
+        "command": "rehearse",
+        "champion": "model",
+        "captures": inputs.captures,
+        "inputs": {
+            "candidate": "#{Train.ModelDataUrl}",
+            "baseline": "#{CheckData.ReportUrl}/baseline.json",
+        },
+    }
+    artifact = "PrdTemplateArtifact"
+    return _process("Rehearse", inputs, settings, parameters, None, order=order, artifact=artifact)
+
+
 def _process(
     name: str,
     inputs: StageInputs,
     settings: DeliverySettings,
     parameters: Mapping[str, object],
-    hyperparameters: Mapping[str, object],
+    hyperparameters: Mapping[str, object] | None,
     *,
     order: int,
+    artifact: str = DATASET_ARTIFACT,
 ) -> PipelineStageActionArgsDict:
-    """Return an action that runs a command of the model's container on the dataset.
+    """Return an action that runs a command of the model's container.
 
     Args:
         name: the action's name.
         inputs: names and ARNs of the resources.
         settings: the pipeline's settings.
         parameters: what the command is, and what it needs besides the dataset.
-        hyperparameters: the command's own, beside those of training.
+        hyperparameters: the command's own, beside those of training; None if it needs none at all.
         order: when it runs within its stage, from 1.
+        artifact: the input artifact.
     """
     common = _job_parameters(inputs, settings)
     own = {
         "roleArn": inputs.processing_role_arn,
-        "hyperparameters": {**settings.training.hyperparameters, **hyperparameters},
+        "hyperparameters": {}
+        if hyperparameters is None
+        else {**settings.training.hyperparameters, **hyperparameters},
     }
     return _lambda_action(
         name,
         inputs.processing_function,
         {**common, **own, **parameters},
-        inputs=[DATASET_ARTIFACT],
+        inputs=[artifact],
         order=order,
     )
 

@@ -108,7 +108,7 @@ def assume_roles(role_arns: Sequence[str]) -> Statement:
 
 
 def use_key(
-    names: Names, key_arn: str | None, *services: str, write: bool = True
+    names: Names, key_arn: str | None, *services: str, read: bool = True, write: bool = True
 ) -> list[Statement]:
     """Allow using a key through services; return no statement without a key.
 
@@ -116,12 +116,13 @@ def use_key(
         names: the region's names.
         key_arn: the key; None if the data is encrypted with the service's own keys.
         services: ``s3`` or ``sns``; the key may be used only through these.
-        write: allow encryption as well as decryption.
+        read: allow decryption.
+        write: allow encryption.
     """
     if not key_arn:
         return []
     via = [f"{service}.{names.region}.amazonaws.com" for service in services]
-    actions = ["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"]
+    actions = ["kms:Decrypt"] * read + ["kms:GenerateDataKey"] * write
     return [allow(actions, [key_arn], {"StringEquals": {"kms:ViaService": via}})]
 
 
@@ -254,13 +255,36 @@ def training_role(names: Names, key_arn: str | None, network: NetworkSettings) -
     )
 
 
-def processing_role(names: Names, key_arn: str | None, network: NetworkSettings) -> str:
-    """Return the policy of processing jobs: read datasets, models and reports, write reports."""
+def processing_role(
+    names: Names,
+    key_arn: str | None,
+    network: NetworkSettings,
+    *,
+    captures: bool = False,
+    capture_key_arn: str | None = None,
+) -> str:
+    """Return the policy of processing jobs: read datasets, models and reports, write reports.
+
+    Args:
+        names: names in the account of the pipeline.
+        key_arn: KMS key of the artifact store and of the volumes; None for the services' own keys.
+        network: the network of the containers.
+        captures: whether the jobs read what production's endpoint was asked.
+        capture_key_arn: KMS key of the captures; None for S3's own.
+    """
     bucket = names.artifact_bucket
     read = (f"{names.model}-*", f"{TRAINING_PREFIX}/*", f"{REPORT_PREFIX}/*")
     return document(
         allow(["s3:ListBucket"], [names.s3_arn(bucket)]),
         allow(["s3:GetObject"], [names.s3_arn(bucket, key) for key in read]),
+        [
+            allow(
+                ["s3:GetObject"], [names.s3_arn(names.capture_bucket("prd"), f"{CAPTURE_PREFIX}/*")]
+            ),
+            *use_key(names, capture_key_arn, "s3", write=False),
+        ]
+        if captures
+        else [],
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{REPORT_PREFIX}/*")]),
         use_key(names, key_arn, "s3"),
         # SageMaker requires it of the role of a job whose output is under a key.
@@ -361,6 +385,16 @@ def run_processing(names: Names, role_arn: str) -> list[Statement]:
         allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
         pass_role(role_arn, SAGEMAKER),
         *read_versions(names),
+    ]
+
+
+def list_captures(names: Names, key_arn: str | None) -> list[Statement]:
+    """Allow listing what production's endpoint captured, and naming files of it in a manifest."""
+    manifests = names.s3_arn(names.artifact_bucket, f"{REPORT_PREFIX}/*/captures.manifest")
+    return [
+        allow(["s3:ListBucket"], [names.s3_arn(names.capture_bucket("prd"))]),
+        allow(["s3:PutObject"], [manifests]),
+        *use_key(names, key_arn, "s3", read=False),
     ]
 
 

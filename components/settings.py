@@ -511,6 +511,12 @@ class DeliverySettings:
         description="How much worse than the one in production a model may be, with 95 % "
         "confidence, in accuracy (for a regression, R²), 0 to 1.",
     )
+    rehearsal: bool = flag(
+        "rehearsal",
+        True,
+        description="Send what production was asked to a new model and to the one in production "
+        "before a person approves it, and report what they answer differently (Rehearse).",
+    )
     source_branch: str = string(
         "sourceBranch",
         "main",

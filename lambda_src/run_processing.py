@@ -9,6 +9,11 @@ The command gets the dataset at ``/opt/ml/processing/dataset``, the objects that
 ``inputs`` names and, if the group of the model has an approved version, that version's baseline or
 model at ``/opt/ml/processing/champion``. It writes its report to ``/opt/ml/processing/report``, and
 one line about it to ``/opt/ml/output/message``.
+
+With the parameter ``captures`` the command gets what production was asked instead of a dataset, and
+a description of its endpoint from the template that is the action's artifact. Without captures or
+without a champion there is nothing to rehearse: no job is started, and the action succeeds and says
+so, as it does with the parameter ``without``, which is the reason.
 """
 
 import os
@@ -27,6 +32,7 @@ from lambda_src.pipeline_job import (
     parameter,
     run,
 )
+from lambda_src.recorded_traffic import MANIFEST_FILE, manifest, newest_captures, serving
 from lambda_src.sagemaker_job import (
     cluster,
     created,
@@ -38,6 +44,8 @@ from lambda_src.sagemaker_job import (
 )
 
 DIRECTORY = "/opt/ml/processing"
+# The URL of the report that an action has not made.
+NO_REPORT = "none"
 _NAME_KEY = "processingJobName"
 
 
@@ -51,15 +59,28 @@ def process(job: Job) -> Succeeded | StillRunning:
     return _start(job) if job.continuation is None else _poll(job, job.continuation)
 
 
-def _start(job: Job) -> StillRunning:
+def _start(job: Job) -> Succeeded | StillRunning:
     sagemaker = boto3.client("sagemaker")
-    dataset, name = job.input(), name_of(job)
-    inputs = {
-        "dataset": f"s3://{dataset.bucket}/{dataset.key}",
-        **(parameter(job, "inputs", dict) if "inputs" in job.parameters else {}),
-        **_champion(job, sagemaker),
-    }
+    if "without" in job.parameters:
+        return _nothing(parameter(job, "without", str))
+    name, champion = name_of(job), _champion(job, sagemaker)
     hyperparameters = parameter(job, "hyperparameters", dict)
+    inputs = {
+        **(parameter(job, "inputs", dict) if "inputs" in job.parameters else {}),
+        **champion,
+    }
+    sources = [_input(key, uri) for key, uri in inputs.items()]
+    if "captures" in job.parameters:
+        if not champion:
+            return _nothing("there is no approved model yet")
+        recorded = _captures(job, name)
+        if recorded is None:
+            return _nothing(f"nothing is captured in {parameter(job, 'captures', str)}")
+        sources.append(recorded)
+        hyperparameters = {**hyperparameters, "serving": serving(job)}
+    else:
+        dataset = job.input()
+        sources.insert(0, _input("dataset", f"s3://{dataset.bucket}/{dataset.key}"))
     output = {
         "S3Uri": _report_url(name),
         "LocalPath": f"{DIRECTORY}/report",
@@ -72,7 +93,7 @@ def _start(job: Job) -> StillRunning:
             "ImageUri": released_image(job),
             "ContainerArguments": [parameter(job, "command", str)],
         },
-        "ProcessingInputs": [_input(key, uri) for key, uri in inputs.items()],
+        "ProcessingInputs": sources,
         "ProcessingOutputConfig": {
             "Outputs": [{"OutputName": "report", "S3Output": output}],
             **output_key(job),
@@ -90,13 +111,35 @@ def _start(job: Job) -> StillRunning:
     return _still_running(name, "started")
 
 
-def _input(name: str, uri: str) -> dict[str, Any]:
+def _nothing(why: str) -> Succeeded:
+    said = f"not rehearsed: {why}"
+    return Succeeded(
+        summary=said,
+        external_id="none",
+        # A variable has a value.
+        variables={"ReportUrl": NO_REPORT, "Verdict": said},
+    )
+
+
+def _captures(job: Job, name: str) -> dict[str, Any] | None:
+    """Return the input of the newest captures, whose manifest is written; None without any."""
+    uri, s3 = parameter(job, "captures", str), boto3.client("s3")
+    keys = newest_captures(s3, uri)
+    if not keys:
+        return None
+    place = f"{_report_url(name)}/{MANIFEST_FILE}"
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    s3.put_object(Bucket=bucket, Key=key, Body=manifest(uri, keys).encode())
+    return _input("captures", place, "ManifestFile")
+
+
+def _input(name: str, uri: str, data_type: str = "S3Prefix") -> dict[str, Any]:
     return {
         "InputName": name,
         "S3Input": {
             "S3Uri": uri,
             "LocalPath": f"{DIRECTORY}/{name}",
-            "S3DataType": "S3Prefix",
+            "S3DataType": data_type,
             "S3InputMode": "File",
             "S3DataDistributionType": "FullyReplicated",
         },

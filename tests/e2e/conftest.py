@@ -111,6 +111,20 @@ class Lab:
         self.answer("Approved")
         return self.ended(execution)
 
+    def ask_production(self, rows: Sequence[str]) -> None:
+        """Send rows to production, one in each request, and wait until they are captured."""
+        bucket = str(self.outputs["artifactBucket"]).replace("-artifacts-", "-capture-prd-")
+        runtime, s3 = self.cloud.client("sagemaker-runtime"), self.cloud.client("s3")
+        for row in rows:
+            runtime.invoke_endpoint(EndpointName=PRD, ContentType="text/csv", Body=row.encode())
+
+        def captured() -> bool:
+            found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+            bodies = [s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found]
+            return b"".join(bodies).count(b"\n") >= len(rows)
+
+        wait_for("the captures", captured, 30)
+
     def config_of(self, endpoint: str) -> str | None:
         """Return the configuration that an endpoint serves; None when there is no endpoint."""
         sagemaker = self.cloud.client("sagemaker")

@@ -260,8 +260,8 @@ def test_a_changed_setting_updates_only_what_it_touches(lab: Lab) -> None:
     status, said = preview(lab, "dev", *changed)
     (step,) = [step for step in said["steps"] if step["change"] != "same"]
     assert (2, "update", "Pipeline") == (status, step["change"], step["type"].rpartition(":")[2])
-    # Those of CheckData, Train and Evaluate.
-    assert 3 == len(step["differences"])
+    # Those of CheckData, Train, Evaluate and Rehearse.
+    assert 4 == len(step["differences"])
     assert {("3600", "1800")} == {(d["before"], d["after"]) for d in step["differences"]}
     done = localcloud(lab.cloud.url, "up", "dev", *changed)
     assert "1 updated" in done

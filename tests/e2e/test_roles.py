@@ -126,6 +126,7 @@ SETTINGS = (
 )
 OPTIONS = tuple(word for setting in SETTINGS for word in ("--config", setting))
 
+FLOWERS = ("5.1,3.5,1.4,0.2", "6.7,3.0,5.2,2.3", "4.9,3.0,1.4,0.2")
 # A model that trains and then answers every row of its validation wrong.
 TRAIN = "".join(f"a,1.{n},0.{n}\nb,9.{n},8.{n}\n" for n in range(10))
 WRONG = zip_of(
@@ -187,6 +188,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory, iris: bytes) -> Iterator[Pro
         )
         built = build_image(lab, tmp_path_factory.mktemp("source"))
         statuses = [built, lab.deliver(iris)]
+        lab.ask_production(FLOWERS)
         # Without its schedule: the next delivery takes it away.
         localcloud(cloud.url, "up", "prd", *OPTIONS)
         statuses.append(lab.deliver(iris))
@@ -261,6 +263,23 @@ def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
         shown = function["Configuration"]
         assert shown["TracingConfig"] == {"Mode": "Active"}
         assert shown["VpcConfig"]["SubnetIds"] == vpc["Subnets"]
+
+
+def test_the_second_model_was_rehearsed_with_what_production_was_asked(proof: Proof) -> None:
+    sagemaker = proof.lab.cloud.client("sagemaker")
+    names = [
+        job["ProcessingJobName"]
+        for job in sagemaker.list_processing_jobs(StatusEquals="Completed")[
+            "ProcessingJobSummaries"
+        ]
+    ]
+    found = [sagemaker.describe_processing_job(ProcessingJobName=name) for name in names]
+    (rehearsal, *_) = [
+        job for job in found if job["AppSpecification"]["ContainerArguments"] == ["rehearse"]
+    ]
+    said = rehearsal["ExitMessage"]
+    # The smoke test asks production, too: one request of 30 rows.
+    assert said.startswith("33 rows of production's traffic: all answered as by the champion; p99 ")
 
 
 def test_nothing_that_the_lab_does_is_denied(proof: Proof) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from components import endpoint_template
 from components.pipeline_stages import DEPLOY_PARAMETERS, VERSION_PARAMETER
+from components.prices import INSTANCE_HOUR
 from components.settings import (
     AlarmSettings,
     EndpointSettings,
@@ -69,6 +70,13 @@ def lint(template: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("endpoint", [DEV, PRD, FULL])
 def test_cfn_lint_finds_no_problems(endpoint: EndpointSettings) -> None:
     assert lint(render(endpoint)) == []
+
+
+def test_the_price_of_an_instance_is_with_the_template() -> None:
+    assert render(EndpointSettings("ml.m5.large"))["Metadata"] == {
+        "MlopsLab": {"InstanceHourUsd": str(INSTANCE_HOUR["ml.m5.large"])}
+    }
+    assert "Metadata" not in render(EndpointSettings("ml.p4de.24xlarge"))
 
 
 @pytest.mark.parametrize(

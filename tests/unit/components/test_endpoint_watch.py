@@ -305,6 +305,32 @@ def test_a_kms_key_is_part_of_the_estimate() -> None:
     assert with_key["total"] - estimated(MINIMAL)["total"] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "jobs"),
+    [
+        ({}, 60),
+        ({"promotionGate": "off"}, 30),
+        ({"productionStack": "organization/mlops-lab/prd"}, 90),
+        ({"productionStack": "organization/mlops-lab/prd", "rehearsal": "false"}, 60),
+        (
+            {
+                "productionStack": "organization/mlops-lab/prd",
+                "productionAccount": "222222222222",
+                "encryption": "aws:kms",
+            },
+            60,
+        ),
+    ],
+)
+def test_each_processing_job_of_an_execution_is_part_of_the_estimate(
+    settings: dict[str, str], jobs: int
+) -> None:
+    items = estimated({**MINIMAL, **settings})["items"]
+    (found,) = [item for item in items if item["what"].startswith("processing, ")]
+    assert found["note"] == f"{jobs} jobs of 5 minutes"
+    assert found["quantity"] == pytest.approx(jobs * 5 / 60)
+
+
 def test_errors_are_a_share_of_the_requests() -> None:
     found = alarm(PLAIN, "server-errors")
     assert (found["statistic"], found["threshold"]) == ("Average", 0.01)

@@ -51,6 +51,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         network=NetworkSettings(),
         processing_function=f"{names.model}-processing",
         processing_role_arn=names.role_arn("processing-job"),
+        captures=f"s3://{names.capture_bucket('prd')}/capture/{names.endpoint('prd')}/AllTraffic",
         register_function=f"{names.model}-register",
         promote_function=f"{names.model}-promote",
         pipeline=names.pipeline,
@@ -117,7 +118,7 @@ def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render()] == [
         ("Source", ["Dataset", "DevTemplate", "PrdTemplate"]),
         ("Train", ["CheckData", "Train", "Register"]),
-        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Rehearse"]),
         ("DeployApproval", ["ApproveDeploy"]),
         ("DeployPrd", ["Deploy", "SmokeTest", "Promote"]),
     ]
@@ -149,6 +150,37 @@ def test_train_receives_all_parameters_of_a_training_job() -> None:
         "networkIsolation": True,
         "hyperparameters": {},
     }
+
+
+def test_a_rehearsal_gets_the_captures_and_the_template_of_production() -> None:
+    rehearse = action("DeployDev", "Rehearse")
+    parameters = json.loads(rehearse["configuration"]["UserParameters"])
+    assert rehearse["input_artifacts"] == ["PrdTemplateArtifact"]
+    assert rehearse["run_order"] == 4
+    assert parameters["captures"] == (
+        "s3://mlops-iris-model-capture-prd-123456789012-us-east-1/capture/iris-model-production/"
+        "AllTraffic"
+    )
+    assert parameters["inputs"] == {
+        "candidate": "#{Train.ModelDataUrl}",
+        "baseline": "#{CheckData.ReportUrl}/baseline.json",
+    }
+
+
+def test_a_rehearsal_may_be_left_out() -> None:
+    settings = DeliverySettings(rehearsal=False)
+    stages: list[Any] = pipeline_stages.render(stage_inputs(), settings)
+    assert [a["name"] for a in stages[2]["actions"]] == ["Deploy", "SmokeTest", "Evaluate"]
+
+
+def test_without_the_captures_of_another_account_the_rehearsal_says_so() -> None:
+    inputs = dataclasses.replace(stage_inputs(), captures=None)
+    stages: list[Any] = pipeline_stages.render(inputs, DeliverySettings())
+    rehearse = stages[2]["actions"][3]
+    assert json.loads(rehearse["configuration"]["UserParameters"]) == {
+        "without": "production is in another account, which keeps what its endpoint captures"
+    }
+    assert model_errors(stages) == ""
 
 
 def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry() -> None:

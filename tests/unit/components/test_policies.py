@@ -19,6 +19,12 @@ VPC = NetworkSettings(subnets=("subnet-01234567",), security_groups=("sg-0123456
 DOCUMENTS = {
     "training": policies.training_role(NAMES, None, NetworkSettings()),
     "training under a key": policies.training_role(NAMES, KEY, VPC),
+    "processing under keys": policies.processing_role(
+        NAMES, KEY, VPC, captures=True, capture_key_arn=KEY
+    ),
+    "processing function": policies.document(
+        policies.run_processing(NAMES, ROLE), policies.list_captures(NAMES, KEY)
+    ),
     "execution": policies.execution_role(
         NAMES,
         "prd",

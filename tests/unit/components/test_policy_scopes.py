@@ -17,6 +17,7 @@ from components.settings import NetworkSettings
 NAMES = Names("iris-model", "123456789012", "us-east-1")
 ROLE = NAMES.iam_arn("role/some")
 ARTIFACTS = "arn:aws:s3:::mlops-iris-model-artifacts-123456789012-us-east-1"
+CAPTURED = "arn:aws:s3:::mlops-iris-model-capture-prd-123456789012-us-east-1"
 HERE = "us-east-1:123456789012"
 REPOSITORY = f"arn:aws:ecr:{HERE}:repository/iris-model"
 PULLED = {
@@ -106,6 +107,28 @@ SCOPES: dict[str, tuple[str, Grants]] = {
             "sagemaker:ListTags": {ENDPOINT, *GENERATED},
             "iam:PassRole": {ROLE},
             "cloudwatch:DescribeAlarms": {f"arn:aws:cloudwatch:{HERE}:alarm:slow"},
+        },
+    ),
+    "processing": (
+        policies.processing_role(NAMES, None, NetworkSettings(), captures=True),
+        {
+            "s3:ListBucket": {ARTIFACTS},
+            "s3:GetObject": {
+                f"{ARTIFACTS}/iris-model-*",
+                f"{ARTIFACTS}/training/*",
+                f"{ARTIFACTS}/reports/*",
+                f"{CAPTURED}/capture/*",
+            },
+            "s3:PutObject": {f"{ARTIFACTS}/reports/*"},
+            **PULLED,
+            **container_logs("ProcessingJobs"),
+        },
+    ),
+    "processing function": (
+        policies.document(policies.list_captures(NAMES, None)),
+        {
+            "s3:ListBucket": {CAPTURED},
+            "s3:PutObject": {f"{ARTIFACTS}/reports/*/captures.manifest"},
         },
     ),
     "train function": (

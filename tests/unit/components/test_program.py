@@ -154,7 +154,13 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
         ("train_model.handler", ["pipeline_job", "sagemaker_job", "train_model"]),
         (
             "run_processing.handler",
-            ["model_versions", "pipeline_job", "run_processing", "sagemaker_job"],
+            [
+                "model_versions",
+                "pipeline_job",
+                "recorded_traffic",
+                "run_processing",
+                "sagemaker_job",
+            ],
         ),
         ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
         ("model_packages.register_handler", ["model_packages", "model_versions", "pipeline_job"]),

@@ -94,6 +94,7 @@ INVALID = {
     "executionMode": ["superseded", "SERIAL"],
     "dataShift": ["block", "WARN"],
     "promotionGate": ["stop", "BLOCK"],
+    "rehearsal": ["on", "1"],
     "maximumRegression": ["-0.1", "1.5", "much"],
     "monitorSchedule": [
         *("hourly", "rate(1 hours)", "rate(0 hours)", "rate(2 hour)", "cron(0 * * * *)"),

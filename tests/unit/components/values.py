@@ -97,6 +97,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "tracing": json.dumps(draw(st.booleans())),
         "logRetentionDays": draw(st.sampled_from(RETENTION_DAYS)),
         "accessLogs": json.dumps(draw(st.booleans())),
+        "rehearsal": json.dumps(draw(st.booleans())),
         "encryption": draw(st.sampled_from(["AES256", "aws:kms"])),
         "dataCapturePercent": draw(st.integers(0, 100)),
         "errorRatePercent": draw(st.floats(0, 100)),

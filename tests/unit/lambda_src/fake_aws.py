@@ -51,6 +51,7 @@ class FakeAws:
     """Operations that answer from ``objects``, ``training_jobs`` and ``endpoint``."""
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    missing_buckets: set[str] = field(default_factory=set)
     training_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     processing_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The versions of the model, the newest last, in the shape of DescribeModelPackage.
@@ -149,6 +150,31 @@ class FakeAws:
             raise AwsError("404", "Not Found", 404)
         return {"ContentLength": len(self.objects[key])}
 
+    def _ListObjectsV2(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """Answer in pages of two, which S3 gives in the order of the keys."""
+        prefix, delimiter = params.get("Prefix", ""), params.get("Delimiter")
+        if params["Bucket"] in self.missing_buckets:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        found: dict[str, dict[str, Any]] = {}
+        old = datetime(2000, 1, 1, tzinfo=UTC)
+        for (bucket, key), content in sorted(self.objects.items()):
+            if bucket == params["Bucket"] and key.startswith(prefix):
+                rest = key[len(prefix) :]
+                if delimiter and delimiter in rest:
+                    folder = prefix + rest.partition(delimiter)[0] + delimiter
+                    found[folder] = {"Prefix": folder}
+                else:
+                    when = self.written.get(key, old)
+                    found[key] = {"Key": key, "Size": len(content), "LastModified": when}
+        names = [name for name in found if name > params.get("ContinuationToken", "")]
+        page, more = names[:2], names[2:]
+        return {
+            "CommonPrefixes": [found[name] for name in page if "Prefix" in found[name]],
+            "Contents": [found[name] for name in page if "Key" in found[name]],
+            "IsTruncated": bool(more),
+            **({"NextContinuationToken": page[-1]} if more else {}),
+        }
+
     def _DescribeEndpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"EndpointName": params["EndpointName"], "EndpointConfigName": self.config}
 
@@ -161,12 +187,6 @@ class FakeAws:
 
     def _ListTags(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()]}
-
-    def _ListObjectsV2(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        keys = sorted(k for b, k in self.objects if b == params["Bucket"])
-        found = [key for key in keys if key.startswith(params["Prefix"])]
-        old = datetime(2000, 1, 1, tzinfo=UTC)
-        return {"Contents": [{"Key": k, "LastModified": self.written.get(k, old)} for k in found]}
 
     def _ListProcessingJobs(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         named = [n for n in self.processing_jobs if params["NameContains"] in n]

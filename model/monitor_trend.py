@@ -14,22 +14,21 @@ from html import escape
 from typing import Any
 
 from model.monitor_judge import Verdict
+from model.page import BAD, GOOD, OPEN, draw, number, table
 
 # Thirty days of a run an hour.
 MOST_RUNS = 720
 _WIDTH, _HEIGHT, _LEFT = 960, 140, 60
 _JUDGED = frozenset({Verdict.STABLE, Verdict.WARNING, Verdict.DRIFT})
+_KINDS = {Verdict.STABLE: GOOD, Verdict.DRIFT: BAD}
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 66em; padding: 0 1em; }
-svg { width: 100%; height: auto; } text { fill: currentColor; font-size: 12px; }
+svg { width: 100% }
 .line { fill: none; stroke: #1f77b4; stroke-width: 2; } .dot { fill: #1f77b4; }
 .limit { stroke: #b00020; stroke-dasharray: 6 4; } .axis { stroke: currentColor; opacity: .4; }
 .band { stroke: #1f77b4; opacity: .35; stroke-width: 3; } .new { stroke: #8250df; }
 .drift { fill: #b00020; } .warning { fill: #bf8700; } .stable { fill: #1a7f37; }
 .few-rows, .no-captures { fill: #9aa4b2; }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .2em .8em .2em 0; }
 """
 
 
@@ -96,14 +95,17 @@ def trend_page(trend: Sequence[Mapping[str, Any]], thresholds: Mapping[str, Any]
         ),
         _plot("Rows", trend, [float(e["rows"]) for e in trend]),
     ]
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\"><title>Monitor: trend</title>"
-        f"<style>{_STYLE}</style><h1>Monitor: the last {len(trend)} runs</h1>"
-        "<p>Each point is a run. A dashed line is the limit of drift; a violet line is the first "
-        f"run after another model was deployed.</p>{''.join(plots)}{_table(trend[-24:])}</html>\n"
+    return draw(
+        "Monitor: trend",
+        f"the last {len(trend)} runs, the newest: {trend[-1]['verdict'] if trend else 'none'}",
+        [
+            "<p>Each point is a run. A dashed line is the limit of drift; a violet line is the "
+            "first run after another model was deployed.</p>",
+            *plots,
+            _table(trend[-24:]),
+        ],
+        kind=_KINDS.get(trend[-1]["verdict"], OPEN) if trend else OPEN,
+        style=_STYLE,
     )
 
 
@@ -182,17 +184,13 @@ def _plot(
 
 
 def _table(trend: Sequence[Mapping[str, Any]]) -> str:
-    rows = "".join(
-        f"<tr><td>{entry['run']}<td>{escape(str(entry['last'] or '–'))}<td>{entry['rows']}"
-        f"<td>{escape(entry['verdict'])}<td>{_number(entry['psi'])}<td>{entry['columns']}"
-        f"<td>{_number(entry['prediction_psi'])}"
-        f"<td>{_number(entry['quality'][0] if entry['quality'] else None)}"
+    rows = [
+        f"<tr><td>{entry['run']}</td><td>{escape(str(entry['last'] or '–'))}</td>"
+        f"{number(entry['rows'], 'd')}<td>{escape(entry['verdict'])}</td>"
+        f"{number(entry['psi'], '.3g')}{number(entry['columns'], 'd')}"
+        f"{number(entry['prediction_psi'], '.3g')}"
+        f"{number(entry['quality'][0] if entry['quality'] else None, '.3g')}</tr>"
         for entry in reversed(trend)
-    )
-    names = ("Run", "Last hour (UTC)", "Rows", "Verdict", "Largest PSI", "Drifted columns")
-    heads = "".join(f"<th>{name}" for name in (*names, "PSI of predictions", "Live quality"))
-    return f"<h2>The newest runs</h2><table><tr>{heads}{rows}</table>"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    ]
+    names = ("Run", "Last hour (UTC)", "Rows#", "Verdict", "Largest PSI#", "Drifted columns#")
+    return table("The newest runs", (*names, "PSI of predictions#", "Live quality#"), rows)

@@ -113,6 +113,10 @@ class DeliveryPipeline(pulumi.ComponentResource):
             log_retention_days=args.log_retention_days,
             tags=args.tags,
         )
+        # In a variable: the parameters of an action end at 1,000 characters.
+        reports = {
+            "REPORT_OUTPUT": pulumi.Output.concat("s3://", args.artifacts.name, f"/{REPORT_PREFIX}")
+        }
         self.processing = PipelineFunction(
             "processing",
             "run_processing",
@@ -124,13 +128,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                     *(policies.list_captures(names, key_arn) if self._rehearses else []),
                 ]
             ),
-            # In a variable: the parameters of an action end at 1,000 characters.
-            environment={
-                "REPORT_OUTPUT": pulumi.Output.concat(
-                    "s3://", args.artifacts.name, f"/{REPORT_PREFIX}"
-                ),
-                **self._training_network(),
-            },
+            environment={**reports, **self._training_network()},
             opts=self._child,
         )
         self.train = PipelineFunction(
@@ -148,6 +146,18 @@ class DeliveryPipeline(pulumi.ComponentResource):
             names,
             functions,
             grants=self._smoke_test_grants(),
+            opts=self._child,
+        )
+        self.evidence = PipelineFunction(
+            "evidence",
+            "evidence",
+            names,
+            functions,
+            grants=pulumi.Output.from_input(args.key_arn).apply(
+                lambda key_arn: policies.collect_evidence(names, key_arn)
+            ),
+            data=["page.html"],
+            environment=reports,
             opts=self._child,
         )
         self.registry = ModelRegistry(
@@ -200,6 +210,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                     self.processing,
                     self.train,
                     self.smoke_test,
+                    self.evidence,
                     self.registry,
                 ],
             ),
@@ -248,6 +259,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             promote_function=self.registry.promote.name,
             pipeline=self._names.pipeline,
             smoke_test_function=self.smoke_test.name,
+            evidence_function=self.evidence.name,
             development=args.development,
             approval_topic_arn=self.approval_topic.arn,
             production=args.production,
@@ -269,7 +281,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         other_keys = sorted({t.encryption_key_arn for t in local} - {"", key_arn})
         functions = (
             *(inputs.processing_function, inputs.train_function, inputs.register_function),
-            *(inputs.smoke_test_function, inputs.promote_function),
+            *(inputs.smoke_test_function, inputs.evidence_function, inputs.promote_function),
         )
         return policies.document(
             policies.read_sources(

@@ -57,6 +57,7 @@ class PipelineFunction(pulumi.ComponentResource):
         memory_mib: int = 256,
         handler: str = "handler",
         by_pipeline: bool = True,
+        data: Sequence[str] = (),
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class PipelineFunction(pulumi.ComponentResource):
             memory_mib: 128 to 10240.
             handler: the name of the handler in the module.
             by_pipeline: whether CodePipeline invokes the function and gets its result.
+            data: files of ``lambda_src``, other than modules, that the module reads.
             environment: environment variables of the function.
             opts: the component's resource options.
         """
@@ -112,8 +114,13 @@ class PipelineFunction(pulumi.ComponentResource):
             # Single files: a directory would include byte code, which changes the hash each time.
             code=pulumi.AssetArchive(
                 {
-                    f"{SOURCE.name}/{file}.py": pulumi.FileAsset(str(SOURCE / f"{file}.py"))
-                    for file in ("__init__", *sorted(_shipped(module)))
+                    # A link is shipped as the file that it names.
+                    f"{SOURCE.name}/{file}": pulumi.FileAsset(str((SOURCE / file).resolve()))
+                    for file in (
+                        "__init__.py",
+                        *(f"{shipped}.py" for shipped in sorted(_shipped(module))),
+                        *data,
+                    )
                 }
             ),
             timeout=timeout_seconds,

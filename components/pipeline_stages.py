@@ -8,8 +8,9 @@ configuration of each action. Must not: register resources.
 
 Train begins with CheckData, which stops a broken dataset, and ends with Register, which makes the
 model a version in the registry. DeployDev ends with Evaluate, which stops a model that is worse
-than the one in production, and Rehearse, which sends it what production was asked. The last stage
-ends with Promote, which approves the version.
+than the one in production, Rehearse, which sends it what production was asked, and Evidence, which
+collects what is known of it for the approval. The last stage ends with Promote, which approves the
+version.
 """
 
 import json
@@ -99,6 +100,7 @@ class StageInputs:
     pipeline: str
     # Deploy
     smoke_test_function: str
+    evidence_function: str
     development: DeployTarget
     # Approval and production
     approval_topic_arn: str
@@ -121,6 +123,7 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
         development.append(_evaluate(inputs, settings))
     if settings.rehearsal and inputs.production is not None:
         development.append(_rehearse(inputs, settings, len(development) + 1))
+    development.append(_evidence(inputs, len(development) + 1))
     if inputs.production is None:
         last = _promote(inputs, len(development) + 1)
         return [*stages, {"name": "DeployDev", "actions": [*development, last]}]
@@ -249,6 +252,15 @@ def _rehearse(
     }
     artifact = "PrdTemplateArtifact"
     return _process("Rehearse", inputs, settings, parameters, None, order=order, artifact=artifact)
+
+
+def _evidence(inputs: StageInputs, order: int) -> PipelineStageActionArgsDict:
+    parameters = {
+        "modelPackageArn": "#{Register.ModelPackageArn}",
+        "pipelineName": inputs.pipeline,
+        "executionId": "#{codepipeline.PipelineExecutionId}",
+    }
+    return _lambda_action("Evidence", inputs.evidence_function, parameters, inputs=[], order=order)
 
 
 def _process(
@@ -412,16 +424,13 @@ def _approval(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
         "timeout_in_minutes": settings.approval_timeout_minutes,
         "configuration": {
             "NotificationArn": inputs.approval_topic_arn,
+            # Two lines of verdicts, and what they rest on. It has at most 1000 characters with
+            # the longest values.
             "CustomData": (
-                f"Deploy {inputs.model_name} to production? Validation "
-                "#{Train.Metric} #{Train.Score}, version #{Register.ModelPackageVersion} of the "
-                "model, training job #{Train.TrainingJobName}, "
-                "dataset version #{Dataset.VersionId}. Data: #{CheckData.Verdict}."
-                + (
-                    ""
-                    if settings.promotion_gate is PromotionGate.OFF
-                    else " Evaluation: #{Evaluate.Verdict}."
-                )
+                f"Deploy {inputs.model_name} to production? Validation #{{Train.Metric}} "
+                "#{Train.Score}, version #{Register.ModelPackageVersion}, training job "
+                "#{Train.TrainingJobName}, dataset version #{Dataset.VersionId}.\n"
+                "#{Evidence.Summary}\n#{Evidence.Url} sha256:#{Evidence.Sha256}"
             ),
         },
     }

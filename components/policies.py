@@ -414,6 +414,38 @@ def decide_on_versions(names: Names) -> list[Statement]:
     ]
 
 
+def collect_evidence(names: Names, key_arn: str | None) -> list[Statement]:
+    """Allow reading what is known of a model, writing its evidence, and naming that in its version.
+
+    Args:
+        names: names in the account of the pipeline.
+        key_arn: KMS key of the artifact store; None for S3's own.
+    """
+
+    def reports(folder: str, *files: str) -> list[str]:
+        keys = [f"{REPORT_PREFIX}/{folder}/{file}" for file in files]
+        return [names.s3_arn(names.artifact_bucket, key) for key in keys]
+
+    return [
+        allow(
+            ["codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"],
+            [names.arn("codepipeline", names.pipeline)],
+        ),
+        allow(
+            ["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"],
+            [_model_versions(names)],
+        ),
+        allow(
+            ["sagemaker:DescribeTrainingJob"],
+            [names.arn("sagemaker", f"training-job/{names.model}-*")],
+        ),
+        allow(["ecr:DescribeImages"], [names.arn("ecr", f"repository/{names.repository}")]),
+        allow(["s3:GetObject"], reports("*", "check.json", "evaluation.json", "rehearsal.json")),
+        allow(["s3:PutObject"], reports("version-*", "evidence.json", "evidence.html")),
+        *use_key(names, key_arn, "s3"),
+    ]
+
+
 def read_versions(names: Names) -> list[Statement]:
     """Allow listing the versions of the model and reading each of them."""
     return [

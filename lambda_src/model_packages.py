@@ -14,11 +14,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from lambda_src.execution import actions_of, approved, result_of, shown_digest
 from lambda_src.model_versions import versions
 from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, parameter, run
 
 MODEL_FILE = "parameters.json"
-APPROVAL_ACTION = "ApproveDeploy"
 _DESCRIPTION_LENGTH = 1024
 _JSON, _CSV = "application/json", "text/csv"
 _PENDING = "PendingManualApproval"
@@ -87,16 +87,21 @@ def register(job: Job) -> Succeeded:
 
 
 def promote(job: Job) -> Succeeded:
-    """Set the version that production now serves to Approved, with who approved it and why."""
+    """Set the version that production now serves to Approved, with who approved what, and why."""
     arn = parameter(job, "modelPackageArn", str)
-    approval = _approval(
+    actions = actions_of(
         boto3.client("codepipeline"),
         parameter(job, "pipelineName", str),
         parameter(job, "executionId", str),
     )
-    _decide(boto3.client("sagemaker"), arn, "Approved", approval)
+    approval = approved(actions)
+    digest = None if approval is None else shown_digest(approval)
+    words = _words(approval)
+    # The digest of the evidence that the message showed, so that it can be proved later.
+    shown = {"ApprovedEvidenceSha256": digest} if digest else {}
+    _decide(boto3.client("sagemaker"), arn, "Approved", words, shown)
     name = arn.partition(":model-package/")[2]
-    return Succeeded(summary=f"{name} is approved: {approval}", external_id=arn)
+    return Succeeded(summary=f"{name} is approved: {words}", external_id=arn)
 
 
 def _data_quality(job: Job) -> dict[str, Any]:
@@ -141,42 +146,31 @@ def _have_group(sagemaker: Any, group: str) -> None:
             raise
 
 
-def _decide(sagemaker: Any, arn: str, status: str, reason: str) -> None:
+def _decide(
+    sagemaker: Any, arn: str, status: str, reason: str, facts: Mapping[str, str] | None = None
+) -> None:
     sagemaker.update_model_package(
         ModelPackageArn=arn,
         ModelApprovalStatus=status,
         ApprovalDescription=reason[:_DESCRIPTION_LENGTH],
+        **({"CustomerMetadataProperties": dict(facts)} if facts else {}),
     )
 
 
-def _actions(codepipeline: Any, pipeline: str, execution: str) -> list[dict[str, Any]]:
-    """Return the actions of an execution, the newest first."""
-    found: list[dict[str, Any]] = codepipeline.list_action_executions(
-        pipelineName=pipeline, filter={"pipelineExecutionId": execution}
-    )["actionExecutionDetails"]
-    return found
-
-
-def _result(action: Mapping[str, Any]) -> Mapping[str, Any]:
-    result: Mapping[str, Any] = action.get("output", {}).get("executionResult", {})
-    return result
-
-
-def _approval(codepipeline: Any, pipeline: str, execution: str) -> str:
+def _words(approval: Mapping[str, Any] | None) -> str:
     """Return who approved an execution, and what they said."""
-    for action in _actions(codepipeline, pipeline, execution):
-        if action["actionName"] == APPROVAL_ACTION and action["status"] == "Succeeded":
-            who = action.get("updatedBy") or "somebody"
-            said = _result(action).get("externalExecutionSummary")
-            return f"approved by {who}" + (f": {said}" if said else "")
-    return "deployed without an approval"
+    if approval is None:
+        return "deployed without an approval"
+    who = approval.get("updatedBy") or "somebody"
+    said = result_of(approval).get("externalExecutionSummary")
+    return f"approved by {who}" + (f": {said}" if said else "")
 
 
 def _why(codepipeline: Any, pipeline: str, execution: str, state: str) -> str:
     """Return why an execution ended, as the action says that did."""
-    for action in _actions(codepipeline, pipeline, execution):
+    for action in actions_of(codepipeline, pipeline, execution):
         if action["status"] in ("Failed", "Abandoned"):
-            result = _result(action)
+            result = result_of(action)
             said = result.get("externalExecutionSummary") or result.get("errorDetails", {}).get(
                 "message", "no reason"
             )

@@ -287,6 +287,24 @@ def logs(
 
 
 @app.command()
+def evidence(
+    execution: Annotated[
+        str | None,
+        typer.Argument(help="Id of the execution. Default: the newest one with evidence."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    url: Url = None,
+) -> None:
+    """Show what was known of a model at its approval; exit 1 if that was changed since."""
+    from localcloud.cli.evidence import show_evidence
+
+    with errors_in_one_line():
+        verified = show_evidence(endpoint_url(url), execution, as_json=as_json)
+    if not verified:
+        raise typer.Exit(1)
+
+
+@app.command()
 def operations(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

@@ -42,7 +42,8 @@ def test_a_cloud_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        for command in (["status"], ["approve"], ["invoke", "x", "1"], ["stop"], ["up", "prd"]):
+        commands = [["status"], ["evidence"], ["approve"], ["invoke", "x", "1"], ["stop"]]
+        for command in (*commands, ["up", "prd"]):
             line = refused(run(*command, "--endpoint-url", url))
             assert "localcloud start" in line
 
@@ -56,6 +57,7 @@ def test_wrong_arguments_say_what_is_allowed(cloud: TestCloud, tmp_path: Path) -
     assert "no Dockerfile" in refused(
         run("image", "push", str(tmp_path), "--repository", "x", *url)
     )
+    assert "there is no execution x" in refused(run("evidence", "x", *url))
     assert "add --approve" in refused(run("demo"))
     assert "--csv and --label" in refused(run("demo", "--approve", "--csv", "x.csv"))
     assert "require --csv" in refused(run("demo", "--approve", "--categorical", "auto"))

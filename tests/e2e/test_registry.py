@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,15 @@ import pytest
 
 from tests.archives import zip_of
 from tests.cloud import wait_for
-from tests.e2e.conftest import PRD, Lab, cloud_of_its_own, deployed
+from tests.e2e.conftest import (
+    PRD,
+    Lab,
+    cloud_of_its_own,
+    deployed,
+    localcloud,
+    localcloud_answer,
+)
+from tests.evidence import problems
 
 pytestmark = [
     pytest.mark.e2e,
@@ -76,6 +85,103 @@ def test_what_production_serves_is_approved_with_who_and_why(production: Lab) ->
     job = sagemaker.describe_training_job(TrainingJobName=about["TrainingJobName"])
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == container["ModelDataUrl"]
     assert about["Metric"] == "accuracy"
+
+
+def evidence_of(lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit status of `localcloud evidence`, and what it says as JSON."""
+    answer = localcloud_answer(lab.cloud.url, "evidence", "--json", *arguments)
+    assert answer.returncode in (0, 1), answer.stderr
+    return answer.returncode, json.loads(answer.stdout)
+
+
+def test_what_a_person_saw_at_the_approval_can_be_proved(lab: Lab, iris: bytes) -> None:
+    assert lab.deliver(iris) == "Succeeded"
+    status, said = evidence_of(lab)
+    assert (status, said["problems"]) == (0, [])
+    assert {*said["recorded"]} == {
+        *("action Evidence", "approval", "registry", "registry, when approved")
+    }
+    assert {*said["recorded"].values()} == {said["stored"]}
+    document = said["evidence"]
+    assert problems(document) == []
+    version = version_of(lab, said["execution"])
+    assert version is not None
+    assert document["model"]["arn"] == version["ModelPackageArn"]
+    (container,) = version["InferenceSpecification"]["Containers"]
+    assert document["lineage"]["image"] == container["Image"]
+    sources = document["lineage"]["sources"]
+    assert sources.keys() == {"DatasetArtifact", "DevTemplateArtifact", "PrdTemplateArtifact"}
+    assert sources["DatasetArtifact"] == document["lineage"]["dataset_version"]
+    assert document["training"]["metrics"]["validation:accuracy"] > 0.8
+    bucket, _, key = said["page"].removeprefix("s3://").partition("/")
+    page = lab.cloud.client("s3").get_object(Bucket=bucket, Key=key)
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert f"sha256:{said['stored']}" in page["Body"].read().decode()
+    pipeline = lab.cloud.client("codepipeline")
+    ran = pipeline.list_action_executions(
+        pipelineName=lab.pipeline, filter={"pipelineExecutionId": said["execution"]}
+    )["actionExecutionDetails"]
+    (approval,) = [action for action in ran if action["actionName"] == "ApproveDeploy"]
+    shown = approval["input"]["resolvedConfiguration"]["CustomData"]
+    assert shown.splitlines()[1:] == [
+        *document["verdicts"],
+        f"{said['url']} sha256:{said['stored']}",
+    ]
+    assert len(shown) <= 1000
+    text = localcloud(lab.cloud.url, "evidence", said["execution"])
+    assert "Verified: the document and its reports are those that were shown" in text
+    assert document["verdicts"][0] in text
+
+
+def test_a_change_of_the_evidence_or_of_a_report_is_found(production: Lab) -> None:
+    s3 = production.cloud.client("s3")
+    _, before = evidence_of(production)
+    bucket, _, key = before["url"].removeprefix("s3://").partition("/")
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    shown = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
+    s3.put_object(Bucket=bucket, Key=key, Body=body.replace(b"accuracy", b"Accuracy"))
+    status, said = evidence_of(production)
+    assert (status, said["verified"]) == (1, False)
+    assert len(said["problems"]) == 4
+    assert f"version {shown} of the object has it" in said["problems"][0]
+    s3.delete_object(Bucket=bucket, Key=key)
+    status, said = evidence_of(production)
+    assert (status, said["problems"]) == (1, [f"{before['url']} does not exist any more"])
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert evidence_of(production)[0] == 0
+    report = before["evidence"]["data"]["report"]["url"]
+    place = dict(zip(("Bucket", "Key"), report.removeprefix("s3://").split("/", 1), strict=True))
+    check = s3.get_object(**place)["Body"].read()
+    s3.put_object(**place, Body=check + b" ")
+    status, said = evidence_of(production)
+    assert (status, said["problems"]) == (
+        1,
+        [f"{report} was changed: it has another digest than the evidence"],
+    )
+    s3.put_object(**place, Body=check)
+    sagemaker = production.cloud.client("sagemaker")
+    sagemaker.update_model_package(
+        ModelPackageArn=before["modelPackage"],
+        CustomerMetadataProperties={"EvidenceSha256": "0" * 64},
+    )
+    status, said = evidence_of(production)
+    assert status == 1
+    assert "than recorded by registry: " in said["problems"][0]
+    sagemaker.update_model_package(
+        ModelPackageArn=before["modelPackage"],
+        CustomerMetadataProperties={"EvidenceSha256": before["stored"]},
+    )
+
+
+def test_an_execution_without_evidence_is_named(production: Lab) -> None:
+    broken = production.upload(zip_of({}))
+    assert production.ended(broken) == "Failed"
+    for execution, said in (
+        (broken, f"execution {broken} has no evidence: it did not reach that action"),
+        ("unknown", "there is no execution unknown; `localcloud status` shows pipelines"),
+    ):
+        answer = localcloud_answer(production.cloud.url, "evidence", execution)
+        assert (answer.returncode, answer.stderr.strip()) == (1, f"error: {said}")
 
 
 def test_a_model_that_a_person_rejects_is_rejected_with_their_words(lab: Lab, iris: bytes) -> None:

@@ -107,6 +107,7 @@ ONLY_THERE_ON_AWS = {
     ("prd-deploy", "cloudwatch:UntagResource"): "CloudFormation takes away tags",
     # None of them fails here: CheckData stops the dataset that cannot train.
     ("train", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
+    ("evidence", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
     ("promote", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
     ("register", "codepipeline:PutJobFailureResult"): "a function that fails reports it",
     # Here only scaling asks for it, and this endpoint does not scale.

@@ -14,6 +14,7 @@ from components import pipeline_stages
 from components.naming import Names
 from components.pipeline_stages import DeployTarget, StageInputs
 from components.settings import DeliverySettings, NetworkSettings, TrainingSettings
+from lambda_src import evidence, execution
 from tests.unit.components.values import MINIMAL, configurations, parse
 
 _OPTIONAL = {
@@ -56,6 +57,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         promote_function=f"{names.model}-promote",
         pipeline=names.pipeline,
         smoke_test_function=f"{names.model}-smoke-test",
+        evidence_function=f"{names.model}-evidence",
         development=target(names, "dev"),
         approval_topic_arn=names.arn("sns", f"{names.model}-approval"),
         production=target(names, "prd") if production else None,
@@ -118,7 +120,7 @@ def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render()] == [
         ("Source", ["Dataset", "DevTemplate", "PrdTemplate"]),
         ("Train", ["CheckData", "Train", "Register"]),
-        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Rehearse"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Rehearse", "Evidence"]),
         ("DeployApproval", ["ApproveDeploy"]),
         ("DeployPrd", ["Deploy", "SmokeTest", "Promote"]),
     ]
@@ -128,7 +130,7 @@ def test_without_production_the_pipeline_ends_after_dev() -> None:
     assert [(s["name"], [a["name"] for a in s["actions"]]) for s in render(production=False)] == [
         ("Source", ["Dataset", "DevTemplate"]),
         ("Train", ["CheckData", "Train", "Register"]),
-        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Promote"]),
+        ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Evidence", "Promote"]),
     ]
 
 
@@ -170,7 +172,12 @@ def test_a_rehearsal_gets_the_captures_and_the_template_of_production() -> None:
 def test_a_rehearsal_may_be_left_out() -> None:
     settings = DeliverySettings(rehearsal=False)
     stages: list[Any] = pipeline_stages.render(stage_inputs(), settings)
-    assert [a["name"] for a in stages[2]["actions"]] == ["Deploy", "SmokeTest", "Evaluate"]
+    assert [a["name"] for a in stages[2]["actions"]] == [
+        "Deploy",
+        "SmokeTest",
+        "Evaluate",
+        "Evidence",
+    ]
 
 
 def test_without_the_captures_of_another_account_the_rehearsal_says_so() -> None:
@@ -217,10 +224,33 @@ def test_the_approver_reads_score_job_and_dataset() -> None:
         "Register.ModelPackageVersion",
         "Train.TrainingJobName",
         "Dataset.VersionId",
-        "CheckData.Verdict",
-        "Evaluate.Verdict",
+        "Evidence.Summary",
+        "Evidence.Url",
+        "Evidence.Sha256",
     ]
-    assert len(custom_data) <= 1000
+
+
+def test_the_longest_message_of_an_approval_has_1000_characters_at_most() -> None:
+    names = Names("a" * 16, "123456789012", "ap-southeast-1")
+    stages: list[Any] = pipeline_stages.render(stage_inputs(names), DeliverySettings())
+    custom_data = stages[3]["actions"][0]["configuration"]["CustomData"]
+    long = "x" * 300
+    reports = {name: {"message": long} for name in ("data", "evaluation", "rehearsal")}
+    values = {
+        "Train.Metric": "accuracy",
+        "Train.Score": "-1.2345e+10",
+        "Register.ModelPackageVersion": "99999",
+        "Train.TrainingJobName": "j" * 63,
+        "Dataset.VersionId": "v" * 64,
+        "Evidence.Summary": "\n".join(evidence._verdicts(reports)),
+        "Evidence.Url": f"s3://{names.artifact_bucket}/reports/version-99999-abcdef01/evidence.json",
+        "Evidence.Sha256": "0" * 64,
+    }
+    shown = re.sub(r"#\{([^}]+)\}", lambda found: values[found[1]], custom_data)
+    assert len(shown) <= 1000
+    assert execution.shown_digest({"input": {"resolvedConfiguration": {"CustomData": shown}}}) == (
+        "0" * 64
+    )
 
 
 def test_a_pending_approval_times_out_as_the_settings_define() -> None:

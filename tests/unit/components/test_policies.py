@@ -25,6 +25,7 @@ DOCUMENTS = {
     "processing function": policies.document(
         policies.run_processing(NAMES, ROLE), policies.list_captures(NAMES, KEY)
     ),
+    "evidence function": policies.document(policies.collect_evidence(NAMES, KEY)),
     "execution": policies.execution_role(
         NAMES,
         "prd",

@@ -56,6 +56,8 @@ GENERATED = {f"arn:aws:sagemaker:{HERE}:model/*", CONFIGS}
 ENDPOINT = f"arn:aws:sagemaker:{HERE}:endpoint/iris-model-production"
 LOGS_OF_BUILD = f"arn:aws:logs:{HERE}:log-group:/aws/codebuild/iris-model-image:*"
 LOGS_OF_FUNCTION = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/iris-model-train:*"
+PIPELINE = f"arn:aws:codepipeline:{HERE}:iris-model-pipeline"
+VERSIONS = f"arn:aws:sagemaker:{HERE}:model-package/iris-model/*"
 TRAINING_JOBS = {f"arn:aws:sagemaker:{HERE}:training-job/iris-model-*"}
 
 SCOPES: dict[str, tuple[str, Grants]] = {
@@ -129,6 +131,24 @@ SCOPES: dict[str, tuple[str, Grants]] = {
         {
             "s3:ListBucket": {CAPTURED},
             "s3:PutObject": {f"{ARTIFACTS}/reports/*/captures.manifest"},
+        },
+    ),
+    "evidence function": (
+        policies.document(policies.collect_evidence(NAMES, None)),
+        {
+            "codepipeline:GetPipelineExecution": {PIPELINE},
+            "codepipeline:ListActionExecutions": {PIPELINE},
+            "sagemaker:DescribeModelPackage": {VERSIONS},
+            "sagemaker:UpdateModelPackage": {VERSIONS},
+            "sagemaker:DescribeTrainingJob": TRAINING_JOBS,
+            "ecr:DescribeImages": {REPOSITORY},
+            "s3:GetObject": {
+                f"{ARTIFACTS}/reports/*/{name}.json"
+                for name in ("check", "evaluation", "rehearsal")
+            },
+            "s3:PutObject": {
+                f"{ARTIFACTS}/reports/version-*/evidence.{kind}" for kind in ("json", "html")
+            },
         },
     ),
     "train function": (

@@ -148,6 +148,9 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
     }
 
 
+REGISTRY = ["execution", "model_packages", "model_versions", "pipeline_job"]
+
+
 @pytest.mark.parametrize(
     ("handler", "modules"),
     [
@@ -163,9 +166,22 @@ def test_a_dataset_upload_starts_the_pipeline() -> None:
             ],
         ),
         ("smoke_test.handler", ["pipeline_job", "smoke_test"]),
-        ("model_packages.register_handler", ["model_packages", "model_versions", "pipeline_job"]),
-        ("model_packages.promote_handler", ["model_packages", "model_versions", "pipeline_job"]),
-        ("model_packages.reject_handler", ["model_packages", "model_versions", "pipeline_job"]),
+        (
+            "evidence.handler",
+            ["evidence", "evidence_page", "execution", "pipeline_job"],
+        ),
+        (
+            "model_packages.register_handler",
+            ["execution", "model_packages", "model_versions", "pipeline_job"],
+        ),
+        (
+            "model_packages.promote_handler",
+            ["execution", "model_packages", "model_versions", "pipeline_job"],
+        ),
+        (
+            "model_packages.reject_handler",
+            ["execution", "model_packages", "model_versions", "pipeline_job"],
+        ),
     ],
 )
 def test_a_function_ships_its_module_and_what_that_imports(
@@ -177,9 +193,9 @@ def test_a_function_ships_its_module_and_what_that_imports(
         if r.inputs["handler"] == f"lambda_src.{handler}"
     ]
     assert function["runtime"] == "python3.12"
-    assert sorted(function["code"].assets) == [
-        f"lambda_src/{module}.py" for module in ("__init__", *modules)
-    ]
+    data = ["lambda_src/page.html"] if handler == "evidence.handler" else []
+    expected = [*(f"lambda_src/{module}.py" for module in ("__init__", *modules)), *data]
+    assert sorted(function["code"].assets) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +205,7 @@ def test_a_function_ships_its_module_and_what_that_imports(
             "dev",
             [
                 "/aws/codebuild/iris-model-image",
+                "/aws/lambda/iris-model-evidence",
                 "/aws/lambda/iris-model-processing",
                 "/aws/lambda/iris-model-promote",
                 "/aws/lambda/iris-model-register",

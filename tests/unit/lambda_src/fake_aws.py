@@ -52,6 +52,7 @@ class FakeAws:
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     missing_buckets: set[str] = field(default_factory=set)
+    image_tags: list[str] = field(default_factory=lambda: ["0123456789ab-7", "latest"])
     training_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     processing_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The versions of the model, the newest last, in the shape of DescribeModelPackage.
@@ -260,8 +261,14 @@ class FakeAws:
 
     def _UpdateModelPackage(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         (found,) = (p for p in self.packages if p["ModelPackageArn"] == params["ModelPackageArn"])
+        kept = found.get("CustomerMetadataProperties", {})
         found.update(params)
+        found["CustomerMetadataProperties"] = kept | params.get("CustomerMetadataProperties", {})
         return {"ModelPackageArn": found["ModelPackageArn"]}
+
+    def _DescribeImages(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        digest = params["imageIds"][0]["imageDigest"]
+        return {"imageDetails": [{"imageDigest": digest, "imageTags": list(self.image_tags)}]}
 
     def _ListActionExecutions(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"actionExecutionDetails": self.actions}

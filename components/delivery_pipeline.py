@@ -216,7 +216,8 @@ class DeliveryPipeline(pulumi.ComponentResource):
             ),
         )
         self.pipeline_name = self.pipeline.name
-        self._trigger()
+        if args.settings.retraining.upload:
+            self._trigger()
         if args.settings.retraining.on is not RetrainOn.NEVER:
             Retraining("retraining", names, functions, args.settings.retraining, self._child)
         self.register_outputs(

@@ -405,8 +405,14 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class RetrainingSettings:
-    """Executions of the pipeline that no upload starts."""
+    """The causes of executions of the pipeline."""
 
+    upload: bool = flag(
+        "trainOnUpload",
+        True,
+        description="Start the pipeline on each upload of a dataset. If not, retrainOn or a person "
+        "starts it, on the newest dataset.",
+    )
     on: RetrainOn = choice(
         "retrainOn",
         RetrainOn.NEVER,

@@ -3,6 +3,8 @@
     python -m model.drift_drill traffic  --dataset D.zip --rows N --out ROWS.jsonl [a change]
     python -m model.drift_drill simulate --dataset D.zip --baseline baseline.json --rows N
                                          [--model model.tar.gz] [a change]
+    python -m model.drift_drill dataset  --dataset D.zip --model model.tar.gz --out NEW.zip
+                                         [--shift 2sd]
 
     a change: --column NAME --shift 2sd    add to a number, in standard deviations or in its unit
               --column NAME --missing 0.3  leave out a share of the cells
@@ -13,6 +15,10 @@
 JSON object to standard output: for each threshold of the PSI, on how many of 100 unshifted days the
 monitor would raise its alarm, and after how many runs it would notice the change. The days differ
 by chance only: their rows are drawn from the dataset's, with replacement.
+
+`dataset` writes a dataset of the rows and of the same rows with a shifted column: what a team has
+after a change in the world, once labels have come. The column is the one whose shift makes the
+model the worst. It prints {"column": …, "score": …, "shifted_score": …} of the model.
 
 The exit code is 0, or 2 with one line that says what is wrong.
 """
@@ -33,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from model.archive import Dataset, read_archive
+from model.archive import Dataset, read_archive, write_archive
 from model.baseline import Baseline, ColumnBaseline, read_baseline
 from model.cells import quote
 from model.errors import ContainerError, MonitorError
@@ -152,13 +158,8 @@ def parse_change(options: argparse.Namespace) -> Change:
         raise MonitorError("--column needs --shift, --missing or --category")
     change = Change(column=options.column, category=options.category, share=options.share)
     if options.shift is not None:
-        found = _SHIFT.fullmatch(options.shift)
-        if found is None or not float(found[1]):
-            raise MonitorError(
-                f"--shift is {quote(options.shift)}; it must be a number other than 0, or one "
-                "followed by sd, such as 2sd"
-            )
-        change = replace(change, shift=float(found[1]), in_deviations=found[2] is not None)
+        shift = _shift_of(options.shift)
+        change = replace(change, shift=shift.shift, in_deviations=shift.in_deviations)
     for name in ("missing", "label_flip", "share"):
         value = getattr(options, name)
         if value is not None and not 0 < value <= 1:
@@ -166,6 +167,16 @@ def parse_change(options: argparse.Namespace) -> Change:
                 f"--{name.replace('_', '-')} is {value:g}; it must be above 0, up to 1"
             )
     return replace(change, missing=options.missing or 0.0, label_flip=options.label_flip or 0.0)
+
+
+def _shift_of(text: str) -> Change:
+    found = _SHIFT.fullmatch(text)
+    if found is None or not float(found[1]):
+        raise MonitorError(
+            f"--shift is {quote(text)}; it must be a number other than 0, or one followed by sd, "
+            "such as 2sd"
+        )
+    return Change(shift=float(found[1]), in_deviations=found[2] is not None)
 
 
 def traffic(dataset: Dataset, change: Change, rows: int, seed: int) -> list[dict[str, str]]:
@@ -247,6 +258,48 @@ def _summary(entry: dict[str, Any], days: int) -> dict[str, Any]:
         "noticed_after_runs": statistics.median_low(noticed) if noticed else None,
         "noticed_after_runs_at_most": max(noticed, default=None),
     }
+
+
+def grown_dataset(dataset: Dataset, shift: Change, predict: Any) -> tuple[Dataset, dict[str, Any]]:
+    """Return the dataset with its rows and the same rows shifted, and what that does to the model.
+
+    Args:
+        dataset: the dataset.
+        shift: the shift; its column is chosen here.
+        predict: returns the model's answers of rows.
+    """
+    rng = np.random.default_rng(0)
+    numbers = [
+        name
+        for at, name in enumerate(dataset.features)
+        if at not in dataset.train.categorical_columns
+    ]
+    if not numbers:
+        raise MonitorError("the dataset has no column of numbers to shift")
+    score = _score(dataset, dataset.train, predict)
+    scores = {}
+    for name in numbers:
+        shifted = replace(shift, column=name).of(dataset, dataset.train, rng)
+        scores[name] = _score(dataset, shifted, predict)
+    column = min(scores, key=lambda name: scores[name])
+    change = replace(shift, column=column)
+    train = dataset.train + change.of(dataset, dataset.train, rng)
+    validation = dataset.validation
+    if validation is not None:
+        validation += change.of(dataset, validation, rng)
+    found = {"column": column, "score": score, "shifted_score": scores[column]}
+    return replace(dataset, train=train, validation=validation), found
+
+
+def _score(dataset: Dataset, table: Table, predict: Any) -> float:
+    """Return the accuracy of the answers; for a regression R²."""
+    answers = predict(table.rows)
+    if dataset.classes:
+        pairs = zip(answers, table.labels, strict=True)
+        return statistics.fmean(answer == label for answer, label in pairs)
+    truth = np.array([float(label) for label in table.labels])
+    spread = float(((truth - truth.mean()) ** 2).sum()) or 1.0
+    return 1 - float(((truth - np.array(answers, float)) ** 2).sum()) / spread
 
 
 class _Traffic:
@@ -338,13 +391,17 @@ def _dataset(path: Path, *, header: bool) -> Dataset:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m model.drift_drill", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("traffic", "simulate"):
+    for name in ("traffic", "simulate", "dataset"):
         command = commands.add_parser(name)
         command.add_argument("--dataset", type=Path, required=True)
         command.add_argument("--header", action="store_true")
+        command.add_argument("--shift")
+    commands.choices["dataset"].add_argument("--model", type=Path, required=True)
+    commands.choices["dataset"].add_argument("--out", type=Path, required=True)
+    for name in ("traffic", "simulate"):
+        command = commands.choices[name]
         command.add_argument("--rows", type=int, required=True)
         command.add_argument("--column")
-        command.add_argument("--shift")
         command.add_argument("--missing", type=float)
         command.add_argument("--category")
         command.add_argument("--share", type=float, default=_SHARE)
@@ -365,6 +422,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "dataset":
+            return _grow(options)
         _bounded("--rows", options.rows, _MOST_ROWS)
         change, dataset = parse_change(options), _dataset(options.dataset, header=options.header)
         if options.command == "traffic":
@@ -392,6 +451,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(json.dumps({"thresholds": found}) + "\n")
     return 0
+
+
+def _grow(options: argparse.Namespace) -> int:
+    shift = _shift_of(options.shift or "2sd")
+    dataset = _dataset(options.dataset, header=options.header)
+    grown, found = grown_dataset(dataset, shift, _predictor(options.model))
+    options.out.write_bytes(_archive(grown, header=options.header))
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
+
+
+def _archive(dataset: Dataset, *, header: bool) -> bytes:
+    """Return the zip of a dataset, which reads back as it is."""
+    names = [[dataset.label, *dataset.features]] if header else []
+
+    def lines(table: Table | None) -> list[list[str]]:
+        if table is None:
+            return []
+        pairs = zip(table.labels, table.rows, strict=True)
+        return names + [[label, *map(_shown, row)] for label, row in pairs]
+
+    at = sorted(dataset.train.categorical_columns)
+    described = {
+        "name": dataset.name,
+        "label": dataset.label,
+        "features": list(dataset.features),
+        "source": dataset.source,
+        **({"classes": list(dataset.classes)} if dataset.classes else {"regression": True}),
+        **({"categorical": [dataset.features[n] for n in at]} if at else {}),
+        **({"missing_values": "accept"} if _has_missing(dataset) else {}),
+    }
+    return write_archive(lines(dataset.train), lines(dataset.validation), described)
+
+
+def _has_missing(dataset: Dataset) -> bool:
+    tables = [table for table in (dataset.train, dataset.validation) if table is not None]
+    return any(_shown(cell) == "" for table in tables for row in table.rows for cell in row)
 
 
 def _bounded(name: str, value: int, most: int) -> None:

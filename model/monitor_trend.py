@@ -145,7 +145,7 @@ def _plot(
 
     drawn = [f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>']
     drawn += [
-        f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value)}</text>'
         for value in (0.0, max(known))
     ]
     if limit is not None:
@@ -181,6 +181,10 @@ def _plot(
         f'<h2>{escape(title)}</h2><svg viewBox="0 0 {_WIDTH} {_HEIGHT + 4}" role="img" '
         f'aria-label="{escape(label)}">{"".join(drawn)}</svg>'
     )
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _table(trend: Sequence[Mapping[str, Any]]) -> str:

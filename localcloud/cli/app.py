@@ -366,8 +366,11 @@ def demo(
     report_dir: Annotated[Path, typer.Option(help="Directory of the reports.")] = Path(
         "build/demo"
     ),
+    short: Annotated[
+        bool, typer.Option("--short", help="End after the stress test, without drift.")
+    ] = False,
 ) -> None:
-    """Run the whole lab: deploy, train, approve, serve, stress, report."""
+    """Run the whole lab: deploy, train, approve, serve, stress, drift, retrain, report."""
     from localcloud.cli.demo import Demo, DemoOptions
 
     with errors_in_one_line():
@@ -392,6 +395,7 @@ def demo(
                 duration=duration,
                 users=users,
                 report_dir=report_dir.resolve(),
+                short=short,
             )
         ).run()
 

@@ -20,6 +20,14 @@ from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION
 from localcloud.cli.console import CommandError, client, out, own_account, styled
+from localcloud.cli.demo_watch import (
+    PRODUCTION_OPTIONS,
+    WATCH_SETTINGS,
+    Ended,
+    Watch,
+    WatchResult,
+)
+from localcloud.cli.evidence import find_evidence
 from localcloud.cli.images import push
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.cli.watch import (
@@ -57,6 +65,7 @@ class DemoOptions:
     duration: str
     users: int
     report_dir: Path
+    short: bool
 
 
 @dataclass(slots=True)
@@ -75,6 +84,7 @@ class Demo:
         self._project = Path.cwd()
         self._url = ""
         self._rejected = False
+        self._watched: WatchResult | None = None
         self._timings = Timings()
         self._began = time.monotonic()
 
@@ -101,9 +111,8 @@ class Demo:
     def _steps(self) -> None:
         self._step(2, "Deploy the stacks: prd, then dev")
         with self._timed("deploy"):
-            self._localcloud("up", "prd")
-            settings = (*(_REGRESSION if self._options.regression else ()), *self._options.config)
-            self._localcloud("up", "dev", *(part for given in settings for part in ("-c", given)))
+            self._localcloud("up", "prd", "--quiet", *PRODUCTION_OPTIONS)
+            self._up_dev()
         outputs = self._outputs("dev")
         self._step(3, "Push the model container as an ECR image")
         with self._timed("image"):
@@ -118,17 +127,41 @@ class Demo:
         with self._timed("dataset"):
             dataset, version = self._upload(outputs)
         self._step(5, "The pipeline: train, deploy to DEV, approve, deploy to PRD")
-        execution = self._follow(outputs["pipelineName"], version)
+        execution = self._follow_upload(outputs["pipelineName"], version)
         if self._rejected:
             out.print("\nYou rejected this model: the pipeline stopped before production.")
             return
         self._step(6, "Stress the production endpoint")
         with self._timed("stress test"):
             verdict = self._stress(outputs["productionEndpointName"], dataset)
-        self._step(7, "Summary")
+        number = 7
+        if not self._options.short and verdict == 0:
+            self._step(number, "Watch production: drift, an alarm, and a better model")
+            with self._timed("watch"):
+                self._watched = self._watch(outputs, dataset)
+            number += 1
+        self._step(number, "Summary")
         self._summary(outputs, execution, version)
         if verdict != 0:
             raise CommandError(f"the stress test failed (exit status {verdict})")
+
+    def _up_dev(self, *more: str) -> None:
+        """Deploy stack dev with the settings of this demo."""
+        given = (_REGRESSION if self._options.regression else ()) + self._options.config + more
+        self._localcloud("up", "dev", "--quiet", *(part for one in given for part in ("-c", one)))
+
+    def _watch(self, outputs: dict[str, Any], dataset: Path) -> WatchResult:
+        """Have production's traffic drift, and follow what comes of it."""
+        watch = Watch(self._url, outputs, self._options.report_dir, out)
+        watch.prepare(dataset)
+        watch.usual()
+        self._up_dev(*WATCH_SETTINGS)
+        watch.drift()
+        pipeline = outputs["pipelineName"]
+        result = watch.result(self._follow(pipeline, watch.retrained(pipeline), may_fail=True))
+        if result.promoted:
+            watch.settle(result)
+        return result
 
     def _step(self, number: int, title: str) -> None:
         out.print(f"\n[bold cyan]{number}. {title}[/bold cyan]")
@@ -233,12 +266,18 @@ class Demo:
 
     # 5. The pipeline.
 
-    def _follow(self, pipeline: str, version: str) -> str:
+    def _follow_upload(self, pipeline: str, version: str) -> str:
         """Follow the execution that the upload started to its end; return its id."""
         codepipeline = client("codepipeline", self._url)
-        began = time.monotonic()
         execution = self._triggered(codepipeline, pipeline, version)
         out.print(f"  The upload's event started execution [bold]{execution}[/bold]")
+        self._follow(pipeline, execution)
+        return execution
+
+    def _follow(self, pipeline: str, execution: str, *, may_fail: bool = False) -> Ended:
+        """Follow an execution to its end."""
+        codepipeline = client("codepipeline", self._url)
+        began = time.monotonic()
         shown: dict[tuple[str, str], str] = {}
         approved_seconds = 0.0
         with out.status("") as spinner:
@@ -262,12 +301,11 @@ class Demo:
                 if detail["status"] in ENDED:
                     break
                 time.sleep(_POLL_SECONDS)
-        if detail["status"] != "Succeeded" and not self._rejected:
-            reasons = [f"{x.stage}/{x.action}: {x.error}" for x in lines if x.error]
-            raise CommandError(
-                f"the pipeline ended as {detail['status']}: {'; '.join(reasons) or 'no reason'}"
-            )
-        return execution
+        reasons = [f"{x.stage}/{x.action}: {x.error}" for x in lines if x.error]
+        ended = Ended(execution, detail["status"], "; ".join(reasons) or "no reason")
+        if ended.status != "Succeeded" and not self._rejected and not may_fail:
+            raise CommandError(f"the pipeline ended as {ended.status}: {ended.reason}")
+        return ended
 
     def _triggered(self, codepipeline: Any, pipeline: str, version: str) -> str:
         """Wait for the execution that works on this version of the dataset."""
@@ -301,6 +339,9 @@ class Demo:
 
     def _answer(self, codepipeline: Any, waiting: WaitingApproval) -> None:
         verdict = "Approved"
+        document = find_evidence(self._url, waiting.execution).document or {}
+        for line in document.get("verdicts", []):
+            out.print(f"    {line}", markup=False, style="cyan")
         if not self._options.approve:
             out.print(
                 f"\n  [bold yellow]{waiting.stage}/{waiting.action} is pending.[/bold yellow]"
@@ -354,6 +395,8 @@ class Demo:
         ):
             grid.add_row(f"[bold]{label}[/bold]", value)
         out.print(grid)
+        if self._watched is not None:
+            self._watched.print(out)
         grid = Table("Step or action", "Wall seconds", box=None, pad_edge=True)
         for name, seconds in {**self._timings.steps, **self._timings.stages}.items():
             grid.add_row(name, f"{seconds:.1f}")
@@ -367,6 +410,7 @@ class Demo:
             "model": model_name,
             "endpointConfig": endpoint["EndpointConfigName"],
             "metrics": metrics,
+            "watch": None if self._watched is None else self._watched.as_json(),
             "wallSeconds": {**self._timings.steps, **self._timings.stages, "all": total},
         }
         path = self._options.report_dir / "summary.json"

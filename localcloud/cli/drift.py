@@ -230,7 +230,7 @@ class DriftDrill:
 
     def _traffic(self, dataset: Path, rows: int, seed: int) -> list[dict[str, str]]:
         path = self._place / "rows.jsonl"
-        self._model(
+        model_drill(
             *("traffic", "--dataset", str(dataset), "--rows", str(rows), "--seed", str(seed)),
             *("--out", str(path), *self._options.change),
         )
@@ -248,7 +248,7 @@ class DriftDrill:
         ):
             (self._place / name).write_bytes(self._endpoint.object_of(uri))
         change = () if self._options.labels else self._options.change
-        answer = self._model(
+        answer = model_drill(
             *("simulate", "--dataset", str(dataset), "--rows", str(rows)),
             *("--baseline", str(self._place / "baseline.json")),
             *("--model", str(self._place / "model.tar.gz")),
@@ -258,22 +258,26 @@ class DriftDrill:
         found: list[dict[str, Any]] = json.loads(answer)["thresholds"]
         return found
 
-    @staticmethod
-    def _model(*arguments: str) -> str:
-        """Run the model's drill; return what it printed."""
-        kept = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
-        environment = {name: os.environ[name] for name in kept if name in os.environ}
-        done = subprocess.run(
-            [sys.executable, "-m", "model.drift_drill", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["no reason"]
-            raise CommandError(reason[0])
-        return done.stdout
+
+def model_drill(*arguments: str) -> str:
+    """Run a command of `model.drift_drill`; return what it printed.
+
+    Raises:
+        CommandError: it failed; the message is its own.
+    """
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "model.drift_drill", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason"]
+        raise CommandError(reason[0])
+    return done.stdout
 
 
 def _show(run: MonitorRun) -> None:

@@ -156,6 +156,10 @@ class MonitoredEndpoint:
         text = "".join(f"{key},{label}\n" for key, label in pairs)
         self._s3.put_object(Bucket=self.bucket, Key=f"ground-truth/{name}.csv", Body=text.encode())
 
+    def forget_runs(self) -> None:
+        """Leave the runs until now out of `next_runs`."""
+        self._seen |= {name for name, _ in self._runs()}
+
     def next_runs(self) -> list[MonitorRun]:
         """Return the runs that have ended since the last call, the oldest first.
 

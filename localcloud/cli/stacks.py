@@ -69,6 +69,7 @@ def up(
     stack: Annotated[str, typer.Argument(help="prd first, then dev.")],
     config: Config = None,
     refresh: Refresh = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the totals only.")] = False,
     url: Url = None,
 ) -> None:
     """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
@@ -77,16 +78,28 @@ def up(
     with errors_in_one_line():
         settings = _settings(config)
         out.print(f"Deploying stack [bold]{stack}[/bold]")
-        changes, outputs = deploy(
-            Path.cwd(),
-            stack,
-            endpoint_url(url),
-            _print_step,
-            settings,
-            own_account(),
-            refresh=refresh,
-        )
+        with out.status("the program runs …") as spinner:
+            seen = 0
+
+            def show(step: ResourceChange) -> None:
+                nonlocal seen
+                seen += 1
+                spinner.update(f"{seen} resources, {step.name} …")
+                if not quiet and step.change.name != "SAME":
+                    _print_step(step)
+
+            changes, outputs = deploy(
+                Path.cwd(),
+                stack,
+                endpoint_url(url),
+                show,
+                settings,
+                own_account(),
+                refresh=refresh,
+            )
         out.print(_summary(changes))
+        if quiet:
+            return
         for key, value in sorted(outputs.items()):
             # A structured output is for programs; `localcloud cost` shows the only one.
             if isinstance(value, str | int | float | bool) and value != "":

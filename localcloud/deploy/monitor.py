@@ -165,6 +165,9 @@ def _options(request: Any) -> Options:
     )
 
 
+_QUIET = logging.Logger("program", logging.CRITICAL)
+
+
 class _Monitor(mocks.MockMonitor):
     """The test monitor, which also passes on what mocks do not receive: the URN and options."""
 
@@ -223,6 +226,7 @@ def run(
     aws: Aws,
     *,
     preview: bool = False,
+    quiet: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Run the program once; return the stack's exports, and the names of those that are secret.
 
@@ -232,6 +236,7 @@ def run(
         store: finds the stacks to which the program refers.
         aws: the account and region that the program sees.
         preview: whether outputs of resources that do not exist yet are unknown to the program.
+        quiet: drop what the program logs, because an earlier run has shown it.
 
     Raises:
         DeployError: a resource could not be deployed, or the program itself failed.
@@ -244,6 +249,7 @@ def run(
                 deployment,
                 _Resources(project.name, deployment, store, aws),
                 preview,
+                quiet,
                 loops,
             )
         )
@@ -272,6 +278,7 @@ async def _run(
     deployment: ResourceRegistry,
     resources: _Resources,
     preview: bool,
+    quiet: bool,
     loops: list[asyncio.AbstractEventLoop],
 ) -> tuple[dict[str, Any], list[str]]:
     asyncio.get_running_loop().set_default_executor(_executor(loops))
@@ -283,6 +290,7 @@ async def _run(
         project=project.name,
         stack=project.stack,
         preview=preview,
+        logger=_QUIET if quiet else None,
         monitor=_Monitor(resources),
     )
     pulumi.runtime.set_all_config(project.configuration)

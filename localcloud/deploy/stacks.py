@@ -58,7 +58,7 @@ def up(
     trial = Deployment(NoEffects(), copy.deepcopy(state), _no_progress)
     _run(project, trial, store, aws, preview=True)
     deployment = Deployment(CloudEffects(aws, store), state, listener)
-    _run(project, deployment, store, aws)
+    _run(project, deployment, store, aws, quiet=True)
     return deployment.changes, state.shown_outputs
 
 
@@ -163,7 +163,13 @@ def _loaded(store: StateStore, project: str, stack: str, refresh: Aws | None) ->
 
 
 def _run(
-    project: Project, deployment: Deployment, store: StateStore, aws: Aws, *, preview: bool = False
+    project: Project,
+    deployment: Deployment,
+    store: StateStore,
+    aws: Aws,
+    *,
+    preview: bool = False,
+    quiet: bool = False,
 ) -> None:
     try:
         from localcloud.deploy import monitor
@@ -171,7 +177,7 @@ def _run(
         raise DeployError(
             f"running a Pulumi program requires {error.name}: pip install 'mlops-lab[deploy]'"
         ) from None
-    outputs, secrets = monitor.run(project, deployment, store, aws, preview=preview)
+    outputs, secrets = monitor.run(project, deployment, store, aws, preview=preview, quiet=quiet)
     deployment.finish(outputs, secrets)
 
 

@@ -314,6 +314,7 @@ def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
     assert f"Done: {created} created." in localcloud(cloud.url, "up", "prd")
 
 
+@pytest.mark.timeout(300)
 def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LOCALSTACK"))}
     answer = subprocess.run(
@@ -325,11 +326,22 @@ def test_the_demo_runs_unattended_and_reports(tmp_path: Path) -> None:
         env=clean,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=280,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
     assert "\x1b[" not in answer.stdout
+    # Production drifts, and gets a model that knows the new rows.
+    watched = json.loads((tmp_path / "summary.json").read_text())["watch"]
+    assert watched["status"] == "Succeeded", answer.stdout[-6000:]
+    verdicts = [report.partition(" ")[0].rstrip(":") for report in watched["reports"]]
+    assert verdicts == ["stable", "drift", "stable"]
+    assert "-drift: OK" in answer.stdout
+    assert "retrained" not in answer.stdout
+    for page in ("trend.html", "evidence.html"):
+        assert "<h1" in (tmp_path / page).read_text()
+    # A warning of the program is shown once for each deployment.
+    assert answer.stderr.count("days old") == 3
     assert "Stopped the local cloud and every process that it had started." in answer.stdout
     summary = json.loads((tmp_path / "summary.json").read_text())
     stress = json.loads((tmp_path / "stress" / "summary.json").read_text())

@@ -41,6 +41,7 @@ TIME_ALLOWED = {
     "localcloud/core/clock.py": "the one source of time",
     "localcloud/core/child_process.py": "waits for real processes",
     "localcloud/cli/monitored.py": "a client: it polls the cloud",
+    "localcloud/cli/demo_watch.py": "a client: it polls the cloud",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
     "localcloud/cli/own_cloud.py": "waits for the process that it started",
     "localcloud/cli/views.py": "a client: it follows a log",

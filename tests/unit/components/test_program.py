@@ -262,6 +262,9 @@ def test_drift_or_a_schedule_starts_the_pipeline_if_the_settings_say_so() -> Non
         "STARTED_BY": "drift",
         "COOLDOWN_HOURS": "6",
     }
+    assert [r.name for r in drift.of(rule) if r.name == "dataset-uploaded"]
+    quiet = record("dev", {"retrainOn": "drift", "trainOnUpload": "false"})
+    assert [r.name for r in quiet.of(rule) if r.name == "dataset-uploaded"] == []
     weekly = record("dev", {"retrainOn": "schedule"}).one(rule, "retraining-rule").inputs
     assert (weekly["scheduleExpression"], weekly.get("eventPattern")) == ("rate(7 days)", None)
 

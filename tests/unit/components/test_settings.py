@@ -106,6 +106,7 @@ INVALID = {
     "driftMinimumRows": ["9", "1000001"],
     "driftAlarmRuns": ["-1", "101", "1.5"],
     "minimumLiveAccuracy": ["-0.1", "1.1", "nan"],
+    "trainOnUpload": ["yes", "1", "False "],
     "retrainOn": ["always", "Drift", "alarm"],
     "retrainSchedule": ["weekly", "rate(1 days)", "never"],
     "retrainCooldownHours": ["-1", "8761", "a day"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from model.archive import Dataset
 from model.baseline import Baseline, ColumnBaseline, Histogram, LabelBaseline
-from model.drift_drill import LIMITS, Change, main, simulate, traffic
+from model.drift_drill import LIMITS, Change, grown_dataset, main, simulate, traffic
 from model.monitor_judge import Thresholds
 from model.table import Table
 from tests.archives import zip_of
@@ -216,3 +217,29 @@ def test_a_missing_number_stays_missing() -> None:
     )
     assert np.isnan(shifted.rows[0][0])
     assert shifted.rows[1][0] == 2.0
+
+
+def test_a_grown_dataset_has_its_rows_and_the_same_rows_shifted_where_it_hurts() -> None:
+    def predict(rows: Any) -> list[str]:
+        return ["a" if row[0] < 5 else "b" for row in rows]
+
+    labels = tuple(predict(ROWS))
+    dataset = replace(
+        DATASET, train=replace(DATASET.train, labels=labels), validation=None, classes=("a", "b")
+    )
+    grown, found = grown_dataset(dataset, Change(shift=2.0, in_deviations=True), predict)
+    assert found["column"] == "size"
+    assert found["score"] == 1.0
+    assert found["shifted_score"] < 0.7
+    assert grown.train.labels == labels * 2
+    assert grown.train.rows[:1000] == ROWS
+    assert grown.train.rows[1000][0] > ROWS[0][0]
+    assert grown.train.rows[1000][1] == ROWS[0][1]
+
+
+def test_a_dataset_without_numbers_cannot_be_shifted() -> None:
+    texts = Dataset(
+        Table(("a",), (("x",),), categorical_columns=frozenset({0})), None, features=("site",)
+    )
+    with pytest.raises(Exception, match="has no column of numbers to shift"):
+        grown_dataset(texts, Change(shift=1.0), lambda rows: ["a"] * len(rows))

@@ -164,7 +164,8 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "registry",
             names,
             functions,
-            self._child,
+            shared=args.settings.production_account is not None,
+            opts=self._child,
         )
         self.approval_topic = NotificationTopic(
             "approval",
@@ -259,6 +260,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             register_function=self.registry.register.name,
             promote_function=self.registry.promote.name,
             pipeline=self._names.pipeline,
+            production_account=args.settings.production_account,
             smoke_test_function=self.smoke_test.name,
             evidence_function=self.evidence.name,
             development=args.development,

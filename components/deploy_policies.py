@@ -17,6 +17,7 @@ def deploy_role(
     rollback_alarms: Sequence[str],
     own_alarms: Sequence[str],
     scaling: bool,
+    versions_of: Names | None,
 ) -> str:
     """Return the policy of an environment's deploy role.
 
@@ -27,6 +28,8 @@ def deploy_role(
         rollback_alarms: names of the alarms that SageMaker reads during a deployment.
         own_alarms: names of the alarms in the endpoint's stack.
         scaling: allow managing the endpoint's scaling.
+        versions_of: names in the account with the registry, whose versions are deployed; None if
+            the image and the model are.
     """
     endpoint = names.arn("sagemaker", f"endpoint/{names.endpoint(environment)}")
     # CloudFormation names models and configurations itself, after their logical ids.
@@ -54,6 +57,13 @@ def deploy_role(
         ),
         pass_role(execution_role_arn, SAGEMAKER),
     ]
+    if versions_of is not None:
+        # In another account, the policy of the versions' group has to allow it, too.
+        # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
+        version = versions_of.arn("sagemaker", f"model-package/{versions_of.model}/*")
+        statements.append(
+            allow(["sagemaker:CreateModel", "sagemaker:DescribeModelPackage"], [version])
+        )
     if rollback_alarms:
         # SageMaker reads them while traffic shifts.
         arns = [names.arn("cloudwatch", f"alarm:{alarm}") for alarm in rollback_alarms]

@@ -129,6 +129,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
                     rollback_alarms=self._rollback_alarms(),
                     own_alarms=[alarm.name for alarm in own_alarms],
                     scaling=args.endpoint.scaling is not None,
+                    versions_of=args.delivery if args.environment is Environment.PRD else None,
                 )
             ),
             tags=args.tags,
@@ -198,6 +199,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             self._args.endpoint,
             self._args.tags,
             network=self._args.network,
+            by_version=self._args.environment is Environment.PRD,
             capture_bucket=capture_bucket,
             key_arn=key_arn,
             topic_arn=topic_arn,

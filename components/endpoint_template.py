@@ -25,9 +25,12 @@ from components.settings import (
     UpdateSettings,
 )
 
-PARAMETERS = {
+# Of a model that is deployed before its version is approved.
+OF_MODEL = {
     "ImageUri": "Image of the model container, by digest",
     "ModelDataUrl": "S3 URL of the trained model.tar.gz",
+}
+PARAMETERS = {
     "TrainingJobName": "Training job that produced the model",
     "DatasetVersionId": "S3 version of the dataset that the model was trained on",
     "ModelPackageArn": "Version of the model in SageMaker's registry",
@@ -58,6 +61,7 @@ def render(
     tags: Mapping[str, str],
     *,
     network: NetworkSettings,
+    by_version: bool,
     capture_bucket: str | None = None,
     key_arn: str | None = None,
     topic_arn: str | None = None,
@@ -70,6 +74,8 @@ def render(
         settings: instances, scaling, and the traffic shift to a new model.
         tags: tags for every resource that takes tags.
         network: the network of the model's containers.
+        by_version: deploy the version in the registry, which has to be approved; otherwise the
+            image and the model that it names.
         capture_bucket: bucket for captured data; required if data capture is enabled.
         key_arn: KMS key of the captured data and of the instances' volumes; None for the services'
             own keys.
@@ -79,7 +85,7 @@ def render(
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
-        "Model": _model(execution_role_arn, network, stack_tags),
+        "Model": _model(execution_role_arn, network, stack_tags, by_version=by_version),
         "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, key_arn),
         "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
     }
@@ -98,7 +104,7 @@ def render(
         **({} if price is None else {"Metadata": {"MlopsLab": {"InstanceHourUsd": str(price)}}}),
         "Parameters": {
             name: {"Type": "String", "Description": description, "MinLength": 1}
-            for name, description in PARAMETERS.items()
+            for name, description in (PARAMETERS if by_version else OF_MODEL | PARAMETERS).items()
         },
         "Resources": resources,
         "Outputs": {name: {"Value": _attribute(*source)} for name, source in OUTPUTS.items()},
@@ -110,20 +116,24 @@ def _attribute(resource: str, name: str) -> Template:
 
 
 def _model(
-    execution_role_arn: str, network: NetworkSettings, tags: list[dict[str, str]]
+    execution_role_arn: str,
+    network: NetworkSettings,
+    tags: list[dict[str, str]],
+    *,
+    by_version: bool,
 ) -> Template:
     # Lineage: tags show on AWS which job, dataset and version a running model comes from.
     lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
+    container = {"Image": {"Ref": "ImageUri"}, "ModelDataUrl": {"Ref": "ModelDataUrl"}}
+    if by_version:
+        container = {"ModelPackageName": {"Ref": "ModelPackageArn"}}
     return {
         "Type": "AWS::SageMaker::Model",
         "Properties": {
             "ExecutionRoleArn": execution_role_arn,
             "EnableNetworkIsolation": network.isolation,
             **({"VpcConfig": network.vpc_config} if network.vpc_config else {}),
-            "PrimaryContainer": {
-                "Image": {"Ref": "ImageUri"},
-                "ModelDataUrl": {"Ref": "ModelDataUrl"},
-            },
+            "PrimaryContainer": container,
             "Tags": [*tags, *lineage],
         },
     }

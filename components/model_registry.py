@@ -1,7 +1,7 @@
 """ModelRegistry: the functions that register a trained model, and approve or reject it.
 
-    Train ─► Register ─► … ─► Promote          by the pipeline's actions
-    an execution ends otherwise ─► reject      by EventBridge
+    Train ─► Register ─► … ─► Promote ─► production   by the pipeline's actions
+    an execution ends without success ─► reject       by EventBridge
 
 The group of the versions belongs to no stack. It holds the record of what was in production and
 why, which outlives the pipeline, and AWS deletes no group that has versions.
@@ -16,12 +16,14 @@ from components.pipeline_function import PipelineFunction, PipelineFunctionArgs
 from components.policies import Statement
 
 MODULE = "model_packages"
-# How an execution ends that does not promote its model.
+# How an execution ends whose model is not, or not for sure, in production.
 ENDED = ("FAILED", "STOPPED", "SUPERSEDED")
 
 
 class ModelRegistry(pulumi.ComponentResource):
     """The functions `register`, `promote` and `reject`, and the rule that invokes the last one.
+
+    With ``shared``, `register` lets another account deploy the versions.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
     """
@@ -31,15 +33,21 @@ class ModelRegistry(pulumi.ComponentResource):
         name: str,
         names: Names,
         args: PipelineFunctionArgs,
+        *,
+        shared: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("mlops:index:ModelRegistry", name, None, opts)
         self._names, self._args = names, args
-        self.register = self._function("register", policies.register_versions(names))
+        self.register = self._function("register", policies.register_versions(names, shared=shared))
         self.promote = self._function("promote", policies.decide_on_versions(names))
         reject = self._function(
             "reject",
-            [*policies.decide_on_versions(names), *policies.read_versions(names)],
+            [
+                *policies.decide_on_versions(names),
+                *policies.read_versions(names),
+                *policies.read_executions(names),
+            ],
             by_pipeline=False,
         )
         self._on_end(reject)

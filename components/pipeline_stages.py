@@ -9,8 +9,8 @@ configuration of each action. Must not: register resources.
 Train begins with CheckData, which stops a broken dataset, and ends with Register, which makes the
 model a version in the registry. DeployDev ends with Evaluate, which stops a model that is worse
 than the one in production, Rehearse, which sends it what production was asked, and Evidence, which
-collects what is known of it for the approval. The last stage ends with Promote, which approves the
-version.
+collects what is known of it for the approval. DeployPrd begins with Promote, which approves the
+version, because SageMaker deploys no other; without production, DeployDev ends with it.
 """
 
 import json
@@ -29,7 +29,9 @@ USER_PARAMETERS_LENGTH = 1000
 DATASET_ARTIFACT = "DatasetArtifact"
 MODEL_ARTIFACT = "ModelArtifact"
 MODEL_ARTIFACT_FILE = "parameters.json"
-DEPLOY_PARAMETERS = ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
+LINEAGE_PARAMETERS = ("TrainingJobName", "DatasetVersionId")
+# Of DEV's template, which deploys a model before its version is approved.
+MODEL_PARAMETERS = ("ImageUri", "ModelDataUrl")
 # The parameter of the template that no artifact holds: the version in the registry.
 VERSION_PARAMETER = "ModelPackageArn"
 
@@ -98,6 +100,7 @@ class StageInputs:
     register_function: str
     promote_function: str
     pipeline: str
+    production_account: str | None
     # Deploy
     smoke_test_function: str
     evidence_function: str
@@ -118,7 +121,9 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     """
     stages = [_source(inputs), _train(inputs, settings)]
     # A failed first creation of DEV is replaced. Production has to be deleted by a person.
-    development = _deploy("Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE")
+    development = _deploy(
+        "Dev", inputs.development, inputs, settings, "REPLACE_ON_FAILURE", by_version=False
+    )
     if settings.promotion_gate is not PromotionGate.OFF:
         development.append(_evaluate(inputs, settings))
     if settings.rehearsal and inputs.production is not None:
@@ -127,11 +132,15 @@ def render(inputs: StageInputs, settings: DeliverySettings) -> list[PipelineStag
     if inputs.production is None:
         last = _promote(inputs, len(development) + 1)
         return [*stages, {"name": "DeployDev", "actions": [*development, last]}]
-    production = _deploy("Prd", inputs.production, inputs, settings, "CREATE_UPDATE")
+    # SageMaker deploys an approved version only.
+    promote = _promote(inputs, 1)
+    production = _deploy(
+        "Prd", inputs.production, inputs, settings, "CREATE_UPDATE", by_version=True
+    )
     stages += [
         {"name": "DeployDev", "actions": development},
         _approval(inputs, settings),
-        {"name": "DeployPrd", "actions": [*production, _promote(inputs, 3)]},
+        {"name": "DeployPrd", "actions": [promote, *production]},
     ]
     return stages
 
@@ -199,6 +208,11 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
             "modelName": inputs.model_name,
             "executionId": "#{codepipeline.PipelineExecutionId}",
             "reportUrl": "#{CheckData.ReportUrl}",
+            **(
+                {"productionAccount": inputs.production_account}
+                if inputs.production_account
+                else {}
+            ),
         },
         inputs=[MODEL_ARTIFACT],
         order=3,
@@ -369,11 +383,25 @@ def _deploy(
     inputs: StageInputs,
     settings: DeliverySettings,
     mode: str,
+    *,
+    by_version: bool,
 ) -> list[PipelineStageActionArgsDict]:
+    """Return the actions that deploy to an environment and try its endpoint.
+
+    Args:
+        environment: Dev or Prd.
+        target: the environment's template, role and stack.
+        inputs: names and ARNs of the resources.
+        settings: the pipeline's settings.
+        mode: CloudFormation's action mode.
+        by_version: the template deploys the version in the registry, after Promote has approved
+            it; otherwise the image and the model.
+    """
+    first = 2 if by_version else 1
     template_artifact = f"{environment}TemplateArtifact"
     overrides: dict[str, object] = {
         name: {"Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, name]}
-        for name in DEPLOY_PARAMETERS
+        for name in (*(() if by_version else MODEL_PARAMETERS), *LINEAGE_PARAMETERS)
     }
     overrides[VERSION_PARAMETER] = f"#{{Register.{VERSION_PARAMETER}}}"
     deploy: PipelineStageActionArgsDict = {
@@ -382,7 +410,7 @@ def _deploy(
         "owner": "AWS",
         "provider": "CloudFormation",
         "version": "1",
-        "run_order": 1,
+        "run_order": first,
         "namespace": f"Deploy{environment}",
         "configuration": {
             "ActionMode": mode,
@@ -408,7 +436,7 @@ def _deploy(
         inputs.smoke_test_function,
         smoke_test_parameters,
         inputs=[DATASET_ARTIFACT],
-        order=2,
+        order=first + 1,
         namespace=f"SmokeTest{environment}",
     )
     return [deploy, smoke_test]

@@ -398,10 +398,16 @@ def list_captures(names: Names, key_arn: str | None) -> list[Statement]:
     ]
 
 
-def register_versions(names: Names) -> list[Statement]:
-    """Allow making the model's group in the registry, and versions of it."""
+def register_versions(names: Names, *, shared: bool) -> list[Statement]:
+    """Allow making the model's group in the registry, and versions of it.
+
+    Args:
+        names: the account's names.
+        shared: allow sharing the group with another account, too.
+    """
+    share = ["sagemaker:PutModelPackageGroupPolicy"] if shared else []
     return [
-        allow(["sagemaker:CreateModelPackageGroup"], [_model_group(names)]),
+        allow(["sagemaker:CreateModelPackageGroup", *share], [_model_group(names)]),
         allow(["sagemaker:CreateModelPackage"], [_model_group(names), _model_versions(names)]),
     ]
 
@@ -453,6 +459,13 @@ def read_versions(names: Names) -> list[Statement]:
             ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
             [_model_versions(names)],
         ),
+    ]
+
+
+def read_executions(names: Names) -> list[Statement]:
+    """Allow reading the status of the pipeline's executions."""
+    return [
+        allow(["codepipeline:GetPipelineExecution"], [names.arn("codepipeline", names.pipeline)])
     ]
 
 

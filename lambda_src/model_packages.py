@@ -1,10 +1,14 @@
 """The versions of the model in SageMaker's registry: register one, promote it, reject it.
 
-    Register   after training     a new version of the group, PendingManualApproval
-    Promote    in production      Approved, with who approved it and why
-    reject     an execution ended Rejected, with the reason
+    Register   after training       a new version of the group, PendingManualApproval
+    Promote    before production    Approved, with who approved it and why
+    reject     an execution failed  Rejected, with the reason, also after Promote
+
+SageMaker deploys an approved version only. With production in another account, Register lets that
+account deploy the versions.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
 """
 
 import json
@@ -19,9 +23,14 @@ from lambda_src.model_versions import versions
 from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, parameter, run
 
 MODEL_FILE = "parameters.json"
+REGISTER_ACTION = "Register"
+# What another account has to be allowed to deploy a version, and to read what it serves.
+SHARED = ("sagemaker:CreateModel", "sagemaker:DescribeModelPackage")
 _DESCRIPTION_LENGTH = 1024
 _JSON, _CSV = "application/json", "text/csv"
-_PENDING = "PendingManualApproval"
+_PENDING, _APPROVED = "PendingManualApproval", "Approved"
+# The statuses of an execution that may yet, or did, bring its model to production.
+_GOING_ON = ("InProgress", "Stopping", "Succeeded")
 
 
 def register_handler(event: Mapping[str, Any], _context: object) -> None:
@@ -42,19 +51,24 @@ def reject_handler(event: Mapping[str, Any], _context: object) -> None:
     """
     detail = event["detail"]
     pipeline, execution = str(detail["pipeline"]), str(detail["execution-id"])
-    sagemaker = boto3.client("sagemaker")
-    group = pipeline.removesuffix("-pipeline")
-    reason = _why(boto3.client("codepipeline"), pipeline, execution, str(detail["state"]))
-    # Listed before the first one is decided on, which changes the list.
-    for summary in list(versions(sagemaker, group, _PENDING)):
-        arn = summary["ModelPackageArn"]
-        package = sagemaker.describe_model_package(ModelPackageName=arn)
-        if package.get("CustomerMetadataProperties", {}).get("PipelineExecutionId") == execution:
-            _decide(sagemaker, arn, "Rejected", reason)
+    sagemaker, codepipeline = boto3.client("sagemaker"), boto3.client("codepipeline")
+    # Events may come late, or twice: after somebody has retried the stage.
+    status = codepipeline.get_pipeline_execution(
+        pipelineName=pipeline, pipelineExecutionId=execution
+    )["pipelineExecution"]["status"]
+    if status in _GOING_ON:
+        return
+    actions = actions_of(codepipeline, pipeline, execution)
+    reason = _why(actions, str(detail["state"]))
+    for arn in _undone(sagemaker, pipeline.removesuffix("-pipeline"), execution, actions):
+        _decide(sagemaker, arn, "Rejected", reason)
 
 
 def register(job: Job) -> Succeeded:
-    """Create a version of the model's group from what the execution has trained."""
+    """Create a version of the model's group from what the execution has trained.
+
+    `productionAccount`, 12 digits, is an account that may deploy the versions.
+    """
     sagemaker = boto3.client("sagemaker")
     group = parameter(job, "modelName", str)
     model = _model(job)
@@ -79,6 +93,8 @@ def register(job: Job) -> Succeeded:
         # The same job always registers the same version, also when Lambda delivers an event twice.
         ClientToken=job.id,
     )["ModelPackageArn"]
+    if "productionAccount" in job.parameters:
+        _share(sagemaker, group, arn, parameter(job, "productionAccount", str))
     return Succeeded(
         summary=f"registered as {arn.partition(':model-package/')[2]}, pending approval",
         external_id=arn,
@@ -87,7 +103,7 @@ def register(job: Job) -> Succeeded:
 
 
 def promote(job: Job) -> Succeeded:
-    """Set the version that production now serves to Approved, with who approved what, and why."""
+    """Set the version that goes to production to Approved, with who approved what, and why."""
     arn = parameter(job, "modelPackageArn", str)
     actions = actions_of(
         boto3.client("codepipeline"),
@@ -99,7 +115,7 @@ def promote(job: Job) -> Succeeded:
     words = _words(approval)
     # The digest of the evidence that the message showed, so that it can be proved later.
     shown = {"ApprovedEvidenceSha256": digest} if digest else {}
-    _decide(boto3.client("sagemaker"), arn, "Approved", words, shown)
+    _decide(boto3.client("sagemaker"), arn, _APPROVED, words, shown)
     name = arn.partition(":model-package/")[2]
     return Succeeded(summary=f"{name} is approved: {words}", external_id=arn)
 
@@ -146,6 +162,46 @@ def _have_group(sagemaker: Any, group: str) -> None:
             raise
 
 
+def _share(sagemaker: Any, group: str, version: str, account: str) -> None:
+    """Let another account deploy the versions of a group, as far as its own policies do.
+
+    Args:
+        sagemaker: the client.
+        group: the group's name.
+        version: ARN of one of its versions.
+        account: the account, 12 digits.
+    """
+    partition = version.split(":")[1]
+    statement = {
+        "Sid": "ProductionDeploys",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+        "Action": list(SHARED),
+        "Resource": [f"{version.rpartition('/')[0]}/*"],
+    }
+    sagemaker.put_model_package_group_policy(
+        ModelPackageGroupName=group,
+        ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+
+
+def _undone(sagemaker: Any, group: str, execution: str, actions: list[dict[str, Any]]) -> list[str]:
+    """Return the versions of an execution that are pending, or approved in vain."""
+    found = []
+    for summary in list(versions(sagemaker, group, _PENDING)):
+        arn = str(summary["ModelPackageArn"])
+        package = sagemaker.describe_model_package(ModelPackageName=arn)
+        if package.get("CustomerMetadataProperties", {}).get("PipelineExecutionId") == execution:
+            found.append(arn)
+    for action in actions:
+        arn = action.get("output", {}).get("outputVariables", {}).get("ModelPackageArn", "")
+        if action["actionName"] == REGISTER_ACTION and arn and arn not in found:
+            package = sagemaker.describe_model_package(ModelPackageName=arn)
+            if package["ModelApprovalStatus"] == _APPROVED:
+                found.append(arn)
+    return found
+
+
 def _decide(
     sagemaker: Any, arn: str, status: str, reason: str, facts: Mapping[str, str] | None = None
 ) -> None:
@@ -166,9 +222,9 @@ def _words(approval: Mapping[str, Any] | None) -> str:
     return f"approved by {who}" + (f": {said}" if said else "")
 
 
-def _why(codepipeline: Any, pipeline: str, execution: str, state: str) -> str:
+def _why(actions: list[dict[str, Any]], state: str) -> str:
     """Return why an execution ended, as the action says that did."""
-    for action in actions_of(codepipeline, pipeline, execution):
+    for action in actions:
         if action["status"] in ("Failed", "Abandoned"):
             result = result_of(action)
             said = result.get("externalExecutionSummary") or result.get("errorDetails", {}).get(

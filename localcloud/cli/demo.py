@@ -372,15 +372,18 @@ class Demo:
         )
         model_name = config["ProductionVariants"][0]["ModelName"]
         model = sagemaker.describe_model(ModelName=model_name)
-        url = model["PrimaryContainer"]["ModelDataUrl"]
+        version_arn = model["PrimaryContainer"]["ModelPackageName"]
+        package = sagemaker.describe_model_package(ModelPackageName=version_arn)
+        (container,) = package["InferenceSpecification"]["Containers"]
+        url = container["ModelDataUrl"]
         job = sagemaker.describe_training_job(TrainingJobName=url.split("/")[-3])
         metrics = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])}
         grid = Table(box=None, show_header=False, pad_edge=True)
         for label, value in (
             ("Dataset", f"version {version}"),
             ("Training job", job["TrainingJobName"]),
-            ("Image", model["PrimaryContainer"]["Image"].rpartition("@")[2][:23] + "…"),
-            ("Model", model_name),
+            ("Image", container["Image"].rpartition("@")[2][:23] + "…"),
+            ("Model", f"{model_name}, version {package['ModelPackageVersion']} in the registry"),
             ("Endpoint config", endpoint["EndpointConfigName"]),
             ("Endpoints", f"{outputs['endpointName']}, {outputs['productionEndpointName']}"),
             (

@@ -139,7 +139,10 @@ class Work:
                     pipelineName=self._pipeline,
                     stageName=stage["stageName"],
                     pipelineExecutionId=newest,
-                    retryMode="FAILED_ACTIONS",
+                    # Production's stage approves the version again, which its failure rejected.
+                    retryMode="ALL_ACTIONS"
+                    if stage["stageName"] == "DeployPrd"
+                    else "FAILED_ACTIONS",
                 )
                 self.retried += 1
                 statuses[newest] = "InProgress"

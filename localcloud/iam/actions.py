@@ -18,7 +18,7 @@ from localcloud.iam.delivery import DELIVERY, STACK_OPERATIONS
 from localcloud.iam.functions import FUNCTIONS
 from localcloud.iam.permission import Parameters, Permission, Rule
 from localcloud.iam.s3 import S3_RULES
-from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, named
+from localcloud.iam.sagemaker import SAGEMAKER_RESOURCES, definitions, deployed_packages, named
 
 # IAM's name of a service, if botocore has another one.
 _PREFIX = {"sagemaker-runtime": "sagemaker"}
@@ -87,6 +87,8 @@ def permissions(
         if parameters.get("Tags") and operation.startswith("Create"):
             found.append(Permission("sagemaker:AddTags", found[0].resource))
         found += _rollback_alarms(scope, parameters)
+        if operation == "CreateModel":
+            found += deployed_packages(scope, parameters)
     return found
 
 
@@ -188,8 +190,9 @@ def _arn(name: str, template: str, scope: Scope, parameters: Parameters) -> str 
         text = template.format_map(parameters)
     except KeyError:
         return None
-    if text.startswith("arn:"):
-        return text
+    before, whole, rest = text.partition("arn:")
+    if whole and (not before or before.endswith("/")):
+        return whole + rest
     # SageMaker's ARNs are in lower case, even if the name is not.
     return scope.arn(service, text.lower() if service == "sagemaker" else text)
 

@@ -20,7 +20,7 @@ from localcloud.core.clock import Clock
 from localcloud.core.store import Database
 from localcloud.iam.actions import permissions
 from localcloud.iam.calls import CallLog
-from localcloud.iam.decision import Decision, Policies, decide, trusts
+from localcloud.iam.decision import Decision, Policies, ResourcePolicy, decide, trusts
 from localcloud.iam.encryption import key_permissions
 from localcloud.iam.enforcement import Mode
 from localcloud.iam.global_keys import global_keys
@@ -30,7 +30,7 @@ from localcloud.iam.policy import Statement
 from localcloud.iam.principal_policies import Document, Principal, parsed, principal_of
 from localcloud.iam.principals import Caller
 from localcloud.iam.requests import operation_of
-from localcloud.iam.resource_policies import policy_of
+from localcloud.iam.resource_policies import Finder, policy_of, resource_policy
 from localcloud.moto_backend.dispatcher import MotoBackend
 
 log = logging.getLogger("localcloud.iam")
@@ -64,8 +64,18 @@ class Authoriser:
         self._clock = clock
         self._mode = mode
         self._roles: dict[str, _Role] = {}
+        self._finders: dict[str, Finder] = {}
         self.keys = Keys(database)
         self.calls = CallLog()
+
+    def add_policies(self, service: str, find: Finder) -> None:
+        """Let a service of ours say which policies its resources have.
+
+        Args:
+            service: IAM's name of the service.
+            find: returns the owner and the policy of an ARN; called in the loop.
+        """
+        self._finders[service] = find
 
     async def handle(self, request: Request) -> Response | None:
         """Identify the caller, and answer a call that is denied; return None for any other."""
@@ -132,7 +142,7 @@ class Authoriser:
         )
         for permission in wanted:
             action, resource = permission.action, permission.resource
-            on_resource = await self._moto.call(policy_of, action, resource)
+            on_resource = await self._on_resource(action, resource)
             context = {**of_request, **permission.context}
             decision = decide(policies, on_resource, caller, action, resource, context)
             self.calls.record(
@@ -144,6 +154,13 @@ class Authoriser:
             )
             if not decision.allowed and self._mode is Mode.ENFORCE:
                 raise AccessDenied(denial(session, action, resource or "*", decision))
+
+    async def _on_resource(self, action: str, resource: str | None) -> ResourcePolicy:
+        find = self._finders.get(action.partition(":")[0])
+        if find is None:
+            return await self._moto.call(policy_of, action, resource)
+        found = find(resource) if resource is not None and resource.startswith("arn:") else None
+        return ResourcePolicy() if found is None else resource_policy(action, resource or "", found)
 
     async def _role(self, role_arn: str) -> _Role:
         role = self._roles.get(role_arn)

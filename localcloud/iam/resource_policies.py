@@ -4,7 +4,7 @@ The trust policy of a role is one of them. These functions read moto's backends,
 moto's thread.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html
-Differs: the policies of event buses, log groups and model package groups are not evaluated.
+Differs: the policies of event buses and log groups are not evaluated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ log = logging.getLogger("localcloud.iam")
 
 _NONE = ResourcePolicy()
 # The account that owns a resource, and its policy.
-_Found = tuple[str, str | None]
+Found = tuple[str, str | None]
+# Returns what is found for an ARN; None if nothing of this kind has a policy.
+Finder = Callable[[str], Found | None]
 
 
 def policy_of(action: str, resource: str | None) -> ResourcePolicy:
@@ -40,6 +42,17 @@ def policy_of(action: str, resource: str | None) -> ResourcePolicy:
     found = find(resource) if find is not None else None
     if found is None:
         return _NONE
+    return resource_policy(action, resource, found)
+
+
+def resource_policy(action: str, resource: str, found: Found) -> ResourcePolicy:
+    """Return a policy that was found, parsed; one that cannot be parsed grants nothing.
+
+    Args:
+        action: `service:Operation`.
+        resource: the ARN, for the log.
+        found: the account that owns the resource, and its policy.
+    """
     account, text = found
     decisive = action == "sts:AssumeRole" or action.startswith("kms:")
     try:
@@ -50,7 +63,7 @@ def policy_of(action: str, resource: str | None) -> ResourcePolicy:
     return ResourcePolicy(account, statements, decisive)
 
 
-def _bucket(arn: str) -> _Found | None:
+def _bucket(arn: str) -> Found | None:
     from moto.s3.models import s3_backends
 
     name = arn.split(":", 5)[5].partition("/")[0]
@@ -62,7 +75,7 @@ def _bucket(arn: str) -> _Found | None:
     return owner[1], policy.decode() if isinstance(policy, bytes) else policy
 
 
-def _key(arn: str) -> _Found | None:
+def _key(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     if ":alias/aws/" in arn:  # managed by AWS, and only for this account
         return scope.account, None
@@ -70,13 +83,13 @@ def _key(arn: str) -> _Found | None:
     return None if key is None else (scope.account, key.policy)
 
 
-def _topic(arn: str) -> _Found | None:
+def _topic(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     topic = backend("sns", scope).topics.get(arn)
     return None if topic is None else (scope.account, topic.policy)
 
 
-def _queue(arn: str) -> _Found | None:
+def _queue(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     queue = backend("sqs", scope).queues.get(arn.rpartition(":")[2])
     if queue is None:
@@ -85,7 +98,7 @@ def _queue(arn: str) -> _Found | None:
     return scope.account, policy if isinstance(policy, str | None) else json.dumps(policy)
 
 
-def _function(arn: str) -> _Found | None:
+def _function(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     bare = ":".join(arn.split(":")[:7])
     function = backend("lambda", scope).get_function_by_arn(bare)
@@ -95,25 +108,25 @@ def _function(arn: str) -> _Found | None:
     return scope.account, json.dumps({"Statement": statements}) if statements else None
 
 
-def _repository(arn: str) -> _Found | None:
+def _repository(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     repository = backend("ecr", scope).repositories.get(arn.split("repository/", 1)[-1])
     return None if repository is None else (scope.account, repository.policy)
 
 
-def _secret(arn: str) -> _Found | None:
+def _secret(arn: str) -> Found | None:
     scope = scope_of_arn(arn)
     secrets: Any = backend("secretsmanager", scope).secrets
     found = next((s for s in secrets.values() if getattr(s, "arn", None) == arn), None)
     return None if found is None else (scope.account, found.policy)
 
 
-def _trust(arn: str) -> _Found | None:
+def _trust(arn: str) -> Found | None:
     role = principal_of(arn)
     return None if role is None else (scope_of_arn(arn).account, unquoted(role.trust))
 
 
-_FINDERS: dict[str, Callable[[str], _Found | None]] = {
+_FINDERS: dict[str, Finder] = {
     "s3": _bucket,
     "kms": _key,
     "sns": _topic,

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.aws.routing import Scope
+from localcloud.iam.permission import Permission
+
 SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
     "sagemaker:AddTags": ("{ResourceArn}",),
     "sagemaker:BatchDescribeModelPackage": ("model-package/*",),
@@ -26,6 +29,7 @@ SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
     "sagemaker:DeleteEndpointConfig": ("endpoint-config/{EndpointConfigName}",),
     "sagemaker:DeleteModel": ("model/{ModelName}",),
     "sagemaker:DeleteModelPackage": ("model-package/{ModelPackageName}",),
+    "sagemaker:DeleteModelPackageGroupPolicy": ("model-package-group/{ModelPackageGroupName}",),
     "sagemaker:DeleteModelPackageGroup": ("model-package-group/{ModelPackageGroupName}",),
     "sagemaker:DeleteTags": ("{ResourceArn}",),
     "sagemaker:DescribeEndpoint": ("endpoint/{EndpointName}",),
@@ -36,6 +40,8 @@ SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
     "sagemaker:DescribeModel": ("model/{ModelName}",),
     "sagemaker:DescribeModelPackage": ("model-package/{ModelPackageName}",),
     "sagemaker:DescribeModelPackageGroup": ("model-package-group/{ModelPackageGroupName}",),
+    "sagemaker:GetModelPackageGroupPolicy": ("model-package-group/{ModelPackageGroupName}",),
+    "sagemaker:PutModelPackageGroupPolicy": ("model-package-group/{ModelPackageGroupName}",),
     "sagemaker:DescribeTrainingJob": ("training-job/{TrainingJobName}",),
     "sagemaker:DescribeProcessingJob": ("processing-job/{ProcessingJobName}",),
     "sagemaker:DescribeTransformJob": ("transform-job/{TransformJobName}",),
@@ -67,20 +73,35 @@ SAGEMAKER_RESOURCES: dict[str, tuple[str, ...]] = {
 
 
 def named(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters with plain names instead of ARNs.
+    """Return the parameters with the name of a package, which a group alone does not have.
 
     A model package version that is being created has no number yet, so its name matches all
-    versions of the group.
+    versions of the group. Names may be ARNs, also of another account.
     """
-    plain = {
-        key: parameters[key].partition("/")[2]
-        for key in ("ModelPackageName", "ModelPackageGroupName")
-        if str(parameters.get(key, "")).startswith("arn:")
-    }
-    found = {**parameters, **plain}
-    if "ModelPackageGroupName" in found and "ModelPackageName" not in found:
-        found["ModelPackageName"] = f"{found['ModelPackageGroupName']}/*"
-    return found
+    group = parameters.get("ModelPackageGroupName")
+    if group is None or "ModelPackageName" in parameters:
+        return parameters
+    name = str(group).replace(":model-package-group/", ":model-package/")
+    return {**parameters, "ModelPackageName": f"{name}/*"}
+
+
+def deployed_packages(scope: Scope, parameters: Mapping[str, Any]) -> list[Permission]:
+    """Return the permission that a model requires on each package that its containers name.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
+    Inferred: it is required of the package's own account, too.
+    """
+    containers = [parameters.get("PrimaryContainer"), *(parameters.get("Containers") or [])]
+    names = [str(c["ModelPackageName"]) for c in containers if c and c.get("ModelPackageName")]
+    return [
+        Permission(
+            "sagemaker:CreateModel",
+            name
+            if name.startswith("arn:")
+            else scope.arn("sagemaker", f"model-package/{name.lower()}"),
+        )
+        for name in names
+    ]
 
 
 def definitions(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:

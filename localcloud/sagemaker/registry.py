@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from localcloud.aws.errors import IllegalTransition, ValidationError
-from localcloud.aws.routing import Scope
+from localcloud.aws.routing import Scope, scope_of_arn
 from localcloud.core.store import Collection
 from localcloud.sagemaker.containers import JobFailed, resolve_image
 from localcloud.service_context import ServiceContext
@@ -51,6 +51,7 @@ class ModelPackageGroup:
 
     Attributes:
         last_version: the highest version number so far; no number is used twice.
+        policy: its resource policy; empty if it has none.
     """
 
     arn: str
@@ -58,6 +59,7 @@ class ModelPackageGroup:
     request: dict[str, Any]
     created: datetime
     last_version: int = 0
+    policy: str = ""
 
 
 @dataclass(slots=True)
@@ -126,6 +128,23 @@ class Registry:
         if found is None:
             raise ValidationError(f"ModelPackage {arn} does not exist.")
         return found
+
+    def policy_of(self, arn: str) -> tuple[str, str | None] | None:
+        """Return the account that owns a group or a package, and the policy on it.
+
+        The versions of a group have the group's policy.
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
+
+        Args:
+            arn: any ARN of SageMaker; None is returned for what has no policies.
+        """
+        head, _, name = arn.partition("/")
+        kind = head.rpartition(":")[2]
+        if kind not in ("model-package", "model-package-group"):
+            return None
+        owner = arn.rpartition(f":{kind}/")[0]
+        group = self.groups.get(f"{owner}:model-package-group/{name.partition('/')[0].lower()}")
+        return scope_of_arn(arn).account, group.policy if group is not None else None
 
     def of_group(self, group: ModelPackageGroup) -> list[ModelPackage]:
         """Return the versions of a group."""

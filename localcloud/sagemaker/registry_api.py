@@ -12,6 +12,7 @@ from typing import Any
 from localcloud.aws.errors import AwsError, ValidationError
 from localcloud.aws.protocol import operation
 from localcloud.aws.routing import Scope
+from localcloud.iam.policy import PolicyError, parse
 from localcloud.sagemaker.listing import Order, page, page_of
 from localcloud.sagemaker.registry import (
     ModelPackage,
@@ -90,6 +91,28 @@ class RegistryApi:
             )
         self._registry.groups.delete(group.arn)
         self._tags.forget(group.arn)
+        return {}
+
+    @operation("PutModelPackageGroupPolicy")
+    def put_group_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        group = self._registry.group(scope, params["ModelPackageGroupName"])
+        _check_policy(params["ResourcePolicy"])
+        group.policy = params["ResourcePolicy"]
+        self._registry.groups.put(group.arn, group)
+        return {"ModelPackageGroupArn": group.arn}
+
+    @operation("GetModelPackageGroupPolicy")
+    def get_group_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        group = self._registry.group(scope, params["ModelPackageGroupName"])
+        if not group.policy:
+            raise ValidationError(f"Cannot find resource policy for: {group.arn}")
+        return {"ResourcePolicy": group.policy}
+
+    @operation("DeleteModelPackageGroupPolicy")
+    def delete_group_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
+        group = self._registry.group(scope, params["ModelPackageGroupName"])
+        group.policy = ""
+        self._registry.groups.put(group.arn, group)
         return {}
 
     # Packages.
@@ -253,6 +276,20 @@ def describe(package: ModelPackage) -> dict[str, Any]:
         "CreationTime": package.created,
         "LastModifiedTime": package.modified,
     }
+
+
+def _check_policy(text: str) -> None:
+    """Refuse a resource policy that is none, or that names no principal.
+
+    Raises:
+        ValidationError: says what is wrong.
+    """
+    try:
+        statements = parse(text)
+    except PolicyError as error:
+        raise ValidationError(f"Invalid resource policy: {error}") from None
+    if any(statement.principals is None for statement in statements):
+        raise ValidationError("Invalid resource policy: each statement must have a Principal.")
 
 
 def _check_images(params: dict[str, Any]) -> None:

@@ -52,6 +52,7 @@ class SageMakerService(Service):
         self._tags = tags = Tags(context)
         registry = Registry(context)
         self._registry = RegistryApi(context, tags, registry)
+        context.iam.add_policies("sagemaker", registry.policy_of)
         self._models = models = ModelsApi(context, tags, registry)
         self._hosting = HostingApi(context, tags, models)
         self._training = TrainingApi(context, tags)

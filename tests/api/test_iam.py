@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -517,3 +518,66 @@ def test_a_model_without_a_key_stays_in_its_account(enforcing: TestCloud) -> Non
     assert client.get_object(Bucket="shared-models", Key="open")["Body"].read() == b"1"
     with pytest.raises(ClientError, match=r"kms:Decrypt on resource: .*alias/aws/s3"):
         client.get_object(Bucket="shared-models", Key="managed")
+
+
+OTHER = "222222222222"
+
+
+def test_a_version_is_another_accounts_only_by_its_groups_policy(enforcing: TestCloud) -> None:
+    sagemaker, there = enforcing.client("sagemaker"), replace(enforcing, account=OTHER)
+    image = push_container(enforcing, "shared")
+    enforcing.client("s3").create_bucket(Bucket="shared-models")
+    enforcing.client("s3").put_object(Bucket="shared-models", Key="model.tar.gz", Body=b"")
+    sagemaker.create_model_package_group(ModelPackageGroupName="shared")
+    container = {"Image": image, "ModelDataUrl": "s3://shared-models/model.tar.gz"}
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="shared",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )["ModelPackageArn"]
+    wait_for(
+        "the version",
+        lambda: (
+            sagemaker.describe_model_package(ModelPackageName=arn)["ModelPackageStatus"]
+            == "Completed"
+        ),
+    )
+    role(
+        there,
+        "deployer",
+        allow("sagemaker:CreateModel", "sagemaker:DescribeModelPackage"),
+    )
+    deployer = acting(there, f"arn:aws:iam::{OTHER}:role/deployer", "sagemaker")
+
+    def deploys() -> None:
+        deployer.create_model(ModelName="m", PrimaryContainer={"ModelPackageName": arn})
+
+    def describes() -> None:
+        deployer.describe_model_package(ModelPackageName=arn)
+
+    for call, action in ((deploys, "CreateModel"), (describes, "DescribeModelPackage")):
+        with pytest.raises(ClientError) as error:
+            call()
+        reason = f"because no resource-based policy allows the sagemaker:{action} action"
+        assert reason in error.value.response["Error"]["Message"]
+        assert arn in error.value.response["Error"]["Message"]
+    share = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"},
+        "Action": ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage"],
+        "Resource": [f"{arn.rpartition('/')[0]}/*"],
+    }
+    sagemaker.put_model_package_group_policy(
+        ModelPackageGroupName="shared",
+        ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [share]}),
+    )
+    describes()
+    deploys()
+    # The role's own policies have to allow it, too.
+    grant(there, "deployer", allow("sagemaker:CreateModel"))
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        describes()

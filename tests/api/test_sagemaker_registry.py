@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, wait_for
+from tests.cloud import ACCOUNT, TestCloud, wait_for
 from tests.sagemaker import ROLE, heard, prepare
 
 REGISTRY = "https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html"
@@ -278,3 +279,50 @@ def test_a_search_of_what_is_not_kept_says_so(sagemaker: Any) -> None:
     with pytest.raises(ClientError, match="Search of Experiment") as caught:
         sagemaker.search(Resource="Experiment")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+XACCOUNT = "https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html"
+
+
+def policy_on(group: str, *, principal: Any) -> str:
+    """Return a policy that lets somebody deploy the versions of a group."""
+    versions = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model-package/{group.lower()}/*"
+    statement = {
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage"],
+        "Resource": [versions],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.mark.botocore_modelled
+def test_a_group_keeps_the_policy_that_it_is_given(sagemaker: Any, group: str) -> None:
+    with pytest.raises(ClientError, match="Cannot find resource policy"):
+        sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
+    text = policy_on(group, principal={"AWS": "arn:aws:iam::111111111111:root"})
+    sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=text)
+    found = sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
+    assert found["ResourcePolicy"] == text
+    sagemaker.delete_model_package_group_policy(ModelPackageGroupName=group)
+    with pytest.raises(ClientError, match="Cannot find resource policy"):
+        sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
+
+
+@pytest.mark.aws_documented(XACCOUNT)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no json", "Invalid resource policy"),
+        (
+            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", '
+            '"Resource": "*"}]}',
+            "each statement must have a Principal",
+        ),
+    ],
+)
+def test_a_policy_that_shares_nothing_is_refused(
+    sagemaker: Any, group: str, text: str, said: str
+) -> None:
+    with pytest.raises(ClientError, match=said):
+        sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=text)

@@ -47,7 +47,8 @@ def _retried(lab: Lab, execution: str, stage: str) -> None:
             pipelineName=lab.pipeline,
             stageName=stage,
             pipelineExecutionId=execution,
-            retryMode="FAILED_ACTIONS",
+            # Production's stage approves the version again, which its failure rejected.
+            retryMode="ALL_ACTIONS" if stage == "DeployPrd" else "FAILED_ACTIONS",
         )
 
 

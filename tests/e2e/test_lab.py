@@ -77,7 +77,9 @@ def test_a_deployed_model_can_be_traced_to_its_dataset(production: Lab) -> None:
         t["Key"]: t["Value"] for t in sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
     }
     job = sagemaker.describe_training_job(TrainingJobName=tags["TrainingJobName"])
-    container = model["PrimaryContainer"]
+    version = model["PrimaryContainer"]["ModelPackageName"]
+    package = sagemaker.describe_model_package(ModelPackageName=version)
+    (container,) = package["InferenceSpecification"]["Containers"]
     assert container["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
     assert container["Image"] == job["AlgorithmSpecification"]["TrainingImage"]
     assert "@sha256:" in container["Image"]

@@ -58,6 +58,17 @@ def version_of(lab: Lab, execution: str) -> dict[str, Any] | None:
     return None
 
 
+def rejected(lab: Lab, execution: str) -> dict[str, Any]:
+    """Wait until the version of an execution is rejected; return it."""
+
+    def probe() -> dict[str, Any] | None:
+        version = version_of(lab, execution)
+        done = version is not None and version["ModelApprovalStatus"] == "Rejected"
+        return version if done else None
+
+    return wait_for("the rejection of the version", probe, 30)
+
+
 def decided(lab: Lab, execution: str) -> dict[str, Any]:
     """Wait until the version of an execution is approved or rejected; return it."""
 
@@ -79,8 +90,7 @@ def test_what_production_serves_is_approved_with_who_and_why(production: Lab) ->
     tags = sagemaker.list_tags(ResourceArn=served["ModelArn"])["Tags"]
     assert {"Key": "ModelPackageArn", "Value": version["ModelPackageArn"]} in tags
     (container,) = version["InferenceSpecification"]["Containers"]
-    assert container["ModelDataUrl"] == served["PrimaryContainer"]["ModelDataUrl"]
-    assert container["Image"] == served["PrimaryContainer"]["Image"]
+    assert served["PrimaryContainer"] == {"ModelPackageName": version["ModelPackageArn"]}
     about = version["CustomerMetadataProperties"]
     job = sagemaker.describe_training_job(TrainingJobName=about["TrainingJobName"])
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == container["ModelDataUrl"]
@@ -211,6 +221,42 @@ def test_a_model_that_the_smoke_test_fails_is_rejected_with_its_reason(lab: Lab)
     assert version["ModelApprovalStatus"] == "Rejected"
     assert "DeployDev SmokeTest failed: " in version["ApprovalDescription"]
     assert "below the minimum of 0.8" in version["ApprovalDescription"]
+
+
+def test_a_model_that_cannot_be_deployed_is_rejected_although_it_was_approved(
+    production: Lab, iris: bytes
+) -> None:
+    lab, iam = production, production.cloud.client("iam")
+    before = lab.config_of(PRD)
+    role = "mlops-iris-model-prd-execution-us-east-1"
+    trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    nobody = {**trust, "Statement": [{**trust["Statement"][0], "Principal": {"Service": "x"}}]}
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(nobody))
+    execution = lab.upload(iris)
+    try:
+        lab.answer("Approved")
+        assert lab.ended(execution) == "Failed"
+    finally:
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    assert lab.state("DeployPrd", "Promote")["status"] == "Succeeded"
+    version = rejected(lab, execution)
+    assert version["ApprovalDescription"].startswith("DeployPrd Deploy failed: ")
+    # The champion is the one that production still serves.
+    assert lab.config_of(PRD) == before
+    approved = [v for v in versions(lab) if v["ModelApprovalStatus"] == "Approved"]
+    assert execution != approved[0]["CustomerMetadataProperties"]["PipelineExecutionId"]
+    # All actions of the stage approve it again, and deploy it.
+    lab.cloud.client("codepipeline").retry_stage_execution(
+        pipelineName=lab.pipeline,
+        stageName="DeployPrd",
+        pipelineExecutionId=execution,
+        retryMode="ALL_ACTIONS",
+    )
+    assert lab.ended(execution) == "Succeeded"
+    assert lab.config_of(PRD) != before
+    again = version_of(lab, execution)
+    assert again is not None
+    assert again["ModelApprovalStatus"] == "Approved"
 
 
 def test_an_execution_that_does_not_train_registers_nothing(lab: Lab) -> None:

@@ -104,6 +104,7 @@ ONLY_THERE_ON_AWS = {
     ("prd-deploy", "cloudwatch:DescribeAlarms"): _COMPARES,
     ("prd-deploy", "cloudwatch:ListTagsForResource"): _COMPARES,
     ("prd-deploy", "cloudwatch:TagResource"): "CloudFormation sets the tags of an alarm by itself",
+    ("prd-deploy", "sagemaker:DescribeModelPackage"): "SageMaker reads the version of a new model",
     ("prd-deploy", "cloudwatch:UntagResource"): "CloudFormation takes away tags",
     # None of them fails here: CheckData stops the dataset that cannot train.
     ("train", "codepipeline:PutJobFailureResult"): "a function that fails reports it",

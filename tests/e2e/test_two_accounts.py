@@ -88,7 +88,12 @@ def test_no_role_lacked_a_permission(accounts: TwoAccounts) -> None:
 def test_models_lie_under_the_key_that_the_accounts_share(accounts: TwoAccounts) -> None:
     sagemaker = accounts.production.client("sagemaker")
     (model,) = sagemaker.list_models()["Models"]
-    container = sagemaker.describe_model(ModelName=model["ModelName"])["PrimaryContainer"]
+    version = sagemaker.describe_model(ModelName=model["ModelName"])["PrimaryContainer"][
+        "ModelPackageName"
+    ]
+    assert f":{DELIVERY}:model-package/" in version
+    package = sagemaker.describe_model_package(ModelPackageName=version)
+    (container,) = package["InferenceSpecification"]["Containers"]
     bucket, _, key = container["ModelDataUrl"].removeprefix("s3://").partition("/")
     found = accounts.lab.cloud.client("s3").head_object(Bucket=bucket, Key=key)
     assert found["SSEKMSKeyId"] == accounts.lab.outputs["encryptionKeyArn"]

@@ -16,7 +16,7 @@ FIXED = EndpointSettings("ml.m5.large", 2)
 
 
 def template(settings: EndpointSettings) -> dict[str, Any]:
-    return render(ENDPOINT, "arn:role", settings, {}, network=NetworkSettings())
+    return render(ENDPOINT, "arn:role", settings, {}, network=NetworkSettings(), by_version=True)
 
 
 @pytest.mark.parametrize(

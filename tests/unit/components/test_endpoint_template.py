@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given
 
 from components import endpoint_template
-from components.pipeline_stages import DEPLOY_PARAMETERS, VERSION_PARAMETER
+from components.pipeline_stages import (
+    LINEAGE_PARAMETERS,
+    MODEL_PARAMETERS,
+    VERSION_PARAMETER,
+)
 from components.prices import INSTANCE_HOUR
 from components.settings import (
     AlarmSettings,
     EndpointSettings,
+    Environment,
     NetworkSettings,
     ScalingSettings,
     ScheduledCapacity,
@@ -45,6 +50,8 @@ def render(
     endpoint: EndpointSettings,
     key_arn: str | None = None,
     network: NetworkSettings = NETWORK,
+    *,
+    by_version: bool = True,
 ) -> dict[str, Any]:
     return endpoint_template.render(
         "iris-model-production",
@@ -52,6 +59,7 @@ def render(
         endpoint,
         TAGS,
         network=network,
+        by_version=by_version,
         capture_bucket="captured",
         key_arn=key_arn,
     )
@@ -67,9 +75,21 @@ def lint(template: dict[str, Any]) -> list[str]:
     return [match.rule.id for match in cfnlint.lint(json.dumps(template), config=config)]
 
 
+@pytest.mark.parametrize("by_version", [True, False])
 @pytest.mark.parametrize("endpoint", [DEV, PRD, FULL])
-def test_cfn_lint_finds_no_problems(endpoint: EndpointSettings) -> None:
-    assert lint(render(endpoint)) == []
+def test_cfn_lint_finds_no_problems(endpoint: EndpointSettings, *, by_version: bool) -> None:
+    assert lint(render(endpoint, by_version=by_version)) == []
+
+
+def test_a_model_is_deployed_by_its_version_or_by_its_image_and_data() -> None:
+    containers = [
+        render(PRD, by_version=by_version)["Resources"]["Model"]["Properties"]["PrimaryContainer"]
+        for by_version in (True, False)
+    ]
+    assert containers == [
+        {"ModelPackageName": {"Ref": "ModelPackageArn"}},
+        {"Image": {"Ref": "ImageUri"}, "ModelDataUrl": {"Ref": "ModelDataUrl"}},
+    ]
 
 
 def test_the_price_of_an_instance_is_with_the_template() -> None:
@@ -217,7 +237,10 @@ def test_a_model_has_tags_with_its_job_dataset_and_version() -> None:
 
 
 def test_the_pipeline_passes_each_parameter_of_the_template() -> None:
-    assert tuple(render(PRD)["Parameters"]) == (*DEPLOY_PARAMETERS, VERSION_PARAMETER)
+    production = (*LINEAGE_PARAMETERS, VERSION_PARAMETER)
+    assert tuple(render(PRD)["Parameters"]) == production
+    development = render(DEV, by_version=False)["Parameters"]
+    assert tuple(development) == (*MODEL_PARAMETERS, *production)
 
 
 def test_the_outputs_name_what_was_deployed() -> None:
@@ -230,7 +253,12 @@ def test_any_valid_settings_render_a_template_whose_references_resolve(
 ) -> None:
     settings = parse(values)
     template = endpoint_template.render(
-        "name", ROLE, settings.endpoint, settings.tags, network=settings.network
+        "name",
+        ROLE,
+        settings.endpoint,
+        settings.tags,
+        network=settings.network,
+        by_version=settings.environment is Environment.PRD,
     )
     assert json.loads(json.dumps(template)) == template
     names = {*template["Parameters"], *template["Resources"]}
@@ -252,7 +280,7 @@ def test_the_alarm_of_silence_comes_with_the_endpoint() -> None:
     endpoint = EndpointSettings("ml.m5.large", alarms=AlarmSettings(no_invocations_minutes=60))
     topic = "arn:aws:sns:us-east-1:123456789012:iris-model-notifications-prd"
     template = endpoint_template.render(
-        "iris", ROLE, endpoint, TAGS, network=NETWORK, topic_arn=topic
+        "iris", ROLE, endpoint, TAGS, network=NETWORK, by_version=True, topic_arn=topic
     )
     assert lint(template) == []
     alarm = template["Resources"]["NoInvocations"]
@@ -267,5 +295,7 @@ def test_the_alarm_of_silence_comes_with_the_endpoint() -> None:
     wanted = {"MetricName": "Invocations", "EvaluationPeriods": 60, "TreatMissingData": "breaching"}
     assert wanted.items() <= properties.items()
     silent = replace(endpoint, alarms=AlarmSettings(no_invocations_minutes=0))
-    without = endpoint_template.render("iris", ROLE, silent, TAGS, network=NETWORK, topic_arn=topic)
+    without = endpoint_template.render(
+        "iris", ROLE, silent, TAGS, network=NETWORK, by_version=True, topic_arn=topic
+    )
     assert "NoInvocations" not in without["Resources"]

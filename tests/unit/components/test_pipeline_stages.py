@@ -56,6 +56,7 @@ def stage_inputs(names: Names = NAMES, *, production: bool = True) -> StageInput
         register_function=f"{names.model}-register",
         promote_function=f"{names.model}-promote",
         pipeline=names.pipeline,
+        production_account=None,
         smoke_test_function=f"{names.model}-smoke-test",
         evidence_function=f"{names.model}-evidence",
         development=target(names, "dev"),
@@ -122,8 +123,10 @@ def test_the_pipeline_delivers_to_production_after_an_approval() -> None:
         ("Train", ["CheckData", "Train", "Register"]),
         ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Rehearse", "Evidence"]),
         ("DeployApproval", ["ApproveDeploy"]),
-        ("DeployPrd", ["Deploy", "SmokeTest", "Promote"]),
+        ("DeployPrd", ["Promote", "Deploy", "SmokeTest"]),
     ]
+    # A version is approved before SageMaker has to deploy it.
+    assert [a["run_order"] for a in render()[-1]["actions"]] == [1, 2, 3]
 
 
 def test_without_production_the_pipeline_ends_after_dev() -> None:
@@ -132,6 +135,7 @@ def test_without_production_the_pipeline_ends_after_dev() -> None:
         ("Train", ["CheckData", "Train", "Register"]),
         ("DeployDev", ["Deploy", "SmokeTest", "Evaluate", "Evidence", "Promote"]),
     ]
+    assert [a["run_order"] for a in render(production=False)[-1]["actions"]] == [1, 2, 3, 4, 5]
 
 
 def test_sources_never_poll() -> None:
@@ -190,13 +194,18 @@ def test_without_the_captures_of_another_account_the_rehearsal_says_so() -> None
     assert model_errors(stages) == ""
 
 
-def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry() -> None:
-    configuration = action("DeployPrd", "Deploy")["configuration"]
-    assert configuration["StackName"] == "mlops-deploy-iris-model-prd"
-    assert configuration["TemplatePath"] == "PrdTemplateArtifact::template.json"
+@pytest.mark.parametrize(
+    ("environment", "of_model"), [("Dev", ("ImageUri", "ModelDataUrl")), ("Prd", ())]
+)
+def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry(
+    environment: str, of_model: tuple[str, ...]
+) -> None:
+    configuration = action(f"Deploy{environment}", "Deploy")["configuration"]
+    assert configuration["StackName"] == f"mlops-deploy-iris-model-{environment.lower()}"
+    assert configuration["TemplatePath"] == f"{environment}TemplateArtifact::template.json"
     assert json.loads(configuration["ParameterOverrides"]) == {
         name: {"Fn::GetParam": ["ModelArtifact", "parameters.json", name]}
-        for name in ("ImageUri", "ModelDataUrl", "TrainingJobName", "DatasetVersionId")
+        for name in (*of_model, "TrainingJobName", "DatasetVersionId")
     } | {"ModelPackageArn": "#{Register.ModelPackageArn}"}
     # CodePipeline's limit is 1 KB.
     assert len(configuration["ParameterOverrides"]) <= 1024
@@ -205,6 +214,15 @@ def test_a_deploy_takes_its_parameters_from_the_model_artifact_and_the_registry(
 def test_the_evaluation_knows_what_started_the_execution() -> None:
     evaluate = action("DeployDev", "Evaluate")["configuration"]["UserParameters"]
     assert json.loads(evaluate)["hyperparameters"]["started_by"] == "#{variables.StartedBy}"
+
+
+@pytest.mark.parametrize("account", [None, "210987654321"])
+def test_register_knows_the_account_that_deploys_the_versions(account: str | None) -> None:
+    inputs = dataclasses.replace(stage_inputs(), production_account=account)
+    stages: list[Any] = pipeline_stages.render(inputs, DeliverySettings())
+    (register,) = [a for s in stages for a in s["actions"] if a["name"] == "Register"]
+    given = json.loads(register["configuration"]["UserParameters"])
+    assert given.get("productionAccount") == account
 
 
 def test_the_smoke_test_scores_as_training_did() -> None:
@@ -279,7 +297,7 @@ def test_in_another_account_the_actions_assume_that_accounts_roles() -> None:
         if "role_arn" in a
     }
     assert acting == {("Source", "PrdTemplate"): role, ("DeployPrd", "Deploy"): role}
-    smoke = json.loads(stages[4]["actions"][1]["configuration"]["UserParameters"])
+    smoke = json.loads(stages[4]["actions"][2]["configuration"]["UserParameters"])
     assert smoke["roleArn"] == invoke
 
 

@@ -45,10 +45,16 @@ DOCUMENTS = {
         network=VPC,
     ),
     "deploy": deploy_policies.deploy_role(
-        NAMES, "prd", ROLE, rollback_alarms=["slow"], own_alarms=["silent"], scaling=True
+        NAMES,
+        "prd",
+        ROLE,
+        rollback_alarms=["slow"],
+        own_alarms=["silent"],
+        scaling=True,
+        versions_of=NAMES,
     ),
     "deploy without scaling": deploy_policies.deploy_role(
-        NAMES, "dev", ROLE, rollback_alarms=[], own_alarms=[], scaling=False
+        NAMES, "dev", ROLE, rollback_alarms=[], own_alarms=[], scaling=False, versions_of=None
     ),
     "train function": policies.document(
         policies.report_job_results(),

@@ -51,6 +51,8 @@ def execution(capture_bucket: str | None) -> str:
     )
 
 
+DELIVERY = NAMES.in_account("210987654321")
+DELIVERED_VERSIONS = "arn:aws:sagemaker:us-east-1:210987654321:model-package/iris-model/*"
 CONFIGS = f"arn:aws:sagemaker:{HERE}:endpoint-config/*"
 GENERATED = {f"arn:aws:sagemaker:{HERE}:model/*", CONFIGS}
 ENDPOINT = f"arn:aws:sagemaker:{HERE}:endpoint/iris-model-production"
@@ -91,11 +93,18 @@ SCOPES: dict[str, tuple[str, Grants]] = {
     ),
     "deploy": (
         deploy_policies.deploy_role(
-            NAMES, "prd", ROLE, rollback_alarms=["slow"], own_alarms=[], scaling=False
+            NAMES,
+            "prd",
+            ROLE,
+            rollback_alarms=["slow"],
+            own_alarms=[],
+            scaling=False,
+            versions_of=DELIVERY,
         ),
         {
             "sagemaker:CreateEndpointConfig": GENERATED,
-            "sagemaker:CreateModel": GENERATED,
+            "sagemaker:CreateModel": {*GENERATED, DELIVERED_VERSIONS},
+            "sagemaker:DescribeModelPackage": {DELIVERED_VERSIONS},
             "sagemaker:DeleteEndpointConfig": GENERATED,
             "sagemaker:DeleteModel": GENERATED,
             "sagemaker:DescribeEndpointConfig": GENERATED,

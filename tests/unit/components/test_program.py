@@ -105,7 +105,7 @@ def test_the_pipeline_is_a_v2_pipeline_with_its_contractual_name_and_stages() ->
 
 def test_the_pipeline_deploys_what_the_production_stack_exports() -> None:
     pipeline = recorded("dev").one(PIPELINE, "delivery")
-    deploy = pipeline.inputs["stages"][4]["actions"][0]["configuration"]
+    deploy = pipeline.inputs["stages"][4]["actions"][1]["configuration"]
     exports = recorded("prd").exports
     assert deploy["RoleArn"] == exports["deployRoleArn"]
     assert deploy["StackName"] == exports["stackName"] == "mlops-deploy-iris-model-prd"

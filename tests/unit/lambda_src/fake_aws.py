@@ -57,6 +57,8 @@ class FakeAws:
     processing_jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The versions of the model, the newest last, in the shape of DescribeModelPackage.
     packages: list[dict[str, Any]] = field(default_factory=list)
+    # The policy of the model's group.
+    group_policy: str = ""
     # The actions of the execution, the newest first, in the shape of ListActionExecutions.
     actions: list[dict[str, Any]] = field(default_factory=list)
     # The executions of the pipeline, the newest first, as in ListPipelineExecutions.
@@ -269,6 +271,10 @@ class FakeAws:
     def _DescribeImages(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         digest = params["imageIds"][0]["imageDigest"]
         return {"imageDetails": [{"imageDigest": digest, "imageTags": list(self.image_tags)}]}
+
+    def _PutModelPackageGroupPolicy(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self.group_policy = params["ResourcePolicy"]
+        return {"ModelPackageGroupArn": f"arn:group/{params['ModelPackageGroupName']}"}
 
     def _ListActionExecutions(self, _: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"actionExecutionDetails": self.actions}

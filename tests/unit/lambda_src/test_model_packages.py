@@ -63,6 +63,12 @@ def action(name: str, status: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def reject(aws: FakeAws, state: str = "FAILED", *, status: str = "Failed") -> None:
+    """Handle the event of a state, while the execution has a status."""
+    aws.executions = [{"pipelineExecutionId": EXECUTION_ID, "status": status}]
+    reject_handler(ended(state), None)
+
+
 def ended(state: str) -> dict[str, Any]:
     return {
         "detail-type": "CodePipeline Pipeline Execution State Change",
@@ -182,28 +188,79 @@ def test_an_execution_that_ends_without_promotion_rejects_its_version(
         }
     )
     aws.actions = actions
-    reject_handler(ended(state), None)
+    reject(aws, state)
     first, other = aws.packages
     assert (first["ModelApprovalStatus"], first["ApprovalDescription"]) == ("Rejected", reason)
     assert other["ModelApprovalStatus"] == "PendingManualApproval"
 
 
-def test_an_approved_version_is_not_rejected_afterwards(aws: FakeAws) -> None:
+REGISTERED = action("Register", "Succeeded", output={"outputVariables": {"ModelPackageArn": ARN}})
+ROLLED_BACK = action(
+    "Deploy",
+    "Failed",
+    output={"executionResult": {"errorDetails": {"message": "rolled back"}}},
+)
+
+
+def test_an_approved_version_whose_deployment_fails_is_rejected(aws: FakeAws) -> None:
     register(aws)
     promote_handler(pipeline_event(PROMOTE), None)
-    reject_handler(ended("FAILED"), None)
+    aws.packages.append({"ModelPackageArn": "arn:other/2", "ModelApprovalStatus": "Approved"})
+    aws.actions = [ROLLED_BACK, action("Promote", "Succeeded"), REGISTERED]
+    reject(aws)
+    mine, other = aws.packages
+    assert (mine["ModelApprovalStatus"], mine["ApprovalDescription"]) == (
+        "Rejected",
+        "DeployPrd Deploy failed: rolled back",
+    )
+    assert other["ModelApprovalStatus"] == "Approved"
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Stopping", "Succeeded"])
+def test_an_event_that_comes_after_a_retry_rejects_nothing(aws: FakeAws, status: str) -> None:
+    register(aws)
+    promote_handler(pipeline_event(PROMOTE), None)
+    aws.actions = [ROLLED_BACK, REGISTERED]
+    reject(aws, status=status)
     assert aws.packages[0]["ModelApprovalStatus"] == "Approved"
+
+
+def test_a_rejected_version_keeps_its_first_reason(aws: FakeAws) -> None:
+    register(aws)
+    aws.actions = [ROLLED_BACK, REGISTERED]
+    for _ in range(2):
+        reject(aws)
+    assert len(aws.made("UpdateModelPackage")) == 1
+
+
+def test_another_account_may_deploy_the_versions_and_do_nothing_else(aws: FakeAws) -> None:
+    aws.objects["artifacts", "pipeline/Dataset/abc"] = artifact(json.dumps(MODEL).encode())
+    shared = {**REGISTER, "productionAccount": "210987654321"}
+    register_handler(pipeline_event(shared), None)
+    (statement,) = json.loads(aws.group_policy)["Statement"]
+    assert statement == {
+        "Sid": "ProductionDeploys",
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::210987654321:root"},
+        "Action": ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage"],
+        "Resource": ["arn:aws:sagemaker:us-east-1:123456789012:model-package/iris-model/*"],
+    }
+
+
+def test_a_group_of_one_account_has_no_policy(aws: FakeAws) -> None:
+    register(aws)
+    assert aws.made("PutModelPackageGroupPolicy") == []
 
 
 def test_an_execution_that_ended_before_the_first_version_rejects_nothing(aws: FakeAws) -> None:
     aws.errors["ListModelPackages"] = AwsError(
         "ValidationException", "ModelPackageGroup arn:… does not exist."
     )
-    reject_handler(ended("FAILED"), None)
+    reject(aws)
     assert aws.made("UpdateModelPackage") == []
     aws.errors["ListModelPackages"] = AwsError("AccessDeniedException", "not allowed")
     with pytest.raises(ClientError, match="not allowed"):
-        reject_handler(ended("FAILED"), None)
+        reject(aws)
 
 
 def test_a_version_without_a_report_has_no_baseline(aws: FakeAws) -> None:

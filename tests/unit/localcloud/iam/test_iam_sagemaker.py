@@ -31,6 +31,31 @@ def test_a_package_is_the_same_resource_by_its_name_and_by_its_arn(name: str) ->
     assert expected == needed("DescribeModelPackage", ModelPackageName=name)
 
 
+def test_a_package_of_another_account_is_that_accounts() -> None:
+    other = "arn:aws:sagemaker:us-east-1:111111111111:model-package"
+    assert needed("DescribeModelPackage", ModelPackageName=f"{other}/group/2") == [
+        ("sagemaker:DescribeModelPackage", f"{other}/group/2")
+    ]
+    group = f"{other}-group/group"
+    assert needed("ListModelPackages", ModelPackageGroupName=group) == [
+        ("sagemaker:ListModelPackages", f"{other}/group/*")
+    ]
+    assert needed("DescribeModelPackageGroup", ModelPackageGroupName=group) == [
+        ("sagemaker:DescribeModelPackageGroup", group)
+    ]
+
+
+@pytest.mark.parametrize("name", ["Group/2", arn("model-package/group/2")])
+def test_a_model_requires_the_version_that_it_runs(name: str) -> None:
+    expected = [
+        ("sagemaker:CreateModel", arn("model/m")),
+        ("sagemaker:CreateModel", arn("model-package/group/2")),
+    ]
+    container = {"ModelPackageName": name}
+    assert expected == needed("CreateModel", ModelName="M", PrimaryContainer=container)
+    assert expected == needed("CreateModel", ModelName="M", Containers=[container])
+
+
 def test_a_new_version_is_any_of_its_group() -> None:
     expected = [
         ("sagemaker:CreateModelPackage", arn("model-package/group/*")),

@@ -163,6 +163,7 @@ def _delivery(settings: StackSettings) -> list[Item]:
     # The captures of another account stay there, and then no job is started.
     rehearsed = rehearsed and delivery.production_account is None
     jobs = TRAININGS_PER_MONTH * (1 + evaluated + rehearsed)
+    builds = BUILDS_PER_MONTH * (2 if delivery.arm64_image else 1)
     return [
         _item(
             f"training, {training}",
@@ -181,10 +182,10 @@ def _delivery(settings: StackSettings) -> list[Item]:
         _item("pipeline", minutes, "action minute", PIPELINE_ACTION_MINUTE),
         _item(
             "image build",
-            BUILDS_PER_MONTH * BUILD_MINUTES,
+            builds * BUILD_MINUTES,
             "build minute",
             BUILD_MINUTE,
-            f"{BUILDS_PER_MONTH} builds of {BUILD_MINUTES} minutes",
+            f"{builds} builds of {BUILD_MINUTES} minutes",
         ),
         _item("datasets, models and images", STORED_GB, "GB", STORAGE_GB_MONTH),
     ]

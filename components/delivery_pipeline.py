@@ -136,7 +136,9 @@ class DeliveryPipeline(pulumi.ComponentResource):
             "train_model",
             names,
             functions,
-            grants=policies.run_training(names, names.role_arn("training")),
+            grants=policies.run_training(
+                names, names.role_arn("training"), arm64=args.settings.arm64_image
+            ),
             environment=self._training_network(),
             opts=self._child,
         )

@@ -69,6 +69,7 @@ def deploy(
         names,
         key_arn=protection.key_arn,
         share_with=other_account,
+        arm64=delivery_settings.arm64_image,
         tags=tags,
         opts=opts,
     )
@@ -79,6 +80,7 @@ def deploy(
             branch=delivery_settings.source_branch,
             approvals=delivery_settings.source_approvals,
             connected=_connected(delivery_settings),
+            arm64=delivery_settings.arm64_image,
             scan_severity=delivery_settings.image_scan_severity,
             artifacts=artifacts,
             images=images,

@@ -17,6 +17,7 @@ from components import (
     endpoint_alarms,
     endpoint_dashboard,
     endpoint_template,
+    instance_types,
     policies,
 )
 from components.data_protection import DataProtection
@@ -182,6 +183,7 @@ class EndpointEnvironment(pulumi.ComponentResource):
             "encryptionKeyArn": key_arn if key_arn is not None else "",
             "deliveryRoleArn": access.delivery_role_arn if access else "",
             "invokeRoleArn": access.invoke_role_arn if access else "",
+            "imageArchitecture": instance_types.architecture(args.endpoint.instance_type),
         }
         self.target: pulumi.Output[DeployTarget] = DeployTarget.of(self.outputs)
         self.register_outputs({**self.outputs, **instances})

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from components import endpoint_alarms
 from components.endpoint_alarms import rollback_alarm_names
-from components.instance_types import has_local_storage
+from components.instance_types import ARM64, architecture, has_local_storage
 from components.naming import CAPTURE_PREFIX, VARIANT_NAME
 from components.prices import INSTANCE_HOUR
 from components.settings import (
@@ -85,7 +85,13 @@ def render(
     """
     stack_tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     resources = {
-        "Model": _model(execution_role_arn, network, stack_tags, by_version=by_version),
+        "Model": _model(
+            execution_role_arn,
+            network,
+            stack_tags,
+            architecture=architecture(settings.instance_type),
+            by_version=by_version,
+        ),
         "EndpointConfig": _endpoint_config(settings, stack_tags, capture_bucket, key_arn),
         "Endpoint": _endpoint(endpoint_name, settings, stack_tags),
     }
@@ -120,13 +126,17 @@ def _model(
     network: NetworkSettings,
     tags: list[dict[str, str]],
     *,
+    architecture: str,
     by_version: bool,
 ) -> Template:
     # Lineage: tags show on AWS which job, dataset and version a running model comes from.
     lineage = [{"Key": key, "Value": {"Ref": key}} for key in LINEAGE]
-    container = {"Image": {"Ref": "ImageUri"}, "ModelDataUrl": {"Ref": "ModelDataUrl"}}
+    container: Template = {"Image": {"Ref": "ImageUri"}, "ModelDataUrl": {"Ref": "ModelDataUrl"}}
     if by_version:
         container = {"ModelPackageName": {"Ref": "ModelPackageArn"}}
+        if architecture == ARM64:
+            # The specification that Register adds for the image of this architecture.
+            container["InferenceSpecificationName"] = architecture
     return {
         "Type": "AWS::SageMaker::Model",
         "Properties": {

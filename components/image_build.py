@@ -1,22 +1,23 @@
 """ImageBuild: builds and releases the model container's image on each push to the repository.
 
-git push ─► CodeCommit ─► EventBridge ─► pipeline: Source ─► Build (CodeBuild)
+git push ─► CodeCommit ─► EventBridge ─► pipeline: Source ─► (BuildArm64) ─► Build (CodeBuild)
          └► GitHub ─────► connection ──┘                       │ model/buildspec.yml
                                           ECR, by digest  ◄────┤
                                           SSM parameter   ◄────┘ read by training
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-from pulumi_aws.codepipeline import PipelineStageArgsDict
+from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
 
 from components import build_policies, policies
 from components.artifact_store import artifact_store
-from components.image_repository import ImageRepository
+from components.image_repository import NO_IMAGE, ImageRepository
+from components.instance_types import AMD64, ARM64
 from components.log_group import log_group
 from components.naming import Names
 from components.pipeline_trigger import start_on_event
@@ -25,13 +26,18 @@ from components.service_role import service_role
 from components.settings import ImageScanSeverity
 
 BUILDSPEC = "model/buildspec.yml"
-# Docker comes with CodeBuild's own images.
-BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:6.0"
+# Docker comes with CodeBuild's own images. Each builds for its own architecture, without emulation.
+# Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-available.html
+BUILD_IMAGES = {
+    AMD64: ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:6.0"),
+    ARM64: ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0"),
+}
 BUILD_TIMEOUT_MINUTES = 30
 # https://docs.aws.amazon.com/codecommit/latest/userguide/how-to-create-template.html
 APPROVAL_RULE_VERSION = "2018-11-08"
 SOURCE_ARTIFACT = "SourceArtifact"
 IMAGE_ARTIFACT = "ImageArtifact"
+ARM64_ARTIFACT = "Arm64ImageArtifact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class ImageBuildArgs:
         branch: branch whose pushes are built.
         approvals: approvals that a pull request into the branch needs, in CodeCommit; 0 for none.
         connected: repository with the source; None for a CodeCommit repository of the stack.
+        arm64: build for arm64, too; both images are released together.
         scan_severity: least severity of a finding that stops the release of an image.
         artifacts: the pipeline's artifact store.
         images: the repository of the built images.
@@ -66,6 +73,7 @@ class ImageBuildArgs:
     branch: str
     approvals: int
     connected: ConnectedRepository | None
+    arm64: bool
     scan_severity: ImageScanSeverity
     artifacts: PrivateBucket
     images: ImageRepository
@@ -101,7 +109,10 @@ class ImageBuild(pulumi.ComponentResource):
                 opts=child,
             )
             self._approval_rule(self.source)
-        project = self._project()
+        releases = [names.image_parameter, *([names.arm64_image_parameter] if args.arm64 else [])]
+        projects = [self._project(AMD64, names.image_build, releases)]
+        if args.arm64:
+            projects.append(self._project(ARM64, names.arm64_image_build, []))
         key_arn = args.key_arn
         role, policy = service_role(
             f"{name}-pipeline",
@@ -111,7 +122,10 @@ class ImageBuild(pulumi.ComponentResource):
             description=f"Permissions of pipeline {names.image_pipeline}",
             policy=pulumi.Output.from_input(key_arn).apply(
                 lambda key: build_policies.pipeline_role(
-                    names, key, args.connected.connection_arn if args.connected else None
+                    names,
+                    key,
+                    args.connected.connection_arn if args.connected else None,
+                    arm64=args.arm64,
                 )
             ),
             tags=args.tags,
@@ -125,12 +139,12 @@ class ImageBuild(pulumi.ComponentResource):
             execution_mode="SUPERSEDED",
             role_arn=role.arn,
             artifact_stores=[artifact_store(args.artifacts.name, key_arn)],
-            stages=stages(names, args.branch, args.connected),
+            stages=stages(names, args.branch, args.connected, arm64=args.arm64),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[
-                    *(policy, project, *args.artifacts.ready),
+                    *(policy, *projects, *args.artifacts.ready),
                     *([self.source] if self.source else []),
                 ],
             ),
@@ -171,48 +185,70 @@ class ImageBuild(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _project(self) -> aws.codebuild.Project:
+    def _project(
+        self, architecture: str, project: str, releases: Sequence[str]
+    ) -> aws.codebuild.Project:
+        """Create the project that builds for an architecture.
+
+        Args:
+            architecture: ``amd64`` or ``arm64``.
+            project: the project's name.
+            releases: the SSM parameters that it writes; none if another one releases its image.
+        """
         names, args = self._names, self._args
+        suffix = "" if architecture == AMD64 else f"-{architecture}"
+        kind, build_image = BUILD_IMAGES[architecture]
         logs = log_group(
-            f"{self._name}-logs",
-            f"/aws/codebuild/{names.image_build}",
+            f"{self._name}-logs{suffix}",
+            f"/aws/codebuild/{project}",
             retention_days=args.log_retention_days,
             key_arn=args.key_arn,
             tags=args.tags,
             parent=self,
         )
         role, policy = service_role(
-            f"{self._name}-project",
+            f"{self._name}-project{suffix}",
             names,
-            "image-build",
+            f"image-build{suffix}",
             trust=policies.trust(names, policies.CODEBUILD),
-            description=f"Permissions of build project {names.image_build}",
+            description=f"Permissions of build project {project}",
             policy=pulumi.Output.from_input(args.key_arn).apply(
                 lambda key: build_policies.build_role(
-                    names, key, scans=args.scan_severity is not ImageScanSeverity.NONE
+                    names,
+                    key,
+                    project,
+                    scans=args.scan_severity is not ImageScanSeverity.NONE,
+                    releases=releases,
                 )
             ),
             tags=args.tags,
             parent=self,
         )
+        purpose = "and releases it" if releases else f"for {architecture}"
         return aws.codebuild.Project(
-            f"{self._name}-project",
-            name=names.image_build,
-            description=f"Builds the model container of {names.model} and releases it",
+            f"{self._name}-project{suffix}",
+            name=project,
+            description=f"Builds the model container of {names.model} {purpose}",
             service_role=role.arn,
             build_timeout=BUILD_TIMEOUT_MINUTES,
             encryption_key=args.key_arn,
             source={"type": "CODEPIPELINE", "buildspec": BUILDSPEC},
             artifacts={"type": "CODEPIPELINE"},
             environment={
-                "type": "LINUX_CONTAINER",
+                "type": kind,
                 "compute_type": "BUILD_GENERAL1_SMALL",
-                "image": BUILD_IMAGE,
+                "image": build_image,
                 # Docker needs it.
                 "privileged_mode": True,
                 "environment_variables": [
                     {"name": "IMAGE_REPOSITORY", "value": args.images.url},
-                    {"name": "IMAGE_PARAMETER", "value": args.images.parameter},
+                    {"name": "IMAGE_ARCHITECTURE", "value": architecture},
+                    {
+                        "name": "IMAGE_PARAMETER",
+                        "value": args.images.parameter if releases else NO_IMAGE,
+                    },
+                    # The action of the pipeline gives the image that was built before.
+                    {"name": "ARM64_IMAGE", "value": NO_IMAGE},
                     {"name": "IMAGE_SCAN_SEVERITY", "value": args.scan_severity.value},
                 ],
             },
@@ -248,10 +284,25 @@ class ImageBuild(pulumi.ComponentResource):
 
 
 def stages(
-    names: Names, branch: str, connected: ConnectedRepository | None
+    names: Names, branch: str, connected: ConnectedRepository | None, *, arm64: bool
 ) -> list[PipelineStageArgsDict]:
-    """Return the stages of the image's pipeline: fetch the source, build and release."""
+    """Return the stages of the image's pipeline: fetch the source, build and release.
+
+    Args:
+        names: the account's names.
+        branch: the branch whose pushes are built.
+        connected: repository with the source; None for CodeCommit.
+        arm64: build for arm64 first, so that the build for amd64 can release both.
+    """
     provider, source = _source(names, branch, connected)
+    builds = [_build("Build", names.image_build, IMAGE_ARTIFACT, 2 if arm64 else 1)]
+    if arm64:
+        variables = [{"name": "ARM64_IMAGE", "value": "#{BuildArm64.IMAGE_URI}"}]
+        builds[0]["configuration"] = {
+            "ProjectName": names.image_build,
+            "EnvironmentVariables": json.dumps(variables, separators=(",", ":")),
+        }
+        builds.insert(0, _build("BuildArm64", names.arm64_image_build, ARM64_ARTIFACT, 1))
     return [
         {
             "name": "Source",
@@ -268,23 +319,23 @@ def stages(
                 }
             ],
         },
-        {
-            "name": "Build",
-            "actions": [
-                {
-                    "name": "Build",
-                    "category": "Build",
-                    "owner": "AWS",
-                    "provider": "CodeBuild",
-                    "version": "1",
-                    "namespace": "Build",
-                    "configuration": {"ProjectName": names.image_build},
-                    "input_artifacts": [SOURCE_ARTIFACT],
-                    "output_artifacts": [IMAGE_ARTIFACT],
-                }
-            ],
-        },
+        {"name": "Build", "actions": builds},
     ]
+
+
+def _build(name: str, project: str, artifact: str, order: int) -> PipelineStageActionArgsDict:
+    return {
+        "name": name,
+        "category": "Build",
+        "owner": "AWS",
+        "provider": "CodeBuild",
+        "version": "1",
+        "run_order": order,
+        "namespace": name,
+        "configuration": {"ProjectName": project},
+        "input_artifacts": [SOURCE_ARTIFACT],
+        "output_artifacts": [artifact],
+    }
 
 
 def _source(

@@ -19,7 +19,8 @@ class ImageRepository(pulumi.ComponentResource):
     """A scanned, encrypted repository with immutable tags, and a pointer to the release.
 
     The SSM parameter holds ``REPOSITORY_URI@sha256:DIGEST``. The image build writes it, and
-    training reads it. Writing an older digest rolls the container back.
+    training reads it. Writing an older digest rolls the container back. With ``arm64`` a second
+    parameter holds the image for arm64.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ImageRepository(pulumi.ComponentResource):
         *,
         key_arn: pulumi.Input[str] | None,
         share_with: Names | None,
+        arm64: bool,
         tags: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -40,6 +42,7 @@ class ImageRepository(pulumi.ComponentResource):
             key_arn: KMS key of the images; None for ECR's own encryption.
             share_with: names in the account of a separate production, which pulls the image; None
                 if production is in the same account.
+            arm64: the image is built for arm64, too.
             tags: tags for each resource.
             opts: the component's resource options.
         """
@@ -90,15 +93,21 @@ class ImageRepository(pulumi.ComponentResource):
                 policy=resource_policies.image_repository(share_with),
                 opts=child,
             )
-        released = aws.ssm.Parameter(
-            f"{name}-released",
-            name=names.image_parameter,
-            description=f"The released image of {names.model}, with its digest",
-            type="String",
-            value=NO_IMAGE,
-            tags=dict(tags),
-            # Releases write it; a deployment of this stack must not undo a release.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+        parameters = {f"{name}-released": (names.image_parameter, "")}
+        if arm64:
+            parameters[f"{name}-released-arm64"] = (names.arm64_image_parameter, " for arm64")
+        released, *_ = (
+            aws.ssm.Parameter(
+                logical_name,
+                name=parameter,
+                description=f"The released image of {names.model}{platform}, with its digest",
+                type="String",
+                value=NO_IMAGE,
+                tags=dict(tags),
+                # Releases write it; a deployment of this stack must not undo a release.
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+            )
+            for logical_name, (parameter, platform) in parameters.items()
         )
         self.parameter = released.name
         self.register_outputs({"url": self.url, "name": self.name, "parameter": self.parameter})

@@ -12,6 +12,7 @@ import botocore.session
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 # `g` after the number: AWS's Arm processors, as in c7g and m6gd.
 _ARM = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
+AMD64, ARM64 = "amd64", "arm64"
 _BURSTABLE = re.compile(r"ml\.t\d")
 
 
@@ -27,6 +28,11 @@ def has_local_storage(instance_type: str) -> bool:
 def is_arm(instance_type: str) -> bool:
     """Return whether instances of a type have an Arm processor."""
     return _ARM.match(instance_type) is not None
+
+
+def architecture(instance_type: str) -> str:
+    """Return the architecture of images for a type, in Docker's words: ``amd64`` or ``arm64``."""
+    return ARM64 if is_arm(instance_type) else AMD64
 
 
 def is_burstable(instance_type: str) -> bool:

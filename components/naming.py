@@ -92,6 +92,11 @@ class Names:
         return f"/mlops/{self.model}/image"
 
     @property
+    def arm64_image_parameter(self) -> str:
+        """The SSM parameter that holds the released image for arm64, with its digest."""
+        return f"{self.image_parameter}-arm64"
+
+    @property
     def source_repository(self) -> str:
         """The CodeCommit repository whose pushes build the model image."""
         return self.model
@@ -111,6 +116,11 @@ class Names:
     def image_build(self) -> str:
         """The CodeBuild project that builds the model image."""
         return f"{self.model}-image"
+
+    @property
+    def arm64_image_build(self) -> str:
+        """The CodeBuild project that builds the model image for arm64."""
+        return f"{self.image_build}-arm64"
 
     @property
     def image_pipeline(self) -> str:

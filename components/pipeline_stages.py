@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws.codepipeline import PipelineStageActionArgsDict, PipelineStageArgsDict
 
+from components.instance_types import AMD64, ARM64
 from components.naming import DATASET_KEY, TEMPLATE_FILE
 from components.settings import DeliverySettings, NetworkSettings, PromotionGate
 
@@ -32,6 +33,8 @@ MODEL_ARTIFACT_FILE = "parameters.json"
 LINEAGE_PARAMETERS = ("TrainingJobName", "DatasetVersionId")
 # Of DEV's template, which deploys a model before its version is approved.
 MODEL_PARAMETERS = ("ImageUri", "ModelDataUrl")
+# The key of the image for arm64 in the file that training writes.
+ARM64_IMAGE_KEY = "Arm64ImageUri"
 # The parameter of the template that no artifact holds: the version in the registry.
 VERSION_PARAMETER = "ModelPackageArn"
 
@@ -49,6 +52,7 @@ TARGET_OUTPUTS = {
     "encryptionKeyArn": "encryption_key_arn",
     "deliveryRoleArn": "delivery_role_arn",
     "invokeRoleArn": "invoke_role_arn",
+    "imageArchitecture": "image_architecture",
 }
 
 
@@ -58,6 +62,7 @@ class DeployTarget:
 
     ``encryption_key_arn`` is empty without a KMS key. A pipeline in another account assumes
     ``delivery_role_arn`` and ``invoke_role_arn``; both are empty in the pipeline's own account.
+    ``image_architecture``, of the endpoint's instances, is ``amd64`` or ``arm64``.
     """
 
     template_bucket: str
@@ -68,6 +73,7 @@ class DeployTarget:
     encryption_key_arn: str = ""
     delivery_role_arn: str = ""
     invoke_role_arn: str = ""
+    image_architecture: str = AMD64
 
     @staticmethod
     def of(outputs: Mapping[str, pulumi.Input[str]]) -> "pulumi.Output[DeployTarget]":
@@ -192,6 +198,7 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         "trainingRoleArn": inputs.training_role_arn,
         "outputPath": inputs.training_output,
         "hyperparameters": dict(settings.training.hyperparameters),
+        **({"arm64Image": True} if settings.arm64_image else {}),
     }
     train = _lambda_action(
         "Train",
@@ -403,6 +410,10 @@ def _deploy(
         name: {"Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, name]}
         for name in (*(() if by_version else MODEL_PARAMETERS), *LINEAGE_PARAMETERS)
     }
+    if not by_version and target.image_architecture == ARM64:
+        overrides["ImageUri"] = {
+            "Fn::GetParam": [MODEL_ARTIFACT, MODEL_ARTIFACT_FILE, ARM64_IMAGE_KEY]
+        }
     overrides[VERSION_PARAMETER] = f"#{{Register.{VERSION_PARAMETER}}}"
     deploy: PipelineStageActionArgsDict = {
         "name": "Deploy",

@@ -359,14 +359,21 @@ def report_job_results() -> Statement:
     )
 
 
-def run_training(names: Names, training_role_arn: str) -> list[Statement]:
-    """Allow starting and polling the model's training jobs, with the released image."""
+def run_training(names: Names, training_role_arn: str, *, arm64: bool) -> list[Statement]:
+    """Allow starting and polling the model's training jobs, with the released image.
+
+    Args:
+        names: the account's names.
+        training_role_arn: role of the jobs.
+        arm64: allow reading which image is released for arm64, too.
+    """
+    released = [names.image_parameter, *([names.arm64_image_parameter] if arm64 else [])]
     return [
         allow(
             ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
             [names.arn("sagemaker", f"training-job/{names.model}-*")],
         ),
-        allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{names.image_parameter}")]),
+        allow(["ssm:GetParameter"], [names.arn("ssm", f"parameter{name}") for name in released]),
         pass_role(training_role_arn, SAGEMAKER),
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 from pulumi.runtime.sync_await import _sync_await  # as Pulumi's own functions wait, `invoke` too
 
+from components.instance_types import ARM64
 from components.naming import Names
 from components.pipeline_stages import TARGET_OUTPUTS, DeployTarget
 from components.settings import DeliverySettings, Encryption, Environment, SafetySettings
@@ -24,7 +25,7 @@ def production_target(
         safety: this stack's encryption, which production must have, too.
 
     Raises: pulumi.RunError if the stack was deployed by an older program, belongs to another model
-        or another account, or has another encryption.
+        or another account, or has another encryption, or needs an image that is not built.
     """
     reference = pulumi.StackReference(stack)
     values = _sync_await(_read(reference))
@@ -77,6 +78,11 @@ def _problem(
         return (
             f"has rolePath {path}, but this stack has {names.role_path}: set the same rolePath in "
             "both stacks"
+        )
+    if target.image_architecture == ARM64 and not delivery.arm64_image:
+        return (
+            "has its endpoint on an Arm type, and no image is built for arm64: set arm64Image to "
+            "true in this stack"
         )
     if delivery.production_account and not target.delivery_role_arn:
         return (

@@ -558,6 +558,12 @@ class DeliverySettings:
         description="ARN of the connection through which the pipeline reads sourceRepository. "
         "It has to exist, and a person has to have authorised it.",
     )
+    arm64_image: bool = flag(
+        "arm64Image",
+        False,
+        description="Build the model image for arm64, too, from the same commit. Endpoints on Arm "
+        "types, such as ml.c8g.large, need it.",
+    )
     image_scan_severity: ImageScanSeverity = choice(
         "imageScanSeverity",
         ImageScanSeverity.NONE,

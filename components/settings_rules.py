@@ -127,14 +127,17 @@ def _instances(settings: StackSettings) -> Iterator[Problem]:
                 f"one of the {len(known)} types that SageMaker {_USES[key]}",
                 f"use {near[0] if near else 'ml.m5.large'}",
             )
-        elif is_arm(instance_type):
-            yield Problem(
-                key,
-                instance_type,
-                "a type with an x86 processor, because one image trains and serves, and SageMaker "
-                "trains on no Arm type",
-                "use ml.m7i.large",
-            )
+    # SageMaker neither trains nor processes on Arm, so only an endpoint can have such a type. What
+    # production has is compared in `production_stack.py`.
+    endpoint, delivery = settings.endpoint, settings.delivery
+    delivers = settings.environment is Environment.DEV
+    if delivers and is_arm(endpoint.instance_type) and not delivery.arm64_image:
+        yield Problem(
+            "instanceType",
+            endpoint.instance_type,
+            "a type with an x86 processor unless arm64Image is true",
+            "set arm64Image to true, or use ml.m7i.large",
+        )
 
 
 def _delivery(settings: StackSettings) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, paramete
 
 MODEL_FILE = "parameters.json"
 REGISTER_ACTION = "Register"
+ARM64_KEY = "Arm64ImageUri"
 # What another account has to be allowed to deploy a version, and to read what it serves.
 SHARED = ("sagemaker:CreateModel", "sagemaker:DescribeModelPackage")
 _DESCRIPTION_LENGTH = 1024
@@ -77,11 +78,8 @@ def register(job: Job) -> Succeeded:
         ModelPackageGroupName=group,
         ModelPackageDescription=f"{model['TrainingJobName']}: {model['Metric']} {model['Score']}",
         ModelApprovalStatus=_PENDING,
-        InferenceSpecification={
-            "Containers": [{"Image": model["ImageUri"], "ModelDataUrl": model["ModelDataUrl"]}],
-            "SupportedContentTypes": [_CSV, _JSON],
-            "SupportedResponseMIMETypes": [_CSV, _JSON],
-        },
+        InferenceSpecification=_specification(model, "ImageUri"),
+        **_for_arm64(model),
         **_data_quality(job),
         CustomerMetadataProperties={
             "PipelineExecutionId": parameter(job, "executionId", str),
@@ -118,6 +116,27 @@ def promote(job: Job) -> Succeeded:
     _decide(boto3.client("sagemaker"), arn, _APPROVED, words, shown)
     name = arn.partition(":model-package/")[2]
     return Succeeded(summary=f"{name} is approved: {words}", external_id=arn)
+
+
+def _specification(model: Mapping[str, str], image: str) -> dict[str, Any]:
+    """Return how an image serves the model."""
+    return {
+        "Containers": [{"Image": model[image], "ModelDataUrl": model["ModelDataUrl"]}],
+        "SupportedContentTypes": [_CSV, _JSON],
+        "SupportedResponseMIMETypes": [_CSV, _JSON],
+    }
+
+
+def _for_arm64(model: Mapping[str, str]) -> dict[str, Any]:
+    """Return the further specification of a model with an image for arm64.
+
+    The template of an endpoint on Arm names it (`InferenceSpecificationName`).
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AdditionalInferenceSpecificationDefinition.html
+    """
+    if ARM64_KEY not in model:
+        return {}
+    further = {"Name": "arm64", **_specification(model, ARM64_KEY)}
+    return {"AdditionalInferenceSpecifications": [further]}
 
 
 def _data_quality(job: Job) -> dict[str, Any]:

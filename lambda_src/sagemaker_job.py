@@ -29,14 +29,19 @@ def name_of(job: Job) -> str:
     return f"{model_name[: NAME_LENGTH - len(suffix)]}{suffix}"
 
 
-def released_image(job: Job) -> str:
+def released_image(job: Job, suffix: str = "") -> str:
     """Return the URI of the released image, with its digest.
 
     All jobs and every endpoint of this execution then run exactly the same image.
 
+    Args:
+        job: the pipeline's job.
+        suffix: what follows the name of the parameter: ``-arm64`` for the image of that
+            architecture.
+
     Raises: ConfigurationError when no image was released.
     """
-    name = parameter(job, "imageParameter", str)
+    name = parameter(job, "imageParameter", str) + suffix
     try:
         image = str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
     except ClientError as error:

@@ -44,6 +44,8 @@ METRICS = (
 SCORES = ("accuracy", "r2")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
+# The image for endpoints on Arm, which no job runs.
+_ARM64_KEY = "arm64ImageUri"
 
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
@@ -60,12 +62,14 @@ def _start(job: Job) -> StillRunning:
     sagemaker = boto3.client("sagemaker")
     dataset = job.input()
     name = name_of(job)
-    image_uri = released_image(job)
+    images = {_IMAGE_KEY: released_image(job)}
+    if job.parameters.get("arm64Image"):
+        images[_ARM64_KEY] = released_image(job, "-arm64")
     hyperparameters = parameter(job, "hyperparameters", dict)
     request = {
         "TrainingJobName": name,
         "AlgorithmSpecification": {
-            "TrainingImage": image_uri,
+            "TrainingImage": images[_IMAGE_KEY],
             "TrainingInputMode": "File",
             "MetricDefinitions": [
                 {"Name": metric, "Regex": f"{metric}=([0-9.e-]+)"} for metric in METRICS
@@ -95,17 +99,18 @@ def _start(job: Job) -> StillRunning:
         "Tags": tags(job),
     }
     created(sagemaker.create_training_job, request)
-    return _still_running(name, image_uri, "started")
+    return _still_running(name, images, "started")
 
 
 def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning:
-    name, image_uri = continuation.get(_NAME_KEY), continuation.get(_IMAGE_KEY)
-    if not name or not image_uri:
+    name = continuation.get(_NAME_KEY)
+    images = {k: str(continuation[k]) for k in (_IMAGE_KEY, _ARM64_KEY) if continuation.get(k)}
+    if not name or _IMAGE_KEY not in images:
         raise ConfigurationError(f"continuationToken must hold {_NAME_KEY} and {_IMAGE_KEY}")
     description = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)
     status = description["TrainingJobStatus"]
     if status in ("InProgress", "Stopping"):
-        return _still_running(name, image_uri, description.get("SecondaryStatus", status))
+        return _still_running(name, images, description.get("SecondaryStatus", status))
     if status != "Completed":
         reason = description.get("FailureReason") or description.get("SecondaryStatus", "no reason")
         raise JobError(f"training job {name} ended as {status}: {reason}")
@@ -114,12 +119,14 @@ def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning
     variables = {
         "TrainingJobName": name,
         "ModelDataUrl": description["ModelArtifacts"]["S3ModelArtifacts"],
-        "ImageUri": image_uri,
+        "ImageUri": images[_IMAGE_KEY],
         "Metric": metric,
         "Score": score,
     }
     dataset_version_id = parameter(job, "datasetVersionId", str)
     parameters = {**variables, "DatasetVersionId": dataset_version_id}
+    if _ARM64_KEY in images:
+        parameters["Arm64ImageUri"] = images[_ARM64_KEY]
     job.write(job.output(), {"parameters.json": json.dumps(parameters, indent=2)})
     return Succeeded(
         summary=f"training job {name} completed, validation {metric} {score}",
@@ -128,11 +135,11 @@ def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning
     )
 
 
-def _still_running(name: str, image_uri: str, progress: str) -> StillRunning:
+def _still_running(name: str, images: Mapping[str, str], progress: str) -> StillRunning:
     return StillRunning(
         summary=f"training job {name}: {progress}",
         external_id=name,
-        continuation={_NAME_KEY: name, _IMAGE_KEY: image_uri},
+        continuation={_NAME_KEY: name, **images},
     )
 
 

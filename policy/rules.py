@@ -70,9 +70,12 @@ WITHOUT_RESOURCE = frozenset(
 # Environment → allowed instance types. SageMaker does not scale burstable types.
 INSTANCE_TYPES = {
     "dev": re.compile(
-        r"ml\.(t[23]\.(medium|large|xlarge|2xlarge)|[mc](5|6i|7i)\.(large|xlarge|2xlarge))"
+        r"ml\.(t[23]\.(medium|large|xlarge|2xlarge)"
+        r"|[mc](5|6i|7i|6g|8g)\.(large|xlarge|2xlarge)|c7g\.(large|xlarge|2xlarge))"
     ),
-    "prd": re.compile(r"ml\.(m5|m6i|m7i|c5|c6i|c7i|r5)\.(large|xlarge|2xlarge|4xlarge)"),
+    "prd": re.compile(
+        r"ml\.(m5|m6i|m7i|m6g|m8g|c5|c6i|c7i|c6g|c7g|c8g|r5)\.(large|xlarge|2xlarge|4xlarge)"
+    ),
 }
 
 Properties = Mapping[str, Any]

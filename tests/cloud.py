@@ -314,7 +314,9 @@ ENTRYPOINT ["python", "main.py"]
 """
 
 
-def push_container(cloud: TestCloud, repository: str, program: str = CONTAINER) -> str:
+def push_container(
+    cloud: TestCloud, repository: str, program: str = CONTAINER, architecture: str = "amd64"
+) -> str:
     """Push the test container, or one with another program; return its image URI by digest."""
     have_role(cloud, SAGEMAKER_ROLE, "sagemaker")
     ecr = cloud.client("ecr")
@@ -322,7 +324,8 @@ def push_container(cloud: TestCloud, repository: str, program: str = CONTAINER) 
     if repository not in known:
         ecr.create_repository(repositoryName=repository)
     request = urllib.request.Request(
-        f"{cloud.url}/_localcloud/images?repository={repository}&tag=latest",
+        f"{cloud.url}/_localcloud/images?repository={repository}&tag=latest"
+        f"&architecture={architecture}",
         data=tar_of({"Dockerfile": DOCKERFILE, "main.py": program}),
         method="POST",
     )

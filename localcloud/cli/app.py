@@ -173,13 +173,23 @@ def image_push(
     release: Annotated[
         str, typer.Option(help="SSM parameter to set to the image's URI, by digest.")
     ] = "",
+    architecture: Annotated[
+        str, typer.Option(help="Architecture that the image is for: amd64 or arm64.")
+    ] = "amd64",
     url: Url = None,
 ) -> None:
     """Build a directory by its Dockerfile and register the image in ECR, without Docker."""
     from localcloud.cli.images import push
 
     with errors_in_one_line():
-        answer = push(directory, repository, endpoint_url(url), tag=tag, release=release)
+        answer = push(
+            directory,
+            repository,
+            endpoint_url(url),
+            tag=tag,
+            release=release,
+            architecture=architecture,
+        )
         for note in answer["notes"]:
             out.print(note, markup=False, highlight=False)
         out.print(f"Pushed {directory} as {answer['tag']}")

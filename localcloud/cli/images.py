@@ -8,11 +8,18 @@ from typing import Any
 
 from localcloud.cli.console import CommandError, client, own_account
 from localcloud.core.build_context import pack
+from localcloud.core.image_store import ARCHITECTURES
 from localcloud.core.internal_client import post
 
 
 def push(
-    directory: Path, repository: str, url: str, *, tag: str = "", release: str = ""
+    directory: Path,
+    repository: str,
+    url: str,
+    *,
+    tag: str = "",
+    release: str = "",
+    architecture: str = ARCHITECTURES[0],
 ) -> dict[str, Any]:
     """Push a directory; return its digest, its URIs and notes on what was not carried out.
 
@@ -22,6 +29,7 @@ def push(
         url: the address of the local cloud.
         tag: the image's tag; if empty, it is derived from the content.
         release: SSM parameter to set to the image's URI by digest; empty for none.
+        architecture: the processors' architecture that it is for.
 
     Raises:
         CommandError: the directory holds no Dockerfile.
@@ -31,7 +39,9 @@ def push(
         raise CommandError(f"{directory} holds no Dockerfile; give the directory of a container")
     body = pack(directory)
     answer = post(
-        f"{url}/_localcloud/images?repository={repository}&tag={tag}&account={own_account()}", body
+        f"{url}/_localcloud/images?repository={repository}&tag={tag}&account={own_account()}"
+        f"&architecture={architecture}",
+        body,
     )
     result: dict[str, Any] = json.loads(answer)
     if release:

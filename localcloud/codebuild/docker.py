@@ -17,6 +17,7 @@ from typing import Any
 
 from localcloud.codebuild.tools import Refused, command_line
 from localcloud.core.build_context import pack
+from localcloud.core.image_store import ARCHITECTURES
 from localcloud.core.internal_client import RequestFailed, post
 
 _IMAGE = re.compile(
@@ -59,7 +60,7 @@ class Images:
 
     def build(self, arguments: list[str]) -> str:
         """Pack a build context, once for each given name."""
-        names, context = [], ""
+        names, context, architecture = [], "", ARCHITECTURES[0]
         rest = iter(arguments)
         for word in rest:
             flag, _, value = word.partition("=")
@@ -67,7 +68,9 @@ class Images:
                 names.append(value or next(rest, ""))
             elif flag in ("-q", "--quiet", "--no-cache", "--pull"):
                 continue
-            elif flag in ("--platform", "--progress", "--provenance", "--sbom"):
+            elif flag == "--platform":
+                architecture = _architecture(value or next(rest, ""))
+            elif flag in ("--progress", "--provenance", "--sbom"):
                 value or next(rest, "")
             elif word.startswith("-"):
                 raise Refused(f"docker build {flag} is not supported by the local cloud")
@@ -83,7 +86,7 @@ class Images:
         for name in names:
             file = self._state / f"image-{len(images)}.tar"
             file.write_bytes(body)
-            images[_named(name)] = {"context": str(file)}
+            images[_named(name)] = {"context": str(file), "architecture": architecture}
         self.keep(images)
         return "\n".join(f"Packed {directory} as {name}" for name in names)
 
@@ -92,7 +95,9 @@ class Images:
         if len(arguments) != 2:
             raise Refused("docker tag needs a source and a target")
         source, target = arguments
-        self.keep({**self.load(), _named(target): {"context": self.one(source)["context"]}})
+        image = self.one(source)
+        kept = {key: image[key] for key in ("context", "architecture")}
+        self.keep({**self.load(), _named(target): kept})
         return ""
 
     def push(self, arguments: list[str]) -> str:
@@ -108,7 +113,7 @@ class Images:
         answer = post(
             f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images"
             f"?repository={match['repository']}&tag={match['tag']}&region={region}"
-            f"&account={match['account'] or ''}"
+            f"&account={match['account'] or ''}&architecture={image['architecture']}"
             f"&access_key={os.environ.get('AWS_ACCESS_KEY_ID', '')}",
             Path(image["context"]).read_bytes(),
         )
@@ -162,6 +167,18 @@ def run(arguments: Sequence[str], state: Path) -> str:
             f"docker {command} is not supported here; the commands are: {', '.join(known)}"
         )
     return known[command](words[1:])
+
+
+def _architecture(platform: str) -> str:
+    """Return the architecture of a platform such as `linux/arm64`.
+
+    Raises:
+        Refused: the local cloud has no images for it.
+    """
+    known = {f"linux/{architecture}": architecture for architecture in ARCHITECTURES}
+    if platform not in known:
+        raise Refused(f"docker build --platform is '{platform}'; it must be {' or '.join(known)}")
+    return known[platform]
 
 
 def _named(name: str) -> str:

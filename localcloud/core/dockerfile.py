@@ -27,12 +27,14 @@ class ImageConfig:
         entrypoint: program and its first arguments.
         command: arguments when none are given.
         environment: the image's ENV.
+        architecture: the processor's architecture that it is for, in Docker's words.
     """
 
     workdir: str = "/"
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    architecture: str = "amd64"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -40,6 +40,8 @@ _BAD_NAMES = {
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL)
 }
 _MOST_LINKS = 40
+# Of processors, in Docker's words; images are for the first one unless they say otherwise.
+ARCHITECTURES = ("amd64", "arm64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,21 @@ class ImageStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def add(self, context_tar: bytes) -> StoredImage:
+    def add(self, context_tar: bytes, architecture: str = ARCHITECTURES[0]) -> StoredImage:
         """Lay a build context out as an image. It blocks.
 
+        Args:
+            context_tar: the build context.
+            architecture: one of ARCHITECTURES. The image records it, and runs on this machine.
+
         Raises:
-            ImageError: no Dockerfile, one that cannot be carried out, or a context that is damaged
-                or too large.
+            ImageError: no Dockerfile, one that cannot be carried out, a context that is damaged
+                or too large, or another architecture.
         """
+        if architecture not in ARCHITECTURES:
+            raise ImageError(
+                f"the architecture is '{architecture}'; it must be {' or '.join(ARCHITECTURES)}"
+            )
         files = _read_tar(context_tar)
         dockerfile = _Tree(files).file("Dockerfile")
         if dockerfile is None:
@@ -129,7 +139,7 @@ class ImageStore:
             parsed = parse_dockerfile(dockerfile.decode())
         except UnicodeDecodeError as error:
             raise ImageError(f"the Dockerfile is not UTF-8: {error}") from None
-        config = parsed.config
+        config = replace(parsed.config, architecture=architecture)
         laid_out = _lay_out(files, parsed.copies)
         image = _Tree(laid_out)
         notes = check_packages(parsed.runs, lambda path: image.file(path.lstrip("/")))

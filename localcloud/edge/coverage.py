@@ -36,7 +36,7 @@ RECORDED = (
     (
         "sagemaker",
         "instance types, volumes, VpcConfig, KMS keys",
-        "every instance is a process on this machine",
+        "every instance is a process on this machine; an image of the other architecture fails",
     ),
     (
         "sagemaker",

@@ -4,8 +4,8 @@
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock
     POST /_localcloud/reset                      delete all state (answered by server.py)
-    POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=
-                                                 and region=
+    POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=,
+                                                 region= and architecture=
     GET  /_localcloud/operations                 the implemented operations, by service
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
     *    /_localcloud/stacks/PROJECT/STACK       the state of a stack of `localcloud up`
@@ -38,6 +38,7 @@ from localcloud.aws.routing import (
 from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.codeconnections.api import CONNECTIONS_PREFIX
 from localcloud.core.dockerfile import ImageError
+from localcloud.core.image_store import ARCHITECTURES
 from localcloud.core.store import Collection
 from localcloud.iam.actions import push_of_image
 from localcloud.moto_backend.dispatcher import SERVICES
@@ -174,7 +175,9 @@ class InternalRoutes:
             except AccessDenied as error:
                 return _json({"message": error.message}, 403)
         try:
-            image = await asyncio.to_thread(self._context.images.add, request.body)
+            image = await asyncio.to_thread(
+                self._context.images.add, request.body, query.get("architecture", ARCHITECTURES[0])
+            )
         except ImageError as error:
             return _json({"message": str(error)}, 400)
         # The tag follows from the content, so that the same image gets the same tag and another

@@ -26,6 +26,8 @@ log = logging.getLogger("localcloud.sagemaker")
 
 # The longest FailureReason, in characters.
 REASON_LIMIT = 1024
+# `g` after the number: AWS's Arm processors, as in c7g and m6gd.
+_ARM = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
 _OPT_ML = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])")
 
 
@@ -157,6 +159,22 @@ async def publish_metrics(context: ServiceContext, role_arn: str, namespace: str
         await context.iam.authorise(role_arn, metrics_in(namespace))
     except AccessDenied as error:
         log.warning("metrics are lost: %s", error.message)
+
+
+def check_architecture(image: Image, uri: str, instance_type: str) -> None:
+    """Refuse an image that instances of a type could not execute.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-graviton.html
+
+    Raises:
+        JobFailed: the image is for another architecture.
+    """
+    needed = "arm64" if _ARM.match(instance_type) else "amd64"
+    if image.config.architecture != needed:
+        raise JobFailed(
+            f"ClientError: The image {uri} is for {image.config.architecture}, and instances of "
+            f"{instance_type} are {needed}: exec format error"
+        )
 
 
 async def resolve_image(context: ServiceContext, uri: str, role_arn: str) -> Image:

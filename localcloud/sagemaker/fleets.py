@@ -21,6 +21,7 @@ from localcloud.core.store import Collection
 from localcloud.iam.encryption import volume_permissions
 from localcloud.sagemaker.containers import (
     JobFailed,
+    check_architecture,
     container_environment,
     publish_metrics,
     resolve_image,
@@ -121,9 +122,10 @@ class FleetBuilder:
         ):
             for production in config.request.get(member, []):
                 variant = known[production["VariantName"]]
-                fleet = built[variant.name] = await self.fleet(
-                    scope, production["ModelName"], variant
+                fleet = await self.fleet(
+                    scope, production["ModelName"], variant, production.get("InstanceType", "")
                 )
+                built[variant.name] = fleet
                 await self._check_key(scope, fleet.role_arn, config.request.get("KmsKeyId"))
                 timeout = production.get(
                     "ContainerStartupHealthCheckTimeoutInSeconds", _HEALTH_SECONDS
@@ -140,11 +142,14 @@ class FleetBuilder:
         except AccessDenied as error:
             raise HostingFailed(f"Cannot use the KMS key: {error.message}") from None
 
-    async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
+    async def fleet(
+        self, scope: Scope, model_name: str, variant: Variant, instance_type: str
+    ) -> Fleet:
         """Return a fleet of a model, without instances.
 
         Raises:
-            HostingFailed: the model, its image or its data does not exist.
+            HostingFailed: the model, its image or its data does not exist, or the instances could
+                not execute the image.
         """
         model = self._models.get(scope.arn("sagemaker", f"model/{model_name}".lower()))
         if model is None:
@@ -157,6 +162,7 @@ class FleetBuilder:
         base_dir = self._context.directory / "models" / name
         try:
             image = await resolve_image(self._context, container["Image"], role)
+            check_architecture(image, container["Image"], instance_type)
             await asyncio.to_thread(
                 self._extract, scope, role, container.get("ModelDataUrl"), base_dir / "model"
             )

@@ -33,6 +33,7 @@ from localcloud.sagemaker.containers import (
     REASON_LIMIT,
     JobFailed,
     algorithm_error,
+    check_architecture,
     check_keys,
     container_environment,
     download,
@@ -155,8 +156,13 @@ class ProcessingEngine:
     async def _steps(self, scope: Scope, job: ProcessingJob, instances: list[_Instance]) -> None:
         request = job.request
         role = request["RoleArn"]
-        image = await resolve_image(self._context, request["AppSpecification"]["ImageUri"], role)
-        volume = request["ProcessingResources"]["ClusterConfig"].get("VolumeKmsKeyId")
+        uri, cluster = (
+            request["AppSpecification"]["ImageUri"],
+            request["ProcessingResources"]["ClusterConfig"],
+        )
+        image = await resolve_image(self._context, uri, role)
+        check_architecture(image, uri, cluster["InstanceType"])
+        volume = cluster.get("VolumeKmsKeyId")
         output = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
         await check_keys(self._context, scope, role, volume, output)
         await asyncio.to_thread(self._prepare, scope, job, instances)

@@ -28,6 +28,7 @@ from localcloud.sagemaker.containers import (
     REASON_LIMIT,
     JobFailed,
     algorithm_error,
+    check_architecture,
     check_keys,
     container_environment,
     download,
@@ -145,6 +146,7 @@ class TrainingEngine:
         shutil.rmtree(base, ignore_errors=True)
         role, uri = job.request["RoleArn"], job.request["AlgorithmSpecification"]["TrainingImage"]
         image = await resolve_image(self._context, uri, role)
+        check_architecture(image, uri, job.request["ResourceConfig"].get("InstanceType", ""))
         request = job.request
         volume = request["ResourceConfig"].get("VolumeKmsKeyId")
         await check_keys(

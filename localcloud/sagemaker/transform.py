@@ -187,9 +187,11 @@ class TransformEngine:
     async def _steps(self, job: TransformJob) -> None:
         scope = scope_of_arn(job.arn)
         request = job.request
-        count = request["TransformResources"]["InstanceCount"]
-        variant = Variant(job.name, count, 1.0)
-        fleet = await self._builder.fleet(scope, request["ModelName"], variant)
+        resources = request["TransformResources"]
+        variant = Variant(job.name, resources["InstanceCount"], 1.0)
+        fleet = await self._builder.fleet(
+            scope, request["ModelName"], variant, resources["InstanceType"]
+        )
         fleet.environment |= {**request.get("Environment", {}), "SAGEMAKER_BATCH": "true"}
         try:
             try:

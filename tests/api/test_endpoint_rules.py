@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud import TestCloud, make_config, wait_for
+from tests.cloud import SAGEMAKER_ROLE, TestCloud, make_config, push_container, wait_for
 from tests.sagemaker import prepare
 
 BUCKET = "endpoint-rules"
@@ -212,3 +212,48 @@ def test_what_was_given_of_a_model_is_kept_and_what_was_not_is_absent(
     )
     kept = sagemaker.describe_endpoint_config(EndpointConfigName="rules-captured")
     assert kept["DataCaptureConfig"] == capture
+
+
+@pytest.mark.aws_documented(f"{GUIDE}/realtime-endpoints-graviton.html")
+@pytest.mark.parametrize(
+    ("architecture", "instance_type", "expected"),
+    [
+        ("amd64", "ml.c8g.large", "Failed"),
+        ("arm64", "ml.m5.large", "Failed"),
+        ("arm64", "ml.c8g.large", "InService"),
+    ],
+)
+def test_instances_execute_images_of_their_architecture(
+    cloud: TestCloud, endpoint: str, architecture: str, instance_type: str, expected: str
+) -> None:
+    del endpoint  # which has the models' data made
+    sagemaker = cloud.client("sagemaker")
+    image = push_container(cloud, "architectures", architecture=architecture)
+    name = f"of-{architecture}-{instance_type.replace('.', '-')}"
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=SAGEMAKER_ROLE,
+        PrimaryContainer={
+            "Image": image,
+            "ModelDataUrl": f"s3://{BUCKET}/one/model.tar.gz",
+        },
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": instance_type,
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def ended() -> dict[str, Any] | None:
+        found = dict(sagemaker.describe_endpoint(EndpointName=name))
+        return None if found["EndpointStatus"] == "Creating" else found
+
+    found = wait_for("the endpoint", ended)
+    assert found["EndpointStatus"] == expected, found.get("FailureReason")
+    if expected == "Failed":
+        assert found["FailureReason"].endswith(": exec format error")
+        assert f"is for {architecture}" in found["FailureReason"]
+    sagemaker.delete_endpoint(EndpointName=name)

@@ -176,6 +176,7 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "minimumAccuracy": "0.5",
             "sourceBranch": "dev",
             "sourceApprovals": "1",
+            "arm64Image": "true",
             "trainingInstanceType": "ml.m5.xlarge",
             "trainingMaxRuntimeSeconds": "1800",
             "hyperparameters": '{"n_estimators":"10"}',

@@ -50,6 +50,7 @@ PRODUCTION_OUTPUTS = {
     "encryptionKeyArn": "",
     "deliveryRoleArn": "",
     "invokeRoleArn": "",
+    "imageArchitecture": "amd64",
 }
 _NAMES = ("name", "repositoryName", "dashboardName", "bucket", "key")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST")

@@ -125,6 +125,15 @@ def test_a_model_joins_the_vpc_of_the_settings() -> None:
     assert "VpcConfig" not in properties(DEV, "Model")
 
 
+def test_a_version_is_deployed_by_its_specification_for_arm64_on_arm() -> None:
+    template = render(EndpointSettings("ml.c8g.large"))
+    assert lint(template) == []
+    assert template["Resources"]["Model"]["Properties"]["PrimaryContainer"] == {
+        "ModelPackageName": {"Ref": "ModelPackageArn"},
+        "InferenceSpecificationName": "arm64",
+    }
+
+
 def test_cfn_lint_detects_a_dangling_reference() -> None:
     template = render(PRD)
     template["Resources"]["ScalingPolicy"]["Properties"]["ScalingTargetId"] = {"Ref": "Nothing"}

@@ -300,6 +300,18 @@ def test_captures_and_the_monitor_are_part_of_the_estimate() -> None:
     assert never - {i["what"] for i in estimated(MINIMAL)["items"]} == {"captured requests"}
 
 
+def test_an_image_for_arm64_doubles_the_builds() -> None:
+    minutes = {
+        value: next(
+            item["quantity"]
+            for item in estimated({**MINIMAL, "arm64Image": value})["items"]
+            if item["what"] == "image build"
+        )
+        for value in ("false", "true")
+    }
+    assert minutes == {"false": 100, "true": 200}
+
+
 def test_a_kms_key_is_part_of_the_estimate() -> None:
     with_key = estimated({**MINIMAL, "encryption": "aws:kms"})
     assert with_key["total"] - estimated(MINIMAL)["total"] == pytest.approx(1.0)

@@ -199,8 +199,8 @@ def test_the_build_receives_every_variable_that_its_commands_read() -> None:
         for v in recorded("dev").one(PROJECT).inputs["environment"]["environmentVariables"]
     }
     text = "\n".join(COMMANDS)
-    read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-    made = set(re.findall(r"^ *(?:for )?([A-Z_]+)(?:=| in )", text, re.MULTILINE))
+    read = set(re.findall(r"\$\{?([A-Z][A-Z_0-9]+)", text))
+    made = set(re.findall(r"^ *(?:for )?([A-Z_0-9]+)(?:=| in )", text, re.MULTILINE))
     codebuild = {name for name in read if name.startswith("CODEBUILD_")}
     assert read - made - codebuild == given
 
@@ -285,6 +285,73 @@ def test_the_build_reads_findings_only_if_the_settings_say_so() -> None:
         assert ("ecr:DescribeImageScanFindings" in policy.inputs["policy"]) is expected
         variables = recording.one(PROJECT).inputs["environment"]["environmentVariables"]
         assert {"name": "IMAGE_SCAN_SEVERITY", "value": severity} in variables
+
+
+RELEASE = [c for c in COMMANDS if "ssm put-parameter" in c]
+SAYS = """#!/bin/bash
+echo "$@" >> "$LOG"
+"""
+
+
+def written(directory: Path, **variables: str) -> list[str]:
+    """Run the buildspec's releases; return the parameters that they write, in order."""
+    program, log = directory / "aws", directory / "log"
+    program.write_text(SAYS)
+    program.chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", "set -euo pipefail\n" + "\n".join(RELEASE)],
+        env={
+            "PATH": f"{directory}:{os.environ['PATH']}",
+            "LOG": str(log),
+            "DIGEST": "amd",
+            **variables,
+        },
+        check=True,
+    )
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [" ".join(line.split()[3:6:2]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "arm64", "expected"),
+    [
+        ("/image", "none", ["/image amd"]),
+        ("/image", "arm", ["/image-arm64 arm", "/image amd"]),
+        # The build for arm64 leaves the release to the other one.
+        ("none", "none", []),
+    ],
+)
+def test_one_build_releases_the_images_of_both_architectures(
+    tmp_path: Path, parameter: str, arm64: str, expected: list[str]
+) -> None:
+    assert written(tmp_path, IMAGE_PARAMETER=parameter, ARM64_IMAGE=arm64) == expected
+
+
+def test_an_image_for_arm64_is_built_first_and_released_with_the_other() -> None:
+    recording = record("dev", {"arm64Image": "true"})
+    assert [(a["name"], a.get("runOrder", 1)) for a in actions(recording)] == [
+        ("Source", 1),
+        ("BuildArm64", 1),
+        ("Build", 2),
+    ]
+    assert actions(recording)[2]["configuration"] == {
+        "ProjectName": "iris-model-image",
+        "EnvironmentVariables": '[{"name":"ARM64_IMAGE","value":"#{BuildArm64.IMAGE_URI}"}]',
+    }
+    assert BUILDSPEC["env"]["exported-variables"] == ["IMAGE_URI"]
+    environments = {p.inputs["name"]: p.inputs["environment"] for p in recording.of(PROJECT)}
+    arm = environments["iris-model-image-arm64"]
+    assert (arm["type"], "aarch64" in arm["image"]) == ("ARM_CONTAINER", True)
+    given = {v["name"]: v["value"] for v in arm["environmentVariables"]}
+    assert (given["IMAGE_ARCHITECTURE"], given["IMAGE_PARAMETER"]) == ("arm64", "none")
+    parameters = [p.inputs["name"] for p in recording.of("aws:ssm/parameter:Parameter")]
+    assert sorted(parameters) == ["/mlops/iris-model/image", "/mlops/iris-model/image-arm64"]
+    for role, allowed in (("project", True), ("project-arm64", False)):
+        policy = recording.one("aws:iam/rolePolicy:RolePolicy", f"image-build-{role}-policy")
+        assert ("ssm:PutParameter" in policy.inputs["policy"]) is allowed
+    train = recording.one(PIPELINE, "delivery").inputs["stages"][1]["actions"]
+    (given,) = [a["configuration"]["UserParameters"] for a in train if a["name"] == "Train"]
+    assert json.loads(given)["arm64Image"] is True
 
 
 def test_image_tags_are_immutable_and_unique_for_each_build() -> None:

@@ -164,6 +164,7 @@ def test_in_one_account_nothing_is_shared() -> None:
         ),
         ({"deliveryRoleArn": ""}, f"set its deliveryAccount to {ACCOUNT}"),
         ({"encryptionKeyArn": ""}, "set the same encryption in both stacks"),
+        ({"imageArchitecture": "arm64"}, "set arm64Image to true in this stack"),
     ],
 )
 def test_a_production_that_does_not_fit_is_refused(outputs: dict[str, str], said: str) -> None:

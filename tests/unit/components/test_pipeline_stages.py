@@ -216,6 +216,19 @@ def test_the_evaluation_knows_what_started_the_execution() -> None:
     assert json.loads(evaluate)["hyperparameters"]["started_by"] == "#{variables.StartedBy}"
 
 
+def test_an_endpoint_on_arm_gets_the_image_for_arm64() -> None:
+    inputs = stage_inputs()
+    arm = dataclasses.replace(inputs.development, image_architecture="arm64")
+    stages: list[Any] = pipeline_stages.render(
+        dataclasses.replace(inputs, development=arm), DeliverySettings(arm64_image=True)
+    )
+    overrides = stages[2]["actions"][0]["configuration"]["ParameterOverrides"]
+    assert json.loads(overrides)["ImageUri"] == {
+        "Fn::GetParam": ["ModelArtifact", "parameters.json", "Arm64ImageUri"]
+    }
+    assert len(overrides) <= 1024
+
+
 @pytest.mark.parametrize("account", [None, "210987654321"])
 def test_register_knows_the_account_that_deploys_the_versions(account: str | None) -> None:
     inputs = dataclasses.replace(stage_inputs(), production_account=account)

@@ -59,7 +59,7 @@ DOCUMENTS = {
     "train function": policies.document(
         policies.report_job_results(),
         policies.write_function_logs(NAMES, "iris-model-train"),
-        policies.run_training(NAMES, ROLE),
+        policies.run_training(NAMES, ROLE, arm64=False),
         policies.join_vpc(NAMES, VPC, policies.LAMBDA),
         policies.write_traces(),
     ),
@@ -75,11 +75,13 @@ DOCUMENTS = {
         policies.use_artifact_store(NAMES, KEY),
         policies.deploy_stacks(NAMES, ["mlops-deploy-iris-model-dev"], [ROLE]),
     ),
-    "image pipeline": build_policies.pipeline_role(NAMES, KEY, None),
+    "image pipeline": build_policies.pipeline_role(NAMES, KEY, None, arm64=True),
     "image pipeline with a connection": build_policies.pipeline_role(
-        NAMES, KEY, NAMES.arn("codeconnections", "connection/1")
+        NAMES, KEY, NAMES.arn("codeconnections", "connection/1"), arm64=False
     ),
-    "image build": build_policies.build_role(NAMES, None, scans=True),
+    "image build": build_policies.build_role(
+        NAMES, None, NAMES.image_build, scans=True, releases=[NAMES.image_parameter]
+    ),
 }
 
 

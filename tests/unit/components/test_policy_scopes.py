@@ -163,7 +163,7 @@ SCOPES: dict[str, tuple[str, Grants]] = {
     "train function": (
         policies.document(
             policies.write_function_logs(NAMES, "iris-model-train"),
-            policies.run_training(NAMES, ROLE),
+            policies.run_training(NAMES, ROLE, arm64=False),
         ),
         {
             "logs:CreateLogStream": {LOGS_OF_FUNCTION},
@@ -176,7 +176,9 @@ SCOPES: dict[str, tuple[str, Grants]] = {
         },
     ),
     "image build": (
-        build_policies.build_role(NAMES, None, scans=True),
+        build_policies.build_role(
+            NAMES, None, NAMES.image_build, scans=True, releases=[NAMES.image_parameter]
+        ),
         {
             "s3:GetBucketAcl": {ARTIFACTS},
             "s3:GetBucketLocation": {ARTIFACTS},

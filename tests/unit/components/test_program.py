@@ -306,6 +306,7 @@ def test_the_exports_name_everything_a_user_needs() -> None:
         "encryptionKeyArn",
         "deliveryRoleArn",
         "invokeRoleArn",
+        "imageArchitecture",
         "notificationTopicArn",
         "monthlyCostEstimate",
     }

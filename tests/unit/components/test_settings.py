@@ -110,6 +110,7 @@ INVALID = {
     "retrainOn": ["always", "Drift", "alarm"],
     "retrainSchedule": ["weekly", "rate(1 days)", "never"],
     "retrainCooldownHours": ["-1", "8761", "a day"],
+    "arm64Image": ["yes", "True"],
     "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],

@@ -174,6 +174,21 @@ def test_a_source_repository_goes_with_its_connection(
     assert problems(delivery=whole) == []
 
 
+def test_an_endpoint_on_arm_needs_an_image_for_arm64() -> None:
+    arm = replace(ENDPOINT, instance_type="ml.c8g.large")
+    assert problems(endpoint=arm) == [
+        Problem(
+            "instanceType",
+            "ml.c8g.large",
+            "a type with an x86 processor unless arm64Image is true",
+            "set arm64Image to true, or use ml.m7i.large",
+        )
+    ]
+    assert problems(endpoint=arm, delivery=DeliverySettings(arm64_image=True)) == []
+    # The stack that builds the image compares it with production.
+    assert problems(endpoint=arm, environment=Environment.PRD) == []
+
+
 def test_approvals_are_codecommits() -> None:
     whole = DeliverySettings(
         source_repository="org/repo", source_connection_arn=CONNECTION, source_approvals=1

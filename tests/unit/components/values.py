@@ -80,6 +80,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "minimumAccuracy": draw(st.floats(0, 1)),
         "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
         "sourceApprovals": 0,
+        "arm64Image": json.dumps(draw(st.booleans())),
         "sourceRepository": "acme/iris-model",
         "sourceConnectionArn": "arn:aws:codestar-connections:us-east-1:123456789012:connection/"
         "01234567-89ab-cdef-0123-456789abcdef",

@@ -101,6 +101,18 @@ def test_a_trained_model_becomes_a_pending_version(aws: FakeAws) -> None:
     assert request["ClientToken"] == JOB_ID
 
 
+def test_a_version_has_a_further_specification_for_arm64(aws: FakeAws) -> None:
+    register(aws)
+    assert "AdditionalInferenceSpecifications" not in aws.packages[0]
+    aws.packages.clear()
+    register(aws, json.dumps({**MODEL, "Arm64ImageUri": "arm"}).encode())
+    (further,) = aws.packages[0]["AdditionalInferenceSpecifications"]
+    assert (further["Name"], further["Containers"]) == (
+        "arm64",
+        [{"Image": "arm", "ModelDataUrl": MODEL["ModelDataUrl"]}],
+    )
+
+
 def test_the_group_may_be_there_already(aws: FakeAws) -> None:
     aws.errors["CreateModelPackageGroup"] = AwsError(
         "ValidationException", "Model Package Group already exists: arn:…"

@@ -64,6 +64,29 @@ def test_the_first_invocation_starts_a_training_job(aws: FakeAws) -> None:
     }
 
 
+def test_the_image_for_arm64_is_kept_for_endpoints(aws: FakeAws) -> None:
+    arm = IMAGE_URI.replace("a" * 64, "b" * 64)
+    aws.parameters["/mlops/iris-model/image-arm64"] = arm
+    start(arm64Image=True)
+    (request,) = aws.made("CreateTrainingJob")
+    assert request["AlgorithmSpecification"]["TrainingImage"] == IMAGE_URI
+    token = aws.success()["continuationToken"]
+    aws.calls.clear()
+    # Another release does not change it.
+    aws.parameters["/mlops/iris-model/image-arm64"] = "none"
+    aws.training_jobs[TRAINING_JOB] = COMPLETED
+    handler(pipeline_event(PARAMETERS, outputs=True, continuation=token), None)
+    assert "Arm64ImageUri" not in aws.success()["outputVariables"]
+    with zipfile.ZipFile(io.BytesIO(aws.objects["artifacts", "pipeline/Model/xyz"])) as archive:
+        found = json.loads(archive.read("parameters.json"))
+    assert (found["ImageUri"], found["Arm64ImageUri"]) == (IMAGE_URI, arm)
+
+
+def test_without_an_image_for_arm64_training_says_which_parameter_lacks_it(aws: FakeAws) -> None:
+    start(arm64Image=True)
+    assert "/mlops/iris-model/image-arm64 holds 'nothing'" in aws.failure()[1]
+
+
 def test_the_training_job_runs_the_digest_on_the_dataset_artifact(aws: FakeAws) -> None:
     start()
     (request,) = aws.made("CreateTrainingJob")

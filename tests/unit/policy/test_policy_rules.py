@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.instance_types import hosting_types
 from policy.rules import BUCKET, INSTANCE_TYPES, KEY, REPOSITORY, RULES, UNTAGGED, Resource, Rule
 from tests.unit.components.recording import (
     PRODUCTION_OUTPUTS,
@@ -220,6 +221,10 @@ def test_each_environment_has_its_instance_types() -> None:
     assert set(INSTANCE_TYPES) == {"dev", "prd"}
     assert INSTANCE_TYPES["dev"].fullmatch("ml.t2.medium")
     assert not INSTANCE_TYPES["prd"].fullmatch("ml.t2.medium")
+    for environment in ("dev", "prd"):
+        for family in ("m6g", "m8g", "c6g", "c7g", "c8g"):
+            assert INSTANCE_TYPES[environment].fullmatch(f"ml.{family}.large")
+            assert f"ml.{family}.large" in hosting_types()
 
 
 def test_only_production_protects_its_buckets_and_keys() -> None:

@@ -40,14 +40,22 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return addresses
 
 
+def test_a_platform_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM x")
+    with pytest.raises(Refused, match="'windows/amd64'; it must be linux/amd64 or linux/arm64"):
+        docker.run(["build", "--platform", "windows/amd64", "-t", "a", str(tmp_path)], tmp_path)
+
+
 def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
     tmp_path: Path, context: Path, pushed: list[str]
 ) -> None:
-    assert "Packed" in docker.run(["build", "--tag", "local", str(context)], tmp_path)
+    assert "Packed" in docker.run(
+        ["build", "--platform", "linux/arm64", "--tag", "local", str(context)], tmp_path
+    )
     docker.run(["tag", "local:latest", NAME], tmp_path)
     assert docker.run(["push", NAME], tmp_path) == "1: digest: sha256:1"
     assert pushed == [
-        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=eu-west-1&account=111122223333&access_key=ASIA"
+        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=eu-west-1&account=111122223333&architecture=arm64&access_key=ASIA"
     ]
     inspect = ["inspect", "--format", "{{index .RepoDigests 0}}", NAME]
     assert docker.run(inspect, tmp_path) == "repo@sha256:1"

@@ -53,6 +53,15 @@ def linked(directory: Path, *links: tuple[str, bytes, str], steps: tuple[str, ..
     return store.get(store.add(context_of((member("Dockerfile"), text), *files, *made)).digest).root
 
 
+def test_an_image_for_another_architecture_has_another_digest(tmp_path: Path) -> None:
+    store, files = ImageStore(tmp_path), {"Dockerfile": 'FROM x\nCMD ["a"]'}
+    made = [store.add(context(files), architecture) for architecture in ("amd64", "arm64")]
+    assert store.add(context(files)) == made[0]
+    assert [store.get(one.digest).config.architecture for one in made] == ["amd64", "arm64"]
+    with pytest.raises(ImageError, match="'riscv64'; it must be amd64 or arm64"):
+        store.add(context(files), "riscv64")
+
+
 def test_hard_and_symbolic_links_are_kept_as_docker_keeps_them(tmp_path: Path) -> None:
     root = linked(
         tmp_path,

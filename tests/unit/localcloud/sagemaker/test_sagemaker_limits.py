@@ -110,8 +110,10 @@ class Waiting(FleetBuilder):
         self._configs: Any = SimpleNamespace(get=lambda arn: config)
         self.limits: dict[str, float] = {}
 
-    async def fleet(self, scope: Scope, model_name: str, variant: Variant) -> Fleet:
-        del scope, model_name
+    async def fleet(
+        self, scope: Scope, model_name: str, variant: Variant, instance_type: str
+    ) -> Fleet:
+        del scope, model_name, instance_type
         made: Any = SimpleNamespace(variant=variant, role_arn="")
         return made  # type: ignore[no-any-return]
 

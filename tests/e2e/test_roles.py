@@ -269,12 +269,8 @@ def test_functions_and_jobs_are_as_the_settings_say(proof: Proof) -> None:
 
 def test_the_second_model_was_rehearsed_with_what_production_was_asked(proof: Proof) -> None:
     sagemaker = proof.lab.cloud.client("sagemaker")
-    names = [
-        job["ProcessingJobName"]
-        for job in sagemaker.list_processing_jobs(StatusEquals="Completed")[
-            "ProcessingJobSummaries"
-        ]
-    ]
+    jobs = sagemaker.list_processing_jobs(StatusEquals="Completed", MaxResults=100)
+    names = [job["ProcessingJobName"] for job in jobs["ProcessingJobSummaries"]]
     found = [sagemaker.describe_processing_job(ProcessingJobName=name) for name in names]
     (rehearsal, *_) = [
         job for job in found if job["AppSpecification"]["ContainerArguments"] == ["rehearse"]

@@ -243,6 +243,7 @@ def _evaluate(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageA
         {
             "command": "evaluate",
             "champion": "model",
+            "reference": True,
             "inputs": {"candidate": "#{Train.ModelDataUrl}"},
         },
         {

@@ -25,6 +25,7 @@ from lambda_src.pipeline_job import ConfigurationError, Job, Succeeded, paramete
 
 VERSION = 1
 DOCUMENT, PAGE = "evidence.json", "evidence.html"
+REFERENCE_FILE = "reference.json"
 # The verdict of an action that has made no report.
 _NO_REPORT = "none"
 # The message of an approval has 1,000 characters.
@@ -38,7 +39,10 @@ _REPORTS = {
     "evaluation": (
         "Evaluate",
         "evaluation.json",
-        ("verdict", "gate", "maximum_regression", "rows", "metrics", "mcnemar_p_value"),
+        (
+            *("verdict", "gate", "maximum_regression", "rows", "metrics", "mcnemar_p_value"),
+            "reference",
+        ),
     ),
     "rehearsal": (
         "Rehearse",
@@ -73,7 +77,11 @@ def collect(job: Job) -> Succeeded:
     _put(f"{where}/{PAGE}", draw_page(document, digest).encode(), "text/html; charset=utf-8")
     sagemaker.update_model_package(
         ModelPackageArn=arn,
-        CustomerMetadataProperties={"EvidenceUrl": url, "EvidenceSha256": digest},
+        CustomerMetadataProperties={
+            "EvidenceUrl": url,
+            "EvidenceSha256": digest,
+            **_reference(document["evaluation"], outputs.get("Evaluate", {})),
+        },
     )
     return Succeeded(
         summary=f"sha256:{digest} of {url}",
@@ -163,6 +171,17 @@ def _report(name: str, url: str | None, variables: Mapping[str, str] | None) -> 
         **found,
         "report": {"url": f"{url}/{file}", "sha256": hashlib.sha256(body).hexdigest()},
     }
+
+
+def _reference(evaluation: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the frozen reference set that later models are compared on, if there is one.
+
+    It is the one that this model was compared on, or its own validation rows, which begin one.
+    """
+    reference = evaluation.get("reference") or {}
+    if reference.get("state") == "begun":
+        return {"ReferenceUrl": f"{variables['ReportUrl']}/{REFERENCE_FILE}"}
+    return {"ReferenceUrl": variables["ReferenceUrl"]} if "ReferenceUrl" in variables else {}
 
 
 def _verdicts(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -18,6 +18,7 @@ so, as it does with the parameter ``without``, which is the reason.
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -46,6 +47,8 @@ from lambda_src.sagemaker_job import (
 DIRECTORY = "/opt/ml/processing"
 # The URL of the report that an action has not made.
 NO_REPORT = "none"
+# The newest approved versions among which the frozen reference set is looked for.
+MOST_VERSIONS = 20
 _NAME_KEY = "processingJobName"
 
 
@@ -68,6 +71,7 @@ def _start(job: Job) -> Succeeded | StillRunning:
     inputs = {
         **(parameter(job, "inputs", dict) if "inputs" in job.parameters else {}),
         **champion,
+        **(_reference(job, sagemaker) if "reference" in job.parameters else {}),
     }
     sources = [_input(key, uri) for key, uri in inputs.items()]
     if "captures" in job.parameters:
@@ -167,6 +171,17 @@ def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
     return {"champion": uri} if uri else {}
 
 
+def _reference(job: Job, sagemaker: Any) -> dict[str, str]:
+    """Return the frozen reference set that the newest approved version which names one names."""
+    approved = versions(sagemaker, parameter(job, "modelName", str), "Approved")
+    for summary in islice(approved, MOST_VERSIONS):
+        package = sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
+        url = package.get("CustomerMetadataProperties", {}).get("ReferenceUrl")
+        if url:
+            return {"reference": url}
+    return {}
+
+
 def _report_url(name: str) -> str:
     return f"{os.environ['REPORT_OUTPUT']}/{name}"
 
@@ -186,8 +201,19 @@ def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning
     return Succeeded(
         summary=f"processing job {name} completed: {said}",
         external_id=name,
-        variables={"ReportUrl": _report_url(name), "Verdict": said},
+        variables={
+            "ReportUrl": _report_url(name),
+            "Verdict": said,
+            **_reference_of(description),
+        },
     )
+
+
+def _reference_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variable with the reference set that a job got, if it got one."""
+    inputs = description.get("ProcessingInputs", ())
+    urls = {one["InputName"]: one["S3Input"]["S3Uri"] for one in inputs}
+    return {"ReferenceUrl": urls["reference"]} if "reference" in urls else {}
 
 
 def _still_running(name: str, progress: str) -> StillRunning:

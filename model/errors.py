@@ -8,6 +8,7 @@ ContainerError                  one sentence for the user; never a traceback
 ├── ContractError               the data contract cannot be read
 ├── BaselineError               the baseline is missing, cut off, or of another version
 ├── MonitorError                the captures cannot be compared with the baseline
+├── ReferenceSetError           the frozen reference set cannot be read
 └── RequestError                a request that is answered with an error
     ├── BadPayloadError              400
     ├── BadRequestError              400
@@ -54,6 +55,10 @@ class BaselineError(ContainerError):
 
 class MonitorError(ContainerError):
     """The captures cannot be compared with the baseline."""
+
+
+class ReferenceSetError(ContainerError):
+    """The frozen reference set cannot be read."""
 
 
 class RequestError(ContainerError):

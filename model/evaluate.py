@@ -3,8 +3,10 @@
     processing/dataset/…                   the dataset zip, whose validation rows are used
     processing/candidate/model.tar.gz      the model that was trained on it
     processing/champion/model.tar.gz       the approved model, if there is one
+    processing/reference/reference.json    the frozen reference set, if there is one
       → processing/report/evaluation.json  every figure
         processing/report/evaluation.html  the same, for people
+        processing/report/reference.json   these rows, if they begin a reference set
         output/message                     one line
 
 The exit code is 1 if the candidate must not be promoted: its score is worse than the champion's by
@@ -18,6 +20,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processin
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -30,12 +33,14 @@ from numpy.typing import NDArray
 from model.archive import Dataset
 from model.cells import one_line, quote
 from model.channels import hold_out, read_zip
-from model.errors import ContainerError, HyperparameterError
+from model.errors import ContainerError, HyperparameterError, ReferenceSetError
 from model.evaluation import Answers, Comparison, Difference, compare
 from model.evaluation_page import draw_page
 from model.hyperparameters import Hyperparameters, hyperparameters_of, parse_hyperparameters
 from model.loaded_model import Model, read_model
 from model.paths import MlPaths
+from model.reference_set import FILE as REFERENCE_FILE
+from model.reference_set import read_reference, reference_bytes
 from model.table import Table
 from model.train import json_bytes, write_whole
 
@@ -45,6 +50,7 @@ VERSION = 1
 BLOCK, WARN = "block", "warn"
 _GATE, _REGRESSION, _STARTED_BY = "promotion_gate", "maximum_regression", "started_by"
 _DATASET, _RETRAINING = "dataset", ("drift", "schedule")
+KEPT, BEGUN, UNREADABLE = "kept", "begun", "unreadable"
 _MESSAGE_CHARACTERS = 300
 _TIMED_ROWS = 200
 
@@ -84,11 +90,15 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
         {name: [row[at] for row in table.rows] for at, name in enumerate(dataset.features)},
         seed=hyperparameters.seed,
     )
+    directory = paths.processing / "report"
+    directory.mkdir(parents=True, exist_ok=True)
+    reference = _reference(paths, dataset, table, candidate, champion, hyperparameters.seed)
     no_better = started_by in _RETRAINING and _no_better(found.score)
     stops = (gate == BLOCK and found.score.loss_for_sure > limit) or no_better
     message = _message(found, why, limit, gate)
     if no_better:
         message += f"; retrained on {started_by}, so it must be better: not promoted"
+    message += _of_reference(reference)
     report = {
         "version": VERSION,
         "verdict": "worse" if found.score.loss_for_sure > limit else "not worse",
@@ -105,9 +115,8 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
         "mcnemar_p_value": found.p_value,
         "calibration": dict(found.calibration),
         "slices": [one.as_json() for one in found.slices],
+        "reference": reference,
     }
-    directory = paths.processing / "report"
-    directory.mkdir(parents=True, exist_ok=True)
     write_whole(directory / "evaluation.html", draw_page(report).encode())
     write_whole(directory / "evaluation.json", json_bytes(report))
     return message, stops
@@ -163,6 +172,61 @@ def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | N
     except (TypeError, ValueError):
         return None, "the approved model has columns of other types"
     return champion, ""
+
+
+def _reference(
+    paths: MlPaths,
+    dataset: Dataset,
+    table: Table,
+    candidate: Model,
+    champion: Model | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Compare the models on the frozen reference set, or begin one with the validation rows.
+
+    Args:
+        paths: the job's directories.
+        dataset: the dataset.
+        table: its validation rows.
+        candidate: the new model.
+        champion: the approved model; None if there is none to compare with.
+        seed: decides the bootstrap's draws.
+
+    Returns: the section of the report; `state` is `kept`, `begun` or `unreadable`.
+    """
+    files = sorted((paths.processing / "reference").rglob("*.json"))
+    if files:
+        try:
+            frozen = read_reference(files[0])
+        except ReferenceSetError as error:
+            return {"state": UNREADABLE, "why": str(error)}
+        if frozen.table.names == dataset.features:
+            found = compare(
+                _truth(frozen.table, candidate),
+                _answers(candidate, frozen.table),
+                None if champion is None else _answers(champion, frozen.table),
+                {},
+                seed=seed,
+            )
+            return {
+                "state": KEPT,
+                "rows": found.rows,
+                "sha256": frozen.sha256,
+                "metrics": [metric.as_json() for metric in found.metrics],
+            }
+    why = "the frozen rows have other columns" if files else "there is no reference set yet"
+    body = reference_bytes(table, dataset.features, seed)
+    write_whole(paths.processing / "report" / REFERENCE_FILE, body)
+    return {"state": BEGUN, "why": why, "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def _of_reference(reference: Mapping[str, Any]) -> str:
+    """Return the message's part about the reference set; empty if nothing was compared."""
+    if reference["state"] != KEPT:
+        return ""
+    score = reference["metrics"][0]
+    text = f"; frozen reference: {score['candidate']:.4f}"
+    return text if score["champion"] is None else f"{text}, champion {score['champion']:.4f}"
 
 
 def _truth(table: Table, model: Model) -> NDArray[Any]:

@@ -29,6 +29,7 @@ def draw_page(report: Mapping[str, Any]) -> str:
         [
             _pictures(report["metrics"]),
             _metrics(report["metrics"]),
+            _reference(report.get("reference")),
             _models(report),
             _slices(report["slices"]) if report["slices"] else "",
         ],
@@ -70,13 +71,24 @@ def _pictures(metrics: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "</svg>"])
 
 
-def _metrics(metrics: Sequence[Mapping[str, Any]]) -> str:
+def _reference(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    if found["state"] != "kept":
+        return (
+            f"<h2>Frozen reference set</h2><p>{escape(found['state'])}: {escape(found['why'])}.</p>"
+        )
+    about = f"<p>{found['rows']} rows, the same for every model of the group.</p>"
+    return _metrics(found["metrics"], "Frozen reference set") + about
+
+
+def _metrics(metrics: Sequence[Mapping[str, Any]], headline: str = "Metrics") -> str:
     rows = [
         f"<tr><td>{escape(m['metric'])}</td>{number(m['candidate'])}{number(m['champion'])}"
         f"<td>{_interval(m['interval'], signed=m['champion'] is not None)}</td></tr>"
         for m in metrics
     ]
-    return table("Metrics", ("Metric", "Candidate#", "Champion#", "95 % interval"), rows)
+    return table(headline, ("Metric", "Candidate#", "Champion#", "95 % interval"), rows)
 
 
 def _models(report: Mapping[str, Any]) -> str:

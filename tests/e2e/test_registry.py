@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,27 +146,56 @@ def test_what_a_person_saw_at_the_approval_can_be_proved(lab: Lab, iris: bytes) 
     assert document["verdicts"][0] in text
 
 
+def with_half_of_the_validation_rows(dataset: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(dataset)) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    files["validation.csv"] = "".join(files["validation.csv"].splitlines(keepends=True)[::2])
+    return zip_of(files)
+
+
+def test_every_model_is_compared_on_the_rows_of_the_first_approved_one(
+    production: Lab, iris: bytes
+) -> None:
+    *_, first = [v for v in versions(production) if v["ModelApprovalStatus"] == "Approved"]
+    url = first["CustomerMetadataProperties"]["ReferenceUrl"]
+    execution = production.upload(with_half_of_the_validation_rows(iris))
+    production.answer("Rejected")
+    assert production.ended(execution) == "Failed"
+    status, said = evidence_of(production, execution)
+    reference = said["evidence"]["evaluation"]["reference"]
+    assert said["evidence"]["evaluation"]["rows"] == 15
+    assert (status, reference["state"], reference["rows"]) == (0, "kept", 30)
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    body = production.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert reference["sha256"] == hashlib.sha256(body).hexdigest()
+    version = version_of(production, execution)
+    assert version is not None
+    assert version["CustomerMetadataProperties"]["ReferenceUrl"] == url
+
+
 def test_a_change_of_the_evidence_or_of_a_report_is_found(production: Lab) -> None:
     s3 = production.cloud.client("s3")
-    _, before = evidence_of(production)
+    (approved, *_) = [v for v in versions(production) if v["ModelApprovalStatus"] == "Approved"]
+    execution = approved["CustomerMetadataProperties"]["PipelineExecutionId"]
+    _, before = evidence_of(production, execution)
     bucket, _, key = before["url"].removeprefix("s3://").partition("/")
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     shown = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
     s3.put_object(Bucket=bucket, Key=key, Body=body.replace(b"accuracy", b"Accuracy"))
-    status, said = evidence_of(production)
+    status, said = evidence_of(production, execution)
     assert (status, said["verified"]) == (1, False)
     assert len(said["problems"]) == 4
     assert f"version {shown} of the object has it" in said["problems"][0]
     s3.delete_object(Bucket=bucket, Key=key)
-    status, said = evidence_of(production)
+    status, said = evidence_of(production, execution)
     assert (status, said["problems"]) == (1, [f"{before['url']} does not exist any more"])
     s3.put_object(Bucket=bucket, Key=key, Body=body)
-    assert evidence_of(production)[0] == 0
+    assert evidence_of(production, execution)[0] == 0
     report = before["evidence"]["data"]["report"]["url"]
     place = dict(zip(("Bucket", "Key"), report.removeprefix("s3://").split("/", 1), strict=True))
     check = s3.get_object(**place)["Body"].read()
     s3.put_object(**place, Body=check + b" ")
-    status, said = evidence_of(production)
+    status, said = evidence_of(production, execution)
     assert (status, said["problems"]) == (
         1,
         [f"{report} was changed: it has another digest than the evidence"],
@@ -174,7 +206,7 @@ def test_a_change_of_the_evidence_or_of_a_report_is_found(production: Lab) -> No
         ModelPackageArn=before["modelPackage"],
         CustomerMetadataProperties={"EvidenceSha256": "0" * 64},
     )
-    status, said = evidence_of(production)
+    status, said = evidence_of(production, execution)
     assert status == 1
     assert "than recorded by registry: " in said["problems"][0]
     sagemaker.update_model_package(

@@ -301,3 +301,26 @@ def test_the_schema_refuses_what_is_no_evidence(ready: FakeAws) -> None:
     document["data"] = {"made": True, "message": "passed"}
     document["more"] = 1
     assert len(problems(document)) == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "expected"),
+    [
+        ("begun", None, "s3://artifacts/reports/e/reference.json"),
+        # Its columns did not fit.
+        ("begun", "s3://a/old.json", "s3://artifacts/reports/e/reference.json"),
+        ("kept", "s3://a/old.json", "s3://a/old.json"),
+        ("unreadable", "s3://a/old.json", "s3://a/old.json"),
+        (None, None, None),
+    ],
+)
+def test_the_version_names_the_reference_set_of_later_ones(
+    ready: FakeAws, state: str | None, given: str | None, expected: str | None
+) -> None:
+    report = {**EVALUATION, "reference": state and {"state": state}}
+    ready.objects["artifacts", "reports/e/evaluation.json"] = json.dumps(report).encode()
+    variables = {"ReferenceUrl": given} if given else {}
+    url = "s3://artifacts/reports/e"
+    ready.actions.insert(1, action("Evaluate", ReportUrl=url, Verdict="?", **variables))
+    collect(ready)
+    assert ready.packages[0]["CustomerMetadataProperties"].get("ReferenceUrl") == expected

@@ -179,3 +179,32 @@ def test_a_missing_parameter_is_named(aws: FakeAws, missing: str, said: str) -> 
     kind, message = aws.failure()
     assert (kind, said in message) == ("ConfigurationError", True)
     assert aws.made("CreateProcessingJob") == []
+
+
+def test_an_evaluation_gets_the_reference_set_of_the_newest_approved_version(aws: FakeAws) -> None:
+    first, second, third = (package("Approved", f"s3://a/{n}.json") for n in (1, 2, 3))
+    for number, one in enumerate((first, second), 1):
+        url = f"s3://artifacts/reports/{number}/reference.json"
+        one["CustomerMetadataProperties"] = {"ReferenceUrl": url}
+    # The newest one was not evaluated, and names none.
+    aws.packages = [first, second, third]
+    start(command="evaluate", champion="model", reference=True)
+    (request,) = aws.made("CreateProcessingJob")
+    uris = {i["InputName"]: i["S3Input"]["S3Uri"] for i in request["ProcessingInputs"]}
+    assert uris["reference"] == "s3://artifacts/reports/2/reference.json"
+    aws.calls.clear()
+    poll(
+        aws,
+        ProcessingJobStatus="Completed",
+        ExitMessage="fine",
+        ProcessingInputs=request["ProcessingInputs"],
+    )
+    variables = aws.success()["outputVariables"]
+    assert variables["ReferenceUrl"] == "s3://artifacts/reports/2/reference.json"
+
+
+def test_a_first_evaluation_has_no_reference_set(aws: FakeAws) -> None:
+    aws.packages = [package("Approved", BASELINE)]
+    start(command="evaluate", champion="model", reference=True)
+    (request,) = aws.made("CreateProcessingJob")
+    assert "reference" not in {i["InputName"] for i in request["ProcessingInputs"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -40,7 +41,8 @@ def evaluate(base: Path, files: Mapping[str, bytes], **variables: str) -> Evalua
     for name, content in files.items():
         directory = base / "processing" / name
         directory.mkdir(parents=True)
-        (directory / ("model.tar.gz" if name != "dataset" else "abc")).write_bytes(content)
+        file = {"dataset": "abc", "reference": "model.json"}.get(name, "model.tar.gz")
+        (directory / file).write_bytes(content)
     given = {
         f"SM_HP_{key.upper()}": value for key, value in {**HYPERPARAMETERS, **variables}.items()
     }
@@ -243,3 +245,50 @@ def test_the_page_shows_text_of_a_model_as_text(tmp_path: Path, validation: str)
     page = (done.directory / "evaluation.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_the_first_evaluation_begins_a_reference_set_and_the_next_one_keeps_it(
+    tmp_path: Path, dataset: bytes, good: bytes, bad: bytes
+) -> None:
+    first = evaluate(tmp_path / "first", {"dataset": dataset, "candidate": good})
+    assert first.report["reference"]["state"] == "begun"
+    assert first.report["reference"]["why"] == "there is no reference set yet"
+    frozen = (first.directory / "reference.json").read_bytes()
+    assert first.report["reference"]["sha256"] == hashlib.sha256(frozen).hexdigest()
+    other = archive(rows(200, seed=1), rows(60, seed=11, noise=2))
+    inputs = {"dataset": other, "candidate": bad, "champion": good, "reference": frozen}
+    second = evaluate(tmp_path / "second", inputs, promotion_gate="warn")
+    reference = second.report["reference"]
+    assert (second.report["rows"], reference["state"], reference["rows"]) == (60, "kept", 200)
+    assert reference["sha256"] == first.report["reference"]["sha256"]
+    score = reference["metrics"][0]
+    assert score["champion"] == first.report["metrics"][0]["candidate"]
+    assert score["interval"][1] < 0
+    said = f"; frozen reference: {score['candidate']:.4f}, champion {score['champion']:.4f}"
+    assert second.message.endswith(said)
+    assert not (second.directory / "reference.json").exists()
+    assert (
+        "200 rows, the same for every model" in (second.directory / "evaluation.html").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "why"),
+    [
+        (b"{", "unreadable", "model.json is cut off, or is no reference set"),
+        (
+            b'{"version": 1, "features": ["other"], "labels": ["a"], "rows": [[1]]}',
+            "begun",
+            "the frozen rows have other columns",
+        ),
+    ],
+)
+def test_a_reference_set_that_does_not_fit_stops_nothing(
+    tmp_path: Path, dataset: bytes, good: bytes, content: bytes, state: str, why: str
+) -> None:
+    done = evaluate(tmp_path, {"dataset": dataset, "candidate": good, "reference": content})
+    assert done.code == 0, done.log
+    assert done.report["reference"]["state"] == state
+    assert done.report["reference"]["why"].startswith(why)
+    assert (done.directory / "reference.json").exists() == (state == "begun")
+    assert f"{state}: " in (done.directory / "evaluation.html").read_text()

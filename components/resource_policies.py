@@ -6,13 +6,15 @@ resources.
 
 from collections.abc import Sequence
 
-from components.naming import TRAINING_PREFIX, Names
+from components.naming import REPORT_PREFIX, TRAINING_PREFIX, Names
 from components.policies import Statement, document
 
 # The services that publish to the project's topics.
 ALARMS = "cloudwatch.amazonaws.com"
 RULES = "events.amazonaws.com"
 PUBLISHERS = (ALARMS, RULES)
+# The purpose in the name of the role of production's monitoring jobs.
+MONITOR_JOB = "prd-monitor-job"
 
 
 def bucket(bucket_arn: str, *statements: Statement) -> str:
@@ -66,22 +68,47 @@ def share_artifacts(names: Names, production: Names) -> list[Statement]:
             "Action": ["s3:GetObject"],
             "Resource": [f"{arn}/{TRAINING_PREFIX}/*"],
         },
+        {
+            # The monitor compares with the model's baseline, which is a report.
+            "Sid": "ProductionMonitor",
+            "Effect": "Allow",
+            **_possible_role(production, MONITOR_JOB),
+            "Action": ["s3:GetObject"],
+            "Resource": [f"{arn}/{prefix}/*" for prefix in (TRAINING_PREFIX, REPORT_PREFIX)],
+        },
+        {
+            "Sid": "ProductionMonitorBucket",
+            "Effect": "Allow",
+            **_possible_role(production, MONITOR_JOB),
+            "Action": ["s3:ListBucket"],
+            "Resource": [arn],
+        },
     ]
 
 
 def image_repository(production: Names) -> str:
-    """Return a repository policy that allows another account's endpoints to pull the image."""
+    """Return a repository policy that allows another account to pull the image.
+
+    Its endpoints run it, and the jobs of its monitor.
+    """
+    pull = [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+    ]
     return document(
         {
             "Sid": "ProductionPulls",
             "Effect": "Allow",
             "Principal": _role(production, "prd-execution"),
-            "Action": [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ],
-        }
+            "Action": pull,
+        },
+        {
+            "Sid": "MonitorPulls",
+            "Effect": "Allow",
+            **_possible_role(production, MONITOR_JOB),
+            "Action": pull,
+        },
     )
 
 
@@ -138,18 +165,26 @@ def key(names: Names, *, share_with: Names | None) -> str:
     )
     if share_with is not None:
         roles = [share_with.role_arn(r) for r in _SHARED_ROLES]
-        statements.append(
+        by_s3 = {"StringEquals": {"kms:ViaService": f"s3.{names.region}.amazonaws.com"}}
+        monitor = _possible_role(share_with, MONITOR_JOB)
+        statements += [
             {
                 "Sid": "ProductionReadsArtifacts",
                 "Effect": "Allow",
                 "Principal": {"AWS": roles},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": "*",
-                "Condition": {
-                    "StringEquals": {"kms:ViaService": f"s3.{names.region}.amazonaws.com"}
-                },
-            }
-        )
+                "Condition": by_s3,
+            },
+            {
+                "Sid": "ProductionMonitorReadsReports",
+                "Effect": "Allow",
+                "Principal": monitor["Principal"],
+                "Action": ["kms:Decrypt"],
+                "Resource": "*",
+                "Condition": {**monitor["Condition"], **by_s3},
+            },
+        ]
     return document(statements)
 
 
@@ -181,3 +216,16 @@ _SHARED_ROLES = ("prd-delivery", "prd-execution")
 
 def _role(names: Names, purpose: str) -> dict[str, str]:
     return {"AWS": names.role_arn(purpose)}
+
+
+def _possible_role(names: Names, purpose: str) -> Statement:
+    """Return principal and condition for a role that may not exist.
+
+    S3, ECR and KMS refuse a policy that names a role which does not exist, and production has this
+    one only if its endpoint is monitored. So the account is the principal, and a condition names
+    the role.
+    """
+    return {
+        "Principal": {"AWS": names.iam_arn("root")},
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": names.role_arn(purpose)}},
+    }

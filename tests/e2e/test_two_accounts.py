@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cloud import TestCloud
+from tests.cloud import TestCloud, wait_for
 from tests.e2e.conftest import (
     DEV,
     PRD,
@@ -76,6 +76,27 @@ def test_a_model_goes_to_production_in_the_other_account(accounts: TwoAccounts) 
         EndpointName=PRD, ContentType="text/csv", Body=b"5.1,3.5,1.4,0.2"
     )
     assert answer["Body"].read().startswith(b"setosa")
+
+
+def test_production_is_monitored_in_its_own_account(accounts: TwoAccounts) -> None:
+    sagemaker = accounts.production.client("sagemaker")
+    accounts.production.advance(3_600)
+
+    def ended() -> dict[str, Any] | None:
+        jobs = sagemaker.list_processing_jobs(NameContains=f"{PRD}-monitor")
+        names = [job["ProcessingJobName"] for job in jobs["ProcessingJobSummaries"]]
+        if not names:
+            return None
+        found: dict[str, Any] = sagemaker.describe_processing_job(ProcessingJobName=names[-1])
+        return found if found["ProcessingJobStatus"] in ("Completed", "Failed") else None
+
+    job = wait_for("a run of the monitor", ended, 60)
+    assert job["ProcessingJobStatus"] == "Completed", job
+    assert f":{PRODUCTION}:role/" in job["RoleArn"]
+    assert job["ExitMessage"].startswith("few-rows (")
+    uris = {i["InputName"]: i["S3Input"]["S3Uri"] for i in job["ProcessingInputs"]}
+    assert f"-artifacts-{DELIVERY}-" in uris["baseline"]
+    assert f"-capture-prd-{PRODUCTION}-" in uris["captures"]
 
 
 def test_no_role_lacked_a_permission(accounts: TwoAccounts) -> None:

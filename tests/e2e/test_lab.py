@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.archives import zip_of
-from tests.cloud import ROOT, wait_for
+from tests.cloud import ACCOUNT, REGION, ROOT, wait_for
 from tests.e2e.conftest import (
     DEV,
     PRD,
@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
 
 FLOWER = b"5.1,3.5,1.4,0.2"
 FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n4.9,3.0,1.4,0.2\n"
+
+CAPTURES = f"mlops-iris-model-capture-prd-{ACCOUNT}-{REGION}"
 
 
 def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
@@ -303,12 +305,19 @@ def test_a_regression_with_a_header_reaches_the_approval_with_its_score(lab: Lab
     localcloud(lab.cloud.url, "up", "dev")
 
 
-def test_down_leaves_nothing_of_the_stacks(lab: Lab) -> None:
+def test_down_leaves_nothing_of_the_stacks_but_what_production_captured(lab: Lab) -> None:
     cloud = lab.cloud
     assert resources(cloud).keys() > {"buckets", "roles", "functions", "pipelines"}
     localcloud(cloud.url, "down", "dev", "--deployed", "--unprotect")
-    localcloud(cloud.url, "down", "prd", "--deployed", "--unprotect")
-    assert resources(cloud) == {}
+    kept = localcloud(cloud.url, "down", "prd", "--deployed", "--unprotect")
+    # What production captured is data, which one command cannot delete.
+    assert resources(cloud) == {"buckets": [CAPTURES]}
+    assert f"retained Bucket prd-capture {CAPTURES}" in kept
+    s3 = cloud.client("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=CAPTURES):
+        for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=CAPTURES, Key=found["Key"], VersionId=found["VersionId"])
+    s3.delete_bucket(Bucket=CAPTURES)
     # And the lab can be deployed again.
     _, said = preview(lab, "prd")
     assert ["create"] == list(said["changes"])

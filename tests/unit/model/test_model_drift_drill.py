@@ -233,7 +233,7 @@ def test_a_grown_dataset_has_its_rows_and_the_same_rows_shifted_where_it_hurts()
     assert found["shifted_score"] < 0.7
     assert grown.train.labels == labels * 2
     assert grown.train.rows[:1000] == ROWS
-    assert grown.train.rows[1000][0] > ROWS[0][0]
+    assert float(grown.train.rows[1000][0]) > ROWS[0][0]
     assert grown.train.rows[1000][1] == ROWS[0][1]
 
 

@@ -156,7 +156,14 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "latencyP99Milliseconds": "400",
             "errorRatePercent": "2",
             "noInvocationsMinutes": "30",
-            "dataCapturePercent": "10",
+            "dataCapturePercent": "50",
+            "monitorSchedule": "rate(2 hours)",
+            "monitorInstanceType": "ml.c5.xlarge",
+            "monitorInstanceCount": "2",
+            "driftPsi": "0.5",
+            "driftMinimumRows": "200",
+            "driftAlarmRuns": "2",
+            "minimumLiveAccuracy": "0.9",
             "networkIsolation": "false",
             "logRetentionDays": "365",
             "permissionsBoundary": "arn:aws:iam::000000000000:policy/boundary",
@@ -186,6 +193,11 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "functionConcurrency": "2",
             "tracing": "true",
             "imageScanSeverity": "HIGH",
+            "rehearsal": "false",
+            "retrainOn": "schedule",
+            "retrainSchedule": "rate(30 days)",
+            "retrainCooldownHours": "12",
+            "trainOnUpload": "false",
         },
     ),
     ("dev", {"sourceRepository": "acme/iris", "sourceConnectionArn": CONNECTION}),
@@ -407,7 +419,8 @@ def test_the_lab_is_torn_down_in_order(engine: Engine) -> None:
     assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
     assert cloud.client("codepipeline").list_pipelines()["pipelines"] == []
     left = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
-    assert left == ["by-hand"]
+    # What production captured is data, which stays.
+    assert left == ["by-hand", "mlops-iris-model-capture-prd-000000000000-us-east-1"]
     assert "Nothing is deployed" in teardown(engine, "", "--profile", "lab").stdout
 
 

@@ -102,7 +102,8 @@ def _plot(part: Mapping[str, Any]) -> str:
                 f"<title>{escape(_bar(part, at))}: {share:.1%}</title></rect>"
             )
     return (
-        f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" role="img">{"".join(drawn)}</svg>'
+        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img">'
+        f"{''.join(drawn)}</svg>"
         f"<figcaption>{escape(part['name'])} ({escape(part['verdict'])})</figcaption></figure>"
     )
 

@@ -162,7 +162,13 @@ class _Inspector:
             if len(errors) < _LISTED_ROWS:
                 errors.append(error)
 
-        scan.read(reader, refuse, batch)
+        try:
+            scan.read(reader, refuse, batch)
+        except DatasetError as error:
+            # The text is no CSV from here on. Training stops at the first row that it refuses.
+            if not refused:
+                raise
+            refuse(error)
         for error in errors:
             self._refuse(error)
         if refused > len(errors):

@@ -394,6 +394,12 @@ def test_the_check_refuses_what_training_refuses_and_nothing_else(
         assert found[0] == expected
 
 
+def test_a_row_that_is_refused_is_named_before_the_end_of_the_csv_text() -> None:
+    found = messages(outcome_of({"train.csv": 'a,\nb,"'}, {}), Kind.REFUSED)
+    assert found[0].startswith("x.zip/train.csv, row 1, column 2 is empty")
+    assert found[1] == "x.zip/train.csv, row 2: not CSV text (unexpected end of data)"
+
+
 def test_every_refused_row_is_counted_and_the_first_are_named() -> None:
     text = "a,1\nb,2\n" + "a,x\n" * 9
     found = outcome_of({"train.csv": text}, {})

@@ -16,13 +16,14 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job.html
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+
+from lambda_src.sagemaker_job import LOCAL_STORAGE, VOLUME_GIB, created
 
 logger = logging.getLogger("run_monitor")
 logger.setLevel(logging.INFO)
@@ -33,14 +34,11 @@ VERSION_TAG = "ModelPackageArn"
 LOOK_BACK = timedelta(hours=48)
 # Captures may be written some minutes after the request.
 OVERLAP = timedelta(hours=1)
-VOLUME_GIB = 10
 _STAMP = "%Y%m%d-%H%M"
 _SHARDS, _MERGE = "-shards", "-merge"
 # PutMetricData takes 1,000 metrics, and the monitor's file has fewer.
 _METRICS = 1000
 _MOST_METRICS_BYTES = 4 << 20
-# Families with local NVMe storage, such as m5d.
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
@@ -255,44 +253,39 @@ class Monitor:
     ) -> None:
         volume: dict[str, Any] = {"VolumeSizeInGB": VOLUME_GIB}
         # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
-        if self._key and not _LOCAL_STORAGE.match(self._instance_type):
+        if self._key and not LOCAL_STORAGE.match(self._instance_type):
             volume["VolumeKmsKeyId"] = self._key
-        try:
-            self._sagemaker.create_processing_job(
-                ProcessingJobName=name,
-                RoleArn=self._role,
-                AppSpecification=application,
-                Environment=environment,
-                ProcessingInputs=inputs,
-                ProcessingOutputConfig={
-                    "Outputs": [
-                        {
-                            "OutputName": output,
-                            "S3Output": {
-                                "S3Uri": uri,
-                                "LocalPath": f"{DIRECTORY}/{output}",
-                                "S3UploadMode": "EndOfJob",
-                            },
-                        }
-                        for output, uri in outputs.items()
-                    ],
-                    **({"KmsKeyId": self._key} if self._key else {}),
+        outputs_of_job = [
+            {
+                "OutputName": output,
+                "S3Output": {
+                    "S3Uri": uri,
+                    "LocalPath": f"{DIRECTORY}/{output}",
+                    "S3UploadMode": "EndOfJob",
                 },
-                ProcessingResources={
-                    "ClusterConfig": {
-                        "InstanceType": self._instance_type,
-                        "InstanceCount": instances,
-                        **volume,
-                    }
-                },
-                NetworkConfig=self._network,
-                StoppingCondition={"MaxRuntimeInSeconds": self._seconds},
-            )
-        except ClientError as error:
-            # Lambda has delivered the event twice.
-            if error.response["Error"]["Code"] != "ResourceInUse":
-                raise
-            return
+            }
+            for output, uri in outputs.items()
+        ]
+        cluster = {
+            "InstanceType": self._instance_type,
+            "InstanceCount": instances,
+            **volume,
+        }
+        request = {
+            "ProcessingJobName": name,
+            "RoleArn": self._role,
+            "AppSpecification": application,
+            "Environment": environment,
+            "ProcessingInputs": inputs,
+            "ProcessingOutputConfig": {
+                "Outputs": outputs_of_job,
+                **({"KmsKeyId": self._key} if self._key else {}),
+            },
+            "ProcessingResources": {"ClusterConfig": cluster},
+            "NetworkConfig": self._network,
+            "StoppingCondition": {"MaxRuntimeInSeconds": self._seconds},
+        }
+        created(self._sagemaker.create_processing_job, request)
         logger.info("started processing job %s", name)
 
     def _metrics_of(self, run: str) -> list[dict[str, Any]]:

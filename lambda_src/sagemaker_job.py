@@ -18,7 +18,7 @@ VOLUME_GIB = 10
 NAME_LENGTH = 63
 _IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 # Families with local NVMe storage, such as m5d.
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
+LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 
 
 def name_of(job: Job) -> str:
@@ -68,7 +68,7 @@ def cluster(job: Job) -> dict[str, Any]:
         "VolumeSizeInGB": VOLUME_GIB,
     }
     # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
-    if job.encryption_key and not _LOCAL_STORAGE.match(instance_type):
+    if job.encryption_key and not LOCAL_STORAGE.match(instance_type):
         resources["VolumeKmsKeyId"] = job.encryption_key
     return resources
 
@@ -103,8 +103,7 @@ def tags(job: Job) -> list[dict[str, str]]:
 def created(create: Any, request: dict[str, Any]) -> None:
     """Create a job, unless an earlier delivery of the same event has created it.
 
-    Only this CodePipeline job uses the name, so a name in use means that Lambda has delivered the
-    event twice.
+    Only this event uses the name, so a name in use means that Lambda has delivered it twice.
 
     Args:
         create: the operation of the SageMaker client.

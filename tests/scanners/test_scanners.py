@@ -127,7 +127,7 @@ def test_parliament_finds_nothing_in_the_roles() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     found = done.stdout.splitlines()

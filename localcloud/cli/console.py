@@ -116,15 +116,18 @@ def own_account() -> str:
     return account_of_access_key(os.environ.get("AWS_ACCESS_KEY_ID", ""))
 
 
-def client(service: str, url: str, account: str = "") -> Any:
-    """Return a boto3 client of the endpoint for an account, by default the environment's."""
+def client(service: str, url: str, account: str = "", region: str = "") -> Any:
+    """Return a boto3 client of the endpoint for an account and a region.
+
+    Both are the environment's by default.
+    """
     import boto3
     from botocore.config import Config
 
     return boto3.client(
         service,
         endpoint_url=url,
-        region_name=os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        region_name=region or os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION),
         aws_access_key_id=account or own_account(),
         aws_secret_access_key="localcloud",  # noqa: S106 - signatures are not checked
         config=Config(

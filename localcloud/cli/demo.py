@@ -36,11 +36,11 @@ from localcloud.cli.watch import (
     WaitingApproval,
     action_lines,
     put_approval,
+    triggered_execution,
     waiting_approvals,
 )
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
 
-_TRIGGER_SECONDS = 15.0
 _POLL_SECONDS = 0.2
 # Each user pauses, so that the ramp of users is a ramp of requests/s, and scaling can be seen.
 _THINK_SECONDS = 0.02
@@ -269,7 +269,7 @@ class Demo:
     def _follow_upload(self, pipeline: str, version: str) -> str:
         """Follow the execution that the upload started to its end; return its id."""
         codepipeline = client("codepipeline", self._url)
-        execution = self._triggered(codepipeline, pipeline, version)
+        execution = triggered_execution(codepipeline, pipeline, version)
         out.print(f"  The upload's event started execution [bold]{execution}[/bold]")
         self._follow(pipeline, execution)
         return execution
@@ -306,18 +306,6 @@ class Demo:
         if ended.status != "Succeeded" and not self._rejected and not may_fail:
             raise CommandError(f"the pipeline ended as {ended.status}: {ended.reason}")
         return ended
-
-    def _triggered(self, codepipeline: Any, pipeline: str, version: str) -> str:
-        """Wait for the execution that works on this version of the dataset."""
-        deadline = time.monotonic() + _TRIGGER_SECONDS
-        while time.monotonic() < deadline:
-            answer = codepipeline.list_pipeline_executions(pipelineName=pipeline)
-            for summary in answer["pipelineExecutionSummaries"]:
-                revisions = [r["revisionId"] for r in summary.get("sourceRevisions", [])]
-                if summary["trigger"]["triggerType"] == "CloudWatchEvent" and version in revisions:
-                    return str(summary["pipelineExecutionId"])
-            time.sleep(_POLL_SECONDS)
-        raise CommandError(f"the upload did not start {pipeline} within {_TRIGGER_SECONDS:g} s")
 
     def _show(
         self, line: ActionLine, shown: dict[tuple[str, str], str], elapsed_seconds: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from localcloud.cli.console import CommandError, client, own_account
 from localcloud.core.build_context import pack
@@ -20,6 +21,8 @@ def push(
     tag: str = "",
     release: str = "",
     architecture: str = ARCHITECTURES[0],
+    account: str = "",
+    region: str = "",
 ) -> dict[str, Any]:
     """Push a directory; return its digest, its URIs and notes on what was not carried out.
 
@@ -30,6 +33,9 @@ def push(
         tag: the image's tag; if empty, it is derived from the content.
         release: SSM parameter to set to the image's URI by digest; empty for none.
         architecture: the processors' architecture that it is for.
+        account: the repository's account; by default the environment's.
+        region: the repository's region, and the parameter's; by default us-east-1 for the
+            repository, and the environment's for the parameter.
 
     Raises:
         CommandError: the directory holds no Dockerfile.
@@ -38,15 +44,18 @@ def push(
     if not (directory / "Dockerfile").is_file():
         raise CommandError(f"{directory} holds no Dockerfile; give the directory of a container")
     body = pack(directory)
-    answer = post(
-        f"{url}/_localcloud/images?repository={repository}&tag={tag}&account={own_account()}"
-        f"&architecture={architecture}",
-        body,
-    )
+    query = {
+        "repository": repository,
+        "tag": tag,
+        "account": account or own_account(),
+        "architecture": architecture,
+        **({"region": region} if region else {}),
+    }
+    answer = post(f"{url}/_localcloud/images?{urlencode(query)}", body)
     result: dict[str, Any] = json.loads(answer)
     if release:
         # On AWS this is the last step of the image build.
-        client("ssm", url).put_parameter(
+        client("ssm", url, account, region).put_parameter(
             Name=release, Value=result["uri"], Type="String", Overwrite=True
         )
     return result

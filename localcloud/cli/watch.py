@@ -1,7 +1,8 @@
-"""The actions of a pipeline execution, and the approvals that are pending."""
+"""The executions of a pipeline that an upload started, their actions, and pending approvals."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from localcloud.cli.console import CommandError
 
 ENDED = frozenset({"Succeeded", "Failed", "Stopped", "Superseded", "Cancelled"})
+_TRIGGER_SECONDS = 15.0
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,28 @@ class ActionLine:
     summary: str
     error: str
     clock_seconds: float
+
+
+def triggered_execution(codepipeline: Any, pipeline: str, version: str) -> str:
+    """Wait for the execution that an upload started; return its id.
+
+    Args:
+        codepipeline: a client.
+        pipeline: the pipeline's name.
+        version: the uploaded object's version.
+
+    Raises:
+        CommandError: none started within 15 wall-clock seconds.
+    """
+    deadline = time.monotonic() + _TRIGGER_SECONDS
+    while time.monotonic() < deadline:
+        answer = codepipeline.list_pipeline_executions(pipelineName=pipeline)
+        for summary in answer["pipelineExecutionSummaries"]:
+            revisions = [r["revisionId"] for r in summary.get("sourceRevisions", [])]
+            if summary["trigger"]["triggerType"] == "CloudWatchEvent" and version in revisions:
+                return str(summary["pipelineExecutionId"])
+        time.sleep(_POLL_SECONDS)
+    raise CommandError(f"the upload did not start {pipeline} within {_TRIGGER_SECONDS:g} s")
 
 
 def waiting_approvals(codepipeline: Any, pipeline: str) -> Iterator[WaitingApproval]:

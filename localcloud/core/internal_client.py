@@ -30,6 +30,15 @@ def post(url: str, body: bytes, timeout_seconds: float = 60) -> bytes:
     return _send(request, timeout_seconds)
 
 
+def delete(url: str) -> bytes:
+    """DELETE on one of the local cloud's own routes.
+
+    Raises:
+        RequestFailed: no local cloud answers, or the answer is an error.
+    """
+    return _send(urllib.request.Request(url, method="DELETE"), 60)  # noqa: S310 - http by us
+
+
 def _send(request: urllib.request.Request, timeout_seconds: float) -> bytes:
     url = request.full_url.partition("/_local")[0]
     try:

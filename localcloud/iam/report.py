@@ -6,11 +6,10 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-ac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from localcloud.iam.policy import Statement, parse
-from localcloud.iam.policy_text import wildcard_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +62,24 @@ def _of_role(
                 action
                 for statement in granted
                 for action in statement.actions
-                if not statement.not_actions and not _is_used(action, statement, allowed)
+                if not statement.not_actions
+                and not is_used(replace(statement, actions=(action,)), allowed)
             }
         ),
     )
 
 
-def _is_used(action: str, statement: Statement, calls: list[Mapping[str, Any]]) -> bool:
+def is_used(statement: Statement, calls: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether one of a role's calls is of the statement's actions and resources.
+
+    Conditions are not compared: the record of calls does not have the keys of the requests.
+
+    Args:
+        statement: an Allow of the role's own policies.
+        calls: calls of the role that were allowed, from `/_localcloud/iam/calls`.
+    """
     return any(
-        wildcard_matches(action.lower(), call["action"].lower())
+        statement.names(call["action"])
         and statement.covers(None if call["resource"] == "*" else call["resource"])
         for call in calls
     )

@@ -220,3 +220,21 @@ def has_changes(comparison: Json) -> bool:
         or bool(comparison["templates"])
         or any(found["new"] for found in comparison["violations"])
     )
+
+
+def problem_of_run(comparison: Json) -> str:
+    """Return in one line what was wrong with the lab's run; empty if nothing was, or none was."""
+    run = comparison.get("run")
+    if run is None:
+        return ""
+    head = comparison["head"]["name"]
+    if run["status"] != "Succeeded":
+        return f"the lab's run of {head} failed: {run['reason']}"
+    if not run["denied"]:
+        return ""
+    first, *more = run["denied"]
+    others = f", and {len(more)} more" if more else ""
+    return (
+        f"the lab's run of {head} was denied {first['action']} on {first['resource']}, which "
+        f"{first['role']} called{others}; grant what is needed"
+    )

@@ -18,6 +18,8 @@ from localcloud.review.comparison import Json, has_changes
 MOST_CHARACTERS = 60_000
 _MOST_LINES = 200
 _SYMBOLS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "retain": "-"}
+# What the lab's run says of a gained grant; nothing of what the record of calls does not show.
+_MARKS: dict[bool | None, str] = {True: "  [used]", False: "  [not used by the lab's run]"}
 _POLICY = re.compile(r"(?:policy|assumeRolePolicy)\b")
 _TICKS = re.compile(r"`+")
 
@@ -26,6 +28,7 @@ def rendered(comparison: Json) -> str:
     """Return a comparison as Markdown, at most MOST_CHARACTERS long."""
     base, head = (_revision(comparison[side]) for side in ("base", "head"))
     lines = [f"### {head[:1].upper()}{head[1:]} compared with {base}", ""]
+    lines += _run(comparison)
     if not has_changes(comparison):
         lines.append("Nothing that is deployed changes.")
     else:
@@ -42,6 +45,23 @@ def rendered(comparison: Json) -> str:
 def _revision(side: Json) -> str:
     commit = side["commit"][:12]
     return f"{_code(side['name'])} ({commit})" if commit else str(side["name"])
+
+
+def _run(comparison: Json) -> Iterator[str]:
+    run = comparison.get("run")
+    if run is None:
+        return
+    denied = [f"! {c['role']}: {c['action']} on {c['resource']}" for c in run["denied"]]
+    calls = f"{len(denied) or 'no'} {'calls' if len(denied) > 1 else 'call'} denied"
+    if run["status"] == "Succeeded":
+        yield f"**The lab's run**: a dataset was delivered to production; {calls}"
+    else:
+        yield f"**The lab's run failed**; {calls}"
+        denied = [run["reason"], *denied]
+    if denied:
+        yield from _block(denied)
+    else:
+        yield ""
 
 
 def _resources(comparison: Json) -> Iterator[str]:
@@ -113,7 +133,7 @@ def _permissions(comparison: Json) -> Iterator[str]:
         return
     gained = sum(len(one["gained"]) for one in found)
     lost = sum(len(one["lost"]) for one in found)
-    yield f"**Permissions**: {gained} gained, {lost} lost"
+    yield f"**Permissions**: {gained} gained{_counted_use(found)}, {lost} lost"
     yield from _block(
         line
         for one in found
@@ -125,6 +145,13 @@ def _permissions(comparison: Json) -> Iterator[str]:
     )
 
 
+def _counted_use(found: Sequence[Json]) -> str:
+    marks = [grant["used"] for one in found for grant in one["gained"] if "used" in grant]
+    if not marks:
+        return ""
+    return f" ({marks.count(True)} used by the lab's run, {marks.count(False)} not used)"
+
+
 def _grant(grant: Json) -> str:
     text = f"{grant['effect']} {grant['action']}"
     if "resource" in grant:
@@ -133,7 +160,7 @@ def _grant(grant: Json) -> str:
         text += f" to {grant['principal']}"
     if "condition" in grant:
         text += f" if {grant['condition']}"
-    return text
+    return text + _MARKS.get(grant.get("used"), "")
 
 
 def _templates(comparison: Json) -> Iterator[str]:

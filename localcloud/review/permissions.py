@@ -25,6 +25,8 @@ _RESOURCE_POLICIES = {
     "aws:kms/key:Key": ("description", "policy"),
 }
 _ANY = "*"
+# How a grant says NotAction, NotResource and NotPrincipal.
+ALL_BUT = "all but "
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,7 +65,7 @@ def grants_of(resources: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[Gra
                     role.add(Grant("Allow", f"the managed policy {arn}"))
                 boundary = inputs.get("permissionsBoundary")
                 if boundary:
-                    role.add(Grant("Deny", f"all but the permissions boundary {boundary}"))
+                    role.add(Grant("Deny", f"{ALL_BUT}the permissions boundary {boundary}"))
             case kind if kind == _ROLE_POLICY:
                 role = found.setdefault(f"role {inputs.get('role')}", set())
                 role.update(_grants(inputs.get("policy")))
@@ -98,13 +100,13 @@ def _grants(document: Any) -> Iterator[Grant]:
 def _either(statement: Mapping[str, Any], element: str) -> list[str]:
     """Return the values of an element; of its negation, one text that says so."""
     if f"Not{element}" in statement:
-        return [f"all but {', '.join(sorted(map(str, _listed(statement[f'Not{element}']))))}"]
+        return [f"{ALL_BUT}{', '.join(sorted(map(str, _listed(statement[f'Not{element}']))))}"]
     return sorted(map(str, _listed(statement.get(element))))
 
 
 def _principals(statement: Mapping[str, Any]) -> list[str]:
     principal = statement.get("Principal", statement.get("NotPrincipal"))
-    prefix = "all but " if "NotPrincipal" in statement else ""
+    prefix = ALL_BUT if "NotPrincipal" in statement else ""
     if principal == _ANY:
         return [f"{prefix}everyone"]
     if not isinstance(principal, dict):

@@ -1,10 +1,11 @@
 """Runs a comparison: the base on a local cloud of its own, then the head on top of it.
 
     base ─► up ─► snapshot ─► preview of the head ─► up of the head ─► snapshot ─► compared
+        with --run: ─► image of the head ─► dataset ─► pipeline, approved ─► production ─► marked
 
 So the preview is of the state that the base leaves, and the second `up` shows that the one can
-become the other. The programs run as children without this process's environment: they may come
-from a stranger, and find no credentials and no token.
+become the other. With --run, the cloud enforces IAM. The programs run as children without this
+process's environment: they may come from a stranger, and find no credentials and no token.
 """
 
 from __future__ import annotations
@@ -15,29 +16,42 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localcloud.cli.console import CommandError, client
+from localcloud.cli.images import push
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.core.child_process import base_environment, free_port
-from localcloud.core.internal_client import get
+from localcloud.core.internal_client import RequestFailed, delete, get
 from localcloud.deploy.project import project_name
 from localcloud.review.comparison import Json, Snapshot, compared
+from localcloud.review.delivery import NEEDED, deliver, stop_schedules
 from localcloud.review.revisions import Revision, check_out, working_tree
+from localcloud.review.usage import denied, marked
 
 STACKS = ("prd", "dev")
 _COMMAND_SECONDS = 300
 _CHANGES = 2
 _TEMPLATE = "template.json"
+_TABLE = "iris"
+_CALLS = "_localcloud/iam/calls"
+# What is denied on AWS is denied here, and nobody waits for the minutes of a canary.
+_FOR_THE_RUN = ("--iam", "enforce", "--speed", "240")
 
 Progress = Callable[[str], None]
 
 
 def compare(
-    project: Path, base: str, head: str | None, progress: Progress, stacks: Sequence[str] = STACKS
+    project: Path,
+    base: str,
+    head: str | None,
+    progress: Progress,
+    stacks: Sequence[str] = STACKS,
+    *,
+    run_lab: bool = False,
 ) -> Json:
     """Compare two revisions of a project.
 
@@ -47,6 +61,9 @@ def compare(
         head: another one; None for the working tree.
         progress: called with each step.
         stacks: the names of the stacks, in the order of their deployment.
+        run_lab: deliver a dataset to the head's production, too. The comparison then has `run`,
+            with `status` (`Succeeded` or `Failed`), `reason` and the `denied` calls. If the run
+            succeeded, each gained grant has `used`, as `usage.marked` says.
 
     Raises:
         CommandError: a revision is not there, or cannot be deployed.
@@ -57,9 +74,17 @@ def compare(
         new = check_out(project, head, parent) if head else working_tree(project)
         environment = {**base_environment(), "HOME": str(parent), "PYTHONDONTWRITEBYTECODE": "1"}
         progress("starting a local cloud")
-        cloud = start_own_cloud(free_port(), parent / "localcloud.log", environment=environment)
+        cloud = start_own_cloud(
+            free_port(),
+            parent / "localcloud.log",
+            *(_FOR_THE_RUN if run_lab else ()),
+            environment=environment,
+        )
         try:
-            found = _Run(cloud, environment, progress).compare(old, new, stacks)
+            run = _Run(cloud, environment, progress)
+            found, after = run.compare(old, new, stacks)
+            if run_lab:
+                found |= run.lab(new, after, found["permissions"], parent / "dataset.zip")
         finally:
             cloud.stop()
     return {
@@ -81,7 +106,10 @@ class _Run:
         }
         self._progress = progress
 
-    def compare(self, old: Revision, new: Revision, stacks: Sequence[str]) -> Json:
+    def compare(
+        self, old: Revision, new: Revision, stacks: Sequence[str]
+    ) -> tuple[Json, Sequence[Snapshot]]:
+        """Return the comparison, and the head's stacks, which are deployed now."""
         before = [self._deployed(old, stack) for stack in stacks]
         previews, after = [], []
         for stack in stacks:
@@ -89,7 +117,61 @@ class _Run:
             text = self._localcloud(new, "preview", stack, "--json", allowed=(0, _CHANGES))
             previews.append(json.loads(text))
             after.append(self._deployed(new, stack))
-        return compared(before, after, previews)
+        return compared(before, after, previews), after
+
+    def lab(
+        self, new: Revision, stacks: Sequence[Snapshot], permissions: list[Json], dataset: Path
+    ) -> Json:
+        """Deliver a dataset to production; return the outcome, and the permissions marked by it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        calls: list[Json] = []
+        reason = ""
+        try:
+            stack = _stack_of_the_pipeline(new, stacks)
+            region = _region(stack)
+            self._prepare(new, stack.outputs, region, dataset)
+            # What the base did, and a schedule that was at work when it was stopped, do not count.
+            delete(f"{self._url}/{_CALLS}")
+            self._progress(f"delivering the dataset to production of {new.name}")
+            try:
+                deliver(self._url, region, stack.outputs, dataset.read_bytes())
+            finally:
+                calls = json.loads(get(f"{self._url}/{_CALLS}"))
+        except (CommandError, RequestFailed, BotoCoreError, ClientError) as error:
+            reason = " ".join(str(error).split())
+        return {
+            "run": {
+                "status": "Failed" if reason else "Succeeded",
+                "reason": reason,
+                "denied": denied(calls),
+            },
+            # A run that failed does not say what the rest of it would have used.
+            "permissions": permissions if reason else marked(permissions, calls),
+        }
+
+    def _prepare(
+        self, new: Revision, outputs: Mapping[str, Any], region: str, dataset: Path
+    ) -> None:
+        """Push the image and create the dataset, both with the revision's own code."""
+        stop_schedules(self._url, region)
+        self._progress(f"pushing the image of {new.name}")
+        push(
+            new.directory / "model",
+            outputs["repositoryName"],
+            self._url,
+            release=outputs["imageParameter"],
+            account=DEFAULT_ACCOUNT,
+            region=region,
+        )
+        self._progress(f"creating a dataset with {new.name}")
+        self._child(
+            new,
+            ("-m", "model.dataset", "--table", _TABLE, "--out", str(dataset)),
+            what="model.dataset",
+        )
+        if not dataset.is_file():
+            raise CommandError(f"model.dataset of {new.name} wrote no file")
 
     def _deployed(self, revision: Revision, stack: str) -> Snapshot:
         self._progress(f"deploying {stack} of {revision.name}")
@@ -176,6 +258,27 @@ class _Run:
             said = " ".join((done.stderr or done.stdout).split())[-600:]
             raise CommandError(f"{what} of {revision.name} failed: {said}")
         return done.stdout
+
+
+def _region(stack: Snapshot) -> str:
+    found = (resource["outputs"].get("region") for resource in stack.resources)
+    return next((str(region) for region in found if region), DEFAULT_REGION)
+
+
+def _stack_of_the_pipeline(revision: Revision, stacks: Sequence[Snapshot]) -> Snapshot:
+    """Return the stack whose outputs say where the pipeline, its image and its dataset are.
+
+    Raises:
+        CommandError: no stack has what the run needs.
+    """
+    best = max(stacks, key=lambda stack: sum(name in stack.outputs for name in NEEDED))
+    missing = [name for name in NEEDED if not best.outputs.get(name)]
+    if missing:
+        raise CommandError(
+            f"no stack of {revision.name} exports {', '.join(missing)}, by which the run finds the "
+            "pipeline; export it, or leave --run out"
+        )
+    return best
 
 
 def _with_template(resource: Json, template: Json) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cloud import ROOT, configured_url
@@ -26,16 +28,23 @@ def git(directory: Path, *arguments: str) -> None:
     subprocess.run(["git", *author, *arguments], cwd=directory, check=True, timeout=60)
 
 
+def temporary(project: Path) -> Path:
+    """Return the directory where a comparison puts what is its own."""
+    found = project.with_name(f"{project.name}-temporary")
+    found.mkdir(exist_ok=True)
+    return found
+
+
 def diff(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command with a token in its environment, as a job has one."""
     kept = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST")}
     return subprocess.run(
         [sys.executable, "-P", "-m", "localcloud", "diff", *arguments],
         cwd=project,
-        env={**kept, "GITHUB_TOKEN": "s3cret"},
+        env={**kept, "GITHUB_TOKEN": "s3cret", "TMPDIR": str(temporary(project))},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
 
@@ -112,3 +121,58 @@ def test_the_working_tree_is_compared_with_the_last_commit(project: Path) -> Non
     assert answer.returncode == 1
     assert "preview prd of the working tree failed: " in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_run_of_the_head_marks_the_grants_that_it_used(project: Path) -> None:
+    git(project, "switch", "--quiet", "--force", "main")
+    grants = project / "components" / "policies.py"
+    # Functions of the pipeline write their logs; that of the monitor waits for its schedule.
+    own = '["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]'
+    assert own in grants.read_text()
+    grants.write_text(grants.read_text().replace(own, own.replace("Put", "*Put")))
+    try:
+        answer = diff(project, "--run", "--json")
+        assert answer.returncode == 2, answer.stderr
+        found: dict[str, Any] = json.loads(answer.stdout)
+        assert found["run"] == {"status": "Succeeded", "reason": "", "denied": []}
+        gained = {held["holder"]: held["gained"] for held in found["permissions"]}
+        used = {
+            holder.removeprefix("role mlops-iris-model-").removesuffix("-us-east-1"): {
+                grant["used"] for grant in grants
+            }
+            for holder, grants in gained.items()
+        }
+        assert used["train"] == {True}
+        assert used["prd-monitor"] == {False}
+    finally:
+        git(project, "checkout", "--quiet", ".")
+
+
+def test_a_run_that_is_denied_a_call_is_an_error_that_names_it(project: Path) -> None:
+    grants = project / "components" / "policies.py"
+    needed = '"sagemaker:CreateTrainingJob", '
+    assert needed in grants.read_text()
+    grants.write_text(grants.read_text().replace(needed, ""))
+    try:
+        answer = diff(project, "--run", "--markdown")
+    finally:
+        git(project, "checkout", "--quiet", ".")
+    assert answer.returncode == 1
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("error: the lab's run of the working tree failed: iris-model-pipeline ")
+    assert "is not authorized to perform: sagemaker:CreateTrainingJob" in line
+    assert "**The lab's run failed**; 1 call denied\n" in answer.stdout
+    denied = "! mlops-iris-model-train-us-east-1: sagemaker:CreateTrainingJob on arn:aws:"
+    assert denied in answer.stdout
+    assert list(temporary(project).iterdir()) == []
+    assert running_in(temporary(project)) == []
+
+
+def running_in(directory: Path) -> list[str]:
+    """Return the commands of the running processes whose home is in a directory."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.environ().get("HOME", "")).is_relative_to(directory):
+                found.append(" ".join(process.cmdline()))
+    return found

@@ -43,6 +43,8 @@ TIME_ALLOWED = {
     "localcloud/cli/monitored.py": "a client: it polls the cloud",
     "localcloud/cli/demo_watch.py": "a client: it polls the cloud",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
+    "localcloud/cli/watch.py": "a client: it polls the cloud",
+    "localcloud/review/delivery.py": "a client: it polls the cloud",
     "localcloud/cli/own_cloud.py": "waits for the process that it started",
     "localcloud/cli/views.py": "a client: it follows a log",
     "localcloud/gameday/load.py": "a client: it measures what the cloud answers",

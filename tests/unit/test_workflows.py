@@ -196,8 +196,8 @@ def test_a_change_is_no_failure_of_the_comparison(
     fake.chmod(0o755)
     ended = _step(script, tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path / "summary"))
     assert ended == expected
-    if expected == 0:
-        assert (tmp_path / "summary").read_text() == "diff HEAD^1 HEAD --markdown\n"
+    # A run that failed is in the summary, too.
+    assert (tmp_path / "summary").read_text() == "diff HEAD^1 HEAD --run --markdown\n"
 
 
 GH = """#!/bin/sh

@@ -164,11 +164,11 @@ class _Inspector:
 
         try:
             scan.read(reader, refuse, batch)
-        except DatasetError as error:
+        except DatasetError as not_csv:
             # The text is no CSV from here on. Training stops at the first row that it refuses.
             if not refused:
                 raise
-            refuse(error)
+            refuse(not_csv)
         for error in errors:
             self._refuse(error)
         if refused > len(errors):

@@ -121,22 +121,34 @@ def test_the_smoke_test_may_assume_the_invoke_role() -> None:
     ]
 
 
-def test_the_artifact_bucket_is_shared_with_two_roles_and_the_data_lake_with_none() -> None:
+def role_of(statement: dict[str, Any]) -> str:
+    """Return the role that a statement is for: its principal, or its condition's on the account."""
+    principal = str(statement["Principal"]["AWS"])
+    if principal != f"arn:aws:iam::{OTHER}:root":
+        return principal
+    return str(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"])
+
+
+def test_the_artifact_bucket_is_shared_with_three_roles_and_the_data_lake_with_none() -> None:
     policy = "aws:s3/bucketPolicy:BucketPolicy"
     shared = statements(delivery(), policy, "artifacts-policy")[1:]
-    assert {s["Principal"]["AWS"] for s in shared} == {
+    assert {role_of(statement) for statement in shared} == {
         arn(OTHER, "prd-delivery"),
         arn(OTHER, "prd-execution"),
+        arn(OTHER, "prd-monitor-job"),
     }
     assert len(statements(delivery(), policy, "lake-data-policy")) == 1
     assert len(statements(delivery(), policy, "dev-template-policy")) == 1
 
 
 def test_the_key_and_the_image_are_shared_too() -> None:
-    key = json.loads(delivery().one("aws:kms/key:Key").inputs["policy"])["Statement"][-1]
+    policy = json.loads(delivery().one("aws:kms/key:Key").inputs["policy"])["Statement"]
+    key, monitor = policy[-2:]
     assert key["Principal"]["AWS"] == [arn(OTHER, "prd-delivery"), arn(OTHER, "prd-execution")]
-    (pull,) = statements(delivery(), "aws:ecr/repositoryPolicy:RepositoryPolicy", "images-share")
-    assert pull["Principal"] == {"AWS": arn(OTHER, "prd-execution")}
+    assert role_of(monitor) == arn(OTHER, "prd-monitor-job")
+    pulls = statements(delivery(), "aws:ecr/repositoryPolicy:RepositoryPolicy", "images-share")
+    roles = ("prd-execution", "prd-monitor-job")
+    assert [role_of(pull) for pull in pulls] == [arn(OTHER, role) for role in roles]
 
 
 def test_artifacts_are_encrypted_with_the_shared_key() -> None:

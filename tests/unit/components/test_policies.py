@@ -230,12 +230,18 @@ def test_alarms_of_this_account_publish_and_so_do_rules() -> None:
     assert "Condition" not in rules
 
 
-def test_a_key_is_shared_only_with_two_roles_of_the_other_account() -> None:
+def test_a_key_is_shared_only_with_three_roles_of_the_other_account() -> None:
     shared = statements(resource_policies.key(NAMES, share_with=PRODUCTION))
-    assert len(statements(resource_policies.key(NAMES, share_with=None))) == len(shared) - 1
-    assert shared[-1]["Principal"] == {
-        "AWS": [
-            f"arn:aws:iam::210987654321:role/mlops-iris-model-{role}-us-east-1"
-            for role in ("prd-delivery", "prd-execution")
-        ]
+    assert len(statements(resource_policies.key(NAMES, share_with=None))) == len(shared) - 2
+
+    def role(purpose: str) -> str:
+        return f"arn:aws:iam::210987654321:role/mlops-iris-model-{purpose}-us-east-1"
+
+    assert shared[-2]["Principal"] == {"AWS": [role("prd-delivery"), role("prd-execution")]}
+    # KMS refuses a policy that names a role which does not exist.
+    assert shared[-1]["Principal"] == {"AWS": "arn:aws:iam::210987654321:root"}
+    assert shared[-1]["Action"] == ["kms:Decrypt"]
+    assert shared[-1]["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": role("prd-monitor-job")},
+        "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,7 @@ from localcloud.iam.enforcement import Mode
 
 # How long `stop` waits for an answer, wall-clock seconds.
 _STOP_SECONDS = 3.0
+_HIGHEST_PORT = 65_535
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
@@ -95,6 +97,10 @@ def start(
     from localcloud.edge.server import DEFAULT_PORT, port_is_free, run
 
     with errors_in_one_line():
+        if port is not None and not 0 <= port <= _HIGHEST_PORT:
+            raise CommandError(
+                f"--port is {port}; it must be from 1 to {_HIGHEST_PORT}, or 0 for a free one"
+            )
         if port is None:
             port = DEFAULT_PORT if port_is_free(DEFAULT_PORT) else 0
             if port == 0:
@@ -259,7 +265,8 @@ def _decide(pipeline: str | None, verdict: str, summary: str, url: str | None) -
         out.print(f"{waiting.stage}/{waiting.action} of {waiting.pipeline}: {verdict}")
 
 
-@app.command()
+# A row may begin with a minus, which is then no option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def invoke(
     endpoint: Annotated[str, typer.Argument(help="Name of the endpoint.")],
     body: Annotated[
@@ -269,13 +276,30 @@ def invoke(
     accept: Annotated[str, typer.Option(help="Content type of the response.")] = "application/json",
     url: Url = None,
 ) -> None:
-    """Send one request to an endpoint and print the response."""
+    """Send one request to an endpoint and print the response.
+
+    A body on standard input may be binary, and so may a response that goes to a file or a pipe.
+    """
     with errors_in_one_line():
-        content = body if body is not None else sys.stdin.read()
+        content = sys.stdin.buffer.read() if body is None else os.fsencode(body)
         answer = client("sagemaker-runtime", endpoint_url(url)).invoke_endpoint(
-            EndpointName=endpoint, Body=content.encode(), ContentType=content_type, Accept=accept
+            EndpointName=endpoint, Body=content, ContentType=content_type, Accept=accept
         )
-        out.print(answer["Body"].read().decode().rstrip("\n"), markup=False)
+        _print_body(answer["Body"].read(), answer["ContentType"])
+
+
+def _print_body(body: bytes, content_type: str) -> None:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        if sys.stdout.isatty():
+            raise CommandError(
+                f"the response is {len(body)} bytes of {content_type}, which a terminal cannot "
+                "show: add > FILE"
+            ) from None
+        sys.stdout.buffer.write(body)
+        return
+    out.print(text.rstrip("\n"), markup=False)
 
 
 @app.command()
@@ -358,6 +382,12 @@ def demo(
     missing_values: Annotated[
         str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
     ] = "refuse",
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of the CSV: comma, semicolon or tab.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A column of the CSV to leave out; may be repeated.")
+    ] = None,
     regression: Annotated[
         bool,
         typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
@@ -386,8 +416,12 @@ def demo(
     with errors_in_one_line():
         if (csv is None) != (label is None):
             raise CommandError("--csv and --label go together: a file and its label column")
-        if csv is None and (categorical or missing_values != "refuse" or regression):
-            raise CommandError("--categorical, --missing-values and --regression require --csv")
+        of_csv = (categorical, missing_values != "refuse", regression, delimiter, drop)
+        if csv is None and any(of_csv):
+            raise CommandError(
+                "--categorical, --missing-values, --regression, --delimiter and --drop require "
+                "--csv"
+            )
         if not approve_all and not sys.stdin.isatty():
             raise CommandError("there is no terminal to ask for the approval: add --approve")
         Demo(
@@ -406,6 +440,8 @@ def demo(
                 users=users,
                 report_dir=report_dir.resolve(),
                 short=short,
+                delimiter=delimiter,
+                drop=tuple(drop or ()),
             )
         ).run()
 

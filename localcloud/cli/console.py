@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -96,16 +97,38 @@ def _escape(text: str) -> str:
 
 
 def endpoint_url(given: str | None) -> str:
-    """Return the endpoint: the given one, that of the environment, or the default port."""
-    if given:
-        return given.rstrip("/")
-    url = os.environ.get("AWS_ENDPOINT_URL")
-    if url:
-        return url.rstrip("/")
+    """Return the endpoint: the given one, that of the environment, or the default port.
+
+    Without a scheme it is `http://`, as LOCALSTACK_HOST has it.
+
+    Raises:
+        CommandError: it is no URL of a host.
+    """
+    names = {"--endpoint-url": given, "AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL")}
+    for name, url in names.items():
+        if url:
+            return _checked(name, url)
     host = os.environ.get("LOCALSTACK_HOST")
     if host:
-        return f"http://{host if ':' in host else host + ':4566'}"
+        return _checked("LOCALSTACK_HOST", host if ":" in host else f"{host}:4566")
     return "http://127.0.0.1:4566"
+
+
+def _checked(name: str, given: str) -> str:
+    """Return a URL with its scheme and without the last slash."""
+    url = (given if "://" in given else f"http://{given}").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = usable and parts.port != 0 and not any(c.isspace() for c in url)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CommandError(
+            f"{name} is '{given}'; it must be the local cloud's address, such as "
+            "http://127.0.0.1:4566"
+        )
+    return url
 
 
 def own_account() -> str:

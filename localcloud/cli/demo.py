@@ -30,6 +30,7 @@ from localcloud.cli.demo_watch import (
 from localcloud.cli.evidence import find_evidence
 from localcloud.cli.images import push
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
+from localcloud.cli.terminal import ended_by_signals, read_line_while
 from localcloud.cli.watch import (
     ENDED,
     ActionLine,
@@ -66,6 +67,8 @@ class DemoOptions:
     users: int
     report_dir: Path
     short: bool
+    delimiter: str | None = None
+    drop: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -97,24 +100,29 @@ class Demo:
         if not (self._project / "Pulumi.yaml").exists():
             raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
         self._options.report_dir.mkdir(parents=True, exist_ok=True)
-        cloud = self._start_cloud()
-        finished = False
-        try:
-            self._steps()
-            finished = True
-        finally:
-            if self._options.keep and finished:
-                self._explain_keep(cloud)
-            else:
-                self._stop_cloud(cloud)
+        # Before anything is started: a typo should not cost a deployment.
+        self._step(1, "Create the dataset")
+        with self._timed("dataset"):
+            self._make_dataset()
+        with ended_by_signals():
+            cloud = self._start_cloud()
+            finished = False
+            try:
+                self._steps()
+                finished = True
+            finally:
+                if self._options.keep and finished:
+                    self._explain_keep(cloud)
+                else:
+                    self._stop_cloud(cloud)
 
     def _steps(self) -> None:
-        self._step(2, "Deploy the stacks: prd, then dev")
+        self._step(3, "Deploy the stacks: prd, then dev")
         with self._timed("deploy"):
             self._localcloud("up", "prd", "--quiet", *PRODUCTION_OPTIONS)
             self._up_dev()
         outputs = self._outputs("dev")
-        self._step(3, "Push the model container as an ECR image")
+        self._step(4, "Push the model container as an ECR image")
         with self._timed("image"):
             image = push(
                 self._project / "model",
@@ -123,10 +131,10 @@ class Demo:
                 release=outputs["imageParameter"],
             )
         out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
-        self._step(4, "Create the dataset and upload it")
-        with self._timed("dataset"):
-            dataset, version = self._upload(outputs)
-        self._step(5, "The pipeline: train, deploy to DEV, approve, deploy to PRD")
+        self._step(
+            5, "Upload the dataset; the pipeline trains, deploys to DEV, waits, deploys to PRD"
+        )
+        dataset, version = self._upload(outputs)
         execution = self._follow_upload(outputs["pipelineName"], version)
         if self._rejected:
             out.print("\nYou rejected this model: the pipeline stopped before production.")
@@ -172,7 +180,7 @@ class Demo:
     # 1. The cloud.
 
     def _start_cloud(self) -> OwnCloud:
-        self._step(1, "Start the local cloud")
+        self._step(2, "Start the local cloud")
         port = DEFAULT_PORT
         if not port_is_free(port):
             from localcloud.core.child_process import free_port
@@ -213,7 +221,7 @@ class Demo:
 
     def _example_row(self) -> str:
         """Return a validation row without its label."""
-        with zipfile.ZipFile(self._options.report_dir / "dataset.zip") as archive:
+        with zipfile.ZipFile(self._dataset) as archive:
             first = archive.read("validation.csv").decode().splitlines()[0]
         return first.partition(",")[2]
 
@@ -238,23 +246,32 @@ class Demo:
             raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
         return status
 
+    @property
+    def _dataset(self) -> Path:
+        return self._options.report_dir / "dataset.zip"
+
     def _outputs(self, stack: str) -> dict[str, Any]:
         from localcloud.deploy.stacks import saved
 
         return saved(stack, self._url, self._project).outputs
 
-    def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
+    def _make_dataset(self) -> None:
         options = self._options
-        path = options.report_dir / "dataset.zip"
         source: tuple[str, ...] = ("--table", options.table)
         if options.csv:
             source = ("--csv", str(options.csv), "--label", str(options.label))
             source += ("--missing-values", options.missing_values)
             if options.categorical:
                 source += ("--categorical", options.categorical)
+            if options.delimiter:
+                source += ("--delimiter", options.delimiter)
+            source += tuple(word for name in options.drop for word in ("--drop", name))
             if options.regression:
                 source += ("--regression",)
-        self._child("-m", "model.dataset", *source, "--out", str(path))
+        self._child("-m", "model.dataset", *source, "--out", str(self._dataset))
+
+    def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
+        path = self._dataset
         answer = client("s3", self._url).put_object(
             Bucket=outputs["dataBucket"], Key=outputs["datasetKey"], Body=path.read_bytes()
         )
@@ -334,11 +351,44 @@ class Demo:
             out.print(
                 f"\n  [bold yellow]{waiting.stage}/{waiting.action} is pending.[/bold yellow]"
             )
-            given = out.input("  Deploy this model to production? \\[y/N] ").strip().lower()
-            self._rejected = given not in ("y", "yes")
-            verdict = "Rejected" if self._rejected else "Approved"
+            given = self._ask(codepipeline, waiting)
+            if given is None:
+                return
+            verdict = given
         summary = "by the demo's --approve" if self._options.approve else "by a person, in the demo"
-        put_approval(codepipeline, waiting, verdict, f"{verdict} {summary}")
+        try:
+            put_approval(codepipeline, waiting, verdict, f"{verdict} {summary}")
+        except codepipeline.exceptions.ApprovalAlreadyCompletedException:
+            out.print("  It was answered elsewhere in the meantime.")
+            return
+        self._rejected = verdict == "Rejected"
+
+    @staticmethod
+    def _ask(codepipeline: Any, waiting: WaitingApproval) -> str | None:
+        """Return the person's verdict; None if the approval was answered elsewhere.
+
+        Raises:
+            CommandError: standard input ended without an answer.
+        """
+        while True:
+            out.print("  Deploy this model to production? \\[y/n] ", end="")
+            line = read_line_while(
+                lambda: any(
+                    w.token == waiting.token
+                    for w in waiting_approvals(codepipeline, waiting.pipeline)
+                )
+            )
+            if line is None:
+                out.print("\n  It was answered elsewhere, such as by `localcloud approve`.")
+                return None
+            if not line:
+                raise CommandError("the approval got no answer: standard input has ended")
+            answer = line.strip().lower()
+            if answer in ("y", "yes", "approve"):
+                return "Approved"
+            if answer in ("n", "no", "reject"):
+                return "Rejected"
+            out.print("  Answer y (approve) or n (reject).")
 
     # 6. and 7. Stress test and summary.
 

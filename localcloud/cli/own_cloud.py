@@ -60,7 +60,16 @@ def start_own_cloud(
             start_new_session=True,
             env=environment,
         )
-    url = f"http://127.0.0.1:{port}"
+    try:
+        return _answering(f"http://127.0.0.1:{port}", process, log)
+    except BaseException:
+        # Also after Ctrl-C: nobody else would end it.
+        process.terminate()
+        raise
+
+
+def _answering(url: str, process: subprocess.Popen[bytes], log: Path) -> OwnCloud:
+    """Wait until the local cloud of a process answers."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -72,5 +81,4 @@ def start_own_cloud(
                 return OwnCloud(url, process)
         except OSError:
             time.sleep(0.05)
-    process.terminate()
     raise CommandError(f"the local cloud did not answer within {_START_SECONDS:g} s")

@@ -42,8 +42,14 @@ def run(text: str) -> dict[str, Any]:
         given = document.get("settings")
         settings = [TargetTracking(**given)] if given else list(candidates(world))
         objective = 1.0 if given else float(document["objective"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CommandError(f"the document to simulate is wrong: {error!r}") from None
+    except json.JSONDecodeError as error:
+        raise CommandError(
+            f"standard input must be a JSON object; it is not JSON ({error})"
+        ) from None
+    except KeyError as error:
+        raise CommandError(f"the document to simulate has no member {error}") from None
+    except (ValueError, TypeError) as error:
+        raise CommandError(f"the document to simulate is wrong: {error}") from None
     began = monotonic()
     outcomes = [simulate(world, one) for one in settings]
     seconds = monotonic() - began

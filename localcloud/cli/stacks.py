@@ -189,6 +189,7 @@ def down(
 
     with errors_in_one_line():
         target = endpoint_url(url)
+        _refuse_unknown(stack, target)
         if unprotect:
             stacks.unprotect(stack, target)
         try:
@@ -300,6 +301,19 @@ def _settings(given: list[str] | None) -> dict[str, str]:
 
 
 _PATHS_SHOWN = 3
+
+
+def _refuse_unknown(stack: str, url: str) -> None:
+    """Refuse a stack that is neither deployed nor has a file here: a typo, most likely."""
+    from localcloud.deploy.stacks import saved
+
+    if saved(stack, url).resources or Path(f"Pulumi.{stack}.yaml").exists():
+        return
+    known = sorted(path.suffixes[0][1:] for path in Path.cwd().glob("Pulumi.*.yaml"))
+    raise CommandError(
+        f"there is no stack {stack}: nothing of it is deployed, and there is no "
+        f"Pulumi.{stack}.yaml" + (f"; the stacks here are {', '.join(known)}" if known else "")
+    )
 
 
 def _print_step(step: ResourceChange) -> None:

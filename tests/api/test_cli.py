@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,90 @@ def test_piped_output_has_no_colour(cloud: TestCloud) -> None:
 def test_the_endpoint_comes_from_localstacks_variable_too(cloud: TestCloud) -> None:
     host = cloud.url.removeprefix("http://")
     assert run("status", LOCALSTACK_HOST=host).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["start", "--port", "99999"], "--port is 99999; it must be from 1 to 65535"),
+        (["start", "--port", "-1"], "--port is -1; it must be from 1 to 65535"),
+        (["status", "--endpoint-url", "ftp://x"], "--endpoint-url is 'ftp://x'; it must be"),
+        (["status", "--endpoint-url", "http://:1"], "--endpoint-url is 'http://:1'; it must be"),
+        (["status", "--endpoint-url", "a b"], "--endpoint-url is 'a b'; it must be"),
+        (["status", "--endpoint-url", "h:99999"], "--endpoint-url is 'h:99999'; it must be"),
+        (["simulate"], "standard input must be a JSON object; it is not JSON"),
+        (["demo", "--approve", "--drop", "id"], "--delimiter and --drop require --csv"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line(arguments: list[str], said: str) -> None:
+    assert said in refused(run(*arguments))
+
+
+def test_an_endpoint_needs_no_scheme(cloud: TestCloud) -> None:
+    assert run("status", "--endpoint-url", cloud.url.removeprefix("http://")).returncode == 0
+
+
+def test_a_stack_that_is_not_there_is_not_torn_down(cloud: TestCloud) -> None:
+    line = refused(run("down", "prod", "--endpoint-url", cloud.url))
+    assert line.endswith("and there is no Pulumi.prod.yaml; the stacks here are dev, prd")
+
+
+def test_a_row_may_begin_with_a_minus_and_a_body_may_be_binary(
+    cloud: TestCloud, tmp_path: Path
+) -> None:
+    url = ("--endpoint-url", cloud.url)
+    assert "Endpoint x of account" in refused(run("invoke", "x", "-5.1,3.5", *url))
+    clean = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL",)}
+    body = tmp_path / "body"
+    body.write_bytes(b"\xff\xfe1,2")
+    with body.open("rb") as given:
+        answer = subprocess.run(
+            [sys.executable, "-m", "localcloud", "invoke", "x", *url],
+            cwd=ROOT,
+            env={**clean, "PYTHONPATH": str(ROOT)},
+            stdin=given,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    assert "Endpoint x of account" in refused(answer)
+
+
+def test_the_demo_looks_at_its_data_before_it_starts_anything(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("age;outcome\n1;a\n2;b\n")
+    options = ("demo", "--approve", "--csv", str(table), "--label", "outcome")
+    answer = run(*options, "--report-dir", str(tmp_path / "demo"))
+    assert answer.returncode == 1
+    assert "try --delimiter semicolon or tab" in answer.stderr
+    assert "Start the local cloud" not in answer.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["term", "hangup"])
+def test_a_demo_that_is_ended_leaves_no_cloud(tmp_path: Path, number: signal.Signals) -> None:
+    clean = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL",)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "localcloud", "demo", "--approve", "--report-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        said, url = "", ""
+        while "Deploying stack prd" not in said:
+            line = demo.stdout.readline()
+            assert line, said
+            said += line
+            found = re.search(r"(http://127\.0\.0\.1:\d+) answers", line)
+            url = found[1] if found else url
+        demo.send_signal(number)
+        rest, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert "Traceback" not in rest
+    assert "Stopped the local cloud and every process that it had started." in rest
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{url}/_localstack/health", timeout=5)

@@ -1,0 +1,48 @@
+"""Signals, and a question to a person whose answer may also come from elsewhere."""
+
+from __future__ import annotations
+
+import select
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_LOOK_SECONDS = 0.5
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End what runs inside by SIGTERM and SIGHUP as by Ctrl-C, so that it tidies up.
+
+    Without it, a closed terminal or `timeout` would leave the children behind.
+    """
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    for name in names:
+        signal.signal(getattr(signal, name), end)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def read_line_while(open_: Callable[[], bool]) -> str | None:
+    """Return the next line of standard input, empty at its end; None once `open_` is false.
+
+    Args:
+        open_: whether the question still stands; called twice a second.
+    """
+    sys.stdout.flush()
+    while open_():
+        ready, _, _ = select.select([sys.stdin], [], [], _LOOK_SECONDS)
+        if ready:
+            return sys.stdin.readline()
+    return None

@@ -21,6 +21,7 @@ from localcloud.cli.console import (
     errors_in_one_line,
     out,
 )
+from localcloud.cli.demo_command import demo_app
 from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
@@ -47,6 +48,7 @@ app.add_typer(review_app)
 app.add_typer(iam_app)
 app.add_typer(gameday_app)
 app.add_typer(drift_app)
+app.add_typer(demo_app)
 app.add_typer(connection_app, name="connection")
 app.add_typer(clock_app, name="clock")
 
@@ -365,85 +367,6 @@ def simulate() -> None:
 
     with errors_in_one_line():
         command()
-
-
-@app.command()
-def demo(
-    table: Annotated[
-        str, typer.Option(help="Dataset: iris, wine, breast_cancer, digits or diabetes.")
-    ] = "iris",
-    csv: Annotated[
-        Path | None, typer.Option(help="Your own CSV file instead of a dataset.")
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="Label column of the CSV.")] = None,
-    categorical: Annotated[
-        str | None, typer.Option(help="Columns of the CSV with categories: auto, or their names.")
-    ] = None,
-    missing_values: Annotated[
-        str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
-    ] = "refuse",
-    delimiter: Annotated[
-        str | None, typer.Option(help="Delimiter of the CSV: comma, semicolon or tab.")
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="A column of the CSV to leave out; may be repeated.")
-    ] = None,
-    regression: Annotated[
-        bool,
-        typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
-    ] = False,
-    config: Annotated[
-        list[str] | None,
-        typer.Option("--config", "-c", help="A setting of stack dev, as KEY=VALUE."),
-    ] = None,
-    approve_all: Annotated[
-        bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
-    ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the local cloud running.")] = False,
-    speed: Annotated[float, typer.Option(help="AWS seconds per wall-clock second.")] = 60.0,
-    duration: Annotated[str, typer.Option(help="Duration of the stress test.")] = "30s",
-    users: Annotated[int, typer.Option(help="Number of users at the end of the ramp.")] = 24,
-    report_dir: Annotated[Path, typer.Option(help="Directory of the reports.")] = Path(
-        "build/demo"
-    ),
-    short: Annotated[
-        bool, typer.Option("--short", help="End after the stress test, without drift.")
-    ] = False,
-) -> None:
-    """Run the whole lab: deploy, train, approve, serve, stress, drift, retrain, report."""
-    from localcloud.cli.demo import Demo, DemoOptions
-
-    with errors_in_one_line():
-        if (csv is None) != (label is None):
-            raise CommandError("--csv and --label go together: a file and its label column")
-        of_csv = (categorical, missing_values != "refuse", regression, delimiter, drop)
-        if csv is None and any(of_csv):
-            raise CommandError(
-                "--categorical, --missing-values, --regression, --delimiter and --drop require "
-                "--csv"
-            )
-        if not approve_all and not sys.stdin.isatty():
-            raise CommandError("there is no terminal to ask for the approval: add --approve")
-        Demo(
-            DemoOptions(
-                table=table,
-                csv=csv,
-                label=label,
-                categorical=categorical,
-                missing_values=missing_values,
-                regression=regression or (csv is None and table == "diabetes"),
-                config=tuple(config or ()),
-                approve=approve_all,
-                keep=keep,
-                speed=speed,
-                duration=duration,
-                users=users,
-                report_dir=report_dir.resolve(),
-                short=short,
-                delimiter=delimiter,
-                drop=tuple(drop or ()),
-            )
-        ).run()
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION
 from localcloud.cli.console import CommandError, client, out, own_account, styled
+from localcloud.cli.demo_approval import answer
 from localcloud.cli.demo_watch import (
     PRODUCTION_OPTIONS,
     WATCH_SETTINGS,
@@ -27,16 +28,13 @@ from localcloud.cli.demo_watch import (
     Watch,
     WatchResult,
 )
-from localcloud.cli.evidence import find_evidence
 from localcloud.cli.images import push
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
-from localcloud.cli.terminal import ended_by_signals, read_line_while
+from localcloud.cli.terminal import ended_by_signals
 from localcloud.cli.watch import (
     ENDED,
     ActionLine,
-    WaitingApproval,
     action_lines,
-    put_approval,
     triggered_execution,
     waiting_approvals,
 )
@@ -312,7 +310,8 @@ class Demo:
                 if mine:
                     spinner.stop()
                     asked = time.monotonic()
-                    self._answer(codepipeline, mine[0])
+                    verdict = answer(self._url, mine[0], approve=self._options.approve)
+                    self._rejected = verdict == "Rejected"
                     approved_seconds += time.monotonic() - asked
                     spinner.start()
                 if detail["status"] in ENDED:
@@ -341,54 +340,6 @@ class Demo:
             f"  {elapsed_seconds:5.1f} s  {styled(line.status)}  "
             f"[bold]{line.stage}/{line.action}[/bold]  [dim]{text}[/dim]"
         )
-
-    def _answer(self, codepipeline: Any, waiting: WaitingApproval) -> None:
-        verdict = "Approved"
-        document = find_evidence(self._url, waiting.execution).document or {}
-        for line in document.get("verdicts", []):
-            out.print(f"    {line}", markup=False, style="cyan")
-        if not self._options.approve:
-            out.print(
-                f"\n  [bold yellow]{waiting.stage}/{waiting.action} is pending.[/bold yellow]"
-            )
-            given = self._ask(codepipeline, waiting)
-            if given is None:
-                return
-            verdict = given
-        summary = "by the demo's --approve" if self._options.approve else "by a person, in the demo"
-        try:
-            put_approval(codepipeline, waiting, verdict, f"{verdict} {summary}")
-        except codepipeline.exceptions.ApprovalAlreadyCompletedException:
-            out.print("  It was answered elsewhere in the meantime.")
-            return
-        self._rejected = verdict == "Rejected"
-
-    @staticmethod
-    def _ask(codepipeline: Any, waiting: WaitingApproval) -> str | None:
-        """Return the person's verdict; None if the approval was answered elsewhere.
-
-        Raises:
-            CommandError: standard input ended without an answer.
-        """
-        while True:
-            out.print("  Deploy this model to production? \\[y/n] ", end="")
-            line = read_line_while(
-                lambda: any(
-                    w.token == waiting.token
-                    for w in waiting_approvals(codepipeline, waiting.pipeline)
-                )
-            )
-            if line is None:
-                out.print("\n  It was answered elsewhere, such as by `localcloud approve`.")
-                return None
-            if not line:
-                raise CommandError("the approval got no answer: standard input has ended")
-            answer = line.strip().lower()
-            if answer in ("y", "yes", "approve"):
-                return "Approved"
-            if answer in ("n", "no", "reject"):
-                return "Rejected"
-            out.print("  Answer y (approve) or n (reject).")
 
     # 6. and 7. Stress test and summary.
 

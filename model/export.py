@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -14,6 +15,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from model.errors import ExportError
 from model.hyperparameters import Algorithm
 from model.predictor import Predictor
+from model.thresholds import rows_on_thresholds, with_32_bit_thresholds
 from model.trees import optimize_trees
 
 # Over a few hundred trees, sums of 32-bit probabilities differ from 64-bit ones by about 1e-6.
@@ -70,6 +72,7 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
         width: numbers per row.
     """
     classifier = hasattr(estimator, "predict_proba")
+    estimator = with_32_bit_thresholds(estimator)
     with warnings.catch_warnings():
         # skl2onnx writes the flags of boosted trees as booleans where protobuf expects integers.
         warnings.filterwarnings("ignore", "Field onnx.AttributeProto.ints", DeprecationWarning)
@@ -91,55 +94,108 @@ def check_equivalence(
 ) -> Comparison:
     """Compare the ONNX model's predictions with those of the estimator that it was exported from.
 
-    Labels must be equal, except on a row whose two most probable classes are within the tolerance
-    of each other: there, rounding decides which one wins.
+    Besides the given rows, rows on the thresholds of the estimator's trees and one and two 32-bit
+    floats beside them are compared. Labels must be equal, except on a row whose two most probable
+    classes are within the tolerance of each other: there, rounding decides which one wins.
 
     Args:
         estimator: the fitted estimator.
         predictor: the ONNX model.
-        rows: encoded rows to compare on, shape (rows, width).
+        rows: encoded rows to compare on, shape (rows, width), at least one.
         tolerance: the allowed difference of a probability.
 
     Raises:
-        ExportError: a label differs, or a probability differs by more than the tolerance.
+        ExportError: a label differs, a probability differs by more than the tolerance, or
+            scikit-learn's own predictions are not finite.
     """
+    made = rows_on_thresholds(estimator, rows)
+    compared = [_compare(estimator, predictor, rows, tolerance, "validation rows")]
+    if len(made):
+        compared.append(
+            _compare(estimator, predictor, made, tolerance, "rows on the thresholds of its trees")
+        )
+    worst = max(comparison.worst for comparison in compared)
+    ties = sum(comparison.ties for comparison in compared)
+    return Comparison(worst, compared[0].tolerance, ties)
+
+
+def _compare(
+    estimator: Any,
+    predictor: Predictor,
+    rows: NDArray[np.float32],
+    tolerance: float,
+    noun: str,
+) -> Comparison:
     if not predictor.classes:
-        return _check_equal_values(estimator, predictor, rows)
-    expected = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
+        return _compare_values(estimator, predictor, rows)
+    expected = _predict(estimator.predict_proba, rows, "probabilities", noun)
     labels = np.asarray(estimator.predict(rows))
     numbers, probabilities = predictor.run(rows)
     difference = np.abs(expected - probabilities)
-    _check_difference(difference.max(axis=1, initial=0.0), tolerance, "probabilities")
+    _check_difference(difference.max(axis=1, initial=0.0), tolerance, "probabilities", noun)
     best = np.sort(expected, axis=1)
     tie = best[:, -1] - best[:, -2] <= 2 * tolerance
     wrong = np.flatnonzero((numbers != labels) & ~tie)
     if wrong.size:
         raise ExportError(
             f"the ONNX model predicts another class than scikit-learn on {wrong.size} of "
-            f"{len(rows)} validation rows: {_row_list(wrong)}"
+            f"{len(rows)} {noun}: {_row_list(wrong)}"
         )
     return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
 
 
-def _check_equal_values(
-    estimator: Any, predictor: Predictor, rows: NDArray[np.float32]
-) -> Comparison:
-    expected = np.asarray(estimator.predict(rows), dtype=np.float64)
+def _compare_values(estimator: Any, predictor: Predictor, rows: NDArray[np.float32]) -> Comparison:
+    expected = _predict(estimator.predict, rows, "values", "validation rows")
     _, values = predictor.run(rows)
     difference = np.abs(expected - values[:, 0])
     tolerance = _VALUE_TOLERANCE * max(float(expected.std()), float(np.abs(expected).mean()))
-    _check_difference(difference, tolerance, "values")
+    _check_difference(difference, tolerance, "values", "validation rows")
     return Comparison(float(difference.max(initial=0.0)), tolerance, 0)
 
 
-def _check_difference(difference: NDArray[np.float64], tolerance: float, quantity: str) -> None:
+def _predict(
+    predict: Callable[[NDArray[np.float32]], Any],
+    rows: NDArray[np.float32],
+    quantity: str,
+    noun: str,
+) -> NDArray[np.float64]:
+    """Return scikit-learn's predictions.
+
+    Raises:
+        ExportError: they are not finite.
+    """
+    advice = "scale the features, or, for boosted trees, set a smaller learning_rate"
+    try:
+        with np.errstate(all="ignore"):  # an overflow is reported below, not warned of
+            expected = np.asarray(predict(rows), dtype=np.float64)
+    except ValueError as error:
+        if "infinity" not in str(error):
+            raise
+        raise ExportError(
+            f"scikit-learn cannot predict the {noun}, because their scaled features overflow: "
+            f"{advice}"
+        ) from None
+    finite = np.isfinite(expected).reshape(len(rows), -1).all(axis=1)
+    wrong = np.flatnonzero(~finite)
+    if wrong.size:
+        raise ExportError(
+            f"scikit-learn's own {quantity} are not finite on {wrong.size} of {len(rows)} {noun}: "
+            f"{_row_list(wrong)}. Its sums overflow: {advice}"
+        )
+    return expected
+
+
+def _check_difference(
+    difference: NDArray[np.float64], tolerance: float, quantity: str, noun: str
+) -> None:
     wrong = np.flatnonzero(~(difference <= tolerance))  # also finds NaN
     if wrong.size:
         raise ExportError(
             f"the ONNX model's {quantity} differ from scikit-learn's by up to "
-            f"{float(difference[wrong].max()):.2g} on {wrong.size} of {len(difference)} validation "
-            f"rows: {_row_list(wrong)}; at most {tolerance:.2g} is allowed. "
-            "Features of very different or very large size lose digits as 32-bit floats: scale them"
+            f"{float(difference[wrong].max()):.2g} on {wrong.size} of {len(difference)} "
+            f"{noun}: {_row_list(wrong)}; at most {tolerance:.2g} is allowed. The ONNX model "
+            "calculates with 32-bit floats: scale features of very different or very large size, "
+            "or, for boosted trees, set a smaller learning_rate or fewer trees"
         )
 
 

@@ -95,6 +95,29 @@ def test_the_onnx_model_of_another_fit_is_refused(table: tuple[Any, Any, Any]) -
         check_equivalence(fit(other, rows, truth), predictor, rows)
 
 
+def test_an_estimator_whose_own_sums_overflow_is_refused_with_advice() -> None:
+    rows, truth = make_classification(60, 4, random_state=0)
+    rows = rows.astype(np.float32)
+    raw = {"algorithm": "gradient-boosting", "n_estimators": "2"}
+    boosted = fit(parse_hyperparameters(raw), rows, truth)
+    predictor = Predictor(to_onnx_bytes(boosted, 4), 4, ("x", "y"))
+    for tree, value in zip(boosted.estimators_[:, 0], (np.inf, -np.inf), strict=True):
+        tree.tree_.value[:] = value
+    reason = "own probabilities are not finite on 60 of 60 .* set a smaller learning_rate"
+    with pytest.raises(ExportError, match=reason):
+        check_equivalence(boosted, predictor, rows)
+
+
+def test_a_validation_row_that_overflows_when_it_is_scaled_is_refused() -> None:
+    rows, truth = make_classification(60, 4, random_state=0)
+    rows = (rows / 100).astype(np.float32)
+    logistic = fit(parse_hyperparameters({"algorithm": "logistic-regression"}), rows, truth)
+    predictor = Predictor(to_onnx_bytes(logistic, 4), 4, ("x", "y"))
+    rows[7, 2] = 3e38
+    with pytest.raises(ExportError, match="their scaled features overflow: scale the features"):
+        check_equivalence(logistic, predictor, rows)
+
+
 def test_metadata_with_another_number_of_classes_is_refused(
     table: tuple[Any, Any, Any],
 ) -> None:

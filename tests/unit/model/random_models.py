@@ -1,0 +1,230 @@
+"""Models of random data, and the server's answers on and beside their thresholds."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.application import Application
+from model.archive import Dataset
+from model.channels import hold_out
+from model.columns import Columns
+from model.connection import Connection
+from model.errors import ExportError
+from model.estimator import fit
+from model.fitting import fit_and_measure
+from model.hyperparameters import Algorithm, Hyperparameters, parse_hyperparameters
+from model.predictor import METADATA_FILE, MODEL_FILE, load
+from model.rows import Cell, ReadOptions
+from model.table import parse_table
+from model.thresholds import rows_on_thresholds
+from model.train import json_bytes
+
+_CATEGORIES = ("red", "a,b", 'say "hi"', "größe", "日本", "x y")
+_MOST_ROWS = 300
+_LINEAR = (Algorithm.LOGISTIC_REGRESSION, Algorithm.LINEAR_REGRESSION)
+
+
+@dataclass
+class Differences:
+    """The differences between the answers of the server and of scikit-learn, over all models.
+
+    Attributes:
+        models: models that were served.
+        refused: models that the training job refused, each with the reason.
+        rows: rows that were compared.
+        labels: rows whose label differs, with the model's seed.
+        worst: the largest difference of a probability, or of a regression's value as a share of
+            the size of the values.
+    """
+
+    models: int = 0
+    refused: list[str] = field(default_factory=list)
+    rows: int = 0
+    labels: list[int] = field(default_factory=list)
+    worst: float = 0.0
+
+
+def compare(seed: int, directory: Path, found: Differences) -> None:
+    """Train the model of a seed, serve it, and compare its answers with scikit-learn's."""
+    chance = np.random.default_rng(seed)
+    hyperparameters = _hyperparameters(chance, list(Algorithm)[seed % len(Algorithm)])
+    dataset = hold_out(_dataset(chance, hyperparameters), 0.2, seed)
+    try:
+        artifacts = fit_and_measure(dataset, hyperparameters)
+    except ExportError as error:
+        found.refused.append(f"{seed}, {hyperparameters.algorithm}: {error}")
+        return
+    (directory / MODEL_FILE).write_bytes(artifacts.onnx_bytes)
+    (directory / METADATA_FILE).write_bytes(json_bytes(artifacts.metadata))
+    predictor, columns, _ = load(directory)
+    # The fit is repeatable, so this is the estimator that was exported.
+    train = columns.encode(dataset.train.rows)
+    numbers = {name: number for number, name in enumerate(dataset.classes)}
+    truth = np.array([numbers.get(name, name) for name in dataset.train.labels])
+    truth = truth.astype(np.int64 if numbers else np.float64)
+    estimator = fit(hyperparameters, train, truth, dataset.classes)
+    rows = np.concatenate([rows_on_thresholds(estimator, train), train])
+    rows = chance.permutation(rows)[:_MOST_ROWS]
+    cells = [cells for row in rows if (cells := _cells(columns, row)) is not None]
+    rows = columns.encode(cells)
+    found.models += 1
+    found.rows += len(rows)
+    application = Application(predictor, columns)
+    text = [_csv(row) for row in cells]
+    instances = [[None if _is_missing(cell) else cell for cell in row] for row in cells]
+    questions = [
+        ("text/csv", "".join(text)),
+        ("application/json", json.dumps({"instances": instances})),
+        *(("text/csv", line) for line in text[:4]),
+    ]
+    batch, document, *single = asyncio.run(_answers(application, questions))
+    answers = json.loads(document)["predictions"]
+    if not dataset.classes:
+        expected = estimator.predict(rows)
+        values = np.array([answer["value"] for answer in answers])
+        assert values.tolist() == [float(line) for line in batch.splitlines()]
+        size = max(float(expected.std()), float(np.abs(expected).mean()))
+        found.worst = max(found.worst, float(np.abs(values - expected).max() / size))
+        alone = np.array(list(map(float, single)))
+        found.worst = max(found.worst, float(np.abs(alone - expected[:4]).max() / size))
+        return
+    assert single == batch.splitlines(keepends=True)[:4]
+    labels = [answer["label"] for answer in answers]
+    assert labels == [row[0] for row in csv.reader(io.StringIO(batch))]
+    expected_labels = [dataset.classes[number] for number in estimator.predict(rows)]
+    found.labels += [seed for a, b in zip(labels, expected_labels, strict=True) if a != b]
+    shares = np.array([list(answer["probabilities"].values()) for answer in answers])
+    found.worst = max(found.worst, float(np.abs(shares - estimator.predict_proba(rows)).max()))
+
+
+def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyperparameters:
+    def pick(*values: object) -> str:
+        return str(values[chance.integers(len(values))])
+
+    chosen = {"seed": pick(0, 1, 2), "missing_values": pick("refuse", "accept")}
+    if algorithm in (Algorithm.RANDOM_FOREST, Algorithm.GRADIENT_BOOSTING):
+        chosen["n_estimators"] = pick(1, 2, 5, 20)
+    if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
+        chosen |= {"max_iter": pick(1, 5, 30), "max_leaf_nodes": pick(2, 7, 31, "none")}
+    if algorithm not in _LINEAR:
+        chosen |= {"max_depth": pick(1, 3, 8), "min_samples_leaf": pick(1, 3, 10)}
+    if algorithm in (Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING):
+        chosen["learning_rate"] = pick(0.05, 0.1, 0.5)
+    if algorithm not in (Algorithm.GRADIENT_BOOSTING, Algorithm.LINEAR_REGRESSION):
+        chosen["class_weight"] = pick("none", "balanced")
+    return parse_hyperparameters({"algorithm": algorithm, **chosen})
+
+
+def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> Dataset:
+    rows = int(chance.integers(60, 250))
+    columns = [
+        _column(chance, rows, wide=hyperparameters.algorithm not in _LINEAR)
+        for _ in range(chance.integers(1, 7))
+    ]
+    hidden = sum(np.unique(column, return_inverse=True)[1] / rows for column in columns)
+    hidden = hidden + chance.normal(0, 0.2, rows)
+    regression = hyperparameters.regression
+    classes = int(chance.choice([2, 2, 3, 5, 12]))
+    ranks = hidden.argsort().argsort() * classes // rows
+    labels = [repr(float(x)) for x in hidden] if regression else [f"class {x}" for x in ranks]
+    missing = 0.1 if hyperparameters.values["missing_values"] == "accept" else 0.0
+    lines = []
+    for label, *cells in zip(labels, *columns, strict=True):
+        shown = ["" if chance.random() < missing else str(cell) for cell in cells]
+        if len(shown) == 1 and not shown[0]:
+            shown = [str(cells[0])]
+        lines.append(_csv([label, *shown]))
+    options = ReadOptions(categorical=("auto",), accept_missing=missing > 0, regression=regression)
+    table = parse_table("".join(lines), "t", read_options=options)
+    names = tuple(f"feature_{number}" for number in range(1, len(columns) + 1))
+    named = () if regression else tuple(sorted(set(labels)))
+    return Dataset(
+        table, None, features=names, classes=named, accept_missing=options.accept_missing
+    )
+
+
+def _column(chance: np.random.Generator, rows: int, *, wide: bool) -> NDArray[Any]:
+    """Return a column of the kinds that data have; `wide` ones do not fit 32 bits well."""
+    kinds = [
+        chance.normal(0, 1, rows),
+        chance.normal(0, 1, rows).round(1),
+        chance.integers(0, 5, rows),
+        chance.integers(0, 2, rows) * 1.5,
+        np.full(rows, 2.5),
+        chance.choice(_CATEGORIES, rows),
+    ]
+    if wide:
+        kinds += [
+            chance.integers(1_700_000_000, 1_700_021_600, rows),  # unix seconds of six hours
+            chance.choice(chance.integers(10_000_000, 99_999_999, 200), rows),  # ids
+            chance.normal(8.5, 0.01, rows).round(7),  # longitudes
+            chance.normal(0, 1e-38, rows),
+            chance.normal(0, 1e30, rows),
+        ]
+    return kinds[chance.integers(len(kinds))]
+
+
+def _cells(columns: Columns, row: NDArray[np.float32]) -> list[Cell] | None:
+    """Return the cells that are encoded as a row; None if no cells are."""
+    cells: list[Cell] = []
+    start = 0
+    for column in columns.columns:
+        part = row[start : start + column.width]
+        start += column.width
+        if column.categories is None:
+            cells.append(float(part[0]))
+        elif set(part.tolist()) <= {0.0, 1.0} and part.sum() <= 1:
+            if not part.any() and not columns.accept_missing:
+                return None
+            cells.append(column.categories[int(part.argmax())] if part.any() else "")
+        else:
+            return None
+    return cells
+
+
+def _csv(cells: Sequence[Cell]) -> str:
+    out = io.StringIO()
+    shown = ["" if _is_missing(cell) else cell for cell in cells]
+    csv.writer(out, lineterminator="\n").writerow(shown)
+    return out.getvalue()
+
+
+def _is_missing(cell: Cell) -> bool:
+    return not cell if isinstance(cell, str) else math.isnan(cell)
+
+
+async def _answers(application: Application, questions: list[tuple[str, str]]) -> list[str]:
+    """Return the bodies of the answers, over one connection to a server on loopback."""
+    connections: set[Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(application, connections), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    bodies = []
+    for media_type, text in questions:
+        body = text.encode()
+        writer.write(
+            f"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: {media_type}\r\n"
+            f"accept: {media_type}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        size = int(head.split("content-length: ")[1].split("\r\n")[0])
+        answer = (await reader.readexactly(size)).decode()
+        assert " 200 " in head.split("\r\n")[0], answer
+        bodies.append(answer)
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    return bodies

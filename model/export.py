@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import GradientBoostingClassifier
 
 from model.errors import ExportError
 from model.hyperparameters import Algorithm
@@ -81,7 +82,8 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
             initial_types=[("input", FloatTensorType([None, width]))],
             options={id(estimator): {"zipmap": False}} if classifier else None,
         )
-    optimize_trees(model)
+    # Of two equal classes, scikit-learn takes the second in gradient boosting, else the first.
+    optimize_trees(model, tie_is_second=isinstance(estimator, GradientBoostingClassifier))
     content: bytes = model.SerializeToString()
     return content
 

@@ -4,7 +4,8 @@ There are two changes, and neither changes a prediction:
 
 - The trees of a two-class model become a regression of the second class's score, and the
   probabilities and the label are computed from the score. ONNX Runtime adds one number per tree
-  faster than it adds to a list of scores.
+  faster than it adds to a list of scores. The votes of a forest are added first and divided by the
+  number of trees then, as scikit-learn does, so that half of the votes are a tie for any number.
 - The feature that most roots split on is stored with the model. Rows sorted by that feature take
   similar paths through the trees one after another, which helps the processor's branch predictor.
 
@@ -17,6 +18,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from model.predictor import SORT_BY
@@ -25,15 +27,20 @@ _ML = "ai.onnx.ml"
 _TREES = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
 
 
-def optimize_trees(model: ModelProto) -> None:
-    """Rewrite a model's trees in place; a model without trees stays as it is."""
+def optimize_trees(model: ModelProto, *, tie_is_second: bool = False) -> None:
+    """Rewrite a model's trees in place; a model without trees stays as it is.
+
+    Args:
+        model: the ONNX model.
+        tie_is_second: the second of two equally probable classes is the label.
+    """
     nodes = model.graph.node
     trees = next((node for node in nodes if node.op_type in _TREES), None)
     if trees is None:
         return
     attributes = {item.name: helper.get_attribute_value(item) for item in trees.attribute}
     if _has_one_score(trees, attributes):
-        _write_as_regression(model, trees, attributes)
+        _write_as_regression(model, trees, attributes, tie_is_second=tie_is_second)
     helper.set_model_props(model, {SORT_BY: str(_most_common_root_feature(attributes))})
 
 
@@ -47,7 +54,9 @@ def _has_one_score(trees: NodeProto, attributes: dict[str, Any]) -> bool:
     )
 
 
-def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[str, Any]) -> None:
+def _write_as_regression(
+    model: ModelProto, trees: NodeProto, attributes: dict[str, Any], *, tie_is_second: bool
+) -> None:
     graph = model.graph
     label, probabilities = trees.output
     kept = {
@@ -59,6 +68,11 @@ def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[s
     leaves["target_ids"] = [0] * len(attributes["class_ids"])
     logistic = attributes["post_transform"] == b"LOGISTIC"
     sums = "sums" if logistic else "score"
+    # The votes are written as shares of all trees, and rounded.
+    votes = 1 if logistic else len(set(attributes["nodes_treeids"]))
+    if not logistic:
+        shares = np.array(attributes["class_weights"], np.float64)
+        leaves["target_weights"] = _without_rounding(shares * votes).tolist()
     written = [
         helper.make_node(
             "TreeEnsembleRegressor", trees.input, [sums], domain=_ML, n_targets=1, **kept, **leaves
@@ -69,18 +83,31 @@ def _write_as_regression(model: ModelProto, trees: NodeProto, attributes: dict[s
     # Both probabilities of a score s, [1 - s, s], are s times the slope plus the offset.
     written += [
         helper.make_node("Gemm", ["score", "slope", "offset"], [probabilities]),
-        helper.make_node("ArgMax", [probabilities], [label], axis=1, keepdims=0),
+        helper.make_node(
+            "ArgMax",
+            [probabilities],
+            [label],
+            axis=1,
+            keepdims=0,
+            select_last_index=int(tie_is_second),
+        ),
     ]
     nodes = list(graph.node)
     at = nodes.index(trees)
     nodes[at : at + 1] = written
     del graph.node[:]
     graph.node.extend(nodes)
-    constants = {"slope": [[-1, 1]], "offset": [1, 0]}
+    constants = {"slope": [[-1 / votes, 1 / votes]], "offset": [1, 0]}
     graph.initializer.extend(
         numpy_helper.from_array(np.array(value, np.float32), name)
         for name, value in constants.items()
     )
+
+
+def _without_rounding(votes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return votes, 0 to 1, with those that differ from 0 or 1 by a rounding error set to it."""
+    whole = votes.round()
+    return np.where(np.abs(votes - whole) < np.finfo(np.float32).eps, whole, votes)
 
 
 def _most_common_root_feature(attributes: dict[str, Any]) -> int:

@@ -75,6 +75,32 @@ def test_of_two_equal_classes_the_first_wins_as_in_scikit_learn() -> None:
     assert np.array_equal(numbers, estimator.predict(rows))
 
 
+@pytest.mark.parametrize("trees", [2, 6, 20, 50])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_equal_votes_of_a_forest_are_a_tie_for_any_number_of_trees(
+    trees: int, classes: int
+) -> None:
+    rows, truth = make_classification(
+        2000, 8, n_informative=5, n_classes=classes, flip_y=0.5, random_state=trees
+    )
+    rows = rows.astype(np.float32)
+    forest = fit(parse_hyperparameters({"n_estimators": str(trees)}), rows[:500], truth[:500])
+    names = [str(number) for number in range(classes)]
+    numbers, _ = Predictor(to_onnx_bytes(forest, 8), 8, names).run(rows)
+    best = np.sort(forest.predict_proba(rows), axis=1)
+    assert (best[:, -1] == best[:, -2]).sum() > 20
+    assert np.array_equal(numbers, forest.predict(rows))
+
+
+def test_of_two_equal_classes_gradient_boosting_answers_the_second_as_in_scikit_learn() -> None:
+    rows = np.zeros((40, 1), np.float32)
+    truth = np.array([0, 1] * 20)
+    for algorithm, expected in (("gradient-boosting", 1), ("hist-gradient-boosting", 0)):
+        estimator = fit(parse_hyperparameters({"algorithm": algorithm}), rows, truth)
+        numbers, _ = Predictor(to_onnx_bytes(estimator, 1), 1, ("x", "y")).run(rows)
+        assert set(numbers.tolist()) == set(estimator.predict(rows).tolist()) == {expected}
+
+
 def test_sorting_by_an_unknown_feature_is_refused(table: tuple[Any, Any, Any]) -> None:
     rows, truth, names = table
     few = parse_hyperparameters({"n_estimators": "3"})

@@ -31,6 +31,7 @@ from model.micro_batching import MicroBatcher
 from model.predictor import BATCH_ROWS, Predictor
 from model.request_rows import read_rows
 from model.response_encoder import ResponseEncoder
+from model.scoring import score_rows
 
 log = logging.getLogger("model.application")
 
@@ -230,6 +231,14 @@ class Application:
 
     def _answer_batch(self, requests: list[Request], numbers: list[int]) -> None:
         """Answer the requests that took the fast path."""
+        if self._predictor.may_overflow and min(numbers) < 0:
+            # The slow path says which column overflows.
+            for request, number in zip(requests, numbers, strict=True):
+                if number < 0:
+                    self._attempt(self._route, request)
+            answered = [at for at, number in enumerate(numbers) if number >= 0]
+            requests = [requests[at] for at in answered]
+            numbers = [numbers[at] for at in answered]
         responses = self._label_responses
         now = perf_counter_ns()
         nanoseconds = [now - request.started_ns for request in requests]
@@ -280,7 +289,7 @@ class Application:
     def _predict(self, body: bytes, negotiation: _Negotiation) -> tuple[bytes, int]:
         """Return the response body and the number of rows."""
         rows = read_rows(body, negotiation.content_type, self._columns)
-        numbers, values = self._predictor.run(rows)
+        numbers, values = score_rows(rows, self._predictor, self._columns)
         return self._encoder.encode(negotiation.response_format, numbers, values), len(rows)
 
     def _encode_label(self, number: int) -> bytes:

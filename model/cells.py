@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 
-FLOAT32_MAX = 3.4028234663852886e38
+# The largest 64-bit float that is rounded to a finite 32-bit float. It is a little above the
+# largest 32-bit float, and so is that one's shortest decimal form, 3.4028235e38.
+FLOAT32_LIMIT = 3.4028235677973362e38
 _SHOWN_CHARACTERS = 40
 
 
@@ -47,7 +49,7 @@ def check_number(number: float, shown: str) -> float:
     """
     if not math.isfinite(number):
         raise NotANumberError(f"holds {shown}, which is not a finite number")
-    if abs(number) > FLOAT32_MAX:
+    if abs(number) > FLOAT32_LIMIT:
         raise NotANumberError(f"holds {shown}, which is too large for a 32-bit float")
     return number
 

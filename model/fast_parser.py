@@ -19,7 +19,7 @@ import orjson
 from numpy.typing import NDArray
 from simdjson import Array, Object, Parser
 
-from model.cells import FLOAT32_MAX
+from model.cells import FLOAT32_LIMIT
 
 # A body of these characters alone, put into brackets, is either an array of numbers or not JSON.
 _NUMERIC = b"0123456789.,-+eE "
@@ -85,6 +85,6 @@ def json_rows(body: bytes, width: int) -> Numbers | None:
 
 def _numbers(document: Array, rows: int, width: int) -> Numbers | None:
     numbers = np.frombuffer(document.as_buffer(of_type="d"), np.float64)
-    if len(numbers) != rows * width or not (np.abs(numbers) <= FLOAT32_MAX).all():
+    if len(numbers) != rows * width or not (np.abs(numbers) <= FLOAT32_LIMIT).all():
         return None
     return numbers.astype(np.float32).reshape(rows, width)

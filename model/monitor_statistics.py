@@ -24,7 +24,7 @@ from model.baseline import (
     count_values,
 )
 from model.captures import TEXT_CHARACTERS, Batch, Note
-from model.cells import FLOAT32_MAX, NotANumberError, check_number, parse_number
+from model.cells import FLOAT32_LIMIT, NotANumberError, check_number, parse_number
 from model.exact_sum import exact_sum, mean_of, std_of
 from model.kept_predictions import KeptPredictions
 from model.rows import is_missing
@@ -368,7 +368,7 @@ def _numbers(cells: Sequence[object]) -> tuple[NDArray[np.float32], int, int]:
     try:
         found = np.array(list(map(float, cells)), np.float64)  # type: ignore[arg-type]
         # `float` reads more than `parse_number`, which then decides.
-        if np.abs(found).max(initial=0.0) <= FLOAT32_MAX and _is_plain(cells):
+        if np.abs(found).max(initial=0.0) <= FLOAT32_LIMIT and _is_plain(cells):
             return found.astype(np.float32), 0, 0
     except (ValueError, TypeError, OverflowError):
         pass

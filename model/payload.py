@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.cells import FLOAT32_MAX, NotANumberError, quote
+from model.cells import FLOAT32_LIMIT, NotANumberError, quote
 from model.columns import Columns
 from model.errors import BadPayloadError
 from model.media import CSV, JSON_LINES, NPY
@@ -215,7 +215,7 @@ def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
         raise _no_rows(columns)
     if array.shape[1] != len(columns.columns):
         raise BadPayloadError(_width(1, array.shape[1], columns))
-    usable = np.abs(array) <= FLOAT32_MAX
+    usable = np.abs(array) <= FLOAT32_LIMIT
     if columns.accept_missing:
         usable |= np.isnan(array)
     if not usable.all():

@@ -7,6 +7,7 @@ divide. Single rows go through buffers that are bound once, which halves the tim
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ class Predictor:
         onnx_bytes: the serialized model; its input is float32, shape (rows, width).
         width: numbers per row.
         classes: the class names, in the order of the outputs.
+
+    Attributes:
+        may_overflow: a row of finite numbers can have outputs that are not finite.
 
     Raises:
         ArtifactError: the model does not load, or does not have this width and these classes.
@@ -78,6 +82,8 @@ class Predictor:
                 f"{len(self.classes)}"
             )
         self._sort_by = self._feature_to_sort_by()
+        # Trees only compare the numbers of a row. A model of trees has a feature to sort by.
+        self.may_overflow = self._sort_by is None
         self._row_bytes = 4 * width
         self._pack = struct.Struct(f"<{width}f").pack_into
         self._rows = bytearray(BATCH_ROWS * self._row_bytes)
@@ -134,11 +140,19 @@ class Predictor:
         self._pack(self._rows, index * self._row_bytes, *row)
 
     def run_buffered(self, rows: int) -> list[int]:
-        """Return the class numbers of the first `rows` rows (1 to BATCH_ROWS) of the buffer."""
+        """Return the class numbers of the first `rows` rows (1 to BATCH_ROWS) of the buffer.
+
+        A row whose probabilities are not finite gets -1.
+        """
         binding = self._bindings.get(rows)
         if binding is None:
             binding = self._bindings[rows] = self._bind(rows)
         self._session.run_with_iobinding(binding)
+        if self.may_overflow:
+            values = self._values[:rows]
+            # The sum of probabilities is finite if all of them are.
+            if not math.isfinite(np.add.reduce(values, axis=None)):
+                self._numbers[:rows][~np.isfinite(values).all(axis=1)] = -1
         if rows == 1:
             return [self._numbers.item(0)]
         numbers: list[int] = self._numbers[:rows].tolist()

@@ -50,6 +50,7 @@ from model.rehearsal_load import Serving, parse_serving, summary, under_load
 from model.rehearsal_page import draw_page
 from model.request_rows import read_rows
 from model.response_encoder import ResponseEncoder
+from model.scoring import score_rows
 from model.train import json_bytes, write_whole
 
 log = logging.getLogger("model.rehearse")
@@ -108,7 +109,7 @@ class _Side:
         try:
             media_type, response = _formats(request.content_type, request.accept)
             rows = read_rows(request.body, media_type, self.model.columns)
-            numbers, values = self.model.predictor.run(rows)
+            numbers, values = score_rows(rows, self.model.predictor, self.model.columns)
             self._encoder.encode(response, numbers, values)
         except RequestError as error:
             return str(error)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from model.cells import FLOAT32_MAX, NotANumberError, parse_number, quote
+from model.cells import FLOAT32_LIMIT, NotANumberError, parse_number, quote
 from model.errors import DatasetError
 
 Cell = float | str
@@ -365,7 +365,9 @@ def _plain_numbers(cells: list[str]) -> tuple[float, ...] | None:
     text = "".join(cells)
     # The sum is finite only if there is no NaN, with which min and max would be wrong.
     within = (
-        math.isfinite(sum(numbers)) and min(numbers) >= -FLOAT32_MAX and max(numbers) <= FLOAT32_MAX
+        math.isfinite(sum(numbers))
+        and min(numbers) >= -FLOAT32_LIMIT
+        and max(numbers) <= FLOAT32_LIMIT
     )
     return numbers if within and text.isascii() and "_" not in text else None
 

@@ -21,7 +21,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from model.cells import FLOAT32_MAX
+from model.cells import FLOAT32_LIMIT
 
 # Pairs of a threshold and a given row from which rows are made, at most so many for one threshold,
 # and the numbers that the rows may hold together.
@@ -108,7 +108,7 @@ def rows_on_thresholds(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.
 
 
 def _steps_beside(numbers: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
-    towards = np.float32(np.copysign(FLOAT32_MAX, steps))
+    towards = np.float32(np.copysign(FLOAT32_LIMIT, steps))
     for _ in range(abs(steps)):
         numbers = np.nextafter(numbers, towards)
     return numbers

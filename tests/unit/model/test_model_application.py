@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.application import Application
+from model.columns import Columns
 from model.counters import Counters
+from model.estimator import fit
+from model.export import to_onnx_bytes
+from model.hyperparameters import parse_hyperparameters
 from model.messages import Request, Response
-from model.predictor import load
+from model.predictor import Predictor, load
+from model.request_rows import read_rows
 from tests.examples import examples
 from tests.unit.model.container import Answer, TrainingResult
 
@@ -32,8 +38,11 @@ class Client:
         counted: the counters at the time of the last answer.
     """
 
-    def __init__(self, iris: TrainingResult, **settings: Any) -> None:
-        predictor, columns, _ = load(iris.base / "model")
+    def __init__(self, iris: TrainingResult | tuple[Predictor, Columns], **settings: Any) -> None:
+        if isinstance(iris, TrainingResult):
+            predictor, columns, _ = load(iris.base / "model")
+        else:
+            predictor, columns = iris
         self.counters = Counters()
         self.application = Application(predictor, columns, self.counters, **settings)
         self.headers: dict[str, str] = {}
@@ -117,6 +126,81 @@ def test_arrays_and_json_lines_are_read_and_written(client: Client) -> None:
         "setosa",
         "virginica",
     ]
+
+
+def linear(algorithm: str, *, accept_missing: bool = False) -> tuple[Predictor, Columns]:
+    """Return a linear model of the columns x and y, of which y has a small scale."""
+    chance = np.random.default_rng(0)
+    rows = (chance.normal(size=(60, 2)) * (1, 1e-4)).astype(np.float32)
+    truth = np.arange(60) % 3
+    estimator = fit(parse_hyperparameters({"algorithm": algorithm}), rows, truth)
+    classes = ("a", "b", "c") if algorithm == "logistic-regression" else ()
+    columns = Columns(Columns.of_numbers(("x", "y")).columns, accept_missing)
+    return Predictor(to_onnx_bytes(estimator, 2), 2, classes), columns
+
+
+def bodies(rows: list[list[str]]) -> list[tuple[str | bytes, str]]:
+    """Return rows of numbers in each media type."""
+    lists = [f"[{','.join(row)}]" for row in rows]
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.array(rows, np.float64))
+    return [
+        ("\n".join(map(",".join, rows)), "text/csv"),
+        (f'{{"instances": [{",".join(lists)}]}}', "application/json"),
+        ("\n".join(lists), "application/jsonlines"),
+        (out.getvalue(), "application/x-npy"),
+    ]
+
+
+@pytest.mark.parametrize("accept_missing", [False, True], ids=["fast", "strict"])
+@pytest.mark.parametrize("algorithm", ["logistic-regression", "linear-regression"])
+@pytest.mark.parametrize("rows_before", [0, 2, 200])
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["1", "1e39"], r"column 2 \(y\) holds '?1e\+?39'?, which is (too large|not a finite)"),
+        (["1", "-1e39"], r"column 2 \(y\) holds '?-1e\+?39'?, which is (too large|not a finite)"),
+        # The first number is larger, but only the second one overflows.
+        (["1e36", "2e35"], r"column 2 \(y\) holds 2e\+35, which is too large for this model: "),
+        (["0", "-3e38"], r"column 2 \(y\) holds -3e\+38, which is too large for this model: "),
+    ],
+)
+def test_a_number_that_overflows_is_refused_with_its_column_in_every_media_type(
+    algorithm: str, rows_before: int, cells: list[str], reason: str, accept_missing: bool
+) -> None:
+    client = Client(linear(algorithm, accept_missing=accept_missing))
+    for body, media_type in bodies([["1", "0"]] * rows_before + [cells]):
+        for accept in ("text/csv", "application/json", "application/x-npy"):
+            refused = client.invoke(body, media_type, accept)
+            assert refused.status == 400, (media_type, accept, refused.body)
+            assert re.match(rf"row {rows_before + 1}, {reason}", refused.message), refused.message
+
+
+def test_a_row_that_overflows_does_not_fail_those_of_its_batch() -> None:
+    client = Client(linear("logistic-regression"), max_batch_size=3)
+    assert client.invoke("1,0").status == 200  # the fast path begins with the second request
+    answers: list[bytes] = []
+
+    async def main() -> None:
+        for body in (b"1,0", b"0,-3e38", b"2,0"):
+            request = Request(lambda _, response: answers.append(response.keep_alive_bytes))
+            request.url, request.method = b"/invocations", b"POST"
+            request.content_type = b"text/csv"
+            request.add(body)
+            client.application.handle(request)
+        assert len(answers) == 3
+
+    asyncio.run(main())
+    assert sorted(int(answer.split()[1]) for answer in answers) == [200, 200, 400]
+
+
+def test_the_largest_32_bit_float_is_read_as_it_is_written() -> None:
+    columns = Columns.of_numbers(("x", "y"))
+    for shown in ("3.4028235e38", "3.4028234663852886e38", "-3.4028235e38"):
+        for body, media_type in bodies([[shown, "0"]]):
+            data = body.encode() if isinstance(body, str) else body
+            rows = read_rows(data, media_type, columns)
+            assert np.abs(rows[0, 0]) == np.finfo(np.float32).max
 
 
 def test_a_client_finds_its_request_id_in_the_answer_and_in_the_log(

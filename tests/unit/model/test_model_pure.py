@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.cells import FLOAT32_MAX, NotANumberError, parse_number
+from model.cells import FLOAT32_LIMIT, NotANumberError, parse_number
 from model.columns import Columns
 from model.errors import BadPayloadError, DatasetError, HyperparameterError, NotAcceptableError
 from model.hyperparameters import SPECIFICATIONS, Algorithm, parse_hyperparameters
@@ -38,7 +38,7 @@ def test_a_string_is_a_finite_number_or_is_refused_with_a_reason(text: str) -> N
     except NotANumberError:
         return
     assert math.isfinite(number)
-    assert abs(number) <= FLOAT32_MAX
+    assert abs(number) <= FLOAT32_LIMIT
 
 
 @pytest.mark.parametrize("text", ["1_000", "٣", "nan", "inf", "-Infinity", "1e39", "0x10", "", " "])

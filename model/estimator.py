@@ -7,6 +7,7 @@ that a tree learnt between two 64-bit values could fall on the wrong side of bot
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, assert_never
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from model.hyperparameters import Algorithm, Hyperparameters, check_class_weight
 from model.progress import Progress
+from model.tree_size import MAX_TREE_SIZE, TreeSize
 
 # Below this many cells, starting threads costs more time than they save.
 _PARALLEL_CELLS = 1_000_000
@@ -74,6 +76,7 @@ def fit(
     truth: NDArray[Any],
     classes: tuple[str, ...] = (),
     progress: Progress | None = None,
+    max_tree_size: int = MAX_TREE_SIZE,
 ) -> Any:
     """Return an estimator fitted to predict class numbers, or values for a regression.
 
@@ -83,24 +86,31 @@ def fit(
         truth: class numbers from 0 without gaps, or a regression's values; shape (rows,).
         classes: the class names, in the order of their numbers; needed for class_weight.
         progress: its `total` and `done` are updated during the fit.
+        max_tree_size: nodes of all trees and scores in their leaves, at most. A forest is refused
+            after a twentieth of its trees, gradient boosting when it reaches the limit, and
+            histogram boosting after its fit, which takes little memory.
 
     Raises:
-        HyperparameterError: class_weight does not fit the classes.
+        HyperparameterError: class_weight does not fit the classes, or the model is too large.
     """
     progress = progress or Progress()
     values: dict[str, Any] = dict(hyperparameters.estimator_arguments)
     seed = hyperparameters.seed
     algorithm = hyperparameters.algorithm
+    size = TreeSize(max_tree_size)
     # None for the algorithms without the hyperparameter.
     weights = class_weights(hyperparameters.values.get("class_weight"), truth, classes)
     match algorithm:
         case Algorithm.RANDOM_FOREST:
-            return _grow_forest(values, weights, seed, rows, truth, progress)
+            return _grow_forest(values, weights, seed, rows, truth, progress, size)
         case Algorithm.GRADIENT_BOOSTING:
             progress.total = values["n_estimators"]
 
-            def report(number: int, *_: object) -> bool:
+            def report(number: int, growing: Any, *_: object) -> bool:
                 progress.done = number + 1
+                for tree in growing.estimators_[number]:
+                    size.add(tree)
+                size.check(1, 1)
                 return False  # True would stop the fit
 
             return GradientBoostingClassifier(**values, random_state=seed).fit(
@@ -116,7 +126,11 @@ def fit(
             progress.total = values["max_iter"]
             # scikit-learn appends one entry per iteration.
             progress.measure = lambda: len(getattr(boosting, "_predictors", ()))
-            return boosting.fit(rows, truth)
+            boosting.fit(rows, truth)
+            for tree in chain.from_iterable(boosting._predictors):
+                size.add(tree)
+            size.check(1, 1)
+            return boosting
         case Algorithm.LINEAR_REGRESSION:
             return make_pipeline(StandardScaler(), LinearRegression(**values)).fit(rows, truth)
         case _:
@@ -130,6 +144,7 @@ def _grow_forest(
     rows: NDArray[np.float32],
     truth: NDArray[np.int64],
     progress: Progress,
+    size: TreeSize,
 ) -> Any:
     """Return a forest that is grown in steps; its trees are those that one fit would grow."""
     trees = values.pop("n_estimators")
@@ -145,5 +160,8 @@ def _grow_forest(
     step = max(1, -(-trees // _STEPS))
     for number in range(step, trees + step, step):
         forest.set_params(n_estimators=min(number, trees)).fit(rows, truth)
+        for tree in forest.estimators_[progress.done :]:
+            size.add(tree, scores=1 if forest.n_classes_ == 2 else forest.n_classes_)
         progress.done = min(number, trees)
+        size.check(progress.done, trees)
     return forest.set_params(warm_start=False)

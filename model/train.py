@@ -2,8 +2,9 @@
 
     read hyperparameters and channels → fit → export → compare with scikit-learn → measure → save
 
-After any failure, output/failure holds the reason and the exit code is 1. `fitting` does the steps
-between reading and saving.
+After any failure, output/failure holds the reason and the exit code is not 0. A child process does
+the work, so that the reason is written even if that process is killed for its memory. `fitting`
+does the steps between reading and saving.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from model.channels import hold_out, read_channels, read_json_object
+from model.child import Ending, run_in_child
 from model.errors import ContainerError
 from model.hyperparameters import parse_hyperparameters
 from model.paths import MlPaths
@@ -28,17 +31,50 @@ from model.paths import MlPaths
 log = logging.getLogger("model.train")
 
 _FAILURE_CHARACTERS = 1024
+_MEMORY_ADVICE = (
+    "Use an instance type with more memory, fewer rows or columns, or a smaller model: fewer "
+    "trees, a lower max_depth or a higher min_samples_leaf"
+)
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Run the training job that an environment describes; return the exit code."""
+    """Run the training job that an environment describes; return the exit code.
+
+    The exit code of a job that a signal ended is 128 + the signal's number.
+    """
     paths = MlPaths.from_environment(environment)
+    ending = run_in_child(lambda: _run(paths, environment))
+    # SIGTERM and SIGINT stop a job, which is no failure.
+    if ending.signal not in (None, signal.SIGTERM, signal.SIGINT):
+        reason = killed_reason(ending)
+        log.error("training failed: %s", reason)
+        _write_failure(paths, reason)
+    return ending.code
+
+
+def killed_reason(ending: Ending) -> str:
+    """Return the reason of a job that a signal ended, in words."""
+    assert ending.signal is not None  # noqa: S101 - the caller checked it
+    peak = f"it had {ending.peak_bytes / 2**20:,.0f} MiB of memory at most"
+    if ending.signal is signal.SIGKILL:
+        return (
+            f"the training process was killed (SIGKILL), probably because memory ran out; {peak}. "
+            f"{_MEMORY_ADVICE}"
+        )
+    return f"the training process was ended by {ending.signal.name}; {peak}"
+
+
+def _run(paths: MlPaths, environment: Mapping[str, str]) -> int:
     try:
         _train(paths, environment)
     except ContainerError as error:
         log.error("training failed: %s", error)
         _write_failure(paths, str(error))
+        return 1
+    except MemoryError:
+        log.exception("training failed")
+        _write_failure(paths, f"memory ran out during training. {_MEMORY_ADVICE}")
         return 1
     except Exception as error:
         log.exception("training failed")

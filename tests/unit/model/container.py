@@ -49,6 +49,34 @@ def train(
     *,
     mode: str = "File",
 ) -> TrainingResult:
+    lay_out(base, channels, hyperparameters, mode=mode)
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "train"],
+        cwd=program,
+        env=training_environment(base),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return TrainingResult(done.returncode, done.stdout + done.stderr, base)
+
+
+def training_environment(base: Path) -> dict[str, str]:
+    """Return the environment of a training job."""
+    return child_environment(
+        SAGEMAKER_BASE_DIR=str(base), TRAINING_JOB_NAME=JOB_NAME, TRAINING_JOB_ARN=JOB_ARN
+    )
+
+
+def lay_out(
+    base: Path,
+    channels: Mapping[str, Mapping[str, str | bytes]],
+    hyperparameters: Mapping[str, object] | str | None = None,
+    *,
+    mode: str = "File",
+) -> None:
+    """Write the inputs of a training job."""
     config = base / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     if isinstance(hyperparameters, str):
@@ -63,18 +91,6 @@ def train(
         for name, content in files.items():
             data = content if isinstance(content, bytes) else content.encode()
             (directory / name).write_bytes(data)
-    done = subprocess.run(
-        [sys.executable, "-m", "model", "train"],
-        cwd=program,
-        env=child_environment(
-            SAGEMAKER_BASE_DIR=str(base), TRAINING_JOB_NAME=JOB_NAME, TRAINING_JOB_ARN=JOB_ARN
-        ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return TrainingResult(done.returncode, done.stdout + done.stderr, base)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,42 @@ def test_a_forest_grown_in_steps_is_the_forest_of_one_fit() -> None:
     assert np.array_equal(grown.predict_proba(rows), whole.predict_proba(rows))
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "size"),
+    [
+        # 40 trees of 3 nodes and 2 leaves, each leaf with a score for each of 3 classes.
+        ({"n_estimators": "40", "max_depth": "1"}, 40 * (3 + 2 * 3)),
+        # Each of 40 iterations grows a tree for each class.
+        (
+            {"algorithm": "gradient-boosting", "n_estimators": "40", "max_depth": "1"},
+            40 * 3 * (3 + 2),
+        ),
+        (
+            {"algorithm": "hist-gradient-boosting", "max_iter": "40", "max_depth": "1"},
+            40 * 3 * (3 + 2),
+        ),
+    ],
+    ids=str,
+)
+def test_a_model_that_is_too_large_is_refused(algorithm: dict[str, str], size: int) -> None:
+    rows = np.repeat(np.arange(3, dtype=np.float32), 60).reshape(-1, 1)
+    truth = np.repeat(np.arange(3), 60)
+    hyperparameters = parse_hyperparameters(algorithm)
+    assert fit(hyperparameters, rows, truth, max_tree_size=size)
+    limit = f"at most {size - 1:,} are allowed. Set a lower number of trees, a lower max_depth"
+    with pytest.raises(HyperparameterError, match=limit):
+        fit(hyperparameters, rows, truth, max_tree_size=size - 1)
+
+
+def test_a_forest_that_will_be_too_large_is_refused_after_a_twentieth_of_its_trees() -> None:
+    rows = np.repeat(np.arange(2, dtype=np.float32), 60).reshape(-1, 1)
+    many = parse_hyperparameters({"n_estimators": "2000", "max_depth": "1"})
+    progress = Progress()
+    with pytest.raises(HyperparameterError, match="would have about 10,000 nodes and scores"):
+        fit(many, rows, np.repeat(np.arange(2), 60), (), progress, max_tree_size=9_999)
+    assert progress.done == 100
+
+
 def test_a_regression_whose_onnx_values_differ_is_refused_with_the_rows() -> None:
     rows = np.arange(12, dtype=np.float32).reshape(6, 2)
     linear = parse_hyperparameters({"algorithm": "linear-regression"})

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from model.child import Ending
+from model.train import killed_reason
 from tests.archives import zip_of
-from tests.unit.model.container import JOB_ARN, JOB_NAME, TrainingResult, train
+from tests.unit.model.container import (
+    JOB_ARN,
+    JOB_NAME,
+    TrainingResult,
+    lay_out,
+    train,
+    training_environment,
+)
 
 CONTRACT = (
     "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html"
@@ -207,3 +220,43 @@ def test_a_bug_fails_the_job_with_its_kind_and_leaves_the_traceback_in_the_log(
     assert result.failure.startswith("FileExistsError: ")
     assert "Traceback" not in result.failure
     assert "Traceback" in result.log
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the child in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_training_process_that_is_killed_leaves_the_reason(
+    number: signal.Signals, program: Path, iris_zip: bytes, tmp_path: Path
+) -> None:
+    slow = {"algorithm": "gradient-boosting", "n_estimators": "2000", "max_depth": "20"}
+    lay_out(tmp_path, {"dataset": {"iris.zip": iris_zip}}, slow)
+    job = subprocess.Popen(
+        [sys.executable, "-m", "model", "train"],
+        cwd=program,
+        env=training_environment(tmp_path) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert job.stdout is not None
+    with job.stdout:
+        assert next(job.stdout).startswith("dataset ")
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        # A stop is sent to the container's first process, which is the parent.
+        os.kill(job.pid if number is signal.SIGTERM else int(children[0]), number)
+        log = job.stdout.read()
+    assert job.wait(60) == 128 + number
+    failure = tmp_path / "output" / "failure"
+    if number is signal.SIGTERM:
+        assert not failure.exists()
+        return
+    reason = (
+        r"the training process was killed \(SIGKILL\), probably because memory ran out; it had "
+        r"[\d,]+ MiB of memory at most. Use an instance type with more memory, "
+    )
+    assert re.match(reason, failure.read_text("utf-8"))
+    assert "Traceback" not in log
+
+
+def test_an_ending_by_another_signal_is_named() -> None:
+    ending = Ending(139, signal.SIGSEGV, 3 * 2**20)
+    expected = "the training process was ended by SIGSEGV; it had 3 MiB of memory at most"
+    assert killed_reason(ending) == expected

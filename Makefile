@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-slow test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,8 +30,11 @@ $(VENV)/.done: requirements.lock pyproject.toml
 demo: $(VENV)/.done ## Run the whole lab on the local cloud (asks for the approval in a terminal)
 	@$(BIN)/localcloud demo $(ARGS)
 
-test: $(VENV)/.done ## Run every test: unit, API and the whole lab
-	@$(BIN)/python -m pytest $(PARALLEL) tests/e2e tests/api tests/unit
+test: $(VENV)/.done ## Run the tests: unit, API and the whole lab
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/e2e tests/api tests/unit
+
+test-slow: $(VENV)/.done ## Run what `make test` leaves out: labs of their own for one behaviour (about five minutes)
+	@$(BIN)/python -m pytest $(PARALLEL) -m slow tests/e2e
 
 test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)
 	@$(BIN)/python -m pytest tests/provider

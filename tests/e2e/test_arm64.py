@@ -21,6 +21,7 @@ from tests.e2e.conftest import (
 pytestmark = [
     needs_git,
     pytest.mark.e2e,
+    pytest.mark.slow,
     pytest.mark.aws_documented(
         "https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
         "API_AdditionalInferenceSpecificationDefinition.html"

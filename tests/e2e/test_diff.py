@@ -123,6 +123,7 @@ def test_the_working_tree_is_compared_with_the_last_commit(project: Path) -> Non
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_run_of_the_head_marks_the_grants_that_it_used(project: Path) -> None:
     git(project, "switch", "--quiet", "--force", "main")
     grants = project / "components" / "policies.py"
@@ -148,6 +149,7 @@ def test_a_run_of_the_head_marks_the_grants_that_it_used(project: Path) -> None:
         git(project, "checkout", "--quiet", ".")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_denied_a_call_is_an_error_that_names_it(project: Path) -> None:
     grants = project / "components" / "policies.py"
     needed = '"sagemaker:CreateTrainingJob", '

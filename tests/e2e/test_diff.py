@@ -107,6 +107,7 @@ def test_a_change_is_shown_by_value_cost_permission_rule_and_template(project: P
     assert {v["rule"] for v in found["violations"] if v["new"]} == {"wildcard-iam"}
 
 
+@pytest.mark.slow
 def test_the_working_tree_is_compared_with_the_last_commit(project: Path) -> None:
     git(project, "switch", "--quiet", "--force", "main")
     answer = diff(project)

@@ -115,7 +115,7 @@ def test_the_command_reads_and_answers_json() -> None:
     assert answer["simulated_minutes"] == 60 * answer["tried"]
     assert len(answer["minutes"]) == 60
     assert answer["settings"]["minimum"] >= 1
-    with pytest.raises(CommandError, match="document to simulate is wrong"):
+    with pytest.raises(CommandError, match="document to simulate has no member"):
         run(json.dumps({"capacity_rps": 5.0}))
     # Two instances are needed from the first minute on, and none that starts with one has them.
     flood = [600.0] * 2

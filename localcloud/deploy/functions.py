@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from localcloud.deploy.types import Aws
 
 
 class FunctionFailed(Exception):
-    """A provider function that found nothing; the program may catch it, as on AWS."""
+    """A provider function that could not read; the program may catch it, as on AWS."""
 
 
 def result_of(aws: Aws, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -22,7 +24,7 @@ def result_of(aws: Aws, token: str, arguments: Mapping[str, Any]) -> dict[str, A
         arguments: the function's arguments, by Pulumi's names.
 
     Raises:
-        FunctionFailed: what it reads does not exist.
+        FunctionFailed: what it reads does not exist, or nothing answers.
     """
     match token:
         case "aws:index/getCallerIdentity:getCallerIdentity":
@@ -51,7 +53,7 @@ def _stack(aws: Aws, name: str) -> dict[str, Any]:
     try:
         stack = client.describe_stacks(StackName=name)["Stacks"][0]
         body = client.get_template(StackName=name)["TemplateBody"]
-    except client.exceptions.ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         raise FunctionFailed(f"reading the CloudFormation stack {name}: {error}") from None
     return {
         "id": stack["StackId"],

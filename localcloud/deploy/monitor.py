@@ -327,10 +327,13 @@ async def _run(
 def _explain(error: BaseException, project: Project) -> str:
     """Return the program's error with the line of the program that raised it.
 
-    Pulumi wraps an error once for each output that it passes; the innermost one has the message. A
-    `pulumi.RunError` is meant for the user and gets no line.
+    Pulumi wraps an error once for each output that it passes; the innermost one has the message. An
+    error that is raised again may be a cause of itself. A `pulumi.RunError` is meant for the user
+    and gets no line.
     """
-    while error.__cause__ is not None:
+    passed: list[BaseException] = []
+    while error.__cause__ is not None and error not in passed:
+        passed.append(error)
         error = error.__cause__
     if isinstance(error, pulumi.RunError):
         return str(error)

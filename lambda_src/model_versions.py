@@ -1,6 +1,6 @@
 """The versions of the model in SageMaker's registry, as the pipeline's functions list them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,3 +28,17 @@ def versions(sagemaker: Any, group: str, status: str) -> Iterator[dict[str, Any]
     except ClientError as error:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
+
+
+def container_of(package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the container of a version, as DescribeModelPackage has it."""
+    (container,) = package["InferenceSpecification"]["Containers"]
+    found: Mapping[str, Any] = container
+    return found
+
+
+def baseline_of(package: Mapping[str, Any]) -> str | None:
+    """Return the URI of the baseline of a version's data; None if it has none."""
+    quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
+    uri: str | None = quality.get("Statistics", {}).get("S3Uri")
+    return uri

@@ -23,12 +23,12 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from lambda_src.sagemaker_job import LOCAL_STORAGE, VOLUME_GIB, created
+from lambda_src.model_versions import baseline_of, container_of
+from lambda_src.sagemaker_job import created, instances, processing_input, processing_output
 
 logger = logging.getLogger("run_monitor")
 logger.setLevel(logging.INFO)
 
-DIRECTORY = "/opt/ml/processing"
 NAMESPACE = "MlopsLab/Monitor"
 VERSION_TAG = "ModelPackageArn"
 LOOK_BACK = timedelta(hours=48)
@@ -64,7 +64,8 @@ class Monitor:
         self._endpoint = environment["ENDPOINT_NAME"]
         self._variant = environment["VARIANT_NAME"]
         self._bucket = environment["BUCKET"]
-        self._captures = f"{environment['CAPTURE_PREFIX']}/{self._endpoint}/{self._variant}"
+        self._prefix = f"{environment['CAPTURE_PREFIX']}/"
+        self._captures = f"{self._prefix}{self._endpoint}/{self._variant}"
         self._role = environment["JOB_ROLE_ARN"]
         self._instance_type = environment["INSTANCE_TYPE"]
         self._instances = int(environment["INSTANCE_COUNT"])
@@ -99,16 +100,16 @@ class Monitor:
         inputs = self._inputs(package)
         if captures:
             distribution = "ShardedByS3Key" if self._instances > 1 else "FullyReplicated"
-            manifest = self._manifest(run, "captures", self._prefix_of_captures(), captures)
-            inputs.append(_input("captures", manifest, "ManifestFile", distribution))
+            manifest = self._manifest(run, "captures", self._prefix, captures)
+            inputs.append(processing_input("captures", manifest, "ManifestFile", distribution))
         if labels:
             manifest = self._manifest(run, "ground-truth", "ground-truth/", labels)
-            inputs.append(_input("ground-truth", manifest, "ManifestFile"))
+            inputs.append(processing_input("ground-truth", manifest, "ManifestFile"))
         several = self._instances > 1 and bool(captures)
         environment = {**self._limits, "MONITOR_MODEL": package["ModelPackageArn"]}
         self._create(
             run + _SHARDS if several else run,
-            {"ImageUri": _container(package)["Image"], "ContainerArguments": ["monitor"]},
+            {"ImageUri": container_of(package)["Image"], "ContainerArguments": ["monitor"]},
             inputs,
             {"partial": f"{self._run_url(run)}/partials"} if several else self._reports(run),
             environment,
@@ -182,7 +183,7 @@ class Monitor:
         while hour <= now:
             prefix = f"{self._captures}/{hour:%Y/%m/%d/%H}/"
             for found in self._objects(prefix):
-                yield found["Key"].removeprefix(self._prefix_of_captures())
+                yield found["Key"].removeprefix(self._prefix)
             hour += timedelta(hours=1)
 
     def _labelled(self, since: datetime) -> Iterator[str]:
@@ -196,9 +197,6 @@ class Monitor:
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
             yield from page.get("Contents", [])
 
-    def _prefix_of_captures(self) -> str:
-        return self._captures.split("/")[0] + "/"
-
     def _manifest(self, run: str, name: str, prefix: str, keys: list[str]) -> str:
         """Write a manifest of objects; return its URI.
 
@@ -211,22 +209,21 @@ class Monitor:
 
     def _inputs(self, package: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the inputs that every job of a run has."""
-        quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
-        baseline = quality.get("Statistics", {}).get("S3Uri")
-        inputs = [_input("model", _container(package)["ModelDataUrl"])]
+        baseline = baseline_of(package)
+        inputs = [processing_input("model", container_of(package)["ModelDataUrl"])]
         if baseline:
-            inputs.append(_input("baseline", baseline))
+            inputs.append(processing_input("baseline", baseline))
         # Without a baseline the job fails, with a sentence about it.
         state = "monitor/state/state.json"
         if next(self._objects(state), None):
-            inputs.append(_input("previous", f"s3://{self._bucket}/{state}"))
+            inputs.append(processing_input("previous", f"s3://{self._bucket}/{state}"))
         return inputs
 
     def _merge(self, name: str, run: str) -> None:
         """Start the job that merges the partials of the instances."""
         shards = self._sagemaker.describe_processing_job(ProcessingJobName=name)
         inputs = [i for i in shards["ProcessingInputs"] if i["InputName"] != "captures"]
-        partials = _input("partials", f"{self._run_url(run)}/partials/")
+        partials = processing_input("partials", f"{self._run_url(run)}/partials/")
         self._create(
             run + _MERGE,
             shards["AppSpecification"],
@@ -249,28 +246,8 @@ class Monitor:
         inputs: list[dict[str, Any]],
         outputs: Mapping[str, str],
         environment: Mapping[str, str],
-        instances: int,
+        count: int,
     ) -> None:
-        volume: dict[str, Any] = {"VolumeSizeInGB": VOLUME_GIB}
-        # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
-        if self._key and not LOCAL_STORAGE.match(self._instance_type):
-            volume["VolumeKmsKeyId"] = self._key
-        outputs_of_job = [
-            {
-                "OutputName": output,
-                "S3Output": {
-                    "S3Uri": uri,
-                    "LocalPath": f"{DIRECTORY}/{output}",
-                    "S3UploadMode": "EndOfJob",
-                },
-            }
-            for output, uri in outputs.items()
-        ]
-        cluster = {
-            "InstanceType": self._instance_type,
-            "InstanceCount": instances,
-            **volume,
-        }
         request = {
             "ProcessingJobName": name,
             "RoleArn": self._role,
@@ -278,10 +255,12 @@ class Monitor:
             "Environment": environment,
             "ProcessingInputs": inputs,
             "ProcessingOutputConfig": {
-                "Outputs": outputs_of_job,
+                "Outputs": [processing_output(one, uri) for one, uri in outputs.items()],
                 **({"KmsKeyId": self._key} if self._key else {}),
             },
-            "ProcessingResources": {"ClusterConfig": cluster},
+            "ProcessingResources": {
+                "ClusterConfig": instances(self._instance_type, count, self._key)
+            },
             "NetworkConfig": self._network,
             "StoppingCondition": {"MaxRuntimeInSeconds": self._seconds},
         }
@@ -315,27 +294,6 @@ def network_of(environment: Mapping[str, str]) -> dict[str, Any]:
     if environment.get("VPC_CONFIG"):
         network["VpcConfig"] = json.loads(environment["VPC_CONFIG"])
     return network
-
-
-def _container(package: Mapping[str, Any]) -> Mapping[str, Any]:
-    (container,) = package["InferenceSpecification"]["Containers"]
-    found: Mapping[str, Any] = container
-    return found
-
-
-def _input(
-    name: str, uri: str, kind: str = "S3Prefix", distribution: str = "FullyReplicated"
-) -> dict[str, Any]:
-    return {
-        "InputName": name,
-        "S3Input": {
-            "S3Uri": uri,
-            "LocalPath": f"{DIRECTORY}/{name}",
-            "S3DataType": kind,
-            "S3InputMode": "File",
-            "S3DataDistributionType": distribution,
-        },
-    }
 
 
 def _request(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import boto3
 
-from lambda_src.model_versions import versions
+from lambda_src.model_versions import baseline_of, container_of, versions
 from lambda_src.pipeline_job import (
     ConfigurationError,
     Job,
@@ -40,11 +40,12 @@ from lambda_src.sagemaker_job import (
     name_of,
     network,
     output_key,
+    processing_input,
+    processing_output,
     released_image,
     tags,
 )
 
-DIRECTORY = "/opt/ml/processing"
 # The URL of the report that an action has not made.
 NO_REPORT = "none"
 # The newest approved versions among which the frozen reference set is looked for.
@@ -73,7 +74,7 @@ def _start(job: Job) -> Succeeded | StillRunning:
         **champion,
         **(_reference(job, sagemaker) if "reference" in job.parameters else {}),
     }
-    sources = [_input(key, uri) for key, uri in inputs.items()]
+    sources = [processing_input(key, uri) for key, uri in inputs.items()]
     if "captures" in job.parameters:
         if not champion:
             return _nothing("there is no approved model yet")
@@ -84,12 +85,7 @@ def _start(job: Job) -> Succeeded | StillRunning:
         hyperparameters = {**hyperparameters, "serving": serving(job)}
     else:
         dataset = job.input()
-        sources.insert(0, _input("dataset", f"s3://{dataset.bucket}/{dataset.key}"))
-    output = {
-        "S3Uri": _report_url(name),
-        "LocalPath": f"{DIRECTORY}/report",
-        "S3UploadMode": "EndOfJob",
-    }
+        sources.insert(0, processing_input("dataset", f"s3://{dataset.bucket}/{dataset.key}"))
     request = {
         "ProcessingJobName": name,
         "RoleArn": parameter(job, "roleArn", str),
@@ -99,7 +95,7 @@ def _start(job: Job) -> Succeeded | StillRunning:
         },
         "ProcessingInputs": sources,
         "ProcessingOutputConfig": {
-            "Outputs": [{"OutputName": "report", "S3Output": output}],
+            "Outputs": [processing_output("report", _report_url(name))],
             **output_key(job),
         },
         "ProcessingResources": {"ClusterConfig": cluster(job)},
@@ -134,20 +130,7 @@ def _captures(job: Job, name: str) -> dict[str, Any] | None:
     place = f"{_report_url(name)}/{MANIFEST_FILE}"
     bucket, _, key = place.removeprefix("s3://").partition("/")
     s3.put_object(Bucket=bucket, Key=key, Body=manifest(uri, keys).encode())
-    return _input("captures", place, "ManifestFile")
-
-
-def _input(name: str, uri: str, data_type: str = "S3Prefix") -> dict[str, Any]:
-    return {
-        "InputName": name,
-        "S3Input": {
-            "S3Uri": uri,
-            "LocalPath": f"{DIRECTORY}/{name}",
-            "S3DataType": data_type,
-            "S3InputMode": "File",
-            "S3DataDistributionType": "FullyReplicated",
-        },
-    }
+    return processing_input("captures", place, "ManifestFile")
 
 
 def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
@@ -162,12 +145,7 @@ def _champion(job: Job, sagemaker: Any) -> dict[str, str]:
     if newest is None:
         return {}
     package = sagemaker.describe_model_package(ModelPackageName=newest["ModelPackageArn"])
-    if wanted == "model":
-        (container,) = package["InferenceSpecification"]["Containers"]
-        uri = container.get("ModelDataUrl")
-    else:
-        quality = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
-        uri = quality.get("Statistics", {}).get("S3Uri")
+    uri = container_of(package).get("ModelDataUrl") if wanted == "model" else baseline_of(package)
     return {"champion": uri} if uri else {}
 
 

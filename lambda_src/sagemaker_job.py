@@ -1,7 +1,7 @@
-"""The common ground of the pipeline's training and processing jobs: name, image, key, network.
+"""The common ground of training and processing jobs: name, image, key, network, inputs.
 
-Owns the members of a request that follow from the pipeline's job and the stack's settings. Must
-not: know what the job computes.
+Owns the members of a request that follow from the pipeline's job and the stack's settings, and the
+form of the others. Must not: know what the job computes.
 """
 
 import json
@@ -14,11 +14,13 @@ from botocore.exceptions import ClientError
 
 from lambda_src.pipeline_job import ConfigurationError, Job, parameter
 
+# Of a processing job's inputs and outputs.
+DIRECTORY = "/opt/ml/processing"
 VOLUME_GIB = 10
 NAME_LENGTH = 63
 _IMAGE_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 # Families with local NVMe storage, such as m5d.
-LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
+_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d[a-z]*d[a-z]*|[gp]\d|trn\d|i\d)")
 
 
 def name_of(job: Job) -> str:
@@ -61,15 +63,19 @@ def cluster(job: Job) -> dict[str, Any]:
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html
     """
-    instance_type = parameter(job, "instanceType", str)
+    return instances(parameter(job, "instanceType", str), 1, job.encryption_key)
+
+
+def instances(instance_type: str, count: int, key_arn: str | None) -> dict[str, Any]:
+    """Return a job's instances, with the KMS key of their volumes if there is one."""
     resources: dict[str, Any] = {
         "InstanceType": instance_type,
-        "InstanceCount": 1,
+        "InstanceCount": count,
         "VolumeSizeInGB": VOLUME_GIB,
     }
     # Local storage is encrypted by the hardware, and SageMaker then refuses a key.
-    if job.encryption_key and not LOCAL_STORAGE.match(instance_type):
-        resources["VolumeKmsKeyId"] = job.encryption_key
+    if key_arn and not _LOCAL_STORAGE.match(instance_type):
+        resources["VolumeKmsKeyId"] = key_arn
     return resources
 
 
@@ -98,6 +104,37 @@ def tags(job: Job) -> list[dict[str, str]]:
         {"Key": "PipelineExecutionId", "Value": parameter(job, "executionId", str)},
         {"Key": "DatasetVersionId", "Value": parameter(job, "datasetVersionId", str)},
     ]
+
+
+def processing_input(
+    name: str, uri: str, data_type: str = "S3Prefix", distribution: str = "FullyReplicated"
+) -> dict[str, Any]:
+    """Return an input of a processing job, in the directory of its name.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
+    """
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"{DIRECTORY}/{name}",
+            "S3DataType": data_type,
+            "S3InputMode": "File",
+            "S3DataDistributionType": distribution,
+        },
+    }
+
+
+def processing_output(name: str, uri: str) -> dict[str, Any]:
+    """Return an output of a processing job, from the directory of its name."""
+    return {
+        "OutputName": name,
+        "S3Output": {
+            "S3Uri": uri,
+            "LocalPath": f"{DIRECTORY}/{name}",
+            "S3UploadMode": "EndOfJob",
+        },
+    }
 
 
 def created(create: Any, request: dict[str, Any]) -> None:

@@ -159,10 +159,7 @@ def _delivery(settings: StackSettings) -> list[Item]:
     minutes = TRAININGS_PER_MONTH * PIPELINE_MINUTES
     delivery = settings.delivery
     evaluated = delivery.promotion_gate is not PromotionGate.OFF
-    rehearsed = delivery.rehearsal and delivery.production_stack is not None
-    # The captures of another account stay there, and then no job is started.
-    rehearsed = rehearsed and delivery.production_account is None
-    jobs = TRAININGS_PER_MONTH * (1 + evaluated + rehearsed)
+    jobs = TRAININGS_PER_MONTH * (1 + evaluated + delivery.rehearses)
     builds = BUILDS_PER_MONTH * (2 if delivery.arm64_image else 1)
     return [
         _item(

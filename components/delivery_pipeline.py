@@ -77,12 +77,6 @@ class DeliveryPipeline(pulumi.ComponentResource):
         super().__init__("mlops:index:DeliveryPipeline", name, None, opts)
         self._names, self._args = names, args
         self._production = names.in_account(args.settings.production_account)
-        # Of an endpoint in this account; the captures of another account stay there.
-        self._rehearses = (
-            args.settings.rehearsal
-            and args.production is not None
-            and args.settings.production_account is None
-        )
         self._child = pulumi.ResourceOptions(parent=self)
         self.training_role, training_policy = self._role(
             "training",
@@ -100,7 +94,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                     names,
                     made[0],
                     args.network,
-                    captures=self._rehearses,
+                    captures=args.settings.rehearses,
                     capture_key_arn=made[1] and made[1].encryption_key_arn,
                 )
             ),
@@ -125,7 +119,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             grants=pulumi.Output.from_input(args.key_arn).apply(
                 lambda key_arn: [
                     *policies.run_processing(names, names.role_arn("processing-job")),
-                    *(policies.list_captures(names, key_arn) if self._rehearses else []),
+                    *(policies.list_captures(names, key_arn) if args.settings.rehearses else []),
                 ]
             ),
             environment={**reports, **self._training_network()},

@@ -11,13 +11,10 @@ from components.policies import (
     allow,
     decrypt_delivered_artifacts,
     document,
-    join_vpc,
     pass_role,
     publish_metrics,
-    pull_image,
+    run_job,
     use_key,
-    use_key_for_volumes,
-    write_container_logs,
 )
 from components.settings import NetworkSettings
 
@@ -108,12 +105,6 @@ def monitor_job(
             ],
         ),
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{MONITOR_PREFIX}/*")]),
-        use_key(names, key_arn, "s3"),
-        # SageMaker requires it of the role of a job whose output is under a key.
-        allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
         [decrypt_delivered_artifacts(delivery)] if delivered_under_key else [],
-        use_key_for_volumes(key_arn),
-        join_vpc(names, network, SAGEMAKER),
-        pull_image(delivery),
-        write_container_logs(names, "/aws/sagemaker/ProcessingJobs"),
+        run_job(names, key_arn, network, images=delivery, logs="ProcessingJobs"),
     )

@@ -235,6 +235,35 @@ def join_vpc(names: Names, network: NetworkSettings, service: str) -> list[State
     ]
 
 
+def run_job(
+    names: Names,
+    key_arn: str | None,
+    network: NetworkSettings,
+    *,
+    images: Names,
+    logs: str,
+) -> list[Statement]:
+    """Allow what every training or processing job does besides its own reads and writes.
+
+    Args:
+        names: names in the job's account.
+        key_arn: KMS key of what it writes and of its volumes; None for the services' own keys.
+        network: the network of its container.
+        images: names in the account with the image.
+        logs: name of its log group below ``/aws/sagemaker/``.
+    """
+    return [
+        *use_key(names, key_arn, "s3"),
+        # SageMaker requires it of the role of a job whose output is under a key.
+        # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+        *([allow(["kms:Encrypt"], [key_arn])] if key_arn else []),
+        *use_key_for_volumes(key_arn),
+        *join_vpc(names, network, SAGEMAKER),
+        *pull_image(images),
+        *write_container_logs(names, f"/aws/sagemaker/{logs}"),
+    ]
+
+
 def training_role(names: Names, key_arn: str | None, network: NetworkSettings) -> str:
     """Return the policy of training jobs: read the dataset artifact, write the model."""
     bucket = names.artifact_bucket
@@ -243,14 +272,7 @@ def training_role(names: Names, key_arn: str | None, network: NetworkSettings) -
         # CodePipeline stores artifacts under the pipeline's name, truncated to 20 characters.
         allow(["s3:GetObject"], [names.s3_arn(bucket, f"{names.model}-*")]),
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{TRAINING_PREFIX}/*")]),
-        use_key(names, key_arn, "s3"),
-        # SageMaker requires it of the role of a job whose output is under a key.
-        # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
-        allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
-        use_key_for_volumes(key_arn),
-        join_vpc(names, network, SAGEMAKER),
-        pull_image(names),
-        write_container_logs(names, "/aws/sagemaker/TrainingJobs"),
+        run_job(names, key_arn, network, images=names, logs="TrainingJobs"),
         publish_metrics("/aws/sagemaker/TrainingJobs"),
     )
 
@@ -286,13 +308,7 @@ def processing_role(
         if captures
         else [],
         allow(["s3:PutObject"], [names.s3_arn(bucket, f"{REPORT_PREFIX}/*")]),
-        use_key(names, key_arn, "s3"),
-        # SageMaker requires it of the role of a job whose output is under a key.
-        allow(["kms:Encrypt"], [key_arn]) if key_arn else [],
-        use_key_for_volumes(key_arn),
-        join_vpc(names, network, SAGEMAKER),
-        pull_image(names),
-        write_container_logs(names, "/aws/sagemaker/ProcessingJobs"),
+        run_job(names, key_arn, network, images=names, logs="ProcessingJobs"),
     )
 
 

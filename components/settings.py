@@ -575,6 +575,16 @@ class DeliverySettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
 
+    @property
+    def rehearses(self) -> bool:
+        """True if candidates are rehearsed with the captures of a production in this account.
+
+        The captures of another account stay there.
+        """
+        return (
+            self.rehearsal and self.production_stack is not None and self.production_account is None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SafetySettings:

@@ -43,8 +43,9 @@ from model.archive import Dataset, read_archive, write_archive
 from model.baseline import Baseline, ColumnBaseline, read_baseline
 from model.cells import quote
 from model.errors import ContainerError, MonitorError
+from model.metrics import evaluate_regression
 from model.monitor_judge import Thresholds, Verdict, judge
-from model.monitor_statistics import Statistics, prediction_of, statistics_of
+from model.monitor_statistics import prediction_of, statistics_of
 from model.rows import ReadOptions
 from model.table import Table
 
@@ -298,8 +299,7 @@ def _score(dataset: Dataset, table: Table, predict: Any) -> float:
         pairs = zip(answers, table.labels, strict=True)
         return statistics.fmean(answer == label for answer, label in pairs)
     truth = np.array([float(label) for label in table.labels])
-    spread = float(((truth - truth.mean()) ** 2).sum()) or 1.0
-    return 1 - float(((truth - np.array(answers, float)) ** 2).sum()) / spread
+    return evaluate_regression(truth, np.array(answers, np.float32)).r2
 
 
 class _Traffic:
@@ -338,9 +338,10 @@ class _Traffic:
             part.add_cells(cells[chosen].tolist())
             parts.append((baseline, part))
         if self._answers is not None:
-            answered = Statistics(self._baseline).prediction
+            label = prediction_of(self._baseline)
+            answered = statistics_of(label)
             answered.add_cells(self._answers[chosen].tolist())
-            parts.append((prediction_of(self._baseline), answered))
+            parts.append((label, answered))
         return parts
 
     def _drifts(self, parts: list[tuple[ColumnBaseline, Any]], limits: Thresholds) -> bool:

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from localcloud.cli.console import CommandError, client
-from localcloud.cli.drift import model_drill
+from localcloud.cli.drift import model_drill, traffic
 from localcloud.cli.evidence import find_evidence
 from localcloud.cli.monitored import MonitoredEndpoint, MonitorRun
 
@@ -34,8 +34,6 @@ _SHIFT = "2sd"
 _USUAL_RUNS = 3
 _REPORTS = ("Usual traffic", "Drifted traffic", "The same, new model")
 _RETRAINING_SECONDS, _POLL_SECONDS = 30.0, 0.2
-# Of the requests, as many as give three times the captures that a verdict needs.
-_TIMES_MINIMUM, _MOST_REQUESTS = 3, 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +120,8 @@ class Watch:
     def prepare(self, dataset: Path) -> None:
         """Make the rows that a changed world gives, with their labels."""
         self._before = dataset
-        version = self._endpoint.version()
-        (container,) = version["InferenceSpecification"]["Containers"]
         model = self._place / "champion.tar.gz"
-        model.write_bytes(self._endpoint.object_of(container["ModelDataUrl"]))
+        model.write_bytes(self._endpoint.model())
         found = json.loads(
             model_drill(
                 *("dataset", "--dataset", str(dataset), "--model", str(model)),
@@ -216,14 +212,8 @@ class Watch:
     def _ask(self, dataset: Path) -> MonitorRun:
         """Ask production rows of a dataset; return the monitor's run that follows."""
         endpoint = self._endpoint
-        wanted = _TIMES_MINIMUM * endpoint.minimum_rows * 100 / endpoint.percent
-        rows = min(_MOST_REQUESTS, round(wanted))
-        path = self._place / "rows.jsonl"
-        model_drill(
-            *("traffic", "--dataset", str(dataset), "--rows", str(rows)),
-            *("--seed", str(1 + self._sent), "--out", str(path)),
-        )
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows = endpoint.requests_for_a_verdict
+        lines = traffic(dataset, rows, 1 + self._sent, self._place)
         with self._out.status("") as spinner:
             # What was captured before is not of these rows.
             endpoint.forget_runs()

@@ -8,8 +8,6 @@ monitor, and reads its reports and alarms.
 from __future__ import annotations
 
 import json
-import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,14 +29,12 @@ from localcloud.cli.console import (
     out,
     styled,
 )
-from localcloud.cli.monitored import MonitoredEndpoint, MonitorRun
+from localcloud.cli.monitored import MOST_REQUESTS, MonitoredEndpoint, MonitorRun
 from localcloud.cli.stacks import Url
+from localcloud.core.child_process import base_environment
 
 drift_app = typer.Typer()
 _DAY = timedelta(days=1)
-_MOST_ROWS = 50_000
-# So many captured rows a run, if --rows does not say otherwise: three times what a verdict needs.
-_TIMES_MINIMUM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +97,8 @@ def drift(
     Exit status: 0 if the alarm went off within the day, 1 if not.
     """
     with errors_in_one_line():
-        if rows is not None and not 1 <= rows <= _MOST_ROWS:
-            raise CommandError(f"--rows is {rows}; it must be from 1 to {_MOST_ROWS:,}")
+        if rows is not None and not 1 <= rows <= MOST_REQUESTS:
+            raise CommandError(f"--rows is {rows}; it must be from 1 to {MOST_REQUESTS:,}")
         if not 0 <= days <= 1000:
             raise CommandError(f"--days is {days}; it must be from 0 to 1000")
         given = {
@@ -165,7 +161,7 @@ class DriftDrill:
     def run(self, dataset: Path, *, quiet: bool) -> dict[str, Any]:
         """Send a day of traffic, or less if the monitor notices; return what was found."""
         endpoint, options = self._endpoint, self._options
-        rows = options.rows or self._enough()
+        rows = options.rows or endpoint.requests_for_a_verdict
         purpose = "live-accuracy" if options.labels else "drift"
         if options.labels and not endpoint.alarm(purpose):
             raise CommandError(
@@ -173,7 +169,7 @@ class DriftDrill:
                 "minimumLiveAccuracy in Pulumi.prd.yaml and deploy"
             )
         # Before anything is said: a change that the dataset cannot have is refused here.
-        traffic = self._traffic(dataset, rows, options.seed)
+        traffic = self._rows(dataset, rows, options.seed)
         if not quiet:
             out.print(
                 f"[bold]{endpoint.name}[/bold] captures {endpoint.percent} % and is monitored at "
@@ -201,7 +197,7 @@ class DriftDrill:
             if not quiet:
                 for run in new:
                     _show(run)
-            traffic = self._traffic(dataset, rows, options.seed + sent)
+            traffic = self._rows(dataset, rows, options.seed + sent)
         captured = sum(run.report.get("rows", 0) for run in runs)
         minutes = round((runs[-1].time - began).total_seconds() / 60) if runs else 0
         return {
@@ -217,10 +213,6 @@ class DriftDrill:
             "thresholds": self._thresholds(dataset, max(1, captured // max(1, len(runs)))),
         }
 
-    def _enough(self) -> int:
-        wanted = _TIMES_MINIMUM * self._endpoint.minimum_rows * 100 / self._endpoint.percent
-        return min(_MOST_ROWS, math.ceil(wanted))
-
     def _noticed(self, runs: Sequence[MonitorRun], purpose: str) -> bool:
         """Return whether the alarm goes off after runs whose reports are a reason for it."""
         drifted = any(run.report["verdict"] == "drift" for run in runs)
@@ -228,25 +220,16 @@ class DriftDrill:
             return False
         return self._endpoint.wait_for_alarm("ALARM", purpose, 5.0)
 
-    def _traffic(self, dataset: Path, rows: int, seed: int) -> list[dict[str, str]]:
-        path = self._place / "rows.jsonl"
-        model_drill(
-            *("traffic", "--dataset", str(dataset), "--rows", str(rows), "--seed", str(seed)),
-            *("--out", str(path), *self._options.change),
-        )
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    def _rows(self, dataset: Path, rows: int, seed: int) -> list[dict[str, str]]:
+        return traffic(dataset, rows, seed, self._place, *self._options.change)
 
     def _thresholds(self, dataset: Path, rows: int) -> list[dict[str, Any]]:
         if not self._options.days:
             return []
-        version = self._endpoint.version()
-        statistics = version["DriftCheckBaselines"]["ModelDataQuality"]["Statistics"]
-        (container,) = version["InferenceSpecification"]["Containers"]
-        for name, uri in (
-            ("baseline.json", statistics["S3Uri"]),
-            ("model.tar.gz", container["ModelDataUrl"]),
-        ):
-            (self._place / name).write_bytes(self._endpoint.object_of(uri))
+        quality = self._endpoint.version()["DriftCheckBaselines"]["ModelDataQuality"]
+        baseline = self._endpoint.object_of(quality["Statistics"]["S3Uri"])
+        (self._place / "baseline.json").write_bytes(baseline)
+        (self._place / "model.tar.gz").write_bytes(self._endpoint.model())
         change = () if self._options.labels else self._options.change
         answer = model_drill(
             *("simulate", "--dataset", str(dataset), "--rows", str(rows)),
@@ -265,11 +248,9 @@ def model_drill(*arguments: str) -> str:
     Raises:
         CommandError: it failed; the message is its own.
     """
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", "model.drift_drill", *arguments],
-        env=environment,
+        env=base_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -278,6 +259,24 @@ def model_drill(*arguments: str) -> str:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason"]
         raise CommandError(reason[0])
     return done.stdout
+
+
+def traffic(dataset: Path, rows: int, seed: int, place: Path, *change: str) -> list[dict[str, str]]:
+    """Return rows of a dataset with their labels, as {"row": CSV, "label": text}.
+
+    Args:
+        dataset: the zip.
+        rows: number of rows.
+        seed: what the draws depend on.
+        place: a directory for the rows.
+        change: the options of the change.
+    """
+    path = place / "rows.jsonl"
+    model_drill(
+        *("traffic", "--dataset", str(dataset), "--rows", str(rows), "--seed", str(seed)),
+        *("--out", str(path), *change),
+    )
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def _show(run: MonitorRun) -> None:

@@ -6,6 +6,7 @@ Only AWS's public APIs, and the clock of the local cloud. Must not: know how tra
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,9 @@ _RUN_SECONDS, _CAPTURE_SECONDS = 120.0, 15.0
 _POLL_SECONDS = 0.1
 # What a capture is written after, in seconds of the cloud's clock.
 _FLUSH_CLOCK_SECONDS = 15
+# As many captures as give three times the rows that a verdict needs.
+_TIMES_MINIMUM = 3
+MOST_REQUESTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,12 @@ class MonitoredEndpoint:
             if expression:
                 return str(expression)
         raise CommandError(f"the monitor of {self.name} has no schedule")
+
+    @property
+    def requests_for_a_verdict(self) -> int:
+        """The number of requests of which enough are captured, three times over."""
+        wanted = _TIMES_MINIMUM * self.minimum_rows * 100 / self.percent
+        return min(MOST_REQUESTS, math.ceil(wanted))
 
     def now(self) -> datetime:
         """Return the time of the cloud's clock."""
@@ -245,6 +255,11 @@ class MonitoredEndpoint:
         tags = sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
         arn = next(tag["Value"] for tag in tags if tag["Key"] == "ModelPackageArn")
         return dict(sagemaker.describe_model_package(ModelPackageName=arn))
+
+    def model(self) -> bytes:
+        """Return the model.tar.gz that the endpoint serves."""
+        (container,) = self.version()["InferenceSpecification"]["Containers"]
+        return self.object_of(container["ModelDataUrl"])
 
     def object_of(self, uri: str) -> bytes:
         """Return an object of S3."""

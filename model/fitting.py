@@ -21,7 +21,7 @@ from model.columns import Columns, check_known, learn_columns
 from model.estimator import fit, learns_from_missing
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Hyperparameters
-from model.importances import permutation_importances
+from model.importances import Importance, permutation_importances
 from model.metrics import evaluate, evaluate_regression
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
@@ -98,8 +98,12 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     loss_of = "accuracy" if dataset.classes else "r2"
     output |= {
         "metrics.json": metrics,
-        "feature_importances.json": {"loss_of": loss_of, "importances": importances},
-        "feature_importances.png": draw_importances(importances, loss_of),
+        "feature_importances.json": {
+            "loss_of": loss_of,
+            "importances": {name: one.mean for name, one in importances.items()},
+            "spreads": {name: one.spread for name, one in importances.items()},
+        },
+        "feature_importances.svg": draw_importances(importances, loss_of),
     }
     metadata: dict[str, Any] = {
         "format": METADATA_FORMAT,
@@ -143,7 +147,7 @@ def _measure(
                     "rows_are": "true class",
                     "matrix": matrix,
                 },
-                "confusion_matrix.png": draw_confusion(predictor.classes, matrix),
+                "confusion_matrix.svg": draw_confusion(predictor.classes, matrix),
             }
         else:
             metrics[name] = evaluate_regression(truth[name], values[:, 0]).as_json()
@@ -159,7 +163,7 @@ def _importances(
     rows: NDArray[np.float32],
     truth: NDArray[Any],
     seed: int,
-) -> dict[str, float]:
+) -> dict[str, Importance]:
     def score(sample: NDArray[np.float32], sample_truth: NDArray[Any]) -> float:
         numbers, values = predictor.run(sample)
         if predictor.classes:

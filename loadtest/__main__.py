@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "size":
             return _size(options, console)
         if options.command == "run":
-            _run(options, console)
+            _run(options, console, sys.argv[1:] if arguments is None else arguments)
         return _report(options.directory if options.command == "report" else options.out, console)
     except UsageError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]) -> None:
     load = _load(options)
     if not options.dataset.is_file():
         raise UsageError(
@@ -48,6 +48,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         raise UsageError(f"--think is {options.think:g}; it must be 0 or more seconds")
     options.out = options.out or Path("build") / "loadtest" / options.endpoint
     # Importing boto3 takes a moment; a usage error should not wait for it.
+    from loadtest.provenance import command_line
     from loadtest.run import RunSettings, run
 
     run(
@@ -66,6 +67,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
                 min_accuracy=options.min_accuracy,
                 max_scale_out_seconds=options.max_scale_out,
             ),
+            command=command_line(arguments),
         ),
         console,
     )

@@ -71,8 +71,7 @@ test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and f
 	@$(BIN)/python -m pytest tests/course
 
 notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course and write build/notebooks/*.html
-	@notebooks/.venv/bin/jupyter nbconvert --log-level WARN --to html --execute --output-dir build/notebooks notebooks/*.ipynb
-	@ls build/notebooks/*.html
+	@notebooks/.venv/bin/python notebooks/pages.py
 
 lab: $(VENV)/.done notebooks/.venv/.done ## Open the course in JupyterLab, on 127.0.0.1
 	@cd notebooks && .venv/bin/jupyter lab --ip 127.0.0.1

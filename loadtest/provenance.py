@@ -1,4 +1,4 @@
-"""What a report needs so that somebody can repeat its run: command, version, commit, machine."""
+"""The command, version and machine of a run, so that somebody can repeat it."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ TIME_ALLOWED = {
     "localcloud/cli/demo_watch.py": "a client: it polls the cloud",
     "localcloud/cli/demo.py": "a client: it polls the cloud and measures for the reader",
     "localcloud/cli/watch.py": "a client: it polls the cloud",
+    "localcloud/cli/pipeline.py": "a client: it measures for the reader",
     "localcloud/review/delivery.py": "a client: it polls the cloud",
     "localcloud/cli/own_cloud.py": "waits for the process that it started",
     "localcloud/cli/views.py": "a client: it follows a log",

@@ -27,6 +27,7 @@ from localcloud.cli.demo_command import demo_app
 from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
+from localcloud.cli.logs import logs_app
 from localcloud.cli.options import Url
 from localcloud.cli.outputs import outputs_app
 from localcloud.cli.pipeline import pipeline_app
@@ -56,6 +57,7 @@ app.add_typer(drift_app)
 app.add_typer(demo_app)
 app.add_typer(approval_app)
 app.add_typer(outputs_app)
+app.add_typer(logs_app)
 app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(connection_app, name="connection")
@@ -276,24 +278,6 @@ def _print_body(body: bytes, content_type: str) -> None:
         sys.stdout.buffer.write(body)
         return
     out.print(text.rstrip("\n"), markup=False)
-
-
-@app.command()
-def logs(
-    group: Annotated[str | None, typer.Argument(help="Log group. Default: list them.")] = None,
-    tail: Annotated[
-        int, typer.Option(help="Number of lines to print, counted from the end.")
-    ] = 100,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
-    ] = False,
-    url: Url = None,
-) -> None:
-    """Print the lines of a CloudWatch log group."""
-    from localcloud.cli.views import show_logs
-
-    with errors_in_one_line():
-        show_logs(endpoint_url(url), group, tail, follow=follow)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from localcloud import __version__
+from localcloud.cli.approvals import approval_app
 from localcloud.cli.connection import connection_app
 from localcloud.cli.console import (
     CommandError,
@@ -21,12 +22,17 @@ from localcloud.cli.console import (
     errors_in_one_line,
     out,
 )
+from localcloud.cli.dataset import dataset_app
 from localcloud.cli.demo_command import demo_app
 from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.iam import iam_app
+from localcloud.cli.logs import logs_app
+from localcloud.cli.options import Url
+from localcloud.cli.outputs import outputs_app
+from localcloud.cli.pipeline import pipeline_app
 from localcloud.cli.review import review_app
-from localcloud.cli.stacks import Url, stack_app
+from localcloud.cli.stacks import stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
 from localcloud.iam.enforcement import Mode
@@ -49,13 +55,13 @@ app.add_typer(iam_app)
 app.add_typer(gameday_app)
 app.add_typer(drift_app)
 app.add_typer(demo_app)
+app.add_typer(approval_app)
+app.add_typer(outputs_app)
+app.add_typer(logs_app)
+app.add_typer(pipeline_app, name="pipeline")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(connection_app, name="connection")
 app.add_typer(clock_app, name="clock")
-
-Pipeline = Annotated[
-    str | None,
-    typer.Argument(help="Name of the pipeline. Default: the one with a pending approval."),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -237,36 +243,6 @@ def status(url: Url = None) -> None:
         show_status(endpoint_url(url))
 
 
-@app.command()
-def approve(
-    pipeline: Pipeline = None,
-    summary: Annotated[str, typer.Option(help="Comment, at most 512 characters.")] = "Approved",
-    url: Url = None,
-) -> None:
-    """Approve the pending manual approval; the pipeline continues."""
-    _decide(pipeline, "Approved", summary, url)
-
-
-@app.command()
-def reject(
-    pipeline: Pipeline = None,
-    summary: Annotated[str, typer.Option(help="Comment, at most 512 characters.")] = "Rejected",
-    url: Url = None,
-) -> None:
-    """Reject the pending manual approval; the pipeline stops."""
-    _decide(pipeline, "Rejected", summary, url)
-
-
-def _decide(pipeline: str | None, verdict: str, summary: str, url: str | None) -> None:
-    from localcloud.cli.watch import find_approval, put_approval
-
-    with errors_in_one_line():
-        codepipeline = client("codepipeline", endpoint_url(url))
-        waiting = find_approval(codepipeline, pipeline)
-        put_approval(codepipeline, waiting, verdict, summary)
-        out.print(f"{waiting.stage}/{waiting.action} of {waiting.pipeline}: {verdict}")
-
-
 # A row may begin with a minus, which is then no option.
 @app.command(context_settings={"ignore_unknown_options": True})
 def invoke(
@@ -302,24 +278,6 @@ def _print_body(body: bytes, content_type: str) -> None:
         sys.stdout.buffer.write(body)
         return
     out.print(text.rstrip("\n"), markup=False)
-
-
-@app.command()
-def logs(
-    group: Annotated[str | None, typer.Argument(help="Log group. Default: list them.")] = None,
-    tail: Annotated[
-        int, typer.Option(help="Number of lines to print, counted from the end.")
-    ] = 100,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
-    ] = False,
-    url: Url = None,
-) -> None:
-    """Print the lines of a CloudWatch log group."""
-    from localcloud.cli.views import show_logs
-
-    with errors_in_one_line():
-        show_logs(endpoint_url(url), group, tail, follow=follow)
 
 
 @app.command()

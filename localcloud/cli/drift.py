@@ -30,7 +30,7 @@ from localcloud.cli.console import (
     styled,
 )
 from localcloud.cli.monitored import MOST_REQUESTS, MonitoredEndpoint, MonitorRun
-from localcloud.cli.stacks import Url
+from localcloud.cli.options import Url
 from localcloud.core.child_process import base_environment
 
 drift_app = typer.Typer()

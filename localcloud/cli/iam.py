@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from localcloud.cli.console import CommandError, client, endpoint_url, errors_in_one_line, out
-from localcloud.cli.stacks import Url
+from localcloud.cli.options import Url
 from localcloud.iam.report import RoleReport, report
 
 iam_app = typer.Typer()

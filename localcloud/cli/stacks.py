@@ -20,6 +20,7 @@ from localcloud.cli.console import (
     styled,
 )
 from localcloud.cli.cost import print_estimate
+from localcloud.cli.options import AsJson, Config, Url
 
 if TYPE_CHECKING:
     from localcloud.cli.teardown import Target
@@ -27,30 +28,12 @@ if TYPE_CHECKING:
 
 stack_app = typer.Typer()
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint-url",
-        help="The local cloud's address. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST or port 4566.",
-        show_default=False,
-    ),
-]
-Config = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="KEY=VALUE to override a setting for this run only; may be repeated.",
-        show_default=False,
-    ),
-]
 Refresh = Annotated[
     bool,
     typer.Option(
         "--refresh", help="First read every resource: what was changed or deleted by hand."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 # The symbol, word and colour of a change in a preview.

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
 
-from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out
-from localcloud.cli.stacks import Url
+from localcloud.cli.console import endpoint_url, errors_in_one_line, out
+from localcloud.cli.options import Url, seconds_of
 from localcloud.core.internal_client import get, post
 
 clock_app = typer.Typer(help="Show or advance the local cloud's time.", invoke_without_command=True)
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-
-
-def seconds_of(duration: str) -> float:
-    """Return the seconds of a duration such as `90s`, `15m`, `2h` or `1h30m`.
-
-    Raises:
-        CommandError: the string is not a duration.
-    """
-    parts = _DURATION.findall(duration)
-    if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise CommandError(f"'{duration}' is not a duration; write it as 90s, 15m, 2h, 7d or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 @clock_app.callback()

@@ -33,9 +33,16 @@ FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n4.9,3.0,1.4,0.2\n"
 CAPTURES = f"mlops-iris-model-capture-prd-{ACCOUNT}-{REGION}"
 
 
-def test_a_dataset_becomes_a_production_endpoint(lab: Lab, iris: bytes) -> None:
-    assert lab.deliver(iris) == "Succeeded"
+def test_a_dataset_becomes_a_production_endpoint(lab: Lab) -> None:
     cloud = lab.cloud
+    # By the commands that the README shows.
+    pushed = json.loads(localcloud(cloud.url, "dataset", "push", "iris", "--json"))
+    approved = json.loads(localcloud(cloud.url, "approve", "--wait", "--json"))
+    assert approved["execution"] == pushed["execution"]
+    assert approved["model"]["ModelPackageArn"].endswith("/iris-model/1")
+    assert float(approved["model"]["Score"]) > 0.8
+    followed = localcloud(cloud.url, "pipeline", "watch", "--execution", pushed["execution"])
+    assert followed.splitlines()[-1].startswith("Succeeded after ")
     runtime, sagemaker = cloud.client("sagemaker-runtime"), cloud.client("sagemaker")
     for endpoint in (DEV, PRD):
         answer = runtime.invoke_endpoint(

@@ -161,8 +161,9 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 down: $(VENV)/.done ## Take the lab down: the endpoints, then both stacks, including protected resources
 	@$(BIN)/localcloud teardown --yes
 
-docs: $(VENV)/.done ## Regenerate docs/operations.md from the code
+docs: $(VENV)/.done ## Regenerate docs/operations.md and docs/cli.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
+	@$(BIN)/python -m localcloud.cli.reference > docs/cli.md
 
 settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from components/settings.py
 	@$(BIN)/python -m components.settings_file Pulumi.yaml

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-slow test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -164,6 +164,14 @@ down: $(VENV)/.done ## Take the lab down: the endpoints, then both stacks, inclu
 docs: $(VENV)/.done ## Regenerate docs/operations.md and docs/cli.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
 	@$(BIN)/python -m localcloud.cli.reference > docs/cli.md
+
+site: docs/site/.venv/.done ## Build the documentation as a site in build/site/html, and check its links
+	@docs/site/.venv/bin/python docs/site/build.py
+
+docs/site/.venv/.done: docs/site/requirements.in
+	$(PYTHON) -m venv docs/site/.venv
+	docs/site/.venv/bin/python -m pip install --quiet --requirement docs/site/requirements.in
+	@touch $@
 
 settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from components/settings.py
 	@$(BIN)/python -m components.settings_file Pulumi.yaml

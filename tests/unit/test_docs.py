@@ -12,7 +12,7 @@ from localcloud.edge.coverage import LIVE, document, implemented, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "adr").glob("*.md")],
     key=lambda page: str(page),
 )
 

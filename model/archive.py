@@ -80,15 +80,16 @@ class Description:
         Raises:
             DatasetError: the dataset is for a regression and the job is not.
         """
-        if self.regression and not read_options.regression:
+        if self.regression and not (read_options.regression or read_options.may_regress):
             raise DatasetError(
                 f"{where} is a dataset for a regression, and this algorithm predicts classes; "
-                "set the hyperparameter algorithm to linear-regression"
+                "set the hyperparameter algorithm to linear-regression, or to one of trees"
             )
         return replace(
             read_options,
             categorical=read_options.categorical or self.categorical,
             accept_missing=read_options.accept_missing or self.accept_missing,
+            regression=read_options.regression or self.regression,
         )
 
 

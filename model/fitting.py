@@ -22,7 +22,7 @@ from model.estimator import fit, learns_from_missing
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Hyperparameters
 from model.importances import Importance, permutation_importances
-from model.metrics import evaluate, evaluate_regression
+from model.metrics import evaluate, evaluate_regression, ranking_metrics
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
@@ -76,7 +76,14 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}
     started = perf_counter()
     with Progress(f"fitting {algorithm}") as progress:
-        estimator = fit(hyperparameters, rows["train"], truth["train"], dataset.classes, progress)
+        estimator = fit(
+            hyperparameters,
+            rows["train"],
+            truth["train"],
+            dataset.classes,
+            progress,
+            regression=not dataset.classes,
+        )
     fit_seconds = perf_counter() - started
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
     onnx_bytes = to_onnx_bytes(estimator, columns.width)
@@ -138,7 +145,10 @@ def _measure(
         if predictor.classes:
             found = evaluate(truth[name], numbers, values)
             metrics[name] = found.as_json(predictor.classes)
-            printed = ("accuracy", "f1_macro", "log_loss")
+            printed: tuple[str, ...] = ("accuracy", "f1_macro", "log_loss")
+            ranking = ranking_metrics(truth[name], values, predictor.classes)
+            metrics[name] |= ranking
+            printed += tuple(metric for metric in ranking if metric != "positive_class")
             matrix = found.confusion.tolist()
             # The validation rows come last, so theirs are the files that remain.
             output = {

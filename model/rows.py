@@ -37,12 +37,14 @@ class ReadOptions:
             cell is not a number.
         accept_missing: accept cells that are empty or `nan`.
         regression: the label is a number to predict.
+        may_regress: it may be one, if the dataset says so.
     """
 
     header: bool = False
     categorical: tuple[str, ...] = ()
     accept_missing: bool = False
     regression: bool = False
+    may_regress: bool = False
 
 
 PLAIN = ReadOptions()

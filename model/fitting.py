@@ -65,14 +65,15 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
     )
-    check_known(
-        columns,
-        dataset.validation.rows,
-        dataset.validation.categorical_columns,
-        "the validation rows",
-    )
+    if dataset.validation.categorical_columns:
+        check_known(
+            columns,
+            dataset.validation.rows,
+            dataset.validation.categorical_columns,
+            "the validation rows",
+        )
     tables = {"train": dataset.train, "validation": dataset.validation}
-    rows = {name: columns.encode(table.rows) for name, table in tables.items()}
+    rows = {name: columns.encode_columns(table.columns) for name, table in tables.items()}
     truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}
     started = perf_counter()
     with Progress(f"fitting {algorithm}") as progress:

@@ -29,7 +29,7 @@ from localcloud.cli.demo_watch import (
     WatchResult,
 )
 from localcloud.cli.images import push
-from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
+from localcloud.cli.own_cloud import OwnCloud, start_own_cloud, who_has
 from localcloud.cli.terminal import ended_by_signals
 from localcloud.cli.watch import (
     ENDED,
@@ -184,7 +184,10 @@ class Demo:
             from localcloud.core.child_process import free_port
 
             port = free_port()
-            out.print(f"  Port {DEFAULT_PORT} is taken by another program: using {port}.")
+            out.print(
+                f"  Port {DEFAULT_PORT} is taken by {who_has(DEFAULT_PORT)}: using {port}.",
+                highlight=False,
+            )
         self._url = f"http://127.0.0.1:{port}"
         log_path = self._options.report_dir / "localcloud.log"
         with self._timed("start"):

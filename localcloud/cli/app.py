@@ -11,35 +11,37 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from localcloud import __version__
 from localcloud.cli.approvals import approval_app
 from localcloud.cli.connection import connection_app
 from localcloud.cli.console import (
+    EXIT_FOUND,
     CommandError,
     client,
     endpoint_url,
     errors_in_one_line,
     out,
+    print_document,
 )
 from localcloud.cli.dataset import dataset_app
 from localcloud.cli.demo_command import demo_app
 from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
+from localcloud.cli.help import complete
 from localcloud.cli.iam import iam_app
 from localcloud.cli.logs import logs_app
-from localcloud.cli.options import Url
+from localcloud.cli.options import AsJson, Url
 from localcloud.cli.outputs import outputs_app
 from localcloud.cli.pipeline import pipeline_app
 from localcloud.cli.review import review_app
 from localcloud.cli.server import server_app
 from localcloud.cli.stacks import stack_app
 from localcloud.cli.time import clock_app
+from localcloud.core.clock import monotonic
 from localcloud.core.state_directory import DEFAULT
 
 app = typer.Typer(
     help="A local AWS in which the model pipeline really runs: no Docker, no account.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 image_app = typer.Typer(help="Container images, without Docker.", no_args_is_help=True)
@@ -62,10 +64,14 @@ app.add_typer(clock_app, name="clock")
 
 @app.callback(invoke_without_command=True)
 def _main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and the commit.")
+    ] = False,
 ) -> None:
     if version:
-        out.print(f"localcloud {__version__}")
+        from localcloud.version import version as build
+
+        out.print(f"localcloud {build()}", highlight=False)
         raise typer.Exit
 
 
@@ -82,23 +88,27 @@ def image_push(
     architecture: Annotated[
         str, typer.Option(help="Architecture that the image is for: amd64 or arm64.")
     ] = "amd64",
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Build a directory by its Dockerfile and register the image in ECR, without Docker."""
     from localcloud.cli.images import push
 
     with errors_in_one_line():
-        answer = push(
-            directory,
-            repository,
-            endpoint_url(url),
-            tag=tag,
-            release=release,
-            architecture=architecture,
-        )
+        began = monotonic()
+        with out.status(f"building {directory} …"):
+            answer = push(
+                *(directory, repository, endpoint_url(url)),
+                tag=tag,
+                release=release,
+                architecture=architecture,
+            )
+        if as_json:
+            print_document({**answer, "released": release or None})
+            return
         for note in answer["notes"]:
             out.print(note, markup=False, highlight=False)
-        out.print(f"Pushed {directory} as {answer['tag']}")
+        out.print(f"Pushed {directory} as {answer['tag']} in {monotonic() - began:.1f} s")
         out.print(f"digest {answer['digest']}")
         if release:
             out.print(f"released in {release}")
@@ -178,21 +188,24 @@ def evidence(
         str | None,
         typer.Argument(help="Id of the execution. Default: the newest one with evidence."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Show what was known of a model at its approval; exit 1 if that was changed since."""
+    """Show what was known of a model at its approval, and verify it.
+
+    Exit status: 0 if it is what was shown then, 3 if it was changed since, 1 on an error.
+    """
     from localcloud.cli.evidence import show_evidence
 
     with errors_in_one_line():
         verified = show_evidence(endpoint_url(url), execution, as_json=as_json)
     if not verified:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FOUND)
 
 
 @app.command()
 def operations(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the implemented operations, by service."""
     from localcloud.edge.coverage import implemented
@@ -221,4 +234,6 @@ def simulate() -> None:
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="localcloud")
+    command = typer.main.get_command(app)
+    complete(command)
+    command(prog_name="localcloud")

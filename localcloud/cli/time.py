@@ -9,33 +9,40 @@ from urllib.parse import urlencode
 
 import typer
 
-from localcloud.cli.console import endpoint_url, errors_in_one_line, out
-from localcloud.cli.options import Url, seconds_of
+from localcloud.cli.console import endpoint_url, errors_in_one_line, out, print_document
+from localcloud.cli.options import AsJson, Url, seconds_of
 from localcloud.core.internal_client import get, post
 
 clock_app = typer.Typer(help="Show or advance the local cloud's time.", invoke_without_command=True)
 
 
 @clock_app.callback()
-def show(context: typer.Context, url: Url = None) -> None:
+def show(context: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
     """Show the time and the speed of the clock."""
     if context.invoked_subcommand is None:
         with errors_in_one_line():
-            _print(get(f"{endpoint_url(url)}/_localcloud/clock"))
+            _print(get(f"{endpoint_url(url)}/_localcloud/clock"), as_json=as_json)
 
 
 @clock_app.command()
 def advance(
     duration: Annotated[str, typer.Argument(help="Duration: 90s, 15m, 2h, 7d, 1h30m.")],
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Advance the clock; cooldowns, alarms and approval timeouts see the time pass."""
     with errors_in_one_line():
         query = urlencode({"advance_seconds": seconds_of(duration)})
-        _print(post(f"{endpoint_url(url)}/_localcloud/clock?{query}", b"", timeout_seconds=600))
+        target = f"{endpoint_url(url)}/_localcloud/clock?{query}"
+        with out.status("the clock is advanced …"):
+            answer = post(target, b"", timeout_seconds=600)
+        _print(answer, as_json=as_json)
 
 
-def _print(answer: bytes) -> None:
+def _print(answer: bytes, *, as_json: bool) -> None:
     clock = json.loads(answer)
     now = datetime.fromtimestamp(clock["now"], UTC)
+    if as_json:
+        print_document({"now": now, "speed": clock["speed"]})
+        return
     out.print(f"{now:%Y-%m-%d %H:%M:%S} UTC, {clock['speed']:g} AWS seconds per wall-clock second")

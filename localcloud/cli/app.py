@@ -232,7 +232,7 @@ def simulate() -> None:
         command()
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line."""
     command = typer.main.get_command(app)
     complete(command)

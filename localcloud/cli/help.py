@@ -22,6 +22,7 @@ EXAMPLES = {
     "approve": ("approve --wait", "approve iris-model-pipeline --summary 'as good as before'"),
     "clock": ("clock", "clock --json"),
     "clock advance": ("clock advance 15m", "clock advance 1h30m"),
+    "clock speed": ("clock speed 60", "clock speed 1"),
     "connection authorize": (
         "connection authorize arn:aws:codeconnections:us-east-1:000000000000:connection/ID",
     ),

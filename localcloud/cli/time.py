@@ -1,4 +1,4 @@
-"""`localcloud clock`: shows and advances the local cloud's time."""
+"""`localcloud clock`: shows and advances the local cloud's time, and changes its speed."""
 
 from __future__ import annotations
 
@@ -37,6 +37,28 @@ def advance(
         with out.status("the clock is advanced …"):
             answer = post(target, b"", timeout_seconds=600)
         _print(answer, as_json=as_json)
+
+
+@clock_app.command()
+def speed(
+    factor: Annotated[
+        float, typer.Argument(help="AWS seconds per wall-clock second, 0.001 to 3600.")
+    ],
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Run the clock at another speed from now on."""
+    with errors_in_one_line():
+        _print(set_speed(endpoint_url(url), factor), as_json=as_json)
+
+
+def set_speed(url: str, factor: float) -> bytes:
+    """Change the speed of a local cloud's clock; return the route's answer.
+
+    Raises:
+        RequestFailed: the factor is out of range, or no local cloud answers.
+    """
+    return post(f"{url}/_localcloud/clock?{urlencode({'speed': factor})}", b"")
 
 
 def _print(answer: bytes, *, as_json: bool) -> None:

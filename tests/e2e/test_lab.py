@@ -371,6 +371,10 @@ def test_the_demo_runs_unattended_and_reports(tmp_path: Path, short: bool) -> No
     assert "Stopped the local cloud and every process that it had started." in answer.stdout
     summary = json.loads((tmp_path / "summary.json").read_text())
     stress = json.loads((tmp_path / "stress" / "summary.json").read_text())
+    # The model is named after its table, and the load was chosen for this machine.
+    assert stress["endpoint"] == "wine-production"
+    assert "This machine answers " in answer.stdout
+    assert " Scaling " in answer.stdout
     assert summary["metrics"]["validation:accuracy"] > 0.8
     assert (tmp_path / "stress" / "report.html").stat().st_size > 10_000
     assert stress["requests"] > 100

@@ -4,7 +4,7 @@
     --csv FILE --label COLUMN --out FILE.zip
           [--categorical auto|NAME,NAME] [--missing-values accept] [--regression]
 
-It prints one line: a summary of the zip, with exit code 0, or an error, with exit code 2.
+It prints one line: a summary of the zip, with exit code 0, or an error, with exit code 1.
 """
 
 from __future__ import annotations
@@ -354,7 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write(options.out, content)
     except DatasetError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return 1
     sys.stdout.write(f"wrote {options.out}: {summary}\n")
     return 0
 

@@ -20,7 +20,7 @@ by chance only: their rows are drawn from the dataset's, with replacement.
 after a change in the world, once labels have come. The column is the one whose shift makes the
 model the worst. It prints {"column": …, "score": …, "shifted_score": …} of the model.
 
-The exit code is 0, or 2 with one line that says what is wrong.
+The exit code is 0, or 1 with one line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -451,7 +451,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ContainerError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return 1
     sys.stdout.write(json.dumps({"thresholds": found}) + "\n")
     return 0
 

@@ -18,8 +18,9 @@ from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION, account_of_access_key
 
-# The exit status of a command that found a difference.
-EXIT_CHANGES = 2
+# The exit status of a command that found changes, or what should not be. 1 is an error, and 2 a
+# command line that cannot be read.
+EXIT_FOUND = 3
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

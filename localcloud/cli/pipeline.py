@@ -261,7 +261,8 @@ def follow(
                     _print_action(line)
                 pending = _say_pending(codepipeline, pipeline, execution, pending)
             elapsed = time.monotonic() - began
-            spinner.update(f"{', '.join(found.running) or 'between stages'} … {elapsed:.0f} s")
+            running = ", ".join(line.name for line in found.active)
+            spinner.update(f"{running or 'between stages'} … {elapsed:.0f} s")
             if elapsed > seconds and found.status not in ENDED:
                 raise CommandError(
                     f"execution {execution} is still {found.status} after {timeout}; "

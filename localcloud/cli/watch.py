@@ -67,9 +67,9 @@ class Snapshot:
     ended: list[ActionLine]
 
     @property
-    def running(self) -> list[str]:
-        """Return the names of the actions that run."""
-        return [line.name for line in self.lines if line.status == "InProgress"]
+    def active(self) -> list[ActionLine]:
+        """Return the actions that run."""
+        return [line for line in self.lines if line.status == "InProgress"]
 
     @property
     def reason(self) -> str:

@@ -47,6 +47,7 @@ TIME_ALLOWED = {
     "localcloud/cli/pipeline.py": "a client: it measures for the reader",
     "localcloud/review/delivery.py": "a client: it polls the cloud",
     "localcloud/cli/own_cloud.py": "waits for the process that it started",
+    "localcloud/cli/server.py": "a client: it waits for a cloud to answer, or to end",
     "localcloud/cli/logs.py": "a client: it follows a log",
     "localcloud/cli/views.py": "a client: it polls the cloud",
     "localcloud/gameday/load.py": "a client: it measures what the cloud answers",

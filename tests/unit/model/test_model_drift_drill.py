@@ -181,7 +181,7 @@ def test_the_command_prints_the_thresholds(place: Path, capsys: pytest.CaptureFi
 def test_a_drill_that_cannot_work_says_why(
     place: Path, capsys: pytest.CaptureFixture[str], change: list[str], said: str
 ) -> None:
-    assert run(place, "traffic", "--out", str(place / "rows"), *change) == 2
+    assert run(place, "traffic", "--out", str(place / "rows"), *change) == 1
     error = capsys.readouterr().err
     assert error.startswith(said)
     assert error.count("\n") == 1

@@ -42,6 +42,14 @@ class Events:
         while not probe(self.sections):
             assert self.next()[0], f"the stream ended before {what}"
 
+    def until_next(self, name: str) -> Any:
+        """Return the data of the next event of a name."""
+        while True:
+            found, data = self.next()
+            assert found, f"the stream ended before an event {name}"
+            if found == name:
+                return data
+
     def block(self) -> dict[str, Any]:
         """Return the events up to the one that has a new id."""
         before, found = self.last_id, {}

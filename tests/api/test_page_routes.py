@@ -6,11 +6,14 @@ import http.client
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from loadtest.local_page import list_on_page
+from loadtest.summary import Summary
 from localcloud.page.changes import SECTIONS
 from localcloud.page.routes import OPERATIONS
 from tests.archives import zip_of
@@ -251,11 +254,52 @@ def test_a_document_of_a_bucket_cannot_act_as_the_page(cloud: TestCloud) -> None
     assert "content-security-policy" not in headers
 
 
-def test_a_load_test_is_listed_with_its_summary(cloud: TestCloud) -> None:
-    body = json.dumps({"endpoint": "e", "requests": 10, "passed": True}).encode()
-    assert ask(cloud, "POST", "/_localcloud/loadtests", {}, body)[0] == 200
+SUMMARY = Summary(
+    endpoint="iris-model-production",
+    started="2026-11-30T12:00:00+00:00",
+    seconds=10.0,
+    requests=1000,
+    failures=0,
+    failure_share=0.0,
+    rps=100.0,
+    peak_rps=120.0,
+    p50_ms=1.0,
+    p95_ms=2.0,
+    p99_ms=3.5,
+    max_ms=4.0,
+    accuracy=0.9,
+    r2=None,
+    rmse=None,
+    instances_first=1,
+    instances_min=1,
+    instances_max=2,
+    first_scale_out_seconds=None,
+    scaling_activities=1,
+    verdicts=[],
+)
+
+
+def test_a_load_test_is_listed_with_its_summary(cloud: TestCloud, tmp_path: Path) -> None:
+    assert list_on_page(cloud.url, SUMMARY, tmp_path / "report.html")
     found = json.loads(cloud.get("/_localcloud/overview")[1])["loadtests"]["items"][0]
-    assert (found["endpoint"], found["requests"], found["passed"]) == ("e", 10, True)
+    assert (found["endpoint"], found["requests"], found["passed"]) == (
+        "iris-model-production",
+        1000,
+        True,
+    )
+    assert found["report"] == str(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("url", [None, "", "file:///etc/passwd", "http://127.0.0.1:9"])
+def test_a_load_test_elsewhere_is_listed_nowhere(url: str | None, tmp_path: Path) -> None:
+    assert not list_on_page(url, SUMMARY, tmp_path / "report.html")
+
+
+def test_the_newest_load_tests_are_kept(cloud: TestCloud, tmp_path: Path) -> None:
+    for number in range(22):
+        list_on_page(cloud.url, replace(SUMMARY, requests=number), tmp_path / "report.html")
+    found = json.loads(cloud.get("/_localcloud/overview")[1])["loadtests"]
+    assert (found["count"], found["items"][0]["requests"]) == (20, 21)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"x": NaN}', b"x" * 300_000])

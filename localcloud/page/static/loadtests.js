@@ -19,8 +19,8 @@ export class LoadTestsPanel extends Panel {
       return h("p", { class: "empty" }, "None has run yet. Start one with ", h("code", null, "python -m loadtest run"), ".");
     }
     return table("Load tests", ["When", "Endpoint", "Requests", "Failures", "Requests/s", "p99", "Verdict", "Report"], found.map((one) => [
-      time(one.at), one.endpoint ?? "–", number(one.requests), number(one.failures), number(one.requests_per_second, 1),
-      one.p99_ms === undefined ? "–" : `${number(one.p99_ms, 1)} ms`,
+      time(one.at), one.endpoint ?? "–", number(one.requests), number(one.failures), number(one.rps, 1),
+      one.p99_ms === undefined || one.p99_ms === null ? "–" : `${number(one.p99_ms, 1)} ms`,
       one.passed === undefined || one.passed === null ? "–" : one.passed ? chip("passed", "good") : chip("failed"),
       h("code", null, one.report ?? "–")]));
   }

@@ -85,7 +85,7 @@ export class PipelinePanel extends Panel {
 
   note() {
     const pipeline = this.current();
-    return pipeline ? chip(pipeline.executions.items[0]?.status) : null;
+    return pipeline ? [h("small", null, pipeline.name, " "), chip(pipeline.executions.items[0]?.status)] : null;
   }
 
   commands() {

@@ -150,7 +150,9 @@ def events(cloud: TestCloud, number: int) -> None:
 
 def measure_overview(cloud: TestCloud) -> None:
     """Measure the whole document: built again after a change, and unchanged."""
-    fresh, kept, body = [], [], b""
+    fresh: list[float] = []
+    kept: list[float] = []
+    body = b""
     for number in range(CHANGES):
         toggle(cloud, f"overview {number}")
         for times in (fresh, kept):
@@ -217,7 +219,8 @@ def measure_browser(cloud: TestCloud) -> None:
         report("first paint with data", data)
         times = []
         for number in range(CHANGES):
-            mark, began = f"pixel {number}", []
+            mark = f"pixel {number}"
+            began: list[float] = []
 
             def change(mark: str = mark, began: list[float] = began) -> None:
                 time.sleep(0.1)

@@ -7,7 +7,6 @@ python -m tests.page.pictures URL       of a running one
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from tests.cloud import ROOT, local_cloud
@@ -20,7 +19,8 @@ SCHEMES = ("light", "dark")
 OUT = ROOT / "build" / "page"
 # Chromium draws no longer picture.
 _MOST_PIXELS = 12_000
-_SETTLE_SECONDS = 0.5
+# Two frames and the charts' first second.
+_SETTLED = "requestAnimationFrame(() => setTimeout(arguments[0], 500))"
 
 
 def take(browser: Browser, url: str, out: Path) -> None:
@@ -30,10 +30,10 @@ def take(browser: Browser, url: str, out: Path) -> None:
         for scheme in SCHEMES:
             browser.size(width, scheme=scheme)
             browser.open(url)
-            time.sleep(_SETTLE_SECONDS)
+            browser.driver.execute_async_script(_SETTLED)
             height = int(browser.run("return document.documentElement.scrollHeight"))
             browser.size(width, min(height, _MOST_PIXELS), scheme)
-            time.sleep(_SETTLE_SECONDS)
+            browser.driver.execute_async_script(_SETTLED)
             path = out / f"page-{width}-{scheme}.png"
             browser.driver.save_screenshot(str(path))
             sys.stdout.write(f"{path.relative_to(ROOT)}\n")

@@ -215,6 +215,15 @@ def again(directory: Path, port: str) -> Any:
     return started()
 
 
+def test_a_page_that_was_left_does_not_keep_another_from_loading(
+    browser: Browser, shown: TestCloud
+) -> None:
+    # A browser has six connections for one address, and a stream takes one of them.
+    for _ in range(9):
+        browser.open(shown.url)
+        browser.driver.get("about:blank")
+
+
 def test_a_hostile_log_line_and_a_hostile_name_are_only_text(
     browser: Browser, shown: TestCloud, made: Pipelines
 ) -> None:

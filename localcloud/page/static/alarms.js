@@ -39,13 +39,13 @@ export class AlarmsPanel extends Panel {
   alarm(one) {
     const neutral = one.neutral && one.state === "ALARM";
     const condition = one.rule ?? (one.metric ? `${one.metric} ${SIGNS[one.comparison ?? ""] ?? one.comparison ?? ""} ${number(one.threshold)}` : "metric math");
-    const newest = one.datapoints.filter((value) => value !== null).slice(0, 5).map((value) => number(value, 2)).join(", ");
+    const newest = one.datapoints.filter((value) => value !== null).slice(-5).map((value) => number(value, 2)).join(", ");
     return h("li", { key: one.name },
       h("div", { class: "line" }, h("strong", { class: "grow name" }, one.name),
         neutral ? chip("low traffic, may scale in", "still") : chip(one.state),
         one.since && h("span", { class: "muted" }, `for ${duration((store.now() - Date.parse(one.since)) / 1000)}`)),
       band(one),
-      h("p", { class: "muted" }, condition, newest ? `; datapoints ${newest}` : "",
+      h("p", { class: "muted" }, condition, newest ? `; newest datapoints ${newest}` : "",
         one.actions.length ? `; triggers ${one.actions.map((arn) => arn.split(/[/:]/).pop()).join(", ")}` : ""),
       one.state === "ALARM" && !neutral && h("p", { class: "text" }, one.reason));
   }

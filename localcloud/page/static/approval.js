@@ -133,7 +133,7 @@ export class ApprovalPanel extends Panel {
         table("Slices", ["Slice", "Rows", "Champion", "Candidate", "Verdict"], one.slices.map((slice) => [
           slice.name, number(slice.rows), number(slice.champion), number(slice.candidate),
           slice.worse ? chip("worse", "bad") : chip("not worse", "good")]))),
-      h("div", null, h("h4", null, "What is known"), h("dl", { class: "facts column" },
+      h("div", { class: "whole" }, h("h4", null, "What is known"), h("dl", { class: "facts column" },
         fact("Data gate", data?.message ?? "–"),
         fact("Evaluation", evaluation?.message ?? "–"),
         fact("Rehearsal", rehearsal?.message ?? "–"),

@@ -21,7 +21,8 @@ export function lines({ title, unit = "", series, from, to, limit = null, marks 
   const values = series.flatMap((one) => one.points.map(([, value]) => value));
   if (limit !== null) values.push(limit);
   const low = Math.min(0, ...values);
-  const high = Math.max(...values, low + 1e-9);
+  const most = Math.max(...values, low);
+  const high = most > low ? most : low + 1;
   const span = Math.max(to - from, 1);
   const x = (/** @type {number} */ at) => LEFT + ((at - from) / span) * (WIDTH - LEFT - 4);
   const y = (/** @type {number} */ value) => TOP + (1 - (value - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);

@@ -143,10 +143,10 @@ export class EndpointsPanel extends Panel {
       .map((one) => ({ at: Date.parse(one.started) / 1000, text: one.description }));
     const target = scaling?.policies.find((policy) => policy.target !== null)?.target ?? null;
     return h("div", { class: "charts" },
-      lines({ title: "Requests a second", from, to, marks, series: [{ name: "requests", kind: "a", points: of(1) }] }),
+      lines({ title: "Requests a second", from, to, marks, series: [{ name: "now", kind: "a", points: of(1) }] }),
       lines({ title: "Latency", unit: " ms", from, to, marks, series: [{ name: "p50", kind: "a", points: of(4) }, { name: "p99", kind: "b", points: of(5) }] }),
       lines({ title: "Invocations per instance and minute", from, to, marks, limit: target, series: [{ name: "now", kind: "a", points: of(2) }] }),
-      lines({ title: "Errors", from, to, marks, series: [{ name: "errors", kind: "c", points: of(3) }] }));
+      lines({ title: "Errors", from, to, marks, series: [{ name: "now", kind: "c", points: of(3) }] }));
   }
 
   /** @param {Endpoint} one */

@@ -53,24 +53,29 @@ export function last(arn) {
   return arn.split(/[/:]/).pop() ?? arn;
 }
 
+/** @typedef {"good" | "bad" | "busy" | "wait" | "still"} Kind */
+
+/** @type {Record<Kind, string>} */
+export const ICONS = { good: "✓", bad: "✕", busy: "◐", wait: "◷", still: "○" };
+
 /**
  * Return the word and the kind of a status, so that nothing is said by colour alone.
  *
  * @param {string | null | undefined} status
- * @returns {{word: string, kind: "good" | "bad" | "busy" | "wait" | "still", icon: string}}
+ * @returns {{word: string, kind: Kind}}
  */
 export function judged(status) {
   const word = status ?? "not run";
   if (/ROLLBACK|fail|ALARM|error|Stopped|denied|not granted|unhealthy|ended/i.test(word)) {
-    return { word, kind: "bad", icon: "✕" };
+    return { word, kind: "bad" };
   }
   if (/progress|creating|updating|stopping|deleting|rolling|baking|activating|starting/i.test(word)) {
-    return { word, kind: "busy", icon: "◐" };
+    return { word, kind: "busy" };
   }
-  if (/waiting|pending|insufficient/i.test(word)) return { word, kind: "wait", icon: "◷" };
+  if (/waiting|pending|insufficient/i.test(word)) return { word, kind: "wait" };
   if (/succeed|complete|inservice|^ok$|serving|^2\d\d$|approved/i.test(word)) {
-    return { word, kind: "good", icon: "✓" };
+    return { word, kind: "good" };
   }
-  if (/^[45]\d\d$/.test(word)) return { word, kind: "bad", icon: "✕" };
-  return { word, kind: "still", icon: "○" };
+  if (/^[45]\d\d$/.test(word)) return { word, kind: "bad" };
+  return { word, kind: "still" };
 }

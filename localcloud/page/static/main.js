@@ -12,7 +12,7 @@ import { PipelinePanel } from "./pipeline.js";
 import { StacksPanel } from "./stacks.js";
 import { store } from "./store.js";
 
-store.connect();
+store.start();
 customElements.define("lab-header", Header);
 customElements.define("lab-approval", ApprovalPanel);
 customElements.define("lab-pipeline", PipelinePanel);

@@ -1,7 +1,7 @@
 // A panel: a heading, its JSON and its commands, and a view that is drawn when a section changes.
 
 import { h, render } from "./dom.js";
-import { judged } from "./format.js";
+import { ICONS, judged } from "./format.js";
 import { store } from "./store.js";
 
 /** @typedef {import("./types").Child} Child */
@@ -18,12 +18,11 @@ export function announce(text) {
  * A status as icon, word and colour.
  *
  * @param {string | null | undefined} status
- * @param {string} [kind] instead of the one that the word has
+ * @param {import("./format.js").Kind} [kind] instead of the one that the word has
  */
-export function chip(status, kind) {
-  const found = judged(status);
-  return h("span", { class: `chip ${kind ?? found.kind}` },
-    h("span", { "aria-hidden": "true" }, found.icon), ` ${found.word}`);
+export function chip(status, kind = judged(status).kind) {
+  return h("span", { class: `chip ${kind}` },
+    h("span", { "aria-hidden": "true" }, ICONS[kind]), ` ${judged(status).word}`);
 }
 
 /**

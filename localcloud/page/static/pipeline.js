@@ -281,7 +281,7 @@ export class PipelinePanel extends Panel {
         action.usualSeconds ? ` · usually ${duration(action.usualSeconds)}` : ""),
       action.waits && h("p", null, h("a", { href: "#approval" }, "Decide above")),
       action.error ? h("p", { class: "problem" }, h("strong", null, action.error.code), ` ${action.error.message}`)
-        : action.summary && h("p", { class: "text" }, action.summary),
+        : action.summary && h("p", { class: "text short", title: action.summary }, action.summary),
       link(action));
   }
 }

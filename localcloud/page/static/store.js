@@ -23,6 +23,8 @@ class Store {
     this.changed = new Set();
     this.received = 0;
     this.query = location.search;
+    /** @type {EventSource | null} */
+    this.source = null;
   }
 
   /**
@@ -38,15 +40,38 @@ class Store {
     return () => this.watchers.delete(watcher);
   }
 
+  /**
+   * Listen as long as the page can be seen. A browser has six connections for one address, and each
+   * stream takes one of them, so that pages in the background would keep a seventh from loading.
+   */
+  start() {
+    const listen = () => {
+      if (document.visibilityState === "visible") this.connect();
+      else this.disconnect();
+    };
+    document.addEventListener("visibilitychange", listen);
+    window.addEventListener("pagehide", () => this.disconnect());
+    window.addEventListener("pageshow", listen);
+    listen();
+  }
+
+  disconnect() {
+    this.source?.close();
+    this.source = null;
+  }
+
   /** Open the stream, which the browser opens again when it ends. */
   connect() {
+    if (this.source) return;
     const source = new EventSource(`/_localcloud/stream${this.query}`);
+    this.source = source;
     source.onopen = () => this.setConnection("live");
     source.onerror = () => {
       this.setConnection("lost");
       // After a refusal the browser does not try again by itself.
       if (source.readyState === EventSource.CLOSED) {
-        setTimeout(() => this.connect(), AGAIN_MILLISECONDS);
+        this.disconnect();
+        setTimeout(() => { if (document.visibilityState === "visible") this.connect(); }, AGAIN_MILLISECONDS);
       }
     };
     for (const name of SECTIONS) {

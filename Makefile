@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,30 @@ $(NODE_MODULES)/.done: tests/clients/javascript/package-lock.json
 	@mkdir -p $(NODE_MODULES)
 	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/clients/javascript && touch $@; \
 	else echo "npm is not there: the tests of the SDK for JavaScript will be skipped"; fi
+
+PAGE = tests/page
+
+test-page: $(VENV)/.done $(PAGE)/.venv/.done $(PAGE)/node_modules/.done ## Test the page in Chromium (needs chromium and chromedriver)
+	@$(PAGE)/.venv/bin/python -m pytest $(PAGE)
+
+page-pictures: $(VENV)/.done $(PAGE)/.venv/.done ## Make pictures of the page at three widths in both schemes, in build/page
+	@$(PAGE)/.venv/bin/python -m tests.page.pictures $(URL)
+
+page-types: $(PAGE)/node_modules/.done ## Check the types of the page's modules by tsc (needs npm)
+	@if test -x $(PAGE)/node_modules/.bin/tsc; then $(PAGE)/node_modules/.bin/tsc -p $(PAGE); else echo "npm is not there: skipped"; fi
+
+# The environment of the browser's driver sees the packages of the other one.
+$(PAGE)/.venv/.done: $(PAGE)/requirements.in
+	$(PYTHON) -m venv $(PAGE)/.venv
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(PAGE)/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth
+	$(PAGE)/.venv/bin/python -m pip install --quiet --requirement $(PAGE)/requirements.in
+	@touch $@
+
+$(PAGE)/node_modules/.done: $(PAGE)/package-lock.json
+	@mkdir -p $(PAGE)/node_modules
+	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(PAGE) && touch $@; \
+	else echo "npm is not there: types and accessibility of the page are not checked"; fi
 
 test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and fail if a cell raises
 	@$(BIN)/python -m pytest tests/course

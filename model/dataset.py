@@ -196,7 +196,7 @@ def _table_of(
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where the columns of a CSV file are: its header, and indexes from 0."""
+    """The places of the columns of a CSV file: its header, and indexes from 0."""
 
     header: list[str]
     label: int

@@ -56,7 +56,7 @@ class Table:
 
     @property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
-        """Return one tuple of cells per row; made anew each time, at a microsecond per row."""
+        """Return one tuple of cells per row; made at each call, at a microsecond per row."""
         return tuple(zip(*map(self.cells, range(self.width)), strict=True))
 
     def cells(self, at: int) -> list[Any]:

@@ -132,6 +132,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         objectives=asdict(settings.objectives),
         requests_wanted=settings.load.requests,
         workers=settings.load.workers,
+        rate=settings.load.rate,
         label_variance=label_variance(payloads),
         instance_type=observer.instance_type(),
         command=settings.command,

@@ -140,7 +140,9 @@ def _size(options: argparse.Namespace, console: Console) -> int:
             watch_seconds=0.0,
             out=options.out,
         )
-        capacity, steps = measure_capacity(base, options.p99, console)
+        if not 1 <= options.workers <= MAX_WORKERS:
+            raise UsageError(f"--workers is {options.workers}; it must be from 1 to {MAX_WORKERS}")
+        capacity, steps = measure_capacity(base, options.p99, console, options.workers)
         price = price or endpoint_price(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
@@ -277,6 +279,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     size.add_argument(
         "--p99", type=float, default=100.0, help="p99 latency objective in ms, default 100"
+    )
+    size.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help=f"number of processes that send requests, default 1, at most {MAX_WORKERS}",
     )
     traffic = size.add_mutually_exclusive_group(required=True)
     traffic.add_argument("--traffic", type=Path, help="a CSV file with the requests of each minute")

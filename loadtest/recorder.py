@@ -27,8 +27,8 @@ class Recorder:
         squared_error: sum over the predictions of a regression.
         errors: number of failures by error message.
         total: latencies of all requests.
-        began: of an open load, the beginning of each worker's schedule, by the worker's number.
-        lateness: of an open load, how late each request was sent although a user was free.
+        began: beginnings of the workers' schedules in an open load, by the worker's number.
+        lateness: delays of an open load's requests that were sent late although a user was free.
         last_recorded: time of the last request, on the monotonic clock.
     """
 

@@ -193,6 +193,20 @@ class _Recording:
         self._display.show(sample)
 
 
+def send(settings: RunSettings) -> dict[str, Any]:
+    """Send a load without watching an endpoint or writing a report; return the totals.
+
+    Raises:
+        GeneratorError: the load generator failed.
+    """
+    with _generator(settings) as child:
+        for line in child.stdout or ():
+            message: dict[str, Any] = json.loads(line)
+            if message.pop("kind") == "final":
+                return message
+    raise GeneratorError(_failure_reason(child, settings.out / _GENERATOR_LOG))
+
+
 @contextmanager
 def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
     """Start the generator, and make sure that it ends."""

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack wheels clean
+.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack wheels clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -71,12 +71,35 @@ $(NODE_MODULES)/.done: tests/clients/javascript/package-lock.json
 	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/clients/javascript && touch $@; \
 	else echo "npm is not there: the tests of the SDK for JavaScript will be skipped"; fi
 
+PAGE = tests/page
+
+test-page: $(VENV)/.done $(PAGE)/.venv/.done $(PAGE)/node_modules/.done ## Test the page in Chromium (needs chromium and chromedriver)
+	@$(PAGE)/.venv/bin/python -m pytest $(PAGE)
+
+page-pictures: $(VENV)/.done $(PAGE)/.venv/.done ## Make pictures of the page at three widths in both schemes, in build/page
+	@$(PAGE)/.venv/bin/python -m tests.page.pictures $(URL)
+
+page-types: $(PAGE)/node_modules/.done ## Check the types of the page's modules by tsc (needs npm)
+	@if test -x $(PAGE)/node_modules/.bin/tsc; then $(PAGE)/node_modules/.bin/tsc -p $(PAGE); else echo "npm is not there: skipped"; fi
+
+# The environment of the browser's driver sees the packages of the other one.
+$(PAGE)/.venv/.done: $(PAGE)/requirements.in
+	$(PYTHON) -m venv $(PAGE)/.venv
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(PAGE)/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth
+	$(PAGE)/.venv/bin/python -m pip install --quiet --requirement $(PAGE)/requirements.in
+	@touch $@
+
+$(PAGE)/node_modules/.done: $(PAGE)/package-lock.json
+	@mkdir -p $(PAGE)/node_modules
+	@if command -v npm > /dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(PAGE) && touch $@; \
+	else echo "npm is not there: types and accessibility of the page are not checked"; fi
+
 test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and fail if a cell raises
 	@$(BIN)/python -m pytest tests/course
 
 notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course and write build/notebooks/*.html
-	@notebooks/.venv/bin/jupyter nbconvert --log-level WARN --to html --execute --output-dir build/notebooks notebooks/*.ipynb
-	@ls build/notebooks/*.html
+	@notebooks/.venv/bin/python notebooks/pages.py
 
 lab: $(VENV)/.done notebooks/.venv/.done ## Open the course in JupyterLab, on 127.0.0.1
 	@cd notebooks && .venv/bin/jupyter lab --ip 127.0.0.1
@@ -166,8 +189,17 @@ up: $(LAB) ## Deploy both stacks to the running local cloud
 down: $(LAB) ## Take the lab down: the endpoints, then both stacks, including protected resources
 	@$(BIN)/localcloud teardown --yes
 
-docs: $(VENV)/.done ## Regenerate docs/operations.md from the code
+docs: $(VENV)/.done ## Regenerate docs/operations.md and docs/cli.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
+	@$(BIN)/python -m localcloud.cli.reference > docs/cli.md
+
+site: docs/site/.venv/.done ## Build the documentation as a site in build/site/html, and check its links
+	@docs/site/.venv/bin/python docs/site/build.py
+
+docs/site/.venv/.done: docs/site/requirements.in
+	$(PYTHON) -m venv docs/site/.venv
+	docs/site/.venv/bin/python -m pip install --quiet --requirement docs/site/requirements.in
+	@touch $@
 
 settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from components/settings.py
 	@$(BIN)/python -m components.settings_file Pulumi.yaml

@@ -3,6 +3,7 @@
     payloads, shapes, lab, samples, objectives, summary, alarms, scaling_explanation   pure
     histogram, recorder, request_quota      pure: counting, for one worker and for several
     cloud_clock, observer                   the time and the state of the AWS services
+    local_page                              lists a run on the page of a local cloud
     generator, user, worker_pool, worker, messages, signing   the child processes that run locust
     run, terminal_display                   the child process, the observer, the terminal, the files
     plots, plot_scaling, plot_style, report PNG and HTML, from the files alone

@@ -31,15 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "size":
             return _size(options, console)
-        if options.command == "run":
-            _run(options, console)
-        return _report(options.directory if options.command == "report" else options.out, console)
+        if options.command == "report":
+            return _report(options.directory, console)
+        _run(options, console, sys.argv[1:] if arguments is None else arguments)
+        return _report(options.out, console, os.environ.get("AWS_ENDPOINT_URL"))
     except LoadTestError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]) -> None:
     load = _load(options)
     if not options.dataset.is_file():
         raise UsageError(
@@ -49,6 +50,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         raise UsageError(f"--think is {options.think:g}; it must be 0 or more seconds")
     options.out = options.out or Path("build") / "loadtest" / options.endpoint
     # Importing boto3 takes a moment; a usage error should not wait for it.
+    from loadtest.provenance import command_line
     from loadtest.run import RunSettings, run
 
     run(
@@ -67,6 +69,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
                 min_accuracy=options.min_accuracy,
                 max_scale_out_seconds=options.max_scale_out,
             ),
+            command=command_line(arguments),
         ),
         console,
     )
@@ -144,12 +147,14 @@ def _size(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _report(directory: Path, console: Console) -> int:
+def _report(directory: Path, console: Console, endpoint_url: str | None = None) -> int:
+    from loadtest.local_page import list_on_page
     from loadtest.report import render, summary_table
 
     summary, record, path = render(directory)
     console.print(summary_table(summary, record))
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    list_on_page(endpoint_url, summary, path)
     if record.cut_short:
         return 1
     return 0 if summary.passed else MISSED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class ServiceContext:
     Attributes:
         endpoint_url: the address of this local cloud; services call AWS's APIs there by boto3.
         directory: the state directory, with the working files of child processes and images.
+        on_event: called with the scope, source, type and detail of each event of a service.
     """
 
     clock: Clock
@@ -44,6 +45,7 @@ class ServiceContext:
     logs: LogWriter
     images: ImageStore
     iam: Authoriser
+    on_event: Callable[[Scope, str, str, dict[str, Any]], None] | None = None
     _clients: dict[tuple[str, Scope, str, bool], Any] = field(default_factory=dict)
     _session: Any = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -137,6 +139,8 @@ class ServiceContext:
         detail: dict[str, Any],
     ) -> None:
         """Send an event of a service to EventBridge, whose rules decide where it is delivered."""
+        if self.on_event is not None:
+            self.on_event(scope, source, detail_type, detail)
         event = {
             "Source": source,
             "DetailType": detail_type,

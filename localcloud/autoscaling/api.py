@@ -33,10 +33,10 @@ class AutoScalingApi:
         self._context = context
         self.targets = Collection(context.database, "autoscaling-target", ScalableTarget)
         self.policies = Collection(context.database, "autoscaling-policy", ScalingPolicy)
-        self._activities = Collection(context.database, "autoscaling-activity", Activity)
+        self.activities = Collection(context.database, "autoscaling-activity", Activity)
         # Called with a target when it is deregistered.
         self.on_deregister: list[Callable[[ScalableTarget], Awaitable[None]]] = []
-        self.engine = ScalingEngine(context, self.targets, self.policies, self._activities)
+        self.engine = ScalingEngine(context, self.targets, self.policies, self.activities)
 
     @operation("RegisterScalableTarget")
     async def register_scalable_target(
@@ -134,7 +134,7 @@ class AutoScalingApi:
     def describe_scaling_activities(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:
         include_not_scaled = params.get("IncludeNotScaledActivities", False)
         found: list[dict[str, Any]] = []
-        for activity in self._activities.values():
+        for activity in self.activities.values():
             account, region, namespace, resource, dimension = activity.target.split("|")
             if (
                 (account, region) != (scope.account, scope.region)

@@ -137,12 +137,17 @@ def pulumi_command(context: typer.Context) -> None:
 
 
 @app.command()
-def status(url: Url = None) -> None:
-    """Show pipelines, endpoints and training jobs."""
-    from localcloud.cli.views import show_status
+def status(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON: all that the page shows.")
+    ] = False,
+    url: Url = None,
+) -> None:
+    """Show what waits for you, pipelines, endpoints and training jobs."""
+    from localcloud.cli.status import show_status
 
     with errors_in_one_line():
-        show_status(endpoint_url(url))
+        show_status(endpoint_url(url), as_json=as_json)
 
 
 # A row may begin with a minus, which is then no option.

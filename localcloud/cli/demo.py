@@ -203,7 +203,7 @@ class Demo:
             cloud = start_own_cloud(port, log_path, "--speed", f"{self._options.speed:g}")
         out.print(
             f"  {self._url} answers; its clock runs at {self._options.speed:g} times real time; "
-            f"log: {_shown(log_path)}"
+            f"log: {_shown(log_path)}\n  watch it in a browser: {self._url}/"
         )
         return cloud
 

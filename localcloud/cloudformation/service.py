@@ -17,13 +17,13 @@ class CloudFormationService(Service):
     API_CLASSES: ClassVar = {"cloudformation": (CloudFormationApi, ChangeSetsApi, SharingApi)}
 
     def __init__(self, context: ServiceContext) -> None:
-        self._stacks = CloudFormationApi(context)
-        self._others = (ChangeSetsApi(context, self._stacks), SharingApi(context, self._stacks))
+        self.stacks = CloudFormationApi(context)
+        self._others = (ChangeSetsApi(context, self.stacks), SharingApi(context, self.stacks))
 
     def apis(self) -> tuple[object, ...]:
         """Return the APIs of `cloudformation`."""
-        return (self._stacks, *self._others)
+        return (self.stacks, *self._others)
 
     def resume(self) -> None:
         """Continue the stack operations and change sets that were in progress."""
-        self._stacks.resume()
+        self.stacks.resume()

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
-from localcloud.cloudwatch.metric_math import Distribution
+from localcloud.cloudwatch.metric_math import Distribution, percentile
 from localcloud.core.clock import Clock
 from localcloud.moto_backend.dispatcher import MotoBackend, backend
 
@@ -25,6 +26,8 @@ log = logging.getLogger("localcloud.cloudwatch.invocation_metrics")
 
 NAMESPACE = "AWS/SageMaker"
 _FLUSH_CLOCK_SECONDS = 10.0
+# The newest flushes with invocations that are remembered for each variant: a quarter of an hour.
+_REMEMBERED = 90
 
 
 @dataclass(slots=True)
@@ -59,17 +62,45 @@ class _Window:
     overhead: _Latency = field(default_factory=_Latency)
 
 
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The invocations of one variant between two flushes.
+
+    Attributes:
+        at: the AWS time of its end.
+        seconds: its length, in clock seconds.
+        per_instance: invocations per instance.
+        p50, p99: percentiles of the model's latency, in milliseconds.
+    """
+
+    at: datetime
+    seconds: float
+    invocations: int
+    per_instance: float
+    errors_4xx: int
+    errors_5xx: int
+    p50: float
+    p99: float
+
+
 # Returns (endpoint ARN, endpoint name, variant name) of every variant in service.
 InService = Callable[[], Iterable[tuple[str, str, str]]]
 
 
 class InvocationMeter:
-    """Counts invocations and writes them to moto's CloudWatch."""
+    """Counts invocations and writes them to moto's CloudWatch.
+
+    Attributes:
+        recent: (endpoint ARN, variant) → its newest flushes with invocations, oldest first.
+        on_flush: called after a flush with invocations.
+    """
 
     def __init__(self, moto: MotoBackend, clock: Clock) -> None:
         self._moto = moto
         self._clock = clock
         self._windows: dict[tuple[str, str, str], _Window] = {}
+        self.recent: dict[tuple[str, str], deque[Flush]] = {}
+        self.on_flush: Callable[[], None] = _ignore
 
     def record(
         self,
@@ -102,12 +133,41 @@ class InvocationMeter:
             await self._clock.pace(_FLUSH_CLOCK_SECONDS)
             windows, self._windows = self._windows, {}
             try:
+                self._remember(windows, began)
                 for key in in_service():
                     windows.setdefault(key, _Window())
                 if windows:
                     await self._moto.call(_write, windows, began)
             except Exception:
                 log.exception("could not write metrics")
+
+    def _remember(self, windows: dict[tuple[str, str, str], _Window], began: datetime) -> None:
+        now = self._clock.now()
+        seconds = max((now - began).total_seconds(), 0.001)
+        for (arn, _, variant), window in windows.items():
+            kept = self.recent.setdefault((arn, variant), deque(maxlen=_REMEMBERED))
+            kept.append(
+                Flush(
+                    now,
+                    seconds,
+                    window.invocations,
+                    window.per_instance,
+                    window.errors_4xx,
+                    window.errors_5xx,
+                    _milliseconds(window.model, 50),
+                    _milliseconds(window.model, 99),
+                )
+            )
+        if windows:
+            self.on_flush()
+
+
+def _ignore() -> None:
+    """Do nothing: nobody watches the metrics."""
+
+
+def _milliseconds(latency: _Latency, percent: float) -> float:
+    return (percentile([latency.distribution], percent) or 0.0) / 1000
 
 
 def _write(windows: dict[tuple[str, str, str], _Window], timestamp: datetime) -> None:

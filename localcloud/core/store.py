@@ -39,6 +39,7 @@ class Database:
 
     Attributes:
         set_aside: the number of records that could not be read since it was opened.
+        on_change: called with the name of a collection when one of its records changes.
 
     Raises:
         StateDirectoryError: the file cannot be opened or written.
@@ -46,6 +47,7 @@ class Database:
 
     def __init__(self, path: Path | None) -> None:
         self.set_aside = 0
+        self.on_change: Callable[[str], None] = _ignore
         self._path = path
         # (collection, key) → the body to write, or None to delete the record.
         self._postponed: dict[tuple[str, str], bytes | None] = {}
@@ -89,10 +91,17 @@ class Database:
     def write(self, collection: str, key: str, body: bytes) -> None:
         """Insert or replace one record, later if the disk refuses it now."""
         self._change(collection, key, body)
+        self.on_change(collection)
 
     def remove(self, collection: str, key: str) -> None:
         """Delete one record, later if the disk refuses it now."""
         self._change(collection, key, None)
+        self.on_change(collection)
+
+    @property
+    def postponed(self) -> int:
+        """Return how many writes the disk has refused so far."""
+        return len(self._postponed)
 
     def flush(self) -> bool:
         """Write what was postponed; return whether everything is on disk."""
@@ -152,6 +161,10 @@ class Database:
         """Write what was postponed, if possible, and close the file."""
         self.flush()
         self._connection.close()
+
+
+def _ignore(_collection: str) -> None:
+    """Do nothing: nobody watches the records."""
 
 
 def limit_growth(connection: sqlite3.Connection, limited: bool) -> None:

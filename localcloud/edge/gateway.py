@@ -1,8 +1,8 @@
 """The composition root of the local cloud, and the ordered chain that answers a request.
 
-    request ─► internal routes ─► checks ─► IAM ─► services by path ─► services by operation ─► moto
-               not AWS, so        size,     roles  invocations first,  parsed and validated     the
-               they come first    region    only   Lambda, Git         from botocore's model    rest
+    request ─► page, internal routes ─► checks ─► IAM ─► services by path ─► by operation ─► moto
+               not AWS, so they         size,     roles  invocations first,  parsed, checked   the
+               come first               region    only   Lambda, Git         by botocore      rest
 
 A handler returns a response, or None to pass the request on. Errors become HTTP responses here
 only.
@@ -39,7 +39,7 @@ from localcloud.aws.unimplemented import refusal
 from localcloud.cloudwatch.log_writer import LogWriter
 from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.child_process import ChildProcesses
-from localcloud.core.clock import Clock, wall_sleep
+from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.image_store import ImageStore
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
@@ -53,6 +53,7 @@ from localcloud.iam.keys import is_temporary
 from localcloud.iam.principal_policies import session_policies
 from localcloud.moto_backend.dispatcher import MotoBackend
 from localcloud.moto_backend.patches import Hooks
+from localcloud.page.page import Page
 from localcloud.sagemaker.runtime import DEFAULT_LIMIT_BYTES
 from localcloud.service import Service
 from localcloud.service_context import ServiceContext
@@ -80,6 +81,7 @@ class Gateway:
 
     Attributes:
         services: the services that it built.
+        page: the page for a browser, with its stream.
         failure: why it shut itself down; empty as long as it works.
     """
 
@@ -118,8 +120,11 @@ class Gateway:
         for service in services.all():
             for name in service.API_CLASSES:
                 self._operations[name] = operations_of(*service.apis())
+        deployed = Collection(context.database, "deployed-stack", dict[str, Any])
+        self.page = page = Page(context, services, deployed, self.handle)
         self._chain: list[Handler] = [
-            InternalRoutes(context, implemented(), shut_down).handle,
+            page.handle,
+            InternalRoutes(context, deployed, implemented(), shut_down, page.changes.note).handle,
             _check,
             self._iam.handle,
             *(s.handle for s in services.all() if type(s).handle is not Service.handle),
@@ -150,6 +155,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """End everything that was started."""
+        self.page.close()
         for service in self.services.all():
             await service.close()
         await self._context.close()
@@ -193,6 +199,12 @@ class Gateway:
 
     async def handle(self, request: Request) -> Response:
         """Answer a request."""
+        began = monotonic()
+        response = await self._answer(request)
+        self.page.answered(request, response, monotonic() - began)
+        return response
+
+    async def _answer(self, request: Request) -> Response:
         route(request)
         try:
             for handler in self._chain:

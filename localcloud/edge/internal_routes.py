@@ -6,6 +6,7 @@
     POST /_localcloud/reset                      delete all state (answered by server.py)
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=,
                                                  region= and architecture=
+    *    /_localcloud/, /page, /overview, …      the page for a browser (page/routes.py)
     GET  /_localcloud/operations                 the implemented operations, by service
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
     *    /_localcloud/stacks/PROJECT/STACK       the state of a stack of `localcloud up`
@@ -53,18 +54,29 @@ _TAG = re.compile(r"[\w][\w.-]{0,127}")
 
 
 class InternalRoutes:
-    """The first handler of the chain."""
+    """The first handler of the chain.
+
+    Args:
+        context: what services share.
+        stacks: the states of the stacks of `localcloud up`.
+        operations: the implemented operations, by service.
+        shut_down: shuts the local cloud down.
+        changed: called with a section of the overview that a route has changed.
+    """
 
     def __init__(
         self,
         context: ServiceContext,
+        stacks: Collection[dict[str, Any]],
         operations: dict[str, list[str]],
         shut_down: Callable[[], None],
+        changed: Callable[[str], None],
     ) -> None:
         self._context = context
+        self._changed = changed
         self._operations = operations
         self._shut_down = shut_down
-        self._stacks = Collection(context.database, "deployed-stack", dict[str, Any])
+        self._stacks = stacks
         self._move_old_stacks()
 
     async def handle(self, request: Request) -> Response | None:
@@ -121,6 +133,7 @@ class InternalRoutes:
                     await clock.advance(float(given))
             except ValueError as error:
                 return _json({"message": f"{name} is '{given}': {error}"}, 400)
+            self._changed("cloud")
         return _json({"now": clock.now().timestamp(), "speed": clock.speed})
 
     def _move_old_stacks(self) -> None:

@@ -29,6 +29,7 @@ from localcloud.edge.gateway import Gateway
 from localcloud.edge.request_log import note
 from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
 from localcloud.iam.enforcement import Mode
+from localcloud.page.routes import ROOT, SAFE, STREAM, scope_of
 
 log = logging.getLogger("localcloud")
 
@@ -102,9 +103,14 @@ class Edge:
             return
         headers = headers_of(scope["headers"])
         query = scope["query_string"].decode("latin-1")
-        refusal = _refusal(headers) or _unproven(scope["method"], query, headers)
+        method, path = scope["method"], scope["path"]
+        refusal = _refusal(headers) or _unproven(method, query, headers)
+        refusal = refusal or _unmarked(method, path, headers)
         if refusal is not None:
             await _reply(send, refusal)
+            return
+        if path == STREAM and method == "GET":
+            await self._stream(query, headers, receive, send)
             return
         chunks: list[bytes] = []
         size = 0
@@ -137,7 +143,24 @@ class Edge:
         began = monotonic()
         response = await self.answer(request)
         note(request, response.status, monotonic() - began)
+        _contain(request, response)
         await _reply(send, response, request.method)
+
+    async def _stream(
+        self, query: str, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        """Answer a browser that listens to what changes."""
+        await self._ready.wait()
+        shown, stream = scope_of(query), self._gateway.page.stream
+        if shown is None:
+            text = b"account= must have 12 digits, and region= be one of AWS\n"
+            await _reply(send, Response(400, {"content-type": "text/plain"}, text))
+        elif stream.is_full:
+            text = f"{stream.listeners} pages are open; close one of them.\n".encode()
+            wait = {"content-type": "text/plain", "retry-after": "5"}
+            await _reply(send, Response(503, wait, text))
+        else:
+            await stream.serve(shown, headers.get("last-event-id", ""), receive, send)
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
         """Begin to answer an invocation; `done` gets the response. Return False to be awaited."""
@@ -155,6 +178,9 @@ class Edge:
 
 
 _FOREIGN = b"This address answers local programs only.\n"
+_UNMARKED = b"A browser may write here from the local cloud's own page only.\n"
+_SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
+PAGE_HEADER = "x-localcloud-page"
 _UNPROVEN = b"A GET with an Action must be signed by a header, which no web page can send.\n"
 
 
@@ -183,6 +209,32 @@ def _unproven(method: str, query: str, headers: Mapping[str, str]) -> Response |
     if all(action.startswith(_READING) for action in actions):
         return None
     return Response(403, {"content-type": "text/plain"}, _UNPROVEN)
+
+
+def _unmarked(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
+    """Return the response to a write of a browser to a route of ours that lacks the page's header.
+
+    Only a page of this address can send it; another local page would have to ask first, and gets
+    no answer that allows it. Programs send neither Origin nor Sec-Fetch-Site, and need no header.
+    """
+    if method in ("GET", "HEAD") or not path.startswith(("/_localcloud/", "/_localstack/")):
+        return None
+    if "origin" not in headers and "sec-fetch-site" not in headers:
+        return None
+    if headers.get(PAGE_HEADER) and headers.get("sec-fetch-site", "same-origin") == "same-origin":
+        return None
+    return Response(403, {"content-type": "text/plain", **SAFE}, _UNMARKED)
+
+
+def _contain(request: Request, response: Response) -> None:
+    """Keep a document from S3 that a browser shows from acting as the page, whose origin it has.
+
+    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox
+    """
+    shown = request.headers.get("sec-fetch-dest", "empty") not in ("empty", "image", "style")
+    own_host = _host_of(f"//{request.headers.get('host', '')}") in _LOCAL_HOSTS
+    if shown and own_host and not request.path.startswith(ROOT):
+        response.headers.setdefault("content-security-policy", _SANDBOX)
 
 
 @lru_cache(maxsize=256)
@@ -303,6 +355,7 @@ async def serve(
             await wall_sleep(0.005)
         note_pid(actual)
         print(f"localcloud is ready on http://127.0.0.1:{actual}", flush=True)  # noqa: T201
+        print(f"the page for a browser: http://127.0.0.1:{actual}{ROOT}", flush=True)  # noqa: T201
         if directory.kept:
             print(f"state is kept in {directory.path}", flush=True)  # noqa: T201
         await shutdown.requested.wait()

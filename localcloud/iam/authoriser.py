@@ -51,6 +51,7 @@ class Authoriser:
     Attributes:
         keys: the access keys of roles.
         calls: the calls that roles made.
+        mode: whether calls that no policy allows are denied, recorded, or neither.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Authoriser:
     ) -> None:
         self._moto = moto
         self._clock = clock
-        self._mode = mode
+        self.mode = mode
         self._roles: dict[str, _Role] = {}
         self._finders: dict[str, Finder] = {}
         self.keys = Keys(database)
@@ -81,12 +82,12 @@ class Authoriser:
         """Identify the caller, and answer a call that is denied; return None for any other."""
         session = self.keys.get(request.access_key)
         if session is None:
-            if self._mode is Mode.ENFORCE and is_temporary(request.access_key):
+            if self.mode is Mode.ENFORCE and is_temporary(request.access_key):
                 return _unknown_key(request.service)
             return None  # an account calls
         request.principal = session.role_arn
         request.scope = Scope(session.account, request.scope.region)
-        if self._mode is not Mode.OFF:
+        if self.mode is not Mode.OFF:
             try:
                 await self._check(session, request)
             except AccessDenied as error:
@@ -107,7 +108,7 @@ class Authoriser:
         Raises:
             AccessDenied: the role lacks a permission, and the mode is `enforce`.
         """
-        if role_arn and self._mode is not Mode.OFF:
+        if role_arn and self.mode is not Mode.OFF:
             await self._decide(RoleSession(role_arn), wanted)
 
     async def trusts(self, role_arn: str, service: str) -> bool:
@@ -152,7 +153,7 @@ class Authoriser:
                 self._clock.now(),
                 allowed=decision.allowed,
             )
-            if not decision.allowed and self._mode is Mode.ENFORCE:
+            if not decision.allowed and self.mode is Mode.ENFORCE:
                 raise AccessDenied(denial(session, action, resource or "*", decision))
 
     async def _on_resource(self, action: str, resource: str | None) -> ResourcePolicy:

@@ -6,6 +6,7 @@ log stream would push out everything else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -33,10 +34,15 @@ class Calls:
 
 
 class CallLog:
-    """The log of calls."""
+    """The log of calls.
+
+    Attributes:
+        on_call: called with the entry of each call that is recorded.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
+        self.on_call: Callable[[Calls], None] = _ignore
         self._calls: dict[tuple[str, str, str, bool], Calls] = {}
 
     def record(
@@ -50,11 +56,20 @@ class CallLog:
         self._calls[key] = known
         if len(self._calls) > self._limit:
             self._calls.pop(next(iter(self._calls)))
+        self.on_call(known)
 
     def clear(self) -> None:
         """Delete all records."""
         self._calls.clear()
 
+    def entries(self) -> list[Calls]:
+        """Return the calls, the latest last."""
+        return list(self._calls.values())
+
     def document(self) -> list[dict[str, Any]]:
         """Return the calls as JSON values, the latest last."""
         return [asdict(c) | {"last": c.last.isoformat()} for c in self._calls.values()]
+
+
+def _ignore(_call: Calls) -> None:
+    """Do nothing: nobody watches the calls."""

@@ -195,6 +195,12 @@ class MotoBackend:
         """Return whether a call that began at `since` has taken too long."""
         return monotonic() - since > _LATE_SECONDS
 
+    @property
+    def overdue(self) -> bool:
+        """Return whether a call keeps moto's thread for too long."""
+        current = self._current
+        return current is not None and self.is_late(current[1])
+
     def busy(self) -> str:
         """Return ` has been at work on SERVICE OPERATION for N s`, or an empty string."""
         current = self._current

@@ -31,6 +31,10 @@ class SageMakerService(Service):
     Args:
         context: what services share.
         invocation_limit_bytes: the longest body of an InvokeEndpoint request.
+
+    Attributes:
+        hosting, models, training, tuning, transform, processing: its APIs, with their records.
+        meter: the count of the invocations.
     """
 
     API_CLASSES: ClassVar = {
@@ -53,37 +57,35 @@ class SageMakerService(Service):
         registry = Registry(context)
         self._registry = RegistryApi(context, tags, registry)
         context.iam.add_policies("sagemaker", registry.policy_of)
-        self._models = models = ModelsApi(context, tags, registry)
-        self._hosting = HostingApi(context, tags, models)
-        self._training = TrainingApi(context, tags)
-        self._tuning = TuningApi(context, tags, self._training)
-        self._search = SearchApi(
-            tags, self._training, self._tuning, models, self._hosting, registry
-        )
-        self._transform = TransformApi(context, tags, models, self._hosting.hosting)
-        self._processing = ProcessingApi(context, tags)
+        self.models = models = ModelsApi(context, tags, registry)
+        self.hosting = HostingApi(context, tags, models)
+        self.training = TrainingApi(context, tags)
+        self.tuning = TuningApi(context, tags, self.training)
+        self._search = SearchApi(tags, self.training, self.tuning, models, self.hosting, registry)
+        self.transform = TransformApi(context, tags, models, self.hosting.hosting)
+        self.processing = ProcessingApi(context, tags)
         tags.resources(
             *(
                 collection.__contains__
                 for collection in (
                     models.models,
                     models.configs,
-                    self._hosting.endpoints,
-                    self._training.jobs,
-                    self._tuning.jobs,
-                    self._transform.jobs,
-                    self._processing.jobs,
+                    self.hosting.endpoints,
+                    self.training.jobs,
+                    self.tuning.jobs,
+                    self.transform.jobs,
+                    self.processing.jobs,
                     registry.groups,
                     registry.packages,
                 )
             )
         )
-        self._meter = InvocationMeter(context.moto, context.clock)
+        self.meter = InvocationMeter(context.moto, context.clock)
         self._capturer = Capturer(context)
         self._runtime = Runtime(
-            self._hosting.hosting,
-            self._hosting.endpoints,
-            self._meter,
+            self.hosting.hosting,
+            self.hosting.endpoints,
+            self.meter,
             self._capturer,
             invocation_limit_bytes,
         )
@@ -91,12 +93,12 @@ class SageMakerService(Service):
     def apis(self) -> tuple[object, ...]:
         """Return the APIs of `sagemaker`."""
         return (
-            self._hosting,
-            self._models,
-            self._training,
-            self._transform,
-            self._processing,
-            self._tuning,
+            self.hosting,
+            self.models,
+            self.training,
+            self.transform,
+            self.processing,
+            self.tuning,
             self._registry,
             self._search,
             self._tags,
@@ -112,23 +114,23 @@ class SageMakerService(Service):
 
     def background(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield the loops of invocation metrics, instance health and data capture."""
-        yield "invocation metrics", self._meter.run(self._hosting.in_service)
-        yield "instances", self._hosting.hosting.watch()
+        yield "invocation metrics", self.meter.run(self.hosting.in_service)
+        yield "instances", self.hosting.hosting.watch()
         yield "data capture", self._capturer.run()
 
     def children(self) -> list[Child]:
         """Return the processes of the training and the processing jobs."""
-        return [*self._training.engine.children(), *self._processing.engine.children()]
+        return [*self.training.engine.children(), *self.processing.engine.children()]
 
     def fleets(self) -> list[Fleet]:
         """Return the fleets that answer requests, of every endpoint."""
-        return self._hosting.hosting.serving()
+        return self.hosting.hosting.serving()
 
     def resume(self) -> None:
         """Continue jobs, endpoints and pending model packages."""
-        self._training.engine.resume()
-        self._tuning.engine.resume()
-        self._transform.engine.resume()
-        self._processing.engine.resume()
-        self._hosting.resume()
+        self.training.engine.resume()
+        self.tuning.engine.resume()
+        self.transform.engine.resume()
+        self.processing.engine.resume()
+        self.hosting.resume()
         self._registry.resume()

@@ -20,7 +20,7 @@ from localcloud.codepipeline.actions.base import (
 
 log = logging.getLogger("localcloud.codepipeline")
 
-_DEFAULT_TIMEOUT_MINUTES = 7 * 24 * 60
+DEFAULT_TIMEOUT_MINUTES = 7 * 24 * 60
 
 
 async def approve(context: ActionContext) -> ActionOutcome:
@@ -35,7 +35,7 @@ async def approve(context: ActionContext) -> ActionOutcome:
     answer: asyncio.Future[ApprovalResult] = asyncio.get_running_loop().create_future()
     context.pending_results.approvals[run.token] = answer
     context.save()
-    minutes = int(context.declaration.get("timeoutInMinutes", _DEFAULT_TIMEOUT_MINUTES))
+    minutes = int(context.declaration.get("timeoutInMinutes", DEFAULT_TIMEOUT_MINUTES))
     try:
         if not resumed and context.configuration.get("NotificationArn"):
             await _notify(context, minutes)

@@ -130,7 +130,12 @@ def test_the_report_is_one_file_with_the_figures_the_plot_and_the_cause(finished
     assert re.search(r"high alarm</span> &gt; 500 for 3 min", html)
     assert "3 datapoints" in html
     assert 'src="data:image/png;base64,' in html
-    assert not re.search(r'(?:src|href)="(?!data:)', html)
+    assert not re.search(r'src="(?!data:)', html)
+    # Its links are to the files beside it.
+    links = {*re.findall(r'href="([^"]*)"', html)}
+    assert links == {"overview.png", "samples.jsonl", "run.json", "summary.json"}
+    assert all((out / link).is_file() for link in links)
+    assert "python -m loadtest run --endpoint" in html
     for name in ("overview.png", "requests.png", "latency.png", "scaling.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     summary = json.loads((out / "summary.json").read_text())

@@ -23,7 +23,6 @@ WITHOUT_JSON = {
     "invoke": "it prints the endpoint's answer",
     "pulumi": "it passes its arguments on",
     "simulate": "it answers in JSON only",
-    "status": "it is a view",
 }
 
 

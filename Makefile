@@ -15,19 +15,23 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack wheels clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(VENV)/.done: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {v.major}.{v.minor}" if v < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -m install.install $(VENV) requirements.lock
 	@touch $@
 
-demo: $(VENV)/.done ## Run the whole lab on the local cloud (asks for the approval in a terminal)
+# What the lab runs with, without the tools of its development; the whole lock has it, too.
+$(VENV)/.lab: requirements-demo.lock pyproject.toml
+	@$(PYTHON) -m install.install $(VENV) requirements-demo.lock
+	@touch $@
+
+LAB = $(if $(wildcard $(VENV)/.done),$(VENV)/.done,$(VENV)/.lab)
+
+demo: $(LAB) ## Run the whole lab on the local cloud (asks for the approval in a terminal)
 	@$(BIN)/localcloud demo $(ARGS)
 
 test: $(VENV)/.done ## Run the tests: unit, API and the whole lab
@@ -175,14 +179,14 @@ policy/.venv/.done: policy/requirements.txt
 	policy/.venv/bin/python -m pip install --quiet --requirement policy/requirements.txt
 	@touch $@
 
-start: $(VENV)/.done ## Run the local cloud in this terminal
+start: $(LAB) ## Run the local cloud in this terminal
 	@$(BIN)/localcloud start --speed $(SPEED)
 
-up: $(VENV)/.done ## Deploy both stacks to the running local cloud
+up: $(LAB) ## Deploy both stacks to the running local cloud
 	@$(BIN)/localcloud up prd
 	@$(BIN)/localcloud up dev
 
-down: $(VENV)/.done ## Take the lab down: the endpoints, then both stacks, including protected resources
+down: $(LAB) ## Take the lab down: the endpoints, then both stacks, including protected resources
 	@$(BIN)/localcloud teardown --yes
 
 docs: $(VENV)/.done ## Regenerate docs/operations.md and docs/cli.md from the code
@@ -203,9 +207,14 @@ settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from component
 schemas: $(VENV)/.done ## Regenerate CloudFormation's schemas.json from the installed cfn-lint
 	@$(BIN)/python -m localcloud.cloudformation.write_schemas
 
-lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock
+lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock and requirements-demo.lock
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra install --constraint requirements.lock --no-annotate --no-header --generate-hashes --output-file requirements-demo.lock pyproject.toml
+
+wheels: $(VENV)/.done ## Check that the locks have wheels for every Python and machine (needs PyPI)
+	@$(BIN)/python -m pip install --quiet uv
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m install.wheels requirements.lock
 
 clean: ## Remove everything that make built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

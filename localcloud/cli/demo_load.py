@@ -77,7 +77,7 @@ def choose(capacity: float, target: float, instances: int, speed: float) -> Demo
         possible = capacity / _LEAST * 60 / (target * instances)
         chosen = min(speed, max(_SLOWEST, math.floor(possible / 5) * 5.0))
     peak = min(capacity, _WANTED * needed(chosen))
-    answer_seconds = _PROBE_CLIENTS / capacity if capacity else 1.0
+    answer_seconds = _PROBE_CLIENTS / max(capacity, 1.0)
     # A few more, because a saturated machine answers later than it did in the probe.
     users = math.ceil(1.2 * peak * (THINK_SECONDS + answer_seconds))
     return DemoLoad(

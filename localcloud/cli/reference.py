@@ -15,6 +15,7 @@ from typing import Any
 import typer.main
 
 from localcloud.cli.app import app
+from localcloud.cli.help import EXAMPLES
 
 _CODE = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|[A-Z]+_[A-Z_]+)(?![\w-])")
 _HEAD = """\
@@ -64,6 +65,9 @@ def _section(name: str, command: Any) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n", cleandoc(command.help or "")):
         yield ""
         yield from _paragraph(paragraph)
+    examples = EXAMPLES.get(name.removeprefix("localcloud "), ())
+    if examples:
+        yield from ("", "```", *(f"localcloud {example}" for example in examples), "```")
     rows = [(_usage(one), one) for one in arguments]
     rows += [(", ".join([*one.opts, *one.secondary_opts]), one) for one in options]
     if rows:

@@ -57,8 +57,8 @@ def test_a_signal_ends_as_ctrl_c_does_and_is_as_before_afterwards(number: signal
 # It tidies up at Ctrl-C, and says so in a file. SIGTERM ends it at once.
 CHILD = """
 import pathlib, signal, sys, time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     time.sleep(0.5)

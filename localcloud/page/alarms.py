@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.aws.routing import Scope
 from localcloud.cloudwatch.alarm_history import history_of
-from localcloud.moto_backend.dispatcher import backend
+from localcloud.moto_backend.dispatcher import known_backend
 
 _MOST_ALARMS = 100
 _MOST_CHANGES = 300
@@ -23,7 +23,9 @@ _SCALING = ":scalingPolicy:"
 
 def alarms(scope: Scope) -> dict[str, Any]:
     """Return the alarms of a scope: those in ALARM first, each with its newest changes."""
-    cloudwatch = backend("cloudwatch", scope)
+    cloudwatch = known_backend("cloudwatch", scope)
+    if cloudwatch is None:
+        return {"count": 0, "inAlarm": 0, "items": []}
     changes: dict[str, list[dict[str, Any]]] = {}
     for item in history_of(cloudwatch).items[-_MOST_CHANGES:]:
         if item["HistoryItemType"] == "StateUpdate":
@@ -82,7 +84,8 @@ def _number(value: Any) -> float | None:
 
 def drift(scope: Scope) -> dict[str, Any]:
     """Return the newest values of each metric of the model's monitor, by endpoint."""
-    data = backend("cloudwatch", scope).metric_data
+    cloudwatch = known_backend("cloudwatch", scope)
+    data = cloudwatch.metric_data if cloudwatch is not None else []
     found: dict[str, dict[str, Any]] = {}
     for datum in reversed(data[-_LOOKED_AT:]):
         if datum.namespace != _MONITOR:

@@ -27,6 +27,7 @@ export class PipelinePanel extends Panel {
     this.replayed = "";
     /** The actions of the execution that is replayed. @type {Stage[] | null} */
     this.columns = null;
+    this.seen = "";
     this.uploaded = "";
     this.over = false;
     /** @type {Map<string, string>} */
@@ -64,7 +65,17 @@ export class PipelinePanel extends Panel {
 
   update() {
     this.tell();
+    this.follow();
     super.update();
+  }
+
+  /** Read the actions of the replayed execution again, if it has changed. */
+  follow() {
+    const pipeline = this.current();
+    const run = pipeline?.executions.items.find((one) => one.id === this.replayed);
+    if (!pipeline || !run || run.updated === this.seen) return;
+    this.seen = run.updated;
+    this.run(() => this.read(pipeline, run));
   }
 
   /** Say which actions changed their status. */
@@ -162,13 +173,22 @@ export class PipelinePanel extends Panel {
       this.live();
       return;
     }
+    await this.read(pipeline, run);
+    this.replayed = run.id;
+    this.seen = run.updated;
+  }
+
+  /**
+   * @param {Pipeline} pipeline
+   * @param {Execution} run
+   */
+  async read(pipeline, run) {
     const found = await call("codepipeline", "ListActionExecutions", {
       pipelineName: pipeline.name, filter: { pipelineExecutionId: run.id }, maxResults: 100,
     });
     /** @type {Map<string, any>} */
     const details = new Map();
     for (const one of [...found.actionExecutionDetails].reverse()) details.set(`${one.stageName}/${one.actionName}`, one);
-    this.replayed = run.id;
     this.columns = pipeline.stages.map((stage) => {
       const actions = stage.actions.map((action) => {
         const one = details.get(`${stage.name}/${action.name}`);

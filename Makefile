@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs settings schemas notebooks lab clear policy-pack clean
+.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -95,8 +95,7 @@ test-notebooks: $(VENV)/.done notebooks/.venv/.done ## Run every notebook, and f
 	@$(BIN)/python -m pytest tests/course
 
 notebooks: $(VENV)/.done notebooks/.venv/.done ## Run the course and write build/notebooks/*.html
-	@notebooks/.venv/bin/jupyter nbconvert --log-level WARN --to html --execute --output-dir build/notebooks notebooks/*.ipynb
-	@ls build/notebooks/*.html
+	@notebooks/.venv/bin/python notebooks/pages.py
 
 lab: $(VENV)/.done notebooks/.venv/.done ## Open the course in JupyterLab, on 127.0.0.1
 	@cd notebooks && .venv/bin/jupyter lab --ip 127.0.0.1
@@ -186,8 +185,17 @@ up: $(VENV)/.done ## Deploy both stacks to the running local cloud
 down: $(VENV)/.done ## Take the lab down: the endpoints, then both stacks, including protected resources
 	@$(BIN)/localcloud teardown --yes
 
-docs: $(VENV)/.done ## Regenerate docs/operations.md from the code
+docs: $(VENV)/.done ## Regenerate docs/operations.md and docs/cli.md from the code
 	@$(BIN)/python -m localcloud.edge.coverage > docs/operations.md
+	@$(BIN)/python -m localcloud.cli.reference > docs/cli.md
+
+site: docs/site/.venv/.done ## Build the documentation as a site in build/site/html, and check its links
+	@docs/site/.venv/bin/python docs/site/build.py
+
+docs/site/.venv/.done: docs/site/requirements.in
+	$(PYTHON) -m venv docs/site/.venv
+	docs/site/.venv/bin/python -m pip install --quiet --requirement docs/site/requirements.in
+	@touch $@
 
 settings: $(VENV)/.done ## Regenerate the settings in Pulumi.yaml from components/settings.py
 	@$(BIN)/python -m components.settings_file Pulumi.yaml

@@ -199,6 +199,7 @@ def _train(inputs: StageInputs, settings: DeliverySettings) -> PipelineStageArgs
         "outputPath": inputs.training_output,
         "hyperparameters": dict(settings.training.hyperparameters),
         **({"arm64Image": True} if settings.arm64_image else {}),
+        **({"minimumMetric": limits} if (limits := dict(settings.minimum_metric)) else {}),
     }
     train = _lambda_action(
         "Train",

@@ -13,6 +13,9 @@ from components.setting_kinds import Parse, Problem
 
 # UserParameters of a pipeline action end at 1000 characters; about 560 go to the rest.
 _HYPERPARAMETERS_LENGTH = 300
+# The container's metrics that `minimumMetric` may limit.
+HIGHER_IS_BETTER = ("accuracy", "f1_macro", "roc_auc", "average_precision", "r2")
+LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
 _SCHEDULE = re.compile(r"(at|rate|cron)\([^()]+\)")
 _SCHEDULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCHEDULE_KEYS = {"name", "schedule", "min", "max"}
@@ -50,6 +53,24 @@ def hyperparameters(raw: str) -> tuple[dict[str, str], list[Problem]]:
             )
         )
     return parsed, problems
+
+
+def minimum_metric(raw: str) -> tuple[dict[str, float], list[Problem]]:
+    """Parse the setting ``minimumMetric``: a JSON object of limits by metric."""
+    key, fix = "minimumMetric", 'write {"f1_macro": 0.8}'
+    names = ", ".join((*HIGHER_IS_BETTER, *LOWER_IS_BETTER))
+    parsed = _json(raw)
+    if not isinstance(parsed, dict) or not parsed.keys() <= {*HIGHER_IS_BETTER, *LOWER_IS_BETTER}:
+        return {}, [Problem(key, raw, f"a JSON object whose keys are of {names}", fix)]
+    problems = [
+        Problem(key, f"{name}: {json.dumps(limit)}", "a number (at most 1 for a score)", fix)
+        for name, limit in parsed.items()
+        if isinstance(limit, bool)
+        or not isinstance(limit, int | float)
+        or not -1e12 < limit < 1e12
+        or (name in HIGHER_IS_BETTER and limit > 1)
+    ]
+    return ({} if problems else {name: float(limit) for name, limit in parsed.items()}), problems
 
 
 def resource_ids(key: str, prefix: str, most: int) -> Parse:

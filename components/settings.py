@@ -13,7 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.setting_documents import hyperparameters, resource_ids, scheduled_capacities
+from components.setting_documents import (
+    hyperparameters,
+    minimum_metric,
+    resource_ids,
+    scheduled_capacities,
+)
 from components.setting_kinds import (
     choice,
     document,
@@ -492,6 +497,16 @@ class DeliverySettings:
         low=0,
         high=1,
         description="Accuracy (for a regression, R²) that the smoke test requires, 0 to 1.",
+    )
+    minimum_metric: Mapping[str, float] = document(
+        "minimumMetric",
+        "{}",
+        parse=minimum_metric,
+        allowed="a JSON object of limits by metric",
+        example='{"f1_macro": 0.8}',
+        description="Limits of a trained model's metrics on the validation rows, as a JSON object: "
+        "at least so much accuracy, f1_macro, roc_auc, average_precision or r2, at most so much "
+        "log_loss, rmse or mae. Train fails beyond a limit.",
     )
     data_shift: DataShift = choice(
         "dataShift",

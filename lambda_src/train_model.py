@@ -38,10 +38,13 @@ CHANNEL = "dataset"
 # and those of a regression.
 METRICS = (
     *("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss"),
+    *("validation:roc_auc", "validation:average_precision"),
     *("train:r2", "validation:r2", "validation:rmse", "validation:mae"),
 )
 # The metric that is a model's score, as in scikit-learn: accuracy, or R² for a regression.
 SCORES = ("accuracy", "r2")
+# Metrics of which less is better.
+_LOSSES = ("log_loss", "rmse", "mae")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
 # The image for endpoints on Arm, which no job runs.
@@ -115,7 +118,10 @@ def _poll(job: Job, continuation: Mapping[str, Any]) -> Succeeded | StillRunning
         reason = description.get("FailureReason") or description.get("SecondaryStatus", "no reason")
         raise JobError(f"training job {name} ended as {status}: {reason}")
 
-    metric, score = _score(name, description.get("FinalMetricDataList", []))
+    metrics = description.get("FinalMetricDataList", [])
+    metric, score = _score(name, metrics)
+    if "minimumMetric" in job.parameters:
+        _check_limits(name, metrics, parameter(job, "minimumMetric", dict))
     variables = {
         "TrainingJobName": name,
         "ModelDataUrl": description["ModelArtifacts"]["S3ModelArtifacts"],
@@ -141,6 +147,21 @@ def _still_running(name: str, images: Mapping[str, str], progress: str) -> Still
         external_id=name,
         continuation={_NAME_KEY: name, **images},
     )
+
+
+def _check_limits(name: str, metrics: list[dict[str, Any]], limits: Mapping[str, float]) -> None:
+    values = {metric["MetricName"]: metric["Value"] for metric in metrics}
+    problems = []
+    for metric, limit in limits.items():
+        value = values.get(f"validation:{metric}")
+        if value is None:
+            problems.append(f"it reported no validation {metric}")
+        elif metric in _LOSSES and value > limit:
+            problems.append(f"validation {metric} is {value:.4g}, and at most {limit:g} is allowed")
+        elif metric not in _LOSSES and value < limit:
+            problems.append(f"validation {metric} is {value:.4g}, and {limit:g} is the minimum")
+    if problems:
+        raise JobError(f"training job {name} misses minimumMetric: {'; '.join(problems)}")
 
 
 def _score(name: str, metrics: list[dict[str, Any]]) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The stress test's command: `python -m loadtest run | report | size`.
 
-The exit code is 0 if the test passed, 1 if an objective was missed (by default: more than 1 % of
-the requests failed, or none was sent), and 2 if the command cannot run with the given options.
+The exit code is 0 if the test passed, 3 if an objective was missed (by default: more than 1 % of
+the requests failed, or none was sent), 1 on an error or a load that was
+cut short, and 2 if the options cannot be read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from loadtest.lab import DEFAULT_LOAD, LAB_TESTS, REQUESTS_SECONDS
 from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
 from loadtest.shapes import MAX_WORKERS, SHAPES, Load, parse_duration
 
+# The exit code if an objective was missed.
+MISSED = 3
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
@@ -29,17 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _size(options, console)
         if options.command == "report":
             return _report(options.directory, console)
-        _run(options, console)
+        _run(options, console, sys.argv[1:] if arguments is None else arguments)
         return _report(options.out, console, os.environ.get("AWS_ENDPOINT_URL"))
-    except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
     except LoadTestError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]) -> None:
     load = _load(options)
     if not options.dataset.is_file():
         raise UsageError(
@@ -49,6 +50,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         raise UsageError(f"--think is {options.think:g}; it must be 0 or more seconds")
     options.out = options.out or Path("build") / "loadtest" / options.endpoint
     # Importing boto3 takes a moment; a usage error should not wait for it.
+    from loadtest.provenance import command_line
     from loadtest.run import RunSettings, run
 
     run(
@@ -67,6 +69,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
                 min_accuracy=options.min_accuracy,
                 max_scale_out_seconds=options.max_scale_out,
             ),
+            command=command_line(arguments),
         ),
         console,
     )
@@ -152,7 +155,9 @@ def _report(directory: Path, console: Console, endpoint_url: str | None = None) 
     console.print(summary_table(summary, record))
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
     list_on_page(endpoint_url, summary, path)
-    return 0 if summary.passed else 1
+    if record.cut_short:
+        return 1
+    return 0 if summary.passed else MISSED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
         "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
     )
     run.add_argument("--out", type=Path, help="output directory, default build/loadtest/ENDPOINT")
-    objectives = run.add_argument_group("objectives", "the exit code is 1 if one is missed")
+    objectives = run.add_argument_group("objectives", "the exit code is 3 if one is missed")
     objectives.add_argument(
         "--max-failures",
         type=float,

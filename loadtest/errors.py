@@ -1,8 +1,8 @@
 """Errors of the load test.
 
 LoadTestError           one sentence for the user
-├── UsageError          exit code 2: the options or their environment are invalid
-└── GeneratorError      exit code 1: the load generator failed
+├── UsageError          the options or their environment are invalid
+└── GeneratorError      the load generator failed
 """
 
 from __future__ import annotations

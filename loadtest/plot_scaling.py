@@ -12,8 +12,8 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from loadtest.alarms import ALARM, INSUFFICIENT_DATA, OK, Span, spans, title
-from loadtest.plot_style import AMBER, BLUE, MUTED, PALE, RED, TEAL, VIOLET, draw_empty
+from loadtest.alarms import ALARM, HIGH, INSUFFICIENT_DATA, LOW, OK, Span, spans, title
+from loadtest.plot_style import AMBER, BLUE, MUTED, PALE, RED, SLATE, TEAL, VIOLET, draw_empty
 from loadtest.samples import RunRecord, Sample, ScalingActivity
 
 MAX_ALARMS = 6
@@ -29,6 +29,7 @@ _STATE_STYLES: dict[str, dict[str, Any]] = {
     ALARM: {"facecolor": RED, "alpha": 0.85, "edgecolor": "none"},
     INSUFFICIENT_DATA: {"facecolor": "#f9fafb", "hatch": "////", "edgecolor": PALE},
 }
+_LOW_ALARM = {"facecolor": SLATE, "alpha": 0.75, "edgecolor": "none"}
 
 
 def invocations(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
@@ -65,24 +66,24 @@ def alarms(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) 
     """Draw a band for each alarm, colored by its state, below the alarm's condition."""
     axis.set_title("Alarms of the scaling policies")
     shown = record.alarms[:MAX_ALARMS]
-    seen: set[str] = set()
+    seen: dict[str, dict[str, Any]] = {}
     for row, alarm in enumerate(reversed(shown)):
         for span in spans(alarm, end):
             place = (span.start, span.end - span.start)
-            axis.broken_barh([place], (row + 0.1, 0.4), **_style(span))
-            seen.add(span.state)
+            style, label = _style(alarm.name, span)
+            axis.broken_barh([place], (row + 0.1, 0.4), **style)
+            seen[label] = style
         axis.text(
             0.004,
             row + 0.57,
-            f"{title(alarm.name)}   {alarm.condition}".rstrip(),
+            f"{_asks(alarm.name)}   {alarm.condition}".rstrip(),
             transform=axis.get_yaxis_transform(),
             va="bottom",
             fontsize=8.5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9},
         )
-    for state, style in _STATE_STYLES.items():
-        if state in seen:
-            axis.fill_between([], [], [], label=state.replace("_", " "), **style)
+    for label, style in sorted(seen.items()):
+        axis.fill_between([], [], [], label=label, **style)
     axis.set_ylim(0, len(shown))
     axis.set_yticks([])
     axis.grid(visible=False, axis="y")
@@ -187,8 +188,19 @@ def levels(places: Sequence[float]) -> list[int]:
     return found
 
 
-def _style(span: Span) -> dict[str, Any]:
-    return _STATE_STYLES.get(span.state, _STATE_STYLES[INSUFFICIENT_DATA])
+def _style(alarm: str, span: Span) -> tuple[dict[str, Any], str]:
+    """Return the style of a band, and its name in the legend."""
+    if span.state == ALARM and title(alarm) == LOW:
+        # An endpoint without load is at rest in this state: it is no reason for red.
+        return _LOW_ALARM, "ALARM (low)"
+    style = _STATE_STYLES.get(span.state, _STATE_STYLES[INSUFFICIENT_DATA])
+    return style, span.state.replace("_", " ")
+
+
+def _asks(alarm: str) -> str:
+    """Return the title of an alarm, with what it asks for if it is target tracking's."""
+    name = title(alarm)
+    return {HIGH: f"{HIGH}: more instances", LOW: f"{LOW}: fewer instances"}.get(name, name)
 
 
 def _lines(axis: Any, record: RunRecord, label: str | None = None) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-BLUE, TEAL, AMBER, RED, VIOLET = "#2563eb", "#0d9488", "#d97706", "#dc2626", "#7c3aed"
+# Each has at least 4.5:1 on white.
+BLUE, TEAL, AMBER, RED, VIOLET = "#2563eb", "#0f766e", "#b45309", "#dc2626", "#7c3aed"
+MAGENTA, SLATE = "#be185d", "#64748b"
 INK, MUTED, GRID, PALE = "#1f2937", "#6b7280", "#e5e7eb", "#d1d5db"
 STYLE = {
     "font.family": "DejaVu Sans",

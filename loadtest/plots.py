@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from loadtest import plot_scaling
-from loadtest.plot_style import AMBER, BLUE, MUTED, RED, STYLE, TEAL
+from loadtest.plot_style import AMBER, BLUE, MAGENTA, MUTED, RED, STYLE, TEAL
 from loadtest.samples import RunRecord, Sample
 
 _WIDTH_INCHES = 10.0
@@ -26,6 +27,8 @@ _INCHES = 2.15
 # jump.
 _MIN_DISTANCE_SECONDS = 0.1
 _FEW_SAMPLES = 8
+# So many times the median latency is an outlier.
+_OUTLIER = 10
 
 # Draws a panel, from its axis, the record, the samples, and the end of the time axis in seconds.
 Draw = Callable[[Any, RunRecord, Sequence[Sample], float], None]
@@ -151,17 +154,25 @@ def _requests(axis: Any, record: RunRecord, samples: Sequence[Sample], end: floa
 
 
 def _latency(axis: Any, record: RunRecord, samples: Sequence[Sample], end: float) -> None:
-    axis.set_title("Latency")
-    top = 0.0
-    for name, color in (("p50", TEAL), ("p95", AMBER), ("p99", RED)):
-        shown = _without_close_samples(samples)
+    shown = _without_close_samples(samples)
+    highest: list[float] = []
+    for name, color, style in (("p50", TEAL, "-"), ("p95", AMBER, "--"), ("p99", MAGENTA, "-.")):
         points = [(s.t, v) for s in shown if (v := getattr(s, f"{name}_ms")) is not None]
         if points:
             times, values = zip(*points, strict=True)
-            axis.plot(times, values, color=color, linewidth=1.6, label=name)
-            top = max(top, *values)
-    axis.set_ylim(0, top * 1.15 or 1)
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ms"))
+            axis.plot(times, values, color=color, linestyle=style, linewidth=1.6, label=name)
+            highest += values
+    axis.set_title("Latency")
+    top = max(highest, default=0.0)
+    # One slow moment would press everything else to the bottom of a linear axis.
+    if top > _OUTLIER * median(highest or [top]) > 0:
+        axis.set_title("Latency, logarithmic")
+        axis.set_yscale("log")
+        axis.set_ylim(min(value for value in highest if value > 0) / 1.5, top * 1.5)
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_ylim(0, top * 1.15 or 1)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g} ms"))
 
 
 def _without_close_samples(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -73,6 +74,8 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
         figures=figures(summary, record),
         explanations=explain(record, samples),
         title=title,
+        started=_moment(record.started),
+        files=(_SAMPLES_FILE, _RECORD_FILE, "summary.json", overview.name),
         plot=base64.b64encode(overview.read_bytes()).decode(),
     )
     path = directory / "report.html"
@@ -80,6 +83,14 @@ def render(directory: Path) -> tuple[Summary, RunRecord, Path]:
     summary_text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False) + "\n"
     (directory / "summary.json").write_text(summary_text, "utf-8")
     return summary, record, path
+
+
+def _moment(text: str) -> str:
+    """Return an ISO 8601 time as people write it, or the text if it is none."""
+    try:
+        return datetime.fromisoformat(text).strftime("%d %B %Y, %H:%M:%S %Z").strip(" ,")
+    except ValueError:
+        return text
 
 
 def figures(summary: Summary, record: RunRecord) -> list[Figure]:
@@ -102,7 +113,7 @@ def figures(summary: Summary, record: RunRecord) -> list[Figure]:
         Figure("p95", milliseconds(summary.p95_ms)),
         Figure("p99", milliseconds(summary.p99_ms), f"max {milliseconds(summary.max_ms)}"),
         _score(summary, record),
-        Figure("instances", _instances(summary), "lowest → highest"),
+        Figure("instances", _instances(summary), _unchanged(summary)),
         Figure("first scale-out", scaled, remark),
     ]
 
@@ -129,6 +140,13 @@ def _score(summary: Summary, record: RunRecord) -> Figure:
         return Figure(R2, f"{summary.r2:.3f}", remark)
     accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
     return Figure(ACCURACY, accuracy, f"{record.correct:,} of {record.answers:,} correct")
+
+
+def _unchanged(summary: Summary) -> str:
+    low, high = summary.instances_min, summary.instances_max
+    if low is None:
+        return "could not be read"
+    return "all the time" if low == high else "lowest → highest"
 
 
 def _instances(summary: Summary) -> str:

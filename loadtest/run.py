@@ -27,6 +27,7 @@ from loadtest.errors import GeneratorError
 from loadtest.objectives import Objectives
 from loadtest.observer import EndpointState, Observer, StateWatcher
 from loadtest.payloads import label_variance, read_payloads
+from loadtest.provenance import machine, version
 from loadtest.samples import RunRecord, Sample, sample_to_line
 from loadtest.shapes import Load
 from loadtest.signing import find_credentials
@@ -52,6 +53,7 @@ class RunSettings:
         watch_seconds: time to watch the endpoint after the load, to see it scale in.
         out: the output directory.
         objectives: the limits that the run must meet.
+        command: the command of the run, for the report.
     """
 
     endpoint: str
@@ -63,6 +65,7 @@ class RunSettings:
     watch_seconds: float
     out: Path
     objectives: Objectives = field(default_factory=Objectives)
+    command: str = ""
 
     @property
     def url(self) -> str:
@@ -130,6 +133,10 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         requests_wanted=settings.load.requests,
         workers=settings.load.workers,
         label_variance=label_variance(payloads),
+        instance_type=observer.instance_type(),
+        command=settings.command,
+        version=version(),
+        machine=machine(),
         alarms=observer.alarms(facts.alarm_names, clock, recording.seconds),
         **final,
     )

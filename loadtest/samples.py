@@ -101,6 +101,8 @@ class RunRecord:
         workers: number of processes that sent the load.
         cut_short: the reason why the load ended early; empty if it did not.
         alarms: alarms of the scaling policies; empty in records of earlier versions.
+        instance_type: the variant's instance type; None if it could not be read.
+        command, version, machine: how to repeat the run; empty in records of earlier versions.
     """
 
     endpoint: str
@@ -135,6 +137,10 @@ class RunRecord:
     alarms: list[ScalingAlarm] = field(default_factory=list)
     squared_error: float = 0.0
     label_variance: float | None = None
+    instance_type: str | None = None
+    command: str = ""
+    version: str = ""
+    machine: str = ""
 
     def to_json(self) -> str:
         """Return the content of run.json."""

@@ -1,8 +1,11 @@
-"""Pure: a minute-by-minute explanation of why the endpoint did or did not scale.
+"""Pure: an explanation, from the metric and the alarms, of why the endpoint did or did not scale.
 
-Target tracking has two alarms. Three minutes above the target ask for more instances; fifteen
-minutes below nine tenths of the target ask for fewer. The scaling activities show what AWS then
-did. Where the state of the alarm is known from CloudWatch, the explanation includes it.
+Target tracking has two alarms. Three minutes above the target set off the high alarm, which asks
+for more instances; fifteen minutes below nine tenths of the target set off the low alarm, which
+asks for fewer. The scaling activities show what AWS then did. What was not observed is not stated:
+where an alarm asked and nothing followed, the text says so, and guesses no cause.
+
+Consecutive minutes with the same explanation are one line.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 """
@@ -10,74 +13,119 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.ht
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.alarms import ALARM, HIGH, LOW, state_at
-from loadtest.samples import RunRecord, Sample
+from loadtest.samples import RunRecord, Sample, ScalingActivity
 
 _HIGH_MINUTES, _LOW_MINUTES, _LOW = 3, 15, 0.9
+_ON_TARGET, _ABOVE, _BELOW, _ACTIVITY = "on target", "above", "below", "activity"
 
 
 @dataclass(frozen=True, slots=True)
-class MinuteExplanation:
-    """The explanation of one minute of the metric.
+class Explanation:
+    """The explanation of consecutive minutes of the metric.
 
     Attributes:
-        start: start of the minute, in seconds since the load began.
-        value: invocations per instance in the minute.
-        instances: instances in service at its end; None if unknown.
-        text: the scaling activity in the minute, or the reason why there was none.
+        start, end: in seconds since the load began.
+        minutes: number of minutes.
+        lowest, highest: invocations per instance in a minute.
+        instances: instances in service at the end; None if unknown.
+        text: the scaling activity, or the reason why there was none.
     """
 
     start: float
-    value: float
+    end: float
+    minutes: int
+    lowest: float
+    highest: float
     instances: int | None
     text: str
 
 
-def explain(record: RunRecord, samples: Sequence[Sample]) -> list[MinuteExplanation]:
-    """Return an explanation for each minute of the run; an empty list without a target."""
+def explain(record: RunRecord, samples: Sequence[Sample]) -> list[Explanation]:
+    """Return explanations of the minutes of a run, in order; an empty list without a target."""
     if record.target_value is None:
         return []
+    target, low = record.target_value, record.target_value * _LOW
     above = below = 0
-    explanations = []
+    found: list[tuple[tuple[object, ...], Explanation]] = []
     for point in record.invocations_per_instance:
         end = point.start + point.seconds
-        above = above + 1 if point.value > record.target_value else 0
-        below = below + 1 if point.value < record.target_value * _LOW else 0
+        above = above + 1 if point.value > target else 0
+        below = below + 1 if point.value < low else 0
         instances = _instances_at(samples, end)
-        started = [a.description for a in record.activities if point.start <= a.start - 1e-6 < end]
-        text = started[-1] if started else _reason(record, above, below, instances)
-        if above or below:
-            text += _alarm_state(record, HIGH if above else LOW, end)
-        explanations.append(MinuteExplanation(point.start, point.value, instances, text))
-    return explanations
+        activity = _started(record, point.start, end)
+        if activity is not None:
+            kind: tuple[object, ...] = (_ACTIVITY, activity.start)
+            text = activity.description
+        elif above:
+            kind, text = _side(record, _ABOVE, above, instances, end)
+        elif below:
+            kind, text = _side(record, _BELOW, below, instances, end)
+        else:
+            kind, text = (_ON_TARGET,), f"between {low:g} and {target:g}: on target"
+        kind = (*kind, instances)
+        line = Explanation(point.start, end, 1, point.value, point.value, instances, text)
+        if found and found[-1][0] == kind:
+            line = _joined(found.pop()[1], line)
+        found.append((kind, line))
+    return [line for _, line in found]
 
 
-def _reason(record: RunRecord, above: int, below: int, instances: int | None) -> str:
+def _joined(first: Explanation, last: Explanation) -> Explanation:
+    return replace(
+        last,
+        start=first.start,
+        minutes=first.minutes + 1,
+        lowest=min(first.lowest, last.lowest),
+        highest=max(first.highest, last.highest),
+    )
+
+
+def _side(
+    record: RunRecord, side: str, minutes: int, instances: int | None, end: float
+) -> tuple[tuple[object, ...], str]:
+    """Return what makes two minutes the same, and the text, of a minute off the target."""
     target = record.target_value or 0.0
-    if above:
-        if above < _HIGH_MINUTES:
-            return f"above {target:g} for {above} of {_HIGH_MINUTES} minutes: not long enough"
-        if instances is not None and instances == record.max_instances:
-            return f"above {target:g}, but already at the maximum of {instances}"
-        return f"above {target:g} for {above} minutes: a cooldown or a change is in progress"
-    if below:
-        if below < _LOW_MINUTES:
-            limit = target * _LOW
-            return f"below {limit:g} for {below} of {_LOW_MINUTES} minutes: not long enough"
-        if instances is not None and instances == record.min_instances:
-            return f"below {target * _LOW:g}, but already at the minimum of {instances}"
-        return f"below {target * _LOW:g} for {below} minutes: a cooldown or a change is in progress"
-    return f"between {target * _LOW:g} and {target:g}: on target"
-
-
-def _alarm_state(record: RunRecord, alarm: str, moment: float) -> str:
-    state = state_at(record.alarms, alarm, moment)
+    if side == _ABOVE:
+        limit, needed, alarm = target, _HIGH_MINUTES, HIGH
+        bound, name = record.max_instances, "maximum"
+    else:
+        limit, needed, alarm = target * _LOW, _LOW_MINUTES, LOW
+        bound, name = record.min_instances, "minimum"
+    begins = f"{side} {limit:g}"
+    if instances is not None and instances == bound:
+        return (side, "bound"), f"{begins}, but already at the {name} of {instances}"
+    state = state_at(record.alarms, alarm, end)
+    if state is not None and state.state == ALARM:
+        since = f"{alarm} in ALARM since {state.start:.1f} s"
+        return (side, ALARM, state.start), f"{begins}; {since}; {_after_alarm(record, end)}"
+    known = "" if state is None else f" ({alarm}: {state.state})"
+    if minutes < needed:
+        return (
+            side,
+            "short",
+        ), f"{begins} for {minutes} of {needed} minutes: not long enough{known}"
     if state is None:
-        return ""
-    since = f" since {state.start:.1f} s" if state.state == ALARM else ""
-    return f" ({alarm}: {state.state}{since})"
+        return (side, "unknown"), f"{begins} for {minutes} minutes; the alarm's state is unknown"
+    return (side, state.state), f"{begins} for {minutes} minutes, but the {alarm} is {state.state}"
+
+
+def _after_alarm(record: RunRecord, moment: float) -> str:
+    """Return what the scaling activities before a moment say of an alarm that asks."""
+    before = [activity for activity in record.activities if activity.start <= moment]
+    if not before:
+        return "no scaling activity yet"
+    last = before[-1]
+    if last.end is None or last.end > moment:
+        return f"the activity of {last.start:.1f} s is in progress"
+    return f"no activity since the one of {last.start:.1f} s"
+
+
+def _started(record: RunRecord, start: float, end: float) -> ScalingActivity | None:
+    started = [one for one in record.activities if start <= one.start - 1e-6 < end]
+    return started[-1] if started else None
 
 
 def _instances_at(samples: Sequence[Sample], moment: float) -> int | None:

@@ -165,7 +165,8 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
     (settings.out / _FILE).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     from loadtest.size_plot import draw
 
-    draw(result, settings.out / _PLOT)
+    hourly = settings.price.hourly if settings.price is not None else None
+    draw(result, settings.out / _PLOT, settings.objective, hourly)
     _print(settings, result, console)
     return result
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
 from loadtest.plot_style import AMBER, BLUE, MUTED, RED, STYLE, TEAL
 
 
-def draw(result: dict[str, Any], path: Path) -> None:
-    """Write the plot of a result of the autoscaling simulator."""
+def draw(result: dict[str, Any], path: Path, objective: float, hourly: float | None) -> None:
+    """Write the plot of a result of the autoscaling simulator.
+
+    Args:
+        result: the simulator's answer.
+        path: the PNG file.
+        objective: largest share of requests that may exceed the capacity, 0 to 1.
+        hourly: US dollars per instance hour; None if unknown, and the cost is in hours.
+    """
     minutes, found = result["minutes"], result["settings"]
     hours = [number / 60 for number in range(len(minutes))]
     with mpl.rc_context(STYLE):
@@ -37,31 +46,56 @@ def draw(result: dict[str, Any], path: Path) -> None:
             axis.set_xlim(0, max(hours[-1], 1 / 60))
             axis.set_ylim(0)
             axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1)
+            if hours[-1] > 12:
+                axis.xaxis.set_major_locator(MultipleLocator(3))
         metric.set_xlabel("hours")
-        _draw_tradeoff(tradeoff, result)
+        _draw_tradeoff(tradeoff, result, objective, hourly)
         figure.savefig(path, dpi=130, facecolor="white", metadata={"Software": None})
 
 
-def _draw_tradeoff(axis: Any, result: dict[str, Any]) -> None:
+def _draw_tradeoff(
+    axis: Any, result: dict[str, Any], objective: float, hourly: float | None
+) -> None:
     """Draw the cost of each simulated setting against its share of requests over the capacity."""
-    smallest = 1e-6  # zero has no place on a logarithmic axis
+    days = len(result["minutes"]) / 1440
+    unit = (1.0 if hourly is None else hourly) / days
+    shares = [share for *_, share in result["all"]] + [result["over_share"], objective]
+    # Zero has no place on a logarithmic axis: it has a line of its own, below the smallest share.
+    smallest = min((share for share in shares if share > 0), default=0.001)
+    zero = smallest / 10
     axis.scatter(
-        [hours for _, _, hours, _ in result["all"]],
-        [max(share, smallest) for *_, share in result["all"]],
+        [hours * unit for _, _, hours, _ in result["all"]],
+        [share or zero for *_, share in result["all"]],
         color=MUTED,
         s=12,
         alpha=0.6,
         label="simulated",
     )
     axis.scatter(
-        [result["instance_hours"]],
-        [max(result["over_share"], smallest)],
+        [result["instance_hours"] * unit],
+        [result["over_share"] or zero],
         color=RED,
         s=60,
         zorder=5,
         label="chosen",
     )
+    axis.axhline(
+        objective or zero,
+        color=RED,
+        linestyle="--",
+        linewidth=1.2,
+        label=f"objective: at most {_share(objective or zero, zero)}",
+    )
     axis.set_yscale("log")
-    axis.set_title("Settings: share of requests over the capacity, by instance hours")
-    axis.set_xlabel("instance hours")
-    axis.legend(loc="upper right", ncols=2)
+    axis.set_ylim(zero / 2, min(1.0, 5 * max(shares)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _share(value, zero)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    ticks = [10.0**power for power in range(floor(log10(smallest)), 1)]
+    axis.set_yticks([zero, *(tick for tick in ticks if tick > zero * 3)])
+    axis.set_title("Settings: share of requests over the capacity, by cost")
+    axis.set_xlabel("instance hours a day" if hourly is None else "US dollars a day")
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1)
+
+
+def _share(value: float, zero: float) -> str:
+    return "none" if value == zero else f"{value:.6%}".rstrip("0%").rstrip(".") + " %"

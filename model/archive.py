@@ -27,6 +27,8 @@ from model.table import Table, check_tables, csv_line, parse_table
 
 # The label column's name, if neither dataset.json nor a header gives one.
 DEFAULT_LABEL = "label"
+# Compressing more than this well takes longer than everything else together.
+_LARGE_BYTES, _FAST = 10_000_000, 1
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -80,15 +82,16 @@ class Description:
         Raises:
             DatasetError: the dataset is for a regression and the job is not.
         """
-        if self.regression and not read_options.regression:
+        if self.regression and not (read_options.regression or read_options.may_regress):
             raise DatasetError(
                 f"{where} is a dataset for a regression, and this algorithm predicts classes; "
-                "set the hyperparameter algorithm to linear-regression"
+                "set the hyperparameter algorithm to linear-regression, or to one of trees"
             )
         return replace(
             read_options,
             categorical=read_options.categorical or self.categorical,
             accept_missing=read_options.accept_missing or self.accept_missing,
+            regression=read_options.regression or self.regression,
         )
 
 
@@ -123,11 +126,14 @@ def read_archive(
     train_file, validation_file = f"{where}/{TRAIN}", f"{where}/{VALIDATION}"
     read_options = description.add_to(read_options, where)
     features = description.features
-    train = parse_table(decode_text(files[TRAIN], train_file), train_file, features, read_options)
+    decode_text(files[TRAIN], train_file)
+    train = parse_table(files[TRAIN], train_file, features, read_options)
     validation = None
     if VALIDATION in files:
-        text = decode_text(files[VALIDATION], validation_file)
-        validation = parse_table(text, validation_file, features, read_options, like=train)
+        decode_text(files[VALIDATION], validation_file)
+        validation = parse_table(
+            files[VALIDATION], validation_file, features, read_options, like=train
+        )
     check_tables(
         train, validation, (train_file, validation_file), regression=read_options.regression
     )
@@ -158,20 +164,27 @@ def write_archive(
         validation: rows of cells, the label first in each.
         description: the content of dataset.json, without the row counts.
     """
+    return write_lines(list(map(csv_line, train)), list(map(csv_line, validation)), description)
+
+
+def write_lines(train: list[str], validation: list[str], description: dict[str, Any]) -> bytes:
+    """Return a dataset zip of rows that are CSV already, each with a newline at its end."""
     document = description | {"rows": {"train": len(train), "validation": len(validation)}}
     contents = {
-        TRAIN: "".join(map(csv_line, train)),
-        VALIDATION: "".join(map(csv_line, validation)),
-        DESCRIPTION: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        TRAIN: train,
+        VALIDATION: validation,
+        DESCRIPTION: [json.dumps(document, indent=2, ensure_ascii=False) + "\n"],
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for name, text in contents.items():
+        for name, lines in contents.items():
+            data = "".join(lines).encode()
             entry = zipfile.ZipInfo(name, _FIXED_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # the same bytes on every system
-            archive.writestr(entry, text.encode())
+            level = _FAST if len(data) > _LARGE_BYTES else None
+            archive.writestr(entry, data, compresslevel=level)
     return out.getvalue()
 
 

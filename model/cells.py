@@ -13,6 +13,7 @@ import math
 # largest 32-bit float, and so is that one's shortest decimal form, 3.4028235e38.
 FLOAT32_LIMIT = 3.4028235677973362e38
 _SHOWN_CHARACTERS = 40
+_MISSING = ("", "nan")
 
 
 class NotANumberError(ValueError):
@@ -34,7 +35,8 @@ def parse_number(text: str) -> float:
         raise NotANumberError(f"holds {quote(text)}, which is not a number") from None
     if "_" in text or not text.isascii():
         raise NotANumberError(f"holds {quote(text)}, which is not a number")
-    return check_number(number, quote(text))
+    # Only a message needs the quoted text.
+    return number if abs(number) <= FLOAT32_LIMIT else check_number(number, quote(text))
 
 
 def check_number(number: float, shown: str) -> float:
@@ -52,6 +54,11 @@ def check_number(number: float, shown: str) -> float:
     if abs(number) > FLOAT32_LIMIT:
         raise NotANumberError(f"holds {shown}, which is too large for a 32-bit float")
     return number
+
+
+def is_missing(cell: str) -> bool:
+    """Return True if a cell is empty or `nan`."""
+    return cell.strip().lower() in _MISSING
 
 
 def quote(text: str) -> str:

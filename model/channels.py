@@ -125,7 +125,8 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
             digest.update(content)
             where = f"{name}/{path.name}"
             like = table or tables.get(_TRAIN)
-            part = parse_table(decode_text(content, where), where, None, read_options, like)
+            decode_text(content, where)
+            part = parse_table(content, where, None, read_options, like)
             if table is not None and part.width != table.width:
                 raise DatasetError(
                     f"{where} has {part.width} numbers per row, but the files before it have "

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.cells import NotANumberError, check_number, parse_number, quote
+from model.cells import NotANumberError, check_number, is_missing, parse_number, quote
 from model.errors import DatasetError
-from model.rows import Cell, is_missing
+from model.rows import Cell, ColumnCells
 from model.table import Table
 
 # Each category becomes one number. A column with more categories than this is an identifier.
@@ -212,6 +212,27 @@ class Columns:
             start += column.width
         return out
 
+    def encode_columns(self, cells: Sequence[ColumnCells]) -> NDArray[np.float32]:
+        """Return the model's input, shape (rows, width), of rows that are stored by columns.
+
+        Args:
+            cells: for each column, numbers of shape (rows,) or a list of categories.
+        """
+        out = np.zeros((len(cells[0]), self.width), dtype=np.float32)
+        start = 0
+        for column, index, of in zip(self.columns, self._indexes, cells, strict=True):
+            if index is None:
+                values = np.asarray(of, dtype=np.float32)
+                if column.fill is not None:
+                    values = np.where(np.isnan(values), np.float32(column.fill), values)
+                out[:, start] = values
+            else:
+                places = np.array([index.get(str(cell), -1) for cell in of], dtype=np.int64)
+                known = np.flatnonzero(places >= 0)
+                out[known, start + places[known]] = 1
+            start += column.width
+        return out
+
     def _category(self, text: str, index: Mapping[str, int]) -> str:
         if text in index or self.accept_missing:
             return text
@@ -237,17 +258,19 @@ def learn_columns(
     """
     columns = []
     for at, name in enumerate(names):
-        values = [row[at] for row in table.rows]
-        present = [value for value in values if not _is_missing(value)]
-        if not present:
-            raise no_value(name)
-        if at in table.categorical_columns:
-            categories = tuple(sorted({str(value) for value in present}))
+        cells = table.columns[at]
+        if isinstance(cells, list):
+            categories = tuple(sorted(set(cells) - {""}))
+            if not categories:
+                raise no_value(name)
             if len(categories) > MAX_CATEGORIES:
                 raise too_many_categories(name)
             columns.append(Column(name, categories))
         else:
-            median = float(np.float32(np.median(np.array(present, dtype=np.float64))))
+            present = cells[~np.isnan(cells)]
+            if not len(present):
+                raise no_value(name)
+            median = float(np.float32(np.median(present)))
             columns.append(Column(name, fill=median if accept_missing and fill else None))
     return Columns(tuple(columns), accept_missing)
 
@@ -293,7 +316,3 @@ def check_known(
                     f"{where}, example {number}, column {quote(columns.names[at])} {reason}; set "
                     "missing_values to accept to read unknown categories as missing"
                 ) from None
-
-
-def _is_missing(value: Cell) -> bool:
-    return not value if isinstance(value, str) else math.isnan(value)

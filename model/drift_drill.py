@@ -20,7 +20,7 @@ by chance only: their rows are drawn from the dataset's, with replacement.
 after a change in the world, once labels have come. The column is the one whose shift makes the
 model the worst. It prints {"column": …, "score": …, "shifted_score": …} of the model.
 
-The exit code is 0, or 2 with one line that says what is wrong.
+The exit code is 0, or 1 with one line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from model.errors import ContainerError, MonitorError
 from model.metrics import evaluate_regression
 from model.monitor_judge import Thresholds, Verdict, judge
 from model.monitor_statistics import prediction_of, statistics_of
-from model.rows import ReadOptions
+from model.rows import ColumnCells, ReadOptions
 from model.table import Table
 
 _SHIFT = re.compile(r"([+-]?\d+(?:\.\d+)?)(sd)?")
@@ -97,7 +97,7 @@ class Change:
         if not self:
             return table
         at = self._at(dataset, table)
-        cells = [row[at] for row in table.rows]
+        cells = table.cells(at)
         if self.shift:
             deviation = float(np.nanstd(np.array(cells, float))) if self.in_deviations else 1.0
             cells = [float(cell) + self.shift * deviation for cell in cells]
@@ -107,8 +107,10 @@ class Change:
         if self.missing or self.category is not None:
             pairs = zip(cells, chosen, strict=True)
             cells = [new if is_chosen else cell for cell, is_chosen in pairs]
-        rows = zip(table.rows, cells, strict=True)
-        return replace(table, rows=tuple((*row[:at], cell, *row[at + 1 :]) for row, cell in rows))
+        changed: ColumnCells = (
+            list(map(str, cells)) if at in table.categorical_columns else np.array(cells, float)
+        )
+        return replace(table, columns=(*table.columns[:at], changed, *table.columns[at + 1 :]))
 
     def _at(self, dataset: Dataset, table: Table) -> int:
         names = dataset.features
@@ -190,7 +192,7 @@ def traffic(dataset: Dataset, change: Change, rows: int, seed: int) -> list[dict
         seed: what the draws depend on.
     """
     rng = np.random.default_rng(seed)
-    drawn = dataset.train.select(rng.integers(0, len(dataset.train.rows), rows).tolist())
+    drawn = dataset.train.select(rng.integers(0, len(dataset.train.labels), rows).tolist())
     table = change.of(dataset, drawn, rng)
     return [
         {"row": ",".join(_shown(cell) for cell in row), "label": label}
@@ -241,8 +243,8 @@ def simulate(
         for entry, alarm in zip(found, alarms, strict=True):
             entry["false_alarm_days"] += alarm is not None
     if change:
-        pool = max(1, math.ceil(_POOL_ROWS / len(dataset.train.rows)))
-        many = list(range(len(dataset.train.rows))) * pool
+        pool = max(1, math.ceil(_POOL_ROWS / len(dataset.train.labels)))
+        many = list(range(len(dataset.train.labels))) * pool
         changed = _Traffic(change.of(dataset, dataset.train.select(many), rng), baseline, predict)
         for _ in range(days):
             alarms = changed.alarms(every, rows, runs, alarm_runs, rng)
@@ -307,9 +309,9 @@ class _Traffic:
 
     def __init__(self, table: Table, baseline: Baseline, predict: Any) -> None:
         self._baseline = baseline
-        self._columns = [np.array(cells, object) for cells in zip(*table.rows, strict=True)]
+        self._columns = [np.array(table.cells(at), object) for at in range(table.width)]
         self._answers = None if predict is None else np.array(predict(table.rows), object)
-        self._rows = len(table.rows)
+        self._rows = len(table.labels)
 
     def alarms(
         self,
@@ -449,7 +451,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ContainerError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return 1
     sys.stdout.write(json.dumps({"thresholds": found}) + "\n")
     return 0
 

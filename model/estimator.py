@@ -13,20 +13,30 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
+    RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from model.errors import HyperparameterError
 from model.hyperparameters import Algorithm, Hyperparameters, check_class_weight
 from model.progress import Progress
 from model.tree_size import MAX_TREE_SIZE, TreeSize
 
 # Below this many cells, starting threads costs more time than they save.
 _PARALLEL_CELLS = 1_000_000
+_FORESTS: Mapping[Algorithm, tuple[Any, Any]] = {
+    Algorithm.RANDOM_FOREST: (RandomForestClassifier, RandomForestRegressor),
+    Algorithm.EXTRA_TREES: (ExtraTreesClassifier, ExtraTreesRegressor),
+}
 # A forest is grown in this many steps, so that its progress can be reported.
 _STEPS = 20
 
@@ -38,6 +48,7 @@ def learns_from_missing(algorithm: Algorithm) -> bool:
             return True
         case (
             Algorithm.RANDOM_FOREST
+            | Algorithm.EXTRA_TREES
             | Algorithm.GRADIENT_BOOSTING
             | Algorithm.LOGISTIC_REGRESSION
             | Algorithm.LINEAR_REGRESSION
@@ -77,6 +88,8 @@ def fit(
     classes: tuple[str, ...] = (),
     progress: Progress | None = None,
     max_tree_size: int = MAX_TREE_SIZE,
+    *,
+    regression: bool = False,
 ) -> Any:
     """Return an estimator fitted to predict class numbers, or values for a regression.
 
@@ -89,6 +102,7 @@ def fit(
         max_tree_size: nodes of all trees and scores in their leaves, at most. A forest is refused
             after a twentieth of its trees, gradient boosting when it reaches the limit, and
             histogram boosting after its fit, which takes little memory.
+        regression: trees predict a value; a linear model does by its algorithm.
 
     Raises:
         HyperparameterError: class_weight does not fit the classes, or the model is too large.
@@ -99,29 +113,48 @@ def fit(
     algorithm = hyperparameters.algorithm
     size = TreeSize(max_tree_size)
     # None for the algorithms without the hyperparameter.
-    weights = class_weights(hyperparameters.values.get("class_weight"), truth, classes)
+    weighted = hyperparameters.values.get("class_weight")
+    if weighted is not None and regression:
+        raise HyperparameterError(
+            "hyperparameters: class_weight is for classes, and the label of this dataset is a "
+            "number to predict; leave class_weight out"
+        )
+    weights = class_weights(weighted, truth, classes)
+    if values.get("n_iter_no_change") is not None and not regression:
+        _check_held_out(truth)
+    if not regression and algorithm in _FORESTS:
+        values["class_weight"] = weights
     match algorithm:
-        case Algorithm.RANDOM_FOREST:
-            return _grow_forest(values, weights, seed, rows, truth, progress, size)
+        case Algorithm.RANDOM_FOREST | Algorithm.EXTRA_TREES:
+            kind = _FORESTS[algorithm][regression]
+            return _grow_forest(kind, values, seed, rows, truth, progress, size)
         case Algorithm.GRADIENT_BOOSTING:
             progress.total = values["n_estimators"]
 
             def report(number: int, growing: Any, *_: object) -> bool:
                 progress.done = number + 1
-                for tree in growing.estimators_[number]:
+                for tree in np.ravel(growing.estimators_[number]):
                     size.add(tree)
                 size.check(1, 1)
                 return False  # True would stop the fit
 
-            return GradientBoostingClassifier(**values, random_state=seed).fit(
-                rows, truth, monitor=report
-            )
+            boosted = GradientBoostingRegressor if regression else GradientBoostingClassifier
+            return boosted(**values, random_state=seed).fit(rows, truth, monitor=report)
         case Algorithm.LOGISTIC_REGRESSION:
             logistic = LogisticRegression(**values, class_weight=weights, random_state=seed)
             return make_pipeline(StandardScaler(), logistic).fit(rows, truth)
         case Algorithm.HIST_GRADIENT_BOOSTING:
-            boosting = HistGradientBoostingClassifier(
-                **values, class_weight=weights, random_state=seed, early_stopping=False
+            # Without a number of iterations there is no early stop.
+            patience = values.pop("n_iter_no_change")
+            values["early_stopping"] = patience is not None
+            if patience is not None:
+                values["n_iter_no_change"] = patience
+            boosting: Any = (
+                HistGradientBoostingRegressor(**values, random_state=seed)
+                if regression
+                else HistGradientBoostingClassifier(
+                    **values, class_weight=weights, random_state=seed
+                )
             )
             progress.total = values["max_iter"]
             # scikit-learn appends one entry per iteration.
@@ -137,22 +170,37 @@ def fit(
             assert_never(algorithm)
 
 
+def _check_held_out(truth: NDArray[np.int64]) -> None:
+    """Check that the tenth of the rows by which boosting stops early can have each class.
+
+    Raises:
+        HyperparameterError: there are too few rows.
+    """
+    counts = np.bincount(truth)
+    counts = counts[counts > 0]
+    if -(-len(truth) // 10) < len(counts) or counts.min() < 2:
+        raise HyperparameterError(
+            f"hyperparameters: n_iter_no_change holds out a tenth of the {len(truth)} training "
+            f"rows, and that is too few for {len(counts)} classes; add rows or leave "
+            "n_iter_no_change out"
+        )
+
+
 def _grow_forest(
+    kind: Any,
     values: dict[str, Any],
-    weights: dict[int, float] | None,
     seed: int,
     rows: NDArray[np.float32],
-    truth: NDArray[np.int64],
+    truth: NDArray[Any],
     progress: Progress,
     size: TreeSize,
 ) -> Any:
     """Return a forest that is grown in steps; its trees are those that one fit would grow."""
     trees = values.pop("n_estimators")
     progress.total = trees
-    forest = RandomForestClassifier(
+    forest = kind(
         **values,
         n_estimators=1,
-        class_weight=weights,
         random_state=seed,
         n_jobs=-1 if rows.size >= _PARALLEL_CELLS else 1,
         warm_start=True,
@@ -160,8 +208,10 @@ def _grow_forest(
     step = max(1, -(-trees // _STEPS))
     for number in range(step, trees + step, step):
         forest.set_params(n_estimators=min(number, trees)).fit(rows, truth)
+        # A leaf has a score for each class; that of the second of two is enough.
+        classes = getattr(forest, "n_classes_", 1)
         for tree in forest.estimators_[progress.done :]:
-            size.add(tree, scores=1 if forest.n_classes_ == 2 else forest.n_classes_)
+            size.add(tree, scores=1 if classes == 2 else classes)
         progress.done = min(number, trees)
         size.check(progress.done, trees)
     return forest.set_params(warm_start=False)

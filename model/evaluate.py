@@ -87,7 +87,7 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
         _truth(table, candidate),
         _answers(candidate, table),
         None if champion is None else _answers(champion, table),
-        {name: [row[at] for row in table.rows] for at, name in enumerate(dataset.features)},
+        {name: table.cells(at) for at, name in enumerate(dataset.features)},
         seed=hyperparameters.seed,
     )
     directory = paths.processing / "report"
@@ -168,7 +168,7 @@ def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | N
     if bool(champion.predictor.classes) != bool(dataset.classes):
         return None, "the approved model predicts something else"
     try:
-        champion.columns.encode(table.rows[:1])
+        champion.columns.encode_columns([cells[:1] for cells in table.columns])
     except (TypeError, ValueError):
         return None, "the approved model has columns of other types"
     return champion, ""
@@ -237,7 +237,7 @@ def _truth(table: Table, model: Model) -> NDArray[Any]:
 
 def _answers(model: Model, table: Table) -> Answers:
     """Return a model's answers; a class that it does not know has no probability."""
-    numbers, values = model.predictor.run(model.columns.encode(table.rows))
+    numbers, values = model.predictor.run(model.columns.encode_columns(table.columns))
     classes = model.predictor.classes
     if not classes:
         return Answers(values[:, 0].astype(np.float64))

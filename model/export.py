@@ -53,6 +53,7 @@ def tolerance_of(algorithm: Algorithm) -> float:
             return _BOOSTED_TOLERANCE
         case (
             Algorithm.RANDOM_FOREST
+            | Algorithm.EXTRA_TREES
             | Algorithm.GRADIENT_BOOSTING
             | Algorithm.LOGISTIC_REGRESSION
             | Algorithm.LINEAR_REGRESSION
@@ -129,7 +130,7 @@ def _compare(
     noun: str,
 ) -> Comparison:
     if not predictor.classes:
-        return _compare_values(estimator, predictor, rows)
+        return _compare_values(estimator, predictor, rows, noun)
     expected = _predict(estimator.predict_proba, rows, "probabilities", noun)
     labels = np.asarray(estimator.predict(rows))
     numbers, probabilities = predictor.run(rows)
@@ -146,12 +147,14 @@ def _compare(
     return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
 
 
-def _compare_values(estimator: Any, predictor: Predictor, rows: NDArray[np.float32]) -> Comparison:
-    expected = _predict(estimator.predict, rows, "values", "validation rows")
+def _compare_values(
+    estimator: Any, predictor: Predictor, rows: NDArray[np.float32], noun: str
+) -> Comparison:
+    expected = _predict(estimator.predict, rows, "values", noun)
     _, values = predictor.run(rows)
     difference = np.abs(expected - values[:, 0])
     tolerance = _VALUE_TOLERANCE * max(float(expected.std()), float(np.abs(expected).mean()))
-    _check_difference(difference, tolerance, "values", "validation rows")
+    _check_difference(difference, tolerance, "values", noun)
     return Comparison(float(difference.max(initial=0.0)), tolerance, 0)
 
 

@@ -21,8 +21,8 @@ from model.columns import Columns, check_known, learn_columns
 from model.estimator import fit, learns_from_missing
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Hyperparameters
-from model.importances import permutation_importances
-from model.metrics import evaluate, evaluate_regression
+from model.importances import Importance, permutation_importances
+from model.metrics import evaluate, evaluate_regression, ranking_metrics
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
@@ -65,18 +65,26 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
     )
-    check_known(
-        columns,
-        dataset.validation.rows,
-        dataset.validation.categorical_columns,
-        "the validation rows",
-    )
+    if dataset.validation.categorical_columns:
+        check_known(
+            columns,
+            dataset.validation.rows,
+            dataset.validation.categorical_columns,
+            "the validation rows",
+        )
     tables = {"train": dataset.train, "validation": dataset.validation}
-    rows = {name: columns.encode(table.rows) for name, table in tables.items()}
+    rows = {name: columns.encode_columns(table.columns) for name, table in tables.items()}
     truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}
     started = perf_counter()
     with Progress(f"fitting {algorithm}") as progress:
-        estimator = fit(hyperparameters, rows["train"], truth["train"], dataset.classes, progress)
+        estimator = fit(
+            hyperparameters,
+            rows["train"],
+            truth["train"],
+            dataset.classes,
+            progress,
+            regression=not dataset.classes,
+        )
     fit_seconds = perf_counter() - started
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
     onnx_bytes = to_onnx_bytes(estimator, columns.width)
@@ -98,8 +106,12 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     loss_of = "accuracy" if dataset.classes else "r2"
     output |= {
         "metrics.json": metrics,
-        "feature_importances.json": {"loss_of": loss_of, "importances": importances},
-        "feature_importances.png": draw_importances(importances, loss_of),
+        "feature_importances.json": {
+            "loss_of": loss_of,
+            "importances": {name: one.mean for name, one in importances.items()},
+            "spreads": {name: one.spread for name, one in importances.items()},
+        },
+        "feature_importances.svg": draw_importances(importances, loss_of),
     }
     metadata: dict[str, Any] = {
         "format": METADATA_FORMAT,
@@ -134,7 +146,10 @@ def _measure(
         if predictor.classes:
             found = evaluate(truth[name], numbers, values)
             metrics[name] = found.as_json(predictor.classes)
-            printed = ("accuracy", "f1_macro", "log_loss")
+            printed: tuple[str, ...] = ("accuracy", "f1_macro", "log_loss")
+            ranking = ranking_metrics(truth[name], values, predictor.classes)
+            metrics[name] |= ranking
+            printed += tuple(metric for metric in ranking if metric != "positive_class")
             matrix = found.confusion.tolist()
             # The validation rows come last, so theirs are the files that remain.
             output = {
@@ -143,7 +158,7 @@ def _measure(
                     "rows_are": "true class",
                     "matrix": matrix,
                 },
-                "confusion_matrix.png": draw_confusion(predictor.classes, matrix),
+                "confusion_matrix.svg": draw_confusion(predictor.classes, matrix),
             }
         else:
             metrics[name] = evaluate_regression(truth[name], values[:, 0]).as_json()
@@ -159,7 +174,7 @@ def _importances(
     rows: NDArray[np.float32],
     truth: NDArray[Any],
     seed: int,
-) -> dict[str, float]:
+) -> dict[str, Importance]:
     def score(sample: NDArray[np.float32], sample_truth: NDArray[Any]) -> float:
         numbers, values = predictor.run(sample)
         if predictor.classes:

@@ -33,10 +33,13 @@ class Algorithm(StrEnum):
     LOGISTIC_REGRESSION = "logistic-regression"
     HIST_GRADIENT_BOOSTING = "hist-gradient-boosting"
     LINEAR_REGRESSION = "linear-regression"
+    EXTRA_TREES = "extra-trees"
 
 
-_FOREST, _BOOSTING, _LOGISTIC, _HIST, _LINEAR = Algorithm
-_TREES = (_FOREST, _BOOSTING)
+_FOREST, _BOOSTING, _LOGISTIC, _HIST, _LINEAR, _EXTRA = Algorithm
+_TREES = (_FOREST, _EXTRA, _BOOSTING)
+# These predict classes or a value, as the dataset says.
+_EITHER = (*_TREES, _HIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +108,26 @@ def _for_all_algorithms(value: Value) -> dict[Algorithm, Value]:
 
 SPECIFICATIONS: Mapping[str, Specification] = {
     "n_estimators": Specification(int, dict.fromkeys(_TREES, 100), 1, 2000),
-    "max_depth": Specification(int, {_FOREST: None, _BOOSTING: 3, _HIST: None}, 1, 64, none=True),
-    "min_samples_leaf": Specification(int, {_FOREST: 1, _BOOSTING: 1, _HIST: 20}, 1, 10_000),
+    "max_depth": Specification(
+        int, {_FOREST: None, _EXTRA: None, _BOOSTING: 3, _HIST: None}, 1, 64, none=True
+    ),
+    "min_samples_leaf": Specification(
+        int, {_FOREST: 1, _EXTRA: 1, _BOOSTING: 1, _HIST: 20}, 1, 10_000
+    ),
     "max_leaf_nodes": Specification(int, {_HIST: 31}, 2, 10_000, none=True),
     "l2_regularization": Specification(float, {_HIST: 0.0}, 0, 1_000_000),
     "learning_rate": Specification(float, {_BOOSTING: 0.1, _HIST: 0.1}, 0, 1, open_low=True),
     "subsample": Specification(float, {_BOOSTING: 1.0}, 0, 1, open_low=True),
     "C": Specification(float, {_LOGISTIC: 1.0}, 0, 1_000_000, open_low=True),
     "max_iter": Specification(int, {_LOGISTIC: 1000, _HIST: 100}, 1, 100_000),
+    "n_iter_no_change": Specification(int, dict.fromkeys((_BOOSTING, _HIST)), 1, 1000, none=True),
     "class_weight": Specification(
-        str, dict.fromkeys((_FOREST, _LOGISTIC, _HIST)), choices=("none", "balanced"), weights=True
+        str,
+        dict.fromkeys((_FOREST, _EXTRA, _LOGISTIC, _HIST)),
+        choices=("none", "balanced"),
+        weights=True,
     ),
+    "regression": Specification(str, dict.fromkeys(_EITHER, "no"), choices=("no", "yes")),
     "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _for_all_algorithms(None)),
     "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
@@ -128,6 +140,7 @@ _NOT_ESTIMATOR_ARGUMENTS = frozenset(
         "validation_fraction",
         "seed",
         "class_weight",
+        "regression",
         "header",
         "categorical_columns",
         "missing_values",
@@ -159,17 +172,19 @@ class Hyperparameters:
 
     @property
     def regression(self) -> bool:
-        """Return True if the algorithm predicts a number instead of a class."""
+        """Return True if a number is predicted instead of a class, whatever the dataset says."""
         match self.algorithm:
             case Algorithm.LINEAR_REGRESSION:
                 return True
+            case Algorithm.LOGISTIC_REGRESSION:
+                return False
             case (
                 Algorithm.RANDOM_FOREST
+                | Algorithm.EXTRA_TREES
                 | Algorithm.GRADIENT_BOOSTING
-                | Algorithm.LOGISTIC_REGRESSION
                 | Algorithm.HIST_GRADIENT_BOOSTING
             ):
-                return False
+                return self.values["regression"] == "yes"
             case _:
                 assert_never(self.algorithm)
 
@@ -181,6 +196,7 @@ class Hyperparameters:
             categorical=column_names(str(self.values["categorical_columns"] or "")),
             accept_missing=self.values["missing_values"] == ACCEPT,
             regression=self.regression,
+            may_regress=self.algorithm in _EITHER,
         )
 
     @property

@@ -8,6 +8,7 @@ ONNX model, because that is the model that will be served.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,27 @@ _REPEATS = 5
 _MAX_ROWS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """The loss of the score when one column is shuffled.
+
+    Attributes:
+        mean: over the repetitions; below zero if the score was better without the column.
+        spread: standard deviation over the repetitions, at least 0.
+    """
+
+    mean: float
+    spread: float
+
+
 def permutation_importances(
     columns: Columns,
     rows: NDArray[np.float32],
     truth: NDArray[np.float64] | NDArray[np.int64],
     score: Callable[[NDArray[np.float32], NDArray[np.float64] | NDArray[np.int64]], float],
     seed: int,
-) -> dict[str, float]:
-    """Return the mean loss of the score by column name, the largest first.
+) -> dict[str, Importance]:
+    """Return the loss of the score by column name, the largest mean first.
 
     Args:
         columns: the columns of the rows.
@@ -39,7 +53,7 @@ def permutation_importances(
         chosen = generator.choice(len(rows), _MAX_ROWS, replace=False)
         rows, truth = rows[chosen], truth[chosen]
     base = score(rows, truth)
-    found: dict[str, float] = {}
+    found: dict[str, Importance] = {}
     start = 0
     for column in columns.columns:
         place = slice(start, start + column.width)
@@ -49,6 +63,7 @@ def permutation_importances(
             shuffled[:, place] = rows[generator.permutation(len(rows)), place]
             losses.append(base - score(shuffled, truth))
         # Digits beyond the ninth are rounding errors of the sum; adding 0.0 turns -0.0 into 0.0.
-        found[column.name] = round(float(np.mean(losses)), 9) + 0.0
+        mean, spread = (round(float(of(losses)), 9) + 0.0 for of in (np.mean, np.std))
+        found[column.name] = Importance(mean, spread)
         start += column.width
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(found.items(), key=lambda item: (-item[1].mean, item[0])))

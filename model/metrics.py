@@ -97,6 +97,40 @@ class RegressionEvaluation:
         return {"rows": self.rows, "rmse": self.rmse, "mae": self.mae, "r2": self.r2}
 
 
+def ranking_metrics(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float32], classes: tuple[str, ...]
+) -> dict[str, float | str]:
+    """Return how well the probabilities of two classes rank the rows, by scikit-learn.
+
+    Accuracy says little where one class is rare: answering the other one always is right nearly
+    always. These metrics do not depend on a threshold.
+
+    Args:
+        truth: the true class numbers, shape (rows,).
+        probabilities: shape (rows, 2).
+        classes: the class names.
+
+    Returns:
+        positive_class: the class with fewer rows, the second if both have as many.
+        roc_auc: probability that a row of it is ranked above a row of the other class, 0 to 1.
+        average_precision: mean precision over the recall of it, 0 to 1.
+        An empty dictionary if there are more classes, or one of them has no row.
+    """
+    counts = np.bincount(truth, minlength=len(classes))
+    if len(classes) != 2 or not counts.all():
+        return {}
+    # Imported late: the server computes no metrics, and starts without scikit-learn.
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    positive = 0 if counts[0] < counts[1] else 1
+    scores = probabilities[:, positive].astype(np.float64)
+    return {
+        "positive_class": classes[positive],
+        "roc_auc": float(roc_auc_score(truth == positive, scores)),
+        "average_precision": float(average_precision_score(truth == positive, scores)),
+    }
+
+
 def evaluate_regression(
     truth: NDArray[np.float64], predicted: NDArray[np.float32]
 ) -> RegressionEvaluation:

@@ -24,10 +24,9 @@ from model.baseline import (
     count_values,
 )
 from model.captures import TEXT_CHARACTERS, Batch, Note
-from model.cells import FLOAT32_LIMIT, NotANumberError, check_number, parse_number
+from model.cells import FLOAT32_LIMIT, NotANumberError, check_number, is_missing, parse_number
 from model.exact_sum import exact_sum, mean_of, std_of
 from model.kept_predictions import KeptPredictions
-from model.rows import is_missing
 
 # Unknown categories that are remembered by name.
 MOST_UNKNOWN = 50

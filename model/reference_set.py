@@ -48,9 +48,9 @@ def reference_bytes(table: Table, features: tuple[str, ...], seed: int) -> bytes
         features: the columns' names.
         seed: decides which rows are kept of more than MOST_ROWS.
     """
-    if len(table.rows) > MOST_ROWS:
+    if len(table.labels) > MOST_ROWS:
         rng = np.random.default_rng(seed)
-        table = table.select(sorted(rng.choice(len(table.rows), MOST_ROWS, False).tolist()))
+        table = table.select(sorted(rng.choice(len(table.labels), MOST_ROWS, False).tolist()))
     document = {
         "version": VERSION,
         "features": list(features),
@@ -84,7 +84,8 @@ def read_reference(path: Path) -> ReferenceSet:
         raise ReferenceSetError(
             f"{path.name} is cut off, or is no reference set ({error})"
         ) from None
-    return ReferenceSet(Table(labels, rows, names), hashlib.sha256(body).hexdigest())
+    texts = frozenset(at for at, cell in enumerate(rows[0]) if isinstance(cell, str))
+    return ReferenceSet(Table.of_rows(labels, rows, names, texts), hashlib.sha256(body).hexdigest())
 
 
 def _as_json(cell: Cell) -> Any:

@@ -14,15 +14,22 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Protocol
 
-from model.cells import FLOAT32_LIMIT, NotANumberError, parse_number, quote
+import numpy as np
+
+from model.batches import Numbers, categories_of, numbers_of, plain_rows
+from model.cells import FLOAT32_LIMIT, NotANumberError, is_missing, parse_number, quote
 from model.errors import DatasetError
 
 Cell = float | str
+# The cells of one column: numbers (NaN if missing), or categories ("" if missing).
+ColumnCells = Numbers | list[str]
 AUTO = "auto"
 REFUSE, ACCEPT = "refuse", "accept"
-_MISSING = ("", "nan")
+# Rows that are read together.
+_BATCH = 4096
 # A label column with more distinct decimal numbers than this holds measurements, not classes.
 _DECIMAL_CLASSES = 10
 
@@ -37,12 +44,14 @@ class ReadOptions:
             cell is not a number.
         accept_missing: accept cells that are empty or `nan`.
         regression: the label is a number to predict.
+        may_regress: it may be one, if the dataset says so.
     """
 
     header: bool = False
     categorical: tuple[str, ...] = ()
     accept_missing: bool = False
     regression: bool = False
+    may_regress: bool = False
 
 
 PLAIN = ReadOptions()
@@ -88,7 +97,7 @@ def not_utf8(where: str, at: int) -> DatasetError:
 
 
 def read_records(
-    lines: Iterable[str], where: str, delimiter: str = ","
+    lines: Iterable[str], where: str, delimiter: str = ",", before: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, cells) for each line that is not blank.
 
@@ -96,6 +105,7 @@ def read_records(
         lines: the lines, each with its line end.
         where: the file's name, for messages.
         delimiter: the character between two cells.
+        before: number of lines of the file before these.
 
     Raises:
         DatasetError: the text is not valid CSV.
@@ -104,9 +114,10 @@ def read_records(
     try:
         for cells in reader:
             if cells and any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield before + reader.line_num, cells
     except csv.Error as error:
-        raise DatasetError(f"{where}, row {reader.line_num}: not CSV text ({error})") from None
+        row = before + reader.line_num
+        raise DatasetError(f"{where}, row {row}: not CSV text ({error})") from None
 
 
 class RowReader:
@@ -187,6 +198,90 @@ class RowReader:
                 yield label, values
             self._first = False
 
+    def batches(self) -> Iterator[tuple[list[str], list[ColumnCells]]]:
+        """Yield (labels, columns) of up to 4,096 rows each; much faster than row by row.
+
+        Raises:
+            DatasetError: the text is not CSV, or a row is not allowed; the same as of `rows`.
+        """
+        self._first = True
+        lines = iter(self._lines())
+        before = 0
+        if self._read_options.header:
+            before, _ = next(read_records(lines, self.where), (0, []))
+        if not self.categorical_columns and self.width:
+            while chunk := list(islice(lines, _BATCH)):
+                found = plain_rows(chunk, self.width)
+                if found is None or not self._measured(found[0]):
+                    # The rest is read with more care, and half as fast.
+                    lines = chain(chunk, lines)
+                    break
+                yield found[0], list(found[1].T)
+                self._first = False
+                before += len(chunk)
+        records = read_records(lines, self.where, before=before)
+        while True:
+            batch: list[tuple[int, list[str]]] = []
+            not_csv: DatasetError | None = None
+            try:
+                batch.extend(islice(records, _BATCH))
+            except DatasetError as error:
+                # The rows before it are looked at first, so that the first error is reported.
+                not_csv = error
+            if batch:
+                yield self._batch(batch)
+                self._first = False
+            if not_csv is not None:
+                raise not_csv
+            if len(batch) < _BATCH:
+                return
+
+    def _measured(self, labels: list[str]) -> bool:
+        """Return False if a label may not be the number that a regression needs."""
+        return not self._read_options.regression or numbers_of(labels) is not None
+
+    def _batch(self, batch: list[tuple[int, list[str]]]) -> tuple[list[str], list[ColumnCells]]:
+        found = self._columns_of([cells for _, cells in batch])
+        if found is not None:
+            return found
+        labels, rows = [], []
+        for line, cells in batch:
+            label, row = self._row(line, cells)
+            labels.append(label)
+            rows.append(row)
+            self._first = False
+        columns: list[ColumnCells] = [
+            list(map(str, cells))
+            if at in self.categorical_columns
+            else np.array(cells, dtype=np.float64)
+            for at, cells in enumerate(zip(*rows, strict=True))
+        ]
+        return labels, columns
+
+    def _columns_of(self, records: list[list[str]]) -> tuple[list[str], list[ColumnCells]] | None:
+        """Return the labels and columns of records, or None if one of them may be wrong."""
+        width = self.width
+        if not width or {*map(len, records)} != {width + 1}:
+            return None
+        first, *others = zip(*records, strict=True)
+        labels = list(first)
+        if not all(map(str.strip, labels)):
+            return None
+        if not self._measured(labels):
+            return None
+        accept = self._read_options.accept_missing
+        columns: list[ColumnCells] = []
+        for at, cells in enumerate(others):
+            column: ColumnCells | None = (
+                categories_of(cells, accept_missing=accept)
+                if at in self.categorical_columns
+                else numbers_of(cells, accept_missing=accept)
+            )
+            if column is None:
+                return None
+            columns.append(column)
+        return labels, columns
+
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         records = read_records(self._lines(), self.where)
         if self._read_options.header:
@@ -259,12 +354,8 @@ class RowReader:
             return frozenset()
         width = len(first[1]) - 1
         if categorical == (AUTO,):
-            unknown = set(range(width))  # columns in which each cell so far is a number
-            for _, cells in self._records():
-                unknown -= {
-                    at for at in unknown if len(cells) > at + 1 and is_non_numeric(cells[at + 1])
-                }
-            return frozenset(range(width)) - unknown
+            found = non_numeric_columns(self._records(), range(1, width + 1))
+            return frozenset(at - 1 for at in found)
         names = list(self._features or (f"feature_{number}" for number in range(1, width + 1)))
         for name in categorical:
             if name not in names:
@@ -340,9 +431,26 @@ def column_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def is_missing(cell: str) -> bool:
-    """Return True if a cell is empty or `nan`."""
-    return cell.strip().lower() in _MISSING
+def non_numeric_columns(
+    records: Iterator[tuple[int, list[str]]], places: Iterable[int]
+) -> frozenset[int]:
+    """Return the places of the columns in which any cell holds a value that is not a number.
+
+    Args:
+        records: (line, cells); shorter records have no cell at the later places.
+        places: the indexes of the columns to look at, from 0.
+    """
+    numeric = set(places)
+    found: set[int] = set()
+    while batch := [cells for _, cells in islice(records, _BATCH)]:
+        for at in sorted(numeric):
+            cells = [record[at] for record in batch if len(record) > at]
+            if numbers_of(cells, accept_missing=True) is None and any(map(is_non_numeric, cells)):
+                found.add(at)
+        numeric -= found
+        if not numeric:
+            break
+    return frozenset(found)
 
 
 def is_non_numeric(cell: str) -> bool:

@@ -7,54 +7,99 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, Self
+
+import numpy as np
 
 from model.cells import quote
 from model.errors import DatasetError
-from model.rows import PLAIN, Cell, LabelCounts, ReadOptions, RowReader, no_rows
+from model.rows import PLAIN, Cell, ColumnCells, LabelCounts, ReadOptions, RowReader, no_rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Labelled rows.
+    """Labelled rows, stored by columns.
 
     Attributes:
         labels: one string per row.
-        rows: one tuple of cells per row, all of the same length. A cell is a number (NaN if it is
-            missing), or a string in a categorical column ("" if it is missing).
+        columns: the cells of each column: numbers (NaN if missing), shape (rows,), or a list of
+            categories ("" if missing) for a categorical column.
         names: the feature columns' names from the header; empty without a header.
         categorical_columns: indexes of the categorical columns, from 0, without the label.
         label: the label column's name from the header; empty without a header.
     """
 
     labels: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[ColumnCells, ...]
     names: tuple[str, ...] = ()
     categorical_columns: frozenset[int] = frozenset()
     label: str = ""
 
+    @classmethod
+    def of_rows(
+        cls,
+        labels: tuple[str, ...],
+        rows: Iterable[Sequence[Cell]],
+        names: tuple[str, ...] = (),
+        categorical_columns: frozenset[int] = frozenset(),
+        label: str = "",
+    ) -> Self:
+        """Return the table of rows of cells, all of the same length."""
+        columns = (
+            list(map(str, cells))
+            if at in categorical_columns
+            else np.array(cells, dtype=np.float64)
+            for at, cells in enumerate(zip(*rows, strict=True))
+        )
+        return cls(labels, tuple(columns), names, categorical_columns, label)
+
+    @property
+    def rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """Return one tuple of cells per row; made at each call, at a microsecond per row."""
+        return tuple(zip(*map(self.cells, range(self.width)), strict=True))
+
+    def cells(self, at: int) -> list[Any]:
+        """Return the cells of the column with this index, as Python's floats or strings."""
+        column = self.columns[at]
+        return column if isinstance(column, list) else column.tolist()
+
     @property
     def width(self) -> int:
         """Return the number of feature columns."""
-        return len(self.rows[0]) if self.rows else 0
+        return len(self.columns)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each class, in order of appearance."""
         return dict(Counter(self.labels))
 
     def __add__(self, other: Table) -> Table:
-        return replace(self, labels=self.labels + other.labels, rows=self.rows + other.rows)
+        pairs = zip(self.columns, other.columns, strict=True)
+        columns = tuple(_joined([one, two]) for one, two in pairs)
+        return replace(self, labels=self.labels + other.labels, columns=columns)
 
     def select(self, numbers: Sequence[int]) -> Table:
         """Return a table of the rows with these numbers, from 0."""
+        at = np.asarray(numbers, dtype=np.int64)
         return replace(
             self,
             labels=tuple(self.labels[number] for number in numbers),
-            rows=tuple(self.rows[number] for number in numbers),
+            columns=tuple(
+                [cells[number] for number in numbers] if isinstance(cells, list) else cells[at]
+                for cells in self.columns
+            ),
         )
 
 
+def _joined(parts: Sequence[ColumnCells]) -> ColumnCells:
+    lists = [part for part in parts if isinstance(part, list)]
+    if lists:
+        return list(chain.from_iterable(lists))
+    return np.concatenate([part for part in parts if not isinstance(part, list)])
+
+
 def parse_table(
-    text: str,
+    text: str | bytes,
     where: str,
     features: Sequence[str] | None = None,
     read_options: ReadOptions = PLAIN,
@@ -63,7 +108,7 @@ def parse_table(
     """Read a labelled table.
 
     Args:
-        text: CSV text, with the label in the first column.
+        text: CSV text, or its UTF-8 bytes, with the label in the first column.
         where: the file's name, for messages.
         features: the feature columns' names, for messages; every row must then have as many cells.
         read_options: options for reading the cells.
@@ -73,19 +118,27 @@ def parse_table(
         DatasetError: there are no rows or no labels, rows differ in length, or a cell is not
             allowed.
     """
-    reader = RowReader(lambda: io.StringIO(text, newline=""), where, features, read_options, like)
+    reader = RowReader(lambda: lines_of(text), where, features, read_options, like)
     labels: list[str] = []
-    rows: list[tuple[Cell, ...]] = []
-    for label, cells in reader.rows():
-        labels.append(label)
-        rows.append(cells)
-    if not rows:
+    batches: list[list[ColumnCells]] = []
+    for more, columns in reader.batches():
+        labels += more
+        batches.append(columns)
+    if not labels:
         raise no_rows(where)
     if not read_options.regression:
         counts = LabelCounts()
         counts.add(labels)
         counts.refuse_measurements(where)
-    return Table(tuple(labels), tuple(rows), reader.names, reader.categorical_columns, reader.label)
+    joined = tuple(_joined(parts) for parts in zip(*batches, strict=True))
+    return Table(tuple(labels), joined, reader.names, reader.categorical_columns, reader.label)
+
+
+def lines_of(text: str | bytes) -> Iterable[str]:
+    """Return the lines of a text, or of its UTF-8 bytes, with their ends as they are."""
+    # A StringIO would hold four bytes for each character.
+    data = text.encode() if isinstance(text, str) else text
+    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
 
 
 def check_tables(

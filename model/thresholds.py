@@ -16,13 +16,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
+    RandomForestRegressor,
 )
 
 from model.cells import FLOAT32_LIMIT
 
+_HISTOGRAM = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+_OTHER_TREES = (
+    *(RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor),
+    *(GradientBoostingClassifier, GradientBoostingRegressor),
+)
 # Pairs of a threshold and a given row from which rows are made, at most so many for one threshold,
 # and the numbers that the rows may hold together.
 _MAX_PAIRS = 2000
@@ -53,7 +63,7 @@ def with_32_bit_thresholds(estimator: Any) -> Any:
     Args:
         estimator: a fitted estimator; it is not changed.
     """
-    if not isinstance(estimator, HistGradientBoostingClassifier):
+    if not isinstance(estimator, _HISTOGRAM):
         return estimator
     copied = copy.copy(estimator)
     copied._predictors = [
@@ -116,14 +126,14 @@ def _steps_beside(numbers: NDArray[np.float32], steps: int) -> NDArray[np.float3
 
 def _splits(estimator: Any) -> Iterator[NDArray[Any]]:
     """Yield the splits of each tree, with the fields `feature` and `threshold` (in 32 bits)."""
-    if isinstance(estimator, HistGradientBoostingClassifier):
+    if isinstance(estimator, _HISTOGRAM):
         for trees in estimator._predictors:
             for tree in trees:
                 nodes = tree.nodes
                 # A split between missing and other numbers has an infinite threshold.
                 found = nodes[(nodes["is_leaf"] == 0) & np.isfinite(nodes["num_threshold"])]
                 yield _split_array(found["feature_idx"], found["num_threshold"])
-    elif isinstance(estimator, RandomForestClassifier | GradientBoostingClassifier):
+    elif isinstance(estimator, _OTHER_TREES):
         for grown in np.ravel(estimator.estimators_):
             tree = grown.tree_
             inner = tree.children_left >= 0

@@ -7,7 +7,9 @@ module imports nothing of this project.
 from __future__ import annotations
 
 import atexit
+import base64
 import html
+import io
 import os
 import shlex
 import subprocess
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 
 T = TypeVar("T")
@@ -222,6 +225,28 @@ def table(rows: Iterable[Mapping[str, Any] | Sequence[Any]], *columns: str) -> H
         for row in rows
     )
     return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def picture(what: Path | bytes | Any, alternative: str) -> None:
+    """Show a picture, with a text for those who do not see it.
+
+    Args:
+        what: a PNG or SVG file, its content, or a figure of matplotlib, which is closed.
+        alternative: what the picture shows.
+    """
+    if isinstance(what, Path):
+        what = what.read_bytes()
+    if not isinstance(what, bytes):
+        buffer = io.BytesIO()
+        what.savefig(buffer, format="png", dpi=110)
+        # Else the notebook shows it again, without the text.
+        plt.close(what)
+        what = buffer.getvalue()
+    kind = "png" if what.startswith(b"\x89PNG") else "svg+xml"
+    data = base64.b64encode(what).decode()
+    source = f"data:image/{kind};base64,{data}"
+    style = "max-width: 100%; height: auto"
+    display(HTML(f'<img alt="{html.escape(alternative)}" style="{style}" src="{source}">'))
 
 
 def _text(cell: Any) -> str:

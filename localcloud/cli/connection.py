@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out
-from localcloud.cli.stacks import Url
+from localcloud.cli.options import Url
 from localcloud.codeconnections.api import CONNECTIONS_PREFIX, REPOSITORY
 from localcloud.core.internal_client import post
 

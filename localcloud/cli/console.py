@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION, account_of_access_key
 
-# The exit status of a command that found a difference.
-EXIT_CHANGES = 2
+# The exit status of a command that found changes, or what should not be. 1 is an error, and 2 a
+# command line that cannot be read.
+EXIT_FOUND = 3
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -94,6 +99,35 @@ def fail(message: str) -> None:
 
 def _escape(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def print_document(document: Any) -> None:
+    """Print a document as JSON; a time becomes a string of ISO 8601."""
+    out.print_json(json.dumps(document, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a table in a terminal, and separated by tabs without a header otherwise.
+
+    The last column of a table is wrapped between words; the others keep their whole text.
+    """
+    if not out.is_terminal:
+        for row in rows:
+            # Not by rich, which would turn the tabs into blanks.
+            out.file.write("\t".join(" ".join(cell.split()) for cell in row).rstrip() + "\n")
+        return
+    grid = Table(box=None, pad_edge=False)
+    for number, name in enumerate(columns, 1):
+        grid.add_column(name, overflow="fold", no_wrap=number < len(columns))
+    for row in rows:
+        grid.add_row(*(styled(cell) if cell in STATUS_STYLE else escape(cell) for cell in row))
+    out.print(grid)
 
 
 def endpoint_url(given: str | None) -> str:

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import shlex
+import shutil
 import sys
 import time
 import zipfile
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION
 from localcloud.cli.console import CommandError, client, out, own_account, styled
 from localcloud.cli.demo_approval import answer
+from localcloud.cli.demo_load import THINK_SECONDS, DemoLoad, load_for, outcome
+from localcloud.cli.demo_options import DemoOptions
+from localcloud.cli.demo_timings import Timer, Timings
 from localcloud.cli.demo_watch import (
     PRODUCTION_OPTIONS,
     WATCH_SETTINGS,
@@ -29,52 +34,32 @@ from localcloud.cli.demo_watch import (
     WatchResult,
 )
 from localcloud.cli.images import push
-from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
-from localcloud.cli.terminal import ended_by_signals
+from localcloud.cli.options import seconds_of
+from localcloud.cli.own_cloud import OwnCloud, start_own_cloud, who_has
+from localcloud.cli.terminal import ended_by_signals, run_child
+from localcloud.cli.time import set_speed
 from localcloud.cli.watch import (
-    ENDED,
     ActionLine,
-    action_lines,
+    snapshots,
     triggered_execution,
     waiting_approvals,
 )
+from localcloud.core.internal_client import RequestFailed
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
 
-_POLL_SECONDS = 0.2
-# Each user pauses, so that the ramp of users is a ramp of requests/s, and scaling can be seen.
-_THINK_SECONDS = 0.02
+# The exit status of a stress test that missed an objective.
+_STRESS_MISSED = 3
+# A shorter load may end before the first instance is added.
+_SCALES_WITHIN_SECONDS = 20.0
+# The users where nothing says how many are needed.
+_USERS = 24
+# What a run writes into its directory, besides the directory of the stress test.
+_FILES = (
+    *("summary.json", "localcloud.log", "dataset.zip", "dataset-after.zip", "rows.jsonl"),
+    *("champion.tar.gz", "evidence.html", "trend.html"),
+)
 # Settings of stack dev for a value to predict; R² is seldom near 1.
 _REGRESSION = ('hyperparameters={"algorithm": "linear-regression"}', "minimumAccuracy=0.4")
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """The options of the command."""
-
-    table: str
-    csv: Path | None
-    label: str | None
-    categorical: str | None
-    missing_values: str
-    regression: bool
-    config: tuple[str, ...]
-    approve: bool
-    keep: bool
-    speed: float
-    duration: str
-    users: int
-    report_dir: Path
-    short: bool
-    delimiter: str | None = None
-    drop: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Timings:
-    """Durations in wall-clock seconds, for the summary."""
-
-    steps: dict[str, float] = field(default_factory=dict)
-    stages: dict[str, float] = field(default_factory=dict)
 
 
 class Demo:
@@ -85,6 +70,7 @@ class Demo:
         self._project = Path.cwd()
         self._url = ""
         self._rejected = False
+        self._load: DemoLoad | None = None
         self._watched: WatchResult | None = None
         self._timings = Timings()
         self._began = time.monotonic()
@@ -98,26 +84,42 @@ class Demo:
         if not (self._project / "Pulumi.yaml").exists():
             raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
         self._options.report_dir.mkdir(parents=True, exist_ok=True)
+        self._forget_last_run()
         # Before anything is started: a typo should not cost a deployment.
         self._step(1, "Create the dataset")
         with self._timed("dataset"):
             self._make_dataset()
         with ended_by_signals():
             cloud = self._start_cloud()
-            finished = False
             try:
                 self._steps()
-                finished = True
-            finally:
-                if self._options.keep and finished:
+            except KeyboardInterrupt:
+                self._stop_cloud(cloud)
+                raise
+            except BaseException:
+                # Where somebody can look at it, a failure is what one wants to look at.
+                if self._options.keep or sys.stdin.isatty():
                     self._explain_keep(cloud)
                 else:
                     self._stop_cloud(cloud)
+                raise
+            if self._options.keep:
+                self._explain_keep(cloud)
+            else:
+                self._stop_cloud(cloud)
+
+    def _forget_last_run(self) -> None:
+        """Delete what an earlier run left in the report directory, and nothing else there."""
+        place = self._options.report_dir
+        shutil.rmtree(place / "stress", ignore_errors=True)
+        for name in _FILES:
+            (place / name).unlink(missing_ok=True)
 
     def _steps(self) -> None:
         self._step(3, "Deploy the stacks: prd, then dev")
         with self._timed("deploy"):
-            self._localcloud("up", "prd", "--quiet", *PRODUCTION_OPTIONS)
+            model = ("-c", f"modelName={self._options.model_name}")
+            self._localcloud("up", "prd", "--quiet", *model, *PRODUCTION_OPTIONS)
             self._up_dev()
         outputs = self._outputs("dev")
         self._step(4, "Push the model container as an ECR image")
@@ -149,11 +151,18 @@ class Demo:
         self._step(number, "Summary")
         self._summary(outputs, execution, version)
         if verdict != 0:
-            raise CommandError(f"the stress test failed (exit status {verdict})")
+            raise CommandError(
+                "the stress test missed an objective; its report says which: "
+                f"{_shown(self._options.report_dir / 'stress' / 'report.html')}"
+            )
 
     def _up_dev(self, *more: str) -> None:
         """Deploy stack dev with the settings of this demo."""
-        given = (_REGRESSION if self._options.regression else ()) + self._options.config + more
+        given = (
+            f"modelName={self._options.model_name}",
+            *(_REGRESSION if self._options.regression else ()),
+        )
+        given += self._options.config + more
         self._localcloud("up", "dev", "--quiet", *(part for one in given for part in ("-c", one)))
 
     def _watch(self, outputs: dict[str, Any], dataset: Path) -> WatchResult:
@@ -172,8 +181,8 @@ class Demo:
     def _step(self, number: int, title: str) -> None:
         out.print(f"\n[bold cyan]{number}. {title}[/bold cyan]")
 
-    def _timed(self, name: str) -> _Timer:
-        return _Timer(self._timings.steps, name)
+    def _timed(self, name: str) -> Timer:
+        return Timer(self._timings.steps, name)
 
     # 1. The cloud.
 
@@ -184,7 +193,10 @@ class Demo:
             from localcloud.core.child_process import free_port
 
             port = free_port()
-            out.print(f"  Port {DEFAULT_PORT} is taken by another program: using {port}.")
+            out.print(
+                f"  Port {DEFAULT_PORT} is taken by {who_has(DEFAULT_PORT)}: using {port}.",
+                highlight=False,
+            )
         self._url = f"http://127.0.0.1:{port}"
         log_path = self._options.report_dir / "localcloud.log"
         with self._timed("start"):
@@ -200,28 +212,39 @@ class Demo:
         out.print("\nStopped the local cloud and every process that it had started.")
 
     def _explain_keep(self, cloud: OwnCloud) -> None:
+        outputs = self._outputs("dev")
         out.print(
             f"\n[bold]The local cloud keeps running at {self._url}[/bold] "
-            f"(process {cloud.process.pid})."
+            f"(process {cloud.process.pid}). To go on:"
         )
-        out.print(f"  export AWS_ENDPOINT_URL={self._url}")
-        for command in (
-            "status",
-            "approve",
-            "reject",
-            f"invoke iris-model-production {self._example_row()}",
-            "logs /aws/sagemaker/TrainingJobs",
-            "down dev --deployed",
-            "down prd --deployed",
-            "stop",
-        ):
-            out.print(f"  .venv/bin/localcloud {command}")
+        program = Path(sys.argv[0])
+        command = _shown(program) if program.name == "localcloud" else "python -m localcloud"
+        lines = [
+            f"export AWS_ENDPOINT_URL={self._url} AWS_ACCESS_KEY_ID={own_account()} "
+            f"AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={DEFAULT_REGION}",
+            *(f"{command} {rest}" for rest in ("status", "logs TrainingJobs --tail 20")),
+        ]
+        if "pipelineName" in outputs:
+            production = outputs["productionEndpointName"]
+            lines += [
+                f"{command} pipeline start",
+                f"{command} approve --wait",
+                f"{command} pipeline watch",
+                f"{command} invoke {production} {self._example_row()}",
+            ]
+        lines += [f"{command} teardown --yes", f"{command} stop"]
+        for line in lines:
+            out.print(f"  {line}", markup=False)
 
     def _example_row(self) -> str:
         """Return a validation row without its label."""
+        return shlex.quote(self._rows()[0])
+
+    def _rows(self) -> list[str]:
+        """Return the validation rows without their labels."""
         with zipfile.ZipFile(self._dataset) as archive:
-            first = archive.read("validation.csv").decode().splitlines()[0]
-        return first.partition(",")[2]
+            lines = archive.read("validation.csv").decode().splitlines()
+        return [line.partition(",")[2] for line in lines]
 
     # 2. to 4. Stacks, image, dataset.
 
@@ -237,9 +260,7 @@ class Demo:
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_DEFAULT_REGION": DEFAULT_REGION,
         }
-        status = subprocess.run(
-            [sys.executable, *arguments], cwd=self._project, env=environment, check=False
-        ).returncode
+        status = run_child([sys.executable, *arguments], self._project, environment)
         if status not in allowed:
             raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
         return status
@@ -293,18 +314,14 @@ class Demo:
         """Follow an execution to its end."""
         codepipeline = client("codepipeline", self._url)
         began = time.monotonic()
-        shown: dict[tuple[str, str], str] = {}
         approved_seconds = 0.0
         with out.status("") as spinner:
-            while True:
-                detail = codepipeline.get_pipeline_execution(
-                    pipelineName=pipeline, pipelineExecutionId=execution
-                )["pipelineExecution"]
-                lines = action_lines(codepipeline, pipeline, execution)
-                for line in lines:
-                    self._show(line, shown, time.monotonic() - began - approved_seconds)
-                running = [f"{x.stage}/{x.action}" for x in lines if x.status == "InProgress"]
-                spinner.update(f"{', '.join(running) or 'between stages'} …")
+            for found in snapshots(codepipeline, pipeline, execution):
+                elapsed = time.monotonic() - began - approved_seconds
+                for line in found.ended:
+                    self._show(line, elapsed)
+                running = ", ".join(f"{x.name} {x.summary}".strip() for x in found.active)
+                spinner.update(f"{escape(running) or 'between stages'} … {elapsed:.0f} s")
                 waiting = list(waiting_approvals(codepipeline, pipeline))
                 mine = [w for w in waiting if w.execution == execution]
                 if mine:
@@ -314,44 +331,48 @@ class Demo:
                     self._rejected = verdict == "Rejected"
                     approved_seconds += time.monotonic() - asked
                     spinner.start()
-                if detail["status"] in ENDED:
-                    break
-                time.sleep(_POLL_SECONDS)
-        reasons = [f"{x.stage}/{x.action}: {x.error}" for x in lines if x.error]
-        ended = Ended(execution, detail["status"], "; ".join(reasons) or "no reason")
+        ended = Ended(execution, found.status, found.reason or "no reason")
         if ended.status != "Succeeded" and not self._rejected and not may_fail:
             raise CommandError(f"the pipeline ended as {ended.status}: {ended.reason}")
         return ended
 
-    def _show(
-        self, line: ActionLine, shown: dict[tuple[str, str], str], elapsed_seconds: float
-    ) -> None:
-        key = (line.stage, line.action)
-        if shown.get(key) == line.status:
-            return
-        shown[key] = line.status
-        if line.status == "InProgress":
-            return
-        self._timings.stages[f"{line.stage}/{line.action}"] = (
-            line.clock_seconds / self._options.speed
-        )
+    def _show(self, line: ActionLine, elapsed_seconds: float) -> None:
+        self._timings.stages[line.name] = line.clock_seconds / self._options.speed
         text = line.error or line.summary
         out.print(
             f"  {elapsed_seconds:5.1f} s  {styled(line.status)}  "
-            f"[bold]{line.stage}/{line.action}[/bold]  [dim]{text}[/dim]"
+            f"[bold]{line.name}[/bold]  [dim]{escape(text)}[/dim]"
         )
 
     # 6. and 7. Stress test and summary.
 
     def _stress(self, endpoint: str, dataset: Path) -> int:
-        target = self._options.report_dir / "stress"
-        return self._child(
-            *("-m", "loadtest", "run", "--endpoint", endpoint, "--dataset", str(dataset)),
-            *("--duration", self._options.duration, "--users", str(self._options.users)),
-            *("--shape", "ramp", "--think", f"{_THINK_SECONDS:g}"),
-            *("--out", str(target)),
-            allowed=(0, 1),
-        )
+        options = self._options
+        users, objectives = options.users, list[str]()
+        if users is None:
+            self._load = load_for(self._url, endpoint, self._rows(), options.speed)
+            users = self._load.users if self._load else _USERS
+            out.print(f"  {self._load or 'The endpoint has no target tracking'}.", highlight=False)
+        seconds = seconds_of(options.duration)
+        if self._load and self._load.scales and seconds >= _SCALES_WITHIN_SECONDS:
+            objectives = ["--max-scale-out", f"{seconds:g}"]
+        if self._load and self._load.speed != options.speed:
+            set_speed(self._url, self._load.speed)
+        try:
+            return self._child(
+                *("-m", "loadtest", "run", "--endpoint", endpoint, "--dataset", str(dataset)),
+                *("--duration", options.duration, "--users", str(users)),
+                *("--shape", "ramp", "--think", f"{THINK_SECONDS:g}"),
+                *("--out", str(options.report_dir / "stress"), *objectives),
+                allowed=(0, _STRESS_MISSED),
+            )
+        finally:
+            with suppress(RequestFailed):  # the clock of a cloud that has ended
+                set_speed(self._url, options.speed)
+
+    def _scaled(self) -> str:
+        path = self._options.report_dir / "stress" / "summary.json"
+        return outcome(json.loads(path.read_text()), self._load)
 
     def _summary(self, outputs: dict[str, Any], execution: str, version: str) -> None:
         sagemaker = client("sagemaker", self._url)
@@ -383,6 +404,7 @@ class Demo:
                     if k.startswith("validation:")
                 ),
             ),
+            ("Scaling", self._scaled()),
             ("Stress report", _shown(self._options.report_dir / "stress" / "report.html")),
         ):
             grid.add_row(f"[bold]{label}[/bold]", value)
@@ -407,20 +429,6 @@ class Demo:
         }
         path = self._options.report_dir / "summary.json"
         path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-class _Timer:
-    """Measures one step."""
-
-    def __init__(self, into: dict[str, float], name: str) -> None:
-        self._into = into
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._start = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._into[self._name] = time.monotonic() - self._start
 
 
 def _shown(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from localcloud.cli.console import CommandError, errors_in_one_line
+from localcloud.cli.options import seconds_of
 
 demo_app = typer.Typer()
 
@@ -45,10 +46,17 @@ def demo(
     approve_all: Annotated[
         bool, typer.Option("--approve", help="Approve without asking (for unattended runs).")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the local cloud running.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the local cloud running, also after a failure.")
+    ] = False,
     speed: Annotated[float, typer.Option(help="AWS seconds per wall-clock second.")] = 60.0,
     duration: Annotated[str, typer.Option(help="Duration of the stress test.")] = "30s",
-    users: Annotated[int, typer.Option(help="Number of users at the end of the ramp.")] = 24,
+    users: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of users at the end of the ramp. Default: so many that production scales."
+        ),
+    ] = None,
     report_dir: Annotated[Path, typer.Option(help="Directory of the reports.")] = Path(
         "build/demo"
     ),
@@ -57,7 +65,8 @@ def demo(
     ] = False,
 ) -> None:
     """Run the whole lab: deploy, train, approve, serve, stress, drift, retrain, report."""
-    from localcloud.cli.demo import Demo, DemoOptions
+    from localcloud.cli.demo import Demo
+    from localcloud.cli.demo_options import DemoOptions
 
     with errors_in_one_line():
         if (csv is None) != (label is None):
@@ -68,6 +77,8 @@ def demo(
                 "--categorical, --missing-values, --regression, --delimiter and --drop require "
                 "--csv"
             )
+        duration = f"{duration}s" if duration.isdecimal() else duration
+        seconds_of(duration)  # a typo should not cost a deployment
         if not approve_all and not sys.stdin.isatty():
             raise CommandError("there is no terminal to ask for the approval: add --approve")
         Demo(

@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from localcloud.cli.console import (
+    EXIT_FOUND,
     CommandError,
     client,
     endpoint_url,
@@ -30,7 +31,7 @@ from localcloud.cli.console import (
     styled,
 )
 from localcloud.cli.monitored import MOST_REQUESTS, MonitoredEndpoint, MonitorRun
-from localcloud.cli.stacks import Url
+from localcloud.cli.options import Url
 from localcloud.core.child_process import base_environment
 
 drift_app = typer.Typer()
@@ -94,7 +95,7 @@ def drift(
     Then it counts, for several thresholds of the PSI, the false alarms of 100 days without the
     change and the runs until it is noticed, so that driftPsi is chosen and not guessed.
 
-    Exit status: 0 if the alarm went off within the day, 1 if not.
+    Exit status: 0 if the alarm went off within the day, 3 if not, 1 on an error.
     """
     with errors_in_one_line():
         if rows is not None and not 1 <= rows <= MOST_REQUESTS:
@@ -127,7 +128,7 @@ def drift(
         else:
             _print(result, monitored.psi_drift)
         if not result["noticed"]:
-            raise typer.Exit(1)
+            raise typer.Exit(EXIT_FOUND)
 
 
 def _dataset(given: Path | None, url: str, place: Path) -> Path:

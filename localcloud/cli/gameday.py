@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from localcloud.cli.console import CommandError, errors_in_one_line, out
+from localcloud.cli.console import EXIT_FOUND, CommandError, errors_in_one_line, out
 
 gameday_app = typer.Typer()
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -52,7 +52,7 @@ def gameday(
     In the end it compares everything that was acknowledged with what is there.
 
     Exit status: 0 if nothing acknowledged was lost, no process was left behind and the service
-    became whole after each fault; otherwise 1.
+    became whole after each fault; otherwise 3; 1 on an error.
     """
     from localcloud.gameday.schedule import FaultKind, schedule
 
@@ -98,7 +98,7 @@ def gameday(
         report.print(out)
         out.print(f"  Report: {out_dir / 'gameday.json'}; log: {out_dir / 'localcloud.log'}")
         if not report.passed:
-            raise typer.Exit(1)
+            raise typer.Exit(EXIT_FOUND)
 
 
 def _seconds(text: str) -> float:

@@ -6,12 +6,19 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from localcloud.cli.console import CommandError, client, endpoint_url, errors_in_one_line, out
-from localcloud.cli.stacks import Url
+from localcloud.cli.console import (
+    EXIT_FOUND,
+    CommandError,
+    client,
+    endpoint_url,
+    errors_in_one_line,
+    out,
+)
+from localcloud.cli.options import AsJson, Url
 from localcloud.iam.report import RoleReport, report
 
 iam_app = typer.Typer()
@@ -19,10 +26,13 @@ iam_app = typer.Typer()
 
 @iam_app.command()
 def iam(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Compare the calls of roles with their policies. Exit status 2 if a permission is missing."""
+    """Compare the calls of roles with their policies.
+
+    Exit status: 0 if no permission is missing, 3 if one is, 1 on an error.
+    """
     with errors_in_one_line():
         endpoint = endpoint_url(url)
         found = report(_calls(endpoint), dict(_policies(client("iam", endpoint))))
@@ -31,7 +41,7 @@ def iam(
         else:
             _show(found)
         if any(role.missing for role in found):
-            raise typer.Exit(2)
+            raise typer.Exit(EXIT_FOUND)
 
 
 def _calls(endpoint: str) -> list[dict[str, Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from localcloud.cli.console import CommandError
@@ -15,6 +17,7 @@ from localcloud.core.internal_client import RequestFailed, post
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15
+_MOST_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,14 @@ class OwnCloud:
 def start_own_cloud(
     port: int, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> OwnCloud:
-    """Start an ephemeral local cloud and wait until it answers.
+    """Start an ephemeral local cloud and wait until it answers; as `launch`."""
+    return launch(port, log, "--ephemeral", *arguments, environment=environment)
+
+
+def launch(
+    port: int, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> OwnCloud:
+    """Start a local cloud in a session of its own and wait until it answers.
 
     Args:
         port: a free port on 127.0.0.1.
@@ -48,10 +58,14 @@ def start_own_cloud(
     Raises:
         CommandError: it did not start.
     """
-    with log.open("wb") as output:
+    try:
+        output = log.open("wb")
+    except OSError as error:
+        raise CommandError(f"the log {log} cannot be written: {error.strerror}") from None
+    with output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "localcloud", "start", "--ephemeral"),
+                *(sys.executable, "-P", "-m", "localcloud", "start"),
                 *("--port", str(port), *arguments),
             ],
             stdout=output,
@@ -74,11 +88,32 @@ def _answering(url: str, process: subprocess.Popen[bytes], log: Path) -> OwnClou
     while time.monotonic() < deadline:
         if process.poll() is not None:
             last = log.read_text().strip().splitlines()[-3:]
-            raise CommandError(f"the local cloud did not start: {' | '.join(last)}")
-        try:
-            health = f"{url}/_localstack/health"
-            with urllib.request.urlopen(health, timeout=1):  # noqa: S310 - our own http
-                return OwnCloud(url, process)
-        except OSError:
-            time.sleep(0.05)
+            said = " | ".join(last).removeprefix("error: ")
+            raise CommandError(f"the local cloud did not start: {said}")
+        if answers(url):
+            return OwnCloud(url, process)
+        time.sleep(0.05)
     raise CommandError(f"the local cloud did not answer within {_START_SECONDS:g} s")
+
+
+def answers(url: str) -> bool:
+    """Return whether something answers LocalStack's health route at an address."""
+    try:
+        health = f"{url}/_localstack/health"
+        with urllib.request.urlopen(health, timeout=1):  # noqa: S310 - our own http
+            return True
+    except OSError:
+        return False
+
+
+def who_has(port: int) -> str:
+    """Return who listens on a port of 127.0.0.1, for a message."""
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with urllib.request.urlopen(f"{url}/_localstack/info", timeout=1) as answer:  # noqa: S310
+            edition = json.loads(answer.read(_MOST_BYTES)).get("edition")
+    except (OSError, ValueError, AttributeError, HTTPException):
+        return "another program"
+    if edition == "localcloud":
+        return f"a local cloud that runs already (localcloud stop --endpoint-url {url} ends it)"
+    return f"LocalStack, edition {str(edition)[:40]}"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from localcloud.cli.console import EXIT_CHANGES, CommandError, errors_in_one_line, out
+from localcloud.cli.console import EXIT_FOUND, CommandError, errors_in_one_line, out
 from localcloud.review.comparison import has_changes, problem_of_run
 
 review_app = typer.Typer()
@@ -41,7 +41,7 @@ def diff(
     Both are deployed, one after the other, to a local cloud of this command's own; no AWS account
     and no running local cloud is used. It takes some 20 seconds, and a minute with --run.
 
-    Exit status: 0 if nothing changes, 2 if something does, 1 on an error, which includes a run that
+    Exit status: 0 if nothing changes, 3 if something does, 1 on an error, which includes a run that
     failed or was denied a call.
     """
     from localcloud.review.markdown import rendered
@@ -65,4 +65,4 @@ def diff(
         if problem:
             raise CommandError(problem)
         if has_changes(found):
-            raise typer.Exit(EXIT_CHANGES)
+            raise typer.Exit(EXIT_FOUND)

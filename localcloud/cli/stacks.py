@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,16 +9,19 @@ import typer
 from rich.markup import escape
 
 from localcloud.cli.console import (
-    EXIT_CHANGES,
+    EXIT_FOUND,
     CommandError,
     client,
     endpoint_url,
     errors_in_one_line,
     out,
     own_account,
+    print_document,
     styled,
 )
 from localcloud.cli.cost import print_estimate
+from localcloud.cli.options import AsJson, Config, Url
+from localcloud.cli.progress import DeploymentProgress, described
 
 if TYPE_CHECKING:
     from localcloud.cli.teardown import Target
@@ -27,21 +29,10 @@ if TYPE_CHECKING:
 
 stack_app = typer.Typer()
 
-Url = Annotated[
-    str | None,
+Verbose = Annotated[
+    bool,
     typer.Option(
-        "--endpoint-url",
-        help="The local cloud's address. Default: AWS_ENDPOINT_URL, LOCALSTACK_HOST or port 4566.",
-        show_default=False,
-    ),
-]
-Config = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="KEY=VALUE to override a setting for this run only; may be repeated.",
-        show_default=False,
+        "--verbose", help="List what is created and deleted in a terminal, too, and not count it."
     ),
 ]
 Refresh = Annotated[
@@ -50,7 +41,6 @@ Refresh = Annotated[
         "--refresh", help="First read every resource: what was changed or deleted by hand."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 # The symbol, word and colour of a change in a preview.
@@ -70,34 +60,31 @@ def up(
     config: Config = None,
     refresh: Refresh = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the totals only.")] = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Deploy a stack by running the Pulumi program in process, without the Pulumi CLI."""
     from localcloud.deploy.stacks import up as deploy
 
     with errors_in_one_line():
-        settings = _settings(config)
-        out.print(f"Deploying stack [bold]{stack}[/bold]")
-        with out.status("the program runs …") as spinner:
-            seen = 0
-
-            def show(step: ResourceChange) -> None:
-                nonlocal seen
-                seen += 1
-                spinner.update(f"{seen} resources, {step.name} …")
-                if not quiet and step.change.name != "SAME":
-                    _print_step(step)
-
+        settings, target = _settings(config), endpoint_url(url)
+        progress = DeploymentProgress(
+            out,
+            f"Deploying stack [bold]{escape(stack)}[/bold]",
+            (lambda step: None) if quiet else _print_step,
+            everything=verbose,
+            silent=as_json,
+        )
+        with progress:
             changes, outputs = deploy(
-                Path.cwd(),
-                stack,
-                endpoint_url(url),
-                show,
-                settings,
-                own_account(),
+                *(Path.cwd(), stack, target, progress.show, settings, own_account()),
                 refresh=refresh,
             )
-        out.print(_summary(changes))
+        if as_json:
+            print_document(_document(stack, progress, changes) | {"outputs": outputs})
+            return
+        out.print(_summary(changes, progress.seconds))
         if quiet:
             return
         for key, value in sorted(outputs.items()):
@@ -116,32 +103,34 @@ def preview(
 ) -> None:
     """Show what `up` would change, without changing anything.
 
-    Exit status: 0 if nothing would change, 2 if something would, 1 on an error.
+    Exit status: 0 if nothing would change, 3 if something would, 1 on an error.
     """
     from localcloud.deploy.stacks import preview as look
 
-    steps: list[ResourceChange] = []
     with errors_in_one_line():
-        changes = look(
-            Path.cwd(),
-            stack,
-            endpoint_url(url),
-            steps.append,
-            _settings(config),
-            own_account(),
-            refresh=refresh,
+        settings, target = _settings(config), endpoint_url(url)
+        progress = DeploymentProgress(
+            *(out, f"Comparing stack {escape(stack)} …", lambda step: None),
+            announce=False,
+            silent=as_json,
         )
+        with progress:
+            changes = look(
+                *(Path.cwd(), stack, target, progress.show, settings, own_account()),
+                refresh=refresh,
+            )
         if as_json:
-            out.print_json(json.dumps(_document(stack, steps, changes)))
+            print_document(_document(stack, progress, changes))
         else:
-            _print_preview(stack, steps, changes)
-        if any(step.change.name != "SAME" for step in steps):
-            raise typer.Exit(EXIT_CHANGES)
+            _print_preview(stack, progress.steps, changes)
+        if any(step.change.name != "SAME" for step in progress.steps):
+            raise typer.Exit(EXIT_FOUND)
 
 
 @stack_app.command()
 def refresh(
     stack: Annotated[str, typer.Argument(help="A deployed stack.")],
+    as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Save in the stack's state what was changed or deleted by hand; change no resource.
@@ -150,13 +139,20 @@ def refresh(
     """
     from localcloud.deploy.stacks import refresh as read
 
-    def show(step: ResourceChange) -> None:
-        if step.change.name != "SAME":
-            _print_step(step)
-
     with errors_in_one_line():
-        out.print(f"Refreshing stack [bold]{stack}[/bold]; no resource is changed")
-        out.print(_summary(read(stack, endpoint_url(url), show)))
+        progress = DeploymentProgress(
+            out,
+            f"Refreshing stack [bold]{escape(stack)}[/bold]; no resource is changed",
+            _print_step,
+            everything=True,
+            silent=as_json,
+        )
+        with progress:
+            changes = read(stack, endpoint_url(url), progress.show)
+        if as_json:
+            print_document(_document(stack, progress, changes))
+        else:
+            out.print(_summary(changes, progress.seconds))
 
 
 @stack_app.command()
@@ -176,6 +172,7 @@ def down(
             help="Remove the protection first, like `pulumi state unprotect --all`.",
         ),
     ] = False,
+    verbose: Verbose = False,
     url: Url = None,
 ) -> None:
     """Delete a stack's resources, in reverse order of creation.
@@ -197,15 +194,20 @@ def down(
         except ProtectedError as error:
             raise CommandError(
                 f"{error}. Nothing was deleted. To delete it all: localcloud down {stack} "
-                "--unprotect"
+                f"{'--deployed ' if deployed else ''}--unprotect"
             ) from None
-        out.print(f"Deleting stack [bold]{stack}[/bold]")
-        left = deployed_stack(target, stack)
-        if left and deployed:
-            name, account = left
-            delete_deployed(client("cloudformation", target, account), name)
-            left = None
-        out.print(_summary(stacks.down(stack, target, _print_step)))
+        progress = DeploymentProgress(
+            *(out, f"Deleting stack [bold]{escape(stack)}[/bold]", _print_step),
+            everything=verbose,
+        )
+        with progress:
+            left = deployed_stack(target, stack)
+            if left and deployed:
+                name, account = left
+                delete_deployed(client("cloudformation", target, account), name)
+                left = None
+            changes = stacks.down(stack, target, progress.show)
+        out.print(_summary(changes, progress.seconds))
         if left:
             out.print(
                 f"The endpoint's own CloudFormation stack {left[0]} stays; "
@@ -351,24 +353,13 @@ def _print_preview(stack: str, steps: list[ResourceChange], changes: dict[Change
 
 
 def _document(
-    stack: str, steps: list[ResourceChange], changes: dict[ChangeType, int]
+    stack: str, progress: DeploymentProgress, changes: dict[ChangeType, int]
 ) -> dict[str, Any]:
     return {
         "stack": stack,
         "changes": {change.name.lower(): count for change, count in changes.items()},
-        "steps": [
-            {
-                "change": step.change.name.lower(),
-                "urn": step.urn,
-                "type": step.type,
-                "name": step.name,
-                "id": step.id,
-                "differences": [
-                    {"path": d.path, "before": d.before, "after": d.after} for d in step.differences
-                ],
-            }
-            for step in steps
-        ],
+        "seconds": round(progress.seconds, 3),
+        "steps": described(progress.steps),
     }
 
 
@@ -380,6 +371,6 @@ def _word(change: ChangeType) -> str:
     return _SHOWN[change.name][1]
 
 
-def _summary(changes: dict[ChangeType, int]) -> str:
+def _summary(changes: dict[ChangeType, int], seconds: float) -> str:
     counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
-    return f"Done: {counted or 'nothing to do'}."
+    return f"Done: {counted or 'nothing to do'}. It took {seconds:.1f} s."

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import select
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 _LOOK_SECONDS = 0.5
+# How long a child may tidy up after Ctrl-C, wall-clock seconds.
+_TIDY_SECONDS = 30.0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: unlike Ctrl-C in a terminal, the children did not get it."""
 
 
 @contextmanager
@@ -23,7 +31,7 @@ def ended_by_signals() -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
-        raise KeyboardInterrupt
+        raise Terminated
 
     for name in names:
         signal.signal(getattr(signal, name), end)
@@ -46,3 +54,23 @@ def read_line_while(open_: Callable[[], bool]) -> str | None:
         if ready:
             return sys.stdin.readline()
     return None
+
+
+def run_child(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> int:
+    """Run a command in this terminal; return its exit status.
+
+    After Ctrl-C, which the command gets from the terminal, too, it may tidy up, such as write its
+    report. A second Ctrl-C kills it.
+    """
+    with subprocess.Popen(command, cwd=directory, env=environment) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt as ended:
+            if isinstance(ended, Terminated):
+                child.terminate()
+            try:
+                child.wait(_TIDY_SECONDS)
+            except BaseException:
+                child.kill()
+                raise
+            raise

@@ -1,4 +1,4 @@
-"""`localcloud logs`, and the CloudFormation part of `localcloud down`."""
+"""The CloudFormation part of `localcloud down`."""
 
 from __future__ import annotations
 
@@ -6,39 +6,6 @@ import time
 from typing import Any
 
 from localcloud.cli.console import CommandError, client, out, styled
-
-
-def show_logs(url: str, group: str | None, tail: int, *, follow: bool) -> None:
-    """Print the last lines of a log group, or the names of all log groups.
-
-    Raises:
-        CommandError: there is no such group.
-    """
-    logs = client("logs", url)
-    groups = [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]
-    if group is None:
-        for name in groups:
-            out.print(name, markup=False)
-        return
-    if group not in groups:
-        raise CommandError(f"there is no log group {group}; existing groups: {', '.join(groups)}")
-    shown: set[str] = set()
-    first = True
-    while first or follow:
-        events = _events(logs, group)
-        for event in events[-tail:] if first else events:
-            if event["eventId"] not in shown:
-                out.print(event["message"].rstrip(), markup=False)
-        shown |= {event["eventId"] for event in events}
-        first = False
-        if follow:
-            time.sleep(0.5)
-
-
-def _events(logs: Any, group: str) -> list[dict[str, Any]]:
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-    events = [event for page in pages for event in page["events"]]
-    return sorted(events, key=lambda event: event["timestamp"])
 
 
 def deployed_stack(url: str, stack: str) -> tuple[str, str] | None:

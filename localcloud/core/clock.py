@@ -31,6 +31,14 @@ LOWEST_SPEED = 0.001
 HIGHEST_SPEED = 3600.0
 
 
+def _checked(speed: float) -> float:
+    if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
+        raise ValueError(
+            f"speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
+        )
+    return speed
+
+
 class Clock:
     """AWS time as a linear function of wall-clock time.
 
@@ -42,11 +50,7 @@ class Clock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
-            raise ValueError(
-                f"speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
-            )
-        self.speed = speed
+        self.speed = _checked(speed)
         self._start = datetime.now(UTC)
         self._monotonic_start = time.monotonic()
         self._jumped = asyncio.Event()
@@ -57,6 +61,18 @@ class Clock:
         """Return AWS time, in UTC."""
         elapsed = time.monotonic() - self._monotonic_start
         return self._start + timedelta(seconds=elapsed * self.speed)
+
+    def change_speed(self, speed: float) -> None:
+        """Run at another speed from now on; whatever sleeps is due at the same AWS time.
+
+        Raises:
+            ValueError: the speed is not from 0.001 to 3600.
+        """
+        _checked(speed)
+        self._start, self._monotonic_start = self.now(), time.monotonic()
+        self.speed = speed
+        self._jumped.set()
+        self._jumped = asyncio.Event()
 
     def catch_up(self, past: datetime) -> None:
         """Continue from a time that was reached before a restart, so that AWS time never goes back.

@@ -3,6 +3,7 @@
 server.py           uvicorn on loopback, and the ASGI application
 fast_path.py        plain invocations of endpoints, answered before uvicorn
 connection.py       everything else of HTTP: uvicorn's protocol, with bounds
+request_log.py      the log's line for each request
 shutdown.py         the end of the process within a bounded time
 gateway.py          the composition root and the ordered chain of handlers; read this first
 internal_routes.py  LocalStack's routes and the local cloud's own

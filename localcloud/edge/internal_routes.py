@@ -2,7 +2,7 @@
 
     GET  /_localstack/health | info | init
     GET  /_localcloud/clock                      now (epoch seconds) and speed
-    POST /_localcloud/clock?advance_seconds=     advance the clock
+    POST /_localcloud/clock?advance_seconds=     advance the clock, or change its speed by speed=
     POST /_localcloud/reset                      delete all state (answered by server.py)
     POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=,
                                                  region= and architecture=
@@ -123,11 +123,16 @@ class InternalRoutes:
     async def _clock(self, request: Request) -> Response:
         clock = self._context.clock
         if request.method == "POST":
-            given = parse_qs(request.query).get("advance_seconds", [""])[0]
+            query = parse_qs(request.query)
+            name = "speed" if "speed" in query else "advance_seconds"
+            given = query.get(name, [""])[0]
             try:
-                await clock.advance(float(given))
+                if name == "speed":
+                    clock.change_speed(float(given))
+                else:
+                    await clock.advance(float(given))
             except ValueError as error:
-                return _json({"message": f"advance_seconds is '{given}': {error}"}, 400)
+                return _json({"message": f"{name} is '{given}': {error}"}, 400)
             self._changed("cloud")
         return _json({"now": clock.now().timestamp(), "speed": clock.speed})
 

@@ -20,12 +20,13 @@ from urllib.parse import parse_qsl, urlsplit
 import uvicorn
 
 from localcloud.aws.routing import Request, Response, headers_of
-from localcloud.core.clock import Clock, wall_sleep
+from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.marks import reap_orphans
 from localcloud.core.state_directory import StateDirectory, StateDirectoryError
-from localcloud.edge.connection import close_stalled
+from localcloud.edge.connection import Connection, close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
+from localcloud.edge.request_log import note
 from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
 from localcloud.iam.enforcement import Mode
 from localcloud.page.routes import ROOT, SAFE, STREAM, scope_of
@@ -139,7 +140,9 @@ class Edge:
             content_type = {"content-type": "application/json"}
             await _reply(send, Response(200, content_type, b'{"status": "empty"}\n'))
             return
+        began = monotonic()
         response = await self.answer(request)
+        note(request, response.status, monotonic() - began)
         _contain(request, response)
         await _reply(send, response, request.method)
 
@@ -259,11 +262,15 @@ def _host_of(url: str) -> str:
         return ""
 
 
+# moto sends these, too; a response has each of them once.
+_OF_UVICORN = frozenset({"date", "server"})
+
+
 async def _reply(send: Send, response: Response, method: str = "") -> None:
     headers = [
         (name.encode("latin-1"), value.encode("utf-8"))
         for name, value in response.headers.items()
-        if name != "content-length" or method == "HEAD"
+        if (name != "content-length" or method == "HEAD") and name not in _OF_UVICORN
     ]
     # A client reads no body of these responses. moto sends some, and a client would take them for
     # the next response.
@@ -327,7 +334,8 @@ async def serve(
     config = uvicorn.Config(
         edge,
         loop="none",
-        http=FastPath,
+        # The fast path writes no line for a request.
+        http=Connection if log.isEnabledFor(logging.DEBUG) else FastPath,
         ws="none",
         lifespan="off",
         access_log=False,

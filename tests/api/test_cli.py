@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -14,30 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.cloud import DOCKERFILE, ROOT, TestCloud
+from tests.command_line import environment, refused, run
 
 pytestmark = pytest.mark.emulator_only
-
-
-def run(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL",)}
-    return subprocess.run(
-        [sys.executable, "-m", "localcloud", *arguments],
-        cwd=cwd,
-        env={**clean, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-
-
-def refused(answer: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line of an error."""
-    assert answer.returncode == 1, answer.stdout + answer.stderr
-    lines = answer.stderr.strip().splitlines()
-    assert "Traceback" not in answer.stderr
-    assert len(lines) == 1, answer.stderr
-    return lines[0]
 
 
 def test_a_cloud_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
@@ -143,14 +121,13 @@ def test_a_row_may_begin_with_a_minus_and_a_body_may_be_binary(
 ) -> None:
     url = ("--endpoint-url", cloud.url)
     assert "Endpoint x of account" in refused(run("invoke", "x", "-5.1,3.5", *url))
-    clean = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL",)}
     body = tmp_path / "body"
     body.write_bytes(b"\xff\xfe1,2")
     with body.open("rb") as given:
         answer = subprocess.run(
             [sys.executable, "-m", "localcloud", "invoke", "x", *url],
             cwd=ROOT,
-            env={**clean, "PYTHONPATH": str(ROOT)},
+            env=environment(),
             stdin=given,
             capture_output=True,
             text=True,
@@ -172,11 +149,10 @@ def test_the_demo_looks_at_its_data_before_it_starts_anything(tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["term", "hangup"])
 def test_a_demo_that_is_ended_leaves_no_cloud(tmp_path: Path, number: signal.Signals) -> None:
-    clean = {k: v for k, v in os.environ.items() if k not in ("AWS_ENDPOINT_URL",)}
     with subprocess.Popen(
         [sys.executable, "-m", "localcloud", "demo", "--approve", "--report-dir", str(tmp_path)],
         cwd=ROOT,
-        env={**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env=environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

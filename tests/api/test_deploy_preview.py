@@ -93,7 +93,7 @@ class Stack:
             assert self.status == 1, answer.stdout
             assert len(answer.stderr.strip().splitlines()) == 1
             return answer.stderr
-        assert self.status in (0, 2), answer.stderr
+        assert self.status in (0, 3), answer.stderr
         return answer.stdout
 
     def preview(self, *settings: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Stack:
         found: dict[str, Any] = json.loads(text)
         found["changes"].pop("same", None)
         found["steps"] = [step for step in found["steps"] if step["change"] != "same"]
-        assert self.status == (2 if found["steps"] else 0)
+        assert self.status == (3 if found["steps"] else 0)
         return found
 
     def up(self, *settings: str) -> list[str]:

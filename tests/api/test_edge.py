@@ -41,6 +41,15 @@ def test_health_lists_the_services_as_localstack_does(cloud: TestCloud) -> None:
     assert {"edition", "version"} <= set(json.loads(body))
 
 
+def test_a_response_has_one_date_and_one_server(cloud: TestCloud) -> None:
+    for path in ("/", "/_localstack/health"):
+        connection = http.client.HTTPConnection(urlsplit(cloud.url).netloc, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert [len(answer.headers.get_all(name, [])) for name in ("date", "server")] == [1, 1]
+        connection.close()
+
+
 def test_info_says_what_answers(cloud: TestCloud) -> None:
     status, body = cloud.get("/_localstack/info")
     assert status == 200

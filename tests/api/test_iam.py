@@ -430,7 +430,7 @@ def test_by_default_a_call_that_is_not_granted_is_recorded_and_done(cloud: TestC
         ("ssm:GetParameter", resource, False, 2),
     ]
     answer = iam_command(cloud, "--json")
-    assert answer.returncode == 2
+    assert answer.returncode == 3
     (said,) = [entry for entry in json.loads(answer.stdout) if entry["role"] == arn]
     assert (said["used"], said["missing"], said["unused"]) == (
         ["ssm:PutParameter"],

@@ -464,6 +464,10 @@ def test_events_are_filtered_by_the_beginning_of_their_streams_name(cloud: TestC
         for prefix, expected in (("one/", ["one/a", "one/b"]), ("two/a", ["two/a"]), ("x", [])):
             found = logs.filter_log_events(**group, logStreamNamePrefix=prefix)["events"]
             assert sorted(event["message"] for event in found) == expected
+    found = logs.filter_log_events(logGroupName=name, filterPattern="-one ?two")["events"]
+    assert [event["message"] for event in found] == ["two/a"]
+    with pytest.raises(ClientError, match="which the local cloud does not evaluate"):
+        logs.filter_log_events(logGroupName=name, filterPattern="{ $.a = 1 }")
     with pytest.raises(ClientError, match="cannot both be given"):
         logs.filter_log_events(
             logGroupName=name, logStreamNamePrefix="one/", logStreamNames=["two/a"]

@@ -49,6 +49,16 @@ def test_a_command_advances_the_clock(slow: TestCloud) -> None:
     assert "1 AWS seconds per wall-clock second" in _localcloud(slow, "clock").stdout
 
 
+def test_a_command_changes_the_clocks_speed(slow: TestCloud) -> None:
+    faster = json.loads(_localcloud(slow, "clock", "speed", "1200", "--json").stdout)
+    assert faster["speed"] == 1200
+    assert "AWS seconds per wall-clock second" in _localcloud(slow, "clock", "speed", "1").stdout
+    refused = _localcloud(slow, "clock", "speed", "5000")
+    assert refused.stderr == (
+        "error: speed is '5000.0': speed is 5000; it must be from 0.001 to 3600\n"
+    )
+
+
 @pytest.mark.parametrize("duration", ["15", "0s", "400d"])
 def test_a_duration_that_is_none_is_one_clear_error(slow: TestCloud, duration: str) -> None:
     ended = _localcloud(slow, "clock", "advance", duration)

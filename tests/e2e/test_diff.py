@@ -82,7 +82,7 @@ def test_a_change_is_shown_by_value_cost_permission_rule_and_template(project: P
     git(project, "commit", "--quiet", "--all", "--message", "Change")
 
     answer = diff(project, "main", "change", "--json")
-    assert answer.returncode == 2, answer.stderr
+    assert answer.returncode == 3, answer.stderr
     found: dict[str, Any] = json.loads(answer.stdout)
     assert "s3cret" not in answer.stdout + answer.stderr
     stolen = {
@@ -134,7 +134,7 @@ def test_a_run_of_the_head_marks_the_grants_that_it_used(project: Path) -> None:
     grants.write_text(grants.read_text().replace(own, own.replace("Put", "*Put")))
     try:
         answer = diff(project, "--run", "--json")
-        assert answer.returncode == 2, answer.stderr
+        assert answer.returncode == 3, answer.stderr
         found: dict[str, Any] = json.loads(answer.stdout)
         assert found["run"] == {"status": "Succeeded", "reason": "", "denied": []}
         gained = {held["holder"]: held["gained"] for held in found["permissions"]}

@@ -12,13 +12,26 @@ from localcloud.edge.coverage import LIVE, document, implemented, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "adr").glob("*.md")],
     key=lambda page: str(page),
 )
 
 
 def test_the_operations_page_is_what_the_code_says() -> None:
     assert document() == (ROOT / "docs" / "operations.md").read_text(), "run: make docs"
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
+    from localcloud.cli import reference
+
+    assert reference.document() == (ROOT / "docs" / "cli.md").read_text(), "run: make docs"
+
+
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert "## localcloud image push\n" in page
+    assert "| `--endpoint-url` | The local cloud's address." in page
+    assert "``" not in page.replace("```", "")
 
 
 def test_every_implemented_operation_is_one_of_botocores() -> None:

@@ -185,7 +185,7 @@ def test_forks_get_the_comparison_and_no_token() -> None:
     assert [s for s in steps("diff-comment") if "uses" in s] == []
 
 
-@pytest.mark.parametrize(("status", "expected"), [(0, 0), (2, 0), (1, 1)])
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (3, 0), (1, 1), (2, 2)])
 def test_a_change_is_no_failure_of_the_comparison(
     tmp_path: Path, status: int, expected: int
 ) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
+
+from localcloud.cloudwatch.filter_pattern import FilterPatternError, line_filter
 
 _RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -18,6 +21,7 @@ def patch() -> None:
     _patch_tags()
     _patch_queries()
     _patch_filter()
+    _patch_patterns()
     _patch_retention()
 
 
@@ -127,6 +131,30 @@ def _patch_filter() -> None:
         return original(self)
 
     LogsResponse.filter_log_events = filter_log_events
+
+
+def _patch_patterns() -> None:
+    """FilterLogEvents: moto knows one quoted or some plain terms; any other pattern selects all.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    from moto.logs import models
+    from moto.logs.exceptions import InvalidParameterException
+
+    class EventMessageFilter:
+        """A pattern, in place of moto's."""
+
+        def __init__(self, pattern: str | None) -> None:
+            try:
+                self.matches = _line_filter(pattern or "")
+            except FilterPatternError as error:
+                raise InvalidParameterException(msg=str(error)) from None
+
+    models.EventMessageFilter = EventMessageFilter
+
+
+# moto makes a filter for each line.
+_line_filter = lru_cache(maxsize=64)(line_filter)
 
 
 def _patch_keys() -> None:

@@ -113,6 +113,7 @@ INVALID = {
     "arm64Image": ["yes", "True"],
     "imageScanSeverity": ["None", "critical", "UNDEFINED"],
     "minimumAccuracy": ["-0.1", "1.1", "nan", "inf", "high"],
+    "minimumMetric": ["[]", '{"f2": 1}', '{"f1_macro": 1.5}', '{"r2": true}', '{"mae": "1"}', "{"],
     "sourceBranch": ["-x", "a b", "x" * 101, "/main"],
     "sourceApprovals": ["-1", "11", "two"],
     "sourceRepository": ["repo", "org/repo.git", "/org/repo", "org/../repo", "a/b/c/d/e", "a b/c"],

@@ -78,6 +78,7 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "executionMode": draw(st.sampled_from(["SUPERSEDED", "QUEUED"])),
         "imageScanSeverity": draw(st.sampled_from(["none", "LOW", "CRITICAL"])),
         "minimumAccuracy": draw(st.floats(0, 1)),
+        "minimumMetric": draw(st.sampled_from(["{}", '{"f1_macro": 0.8, "log_loss": 1}'])),
         "sourceBranch": draw(st.sampled_from(["main", "release/2.0"])),
         "sourceApprovals": 0,
         "arm64Image": json.dumps(draw(st.booleans())),

@@ -50,8 +50,12 @@ EVALUATION = {
 REHEARSAL = {
     "message": "33 rows of production's traffic: 1 (3.03%; 0.54% to 15.32%) answered differently",
     "verdict": "different",
-    "captures": {"requests": 4, "rows": 33},
-    "answers": {"rows": 33, "flows": [{"champion": "<i>", "candidate": "b", "rows": 1}]},
+    "captures": {"requests": 4, "rows": 33, "bounded_by": None},
+    "answers": {
+        "rows": 33,
+        "flows": [{"champion": "<i>", "candidate": "b", "rows": 1}],
+        "tolerance": None,
+    },
     "refused": {"both": 0},
     "latency": {},
 }

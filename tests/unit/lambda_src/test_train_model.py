@@ -48,8 +48,8 @@ def start(**changes: Any) -> None:
     handler(pipeline_event({**PARAMETERS, **changes}, outputs=True), None)
 
 
-def follow(**event: Any) -> None:
-    handler(pipeline_event(PARAMETERS, outputs=True, continuation=TOKEN, **event), None)
+def follow(parameters: dict[str, Any] = PARAMETERS, **event: Any) -> None:
+    handler(pipeline_event(parameters, outputs=True, continuation=TOKEN, **event), None)
 
 
 def test_the_first_invocation_starts_a_training_job(aws: FakeAws) -> None:
@@ -263,6 +263,39 @@ def test_a_regressions_score_is_r2(aws: FakeAws) -> None:
     assert answer["outputVariables"]["Metric"] == "r2"
     assert answer["outputVariables"]["Score"] == "0.4500"
     assert answer["executionDetails"]["summary"].endswith("completed, validation r2 0.4500")
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"accuracy": 0.99}, "validation accuracy is 0.9, and 0.99 is the minimum"),
+        ({"log_loss": 0.1}, "validation log_loss is 0.3, and at most 0.1 is allowed"),
+        ({"roc_auc": 0.5}, "it reported no validation roc_auc"),
+    ],
+)
+def test_a_model_beyond_a_limit_of_a_metric_fails(
+    aws: FakeAws, limits: dict[str, float], reason: str
+) -> None:
+    metrics = [
+        {"MetricName": f"validation:{name}", "Value": value}
+        for name, value in (("accuracy", 0.9), ("log_loss", 0.3))
+    ]
+    aws.training_jobs[TRAINING_JOB] = {**COMPLETED, "FinalMetricDataList": metrics}
+    follow(parameters={**PARAMETERS, "minimumMetric": {"accuracy": 0.9, **limits}})
+    assert aws.failure() == (
+        "JobFailed",
+        f"training job {TRAINING_JOB} misses minimumMetric: {reason}",
+    )
+
+
+def test_a_model_within_the_limits_of_its_metrics_passes(aws: FakeAws) -> None:
+    metrics = [
+        {"MetricName": f"validation:{name}", "Value": value}
+        for name, value in (("accuracy", 0.9), ("log_loss", 0.3))
+    ]
+    aws.training_jobs[TRAINING_JOB] = {**COMPLETED, "FinalMetricDataList": metrics}
+    follow(parameters={**PARAMETERS, "minimumMetric": {"accuracy": 0.9, "log_loss": 0.3}})
+    assert aws.success()["outputVariables"]["Score"] == "0.9000"
 
 
 @pytest.mark.parametrize("value", ["none", "", "iris-model:latest", IMAGE_URI[:-1], None])

@@ -123,15 +123,44 @@ def test_the_state_at_a_moment_is_the_last_one_entered() -> None:
     assert state_at([TRACKED], LOW, 1.0) is None
 
 
-def test_each_minute_shows_the_state_of_its_alarm() -> None:
+def test_a_minute_off_the_target_is_explained_by_its_alarm() -> None:
     record = replace(RECORD, activities=[])
     assert [
         "above 100 for 1 of 3 minutes: not long enough (high alarm: OK)",
-        "above 100 for 2 of 3 minutes: not long enough (high alarm: ALARM since 2.0 s)",
-        "above 100 for 3 minutes: a cooldown or a change is in progress "
-        "(high alarm: ALARM since 2.0 s)",
-    ] == [line.text for line in explain(record, SAMPLES)][:3]
+        "above 100; high alarm in ALARM since 2.0 s; no scaling activity yet",
+    ] == [line.text for line in explain(record, SAMPLES)][:2]
     assert "(" not in explain(replace(record, alarms=[]), SAMPLES)[0].text
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (None, "the activity of 0.5 s is in progress"),
+        (0.9, "no activity since the one of 0.5 s"),
+    ],
+)
+def test_an_alarm_that_asks_is_explained_by_the_activities_before(
+    end: float | None, expected: str
+) -> None:
+    activity = ScalingActivity(0.5, end, "Successful", "Scaled.", "")
+    lines = explain(replace(RECORD, activities=[activity]), SAMPLES)
+    assert ["Scaled.", f"above 100; high alarm in ALARM since 2.0 s; {expected}"] == [
+        line.text for line in lines
+    ][:2]
+
+
+@pytest.mark.parametrize(
+    ("alarms", "expected"),
+    [
+        ([ScalingAlarm(NAME, "", [AlarmState(0.0, "OK", "")])], "but the high alarm is OK"),
+        ([], "the alarm's state is unknown"),
+    ],
+)
+def test_no_cause_is_guessed_where_no_alarm_asked(
+    alarms: list[ScalingAlarm], expected: str
+) -> None:
+    lines = explain(replace(RECORD, activities=[], alarms=alarms), SAMPLES)
+    assert any(expected in line.text for line in lines), lines
 
 
 def test_the_reason_of_an_activity_is_short() -> None:

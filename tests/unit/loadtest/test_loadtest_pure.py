@@ -277,17 +277,18 @@ def test_each_minute_explains_why_the_endpoint_did_or_did_not_scale() -> None:
         for t, count in ((0.0, 1), (2.9, 1), (3.5, 3))
     ]
     lines = explain(record, samples)
-    assert [line.text for line in lines] == [
-        "above 100 for 1 of 3 minutes: not long enough",
-        "above 100 for 2 of 3 minutes: not long enough",
-        "Setting desired instance count to 3.",
-        "above 100, but already at the maximum of 3",
-        "between 90 and 100: on target",
-        "below 90 for 1 of 15 minutes: not long enough",
+    assert [(line.minutes, line.instances, line.text) for line in lines] == [
+        (2, 1, "above 100 for 2 of 3 minutes: not long enough"),
+        (1, 1, "Setting desired instance count to 3."),
+        (1, 3, "above 100, but already at the maximum of 3"),
+        (1, 3, "between 90 and 100: on target"),
+        (1, 3, "below 90 for 1 of 15 minutes: not long enough"),
     ]
-    assert [line.instances for line in lines] == [1, 1, 1, 3, 3, 3]
-    quiet = replace(record, invocations_per_instance=_minutes(*[0.0] * 16), activities=[])
-    assert explain(quiet, samples[:1])[-1].text == "below 90, but already at the minimum of 1"
+    assert [(line.start, line.end) for line in lines[:2]] == [(0, 2), (2, 3)]
+    quiet = replace(record, invocations_per_instance=_minutes(*range(16)), activities=[])
+    (line,) = explain(quiet, samples[:1])
+    assert (line.minutes, line.lowest, line.highest) == (16, 0, 15)
+    assert line.text == "below 90, but already at the minimum of 1"
     assert explain(replace(record, target_value=None), samples) == []
 
 

@@ -130,7 +130,12 @@ def test_the_report_is_one_file_with_the_figures_the_plot_and_the_cause(finished
     assert re.search(r"high alarm</span> &gt; 500 for 3 min", html)
     assert "3 datapoints" in html
     assert 'src="data:image/png;base64,' in html
-    assert not re.search(r'(?:src|href)="(?!data:)', html)
+    assert not re.search(r'src="(?!data:)', html)
+    # Its links are to the files beside it.
+    links = {*re.findall(r'href="([^"]*)"', html)}
+    assert links == {"overview.png", "samples.jsonl", "run.json", "summary.json"}
+    assert all((out / link).is_file() for link in links)
+    assert "python -m loadtest run --endpoint" in html
     for name in ("overview.png", "requests.png", "latency.png", "scaling.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     summary = json.loads((out / "summary.json").read_text())
@@ -169,7 +174,7 @@ def test_failures_wrong_labels_and_missing_services_are_in_the_report(
     with LocalEndpoint(sick, scaling=False, speed=None) as endpoint:
         options = ("--users", "2", "--duration", "1s", "--think", "0.02", "--shape", "spike")
         done = load(endpoint, dataset, tmp_path, *options)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "FAILED" in done.stdout
     record = RunRecord.from_json((tmp_path / "run.json").read_text())
     assert sorted(record.errors) == [
@@ -190,7 +195,7 @@ def test_an_unknown_endpoint_is_refused_with_the_known_ones(dataset: Path, tmp_p
     with LocalEndpoint(right) as endpoint:
         options = ("--endpoint", "irs", "--dataset", str(dataset), "--out", str(tmp_path))
         done = command("run", *options, url=endpoint.url)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: there is no endpoint 'irs'; the endpoints are: iris\n"
 
 
@@ -208,7 +213,7 @@ USAGE_ERRORS: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 def test_a_usage_error_is_reported_in_one_line(case: str, dataset: Path) -> None:
     options, message = USAGE_ERRORS[case]
     done = command("run", "--endpoint", "iris", *options(dataset), url="http://127.0.0.1:9")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -216,5 +221,5 @@ def test_a_usage_error_is_reported_in_one_line(case: str, dataset: Path) -> None
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:
     done = command("report", str(tmp_path))
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "holds no finished run" in done.stderr

@@ -79,7 +79,7 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     numbers = {name: number for number, name in enumerate(dataset.classes)}
     truth = np.array([numbers.get(name, name) for name in dataset.train.labels])
     truth = truth.astype(np.int64 if numbers else np.float64)
-    estimator = fit(hyperparameters, train, truth, dataset.classes)
+    estimator = fit(hyperparameters, train, truth, dataset.classes, regression=not dataset.classes)
     rows = np.concatenate([rows_on_thresholds(estimator, train), train])
     rows = chance.permutation(rows)[:_MOST_ROWS]
     cells = [cells for row in rows if (cells := _cells(columns, row)) is not None]
@@ -136,7 +136,7 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
         return str(values[chance.integers(len(values))])
 
     chosen = {"seed": pick(0, 1, 2), "missing_values": pick("refuse", "accept")}
-    if algorithm in (Algorithm.RANDOM_FOREST, Algorithm.GRADIENT_BOOSTING):
+    if algorithm in (Algorithm.RANDOM_FOREST, Algorithm.EXTRA_TREES, Algorithm.GRADIENT_BOOSTING):
         chosen["n_estimators"] = pick(1, 2, 5, 20)
     if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
         chosen |= {"max_iter": pick(1, 5, 30), "max_leaf_nodes": pick(2, 7, 31, "none")}
@@ -144,7 +144,16 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
         chosen |= {"max_depth": pick(1, 3, 8), "min_samples_leaf": pick(1, 3, 10)}
     if algorithm in (Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING):
         chosen["learning_rate"] = pick(0.05, 0.1, 0.5)
-    if algorithm not in (Algorithm.GRADIENT_BOOSTING, Algorithm.LINEAR_REGRESSION):
+    if algorithm not in _LINEAR:
+        chosen["regression"] = pick("no", "yes")
+    if "learning_rate" in chosen and chosen["regression"] == "yes":
+        chosen["n_iter_no_change"] = pick("none", 3)
+    linear = algorithm is Algorithm.LINEAR_REGRESSION
+    if (
+        algorithm is not Algorithm.GRADIENT_BOOSTING
+        and not linear
+        and chosen.get("regression") != "yes"
+    ):
         chosen["class_weight"] = pick("none", "balanced")
     return parse_hyperparameters({"algorithm": algorithm, **chosen})
 

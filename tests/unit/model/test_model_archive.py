@@ -33,7 +33,9 @@ def test_a_written_dataset_is_read_back_with_its_labels_verbatim(rows: list[list
     dataset = read_archive(content, "t.zip", sha256="abc")
     assert list(dataset.train.labels) == [row[0] for row in rows]
     assert dataset.train.rows == tuple(tuple(map(float, row[1:])) for row in rows)
-    assert dataset.validation == dataset.train
+    assert dataset.validation is not None
+    assert dataset.validation.labels == dataset.train.labels
+    assert dataset.validation.rows == dataset.train.rows
     assert (dataset.name, dataset.sha256) == ("t", "abc")
 
 

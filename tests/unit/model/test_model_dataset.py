@@ -97,7 +97,7 @@ def test_an_error_is_reported_in_one_line(
 ) -> None:
     code, path = run(tmp_path, text, *options)
     error = capsys.readouterr().err
-    assert code == 2
+    assert code == 1
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
@@ -119,11 +119,11 @@ def test_a_missing_file_and_an_unwritable_target_are_reported_without_a_tracebac
 
     missing = command("--csv", "nowhere.csv", "--out", str(tmp_path / "a.zip"))
     expected = "error: cannot read nowhere.csv: No such file or directory\n"
-    assert (missing.returncode, missing.stderr) == (2, expected)
+    assert (missing.returncode, missing.stderr) == (1, expected)
     table = tmp_path / "t.csv"
     table.write_text("a,kind\n1,x\n2,y\n3,x\n4,y\n")
     unwritable = command("--csv", str(table), "--out", str(tmp_path / "no" / "a.zip"))
-    assert unwritable.returncode == 2
+    assert unwritable.returncode == 1
     assert unwritable.stderr.startswith("error: cannot write ")
 
 
@@ -196,7 +196,7 @@ def test_a_refused_column_names_the_option_that_would_accept_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
 ) -> None:
     code, path = run(tmp_path, PEOPLE, *options)
-    assert (code, path.exists()) == (2, False)
+    assert (code, path.exists()) == (1, False)
     assert re.search(message, capsys.readouterr().err)
 
 

@@ -32,13 +32,23 @@ SMALL = {
     Algorithm.RANDOM_FOREST: {"n_estimators": "20", "class_weight": "balanced"},
     Algorithm.GRADIENT_BOOSTING: {"n_estimators": "20"},
     Algorithm.HIST_GRADIENT_BOOSTING: {"max_iter": "20", "class_weight": '{"yes": 2, "no": 1}'},
+    Algorithm.EXTRA_TREES: {"n_estimators": "40", "class_weight": "balanced"},
+}
+# The same, to predict a value.
+REGRESSIONS = {
+    Algorithm.RANDOM_FOREST: {"n_estimators": "20"},
+    Algorithm.GRADIENT_BOOSTING: {"n_estimators": "60", "n_iter_no_change": "10"},
+    Algorithm.HIST_GRADIENT_BOOSTING: {"max_iter": "60", "n_iter_no_change": "10"},
+    Algorithm.EXTRA_TREES: {"n_estimators": "40"},
+    Algorithm.LINEAR_REGRESSION: dict[str, str](),
 }
 
 
-def train_small(algorithm: Algorithm, rows: int = 200) -> TrainingArtifacts:
+def train_small(
+    algorithm: Algorithm, rows: int = 200, *, regression: bool = False
+) -> TrainingArtifacts:
     """Train on the value 2 * size + 3 * (colour is red); the weight is noise."""
     chance = random.Random(1)
-    regression = algorithm is Algorithm.LINEAR_REGRESSION
     lines = ["label,size,colour,weight"]
     for _ in range(rows):
         size, colour = chance.gauss(0, 1), chance.choice(["red", "green", "blue"])
@@ -49,7 +59,8 @@ def train_small(algorithm: Algorithm, rows: int = 200) -> TrainingArtifacts:
     read_options = ReadOptions(True, ("auto",), accept_missing=True, regression=regression)
     table = parse_table("\n".join(lines), "t", read_options=read_options)
     classes = () if regression else ("no", "yes")
-    raw = {"algorithm": algorithm, "missing_values": "accept", **SMALL.get(algorithm, {})}
+    small = REGRESSIONS[algorithm] if regression else SMALL.get(algorithm, {})
+    raw = {"algorithm": algorithm, "missing_values": "accept", **small}
     hyperparameters = parse_hyperparameters(raw)
     dataset = Dataset(
         table,
@@ -61,21 +72,29 @@ def train_small(algorithm: Algorithm, rows: int = 200) -> TrainingArtifacts:
     return fit_and_measure(hold_out(dataset, 0.25, 0), hyperparameters)
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
-def test_each_algorithm_learns_from_categories_and_missing_values(algorithm: Algorithm) -> None:
-    artifacts = train_small(algorithm)
-    score = "r2" if algorithm is Algorithm.LINEAR_REGRESSION else "accuracy"
+@pytest.mark.parametrize(
+    ("algorithm", "regression"),
+    [
+        *((algorithm, False) for algorithm in Algorithm if "linear" not in algorithm),
+        *((algorithm, True) for algorithm in REGRESSIONS),
+    ],
+)
+def test_each_algorithm_learns_from_categories_and_missing_values(
+    algorithm: Algorithm, regression: bool
+) -> None:
+    artifacts = train_small(algorithm, regression=regression)
+    score = "r2" if regression else "accuracy"
     assert artifacts.metadata["metrics"]["validation"][score] > 0.75
     importances = artifacts.output["feature_importances.json"]
     assert isinstance(importances, dict)
     assert list(importances["importances"])[-1] == "weight"
     assert sum(importances["importances"].values()) > 0.1
-    pictures = {name for name in artifacts.output if name.endswith(".png")}
-    assert pictures == {"feature_importances.png"} | (
-        set() if score == "r2" else {"confusion_matrix.png"}
+    pictures = {name for name in artifacts.output if name.endswith(".svg")}
+    assert pictures == {"feature_importances.svg"} | (
+        set() if score == "r2" else {"confusion_matrix.svg"}
     )
     for name in pictures:
-        assert bytes(artifacts.output[name])[:4] == b"\x89PNG"  # type: ignore[call-overload]
+        assert bytes(artifacts.output[name]).startswith(b"<svg")  # type: ignore[call-overload]
     columns = Columns.from_metadata(artifacts.metadata)
     predictor = Predictor(artifacts.onnx_bytes, columns.width, artifacts.metadata["classes"])
     numbers, values = predictor.run(columns.encode([[1.0, "red", 0.0], [-2.0, "green", 0.0]]))
@@ -83,6 +102,39 @@ def test_each_algorithm_learns_from_categories_and_missing_values(algorithm: Alg
         assert values[0, 0] > values[1, 0]
     else:
         assert numbers.tolist() == [1, 0]
+
+
+def test_boosting_stops_when_iterations_bring_no_more() -> None:
+    chance = np.random.default_rng(0)
+    rows = chance.normal(size=(400, 3)).astype(np.float32)
+    # Noise, which more iterations only learn by heart.
+    truth = (rows[:, 0] + chance.normal(0, 2, 400) > 0).astype(np.int64)
+    for algorithm in (Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING):
+        early = parse_hyperparameters({"algorithm": algorithm, "n_iter_no_change": "3"})
+        grown = fit(early, rows, truth)
+        assert getattr(grown, "n_iter_", getattr(grown, "n_estimators_", 0)) < 100
+        whole = fit(parse_hyperparameters({"algorithm": algorithm}), rows, truth)
+        assert getattr(whole, "n_iter_", getattr(whole, "n_estimators_", 0)) == 100
+
+
+@pytest.mark.parametrize("truth", [[0, 1, 2] * 5, [0] * 30 + [1]])
+def test_an_early_stop_needs_rows_of_each_class(truth: list[int]) -> None:
+    early = parse_hyperparameters({"algorithm": "gradient-boosting", "n_iter_no_change": "3"})
+    with pytest.raises(HyperparameterError, match="holds out a tenth of the"):
+        fit(early, np.zeros((len(truth), 1), np.float32), np.array(truth))
+
+
+def test_weights_of_classes_are_refused_for_a_value() -> None:
+    weighted = parse_hyperparameters({"class_weight": "balanced"})
+    with pytest.raises(HyperparameterError, match="class_weight is for classes"):
+        fit(weighted, np.zeros((3, 1), np.float32), np.array([0.5, 1.5, 2.5]), regression=True)
+
+
+def test_two_classes_have_metrics_that_do_not_depend_on_a_threshold() -> None:
+    metrics = train_small(Algorithm.LOGISTIC_REGRESSION).metadata["metrics"]["validation"]
+    assert metrics["positive_class"] == "yes"
+    assert 0.9 < metrics["roc_auc"] <= 1
+    assert 0.9 < metrics["average_precision"] <= 1
 
 
 def test_an_algorithm_without_a_fit_is_an_error_and_not_a_random_forest() -> None:
@@ -196,8 +248,8 @@ def test_a_column_without_influence_has_an_importance_of_zero_without_a_sign() -
 
     truth = np.zeros(10)
     found = permutation_importances(Columns.of_numbers("abc"), rows, truth, score, 0)
-    assert [repr(value) for value in found.values()] == ["0.0"] * 3
+    assert [repr(value.mean) for value in found.values()] == ["0.0"] * 3
     below = permutation_importances(
         Columns.of_numbers("abc"), rows, truth, lambda *a: 0.6 - score(*a), 0
     )
-    assert [repr(value) for value in below.values()] == ["0.0"] * 3
+    assert [repr(value.mean) for value in below.values()] == ["0.0"] * 3

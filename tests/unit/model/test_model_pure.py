@@ -55,6 +55,7 @@ def test_the_default_is_a_random_forest_with_its_default_hyperparameters() -> No
         "max_depth": None,
         "min_samples_leaf": 1,
         "class_weight": None,
+        "regression": "no",
         "header": "no",
         "categorical_columns": None,
         "missing_values": "refuse",

@@ -24,7 +24,11 @@ rows = st.lists(st.tuples(st.text(max_size=5), numbers, st.text(max_size=5)), mi
 def test_rows_are_read_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, float, str]]
 ) -> None:
-    table = Table(tuple(r[0] for r in found), tuple(r[1:] for r in found))
+    table = Table.of_rows(
+        tuple(r[0] for r in found),
+        tuple(r[1:] for r in found),
+        categorical_columns=frozenset({1}),
+    )
     path = tmp_path_factory.mktemp("set") / "reference.json"
     path.write_bytes(reference_bytes(table, ("size", "site"), 0))
     read = read_reference(path).table
@@ -35,7 +39,7 @@ def test_rows_are_read_as_they_were_written(
 
 def test_a_part_of_many_rows_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference_set, "MOST_ROWS", 5)
-    table = Table(tuple(str(n) for n in range(20)), tuple((float(n),) for n in range(20)))
+    table = Table.of_rows(tuple(str(n) for n in range(20)), tuple((float(n),) for n in range(20)))
     (tmp_path / "a.json").write_bytes(body := reference_bytes(table, ("x",), 1))
     read = read_reference(tmp_path / "a.json").table
     assert len(read.rows) == 5

@@ -26,7 +26,10 @@ from tests.examples import examples
 from tests.unit.model.random_models import Differences, compare
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
-TREES = (Algorithm.RANDOM_FOREST, Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING)
+TREES = (
+    *(Algorithm.RANDOM_FOREST, Algorithm.EXTRA_TREES),
+    *(Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING),
+)
 # An example is a model that is trained and served, about 0.2 s.
 MODELS = 30
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from localcloud.cli.terminal import ended_by_signals, read_line_while
+from localcloud.cli.terminal import ended_by_signals, read_line_while, run_child
 
 
 @pytest.fixture
@@ -50,3 +52,50 @@ def test_a_signal_ends_as_ctrl_c_does_and_is_as_before_afterwards(number: signal
         work()
     assert tidied == [number]
     assert signal.getsignal(number) == before
+
+
+# It tidies up at Ctrl-C, and says so in a file. SIGTERM ends it at once.
+CHILD = """
+import pathlib, signal, sys, time
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    pathlib.Path("report").write_text("written")
+"""
+PARENT = """
+import os, sys
+from pathlib import Path
+from localcloud.cli.terminal import ended_by_signals, run_child
+with ended_by_signals():
+    run_child([sys.executable, "-u", "-c", os.environ["CHILD"]], Path.cwd(), dict(os.environ))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_lets_a_child_write_its_report(tmp_path: Path, number: signal.Signals) -> None:
+    root = str(Path(__file__).parents[4])
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        cwd=tmp_path,
+        env={**os.environ, "CHILD": CHILD, "PYTHONPATH": root},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        # A terminal sends Ctrl-C to the whole group; `kill` reaches the parent alone.
+        if number == signal.SIGINT:
+            os.killpg(parent.pid, number)
+        else:
+            parent.send_signal(number)
+        parent.communicate(timeout=30)
+    assert parent.returncode != 0
+    assert (tmp_path / "report").exists() == (number == signal.SIGINT)
+
+
+def test_a_child_that_ends_gives_its_status(tmp_path: Path) -> None:
+    assert run_child([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3

@@ -156,3 +156,23 @@ def test_waiting_for_something_ends_when_the_clock_says_so() -> None:
 def test_the_clock_goes_forward_only_and_at_most_a_year(seconds: float) -> None:
     with pytest.raises(ValueError, match="at most a year"):
         asyncio.run(Clock().advance(seconds))
+
+
+def test_another_speed_wakes_what_sleeps_at_its_time_and_never_goes_back() -> None:
+    clock = Clock(0.001)
+
+    async def run() -> None:
+        sleeping = asyncio.create_task(clock.sleep(60))
+        await asyncio.sleep(0)
+        before = clock.now()
+        clock.change_speed(3600)
+        assert before <= clock.now() < before + timedelta(minutes=1)
+        # A minute of the clock is a sixtieth of a second now, and was half a day.
+        await asyncio.wait_for(sleeping, 5)
+
+    asyncio.run(run())
+    assert clock.speed == 3600
+    for speed in (0, 4000, float("nan")):
+        with pytest.raises(ValueError, match="it must be from"):
+            clock.change_speed(speed)
+    assert clock.speed == 3600

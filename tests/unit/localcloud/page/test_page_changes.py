@@ -103,6 +103,19 @@ def test_a_listener_gets_what_is_newer_than_what_it_knows(activity: Activity) ->
     assert [entry["number"] for entry in activity.since(1)["items"]] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("method", "what", "reads"),
+    [("PUT", "s3: PutObject /bucket/key", False), ("GET", "s3: GetObject /bucket/key", True)],
+)
+def test_a_call_of_s3_has_its_operation_and_path(
+    activity: Activity, method: str, what: str, reads: bool
+) -> None:
+    request = Request(method, "/bucket/key", "/bucket/key", "", {}, b"", "s3")
+    assert activity.call(request, Response(200, {}, b""), 0.001) is not reads
+    (entry,) = activity.since(0)["items"]
+    assert (entry["what"], entry["reads"]) == (what, reads)
+
+
 def test_an_invocation_is_no_entry(activity: Activity) -> None:
     request, response = call("InvokeEndpoint", service="sagemaker-runtime")
     assert not activity.call(request, response, 0.001)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -332,3 +333,44 @@ def test_alarms_are_shown_and_one_for_scaling_in_is_neutral(quiet: TestCloud) ->
     assert found["inAlarm"] == 1
     assert found["items"][0]["name"] == "quiet"
     cloudwatch.delete_alarms(AlarmNames=["low", "quiet"])
+
+
+def put_stack(cloud: TestCloud, name: str, state: dict[str, Any]) -> None:
+    """Store the state of a stack, as `localcloud up` does."""
+    url = f"{cloud.url}/_localcloud/stacks/{name}"
+    request = urllib.request.Request(url, json.dumps(state).encode(), method="PUT")
+    with urllib.request.urlopen(request, timeout=20):
+        pass
+
+
+def test_a_stack_of_the_program_shows_outputs_and_cost_and_no_secret(quiet: TestCloud) -> None:
+    state = {
+        "resources": [{"urn": "a"}, {"urn": "b"}],
+        "outputs": {
+            "bucket": "data",
+            "password": "hunter2",
+            "list": [1, 2],
+            "monthlyCostEstimate": {"total": 12.5, "currency": "USD", "items": []},
+        },
+        "secret_outputs": ["password"],
+    }
+    put_stack(quiet, "lab/dev", state)
+    assert "hunter2" not in json.dumps(overview(quiet))
+    (found,) = overview(quiet)["stacks"]["pulumi"]["items"]
+    assert found["outputs"] == {"bucket": "data", "password": "[secret]", "list": "[1, 2]"}
+    assert (found["name"], found["resources"], found["cost"]["total"]) == ("lab/dev", 2, 12.5)
+
+
+def test_a_stack_of_cloudformation_shows_its_newest_events(quiet: TestCloud) -> None:
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    cloudformation = quiet.client("cloudformation")
+    cloudformation.create_stack(StackName="shown", TemplateBody=json.dumps(template))
+
+    def complete() -> dict[str, Any] | None:
+        items = overview(quiet)["stacks"]["cloudformation"]["items"]
+        return next((s for s in items if s["status"] == "CREATE_COMPLETE"), None)
+
+    stack = wait_for("the stack", complete)
+    assert (stack["name"], stack["resources"]) == ("shown", 1)
+    assert stack["events"][0]["status"] == "CREATE_COMPLETE"
+    assert "Topic" in [event["resource"] for event in stack["events"]]

@@ -262,7 +262,7 @@ export class PipelinePanel extends Panel {
   stage(pipeline, stage, index) {
     const old = stage.execution !== null && stage.execution !== pipeline.executions.items[0]?.id && !this.replayed;
     return h("li", { key: stage.name, class: `stage ${old ? "old" : ""}` },
-      index > 0 && this.transition(pipeline, stage),
+      index > 0 && !this.replayed && this.transition(pipeline, stage),
       h("div", { class: "bar" }, h("h3", null, stage.name), chip(stage.status)),
       stage.execution && h("p", { class: "muted" }, `execution ${stage.execution.slice(0, 8)}`, old ? ", an earlier one" : ""),
       stage.waiting.length > 0 && h("p", null, chip(`${stage.waiting.length} waiting to enter`)),

@@ -7,7 +7,7 @@ locust patches the standard library for gevent when it is imported. Modules that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,12 +124,13 @@ def create_user_class(
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
     """
-    parts = urlsplit(settings["url"])
-    path = invocations_path(settings["endpoint"])
-    base = f"{parts.scheme}://{parts.netloc}"
-    signer = Signer(find_credentials(), settings["region"], base + path)
-    rows = rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"])
-
+    sender = Sender(
+        settings["url"],
+        settings["endpoint"],
+        settings["region"],
+        rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"]),
+        recorder,
+    )
     load = Load(**settings["load"])
     pace = None if load.rate is None else Pace(load, settings.get("worker", 0), recorder)
 
@@ -138,13 +139,13 @@ def create_user_class(
         if not gate.acquire():
             return
         try:
-            _send(user, path, next(rows), signer, recorder, due)
+            sender.send(user, due)
         except gevent.GreenletExit:
             gate.abandoned()
             raise
 
     class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
-        host = base
+        host = sender.host
         tasks = [invoke]  # noqa: RUF012 - locust reads it from the class
         wait_time = constant(settings["think_seconds"])
         insecure = False
@@ -153,6 +154,43 @@ def create_user_class(
         max_retries = 0
 
     return EndpointUser
+
+
+class Sender:
+    """Signs and sends the requests of a process, and looks at the answers.
+
+    Args:
+        url: the base URL of the runtime service.
+        endpoint: the endpoint's name.
+        region: the AWS region.
+        rows: the rows to send, without an end.
+        recorder: counts the well-formed predictions.
+
+    Attributes:
+        host: the scheme and the host of the URL.
+
+    Raises:
+        UsageError: there are no credentials.
+    """
+
+    def __init__(
+        self, url: str, endpoint: str, region: str, rows: Iterator[Payload], recorder: Recorder
+    ) -> None:
+        parts = urlsplit(url)
+        self.host = f"{parts.scheme}://{parts.netloc}"
+        self._path = invocations_path(endpoint)
+        self._signer = Signer(find_credentials(), region, self.host + self._path)
+        self._rows = rows
+        self._recorder = recorder
+
+    def send(self, user: Any, due: float | None = None) -> None:
+        """Send the next row by a user's client.
+
+        Args:
+            user: the locust user.
+            due: the moment at which an open load's request was due, on the monotonic clock.
+        """
+        _send(user, self._path, next(self._rows), self._signer, self._recorder, due)
 
 
 class Pace:

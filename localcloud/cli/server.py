@@ -77,7 +77,7 @@ def start(
     from localcloud.edge.server import run
 
     with errors_in_one_line():
-        chosen = _port(port)
+        chosen = free_port_or(port)
         if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
             raise CommandError(
                 f"--speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
@@ -97,7 +97,7 @@ def start(
         run(chosen, speed, directory, iam, limit_bytes, faults=faults)
 
 
-def _port(given: int | None) -> int:
+def free_port_or(given: int | None) -> int:
     """Return the port to listen on.
 
     Raises:

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 from rich.console import Console
@@ -18,10 +19,14 @@ from rich.console import Console
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.lab import DEFAULT_LOAD, LAB_TESTS, REQUESTS_SECONDS
 from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
-from loadtest.shapes import MAX_WORKERS, SHAPES, Load, parse_duration
+from loadtest.shapes import MAX_USERS, MAX_WORKERS, SHAPES, Load, parse_duration
 
 # The exit code if an objective was missed.
 MISSED = 3
+
+
+# Users of an open load: for so many seconds of its rate, and at least so many.
+_STALL_SECONDS, _OPEN_USERS = 3, 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,13 +89,18 @@ def _load(options: argparse.Namespace) -> Load:
         seconds = REQUESTS_SECONDS
     if options.duration is not None:
         seconds = parse_duration(options.duration)
+    users = base.users if options.users is None else options.users
+    if options.rate is not None and options.users is None:
+        # Enough to go on sending while the endpoint stalls for some seconds.
+        users = min(MAX_USERS, max(_OPEN_USERS, ceil(options.rate * _STALL_SECONDS)))
     return Load(
         shape=options.shape or base.shape,
-        users=base.users if options.users is None else options.users,
+        users=users,
         spawn_rate=base.spawn_rate if options.spawn_rate is None else options.spawn_rate,
         duration_seconds=seconds,
         requests=requests,
         workers=options.workers,
+        rate=options.rate,
     )
 
 
@@ -130,7 +140,9 @@ def _size(options: argparse.Namespace, console: Console) -> int:
             watch_seconds=0.0,
             out=options.out,
         )
-        capacity, steps = measure_capacity(base, options.p99, console)
+        if not 1 <= options.workers <= MAX_WORKERS:
+            raise UsageError(f"--workers is {options.workers}; it must be from 1 to {MAX_WORKERS}")
+        capacity, steps = measure_capacity(base, options.p99, console, options.workers)
         price = price or endpoint_price(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
@@ -206,6 +218,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"number of users over time, default {DEFAULT_LOAD.shape}",
     )
     run.add_argument(
+        "--rate",
+        type=float,
+        help="open load: send this many requests/s at the peak on a schedule, whatever the answers "
+        "do, and count latency from the moment at which a request was due; --users is then the "
+        "largest number of requests in flight",
+    )
+    run.add_argument(
         "--workers",
         type=int,
         default=1,
@@ -260,6 +279,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     size.add_argument(
         "--p99", type=float, default=100.0, help="p99 latency objective in ms, default 100"
+    )
+    size.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help=f"number of processes that send requests, default 1, at most {MAX_WORKERS}",
     )
     traffic = size.add_mutually_exclusive_group(required=True)
     traffic.add_argument("--traffic", type=Path, help="a CSV file with the requests of each minute")

@@ -27,6 +27,7 @@ from locust import LoadTestShape
 from loadtest.errors import LoadTestError
 from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
+from loadtest.schedule import due
 from loadtest.shapes import Load
 from loadtest.user import QuotaGate, create_environment
 from loadtest.worker_pool import WorkerPool
@@ -139,7 +140,9 @@ def _shape(load: Load) -> Any:
         def tick(self) -> tuple[int, float]:
             # `_run` ends the load, because locust calls this only once per second.
             at = min(self.get_run_time(), load.duration_seconds * (1 - 1e-9))
-            return load.users_at(at) or 1, load.spawn_rate
+            # An open load needs all its users at once: any of them may have to wait.
+            rate = load.spawn_rate if load.rate is None else float(load.users)
+            return load.users_at(at) or 1, rate
 
     return Shape()
 
@@ -180,6 +183,9 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
         load_seconds=round(load_seconds, 3),
         notes=generator.notes,
         cut_short=generator.cut_short,
+        due=None
+        if load.rate is None
+        else sum(due(load, worker, ended - began) for worker, began in recorder.began.items()),
         **recorder.final(),
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from loadtest.errors import UsageError
 
 MAX_FAILURE_SHARE = 0.01
+# A generator that sends later than this measures itself.
+MAX_LATENESS_MS = 50.0
 
 ACCURACY, R2 = "accuracy under load", "R² under load"
 
@@ -76,6 +78,8 @@ def judge(
     p99_ms: float | None,
     score: tuple[str, float | None],
     scale_out_seconds: float | None,
+    due: int | None = None,
+    lateness_ms: float | None = None,
 ) -> list[Verdict]:
     """Return a verdict for each objective; one that could not be measured is not met.
 
@@ -88,6 +92,8 @@ def judge(
         p99_ms: 99th percentile of the latency; None if no request was answered.
         score: `accuracy under load` or `R² under load`, and its value.
         scale_out_seconds: time of the first scale-out; None if there was none.
+        due: requests of an open load's schedule; None for a closed load.
+        lateness_ms: 99th percentile of how late the generator sent them.
     """
     target = "at least 1" if requests_wanted is None else f"{requests_wanted:,}"
     enough = requests > 0 if requests_wanted is None else requests == requests_wanted
@@ -100,6 +106,16 @@ def judge(
             failure_share <= objectives.max_failure_share,
         ),
     ]
+    if due is not None:
+        verdicts += [
+            Verdict("requests due", f"{due:,} sent", f"{requests:,}", requests >= due),
+            Verdict(
+                "generator's lateness",
+                f"at most {MAX_LATENESS_MS:g} ms (p99)",
+                "none" if lateness_ms is None else f"{lateness_ms:.3g} ms",
+                lateness_ms is not None and lateness_ms <= MAX_LATENESS_MS,
+            ),
+        ]
     if cut_short:
         verdicts.append(Verdict("load", "completed", cut_short, met=False))
     for name, limit, actual, unit, upper in (

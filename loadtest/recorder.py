@@ -27,6 +27,8 @@ class Recorder:
         squared_error: sum over the predictions of a regression.
         errors: number of failures by error message.
         total: latencies of all requests.
+        began: beginnings of the workers' schedules in an open load, by the worker's number.
+        lateness: delays of an open load's requests that were sent late although a user was free.
         last_recorded: time of the last request, on the monotonic clock.
     """
 
@@ -37,6 +39,9 @@ class Recorder:
         self.squared_error = 0.0
         self.errors: Counter[str] = Counter()
         self.total = Histogram()
+        self.lateness = Histogram()
+        # On the monotonic clock, which all processes of a machine share.
+        self.began: dict[int, float] = {}
         self._tick = Histogram()
         self._window: deque[tuple[float, Histogram]] = deque(maxlen=_WINDOW_TICKS)
         self._last_tick = self.last_recorded = time.monotonic()
@@ -101,10 +106,13 @@ class Recorder:
             "squared_error": self.squared_error,
             "errors": dict(self.errors),
             "latencies": self.total.as_json(),
+            "lateness": self.lateness.as_json(),
+            "began": list(self.began.items()),
         }
         self.failures = self.answers = self.correct = 0
         self.squared_error = 0.0
         self.errors, self.total, self._tick = Counter(), Histogram(), Histogram()
+        self.lateness = Histogram()
         return counts
 
     def merge(self, counts: dict[str, Any]) -> None:
@@ -114,6 +122,8 @@ class Recorder:
             self.last_recorded = time.monotonic()
         self._tick.merge(latencies)
         self.total.merge(latencies)
+        self.lateness.merge(Histogram.from_json(counts["lateness"]))
+        self.began |= dict(counts["began"])
         self.failures += counts["failures"]
         self.answers += counts["answers"]
         self.correct += counts["correct"]
@@ -131,6 +141,7 @@ class Recorder:
             "squared_error": self.squared_error,
             "max_ms": round(self.total.max_ms, 2) if self.total.count else None,
             "errors": dict(self.errors),
+            "lateness_p99_ms": self.lateness.percentile(0.99),
             **percentiles(self.total),
         }
 

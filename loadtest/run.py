@@ -132,6 +132,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         objectives=asdict(settings.objectives),
         requests_wanted=settings.load.requests,
         workers=settings.load.workers,
+        rate=settings.load.rate,
         label_variance=label_variance(payloads),
         instance_type=observer.instance_type(),
         command=settings.command,
@@ -190,6 +191,20 @@ class _Recording:
         self._samples.write(sample_to_line(sample))
         self._samples.flush()
         self._display.show(sample)
+
+
+def send(settings: RunSettings) -> dict[str, Any]:
+    """Send a load without watching an endpoint or writing a report; return the totals.
+
+    Raises:
+        GeneratorError: the load generator failed.
+    """
+    with _generator(settings) as child:
+        for line in child.stdout or ():
+            message: dict[str, Any] = json.loads(line)
+            if message.pop("kind") == "final":
+                return message
+    raise GeneratorError(_failure_reason(child, settings.out / _GENERATOR_LOG))
 
 
 @contextmanager

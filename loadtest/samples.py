@@ -101,6 +101,9 @@ class RunRecord:
         workers: number of processes that sent the load.
         cut_short: the reason why the load ended early; empty if it did not.
         alarms: alarms of the scaling policies; empty in records of earlier versions.
+        rate: requests/s at the peak of an open load; None for a closed one.
+        due: requests of an open load's schedule until its end; None for a closed one.
+        lateness_p99_ms: how late the generator sent them; None for a closed load.
         instance_type: the variant's instance type; None if it could not be read.
         command, version, machine: how to repeat the run; empty in records of earlier versions.
     """
@@ -137,6 +140,9 @@ class RunRecord:
     alarms: list[ScalingAlarm] = field(default_factory=list)
     squared_error: float = 0.0
     label_variance: float | None = None
+    rate: float | None = None
+    due: int | None = None
+    lateness_p99_ms: float | None = None
     instance_type: str | None = None
     command: str = ""
     version: str = ""

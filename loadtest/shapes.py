@@ -43,6 +43,7 @@ SHAPES: Mapping[str, Points] = {
 MAX_USERS = 1000
 MAX_DURATION_SECONDS = 3600.0
 MAX_REQUESTS = 10_000_000
+MAX_RATE = 100_000.0
 MAX_WORKERS = 16
 _DURATION = re.compile(r"(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -59,6 +60,9 @@ class Load:
         requests: total number of requests, 1 to MAX_REQUESTS; the load ends when they are answered
             or when the duration is over. None for no limit.
         workers: number of processes that send the load, 1 to MAX_WORKERS and at most `users`.
+        rate: requests/s at the peak of an open load, above 0 to MAX_RATE, whose shape is that of
+            the rate; `users` is then the largest number of requests in flight. None for a closed
+            load, in which each user waits for its answer.
 
     Raises:
         UsageError: one or more values are out of range; the message lists all of them.
@@ -70,6 +74,7 @@ class Load:
     duration_seconds: float
     requests: int | None = None
     workers: int = 1
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -95,6 +100,10 @@ class Load:
                 f"--workers is {self.workers} for {self.users} users; each worker needs a user: "
                 "use fewer workers or more --users"
             )
+        if self.rate is not None and not 0 < self.rate <= MAX_RATE:
+            problems.append(f"--rate is {self.rate:g}; it must be above 0 to {MAX_RATE:g}")
+        if self.rate is not None and self.requests is not None:
+            problems.append("--requests does not go with --rate: the schedule ends the load")
         if problems:
             raise UsageError("; ".join(problems))
 
@@ -102,6 +111,11 @@ class Load:
     def description(self) -> str:
         """Return a description for the terminal."""
         workers = "" if self.workers == 1 else f" from {self.workers} workers"
+        if self.rate is not None:
+            return (
+                f"up to {self.rate:g} requests/s on schedule, at most {self.users} in flight"
+                f"{workers}, for {self.duration_seconds:g} s"
+            )
         requests = "" if self.requests is None else f"{self.requests:,} requests, at most "
         return f"up to {self.users} users{workers} for {requests}{self.duration_seconds:g} s"
 
@@ -109,8 +123,13 @@ class Load:
         """Return the number of users at a moment, at least one; None once the load is over."""
         if seconds >= self.duration_seconds:
             return None
-        share = _interpolate(SHAPES[self.shape], max(0.0, seconds) / self.duration_seconds)
-        return max(1, round(share * self.users))
+        if self.rate is not None:
+            return self.users
+        return max(1, round(self.share_at(seconds) * self.users))
+
+    def share_at(self, seconds: float) -> float:
+        """Return the share of the peak at a moment, 0 to 1."""
+        return _interpolate(SHAPES[self.shape], max(0.0, seconds) / self.duration_seconds)
 
 
 def parse_duration(text: str) -> float:

@@ -53,7 +53,9 @@ class SizeSettings:
     out: Path
 
 
-def measure_capacity(base: Any, p99_ms: float, console: Console) -> tuple[float, list[LoadStep]]:
+def measure_capacity(
+    base: Any, p99_ms: float, console: Console, workers: int = 1
+) -> tuple[float, list[LoadStep]]:
     """Measure one instance's capacity by loading an endpoint step by step.
 
     Returns the capacity in requests/s, and the steps.
@@ -62,20 +64,37 @@ def measure_capacity(base: Any, p99_ms: float, console: Console) -> tuple[float,
         base: RunSettings of the endpoint; its load is replaced.
         p99_ms: p99 latency objective.
         console: shows a line for each step.
+        workers: number of processes that send requests.
 
     Raises:
-        LoadTestError: even a single user's p99 was over the objective.
+        LoadTestError: even a single user's p99 was over the objective, or the capacity is too near
+            to what the load generator itself can send.
     """
+    from loadtest.calibration import USABLE_SHARE, calibrate
     from loadtest.observer import Observer
     from loadtest.run import run
 
+    own = calibrate(base, workers)
+    console.print(
+        f"The load generator ({_processes(workers)}) can send {own.rps:,.0f} requests/s on this "
+        f"machine, with a p99 of {own.p99_ms or 0:.1f} ms; it measures up to "
+        f"{own.usable_rps:,.0f} requests/s",
+        highlight=False,
+        soft_wrap=True,
+    )
     serving = Observer(base.endpoint, base.region).state().current_instances or 1
     quiet = Console(quiet=True)
 
     def apply_load(users: int) -> LoadStep:
         # `users` for each instance: with fewer users than instances, some would be idle.
         total_users = min(users * serving, MAX_USERS)
-        load = Load("constant", total_users, float(total_users), _STEP_SECONDS)
+        load = Load(
+            "constant",
+            total_users,
+            float(total_users),
+            _STEP_SECONDS,
+            workers=min(workers, total_users),
+        )
         record = run(replace(base, load=load, out=base.out / f"{users}-users"), quiet)
         instances = mean_instances(base.out / f"{users}-users" / "samples.jsonl")
         rate = record.requests / record.load_seconds if record.load_seconds else 0.0
@@ -107,7 +126,18 @@ def measure_capacity(base: Any, p99_ms: float, console: Console) -> tuple[float,
             f"even a single user has a p99 of {steps[0].p99_ms or 0:.1f} ms, over the objective of "
             f"{p99_ms:g} ms: allow more with --p99, or choose a larger instance type"
         )
+    if found * serving > own.usable_rps:
+        raise LoadTestError(
+            f"the capacity was not measured: {found * serving:,.0f} requests/s are over "
+            f"{USABLE_SHARE:.0%} of what the load generator itself can send "
+            f"({own.rps:,.0f} requests/s from {_processes(workers)}), so the endpoint may do more. "
+            "Use more --workers, a larger machine for them, or a known --capacity"
+        )
     return found, steps
+
+
+def _processes(workers: int) -> str:
+    return "one process" if workers == 1 else f"{workers} processes"
 
 
 def endpoint_price(endpoint: str, region: str, console: Console) -> Price | None:

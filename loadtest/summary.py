@@ -74,6 +74,8 @@ def summarize(record: RunRecord, samples: Sequence[Sample]) -> Summary:
         p99_ms=record.p99_ms,
         score=(ACCURACY, accuracy) if record.label_variance is None else (R2, r2),
         scale_out_seconds=scaled,
+        due=record.due,
+        lateness_ms=record.lateness_p99_ms,
     )
     rps = round(record.requests / record.load_seconds, 1) if record.load_seconds else 0.0
     return Summary(

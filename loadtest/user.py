@@ -6,7 +6,8 @@ locust patches the standard library for gevent when it is imported. Modules that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from locust.exception import StopUser
 from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
 from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
+from loadtest.schedule import Schedule
+from loadtest.shapes import Load
 from loadtest.signing import Signer, find_credentials, invocations_path
 
 # Requests in flight may take this long when the users stop.
@@ -121,23 +124,28 @@ def create_user_class(
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
     """
-    parts = urlsplit(settings["url"])
-    path = invocations_path(settings["endpoint"])
-    base = f"{parts.scheme}://{parts.netloc}"
-    signer = Signer(find_credentials(), settings["region"], base + path)
-    rows = rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"])
+    sender = Sender(
+        settings["url"],
+        settings["endpoint"],
+        settings["region"],
+        rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"]),
+        recorder,
+    )
+    load = Load(**settings["load"])
+    pace = None if load.rate is None else Pace(load, settings.get("worker", 0), recorder)
 
     def invoke(user: Any) -> None:
+        due = None if pace is None else pace.wait()
         if not gate.acquire():
             return
         try:
-            _send(user, path, next(rows), signer, recorder)
+            sender.send(user, due)
         except gevent.GreenletExit:
             gate.abandoned()
             raise
 
     class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
-        host = base
+        host = sender.host
         tasks = [invoke]  # noqa: RUF012 - locust reads it from the class
         wait_time = constant(settings["think_seconds"])
         insecure = False
@@ -148,7 +156,86 @@ def create_user_class(
     return EndpointUser
 
 
-def _send(user: Any, path: str, payload: Payload, signer: Signer, recorder: Recorder) -> None:
+class Sender:
+    """Signs and sends the requests of a process, and looks at the answers.
+
+    Args:
+        url: the base URL of the runtime service.
+        endpoint: the endpoint's name.
+        region: the AWS region.
+        rows: the rows to send, without an end.
+        recorder: counts the well-formed predictions.
+
+    Attributes:
+        host: the scheme and the host of the URL.
+
+    Raises:
+        UsageError: there are no credentials.
+    """
+
+    def __init__(
+        self, url: str, endpoint: str, region: str, rows: Iterator[Payload], recorder: Recorder
+    ) -> None:
+        parts = urlsplit(url)
+        self.host = f"{parts.scheme}://{parts.netloc}"
+        self._path = invocations_path(endpoint)
+        self._signer = Signer(find_credentials(), region, self.host + self._path)
+        self._rows = rows
+        self._recorder = recorder
+
+    def send(self, user: Any, due: float | None = None) -> None:
+        """Send the next row by a user's client.
+
+        Args:
+            user: the locust user.
+            due: the moment at which an open load's request was due, on the monotonic clock.
+        """
+        _send(user, self._path, next(self._rows), self._signer, self._recorder, due)
+
+
+class Pace:
+    """Has the users of a process send their requests on an open load's schedule.
+
+    Args:
+        load: a load with a rate.
+        worker: number of this process, from 0.
+        recorder: counts how late requests are sent.
+    """
+
+    def __init__(self, load: Load, worker: int, recorder: Recorder) -> None:
+        self._schedule = Schedule(load, worker)
+        self._worker = worker
+        self._recorder = recorder
+
+    def wait(self) -> float:
+        """Wait until the next request is due; return that moment, on the monotonic clock.
+
+        Raises:
+            StopUser: the schedule is over.
+        """
+        free = time.monotonic()
+        began = self._recorder.began.setdefault(self._worker, free)
+        at = self._schedule.next()
+        if at is None:
+            raise StopUser
+        due = began + at
+        if due > free:
+            gevent.sleep(due - free)
+        # A request that was due before a user was free is late by the endpoint, not by us.
+        late = time.monotonic() - max(due, free)
+        self._recorder.lateness.add(1000 * max(0.0, late))
+        return due
+
+
+def _send(
+    user: Any,
+    path: str,
+    payload: Payload,
+    signer: Signer,
+    recorder: Recorder,
+    due: float | None,
+) -> None:
+    sent = time.monotonic()
     with user.client.post(
         path,
         data=payload.body,
@@ -156,6 +243,9 @@ def _send(user: Any, path: str, payload: Payload, signer: Signer, recorder: Reco
         name="InvokeEndpoint",
         catch_response=True,
     ) as response:
+        if due is not None:
+            # The latency of an open load counts from the moment at which a request was due.
+            response.request_meta["response_time"] += 1000 * max(0.0, sent - due)
         if response.status_code == 0:
             response.failure(f"no answer: {response.error}")
         elif response.status_code != 200:

@@ -16,9 +16,8 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -27,6 +26,15 @@ import numpy as np
 from model.archive import write_lines
 from model.batches import categories_of, numbers_of, plain_rows
 from model.cells import NotANumberError, is_missing, parse_number, quote
+from model.csv_cells import (
+    is_missing_as,
+    notation_of,
+    one_spelling,
+    refuse_mixed,
+    survey,
+    translated,
+)
+from model.csv_source import DELIMITERS, CsvSource, open_file, open_text
 from model.errors import DatasetError
 from model.rows import (
     ACCEPT,
@@ -35,8 +43,6 @@ from model.rows import (
     REFUSE,
     ReadOptions,
     column_names,
-    decode_text,
-    non_numeric_columns,
     read_records,
 )
 from model.split import stratified_split
@@ -47,7 +53,8 @@ TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 _REGRESSION_TABLE = "diabetes"
 # Rows that are checked together.
 _BATCH = 4096
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
+# Names of columns that have none; a name is trimmed, so that no column has one of these.
+_INDEX, _TRAILING = " index", " end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class NamedTable:
         labels: one per row, verbatim.
         lines: the rows as CSV, the label first, each with a newline at its end.
         read_options: options for reading the cells, with "auto" resolved to column names.
+        notes: a sentence for each thing that was recognised in the file.
     """
 
     name: str
@@ -71,6 +79,7 @@ class NamedTable:
     labels: list[str]
     lines: list[str]
     read_options: ReadOptions = PLAIN
+    notes: tuple[str, ...] = ()
 
 
 def shipped_table(name: str) -> NamedTable:
@@ -103,8 +112,9 @@ def table_from_csv(
     label: str,
     *,
     drop: Sequence[str] = (),
-    delimiter: str = ",",
+    delimiter: str | None = None,
     read_options: ReadOptions = PLAIN,
+    na: Sequence[str] = (),
 ) -> NamedTable:
     """Read a CSV text with a header.
 
@@ -113,58 +123,57 @@ def table_from_csv(
         where: the file's name, for messages.
         label: the column that holds the class.
         drop: columns to leave out.
-        delimiter: the character between two cells.
+        delimiter: the character between two cells; None finds it.
         read_options: options for reading the cells; a header is required in any case.
+        na: spellings of missing cells, besides empty ones and nan.
 
     Raises:
         DatasetError: a named column does not exist, a column name occurs twice, a cell is not
             allowed, or the file has no rows.
     """
-    return _table_of(
-        lambda: io.StringIO(text, newline=""), where, label, drop, delimiter, read_options
-    )
+    return _table_of(open_text(text, where, delimiter), label, drop, read_options, na)
 
 
 def _table_of(
-    lines: Callable[[], Iterable[str]],
-    where: str,
+    source: CsvSource,
     label: str,
     drop: Sequence[str],
-    delimiter: str,
     read_options: ReadOptions,
+    na: Sequence[str],
 ) -> NamedTable:
-    rest = iter(lines())
-    first = next(read_records(rest, where, delimiter), None)
+    where, delimiter = source.where, source.delimiter
+    notes = list(source.notes)
+    rest = source.lines()
+    first = next(read_records(rest, where, delimiter, source.before), None)
     if first is None:
         raise DatasetError(f"{where} is empty; it needs a header line and rows")
-    header = [cell.strip() for cell in first[1]]
+    header = _named([cell.strip() for cell in first[1]], label, notes)
+    left_out = {*drop, _INDEX, _TRAILING} & {*header}
     _check_header(header, where, label, drop)
     label_at = header.index(label)
-    feature_at = [i for i, name in enumerate(header) if i != label_at and name not in drop]
+    feature_at = [i for i, name in enumerate(header) if i != label_at and name not in left_out]
+    if not feature_at:
+        raise DatasetError(f"{where} has no column besides the label ({', '.join(header)})")
     features = tuple(header[i] for i in feature_at)
-    if read_options.categorical == (AUTO,):
-        again = read_records(lines(), where, delimiter)
-        next(again)
-        found = non_numeric_columns(again, feature_at)
-        read_options = replace(
-            read_options, categorical=tuple(header[at] for at in feature_at if at in found)
-        )
     for name in read_options.categorical:
-        if name not in features:
+        if name not in features and read_options.categorical != (AUTO,):
             known = ", ".join(map(quote, features))
             raise DatasetError(
                 f"--categorical names {quote(name)}, which is not a feature column of {where}; "
                 f"the feature columns are {known}"
             )
-    places = _Places(header, label_at, feature_at)
+    missing = frozenset(spelling.strip().lower() for spelling in na)
+    places = _Places(header, label_at, feature_at, missing)
     labels: list[str] = []
     written: list[str] = []
     before = first[0]
     last = label_at == len(header) - 1
-    if delimiter == "," and not drop and not read_options.categorical and (last or not label_at):
-        while chunk := list(islice(rest, _BATCH)):
+    if delimiter == "," and not left_out and not missing and (last or not label_at):
+        # Whether a column holds categories shows in the cells that are not numbers.
+        simple = read_options.categorical in ((), (AUTO,))
+        while simple and (chunk := list(islice(rest, _BATCH))):
             plain = plain_rows(chunk, len(features), label_last=last)
-            if plain is None or (read_options.regression and numbers_of(plain[0]) is None):
+            if plain is None or not _are_labels(plain[0], read_options):
                 # The rest is read with more care, and half as fast.
                 rest = chain(chunk, rest)
                 break
@@ -172,14 +181,11 @@ def _table_of(
             written += _plain_lines(chunk, plain[0], label_last=last)
             before += len(chunk)
     records = read_records(rest, where, delimiter, before)
-    while True:
-        batch: list[tuple[int, list[str]]] = []
-        not_csv: DatasetError | None = None
-        try:
-            batch.extend(islice(records, _BATCH))
-        except DatasetError as error:
-            # The rows before it are looked at first, so that the first error is reported.
-            not_csv = error
+    batch, not_csv = _batch(records)
+    auto = read_options.categorical == (AUTO,)
+    if batch and (auto or _whole(batch, places, read_options) is None):
+        places, read_options = _surveyed(source, places, read_options, notes)
+    while batch or not_csv:
         cells = _checked(batch, places, where, read_options)
         labels += [row[0] for row in cells]
         written += _lines(cells)
@@ -187,11 +193,99 @@ def _table_of(
             raise not_csv
         if len(batch) < _BATCH:
             break
+        batch, not_csv = _batch(records)
     if not labels:
         raise DatasetError(f"{where} has a header and 0 rows")
+    if read_options.categorical == (AUTO,):
+        read_options = replace(read_options, categorical=())
+    if not read_options.regression and (same := one_spelling(labels)):
+        shown = ", ".join(f"{old} as {new}" for old, new in sorted(same.items()) if old != new)
+        notes.append(f"labels of the same number are one class: {shown}")
+        written = [
+            csv_line([same.get(old, old), *next(csv.reader([line]))[1:]])
+            for old, line in zip(labels, written, strict=True)
+        ]
+        labels = [same.get(old, old) for old in labels]
     return NamedTable(
-        Path(where).stem, Path(where).name, label, features, labels, written, read_options
+        Path(where).stem,
+        Path(where).name,
+        label,
+        features,
+        labels,
+        written,
+        read_options,
+        tuple(notes),
     )
+
+
+def _are_labels(labels: list[str], read_options: ReadOptions) -> bool:
+    """Return False if a label needs trimming, is missing, or is not the number it must be."""
+    if read_options.regression and numbers_of(labels) is None:
+        return False
+    return all(label == label.strip() and not is_missing(label) for label in set(labels))
+
+
+def _batch(
+    records: Iterator[tuple[int, list[str]]],
+) -> tuple[list[tuple[int, list[str]]], DatasetError | None]:
+    """Return the next rows, and the error of a text that is no CSV after them."""
+    batch: list[tuple[int, list[str]]] = []
+    try:
+        batch.extend(islice(records, _BATCH))
+    except DatasetError as error:
+        # The rows before it are looked at first, so that the first error is reported.
+        return batch, error
+    return batch, None
+
+
+def _named(header: list[str], label: str, notes: list[str]) -> list[str]:
+    """Return a header in which columns without a name, first or last, have one; note them."""
+    if len(header) > 2 and not header[0]:
+        header = [_INDEX, *header[1:]]
+        notes.append("column 1 has no name and is left out: the index that a data frame writes")
+    if len(header) > 2 and not header[-1]:
+        header = [*header[:-1], _TRAILING]
+        notes.append(f"column {len(header)} has no name and is left out")
+    return header
+
+
+def _surveyed(
+    source: CsvSource, places: _Places, read_options: ReadOptions, notes: list[str]
+) -> tuple[_Places, ReadOptions]:
+    """Return the notations and the categorical columns that the whole file's cells show.
+
+    Raises:
+        DatasetError: a column of numbers has some cells that are none.
+    """
+    records = read_records(source.lines(), source.where, source.delimiter, source.before)
+    next(records)
+    try:
+        found = survey(records, places.features, places.missing)
+    except DatasetError:
+        # The text is no CSV somewhere; the reader that follows says which row is wrong first.
+        return places, read_options
+    auto = read_options.categorical == (AUTO,)
+    notations: dict[int, str] = {}
+    categorical: list[str] = []
+    for at, column in found.items():
+        name = places.header[at]
+        if not column.others or name in read_options.categorical:
+            continue
+        if notation := notation_of(column, source.delimiter):
+            notations[at] = notation
+            example = next(iter(column.others))
+            shown = translated(example, notation)
+            notes.append(f"the column {quote(name)} is of numbers: {example} is read as {shown}")
+        elif auto:
+            refuse_mixed(column, name, source.where)
+            categorical.append(name)
+            cell = next(iter(column.others))
+            notes.append(
+                f"the column {quote(name)} is categorical: row {column.first} holds {quote(cell)}"
+            )
+    if auto:
+        read_options = replace(read_options, categorical=tuple(categorical))
+    return replace(places, notations=notations), read_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +295,16 @@ class _Places:
     header: list[str]
     label: int
     features: list[int]
+    # Spellings of missing cells besides the usual ones, and the notation of numbers by column.
+    missing: frozenset[str] = frozenset()
+    notations: Mapping[int, str] = field(default_factory=dict)
+
+    def text(self, cell: str, at: int) -> str:
+        """Return a cell of a column in the usual notation, "" if it is missing."""
+        if self.missing and is_missing_as(cell, self.missing):
+            return ""
+        notation = self.notations.get(at)
+        return cell if notation is None else translated(cell, notation)
 
 
 def _checked(
@@ -223,15 +327,19 @@ def _whole(
     if {len(cells) for _, cells in batch} != {len(places.header)}:
         return None
     columns = list(zip(*(cells for _, cells in batch), strict=True))
-    labels = columns[places.label]
-    if not all(map(str.strip, labels)):
+    labels = list(map(str.strip, columns[places.label]))
+    if any(is_missing_as(label, places.missing) for label in set(labels)):
+        return None
+    if places.header[-1] == _TRAILING and any(map(str.strip, columns[-1])):
         return None
     if read_options.regression and numbers_of(labels) is None:
         return None
     accept = read_options.accept_missing
     found: list[Sequence[str]] = [labels]
     for at in places.features:
-        cells = columns[at]
+        cells: Sequence[str] = columns[at]
+        if places.missing or at in places.notations:
+            cells = [places.text(cell, at) for cell in cells]
         if places.header[at] in read_options.categorical:
             categories = categories_of(cells, accept_missing=accept)
             if categories is None:
@@ -259,11 +367,25 @@ def _row(
         )
     if not cells[places.label].strip():
         raise DatasetError(f"{where}, row {line}: the label column {quote(label)} is empty")
+    if is_missing_as(cells[places.label], places.missing):
+        shown = quote(cells[places.label].strip())
+        raise DatasetError(
+            f"{where}, row {line}: the label column {quote(label)} holds {shown}, a missing "
+            "value; fill it or drop the row"
+        )
+    if header[-1] == _TRAILING and cells[-1].strip():
+        raise DatasetError(
+            f"{where}, row {line}: column {len(header)} holds {quote(cells[-1])}, but the header "
+            "gives it no name; name it in the header"
+        )
     if read_options.regression:
         advice = "the label of a regression must be a number"
         _number(cells[places.label], where, line, label, advice)
-    others = [_cell(cells[i], where, line, header[i], read_options) for i in places.features]
-    return [cells[places.label], *others]
+    others = [
+        _cell(places.text(cells[i], i), where, line, header[i], read_options)
+        for i in places.features
+    ]
+    return [cells[places.label].strip(), *others]
 
 
 def _plain_lines(lines: list[str], labels: list[str], *, label_last: bool) -> list[str]:
@@ -355,6 +477,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DatasetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    for note in table.notes:
+        sys.stdout.write(f"note: {note}\n")
     sys.stdout.write(f"wrote {options.out}: {summary}\n")
     return 0
 
@@ -384,7 +508,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--regression", action="store_true", help="the CSV label is a number to predict"
     )
-    parser.add_argument("--delimiter", choices=tuple(_DELIMITERS), default="comma")
+    parser.add_argument(
+        "--na",
+        metavar="SPELLINGS",
+        help="spellings of missing CSV cells, besides empty ones and nan, such as NA,?,NULL",
+    )
+    parser.add_argument(
+        "--delimiter", choices=tuple(DELIMITERS), help="default: as the header has it"
+    )
+    parser.add_argument(
+        "--encoding", help="of the CSV file; default: UTF-8, or UTF-16 by its byte order mark"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the zip to write")
     parser.add_argument("--validation-fraction", type=float, default=0.2, help="default 0.2")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split, default 0")
@@ -392,27 +526,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read(options: argparse.Namespace) -> NamedTable:
-    path: Path = options.csv
-    delimiter = _DELIMITERS[options.delimiter]
+    delimiter = DELIMITERS[options.delimiter] if options.delimiter else None
     read_options = ReadOptions(
         categorical=column_names(options.categorical or ""),
         accept_missing=options.missing_values == ACCEPT,
         regression=options.regression,
     )
-    # The file is read line by line: it may be as large as a dataset's limit.
-    with ExitStack() as opened:
-
-        def lines() -> Iterable[str]:
-            return opened.enter_context(path.open(encoding="utf-8-sig", newline=""))
-
-        try:
-            return _table_of(lines, str(path), options.label, options.drop, delimiter, read_options)
-        except OSError as error:
-            raise DatasetError(f"cannot read {path}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            # Reading it whole finds the byte.
-            decode_text(path.read_bytes(), str(path))
-            raise
+    source = open_file(options.csv, options.encoding, delimiter)
+    na = tuple(filter(None, (options.na or "").split(",")))
+    return _table_of(source, options.label, options.drop, read_options, na)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -434,7 +556,7 @@ def _check_header(header: list[str], where: str, label: str, drop: Sequence[str]
         raise DatasetError(f"{where}: the header names the column {quote(repeated[0])} twice")
     for name in (label, *drop):
         if name not in header:
-            hint = "; try --delimiter semicolon or tab" if len(header) == 1 else ""
+            hint = "; try another --delimiter" if len(header) == 1 else ""
             raise DatasetError(
                 f"{where} has no column {quote(name)}; its columns are {columns}{hint}"
             )

@@ -6,6 +6,7 @@ that a tree learnt between two 64-bit values could fall on the wrong side of bot
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, assert_never
@@ -37,7 +38,7 @@ _FORESTS: Mapping[Algorithm, tuple[Any, Any]] = {
     Algorithm.RANDOM_FOREST: (RandomForestClassifier, RandomForestRegressor),
     Algorithm.EXTRA_TREES: (ExtraTreesClassifier, ExtraTreesRegressor),
 }
-# A forest is grown in this many steps, so that its progress can be reported.
+# A forest is grown in at most this many steps, so that its progress can be reported.
 _STEPS = 20
 
 
@@ -205,7 +206,8 @@ def _grow_forest(
         n_jobs=-1 if rows.size >= _PARALLEL_CELLS else 1,
         warm_start=True,
     )
-    step = max(1, -(-trees // _STEPS))
+    # Each step grows trees for all cores, or some of them would wait.
+    step = max(-(-trees // _STEPS), min(trees, 2 * (os.cpu_count() or 1)))
     for number in range(step, trees + step, step):
         forest.set_params(n_estimators=min(number, trees)).fit(rows, truth)
         # A leaf has a score for each class; that of the second of two is enough.

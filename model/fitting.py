@@ -87,9 +87,12 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         )
     fit_seconds = perf_counter() - started
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
-    onnx_bytes = to_onnx_bytes(estimator, columns.width)
-    predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
-    compared = check_equivalence(estimator, predictor, rows["validation"], tolerance_of(algorithm))
+    with Progress("exporting to ONNX and comparing"):
+        onnx_bytes = to_onnx_bytes(estimator, columns.width)
+        predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
+        compared = check_equivalence(
+            estimator, predictor, rows["validation"], tolerance_of(algorithm)
+        )
     log.info(
         "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "
         "%.1g (at most %.1g), ties %d",
@@ -99,10 +102,17 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         compared.tolerance,
         compared.ties,
     )
-    metrics, output = _measure(predictor, rows, truth)
-    importances = _importances(
-        predictor, columns, rows["validation"], truth["validation"], hyperparameters.seed
-    )
+    with Progress("measuring"):
+        metrics, output = _measure(predictor, rows, truth)
+    with Progress("importances of columns") as progress:
+        importances = _importances(
+            predictor,
+            columns,
+            rows["validation"],
+            truth["validation"],
+            hyperparameters.seed,
+            progress,
+        )
     loss_of = "accuracy" if dataset.classes else "r2"
     output |= {
         "metrics.json": metrics,
@@ -174,6 +184,7 @@ def _importances(
     rows: NDArray[np.float32],
     truth: NDArray[Any],
     seed: int,
+    progress: Progress,
 ) -> dict[str, Importance]:
     def score(sample: NDArray[np.float32], sample_truth: NDArray[Any]) -> float:
         numbers, values = predictor.run(sample)
@@ -181,4 +192,4 @@ def _importances(
             return float((numbers == sample_truth).mean())
         return evaluate_regression(sample_truth, values[:, 0]).r2
 
-    return permutation_importances(columns, rows, truth, score, seed)
+    return permutation_importances(columns, rows, truth, score, seed, progress)

@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.columns import Columns
+from model.progress import Progress
 
 _REPEATS = 5
+# Of a wide table each column is shuffled fewer times: so many times altogether.
+_MAX_SHUFFLES = 1000
 _MAX_ROWS = 1000
 
 
@@ -38,6 +41,7 @@ def permutation_importances(
     truth: NDArray[np.float64] | NDArray[np.int64],
     score: Callable[[NDArray[np.float32], NDArray[np.float64] | NDArray[np.int64]], float],
     seed: int,
+    progress: Progress | None = None,
 ) -> dict[str, Importance]:
     """Return the loss of the score by column name, the largest mean first.
 
@@ -47,7 +51,11 @@ def permutation_importances(
         truth: class numbers or values, shape (rows,).
         score: returns the score of rows and their truth; higher is better.
         seed: seed of the permutations.
+        progress: its `total` and `done` are updated, in columns.
     """
+    progress = progress or Progress()
+    progress.total = len(columns.columns)
+    repeats = max(1, min(_REPEATS, _MAX_SHUFFLES // max(1, len(columns.columns))))
     generator = np.random.default_rng(seed)
     if len(rows) > _MAX_ROWS:
         chosen = generator.choice(len(rows), _MAX_ROWS, replace=False)
@@ -58,7 +66,7 @@ def permutation_importances(
     for column in columns.columns:
         place = slice(start, start + column.width)
         losses = []
-        for _ in range(_REPEATS):
+        for _ in range(repeats):
             shuffled = rows.copy()
             shuffled[:, place] = rows[generator.permutation(len(rows)), place]
             losses.append(base - score(shuffled, truth))
@@ -66,4 +74,5 @@ def permutation_importances(
         mean, spread = (round(float(of(losses)), 9) + 0.0 for of in (np.mean, np.std))
         found[column.name] = Importance(mean, spread)
         start += column.width
+        progress.done += 1
     return dict(sorted(found.items(), key=lambda item: (-item[1].mean, item[0])))

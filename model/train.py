@@ -27,10 +27,12 @@ from model.child import Ending, run_in_child
 from model.errors import ContainerError
 from model.hyperparameters import parse_hyperparameters
 from model.paths import MlPaths
+from model.progress import Progress
 
 log = logging.getLogger("model.train")
 
 _FAILURE_CHARACTERS = 1024
+_LISTED_CLASSES = 20
 _MEMORY_ADVICE = (
     "Use an instance type with more memory, fewer rows or columns, or a smaller model: fewer "
     "trees, a lower max_depth or a higher min_samples_leaf"
@@ -85,11 +87,15 @@ def _run(paths: MlPaths, environment: Mapping[str, str]) -> int:
 
 def _train(paths: MlPaths, environment: Mapping[str, str]) -> None:
     hyperparameters = parse_hyperparameters(read_json_object(paths.config / "hyperparameters.json"))
-    dataset = read_channels(paths, hyperparameters.read_options)
-    own_validation = dataset.validation is not None
-    dataset = hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
+    with Progress("reading the dataset"):
+        dataset = read_channels(paths, hyperparameters.read_options)
+        own_validation = dataset.validation is not None
+        dataset = hold_out(dataset, hyperparameters.validation_fraction, hyperparameters.seed)
     assert dataset.validation is not None  # noqa: S101 - hold_out made it
-    counts = ", ".join(f"{name} {rows}" for name, rows in dataset.train.counts().items())
+    by_class = dataset.train.counts()
+    counts = ", ".join(f"{name} {rows}" for name, rows in list(by_class.items())[:_LISTED_CLASSES])
+    if len(by_class) > _LISTED_CLASSES:
+        counts += f" and {len(by_class) - _LISTED_CLASSES} more"
     log.info(
         "dataset %s: %d rows to train on, %d to validate with%s, %d features, %s",
         dataset.name,

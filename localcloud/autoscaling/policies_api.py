@@ -60,6 +60,8 @@ class PoliciesApi:
                 f"A policy of the type {kind} takes {_CONFIGURATIONS[kind]} only."
             )
         _check(target, kind, configuration)
+        if kind == "TargetTrackingScaling":
+            self._refuse_same_metric(target, params["PolicyName"], configuration)
         policy = existing or ScalingPolicy(
             arn=scope.arn(
                 "autoscaling",
@@ -79,6 +81,23 @@ class PoliciesApi:
             policy.alarms = await self._put_alarms(scope, target, policy)
         self._policies.put(policy.arn, policy)
         return {"PolicyARN": policy.arn, "Alarms": policy.alarms}
+
+    def _refuse_same_metric(
+        self, target: ScalableTarget, name: str, configuration: dict[str, Any]
+    ) -> None:
+        """Check that no other policy of a target tracks the same metric.
+
+        Raises:
+            ValidationError: one does: the two would ask for different capacities.
+        """
+        metric = _metric(target, configuration)
+        for policy in self._policies.values():
+            tracks = policy.target == target.key and policy.type == "TargetTrackingScaling"
+            if tracks and policy.name != name and _metric(target, policy.configuration) == metric:
+                raise ValidationError(
+                    "Only one TargetTrackingScaling policy for a given metric specification is "
+                    "allowed."
+                )
 
     @operation("DeleteScalingPolicy")
     async def delete_scaling_policy(self, scope: Scope, params: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,14 @@ def push(
         str | None, typer.Option(help="Empty cells in the CSV: refuse (the default) or accept.")
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help="Delimiter of the CSV: comma, semicolon or tab.")
+        str | None,
+        typer.Option(help="Delimiter of the CSV: comma, semicolon, tab or bar. Default: found."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the CSV. Default: UTF-8, or UTF-16 by its mark.")
+    ] = None,
+    na: Annotated[
+        str | None, typer.Option(help="Spellings of missing cells of the CSV, such as NA,?,NULL.")
     ] = None,
     drop: Annotated[
         list[str] | None, typer.Option(help="A column of the CSV to leave out; may be repeated.")
@@ -76,6 +83,8 @@ def push(
             "--categorical": categorical,
             "--missing-values": missing_values,
             "--delimiter": delimiter,
+            "--encoding": encoding,
+            "--na": na,
         }
         options = [word for name, value in given.items() if value for word in (name, value)]
         options += [word for column in drop or () for word in ("--drop", column)]

@@ -19,9 +19,10 @@ from rich.text import Text
 
 from localcloud.aws.routing import DEFAULT_REGION
 from localcloud.cli.console import CommandError, out, own_account, styled
-from localcloud.core.internal_client import get
+from localcloud.core.internal_client import RequestFailed, get
 
 _JOBS = 5
+_WAITS = "waiting for you"
 # What one line shows: the kind, where, the status, and a text.
 _Line = tuple[str, str, str, str]
 
@@ -35,11 +36,14 @@ def overview_of(url: str) -> dict[str, Any]:
     """
     region = os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION)
     query = urlencode({"account": own_account(), "region": region})
-    body = get(f"{url}/_localcloud/overview?{query}")
     try:
-        found = json.loads(body)
+        found = json.loads(get(f"{url}/_localcloud/overview?{query}"))
     except ValueError:
         found = None
+    except RequestFailed as error:
+        if "HTTP Error" not in str(error):
+            raise
+        found = None  # another cloud, which takes the path for a bucket
     if not isinstance(found, dict) or "pipelines" not in found:
         raise CommandError(f"{url} is no local cloud of this version: it has no overview")
     return found
@@ -81,11 +85,12 @@ def _print(lines: list[_Line]) -> None:
         if f"{kind} {name}" != group:
             group = f"{kind} {name}"
             out.print(f"[bold]{escape(name)}[/bold] [dim]{kind}[/dim]")
-        out.print(f"  {styled(status)} {escape(rest)}".rstrip())
+        shown = f"[bold yellow]{_WAITS}[/bold yellow]" if status == _WAITS else styled(status)
+        out.print(f"  {shown} {escape(rest)}".rstrip())
         if text:
             # Wrapped between words, which the terminal would not do.
-            shown = Padding(Text(text, style="dim", overflow="fold"), (0, 0, 0, 4))
-            out.print(shown, soft_wrap=False)
+            below = Padding(Text(text, style="dim", overflow="fold"), (0, 0, 0, 4))
+            out.print(below, soft_wrap=False)
 
 
 def _lines(found: dict[str, Any]) -> Iterator[_Line]:
@@ -114,7 +119,7 @@ def _approval(waiting: dict[str, Any], now: datetime) -> _Line:
     return (
         "approval",
         f"{waiting['pipeline']} {waiting['stage']}/{waiting['action']}",
-        "waiting for you",
+        _WAITS,
         f"{score}execution {waiting['execution']}, for {age} of AWS time, {left} left; "
         "localcloud approve | reject",
     )

@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.aws.routing import Scope, scope_of_arn
@@ -28,6 +28,7 @@ NAMESPACE = "AWS/SageMaker"
 _FLUSH_CLOCK_SECONDS = 10.0
 # The newest flushes with invocations that are remembered for each variant: a quarter of an hour.
 _REMEMBERED = 90
+_FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -158,6 +159,8 @@ class InvocationMeter:
                     _milliseconds(window.model, 99),
                 )
             )
+        for key in [k for k, kept in self.recent.items() if now - kept[-1].at > _FORGOTTEN_AFTER]:
+            del self.recent[key]
         if windows:
             self.on_flush()
 

@@ -104,8 +104,8 @@ class Edge:
         headers = headers_of(scope["headers"])
         query = scope["query_string"].decode("latin-1")
         method, path = scope["method"], scope["path"]
-        refusal = _refusal(headers) or _unproven(method, query, headers)
-        refusal = refusal or _unmarked(method, path, headers)
+        refusal = None if _is_visit(method, path, headers) else _refusal(headers)
+        refusal = refusal or _unproven(method, query, headers) or _unmarked(method, path, headers)
         if refusal is not None:
             await _reply(send, refusal)
             return
@@ -178,7 +178,7 @@ class Edge:
 
 
 _FOREIGN = b"This address answers local programs only.\n"
-_UNMARKED = b"A browser may write here from the local cloud's own page only.\n"
+_UNMARKED = b"A browser may use this from the local cloud's own page only.\n"
 _SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
 PAGE_HEADER = "x-localcloud-page"
 _UNPROVEN = b"A GET with an Action must be signed by a header, which no web page can send.\n"
@@ -212,18 +212,38 @@ def _unproven(method: str, query: str, headers: Mapping[str, str]) -> Response |
 
 
 def _unmarked(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
-    """Return the response to a write of a browser to a route of ours that lacks the page's header.
+    """Return the response to another local page that uses a route of ours, or None.
 
-    Only a page of this address can send it; another local page would have to ask first, and gets
-    no answer that allows it. Programs send neither Origin nor Sec-Fetch-Site, and need no header.
+    A write needs the page's header. Only a page of this address can send it; another one would have
+    to ask first, and gets no answer that allows it. A read of another page is refused, too, because
+    it would take one of the few places at the stream. Programs send neither Origin nor
+    Sec-Fetch-Site, and need no header.
     """
-    if method in ("GET", "HEAD") or not path.startswith(("/_localcloud/", "/_localstack/")):
+    if not path.startswith(("/_localcloud/", "/_localstack/")):
         return None
+    if method in ("GET", "HEAD"):
+        reads = headers.get("sec-fetch-site") == "same-site" and path != ROOT
+        return Response(403, {"content-type": "text/plain", **SAFE}, _UNMARKED) if reads else None
     if "origin" not in headers and "sec-fetch-site" not in headers:
         return None
     if headers.get(PAGE_HEADER) and headers.get("sec-fetch-site", "same-origin") == "same-origin":
         return None
     return Response(403, {"content-type": "text/plain", **SAFE}, _UNMARKED)
+
+
+def _is_visit(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a person follows a link to the page, from whatever page.
+
+    The page itself says nothing about this local cloud, and nobody may frame it.
+    """
+    return (
+        method == "GET"
+        and path in ("/", ROOT)
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and "origin" not in headers
+        and _is_local(headers.get("host", ""), None, None)
+    )
 
 
 def _contain(request: Request, response: Response) -> None:

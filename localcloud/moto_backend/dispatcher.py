@@ -377,6 +377,15 @@ def backends(service: str) -> Iterator[tuple[Scope, Any]]:
             yield Scope(account, region), found
 
 
+def known_backend(service: str, scope: Scope) -> Any:
+    """Return moto's backend of a service if a request has made it, else None.
+
+    moto makes a backend when it is first asked for, which takes some 10 MiB. Call it in moto's
+    thread.
+    """
+    return next((found for at, found in backends(service) if at == scope), None)
+
+
 def backend(service: str, scope: Scope) -> Any:
     """Return moto's backend of a service; call it in moto's thread.
 

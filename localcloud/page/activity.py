@@ -15,10 +15,13 @@ from typing import Any
 from localcloud.aws.protocol import READING, operation_name
 from localcloud.aws.routing import Request, Response, Scope
 from localcloud.iam.calls import Calls
+from localcloud.iam.requests import operation_of
 
 _KEPT = 400
 _KEPT_READS = 100
-_REST = frozenset({"s3", "lambda", "s3control", "s3-website"})
+# Services whose requests name their operation by method and path, which is shown, too.
+_REST = frozenset({"s3", "lambda"})
+_PATH_CHARACTERS = 120
 # A request of an endpoint, which is counted as a metric.
 _NOT_SHOWN = frozenset({"sagemaker-runtime"})
 _TEXT_CHARACTERS = 300
@@ -71,10 +74,13 @@ class Activity:
         """Add a call of an API; return whether it may have changed something."""
         if request.service in _NOT_SHOWN or request.path.startswith("/_local"):
             return False
-        name = "" if request.service in _REST else operation_name(request)
+        rest = request.service in _REST
+        name = operation_of(request)[0] if rest else operation_name(request)
         reads = name.startswith(READING) if name else request.method in ("GET", "HEAD")
         failed = response.status >= 400
-        what = name or f"{request.method} {request.path[:120]}"
+        what = name or request.method
+        if rest or not name:
+            what = f"{what} {request.path[:_PATH_CHARACTERS]}"
         self._add(
             self._reads if reads and not failed else self._entries,
             kind="call",

@@ -1,29 +1,25 @@
-"""The sections `alarms` and `drift`, which moto's CloudWatch has. Call them in moto's thread."""
+"""The section `alarms`, which moto's CloudWatch has. Call it in moto's thread."""
 
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws.routing import Scope
 from localcloud.cloudwatch.alarm_history import history_of
-from localcloud.moto_backend.dispatcher import backend
+from localcloud.moto_backend.dispatcher import known_backend
 
 _MOST_ALARMS = 100
 _MOST_CHANGES = 300
-_MONITOR = "MlopsLab/Monitor"
-# Metric data that is looked at for the monitor's, the newest first, and points of each metric.
-_LOOKED_AT = 20_000
-_MOST_POINTS = 60
-_MOST_COLUMNS = 50
 _SCALING = ":scalingPolicy:"
 
 
 def alarms(scope: Scope) -> dict[str, Any]:
     """Return the alarms of a scope: those in ALARM first, each with its newest changes."""
-    cloudwatch = backend("cloudwatch", scope)
+    cloudwatch = known_backend("cloudwatch", scope)
+    if cloudwatch is None:
+        return {"count": 0, "inAlarm": 0, "items": []}
     changes: dict[str, list[dict[str, Any]]] = {}
     for item in history_of(cloudwatch).items[-_MOST_CHANGES:]:
         if item["HistoryItemType"] == "StateUpdate":
@@ -46,7 +42,7 @@ def _alarm(alarm: Any, changes: list[dict[str, Any]]) -> dict[str, Any]:
         "name": alarm.name,
         "state": alarm.state_value,
         "reason": alarm.state_reason,
-        "since": _aware(alarm.state_updated_timestamp),
+        "since": aware(alarm.state_updated_timestamp),
         "metric": alarm.metric_name,
         "namespace": alarm.namespace,
         "dimensions": {d.name: d.value for d in alarm.dimensions or []},
@@ -71,41 +67,10 @@ def _datapoints(text: str | None) -> list[float | None]:
     return found if isinstance(found, list) else []
 
 
-def _aware(stamp: datetime | None) -> datetime | None:
+def aware(stamp: datetime | None) -> datetime | None:
     """Return a time of moto, which has no zone and means UTC, with its zone."""
     return stamp.replace(tzinfo=UTC) if stamp is not None and stamp.tzinfo is None else stamp
 
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def drift(scope: Scope) -> dict[str, Any]:
-    """Return the newest values of each metric of the model's monitor, by endpoint."""
-    data = backend("cloudwatch", scope).metric_data
-    found: dict[str, dict[str, Any]] = {}
-    for datum in reversed(data[-_LOOKED_AT:]):
-        if datum.namespace != _MONITOR:
-            continue
-        named = {d.name: d.value for d in datum.dimensions}
-        value = getattr(datum, "value", None)
-        if value is None or not math.isfinite(value):
-            continue
-        endpoint = found.setdefault(named.get("Endpoint", ""), {"metrics": {}, "columns": {}})
-        point = [_aware(datum.timestamp), value]
-        column = named.get("Column")
-        if column is None:
-            _keep(endpoint["metrics"], datum.name, point)
-        elif column in endpoint["columns"] or len(endpoint["columns"]) < _MOST_COLUMNS:
-            _keep(endpoint["columns"].setdefault(column, {}), datum.name, point)
-    return {
-        "count": len(found),
-        "items": [{"endpoint": name, **found[name]} for name in sorted(found)],
-    }
-
-
-def _keep(metrics: dict[str, list[Any]], name: str, point: list[Any]) -> None:
-    """Put an older point before those that are known, up to a number of points."""
-    points = metrics.setdefault(name, [])
-    if len(points) < _MOST_POINTS:
-        points.insert(0, point)

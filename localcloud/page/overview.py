@@ -16,10 +16,11 @@ import msgspec
 
 from localcloud.aws.routing import Scope
 from localcloud.page.activity import Activity
-from localcloud.page.alarms import alarms, drift
+from localcloud.page.alarms import alarms
 from localcloud.page.approvals import Approvals
 from localcloud.page.changes import SECTIONS, Changes
 from localcloud.page.cloud import cloud
+from localcloud.page.drift import Drift
 from localcloud.page.endpoints import endpoints, metrics
 from localcloud.page.jobs import jobs
 from localcloud.page.loadtests import LoadTests
@@ -72,7 +73,7 @@ class Overview:
         self._kept: dict[tuple[Scope, str], Encoded] = {}
         self._building: dict[tuple[Scope, str], asyncio.Lock] = {}
         approvals = Approvals(context, services)
-        moto = context.moto
+        moto, drift = context.moto, Drift()
         now = context.clock.now
         self._builders: dict[str, Callable[[Scope], Awaitable[Any]]] = {
             "cloud": lambda scope: _now(cloud(context, services, scope)),
@@ -81,7 +82,7 @@ class Overview:
             "endpoints": lambda scope: _now(endpoints(services, scope)),
             "metrics": lambda scope: _now(metrics(services.sagemaker, scope, now())),
             "jobs": lambda scope: _now(jobs(services.sagemaker, scope)),
-            "drift": lambda scope: moto.call(drift, scope),
+            "drift": lambda scope: moto.call(drift.section, scope),
             "alarms": lambda scope: moto.call(alarms, scope),
             "events": lambda scope: _now(activity.since(0, _EVENTS)),
             "stacks": lambda scope: _now(stacks(services.cloudformation, deployed, scope)),

@@ -15,6 +15,7 @@ _MOST_STACKS = 50
 _MOST_EVENTS = 8
 _MOST_OUTPUTS = 60
 _TEXT_CHARACTERS = 400
+_SECRET = "[secret]"  # noqa: S105 - shown instead of a secret
 ESTIMATE = "monthlyCostEstimate"
 
 
@@ -68,16 +69,16 @@ def _stack(stack: Stack) -> dict[str, Any]:
 
 def _deployed(name: str, state: dict[str, Any]) -> dict[str, Any]:
     outputs = state.get("outputs") or {}
-    estimate = outputs.get(ESTIMATE)
+    estimate, secrets = outputs.get(ESTIMATE), set(state.get("secret_outputs") or ())
     return {
         "name": name,
         "resources": len(state.get("resources") or []),
         "outputs": {
-            key: _shown(value)
+            key: _SECRET if key in secrets else _shown(value)
             for key, value in list(outputs.items())[:_MOST_OUTPUTS]
             if key != ESTIMATE
         },
-        "cost": estimate if isinstance(estimate, dict) else None,
+        "cost": estimate if isinstance(estimate, dict) and ESTIMATE not in secrets else None,
     }
 
 

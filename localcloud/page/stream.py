@@ -11,7 +11,6 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -143,8 +142,6 @@ async def _first(
             await _write(send, b": still here\n\n")
     finally:
         waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
 
 
 async def _gone(receive: Receive) -> None:

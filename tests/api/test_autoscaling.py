@@ -421,3 +421,35 @@ def test_a_policy_that_cannot_scale_is_refused(endpoint: TestCloud) -> None:
         assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
     scaling.deregister_scalable_target(**TARGET)
+
+
+@pytest.mark.aws_documented
+def test_a_second_policy_on_the_same_metric_is_refused(endpoint: TestCloud) -> None:
+    scaling = endpoint.client("application-autoscaling")
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=3)
+
+    def put(name: str, value: float, metric: dict[str, Any]) -> None:
+        scaling.put_scaling_policy(
+            **TARGET,
+            PolicyName=name,
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={"TargetValue": value, **metric},
+        )
+
+    predefined = "SageMakerVariantInvocationsPerInstance"
+    invocations = {"PredefinedMetricSpecification": {"PredefinedMetricType": predefined}}
+    own = {
+        "CustomizedMetricSpecification": {
+            "Namespace": "lab",
+            "MetricName": "depth",
+            "Statistic": "Average",
+        }
+    }
+    put("one", 10, invocations)
+    put("one", 20, invocations)  # the same policy, changed
+    put("other", 5, own)
+    with pytest.raises(ClientError, match="Only one TargetTrackingScaling policy for a given"):
+        put("two", 30, invocations)
+    found = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert sorted(policy["PolicyName"] for policy in found) == ["one", "other"]
+    scaling.deregister_scalable_target(**TARGET)

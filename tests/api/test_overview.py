@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +250,127 @@ def test_a_reset_ends_the_streams_so_that_a_page_begins_again(tmp_path: Path) ->
                 pass
         with listening(cloud.url, events.last_id) as events:
             assert "cloud" in events.block()
+
+
+class AnotherCloud(BaseHTTPRequestHandler):
+    """An endpoint that takes every path for a bucket, as LocalStack does."""
+
+    def do_GET(self) -> None:
+        self.send_error(404, "NoSuchBucket")
+
+    def log_message(self, *arguments: object) -> None:
+        del arguments
+
+
+def test_status_of_another_cloud_is_one_sentence() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), AnotherCloud)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        answer = subprocess.run(
+            [sys.executable, "-m", "localcloud", "status", "--endpoint-url", url],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert answer.returncode == 1
+    assert answer.stderr.strip() == (
+        f"error: {url} is no local cloud of this version: it has no overview"
+    )
+
+
+def test_the_monitors_metrics_are_shown_by_endpoint_and_column(quiet: TestCloud) -> None:
+    cloudwatch = quiet.client("cloudwatch")
+
+    def put(name: str, value: float, **more: str) -> None:
+        named = {"Endpoint": "e", "Variant": "v"} | more
+        dimensions = [{"Name": key, "Value": text} for key, text in named.items()]
+        cloudwatch.put_metric_data(
+            Namespace="MlopsLab/Monitor",
+            MetricData=[{"MetricName": name, "Value": value, "Dimensions": dimensions}],
+        )
+
+    put("MaximumPsi", 0.1)
+    put("Psi", 0.3, Column="petal_width")
+    (found,) = overview(quiet)["drift"]["items"]
+    assert [point[1] for point in found["metrics"]["MaximumPsi"]] == [0.1]
+    put("MaximumPsi", 0.2)
+    (found,) = overview(quiet)["drift"]["items"]
+    assert [point[1] for point in found["metrics"]["MaximumPsi"]] == [0.1, 0.2]
+    assert [point[1] for point in found["columns"]["petal_width"]["Psi"]] == [0.3]
+
+
+def test_alarms_are_shown_and_one_for_scaling_in_is_neutral(quiet: TestCloud) -> None:
+    cloudwatch = quiet.client("cloudwatch")
+    policy = "arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:x:resource/sagemaker/y"
+    for name, comparison, actions in (
+        ("low", "LessThanThreshold", [policy]),
+        ("quiet", "LessThanThreshold", []),
+    ):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="x",
+            MetricName="y",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1.0,
+            ComparisonOperator=comparison,
+            AlarmActions=actions,
+        )
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    found = overview(quiet)["alarms"]
+    by_name = {alarm["name"]: alarm for alarm in found["items"]}
+    assert (by_name["low"]["neutral"], by_name["quiet"]["neutral"]) == (True, False)
+    assert by_name["quiet"]["state"] == "ALARM"
+    assert found["inAlarm"] == 1
+    assert found["items"][0]["name"] == "quiet"
+    cloudwatch.delete_alarms(AlarmNames=["low", "quiet"])
+
+
+def put_stack(cloud: TestCloud, name: str, state: dict[str, Any]) -> None:
+    """Store the state of a stack, as `localcloud up` does."""
+    url = f"{cloud.url}/_localcloud/stacks/{name}"
+    request = urllib.request.Request(url, json.dumps(state).encode(), method="PUT")
+    with urllib.request.urlopen(request, timeout=20):
+        pass
+
+
+def test_a_stack_of_the_program_shows_outputs_and_cost_and_no_secret(quiet: TestCloud) -> None:
+    state = {
+        "resources": [{"urn": "a"}, {"urn": "b"}],
+        "outputs": {
+            "bucket": "data",
+            "password": "hunter2",
+            "list": [1, 2],
+            "monthlyCostEstimate": {"total": 12.5, "currency": "USD", "items": []},
+        },
+        "secret_outputs": ["password"],
+    }
+    put_stack(quiet, "lab/dev", state)
+    assert "hunter2" not in json.dumps(overview(quiet))
+    (found,) = overview(quiet)["stacks"]["pulumi"]["items"]
+    assert found["outputs"] == {"bucket": "data", "password": "[secret]", "list": "[1, 2]"}
+    assert (found["name"], found["resources"], found["cost"]["total"]) == ("lab/dev", 2, 12.5)
+
+
+def test_a_stack_of_cloudformation_shows_its_newest_events(quiet: TestCloud) -> None:
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    cloudformation = quiet.client("cloudformation")
+    cloudformation.create_stack(StackName="shown", TemplateBody=json.dumps(template))
+
+    def complete() -> dict[str, Any] | None:
+        items = overview(quiet)["stacks"]["cloudformation"]["items"]
+        return next((s for s in items if s["status"] == "CREATE_COMPLETE"), None)
+
+    stack = wait_for("the stack", complete)
+    assert (stack["name"], stack["resources"]) == ("shown", 1)
+    assert stack["events"][0]["status"] == "CREATE_COMPLETE"
+    assert "Topic" in [event["resource"] for event in stack["events"]]

@@ -209,8 +209,46 @@ def test_another_page_of_this_machine_can_neither_reset_nor_stop_it(
     status, _, body = ask(cloud, "POST", f"/_localcloud/{path}", headers)
     assert (status, body) == (
         403,
-        b"A browser may write here from the local cloud's own page only.\n",
+        b"A browser may use this from the local cloud's own page only.\n",
     )
+
+
+LINK = {
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Referer": "https://example.com/",
+    "Accept": "text/html",
+}
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", 302), ("/_localcloud/", 200)])
+def test_a_link_of_any_page_leads_to_the_page(cloud: TestCloud, path: str, status: int) -> None:
+    assert ask(cloud, "GET", path, LINK)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", "/_localcloud/overview", {}),
+        ("GET", "/_localcloud/page/main.js", {}),
+        ("GET", "/some-bucket", {}),
+        ("POST", "/", {}),
+        ("GET", "/", {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+        ("GET", "/_localcloud/", {"Sec-Fetch-Dest": "iframe"}),
+        ("GET", "/_localcloud/", {"Host": "evil.example"}),
+        ("GET", "/_localcloud/", {"Origin": "https://example.com"}),
+    ],
+)
+def test_a_foreign_page_gets_nothing_else(
+    cloud: TestCloud, method: str, path: str, more: dict[str, str]
+) -> None:
+    assert ask(cloud, method, path, LINK | more)[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/_localcloud/overview", "/_localcloud/stream"])
+def test_another_page_of_this_machine_cannot_listen(cloud: TestCloud, path: str) -> None:
+    assert ask(cloud, "GET", path, {"Sec-Fetch-Site": "same-site"})[0] == 403
 
 
 @pytest.mark.parametrize("call", ["iam/CreateUser", "codepipeline/DeletePipeline", "x", "s3/x/y"])

@@ -246,7 +246,7 @@ def test_a_hostile_log_line_and_a_hostile_name_are_only_text(
     browser.click("lab-jobs button.name", "hostile")
     browser.click("lab-jobs button", "Show the log")
     browser.wait_text("lab-jobs pre", HOSTILE)
-    assert browser.run("return document.title") == "localcloud"
+    assert browser.run("return document.title") == "(1) localcloud"
     assert browser.run("return document.querySelectorAll('main img, main script').length") == 0
 
 

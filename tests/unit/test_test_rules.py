@@ -15,6 +15,7 @@ SLEEPS = {
     "api/test_edge.py": "sends the parts of a request apart",
     "api/test_sagemaker.py": "stops a training job at several moments of its start",
     "unit/loadtest/test_loadtest_exactly.py": "a server that is slow",
+    "unit/loadtest/test_loadtest_open.py": "a server that stalls",
     "unit/localcloud/core/test_child_process.py": "polls for the end of a process",
     "unit/localcloud/core/test_clock.py": "what a round of a loop takes",
     "unit/localcloud/sagemaker/test_sagemaker_connection.py": (

@@ -21,7 +21,7 @@ export class DriftPanel extends Panel {
   static heading = "Drift";
 
   note() {
-    const states = (store.state.drift?.items ?? []).filter((one) => one.endpoint).map((one) => newest(one.metrics.Drift));
+    const states = (store.state.drift?.items ?? []).map((one) => newest(one.metrics.Drift));
     const known = states.filter((value) => value !== undefined);
     return known.length === 0 ? null : known.some((value) => value === 1) ? chip("drift", "bad") : chip("no drift", "good");
   }
@@ -31,7 +31,7 @@ export class DriftPanel extends Panel {
   }
 
   body() {
-    const found = (store.state.drift?.items ?? []).filter((one) => one.endpoint);
+    const found = store.state.drift?.items ?? [];
     if (found.length === 0) return h("p", { class: "empty" }, "The monitor has not run yet. It compares what production is asked with the training data every hour.");
     return found.map((one) => this.endpoint(one));
   }

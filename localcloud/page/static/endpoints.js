@@ -93,7 +93,7 @@ export class EndpointsPanel extends Panel {
         one.models.map((model) => [
           fact("Model", h("code", null, model.name)),
           model.package ? fact("Version in the registry", h("code", null, model.package.split("/").slice(-2).join("/"))) : null,
-          fact("Model data", h("code", null, model.data ?? "–")),
+          fact("Model data", h("span", null, h("code", null, model.data ?? "–"), trainedBy(model.data))),
           fact("Instance type", model.instanceType ?? "–")]),
         fact("Configuration", h("code", null, one.config)),
         fact("Last change", time(one.modified))),
@@ -179,6 +179,12 @@ export class EndpointsPanel extends Panel {
     const found = await invoke(one.name, trial.body, trial.type, trial.accept);
     trial.answer = `${found.status} in ${found.milliseconds.toFixed(1)} ms\n${found.text.slice(0, 4000)}`;
   }
+}
+
+/** A link to the training job that made an artifact. @param {string} artifact */
+function trainedBy(artifact) {
+  const job = store.state.jobs?.training.items.find((one) => one.artifacts === artifact);
+  return job ? h("span", null, " ", h("a", { href: `#job-${job.name}` }, "its training job")) : null;
 }
 
 /**

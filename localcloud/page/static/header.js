@@ -38,6 +38,7 @@ export class Header extends Panel {
   view() {
     const { cloud, approvals = [], alarms } = store.state;
     const now = new Date(store.now());
+    document.title = approvals.length ? `(${approvals.length}) localcloud` : "localcloud";
     const unhealthy = cloud?.unhealthy.items ?? [];
     return [
       h("div", { class: "top" },

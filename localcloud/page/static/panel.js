@@ -177,8 +177,9 @@ export function showText(title, text) {
 /**
  * @param {string} name
  * @param {string} text
+ * @param {string} [what] is copied, for who does not see where the button is
  */
-export function copyButton(name, text) {
+export function copyButton(name, text, what = "") {
   return h("button", {
     type: "button",
     onclick: async (/** @type {MouseEvent} */ event) => {
@@ -192,5 +193,5 @@ export function copyButton(name, text) {
         announce("the browser refused to copy");
       }
     },
-  }, name);
+  }, name, what && h("span", { class: "hidden" }, ` ${what}`));
 }

@@ -27,6 +27,7 @@ export class PipelinePanel extends Panel {
     this.replayed = "";
     /** The actions of the execution that is replayed. @type {Stage[] | null} */
     this.columns = null;
+    this.seen = "";
     this.uploaded = "";
     this.over = false;
     /** @type {Map<string, string>} */
@@ -64,7 +65,17 @@ export class PipelinePanel extends Panel {
 
   update() {
     this.tell();
+    this.follow();
     super.update();
+  }
+
+  /** Read the actions of the replayed execution again, if it has changed. */
+  follow() {
+    const pipeline = this.current();
+    const run = pipeline?.executions.items.find((one) => one.id === this.replayed);
+    if (!pipeline || !run || run.updated === this.seen) return;
+    this.seen = run.updated;
+    this.run(() => this.read(pipeline, run));
   }
 
   /** Say which actions changed their status. */
@@ -162,13 +173,22 @@ export class PipelinePanel extends Panel {
       this.live();
       return;
     }
+    await this.read(pipeline, run);
+    this.replayed = run.id;
+    this.seen = run.updated;
+  }
+
+  /**
+   * @param {Pipeline} pipeline
+   * @param {Execution} run
+   */
+  async read(pipeline, run) {
     const found = await call("codepipeline", "ListActionExecutions", {
       pipelineName: pipeline.name, filter: { pipelineExecutionId: run.id }, maxResults: 100,
     });
     /** @type {Map<string, any>} */
     const details = new Map();
     for (const one of [...found.actionExecutionDetails].reverse()) details.set(`${one.stageName}/${one.actionName}`, one);
-    this.replayed = run.id;
     this.columns = pipeline.stages.map((stage) => {
       const actions = stage.actions.map((action) => {
         const one = details.get(`${stage.name}/${action.name}`);
@@ -242,7 +262,7 @@ export class PipelinePanel extends Panel {
   stage(pipeline, stage, index) {
     const old = stage.execution !== null && stage.execution !== pipeline.executions.items[0]?.id && !this.replayed;
     return h("li", { key: stage.name, class: `stage ${old ? "old" : ""}` },
-      index > 0 && this.transition(pipeline, stage),
+      index > 0 && !this.replayed && this.transition(pipeline, stage),
       h("div", { class: "bar" }, h("h3", null, stage.name), chip(stage.status)),
       stage.execution && h("p", { class: "muted" }, `execution ${stage.execution.slice(0, 8)}`, old ? ", an earlier one" : ""),
       stage.waiting.length > 0 && h("p", null, chip(`${stage.waiting.length} waiting to enter`)),

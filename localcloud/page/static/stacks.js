@@ -44,7 +44,7 @@ export class StacksPanel extends Panel {
         one.cost.items.map((item) => [item.what, `${number(item.quantity)} ${item.unit}`, item.monthly.toFixed(2), item.note ?? ""])),
       one.cost && h("p", { class: "muted" }, `Prices of ${one.cost.priceDate}, ${one.cost.region}. ${one.cost.warning ?? ""}`),
       outputs.length > 0 && table(`Outputs of ${one.name}`, ["Output", "Value", ""],
-        outputs.map(([name, value]) => [name, h("code", null, String(value)), copyButton("Copy", String(value))])));
+        outputs.map(([name, value]) => [name, h("code", null, String(value)), copyButton("Copy", String(value), name)])));
   }
 
   /** @param {Stack} one */
@@ -55,6 +55,6 @@ export class StacksPanel extends Panel {
       table(`Events of ${one.name}`, ["Time", "Resource", "Status", "Reason"],
         one.events.map((event) => [time(event.at), event.resource, chip(event.status), event.reason ?? ""])),
       Object.keys(one.outputs).length > 0 && table(`Outputs of ${one.name}`, ["Output", "Value", ""],
-        Object.entries(one.outputs).map(([name, value]) => [name, h("code", null, value), copyButton("Copy", value)])));
+        Object.entries(one.outputs).map(([name, value]) => [name, h("code", null, value), copyButton("Copy", value, name)])));
   }
 }

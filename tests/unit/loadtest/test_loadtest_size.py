@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from loadtest.__main__ import main
+from loadtest.calibration import Calibration, calibrate
 from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.observer import EndpointState
@@ -25,7 +26,9 @@ from loadtest.shapes import Load
 from loadtest.size import endpoint_price, mean_instances, measure_capacity, pulumi_lines, simulate
 from loadtest.traffic import read_csv, wave
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
-from tests.unit.loadtest.test_loadtest_run import environment
+from tests.unit.loadtest.test_loadtest_run import dataset, environment
+
+__all__ = ["dataset"]  # the fixture of the other file
 
 
 def _step(users: int, rps: float, p99: float | None = 10.0, failed: float = 0.0) -> LoadStep:
@@ -119,7 +122,7 @@ def test_users_are_per_instance_and_so_is_the_measured_rate(
 
     def fake_run(settings: Any, console: Console) -> Any:
         loads.append(settings.load.users)
-        settings.out.mkdir(parents=True)
+        settings.out.mkdir(parents=True, exist_ok=True)
         (settings.out / "samples.jsonl").write_text('{"current_instances": 3}\n')
         p99 = 10.0 if settings.load.users <= 6 else 90.0
         requests = 600 * settings.load.users
@@ -129,12 +132,30 @@ def test_users_are_per_instance_and_so_is_the_measured_rate(
     monkeypatch.setattr("loadtest.observer.Observer.state", lambda _: EndpointState("ok", 3, 3))
     load = Load("constant", 1, 1.0, 1.0)
     base = RunSettings("iris", tmp_path, load, "us-east-1", "http://local", 0, 0, tmp_path)
+    monkeypatch.setattr("loadtest.calibration.calibrate", lambda *_: Calibration(1001.0, 5.0, 1))
     said = io.StringIO()
     rate, steps = measure_capacity(base, 50.0, Console(file=said, width=200))
     assert loads == [3, 6, 12]
     assert [step.users for step in steps] == [1, 2, 4]
     assert rate == 200.0
     assert "the instances share this machine" in said.getvalue()
+    assert "can send 1,001 requests/s" in said.getvalue()
+    monkeypatch.setattr("loadtest.calibration.calibrate", lambda *_: Calibration(999.0, 5.0, 1))
+    with pytest.raises(LoadTestError, match="was not measured: 600 requests/s are over 60%"):
+        measure_capacity(base, 50.0, Console(quiet=True))
+
+
+def test_the_generator_is_measured_by_a_server_that_answers_at_once(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    load = Load("constant", 1, 1.0, 1.0)
+    base = RunSettings("iris", dataset, load, "us-east-1", None, 0, 0, tmp_path)
+    found = calibrate(base, 1)
+    assert found.rps > 50
+    assert found.usable_rps == pytest.approx(0.6 * found.rps)
+    assert found.p99_ms is not None
 
 
 def test_sizing_a_day_prints_settings_and_writes_a_plot(
@@ -251,5 +272,6 @@ def test_an_objective_that_a_single_user_misses_is_an_error_with_advice(
         endpoint, region, endpoint_url = "slow", "us-east-1", None
         out = tmp_path
 
+    monkeypatch.setattr("loadtest.calibration.calibrate", lambda *_: Calibration(1e6, 5.0, 1))
     with pytest.raises(LoadTestError, match=r"p99 of 500\.0 ms, over the objective of 100 ms"):
         size.measure_capacity(Base(), 100.0, Console(quiet=True))

@@ -73,7 +73,7 @@ def test_semicolons_are_read_with_the_delimiter_option(tmp_path: Path) -> None:
         (FLOWERS, (), "--csv needs --label COLUMN"),
         (FLOWERS, ("--label", "height"), "row 2, column 'species' holds 'rose, wild', which is"),
         (FLOWERS, ("--label", "species", "--validation-fraction", "1"), "must be above 0 and"),
-        ("a;kind\n1;x\n", ("--label", "kind"), "try --delimiter semicolon"),
+        ("a;kind\n1;x\n", ("--label", "kind", "--delimiter", "tab"), "try another --delimiter"),
         ("", ("--label", "kind"), "is empty; it needs a header line"),
         ("a,kind\n", ("--label", "kind"), "has a header and 0 rows"),
         ("a,a,kind\n1,2,x\n", ("--label", "kind"), "names the column 'a' twice"),

@@ -24,6 +24,7 @@ from localcloud.cli.console import (
 )
 from localcloud.cli.dataset import dataset_app
 from localcloud.cli.demo_command import demo_app
+from localcloud.cli.dev import dev_app
 from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.help import complete
@@ -53,6 +54,7 @@ app.add_typer(iam_app)
 app.add_typer(gameday_app)
 app.add_typer(drift_app)
 app.add_typer(demo_app)
+app.add_typer(dev_app)
 app.add_typer(approval_app)
 app.add_typer(outputs_app)
 app.add_typer(logs_app)

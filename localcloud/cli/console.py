@@ -63,13 +63,13 @@ def errors_in_one_line() -> Iterator[None]:
         err.print("interrupted")
         raise typer.Exit(130) from None
     except Exception as error:
-        message = _one_line(error)
+        message = message_of(error)
         if message is None:
             raise
         fail(message)
 
 
-def _one_line(error: Exception) -> str | None:
+def message_of(error: Exception) -> str | None:
     """Return the message of an expected error, or None if the error is a bug.
 
     The modules are imported here, because a command that succeeds should not load botocore for it.

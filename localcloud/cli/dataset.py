@@ -89,34 +89,54 @@ def push(
         options = [word for name, value in given.items() if value for word in (name, value)]
         options += [word for column in drop or () for word in ("--drop", column)]
         options += ["--regression"] if regression else []
-        lab = labs_outputs(address)
-        if "dataBucket" not in lab:
-            raise CommandError(
-                "no stack with a data lake is deployed: localcloud up prd && localcloud up dev"
-            )
-        content = _content(source, options, quiet=as_json)
-        uploaded = client("s3", address).put_object(
-            Bucket=lab["dataBucket"], Key=lab["datasetKey"], Body=content
-        )
-        version = str(uploaded["VersionId"])
-        codepipeline = client("codepipeline", address)
-        pipeline = lab["pipelineName"]
-        place = {
-            "bucket": lab["dataBucket"],
-            "key": lab["datasetKey"],
-            "versionId": version,
-            "pipeline": pipeline,
-        }
-        if not as_json:
-            out.print(f"s3://{place['bucket']}/{place['key']} version {version}", markup=False)
-        with out.status(f"waiting for {pipeline} to start …"):
-            execution = triggered_execution(codepipeline, pipeline, version)
-        if not as_json:
-            out.print(f"{pipeline} started: execution [bold]{execution}[/bold]")
-        elif not watch:
-            print_document({**place, "execution": execution})
+        place = upload(address, source, options, quiet=as_json)
+        if as_json and not watch:
+            print_document(place)
         if watch:
-            follow(codepipeline, pipeline, execution, timeout, as_json=as_json)
+            codepipeline = client("codepipeline", address)
+            follow(*(codepipeline, place["pipeline"], place["execution"], timeout), as_json=as_json)
+
+
+def upload(url: str, source: str, options: list[str], *, quiet: bool) -> dict[str, str]:
+    """Upload a dataset to the lab; return where it is, and the execution that it started.
+
+    Args:
+        url: the local cloud's.
+        source: a table, a CSV file or a zip.
+        options: those of `model.dataset` for a CSV file.
+        quiet: print nothing.
+
+    Raises:
+        CommandError: there is no lab, the dataset cannot be made, or no execution starts.
+    """
+    lab = labs_outputs(url)
+    if "dataBucket" not in lab:
+        raise CommandError(
+            "no stack with a data lake is deployed: localcloud up prd && localcloud up dev"
+        )
+    content = _content(source, options, quiet=quiet)
+    bucket, key, pipeline = lab["dataBucket"], lab["datasetKey"], lab["pipelineName"]
+    put = client("s3", url).put_object(Bucket=bucket, Key=key, Body=content)
+    version = str(put["VersionId"])
+    if not quiet:
+        out.print(f"s3://{bucket}/{key} version {version}", markup=False)
+    try:
+        with out.status(f"waiting for {pipeline} to start …"):
+            execution = triggered_execution(client("codepipeline", url), pipeline, version)
+    except CommandError as error:
+        raise CommandError(
+            f"{error}. Uploads wait if the stack has trainOnUpload=false; to train with it now: "
+            "localcloud pipeline start"
+        ) from None
+    if not quiet:
+        out.print(f"{pipeline} started: execution [bold]{execution}[/bold]")
+    return {
+        "bucket": bucket,
+        "key": key,
+        "versionId": version,
+        "pipeline": pipeline,
+        "execution": execution,
+    }
 
 
 def _content(source: str, options: list[str], *, quiet: bool) -> bytes:

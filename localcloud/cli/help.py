@@ -10,7 +10,7 @@ from typing import Any
 
 # The panels of `localcloud --help`, and their commands in order.
 PANELS = {
-    "The whole lab": ("demo",),
+    "The whole lab": ("demo", "dev"),
     "The local cloud": ("start", "wait", "status", "stop", "reset", "clock", "operations"),
     "Stacks": ("up", "preview", "refresh", "outputs", "cost", "diff", "down", "teardown", "pulumi"),
     "The pipeline": ("image", "dataset", "pipeline", "approve", "reject", "evidence", "connection"),
@@ -32,6 +32,7 @@ EXAMPLES = {
         "dataset push mine.csv --label outcome --delimiter semicolon",
     ),
     "demo": ("demo", "demo --table wine --approve", "demo --csv mine.csv --label outcome --keep"),
+    "dev": ("dev", "dev --retrain", "dev --port 0 --dataset none"),
     "diff": ("diff main", "diff main --run --markdown"),
     "down": ("down dev --deployed", "down prd --unprotect"),
     "drift": ("drift --column 'petal length (cm)' --shift 2sd", "drift --label-flip 0.2"),

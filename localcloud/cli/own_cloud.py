@@ -41,7 +41,9 @@ def start_own_cloud(
     port: int, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> OwnCloud:
     """Start an ephemeral local cloud and wait until it answers; as `launch`."""
-    return launch(port, log, "--ephemeral", *arguments, environment=environment)
+    return launch(
+        port, log, "--ephemeral", "--log-level", "info", *arguments, environment=environment
+    )
 
 
 def launch(

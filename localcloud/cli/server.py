@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from localcloud.cli.console import CommandError, endpoint_url, errors_in_one_line, out
+from localcloud.cli.console import CommandError, endpoint_url, err, errors_in_one_line, out
 from localcloud.cli.options import Url, seconds_of
 from localcloud.core.state_directory import DEFAULT, STATE_FILE, StateDirectory
 from localcloud.iam.enforcement import Mode
@@ -61,23 +61,33 @@ def start(
         bool, typer.Option("--faults", help="Let `localcloud gameday` inject faults into it.")
     ] = False,
     log_level: Annotated[
-        LogLevel,
+        LogLevel | None,
         typer.Option(
             help="info has a line for each request; debug also for invocations, which are slower "
-            "then."
+            "then. Default: info."
         ),
-    ] = LogLevel.INFO,
+    ] = None,
     detach: Annotated[
         bool,
         typer.Option("--detach", "-d", help="Run it in the background; wait until it answers."),
     ] = False,
 ) -> None:
-    """Run the local cloud in this terminal until Ctrl-C, or in the background."""
+    """Run the local cloud in this terminal until Ctrl-C, or in the background.
+
+    LocalStack's GATEWAY_LISTEN, PERSISTENCE=0 and DEBUG=1 are read, too; an option comes first.
+    """
+    from localcloud.cli.localstack_variables import defaults_of
     from localcloud.core.clock import HIGHEST_SPEED, LOWEST_SPEED
     from localcloud.edge.server import run
 
     with errors_in_one_line():
-        chosen = _port(port)
+        given = defaults_of(os.environ)
+        for note in given.notes:
+            err.print(f"note: {note}", markup=False)
+        chosen = free_port_or(given.port if port is None else port)
+        level = log_level or (LogLevel.DEBUG if given.debug else LogLevel.INFO)
+        # A directory that was named is meant.
+        ephemeral = ephemeral or (given.ephemeral and state_dir == DEFAULT)
         if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
             raise CommandError(
                 f"--speed is {speed:g}; it must be from {LOWEST_SPEED:g} to {HIGHEST_SPEED:g}"
@@ -89,15 +99,15 @@ def start(
             _detach(
                 *(chosen, directory),
                 *("--speed", str(speed), "--iam", iam, "--payload-mib", str(payload_mib)),
-                *("--log-level", log_level, *(("--faults",) if faults else ())),
+                *("--log-level", level, *(("--faults",) if faults else ())),
             )
             return
-        _log_to_terminal(log_level)
+        _log_to_terminal(level)
         limit_bytes = int(payload_mib * 1024 * 1024)
         run(chosen, speed, directory, iam, limit_bytes, faults=faults)
 
 
-def _port(given: int | None) -> int:
+def free_port_or(given: int | None) -> int:
     """Return the port to listen on.
 
     Raises:

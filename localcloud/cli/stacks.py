@@ -68,11 +68,11 @@ def up(
     from localcloud.deploy.stacks import up as deploy
 
     with errors_in_one_line():
-        settings, target = _settings(config), endpoint_url(url)
+        settings, target = settings_of(config), endpoint_url(url)
         progress = DeploymentProgress(
             out,
             f"Deploying stack [bold]{escape(stack)}[/bold]",
-            (lambda step: None) if quiet else _print_step,
+            (lambda step: None) if quiet else print_step,
             everything=verbose,
             silent=as_json,
         )
@@ -84,7 +84,7 @@ def up(
         if as_json:
             print_document(_document(stack, progress, changes) | {"outputs": outputs})
             return
-        out.print(_summary(changes, progress.seconds))
+        out.print(summary_of(changes, progress.seconds))
         if quiet:
             return
         for key, value in sorted(outputs.items()):
@@ -108,7 +108,7 @@ def preview(
     from localcloud.deploy.stacks import preview as look
 
     with errors_in_one_line():
-        settings, target = _settings(config), endpoint_url(url)
+        settings, target = settings_of(config), endpoint_url(url)
         progress = DeploymentProgress(
             *(out, f"Comparing stack {escape(stack)} …", lambda step: None),
             announce=False,
@@ -143,7 +143,7 @@ def refresh(
         progress = DeploymentProgress(
             out,
             f"Refreshing stack [bold]{escape(stack)}[/bold]; no resource is changed",
-            _print_step,
+            print_step,
             everything=True,
             silent=as_json,
         )
@@ -152,7 +152,7 @@ def refresh(
         if as_json:
             print_document(_document(stack, progress, changes))
         else:
-            out.print(_summary(changes, progress.seconds))
+            out.print(summary_of(changes, progress.seconds))
 
 
 @stack_app.command()
@@ -197,7 +197,7 @@ def down(
                 f"{'--deployed ' if deployed else ''}--unprotect"
             ) from None
         progress = DeploymentProgress(
-            *(out, f"Deleting stack [bold]{escape(stack)}[/bold]", _print_step),
+            *(out, f"Deleting stack [bold]{escape(stack)}[/bold]", print_step),
             everything=verbose,
         )
         with progress:
@@ -207,7 +207,7 @@ def down(
                 delete_deployed(client("cloudformation", target, account), name)
                 left = None
             changes = stacks.down(stack, target, progress.show)
-        out.print(_summary(changes, progress.seconds))
+        out.print(summary_of(changes, progress.seconds))
         if left:
             out.print(
                 f"The endpoint's own CloudFormation stack {left[0]} stays; "
@@ -287,7 +287,7 @@ def cost(
         print_estimate(stack, outputs, as_json=as_json)
 
 
-def _settings(given: list[str] | None) -> dict[str, str]:
+def settings_of(given: list[str] | None) -> dict[str, str]:
     """Return KEY=VALUE strings as settings.
 
     Raises:
@@ -318,7 +318,8 @@ def _refuse_unknown(stack: str, url: str) -> None:
     )
 
 
-def _print_step(step: ResourceChange) -> None:
+def print_step(step: ResourceChange) -> None:
+    """Print the line of a change."""
     short = step.type.rpartition(":")[2]
     paths = [difference.path for difference in step.differences]
     more = len(paths) - _PATHS_SHOWN
@@ -371,6 +372,7 @@ def _word(change: ChangeType) -> str:
     return _SHOWN[change.name][1]
 
 
-def _summary(changes: dict[ChangeType, int], seconds: float) -> str:
+def summary_of(changes: dict[ChangeType, int], seconds: float) -> str:
+    """Return the last line of a deployment."""
     counted = ", ".join(f"{count} {change.value}" for change, count in changes.items())
     return f"Done: {counted or 'nothing to do'}. It took {seconds:.1f} s."

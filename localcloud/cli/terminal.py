@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,3 +77,25 @@ def run_child(command: Sequence[str], directory: Path, environment: Mapping[str,
                 child.kill()
                 raise
             raise
+
+
+@contextmanager
+def single_keys() -> Iterator[None]:
+    """Read keys one by one inside, without waiting for the line's end; Ctrl-C keeps its meaning."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin, termios.TCSANOW)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+
+def pressed_key(seconds: float = 0) -> str:
+    """Return a key that was pressed, in lower case; empty if there is none within some seconds."""
+    if not sys.stdin.isatty():
+        return ""
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    return os.read(sys.stdin.fileno(), 1).decode("ascii", "ignore").lower() if ready else ""

@@ -1,6 +1,6 @@
 """The routes that are not AWS's: LocalStack's own and the local cloud's own, without a signature.
 
-    GET  /_localstack/health | info | init
+    GET  /_localstack/health | info | init | plugins | config | diagnose
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock, or change its speed by speed=
     POST /_localcloud/reset                      delete all state (answered by server.py)
@@ -97,6 +97,16 @@ class InternalRoutes:
             )
         if key == ("GET", "/_localstack/info"):
             return _json({"edition": "localcloud", "version": __version__, "is_docker": False})
+        if key == ("GET", "/_localstack/plugins"):
+            return _json({})  # there are none
+        if key == ("GET", "/_localstack/config"):
+            return _json(self._configuration())
+        if key == ("GET", "/_localstack/diagnose"):
+            info = {"edition": "localcloud", "version": __version__}
+            return _json({"version": info, "info": info, "config": self._configuration()})
+        if request.path == "/_localstack/config":
+            text = "the configuration is given at the start: localcloud start --help"
+            return _json({"message": text}, 405)
         if key == ("GET", "/_localstack/init"):
             done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
             return _json({"completed": done, "scripts": []})
@@ -119,6 +129,15 @@ class InternalRoutes:
             self._shut_down()
             return _json({"status": "shutting down"}, 202)
         return _json({"message": f"There is no {request.method} {request.path}."}, 404)
+
+    def _configuration(self) -> dict[str, Any]:
+        """Return the settings, under LocalStack's names where it has them."""
+        return {
+            "GATEWAY_LISTEN": self._context.endpoint_url.partition("://")[2],
+            "DEBUG": int(log.isEnabledFor(logging.DEBUG)),
+            "STATE_DIRECTORY": str(self._context.directory),
+            "CLOCK_SPEED": self._context.clock.speed,
+        }
 
     async def _clock(self, request: Request) -> Response:
         clock = self._context.clock

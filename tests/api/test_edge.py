@@ -56,6 +56,19 @@ def test_info_says_what_answers(cloud: TestCloud) -> None:
     assert {"edition", "version"} <= set(json.loads(body))
 
 
+def test_localstacks_other_routes_answer(cloud: TestCloud) -> None:
+    assert cloud.get("/_localstack/plugins") == (200, b"{}\n")
+    status, body = cloud.get("/_localstack/config")
+    assert status == 200
+    assert json.loads(body)["GATEWAY_LISTEN"] == cloud.url.partition("://")[2]
+    diagnosis = json.loads(cloud.get("/_localstack/diagnose")[1])
+    assert diagnosis["info"]["edition"] == "localcloud"
+    assert diagnosis["config"] == json.loads(body)
+    request = urllib.request.Request(f"{cloud.url}/_localstack/config", b"{}", method="POST")
+    with pytest.raises(urllib.error.HTTPError, match="405"):
+        urllib.request.urlopen(request, timeout=10)
+
+
 def test_init_says_that_the_cloud_is_ready(cloud: TestCloud) -> None:
     _, body = cloud.get("/_localstack/init")
     document = json.loads(body)

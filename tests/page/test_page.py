@@ -175,6 +175,60 @@ def test_a_disabled_transition_holds_an_execution_until_it_is_enabled(
     made.until(name, "Succeeded", "Succeeded")
 
 
+def test_a_run_is_replayed_with_its_own_actions(
+    browser: Browser, shown: TestCloud, made: Pipelines
+) -> None:
+    name = made.make([invoke_action("fail")])
+    made.until(name, "Failed")
+    made.client.start_pipeline_execution(name=name)
+    made.until(name, "Failed", "Failed")
+    first = made.executions(name)[0]["pipelineExecutionId"][:8]
+    browser.open(shown.url)
+    browser.wait_text("lab-pipeline .runs", "2 of 2")
+    browser.click("lab-pipeline button.run", first)
+    browser.wait_text("lab-pipeline .flow", f"Execution {first} as it was.")
+    stages = browser.text("lab-pipeline .stages")
+    assert stages.count(f"execution {first}") == 2
+    assert "no good" in stages
+    browser.click("lab-pipeline button", "Back to live")
+    browser.wait_text("lab-pipeline .flow", "Live: each stage")
+
+
+def test_what_is_no_dataset_is_not_uploaded(
+    browser: Browser, shown: TestCloud, made: Pipelines, tmp_path: Path
+) -> None:
+    made.make([invoke_action("hello")])
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
+    browser.open(shown.url)
+    browser.wait_text("lab-pipeline .drop", "Drop a dataset.zip here")
+    browser.driver.find_element("css selector", "lab-pipeline input[type=file]").send_keys(
+        str(table)
+    )
+    browser.wait_text("lab-pipeline .problem", "table.csv is not a dataset.zip; make one with")
+
+
+def test_events_are_filtered_and_stand_still_in_a_pause(
+    browser: Browser, shown: TestCloud, made: Pipelines
+) -> None:
+    made.make([invoke_action("hello")])
+    browser.open(shown.url)
+    browser.wait_text("lab-events", "codepipeline: CreatePipeline")
+    browser.driver.find_element("css selector", "lab-events input[type=search]").send_keys("ssm:")
+    browser.wait_text("lab-events", "Nothing to show")
+    ssm = shown.client("ssm")
+    ssm.put_parameter(Name="page", Value="1", Type="String", Overwrite=True)
+    browser.wait_text("lab-events .entries", "ssm: PutParameter")
+    browser.click("lab-events button", "Pause")
+    browser.wait_text("lab-events h2", "paused")
+    ssm.put_parameter(Name="page", Value="2", Type="String", Overwrite=True)
+    made.until(made.make([invoke_action("later")]), "Succeeded")
+    entries = "return document.querySelectorAll('lab-events .entries li').length"
+    assert browser.run(entries) == 1
+    browser.click("lab-events button", "Go on")
+    browser.wait("both", lambda: browser.run(entries) == 2)
+
+
 def test_the_page_goes_on_after_a_kill_and_a_restart(browser: Browser, tmp_path: Path) -> None:
     with local_cloud(state_dir=tmp_path) as cloud:
         prepare(cloud)

@@ -181,6 +181,7 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
             "approvalTimeoutMinutes": "60",
             "executionMode": "QUEUED",
             "minimumAccuracy": "0.5",
+            "minimumMetric": '{"accuracy": 0.5}',
             "sourceBranch": "dev",
             "sourceApprovals": "1",
             "arm64Image": "true",

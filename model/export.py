@@ -14,6 +14,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingClassifier
 
 from model.errors import ExportError
+from model.forest_export import FORESTS, forest_to_onnx
 from model.hyperparameters import Algorithm
 from model.predictor import Predictor
 from model.thresholds import rows_on_thresholds, with_32_bit_thresholds
@@ -73,6 +74,9 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
         estimator: a fitted classifier of class numbers, or a fitted regressor.
         width: numbers per row.
     """
+    if isinstance(estimator, FORESTS):
+        written: bytes = forest_to_onnx(estimator, width).SerializeToString()
+        return written
     classifier = hasattr(estimator, "predict_proba")
     estimator = with_32_bit_thresholds(estimator)
     with warnings.catch_warnings():

@@ -2,10 +2,9 @@
 
 There are two changes, and neither changes a prediction:
 
-- The trees of a two-class model become a regression of the second class's score, and the
+- The boosted trees of a two-class model become a regression of the second class's score, and the
   probabilities and the label are computed from the score. ONNX Runtime adds one number per tree
-  faster than it adds to a list of scores. The votes of a forest are added first and divided by the
-  number of trees then, as scikit-learn does, so that half of the votes are a tie for any number.
+  faster than it adds to a list of scores. `model.forest_export` writes forests so from the start.
 - The feature that most roots split on is stored with the model. Rows sorted by that feature take
   similar paths through the trees one after another, which helps the processor's branch predictor.
 
@@ -18,7 +17,6 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from model.predictor import SORT_BY
@@ -50,7 +48,7 @@ def _has_one_score(trees: NodeProto, attributes: dict[str, Any]) -> bool:
         trees.op_type == "TreeEnsembleClassifier"
         and len(attributes["classlabels_int64s"]) == 2
         and set(attributes["class_ids"]) == {0}
-        and attributes["post_transform"] in {b"NONE", b"LOGISTIC"}
+        and attributes["post_transform"] == b"LOGISTIC"
     )
 
 
@@ -66,22 +64,18 @@ def _write_as_regression(
     }
     leaves = {f"target_{of}": attributes[f"class_{of}"] for of in ("nodeids", "treeids", "weights")}
     leaves["target_ids"] = [0] * len(attributes["class_ids"])
-    logistic = attributes["post_transform"] == b"LOGISTIC"
-    sums = "sums" if logistic else "score"
-    # The votes are written as shares of all trees, and rounded.
-    votes = 1 if logistic else len(set(attributes["nodes_treeids"]))
-    if not logistic:
-        shares = np.array(attributes["class_weights"], np.float64)
-        leaves["target_weights"] = _without_rounding(shares * votes).tolist()
+    # Both probabilities of a score s, [1 - s, s], are s times the slope plus the offset.
     written = [
         helper.make_node(
-            "TreeEnsembleRegressor", trees.input, [sums], domain=_ML, n_targets=1, **kept, **leaves
-        )
-    ]
-    if logistic:
-        written.append(helper.make_node("Sigmoid", [sums], ["score"]))
-    # Both probabilities of a score s, [1 - s, s], are s times the slope plus the offset.
-    written += [
+            "TreeEnsembleRegressor",
+            trees.input,
+            ["sums"],
+            domain=_ML,
+            n_targets=1,
+            **kept,
+            **leaves,
+        ),
+        helper.make_node("Sigmoid", ["sums"], ["score"]),
         helper.make_node("Gemm", ["score", "slope", "offset"], [probabilities]),
         helper.make_node(
             "ArgMax",
@@ -97,17 +91,11 @@ def _write_as_regression(
     nodes[at : at + 1] = written
     del graph.node[:]
     graph.node.extend(nodes)
-    constants = {"slope": [[-1 / votes, 1 / votes]], "offset": [1, 0]}
+    constants = {"slope": [[-1, 1]], "offset": [1, 0]}
     graph.initializer.extend(
         numpy_helper.from_array(np.array(value, np.float32), name)
         for name, value in constants.items()
     )
-
-
-def _without_rounding(votes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return votes, 0 to 1, with those that differ from 0 or 1 by a rounding error set to it."""
-    whole = votes.round()
-    return np.where(np.abs(votes - whole) < np.finfo(np.float32).eps, whole, votes)
 
 
 def _most_common_root_feature(attributes: dict[str, Any]) -> int:

@@ -146,6 +146,7 @@ def _detach(port: int, directory: Path | None, *options: str) -> None:
     with out.status("the local cloud starts …"):
         cloud = launch(port, log, *state, *options)
     out.print(f"localcloud is ready on {cloud.url} (process {cloud.process.pid})", highlight=False)
+    out.print(f"the page for a browser: {cloud.url}/", highlight=False)
     out.print(
         f"log: {log}; stop it with: localcloud stop --endpoint-url {cloud.url}",
         markup=False,

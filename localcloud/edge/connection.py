@@ -28,6 +28,8 @@ from uvicorn.server import ServerState
 
 from localcloud.core.clock import wall_sleep
 
+# What an application sets in the scope of a response that nobody reads after its client has closed.
+ENDS_WITH_CLIENT = "localcloud.ends_with_client"
 # The size of a request line with its headers, and of trailers, in bytes; as in the model server.
 MOST_HEAD_BYTES = 64 * 1024
 # How much is parsed at once, so that few pipelined requests wait in memory; bytes.
@@ -123,7 +125,7 @@ class Connection(HttpToolsProtocol):
         """Answer the whole requests of a client that sends no more; drop an incomplete one."""
         self._has_ended = True
         cycle = self.cycle
-        if cycle is None or self.transport.is_closing():
+        if cycle is None or self.transport.is_closing() or ENDS_WITH_CLIENT in cycle.scope:
             return False
         if cycle.more_body and not self._unread:
             before = [entry for entry in self.pipeline if entry[0] is not cycle]

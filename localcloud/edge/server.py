@@ -23,7 +23,7 @@ from localcloud.aws.routing import Request, Response, headers_of
 from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.marks import reap_orphans
 from localcloud.core.state_directory import StateDirectory, StateDirectoryError
-from localcloud.edge.connection import Connection, close_stalled
+from localcloud.edge.connection import ENDS_WITH_CLIENT, Connection, close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
 from localcloud.edge.request_log import note
@@ -110,6 +110,7 @@ class Edge:
             await _reply(send, refusal)
             return
         if path == STREAM and method == "GET":
+            scope[ENDS_WITH_CLIENT] = True
             await self._stream(query, headers, receive, send)
             return
         chunks: list[bytes] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.routing import Request, Response, Scope
@@ -17,6 +18,9 @@ from localcloud.page.stream import Stream
 if TYPE_CHECKING:
     from localcloud.edge.services import Services
     from localcloud.service_context import ServiceContext
+
+
+log = logging.getLogger("localcloud.page")
 
 
 class Page:
@@ -57,8 +61,11 @@ class Page:
 
     def answered(self, request: Request, response: Response, seconds: float) -> None:
         """Note a request that was answered, and what it may have changed."""
-        if self._activity.call(request, response, seconds):
-            self.changes.written(request.service)
+        try:
+            if self._activity.call(request, response, seconds):
+                self.changes.written(request.service)
+        except Exception:  # it was answered, whatever it was
+            log.exception("a request to %s could not be noted", request.service)
 
     def close(self) -> None:
         """End the streams."""

@@ -258,6 +258,21 @@ def test_an_operation_that_the_page_does_not_use_is_refused(cloud: TestCloud, ca
     assert "is not one of the page's calls" in json.loads(body)["message"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff\xfe", b'{"token": 1}', b"null", b"{}" * 9]
+)
+@pytest.mark.parametrize(
+    "call", sorted(f"{s}/{n}" for s, (_, ns) in OPERATIONS.items() for n in ns)
+)
+def test_a_call_that_cannot_be_read_is_refused_as_by_aws(
+    cloud: TestCloud, call: str, body: bytes
+) -> None:
+    status, headers, found = ask(cloud, "POST", f"/_localcloud/call/{call}", MARK, body)
+    assert 400 <= status < 500
+    assert headers["content-type"] == "application/json"
+    assert json.loads(found)["__type"]
+
+
 def test_an_upload_is_an_object_of_s3(cloud: TestCloud) -> None:
     prepare(cloud)
     content = zip_of({"é.txt": "x"})

@@ -16,7 +16,7 @@ from localcloud.core.child_process import free_port
 from tests.cloud import ROOT, configured_url
 from tests.command_line import environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
+pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only, pytest.mark.slow]
 
 PARTS = ("components", "lambda_src", "model", "policy", "localcloud", "loadtest")
 FILES = ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prd.yaml")

@@ -56,6 +56,7 @@ def run(script: str, cloud: TestCloud, directory: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_page_of_the_local_cloud_leads_from_a_dataset_to_a_prediction(cloud: TestCloud) -> None:
     script = "\n".join(blocks("local-cloud.md"))

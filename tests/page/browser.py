@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ def programs() -> tuple[str, str]:
     driver = shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip(f"needs one of {', '.join(BROWSERS)}, and chromedriver, on the PATH")
+    if find_spec("selenium") is None:
+        pytest.skip("needs selenium, which is in the environment of make test-page")
     return browser, driver
 
 

@@ -16,6 +16,7 @@ from tests.cloud import ROOT, TestCloud, local_cloud, push_container, wait_for
 from tests.evidence_stage import EVIDENCE, evidence_stage
 from tests.page.browser import Browser
 from tests.pipelines import Pipelines, approval_action, invoke_action, prepare
+from tests.sagemaker import training
 
 pytestmark = pytest.mark.page
 
@@ -175,6 +176,60 @@ def test_a_disabled_transition_holds_an_execution_until_it_is_enabled(
     made.until(name, "Succeeded", "Succeeded")
 
 
+def test_a_run_is_replayed_with_its_own_actions(
+    browser: Browser, shown: TestCloud, made: Pipelines
+) -> None:
+    name = made.make([invoke_action("fail")])
+    made.until(name, "Failed")
+    made.client.start_pipeline_execution(name=name)
+    made.until(name, "Failed", "Failed")
+    first = made.executions(name)[0]["pipelineExecutionId"][:8]
+    browser.open(shown.url)
+    browser.wait_text("lab-pipeline .runs", "2 of 2")
+    browser.click("lab-pipeline button.run", first)
+    browser.wait_text("lab-pipeline .flow", f"Execution {first} as it was.")
+    stages = browser.text("lab-pipeline .stages")
+    assert stages.count(f"execution {first}") == 2
+    assert "no good" in stages
+    browser.click("lab-pipeline button", "Back to live")
+    browser.wait_text("lab-pipeline .flow", "Live: each stage")
+
+
+def test_what_is_no_dataset_is_not_uploaded(
+    browser: Browser, shown: TestCloud, made: Pipelines, tmp_path: Path
+) -> None:
+    made.make([invoke_action("hello")])
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
+    browser.open(shown.url)
+    browser.wait_text("lab-pipeline .drop", "Drop a dataset.zip here")
+    browser.driver.find_element("css selector", "lab-pipeline input[type=file]").send_keys(
+        str(table)
+    )
+    browser.wait_text("lab-pipeline .problem", "table.csv is not a dataset.zip; make one with")
+
+
+def test_events_are_filtered_and_stand_still_in_a_pause(
+    browser: Browser, shown: TestCloud, made: Pipelines
+) -> None:
+    made.make([invoke_action("hello")])
+    browser.open(shown.url)
+    browser.wait_text("lab-events", "codepipeline: CreatePipeline")
+    browser.driver.find_element("css selector", "lab-events input[type=search]").send_keys("ssm:")
+    browser.wait_text("lab-events", "Nothing to show")
+    ssm = shown.client("ssm")
+    ssm.put_parameter(Name="page", Value="1", Type="String", Overwrite=True)
+    browser.wait_text("lab-events .entries", "ssm: PutParameter")
+    browser.click("lab-events button", "Pause")
+    browser.wait_text("lab-events h2", "paused")
+    ssm.put_parameter(Name="page", Value="2", Type="String", Overwrite=True)
+    made.until(made.make([invoke_action("later")]), "Succeeded")
+    entries = "return document.querySelectorAll('lab-events .entries li').length"
+    assert browser.run(entries) == 1
+    browser.click("lab-events button", "Go on")
+    browser.wait("both", lambda: browser.run(entries) == 2)
+
+
 def test_the_page_goes_on_after_a_kill_and_a_restart(browser: Browser, tmp_path: Path) -> None:
     with local_cloud(state_dir=tmp_path) as cloud:
         prepare(cloud)
@@ -239,7 +294,8 @@ def test_a_hostile_log_line_and_a_hostile_name_are_only_text(
         },
     }
     made.make([evidence_stage(shown, document)], [approval_action()])
-    train_with_a_line(shown, HOSTILE)
+    train(shown, "hostile", f"print({HOSTILE!r}, flush=True)\n")
+    wait_for("the training job", lambda: trained(shown, "hostile") in ("Completed", "Failed"))
     browser.open(shown.url)
     browser.wait_text("lab-approval h3", HOSTILE)
     assert HOSTILE in browser.text("lab-approval .evidence")
@@ -250,27 +306,36 @@ def test_a_hostile_log_line_and_a_hostile_name_are_only_text(
     assert browser.run("return document.querySelectorAll('main img, main script').length") == 0
 
 
-def train_with_a_line(cloud: TestCloud, line: str) -> None:
-    """Run a training job that prints a line."""
-    program = f"import sys\nprint({line!r}, flush=True)\n"
-    image = push_container(cloud, "hostile", program)
-    s3 = cloud.client("s3")
-    s3.create_bucket(Bucket="hostile")
-    sagemaker = cloud.client("sagemaker")
-    sagemaker.create_training_job(
-        TrainingJobName="hostile",
-        RoleArn="arn:aws:iam::000000000000:role/service-role/sagemaker",
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-        OutputDataConfig={"S3OutputPath": "s3://hostile/out"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 600},
-    )
+def train(cloud: TestCloud, name: str, program: str) -> None:
+    """Start a training job that runs a program."""
+    image = push_container(cloud, name, program)
+    cloud.client("s3").create_bucket(Bucket=name)
+    cloud.client("sagemaker").create_training_job(**training(image, name, name))
 
-    def ended() -> bool:
-        found = sagemaker.describe_training_job(TrainingJobName="hostile")
-        return bool(found["TrainingJobStatus"] in ("Completed", "Failed"))
 
-    wait_for("the training job", ended)
+def trained(cloud: TestCloud, name: str) -> str:
+    found = cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
+    return str(found["TrainingJobStatus"])
+
+
+def test_the_log_of_a_running_job_is_followed(browser: Browser, shown: TestCloud) -> None:
+    program = "import time\nfor n in range(600): print('line', n, flush=True); time.sleep(0.2)\n"
+    train(shown, "followed", program)
+    browser.open(shown.url)
+    browser.click("lab-jobs button.name", "followed")
+    browser.wait("the log", lambda: "line 3" in log_of(browser))
+    seen = browser.text("lab-jobs pre").count("line")
+    browser.wait("more of it", lambda: browser.text("lab-jobs pre").count("line") > seen + 5)
+    browser.click("lab-jobs button", "Stop the job")
+    browser.click("lab-jobs button.asked", "press again")
+    browser.wait_text("lab-jobs", "Stopped")
+
+
+def log_of(browser: Browser) -> str:
+    """Return the log of the open job, which can be shown a moment after the job began."""
+    if not browser.text("lab-jobs pre"):
+        browser.click("lab-jobs .log button", "log")
+    return browser.text("lab-jobs pre")
 
 
 def test_a_decision_is_made_with_the_keyboard_alone(

@@ -14,6 +14,7 @@ import { store } from "./store.js";
 /** @type {Record<Kind, string>} */
 const KINDS = { training: "Training", processing: "Processing", tuning: "Tuning", transform: "Transform" };
 const MOST_LINES = 300;
+const FOLLOW_MILLISECONDS = 2000;
 
 export class JobsPanel extends Panel {
   static sections = ["jobs"];
@@ -32,16 +33,37 @@ export class JobsPanel extends Panel {
     /** @type {Map<string, string>} */
     this.searches = new Map();
     this.onhash = () => this.follow();
+    this.timer = 0;
+    this.reading = false;
   }
 
   connectedCallback() {
     super.connectedCallback();
     window.addEventListener("hashchange", this.onhash);
+    this.timer = window.setInterval(() => this.followLogs(), FOLLOW_MILLISECONDS);
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     window.removeEventListener("hashchange", this.onhash);
+    clearInterval(this.timer);
+  }
+
+  /** Read the logs again that are open, of jobs that run; they have no section of the overview. */
+  async followLogs() {
+    const running = (store.state.jobs?.[this.kind].items ?? []).filter((job) => job.status === "InProgress");
+    if (running.length === 0 || this.reading) return;
+    this.reading = true;
+    try {
+      for (const job of running) {
+        if (job.logGroup && this.opened.has(job.name) && this.logs.has(job.name)) await this.read(job, job.logGroup);
+      }
+    } catch {
+      // The connection says what is wrong, and the next round tries again.
+    } finally {
+      this.reading = false;
+    }
+    this.update();
   }
 
   /** Open the job that a link of the page names. */

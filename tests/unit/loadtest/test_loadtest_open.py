@@ -84,6 +84,7 @@ def test_a_schedule_that_was_not_kept_fails_the_run() -> None:
     assert not met(100, None)["generator's lateness"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_stall_is_seen_by_an_open_load_and_hidden_by_a_closed_one(
     dataset: Path, tmp_path: Path

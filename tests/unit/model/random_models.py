@@ -110,7 +110,7 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     assert labels == [row[0] for row in csv.reader(io.StringIO(batch))]
     expected_labels = [dataset.classes[number] for number in estimator.predict(rows)]
     differ = np.array(labels) != np.array(expected_labels)
-    gaps = _gaps(estimator, rows)
+    gaps = _gaps(estimator, rows, [dataset.classes.index(label) for label in labels])
     boosted = hasattr(estimator, "decision_function")
     near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2))
     found.near_ties += int((differ & near).sum())
@@ -119,16 +119,15 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     found.worst = max(found.worst, float(np.abs(shares - estimator.predict_proba(rows)).max()))
 
 
-def _gaps(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the difference between the scores of the two best classes of each row."""
+def _gaps(estimator: Any, rows: NDArray[np.float32], answered: list[int]) -> NDArray[np.float64]:
+    """Return how much more the best class of each row scores than the one that was answered."""
     if not hasattr(estimator, "decision_function"):
         scores = estimator.predict_proba(rows)
     else:
         scores = estimator.decision_function(rows)
     if scores.ndim == 1:
         return np.asarray(np.abs(scores))
-    best = np.sort(scores, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2])
+    return np.asarray(scores.max(axis=1) - scores[np.arange(len(scores)), answered])
 
 
 def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyperparameters:

@@ -186,7 +186,7 @@ def _print_body(body: bytes, content_type: str) -> None:
             ) from None
         sys.stdout.buffer.write(body)
         return
-    out.print(text.rstrip("\n"), markup=False)
+    out.print(text.rstrip("\n"), markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -22,8 +22,10 @@ from localcloud.aws.routing import DEFAULT_REGION, account_of_access_key
 # command line that cannot be read.
 EXIT_FOUND = 3
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# In a terminal a line breaks between words; what is to be copied is printed with `soft_wrap=True`,
+# which leaves it to the terminal.
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 STATUS_STYLE = {
     "Succeeded": "green",

@@ -234,7 +234,7 @@ class Demo:
             ]
         lines += [f"{command} teardown --yes", f"{command} stop"]
         for line in lines:
-            out.print(f"  {line}", markup=False)
+            out.print(f"  {line}", markup=False, soft_wrap=True)
 
     def _example_row(self) -> str:
         """Return a validation row without its label."""

@@ -118,7 +118,7 @@ class _Dev:
         if dataset != "none":
             self._upload(dataset)
         out.print(f"\n[bold]{self._url}/_localcloud/[/bold] shows the lab.", highlight=False)
-        out.print(f"export AWS_ENDPOINT_URL={self._url}   for other terminals", highlight=False)
+        out.print(f"export AWS_ENDPOINT_URL={self._url}   for other terminals", soft_wrap=True)
         out.print("Keys: t trains with the newest image and dataset; Ctrl-C ends all of this.")
         for number, paths in enumerate(self._saved()):
             if number == 0:

@@ -129,7 +129,7 @@ class _Printer:
             if stream != self._stream:
                 out.print(f"[bold cyan]{escape(stream)}[/bold cyan]")
                 self._stream = stream
-            out.print(f"[dim]{when:%m-%d %H:%M:%S}[/dim]  {escape(message)}")
+            out.print(f"[dim]{when:%m-%d %H:%M:%S}[/dim]  {escape(message)}", soft_wrap=True)
         out.file.flush()
 
 

@@ -50,7 +50,7 @@ def outputs(
             if as_json:
                 print_document(values[name])
             else:
-                out.print(_text(values[name]), markup=False)
+                out.print(_text(values[name]), markup=False, soft_wrap=True)
         elif as_json:
             print_document(found if stack is None else found[stack])
         elif not found:

@@ -147,7 +147,11 @@ def _detach(port: int, directory: Path | None, *options: str) -> None:
         cloud = launch(port, log, *state, *options)
     out.print(f"localcloud is ready on {cloud.url} (process {cloud.process.pid})", highlight=False)
     out.print(f"the page for a browser: {cloud.url}/", highlight=False)
-    out.print(f"log: {log}; stop it with: localcloud stop --endpoint-url {cloud.url}", markup=False)
+    out.print(
+        f"log: {log}; stop it with: localcloud stop --endpoint-url {cloud.url}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 class _Formatter(logging.Formatter):

@@ -90,7 +90,7 @@ def up(
         for key, value in sorted(outputs.items()):
             # A structured output is for programs; `localcloud cost` shows the only one.
             if isinstance(value, str | int | float | bool) and value != "":
-                out.print(f"  {key} = {value}", markup=False)
+                out.print(f"  {key} = {value}", markup=False, soft_wrap=True)
 
 
 @stack_app.command()

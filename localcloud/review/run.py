@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.aws.routing import DEFAULT_ACCOUNT, DEFAULT_REGION
-from localcloud.cli.console import CommandError, client
+from localcloud.cli.console import EXIT_FOUND, CommandError, client
 from localcloud.cli.images import push
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.core.child_process import base_environment, free_port
@@ -34,7 +34,6 @@ from localcloud.review.usage import denied, marked
 
 STACKS = ("prd", "dev")
 _COMMAND_SECONDS = 300
-_CHANGES = 2
 _TEMPLATE = "template.json"
 _TABLE = "iris"
 _CALLS = "_localcloud/iam/calls"
@@ -114,7 +113,7 @@ class _Run:
         previews, after = [], []
         for stack in stacks:
             self._progress(f"previewing {stack} of {new.name}")
-            text = self._localcloud(new, "preview", stack, "--json", allowed=(0, _CHANGES))
+            text = self._localcloud(new, "preview", stack, "--json", allowed=(0, EXIT_FOUND))
             previews.append(json.loads(text))
             after.append(self._deployed(new, stack))
         return compared(before, after, previews), after

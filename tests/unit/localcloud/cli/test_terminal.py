@@ -57,6 +57,8 @@ def test_a_signal_ends_as_ctrl_c_does_and_is_as_before_afterwards(number: signal
 # It tidies up at Ctrl-C, and says so in a file. SIGTERM ends it at once.
 CHILD = """
 import pathlib, signal, sys, time
+# What runs in a shell's background ignores Ctrl-C, and its children would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     print("ready", flush=True)
     time.sleep(60)
@@ -65,8 +67,9 @@ except KeyboardInterrupt:
     pathlib.Path("report").write_text("written")
 """
 PARENT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from localcloud.cli.terminal import ended_by_signals, run_child
 with ended_by_signals():
     run_child([sys.executable, "-u", "-c", os.environ["CHILD"]], Path.cwd(), dict(os.environ))

@@ -140,7 +140,7 @@ def test_a_row_may_begin_with_a_minus_and_a_body_may_be_binary(
 def test_the_demo_looks_at_its_data_before_it_starts_anything(tmp_path: Path) -> None:
     table = tmp_path / "mine.csv"
     table.write_text("age;outcome\n1;a\n2;b\n")
-    # The delimiter is found; that each class has a single row cannot be mended.
+    # The delimiter is found; that each class has a single row cannot be corrected.
     options = ("demo", "--approve", "--csv", str(table), "--label", "outcome")
     answer = run(*options, "--report-dir", str(tmp_path / "demo"))
     assert answer.returncode == 1

@@ -21,6 +21,7 @@ from tests.recorder.storage import RECORDINGS, deliberate, read
 
 pytestmark = [
     pytest.mark.emulator_only,
+    pytest.mark.slow,
     pytest.mark.skipif(configured_url() is not None, reason="an endpoint is configured"),
 ]
 SAMPLES = "tests/recorder/samples/test_sample.py"

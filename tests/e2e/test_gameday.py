@@ -12,7 +12,12 @@ import pytest
 from localcloud.gameday.schedule import FaultKind
 from tests.cloud import ROOT, configured_url
 
-pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only, pytest.mark.timeout(420)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.emulator_only,
+    pytest.mark.slow,
+    pytest.mark.timeout(420),
+]
 
 
 def test_a_game_day_with_each_fault_loses_nothing(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from tests.e2e.conftest import (
 pytestmark = [
     needs_git,
     pytest.mark.e2e,
+    pytest.mark.slow,
     pytest.mark.aws_documented(
         "https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-create-cross-account.html"
     ),

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
 import botocore.session
+from botocore.exceptions import ParamValidationError
 from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 from botocore.serialize import create_serializer
 from hypothesis import strategies as st
@@ -262,7 +263,7 @@ class Wire:
                 serializer = create_serializer(protocol, include_validation=False)
                 try:
                     request = serializer.serialize_to_request(parameters, operation)
-                except (TypeError, ValueError, AttributeError, KeyError):
+                except (TypeError, ValueError, AttributeError, KeyError, ParamValidationError):
                     return 0, "", ""  # no client could send it
                 return self.send_request(service, request)
         return self.send_bytes(service, operation.name, body)

@@ -242,7 +242,7 @@ class Deployer:
         return ended.stdout + ended.stderr
 
     def preview(self, stack: str, settings: dict[str, str]) -> dict[str, Any]:
-        text = self.run("preview", stack, "--json", *options(settings), status=(0, 2))
+        text = self.run("preview", stack, "--json", *options(settings), status=(0, 3))
         # What the program warns of follows it.
         found, _ = json.JSONDecoder().raw_decode(text)
         return {s["name"]: s for s in found["steps"] if s["change"] not in ("same", "retain")}

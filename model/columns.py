@@ -196,23 +196,11 @@ class Columns:
         """
         if self.plain:
             return np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
-        out = np.zeros((len(rows), self.width), dtype=np.float32)
-        start = 0
-        for at, (column, index) in enumerate(zip(self.columns, self._indexes, strict=True)):
-            if index is None:
-                values = np.array([row[at] for row in rows], dtype=np.float32)
-                if column.fill is not None:
-                    values[np.isnan(values)] = column.fill
-                out[:, start] = values
-            else:
-                for number, row in enumerate(rows):
-                    place = index.get(str(row[at]))
-                    if place is not None:
-                        out[number, start + place] = 1
-            start += column.width
-        return out
+        if not len(rows):
+            return np.zeros((0, self.width), dtype=np.float32)
+        return self.encode_columns(list(zip(*rows, strict=True)))
 
-    def encode_columns(self, cells: Sequence[ColumnCells]) -> NDArray[np.float32]:
+    def encode_columns(self, cells: Sequence[ColumnCells | Sequence[Cell]]) -> NDArray[np.float32]:
         """Return the model's input, shape (rows, width), of rows that are stored by columns.
 
         Args:

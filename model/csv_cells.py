@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from model.batches import numbers_of
 from model.cells import is_missing, quote
 from model.errors import DatasetError
-from model.rows import is_non_numeric
+from model.rows import in_batches, is_non_numeric
 
 # Of a column with so large a share of numbers, the other cells are wrong.
 _MOSTLY = 0.9
@@ -79,9 +79,7 @@ def survey(
         missing: spellings of missing cells, in small letters.
     """
     found = {at: ColumnSurvey() for at in places}
-    batch: list[tuple[int, list[str]]] = []
-
-    def flush() -> None:
+    for batch in in_batches(iter(records)):
         for at in places:
             pairs = [
                 (cells[at], row)
@@ -91,13 +89,6 @@ def survey(
             if pairs:
                 cells, rows = zip(*pairs, strict=True)
                 found[at].add(cells, rows)
-        batch.clear()
-
-    for record in records:
-        batch.append(record)
-        if len(batch) == 4096:
-            flush()
-    flush()
     return found
 
 

@@ -16,7 +16,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -39,10 +39,12 @@ from model.errors import DatasetError
 from model.rows import (
     ACCEPT,
     AUTO,
+    BATCH,
     PLAIN,
     REFUSE,
     ReadOptions,
     column_names,
+    in_batches,
     read_records,
 )
 from model.split import stratified_split
@@ -51,8 +53,6 @@ from model.table import csv_line
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 # The label of this table is a measurement, so it trains a regression.
 _REGRESSION_TABLE = "diabetes"
-# Rows that are checked together.
-_BATCH = 4096
 # Names of columns that have none; a name is trimmed, so that no column has one of these.
 _INDEX, _TRAILING = " index", " end"
 
@@ -171,7 +171,7 @@ def _table_of(
     if delimiter == "," and not left_out and not missing and (last or not label_at):
         # Whether a column holds categories shows in the cells that are not numbers.
         simple = read_options.categorical in ((), (AUTO,))
-        while simple and (chunk := list(islice(rest, _BATCH))):
+        while simple and (chunk := list(islice(rest, BATCH))):
             plain = plain_rows(chunk, len(features), label_last=last)
             if plain is None or not _are_labels(plain[0], read_options):
                 # The rest is read with more care, and half as fast.
@@ -180,20 +180,15 @@ def _table_of(
             labels += plain[0]
             written += _plain_lines(chunk, plain[0], label_last=last)
             before += len(chunk)
-    records = read_records(rest, where, delimiter, before)
-    batch, not_csv = _batch(records)
     auto = read_options.categorical == (AUTO,)
-    if batch and (auto or _whole(batch, places, read_options) is None):
-        places, read_options = _surveyed(source, places, read_options, notes)
-    while batch or not_csv:
+    surveyed = False
+    for batch in in_batches(read_records(rest, where, delimiter, before)):
+        if not surveyed and (auto or _whole(batch, places, read_options) is None):
+            places, read_options = _surveyed(source, places, read_options, notes)
+        surveyed = True
         cells = _checked(batch, places, where, read_options)
         labels += [row[0] for row in cells]
         written += _lines(cells)
-        if not_csv is not None:
-            raise not_csv
-        if len(batch) < _BATCH:
-            break
-        batch, not_csv = _batch(records)
     if not labels:
         raise DatasetError(f"{where} has a header and 0 rows")
     if read_options.categorical == (AUTO,):
@@ -223,19 +218,6 @@ def _are_labels(labels: list[str], read_options: ReadOptions) -> bool:
     if read_options.regression and numbers_of(labels) is None:
         return False
     return all(label == label.strip() and not is_missing(label) for label in set(labels))
-
-
-def _batch(
-    records: Iterator[tuple[int, list[str]]],
-) -> tuple[list[tuple[int, list[str]]], DatasetError | None]:
-    """Return the next rows, and the error of a text that is no CSV after them."""
-    batch: list[tuple[int, list[str]]] = []
-    try:
-        batch.extend(islice(records, _BATCH))
-    except DatasetError as error:
-        # The rows before it are looked at first, so that the first error is reported.
-        return batch, error
-    return batch, None
 
 
 def _named(header: list[str], label: str, notes: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ ColumnCells = Numbers | list[str]
 AUTO = "auto"
 REFUSE, ACCEPT = "refuse", "accept"
 # Rows that are read together.
-_BATCH = 4096
+BATCH = 4096
 # A label column with more distinct decimal numbers than this holds measurements, not classes.
 _DECIMAL_CLASSES = 10
 
@@ -118,6 +118,30 @@ def read_records(
     except csv.Error as error:
         row = before + reader.line_num
         raise DatasetError(f"{where}, row {row}: not CSV text ({error})") from None
+
+
+def in_batches(
+    records: Iterator[tuple[int, list[str]]],
+) -> Iterator[list[tuple[int, list[str]]]]:
+    """Yield records in batches of up to 4,096, none of them empty.
+
+    Raises:
+        DatasetError: the text is not valid CSV; the records before that place come first, so that
+            the first error of a file is the one that is reported.
+    """
+    while True:
+        batch: list[tuple[int, list[str]]] = []
+        not_csv: DatasetError | None = None
+        try:
+            batch.extend(islice(records, BATCH))
+        except DatasetError as error:
+            not_csv = error
+        if batch:
+            yield batch
+        if not_csv is not None:
+            raise not_csv
+        if len(batch) < BATCH:
+            return
 
 
 class RowReader:
@@ -210,7 +234,7 @@ class RowReader:
         if self._read_options.header:
             before, _ = next(read_records(lines, self.where), (0, []))
         if not self.categorical_columns and self.width:
-            while chunk := list(islice(lines, _BATCH)):
+            while chunk := list(islice(lines, BATCH)):
                 found = plain_rows(chunk, self.width)
                 if found is None or not self._measured(found[0]):
                     # The rest is read with more care, and half as fast.
@@ -220,21 +244,9 @@ class RowReader:
                 self._first = False
                 before += len(chunk)
         records = read_records(lines, self.where, before=before)
-        while True:
-            batch: list[tuple[int, list[str]]] = []
-            not_csv: DatasetError | None = None
-            try:
-                batch.extend(islice(records, _BATCH))
-            except DatasetError as error:
-                # The rows before it are looked at first, so that the first error is reported.
-                not_csv = error
-            if batch:
-                yield self._batch(batch)
-                self._first = False
-            if not_csv is not None:
-                raise not_csv
-            if len(batch) < _BATCH:
-                return
+        for batch in in_batches(records):
+            yield self._batch(batch)
+            self._first = False
 
     def _measured(self, labels: list[str]) -> bool:
         """Return False if a label may not be the number that a regression needs."""
@@ -442,7 +454,7 @@ def non_numeric_columns(
     """
     numeric = set(places)
     found: set[int] = set()
-    while batch := [cells for _, cells in islice(records, _BATCH)]:
+    while batch := [cells for _, cells in islice(records, BATCH)]:
         for at in sorted(numeric):
             cells = [record[at] for record in batch if len(record) > at]
             if numbers_of(cells, accept_missing=True) is None and any(map(is_non_numeric, cells)):

@@ -19,12 +19,12 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from locust import FastHttpUser, constant, events
+from locust import constant, events
 
 from loadtest.errors import LoadTestError
 from loadtest.payloads import read_payloads, rows_from
 from loadtest.recorder import Recorder
-from loadtest.user import Sender
+from loadtest.user import EndpointClient, Sender
 
 log = logging.getLogger("loadtest")
 
@@ -33,13 +33,10 @@ _WORKERS = 16
 _recorder = Recorder()
 
 
-class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
+class EndpointUser(EndpointClient):
     """A user that sends a row and waits for its prediction."""
 
     wait_time = constant(0)
-    insecure = False
-    connection_timeout = 10.0
-    network_timeout = 60.0
     sender: Sender
 
     def invoke(self) -> None:

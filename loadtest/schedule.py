@@ -41,23 +41,16 @@ def rate_at(load: Load, seconds: float) -> float:
     return load.rate * max(_LEAST_SHARE, load.share_at(seconds))
 
 
-class Schedule:
-    """The times of the requests that one of several workers sends: every n-th.
+def own_times(load: Load, worker: int = 0) -> Iterator[float]:
+    """Yield the times of the requests that one of several workers sends: every n-th.
 
     Args:
         load: a load with a rate.
         worker: number of the worker, from 0.
     """
-
-    def __init__(self, load: Load, worker: int = 0) -> None:
-        self._times = islice(times(load), worker, None, load.workers)
-
-    def next(self) -> float | None:
-        """Return the time of the next request, or None after the last one."""
-        return next(self._times, None)
+    return islice(times(load), worker, None, load.workers)
 
 
 def due(load: Load, worker: int, seconds: float) -> int:
     """Return how many requests of a worker are due in the first seconds of an open load."""
-    own = islice(times(load), worker, None, load.workers)
-    return sum(1 for _ in takewhile(lambda at: at < seconds, own))
+    return sum(1 for _ in takewhile(lambda at: at < seconds, own_times(load, worker)))

@@ -21,7 +21,7 @@ from locust.exception import StopUser
 from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
 from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
-from loadtest.schedule import Schedule
+from loadtest.schedule import own_times
 from loadtest.shapes import Load
 from loadtest.signing import Signer, find_credentials, invocations_path
 
@@ -110,6 +110,15 @@ def create_environment(
     )
 
 
+class EndpointClient(FastHttpUser):  # type: ignore[misc]  # locust ships no types
+    """The connection settings of every user; locust starts no user of this class itself."""
+
+    abstract = True
+    insecure = False
+    connection_timeout = 10.0
+    network_timeout = 60.0
+
+
 def create_user_class(
     settings: dict[str, Any],
     payloads: tuple[Payload, ...],
@@ -144,13 +153,10 @@ def create_user_class(
             gate.abandoned()
             raise
 
-    class EndpointUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
+    class EndpointUser(EndpointClient):
         host = sender.host
         tasks = [invoke]  # noqa: RUF012 - locust reads it from the class
         wait_time = constant(settings["think_seconds"])
-        insecure = False
-        connection_timeout = 10.0
-        network_timeout = 60.0
         max_retries = 0
 
     return EndpointUser
@@ -203,7 +209,7 @@ class Pace:
     """
 
     def __init__(self, load: Load, worker: int, recorder: Recorder) -> None:
-        self._schedule = Schedule(load, worker)
+        self._times = own_times(load, worker)
         self._worker = worker
         self._recorder = recorder
 
@@ -215,7 +221,7 @@ class Pace:
         """
         free = time.monotonic()
         began = self._recorder.began.setdefault(self._worker, free)
-        at = self._schedule.next()
+        at = next(self._times, None)
         if at is None:
             raise StopUser
         due = began + at

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadtest.errors import UsageError
 from loadtest.objectives import Objectives, judge
 from loadtest.samples import RunRecord
-from loadtest.schedule import Schedule, due, times
+from loadtest.schedule import due, own_times, times
 from loadtest.shapes import SHAPES, Load
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
 from tests.unit.loadtest.test_loadtest_run import dataset, load, right
@@ -32,10 +32,7 @@ def test_the_workers_together_send_the_whole_schedule(
     assert len(every) <= rate * seconds + 1
     parts = []
     for worker in range(workers):
-        schedule = Schedule(whole, worker)
-        part = []
-        while (at := schedule.next()) is not None:
-            part.append(at)
+        part = list(own_times(whole, worker))
         assert len(part) == due(whole, worker, seconds)
         parts += part
     assert sorted(parts) == every

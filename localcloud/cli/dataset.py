@@ -21,7 +21,17 @@ from localcloud.cli.console import (
     out,
     print_document,
 )
-from localcloud.cli.options import AsJson, Timeout, Url
+from localcloud.cli.options import (
+    AsJson,
+    CsvCategorical,
+    CsvDelimiter,
+    CsvDrop,
+    CsvLabel,
+    CsvRegression,
+    Timeout,
+    Url,
+    csv_arguments,
+)
 from localcloud.cli.outputs import labs_outputs
 from localcloud.cli.pipeline import follow
 from localcloud.cli.watch import triggered_execution
@@ -44,30 +54,20 @@ def push(
         str,
         typer.Argument(help=f"A table ({', '.join(TABLES)}), a CSV file or a zip."),
     ],
-    label: Annotated[str | None, typer.Option(help="Label column of the CSV.")] = None,
-    categorical: Annotated[
-        str | None, typer.Option(help="Columns of the CSV with categories: auto, or their names.")
-    ] = None,
+    label: CsvLabel = None,
+    categorical: CsvCategorical = None,
     missing_values: Annotated[
         str | None, typer.Option(help="Empty cells in the CSV: refuse (the default) or accept.")
     ] = None,
-    delimiter: Annotated[
-        str | None,
-        typer.Option(help="Delimiter of the CSV: comma, semicolon, tab or bar. Default: found."),
-    ] = None,
+    delimiter: CsvDelimiter = None,
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of the CSV. Default: UTF-8, or UTF-16 by its mark.")
     ] = None,
     na: Annotated[
         str | None, typer.Option(help="Spellings of missing cells of the CSV, such as NA,?,NULL.")
     ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="A column of the CSV to leave out; may be repeated.")
-    ] = None,
-    regression: Annotated[
-        bool,
-        typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
-    ] = False,
+    drop: CsvDrop = None,
+    regression: CsvRegression = False,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Then follow the execution until it ends.")
     ] = False,
@@ -86,9 +86,7 @@ def push(
             "--encoding": encoding,
             "--na": na,
         }
-        options = [word for name, value in given.items() if value for word in (name, value)]
-        options += [word for column in drop or () for word in ("--drop", column)]
-        options += ["--regression"] if regression else []
+        options = csv_arguments(given, drop, regression=regression)
         place = upload(address, source, options, quiet=as_json)
         if as_json and not watch:
             print_document(place)

@@ -34,7 +34,7 @@ from localcloud.cli.demo_watch import (
     WatchResult,
 )
 from localcloud.cli.images import push
-from localcloud.cli.options import seconds_of
+from localcloud.cli.options import csv_arguments, seconds_of
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud, who_has
 from localcloud.cli.terminal import ended_by_signals, run_child
 from localcloud.cli.time import set_speed
@@ -278,15 +278,14 @@ class Demo:
         options = self._options
         source: tuple[str, ...] = ("--table", options.table)
         if options.csv:
-            source = ("--csv", str(options.csv), "--label", str(options.label))
-            source += ("--missing-values", options.missing_values)
-            if options.categorical:
-                source += ("--categorical", options.categorical)
-            if options.delimiter:
-                source += ("--delimiter", options.delimiter)
-            source += tuple(word for name in options.drop for word in ("--drop", name))
-            if options.regression:
-                source += ("--regression",)
+            given = {
+                "--csv": str(options.csv),
+                "--label": options.label,
+                "--missing-values": options.missing_values,
+                "--categorical": options.categorical,
+                "--delimiter": options.delimiter,
+            }
+            source = tuple(csv_arguments(given, options.drop, regression=options.regression))
         self._child("-m", "model.dataset", *source, "--out", str(self._dataset))
 
     def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:

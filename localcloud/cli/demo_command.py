@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from localcloud.cli.console import CommandError, errors_in_one_line
-from localcloud.cli.options import seconds_of
+from localcloud.cli.options import (
+    CsvCategorical,
+    CsvDelimiter,
+    CsvDrop,
+    CsvLabel,
+    CsvRegression,
+    seconds_of,
+)
 
 demo_app = typer.Typer()
 
@@ -22,23 +29,14 @@ def demo(
     csv: Annotated[
         Path | None, typer.Option(help="Your own CSV file instead of a dataset.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Label column of the CSV.")] = None,
-    categorical: Annotated[
-        str | None, typer.Option(help="Columns of the CSV with categories: auto, or their names.")
-    ] = None,
+    label: CsvLabel = None,
+    categorical: CsvCategorical = None,
     missing_values: Annotated[
         str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
     ] = "refuse",
-    delimiter: Annotated[
-        str | None, typer.Option(help="Delimiter of the CSV: comma, semicolon or tab.")
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="A column of the CSV to leave out; may be repeated.")
-    ] = None,
-    regression: Annotated[
-        bool,
-        typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
-    ] = False,
+    delimiter: CsvDelimiter = None,
+    drop: CsvDrop = None,
+    regression: CsvRegression = False,
     config: Annotated[
         list[str] | None,
         typer.Option("--config", "-c", help="A setting of stack dev, as KEY=VALUE."),

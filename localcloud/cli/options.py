@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -31,9 +32,45 @@ Timeout = Annotated[
     str,
     typer.Option(help="Stop waiting after this long, in wall-clock time: 90s, 15m, 2h."),
 ]
+# The options of `model.dataset` for a CSV file.
+CsvLabel = Annotated[str | None, typer.Option("--label", help="Label column of the CSV.")]
+CsvCategorical = Annotated[
+    str | None,
+    typer.Option("--categorical", help="Columns of the CSV with categories: auto, or their names."),
+]
+CsvDelimiter = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        help="Delimiter of the CSV: comma, semicolon, tab or bar. Default: found.",
+    ),
+]
+CsvDrop = Annotated[
+    list[str] | None,
+    typer.Option("--drop", help="A column of the CSV to leave out; may be repeated."),
+]
+CsvRegression = Annotated[
+    bool,
+    typer.Option("--regression", help="Treat the label of the CSV as a number to predict."),
+]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def csv_arguments(
+    given: Mapping[str, str | None], drop: Iterable[str] | None, *, regression: bool
+) -> list[str]:
+    """Return the arguments of `model.dataset` for options of a CSV file.
+
+    Args:
+        given: options with one value, by name; those without one are left out.
+        drop: columns to leave out.
+        regression: the label is a number to predict.
+    """
+    words = [word for name, value in given.items() if value for word in (name, value)]
+    words += [word for column in drop or () for word in ("--drop", column)]
+    return [*words, *(["--regression"] if regression else [])]
 
 
 def seconds_of(duration: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -173,3 +175,12 @@ class Pipelines:
 def error_code(caught: pytest.ExceptionInfo[ClientError]) -> str:
     """Return the code of an error that AWS answered."""
     return str(caught.value.response["Error"]["Code"])
+
+
+@contextmanager
+def pipelines_of(cloud: TestCloud) -> Iterator[Pipelines]:
+    """Yield a maker of pipelines, which are deleted afterwards."""
+    made = Pipelines(cloud.client("codepipeline"))
+    yield made
+    for name in made.names:
+        made.client.delete_pipeline(name=name)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cloud import TestCloud
 from tests.functions import Functions, functions_of
-from tests.pipelines import Pipelines, prepare
+from tests.pipelines import Pipelines, pipelines_of, prepare
 from tests.stacks import Stacks
 
 
@@ -16,10 +16,8 @@ from tests.stacks import Stacks
 def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
     """A maker of pipelines, which are deleted afterwards."""
     prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
+    with pipelines_of(cloud) as made:
+        yield made
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.pipelines import (
     approval_action,
     invoke_action,
     kind,
+    pipelines_of,
     prepare,
     source_action,
 )
@@ -44,10 +45,8 @@ def fast_pipelines(fast_cloud: TestCloud) -> Pipelines:
 
 @pytest.fixture
 def pipelines(prepared: TestCloud) -> Iterator[Pipelines]:
-    made = Pipelines(prepared.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
+    with pipelines_of(prepared) as made:
+        yield made
 
 
 @pytest.mark.aws_documented(HOW)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
 from tests.cloud import TestCloud, wait_for
-from tests.pipelines import BUCKET, ROLE, Pipelines, invoke_action, prepare
+from tests.pipelines import BUCKET, ROLE, Pipelines, invoke_action, pipelines_of, prepare
 
 GUIDE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 API = "https://docs.aws.amazon.com/codepipeline/latest/APIReference"
@@ -80,10 +80,8 @@ def function(cloud: TestCloud) -> str:
 
 @pytest.fixture
 def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
+    with pipelines_of(cloud) as made:
+        yield made
 
 
 def invoke(function: str, parameters: str, name: str = "Invoke", **more: Any) -> dict[str, Any]:

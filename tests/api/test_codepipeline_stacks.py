@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from tests.archives import zip_of
 from tests.cloud import TestCloud
-from tests.pipelines import BUCKET, Pipelines, kind, prepare, source_action
+from tests.pipelines import BUCKET, Pipelines, kind, pipelines_of, prepare, source_action
 
 ACTION = (
     "https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html"
@@ -42,10 +42,8 @@ def template(**second: Any) -> dict[str, Any]:
 @pytest.fixture
 def pipelines(cloud: TestCloud) -> Iterator[Pipelines]:
     prepare(cloud)
-    made = Pipelines(cloud.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
+    with pipelines_of(cloud) as made:
+        yield made
     cloud.client("cloudformation").delete_stack(StackName=NAME)
 
 

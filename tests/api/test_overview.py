@@ -19,7 +19,7 @@ import pytest
 
 from tests.cloud import ROOT, TestCloud, local_cloud, wait_for
 from tests.evidence_stage import EVIDENCE, evidence_stage
-from tests.pipelines import BUCKET, Pipelines, approval_action, invoke_action, prepare
+from tests.pipelines import BUCKET, Pipelines, approval_action, invoke_action, pipelines_of, prepare
 from tests.sse import listening
 
 pytestmark = pytest.mark.emulator_only
@@ -36,10 +36,8 @@ def quiet() -> Iterator[TestCloud]:
 @pytest.fixture
 def own(quiet: TestCloud) -> Iterator[Pipelines]:
     """A maker of pipelines in the quiet cloud, which are deleted afterwards."""
-    made = Pipelines(quiet.client("codepipeline"))
-    yield made
-    for name in made.names:
-        made.client.delete_pipeline(name=name)
+    with pipelines_of(quiet) as made:
+        yield made
 
 
 def overview(cloud: TestCloud, query: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cloud import TestCloud, local_cloud
 from tests.page.browser import Browser, browsing
-from tests.pipelines import Pipelines, prepare
+from tests.pipelines import Pipelines, pipelines_of, prepare
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,5 @@ def shown() -> Iterator[TestCloud]:
 @pytest.fixture
 def made(shown: TestCloud) -> Iterator[Pipelines]:
     """A maker of pipelines, which are deleted afterwards."""
-    found = Pipelines(shown.client("codepipeline"))
-    yield found
-    for name in found.names:
-        found.client.delete_pipeline(name=name)
+    with pipelines_of(shown) as found:
+        yield found

@@ -86,6 +86,7 @@ def test_an_alarm_has_its_last_change_and_nothing_that_is_empty(cloud: TestCloud
         Threshold=1,
         EvaluationPeriods=1,
         ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",  # an evaluation in between keeps the state that was set
     )
 
     def alarm() -> dict[str, Any]:

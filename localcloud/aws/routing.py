@@ -11,7 +11,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
@@ -94,6 +94,22 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class StreamedResponse(Response):
+    """An HTTP response whose body becomes known while it is sent.
+
+    Args:
+        status: the HTTP status.
+        headers: by name.
+        chunks: the parts of the body. It is closed if the client goes away.
+    """
+
+    __slots__ = ("chunks",)
+
+    def __init__(self, status: int, headers: dict[str, str], chunks: AsyncGenerator[bytes]) -> None:
+        super().__init__(status, headers, b"")
+        self.chunks = chunks
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -90,11 +90,28 @@ def image_push(
     architecture: Annotated[
         str, typer.Option(help="Architecture that the image is for: amd64 or arm64.")
     ] = "amd64",
+    file: Annotated[
+        str, typer.Option("--file", "-f", help="Path of the Dockerfile in the directory.")
+    ] = "Dockerfile",
+    target: Annotated[
+        str, typer.Option(help="Stage of the Dockerfile to build. Default: the last one.")
+    ] = "",
+    build_arg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Value of an ARG. May be given several times."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Build a directory by its Dockerfile and register the image in ECR, without Docker."""
+    """Build a directory by its Dockerfile and register the image in ECR, without Docker.
+
+    Packages that RUN installs by pip or uv go to an environment on top of this one. What is not
+    carried out, such as apt-get, is named.
+    """
     from localcloud.cli.images import push
+
+    def show(line: str) -> None:
+        out.print(line, markup=False, highlight=False)
 
     with errors_in_one_line():
         began = monotonic()
@@ -104,12 +121,16 @@ def image_push(
                 tag=tag,
                 release=release,
                 architecture=architecture,
+                file=file,
+                target=target,
+                arguments=build_arg or (),
+                say=show if not as_json else lambda line: None,
             )
         if as_json:
             print_document({**answer, "released": release or None})
             return
         for note in answer["notes"]:
-            out.print(note, markup=False, highlight=False)
+            show(note)
         out.print(f"Pushed {directory} as {answer['tag']} in {monotonic() - began:.1f} s")
         out.print(f"digest {answer['digest']}")
         if release:

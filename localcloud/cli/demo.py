@@ -13,15 +13,15 @@ import shutil
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION
-from localcloud.cli.console import CommandError, client, out, own_account, styled
+from localcloud.cli.console import CommandError, client, out, own_account, print_facts, styled
 from localcloud.cli.demo_approval import answer
 from localcloud.cli.demo_load import THINK_SECONDS, DemoLoad, load_for, outcome
 from localcloud.cli.demo_options import DemoOptions
@@ -73,7 +73,6 @@ class Demo:
         self._load: DemoLoad | None = None
         self._watched: WatchResult | None = None
         self._timings = Timings()
-        self._began = time.monotonic()
 
     def run(self) -> None:
         """Run every step, then stop the local cloud unless `keep` is set.
@@ -87,7 +86,7 @@ class Demo:
         self._forget_last_run()
         # Before anything is started: a typo should not cost a deployment.
         self._step(1, "Create the dataset")
-        with self._timed("dataset"):
+        with self._timed("dataset"), out.status("creating the dataset …"):
             self._make_dataset()
         with ended_by_signals():
             cloud = self._start_cloud()
@@ -123,13 +122,16 @@ class Demo:
             self._up_dev()
         outputs = self._outputs("dev")
         self._step(4, "Push the model container as an ECR image")
-        with self._timed("image"):
+        with self._timed("image"), out.status("building the image …"):
             image = push(
                 self._project / "model",
                 outputs["repositoryName"],
                 self._url,
                 release=outputs["imageParameter"],
+                say=_show,
             )
+        for note in image["notes"]:
+            _show(note)
         out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
         self._step(
             5, "Upload the dataset; the pipeline trains, deploys to DEV, waits, deploys to PRD"
@@ -199,7 +201,7 @@ class Demo:
             )
         self._url = f"http://127.0.0.1:{port}"
         log_path = self._options.report_dir / "localcloud.log"
-        with self._timed("start"):
+        with self._timed("start"), out.status("starting …"):
             cloud = start_own_cloud(port, log_path, "--speed", f"{self._options.speed:g}")
         out.print(
             f"  {self._url} answers; its clock runs at {self._options.speed:g} times real time; "
@@ -251,8 +253,13 @@ class Demo:
     def _localcloud(self, *arguments: str) -> None:
         self._child("-m", "localcloud", *arguments, "--endpoint-url", self._url)
 
-    def _child(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> int:
-        """Run a Python module in this terminal."""
+    def _child(
+        self,
+        *arguments: str,
+        allowed: tuple[int, ...] = (0,),
+        say: Callable[[str], None] | None = None,
+    ) -> int:
+        """Run a Python module in this terminal; `say` gets its lines, if it is given."""
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": self._url,
@@ -260,7 +267,7 @@ class Demo:
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_DEFAULT_REGION": DEFAULT_REGION,
         }
-        status = run_child([sys.executable, *arguments], self._project, environment)
+        status = run_child([sys.executable, *arguments], self._project, environment, say)
         if status not in allowed:
             raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
         return status
@@ -286,7 +293,10 @@ class Demo:
                 "--delimiter": options.delimiter,
             }
             source = tuple(csv_arguments(given, options.drop, regression=options.regression))
-        self._child("-m", "model.dataset", *source, "--out", str(self._dataset))
+        self._child(
+            *("-m", "model.dataset", *source, "--out", str(self._dataset)),
+            say=lambda line: out.print(line, markup=False, highlight=False, soft_wrap=True),
+        )
 
     def _upload(self, outputs: dict[str, Any]) -> tuple[Path, str]:
         path = self._dataset
@@ -329,6 +339,7 @@ class Demo:
                     verdict = answer(self._url, mine[0], approve=self._options.approve)
                     self._rejected = verdict == "Rejected"
                     approved_seconds += time.monotonic() - asked
+                    self._timings.waited += time.monotonic() - asked
                     spinner.start()
         ended = Ended(execution, found.status, found.reason or "no reason")
         if ended.status != "Succeeded" and not self._rejected and not may_fail:
@@ -387,8 +398,7 @@ class Demo:
         url = container["ModelDataUrl"]
         job = sagemaker.describe_training_job(TrainingJobName=url.split("/")[-3])
         metrics = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])}
-        grid = Table(box=None, show_header=False, pad_edge=True)
-        for label, value in (
+        facts = (
             ("Dataset", f"version {version}"),
             ("Training job", job["TrainingJobName"]),
             ("Image", container["Image"].rpartition("@")[2][:23] + "…"),
@@ -405,17 +415,9 @@ class Demo:
             ),
             ("Scaling", self._scaled()),
             ("Stress report", _shown(self._options.report_dir / "stress" / "report.html")),
-        ):
-            grid.add_row(f"[bold]{label}[/bold]", value)
-        out.print(grid)
-        if self._watched is not None:
-            self._watched.print(out)
-        grid = Table("Step or action", "Wall seconds", box=None, pad_edge=True)
-        for name, seconds in {**self._timings.steps, **self._timings.stages}.items():
-            grid.add_row(name, f"{seconds:.1f}")
-        total = time.monotonic() - self._began
-        grid.add_row("[bold]all[/bold]", f"[bold]{total:.1f}[/bold]")
-        out.print(grid)
+        )
+        print_facts((*facts, *(self._watched.facts() if self._watched else ())))
+        self._timings.print(out)
         document = {
             "execution": execution,
             "datasetVersionId": version,
@@ -424,10 +426,14 @@ class Demo:
             "endpointConfig": endpoint["EndpointConfigName"],
             "metrics": metrics,
             "watch": None if self._watched is None else self._watched.as_json(),
-            "wallSeconds": {**self._timings.steps, **self._timings.stages, "all": total},
+            "wallSeconds": self._timings.document(),
         }
         path = self._options.report_dir / "summary.json"
         path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _show(line: str) -> None:
+    out.print(f"  {line}", style="dim", markup=False, highlight=False)
 
 
 def _shown(path: Path) -> str:

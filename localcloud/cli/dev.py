@@ -218,12 +218,18 @@ class _Dev:
     def _push_image(self) -> None:
         from localcloud.cli.images import push
 
+        def show(line: str) -> None:
+            out.print(f"  {line}", style="dim", markup=False, highlight=False)
+
         outputs = self._outputs()
         with out.status("the image is built …"):
             image = push(
                 *(self._project / "model", outputs["repositoryName"], self._url),
                 release=outputs["imageParameter"],
+                say=show,
             )
+            for note in image["notes"]:
+                show(note)
         out.print(f"  image {image['tag'].rpartition('/')[2]}", highlight=False)
 
     def _upload(self, dataset: str) -> None:

@@ -1,8 +1,7 @@
 """`docker` in a build, for a machine without Docker: build, tag, push, inspect, login.
 
-An image is a build context laid out by its Dockerfile (see core/image_store.py). It is packed at
-`build` and registered in ECR at `push`. Other commands and options are refused by name, with exit
-status 1.
+The local cloud carries the Dockerfile out at `build` (see core/image_builder.py), and registers the
+image in ECR at `push`. Other commands and options are refused by name, with exit status 1.
 """
 
 from __future__ import annotations
@@ -12,13 +11,15 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from localcloud.codebuild.tools import Refused, command_line
+from localcloud.codebuild.tools import Refused, command_line, say
 from localcloud.core.build_context import pack
-from localcloud.core.image_store import ARCHITECTURES
-from localcloud.core.internal_client import RequestFailed, post
+from localcloud.core.image_builder import ARCHITECTURES
+from localcloud.core.internal_client import RequestFailed, post, post_lines
 
 _IMAGE = re.compile(
     r"(?:(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/)?"
@@ -59,36 +60,33 @@ class Images:
         return found
 
     def build(self, arguments: list[str]) -> str:
-        """Pack a build context, once for each given name."""
-        names, context, architecture = [], "", ARCHITECTURES[0]
-        rest = iter(arguments)
-        for word in rest:
-            flag, _, value = word.partition("=")
-            if flag in ("-t", "--tag"):
-                names.append(value or next(rest, ""))
-            elif flag in ("-q", "--quiet", "--no-cache", "--pull"):
-                continue
-            elif flag == "--platform":
-                architecture = _architecture(value or next(rest, ""))
-            elif flag in ("--progress", "--provenance", "--sbom"):
-                value or next(rest, "")
-            elif word.startswith("-"):
-                raise Refused(f"docker build {flag} is not supported by the local cloud")
-            else:
-                context = word
-        directory = Path(context or ".")
-        if not names:
-            raise Refused("docker build needs --tag NAME here")
-        if not (directory / "Dockerfile").is_file():
-            raise Refused(f"{directory} holds no Dockerfile")
-        body = pack(directory)
+        """Build an image, once for all of its names."""
+        options = _build_options(arguments)
+        directory = Path(options.context)
+        if not (directory / options.file).is_file():
+            raise Refused(f"{directory} holds no {options.file}")
+        query = {
+            "architecture": options.architecture,
+            "file": options.file,
+            "target": options.target,
+            "arg": options.arguments,
+            "stream": "1",
+        }
+        built = post_lines(
+            f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images/build"
+            f"?{urlencode(query, doseq=True)}",
+            pack(directory, options.file),
+            say,
+        )
+        for note in built["notes"]:
+            say(note)
         images = self.load()
-        for name in names:
-            file = self._state / f"image-{len(images)}.tar"
-            file.write_bytes(body)
-            images[_named(name)] = {"context": str(file), "architecture": architecture}
+        for name in options.names:
+            images[_named(name)] = {"digest": built["digest"]}
         self.keep(images)
-        return "\n".join(f"Packed {directory} as {name}" for name in names)
+        if options.quiet:
+            return str(built["digest"])
+        return "\n".join(f"Built {directory} as {name}" for name in options.names)
 
     def tag(self, arguments: list[str]) -> str:
         """Give an image another name."""
@@ -96,8 +94,7 @@ class Images:
             raise Refused("docker tag needs a source and a target")
         source, target = arguments
         image = self.one(source)
-        kept = {key: image[key] for key in ("context", "architecture")}
-        self.keep({**self.load(), _named(target): kept})
+        self.keep({**self.load(), _named(target): {"digest": image["digest"]}})
         return ""
 
     def push(self, arguments: list[str]) -> str:
@@ -113,16 +110,15 @@ class Images:
         answer = post(
             f"{os.environ['AWS_ENDPOINT_URL']}/_localcloud/images"
             f"?repository={match['repository']}&tag={match['tag']}&region={region}"
-            f"&account={match['account'] or ''}&architecture={image['architecture']}"
+            f"&account={match['account'] or ''}&digest={image['digest']}"
             f"&access_key={os.environ.get('AWS_ACCESS_KEY_ID', '')}",
-            Path(image["context"]).read_bytes(),
+            b"",
         )
         pushed: dict[str, Any] = json.loads(answer)
-        notes = pushed.pop("notes", [])
         images = self.load()
         images[_named(names[0])] = {**image, **pushed}
         self.keep(images)
-        return "\n".join([*notes, f"{match['tag']}: digest: {pushed['digest']}"])
+        return f"{match['tag']}: digest: {pushed['digest']}"
 
     def inspect(self, arguments: list[str]) -> str:
         """Print an image's digest."""
@@ -132,9 +128,11 @@ class Images:
         image = self.one(words[2])
         if words[1] not in (_DIGEST, _ID):
             raise Refused(f"docker inspect --format {words[1]} is not supported; {_DIGEST} is")
-        if "digest" not in image:
-            raise Refused(f"{words[2]} was not pushed: it has no digest")
-        return str(image["uri"] if words[1] == _DIGEST else image["digest"])
+        if words[1] == _ID:
+            return str(image["digest"])
+        if "uri" not in image:
+            raise Refused(f"{words[2]} was not pushed: no registry has its digest")
+        return str(image["uri"])
 
     def login(self, arguments: list[str]) -> str:
         """Accept any password."""
@@ -167,6 +165,60 @@ def run(arguments: Sequence[str], state: Path) -> str:
             f"docker {command} is not supported here; the commands are: {', '.join(known)}"
         )
     return known[command](words[1:])
+
+
+@dataclass(slots=True)
+class _BuildOptions:
+    names: list[str] = field(default_factory=list)
+    context: str = "."
+    file: str = "Dockerfile"
+    target: str = ""
+    architecture: str = ARCHITECTURES[0]
+    arguments: list[str] = field(default_factory=list)
+    quiet: bool = False
+
+
+def _build_options(arguments: list[str]) -> _BuildOptions:
+    """Read the words after `docker build`.
+
+    Raises:
+        Refused: an option that is not supported, or no name.
+    """
+    options = _BuildOptions()
+    rest = iter(arguments)
+    for word in rest:
+        flag, _, value = word.partition("=")
+        if flag in ("-q", "--quiet"):
+            options.quiet = True
+        elif flag in ("--no-cache", "--pull", "--rm", "--force-rm", "--load"):
+            continue
+        elif flag in ("-t", "--tag"):
+            options.names.append(value or next(rest, ""))
+        elif flag in ("-f", "--file"):
+            options.file = value or next(rest, "")
+        elif flag == "--target":
+            options.target = value or next(rest, "")
+        elif flag == "--build-arg":
+            given = value or next(rest, "")
+            name, equals, _ = given.partition("=")
+            options.arguments.append(given if equals else f"{name}={os.environ.get(name, '')}")
+        elif flag == "--platform":
+            options.architecture = _architecture(value or next(rest, ""))
+        elif flag in ("--progress", "--provenance", "--sbom", "--label", "--cache-from"):
+            value or next(rest, "")
+        elif word.startswith("-"):
+            raise Refused(f"docker build {flag} is not supported by the local cloud")
+        else:
+            options.context = word
+    if not options.names:
+        raise Refused("docker build needs --tag NAME here")
+    # Docker takes the file's path from where it runs, and a build context knows its own only.
+    directory, file = Path(options.context).resolve(), Path(options.file).resolve()
+    if options.file != "Dockerfile":
+        if not file.is_relative_to(directory):
+            raise Refused(f"docker build --file {options.file}: it must be inside {directory}")
+        options.file = str(file.relative_to(directory))
+    return options
 
 
 def _architecture(platform: str) -> str:

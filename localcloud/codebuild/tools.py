@@ -10,6 +10,11 @@ class Refused(Exception):
     """The command line does not support a request; the message names it."""
 
 
+def say(line: str) -> None:
+    """Print a line at once, for a command that takes long."""
+    print(line, flush=True)  # noqa: T201 - a command line's own
+
+
 def command_line(
     name: str, run: Callable[[], str], errors: tuple[type[Exception], ...] = ()
 ) -> int:

@@ -160,12 +160,14 @@ class TarMember:
         content: the bytes of a file; None for any other member.
         link: the target of a symbolic or hard link; None for any other member.
         symbolic: the link is a symbolic one.
+        executable: the owner may execute the file.
     """
 
     name: str
     content: bytes | None = None
     link: str | None = None
     symbolic: bool = False
+    executable: bool = False
 
 
 def tar_members(content: bytes, bounds: Bounds) -> list[TarMember]:
@@ -179,7 +181,8 @@ def tar_members(content: bytes, bounds: Bounds) -> list[TarMember]:
         for archive, member in _members(content, bounds):
             if member.isfile():
                 file = archive.extractfile(member)
-                found.append(TarMember(member.name, b"" if file is None else file.read()))
+                data = b"" if file is None else file.read()
+                found.append(TarMember(member.name, data, executable=bool(member.mode & 0o100)))
             elif member.issym() or member.islnk():
                 link = TarMember(member.name, link=member.linkname, symbolic=member.issym())
                 found.append(link)

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -44,6 +45,7 @@ _NO_CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 # How long, and at most how often, the rest of an ended child's output is waited for.
 _LAST_OUTPUT_SECONDS = 2.0
 _LAST_OUTPUT_WAITS = 5
@@ -70,11 +72,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def resolve_command(command: Sequence[str]) -> list[str]:
-    """Return the command with `python` replaced by this interpreter."""
-    first = Path(command[0]).name
-    if first in ("python", "python3"):
-        return [sys.executable, *command[1:]]
+def resolve_command(command: Sequence[str], python: str = sys.executable) -> list[str]:
+    """Return the command with `python`, of whatever version, replaced by an interpreter."""
+    if _PYTHON.fullmatch(Path(command[0]).name):
+        return [python, *command[1:]]
     return list(command)
 
 
@@ -212,6 +213,7 @@ class ChildProcesses:
         opt_ml: Path | None = None,
         *,
         network: bool = True,
+        python: str = sys.executable,
     ) -> Child:
         """Start a child in its own process group.
 
@@ -222,12 +224,15 @@ class ChildProcesses:
             sink: gets each line of the output.
             opt_ml: what the child sees as /opt/ml, where the machine allows that; see `opt_ml.py`.
             network: False takes the network from a child with `opt_ml`.
+            python: the interpreter that `python` stands for.
 
         Raises:
             OSError: the program cannot be started.
         """
-        program, *arguments = resolve_command(command)
-        if shutil.which(program, path=os.environ.get("PATH")) is None:
+        program, *arguments = resolve_command(command, python)
+        path = environment.get("PATH", os.environ.get("PATH"))
+        found = directory / program if os.path.dirname(program) else program
+        if shutil.which(found, path=path) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
         mark = new_mark()
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(

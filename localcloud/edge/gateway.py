@@ -40,10 +40,13 @@ from localcloud.cloudwatch.log_writer import LogWriter
 from localcloud.core.archives import ArchiveError, Bounds, gunzip
 from localcloud.core.child_process import ChildProcesses
 from localcloud.core.clock import Clock, monotonic, wall_sleep
+from localcloud.core.image_builder import ImageBuilder
 from localcloud.core.image_store import ImageStore
+from localcloud.core.package_layers import PackageLayers, cache_directory
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
+from localcloud.edge.image_routes import ImageRoutes
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
@@ -100,6 +103,7 @@ class Gateway:
         moto = MotoBackend(path / MOTO_FILE if directory.kept else None)
         database = Database(path / STATE_FILE)
         self._iam = Authoriser(moto, clock, iam, database)
+        layers = PackageLayers(cache_directory() / "packages")
         self._context = context = ServiceContext(
             clock=clock,
             database=database,
@@ -108,7 +112,7 @@ class Gateway:
             moto=moto,
             children=ChildProcesses(),
             logs=LogWriter(moto, clock, self._iam),
-            images=ImageStore(path / "images"),
+            images=ImageStore(path / "images", layers),
             iam=self._iam,
         )
         self._shut_down = shut_down
@@ -124,6 +128,7 @@ class Gateway:
         self.page = page = Page(context, services, deployed, self.handle)
         self._chain: list[Handler] = [
             page.handle,
+            ImageRoutes(context, ImageBuilder(context.images, layers, context.children)).handle,
             InternalRoutes(context, deployed, implemented(), shut_down, page.changes.note).handle,
             _check,
             self._iam.handle,

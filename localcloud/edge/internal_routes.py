@@ -4,8 +4,7 @@
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock, or change its speed by speed=
     POST /_localcloud/reset                      delete all state (answered by server.py)
-    POST /_localcloud/images?repository=&tag=    a build context as a tar archive; also account=,
-                                                 region= and architecture=
+    POST /_localcloud/images                     builds and registers images (image_routes.py)
     *    /_localcloud/, /page, /overview, …      the page for a browser (page/routes.py)
     GET  /_localcloud/operations                 the implemented operations, by service
     *    /_localcloud/iam/calls                  the calls of roles: GET and DELETE
@@ -19,7 +18,6 @@ Source: https://docs.localstack.cloud/aws/capabilities/networking/internal-endpo
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -28,29 +26,20 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from localcloud import __version__
-from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import (
-    DEFAULT_REGION,
     Request,
     Response,
-    Scope,
-    account_of_access_key,
 )
 from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.codeconnections.api import CONNECTIONS_PREFIX
-from localcloud.core.dockerfile import ImageError
-from localcloud.core.image_store import ARCHITECTURES
 from localcloud.core.store import Collection
-from localcloud.iam.actions import push_of_image
 from localcloud.moto_backend.dispatcher import SERVICES
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud")
 
-_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._/-]{1,255}")
 _STACKS = "/_localcloud/stacks"
 _STACK_NAME = re.compile(r"[^/]{1,100}/[^/]{1,100}")
-_TAG = re.compile(r"[\w][\w.-]{0,127}")
 
 
 class InternalRoutes:
@@ -119,8 +108,6 @@ class InternalRoutes:
         if key == ("DELETE", "/_localcloud/iam/calls"):
             self._context.iam.calls.clear()
             return _json({})
-        if key == ("POST", "/_localcloud/images"):
-            return await self._push(request)
         if request.path.startswith(_STACKS):
             return self._stack(request)
         if request.path == "/_localcloud/faults":
@@ -195,59 +182,6 @@ class InternalRoutes:
                 self._stacks.delete(name)
                 return _json({})
         return _json({"message": f"{request.method} is not supported here"}, 405)
-
-    async def _push(self, request: Request) -> Response:
-        query = {k: v[0] for k, v in parse_qs(request.query).items()}
-        repository, tag = query.get("repository", ""), query.get("tag", "")
-        account = account_of_access_key(query.get("account", ""))
-        scope = Scope(account, query.get("region", DEFAULT_REGION))
-        if not _REPOSITORY.fullmatch(repository) or not (not tag or _TAG.fullmatch(tag)):
-            return _json({"message": f"bad repository '{repository}' or tag '{tag}'"}, 400)
-        session = self._context.iam.keys.get(query.get("access_key", ""))
-        if session is not None:  # a build pushes as its role, like Docker
-            try:
-                await self._context.iam.authorise(
-                    session.role_arn, push_of_image(scope, repository)
-                )
-            except AccessDenied as error:
-                return _json({"message": error.message}, 403)
-        try:
-            image = await asyncio.to_thread(
-                self._context.images.add, request.body, query.get("architecture", ARCHITECTURES[0])
-            )
-        except ImageError as error:
-            return _json({"message": str(error)}, 400)
-        # The tag follows from the content, so that the same image gets the same tag and another
-        # image another one.
-        tag = tag or image.digest.removeprefix("sha256:")[:12]
-        try:
-            await self._context.api(
-                scope, "ecr", "describe_repositories", repositoryNames=[repository]
-            )
-        except Exception as error:
-            return _json({"message": f"repository '{repository}': {error}"}, 404)
-        try:
-            await self._context.api(
-                scope,
-                "ecr",
-                "put_image",
-                repositoryName=repository,
-                imageManifest=json.dumps(image.manifest),
-                imageTag=tag,
-                imageDigest=image.digest,
-            )
-        except Exception as error:
-            if "ImageAlreadyExistsException" not in str(error):
-                return _json({"message": f"repository '{repository}': {error}"}, 400)
-        uri = f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com/{repository}"
-        return _json(
-            {
-                "digest": image.digest,
-                "uri": f"{uri}@{image.digest}",
-                "tag": f"{uri}:{tag}",
-                "notes": image.notes,
-            }
-        )
 
 
 def _refuse_constant(name: str) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import uvicorn
 
-from localcloud.aws.routing import Request, Response, headers_of
+from localcloud.aws.routing import Request, Response, StreamedResponse, headers_of
 from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.marks import reap_orphans
 from localcloud.core.state_directory import StateDirectory, StateDirectoryError
@@ -145,6 +145,9 @@ class Edge:
         response = await self.answer(request)
         note(request, response.status, monotonic() - began)
         _contain(request, response)
+        if isinstance(response, StreamedResponse):
+            await _reply_in_parts(receive, send, response)
+            return
         await _reply(send, response, request.method)
 
     async def _stream(
@@ -285,6 +288,26 @@ def _host_of(url: str) -> str:
 
 # moto sends these, too; a response has each of them once.
 _OF_UVICORN = frozenset({"date", "server"})
+
+
+async def _reply_in_parts(receive: Receive, send: Send, response: StreamedResponse) -> None:
+    """Send the parts of a body as they become known, until the client goes away."""
+
+    async def run() -> None:
+        head = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+        start = {"type": "http.response.start", "status": response.status, "headers": head}
+        await send(start)
+        async with contextlib.aclosing(response.chunks) as chunks:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    sending, gone = asyncio.ensure_future(run()), asyncio.ensure_future(receive())
+    await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    sending.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sending
 
 
 async def _reply(send: Send, response: Response, method: str = "") -> None:

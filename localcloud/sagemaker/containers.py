@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import re
@@ -15,7 +16,7 @@ from typing import Any
 
 from localcloud.aws.errors import AccessDenied
 from localcloud.aws.routing import Scope
-from localcloud.core.dockerfile import ImageError
+from localcloud.core.dockerfile_words import ImageError
 from localcloud.core.image_store import Image, parse_reference
 from localcloud.iam.actions import metrics_in, pull_of_image
 from localcloud.iam.encryption import output_permissions, volume_permissions
@@ -198,7 +199,7 @@ async def resolve_image(context: ServiceContext, uri: str, role_arn: str) -> Ima
                 imageIds=[{"imageTag": reference.tag or "latest"}],
             )
             digest = answer["imageDetails"][0]["imageDigest"]
-        return context.images.get(str(digest))
+        return await asyncio.to_thread(context.images.get, str(digest))
     except AccessDenied as error:
         raise JobFailed(f"ClientError: Cannot pull the image {uri}: {error.message}") from None
     except ImageError as error:

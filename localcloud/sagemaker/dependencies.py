@@ -14,7 +14,7 @@ from typing import Any
 from localcloud.aws.errors import AccessDenied, ValidationError
 from localcloud.aws.routing import Scope
 from localcloud.aws.vpc import malformed
-from localcloud.core.dockerfile import ImageError
+from localcloud.core.dockerfile_words import ImageError
 from localcloud.core.image_store import parse_reference
 from localcloud.iam.actions import permissions
 from localcloud.moto_backend.dispatcher import backend

@@ -119,5 +119,6 @@ async def launch(
         image.directory,
         tee,
         base_dir,
+        python=image.python,
     )
     return Instance(child, port, last_lines)

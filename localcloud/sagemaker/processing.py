@@ -239,7 +239,8 @@ class ProcessingEngine:
         seen = await asyncio.to_thread(base_seen_by_jobs, instance.base)
         application = request["AppSpecification"]
         entrypoint = application.get("ContainerEntrypoint") or image.config.entrypoint
-        words = words_at([*entrypoint, *application.get("ContainerArguments", [])], seen)
+        arguments = application.get("ContainerArguments", [])
+        words = words_at(image.words([*entrypoint, *arguments]), seen)
         isolated = request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
         environment = {
             **image.environment(),
@@ -253,6 +254,7 @@ class ProcessingEngine:
             instance.child = await self._context.children.spawn(
                 *(words, environment, image.directory, sink, instance.base),
                 network=not isolated,
+                python=image.python,
             )
         except OSError as error:
             raise JobFailed(f"AlgorithmError: the container did not start: {error}") from None

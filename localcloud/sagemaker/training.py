@@ -61,7 +61,7 @@ def command_of(algorithm: dict[str, Any], image: Image, base: Path) -> list[str]
     """
     entrypoint = algorithm.get("ContainerEntrypoint")
     arguments = algorithm.get("ContainerArguments") or ([] if entrypoint else ["train"])
-    return words_at([*(entrypoint or image.config.entrypoint), *arguments], base)
+    return words_at(image.words([*(entrypoint or image.config.entrypoint), *arguments]), base)
 
 
 class TrainingEngine:
@@ -280,6 +280,7 @@ class TrainingEngine:
                 command_of(job.request["AlgorithmSpecification"], image, seen),
                 *(environment, image.directory, sink, base),
                 network=not isolated,
+                python=image.python,
             )
         except OSError as error:
             raise JobFailed(f"AlgorithmError: the container did not start: {error}") from None

@@ -1,6 +1,7 @@
 """`docker` and `aws` in a build: supported commands, and refusals by name."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,26 @@ def context(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that were posted to; each answers as the local cloud does."""
-    addresses: list[str] = []
+    posted: list[str] = []
+
+    def post_lines(url: str, body: bytes, say: Callable[[str], None]) -> dict[str, Any]:
+        assert body
+        posted.append(url)
+        say("RUN pip install x")
+        return {"digest": "sha256:1", "notes": ["FROM x: not pulled."]}
 
     def post(url: str, body: bytes) -> bytes:
-        assert body
-        addresses.append(url)
+        assert not body
+        posted.append(url)
         return json.dumps({"digest": "sha256:1", "uri": "repo@sha256:1", "tag": "repo:1"}).encode()
 
+    monkeypatch.setattr(docker, "post_lines", post_lines)
     monkeypatch.setattr(docker, "post", post)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIA")
-    return addresses
+    return posted
 
 
 def test_a_platform_without_images_is_refused(tmp_path: Path) -> None:
@@ -47,18 +55,36 @@ def test_a_platform_without_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_image_is_built_tagged_pushed_and_known_by_its_digest(
-    tmp_path: Path, context: Path, pushed: list[str]
+    tmp_path: Path, context: Path, addresses: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "Packed" in docker.run(
-        ["build", "--platform", "linux/arm64", "--tag", "local", str(context)], tmp_path
-    )
+    words = ["build", "--platform", "linux/arm64", "--tag", "local", str(context)]
+    assert docker.run(words, tmp_path) == f"Built {context} as local"
+    assert capsys.readouterr().out == "RUN pip install x\nFROM x: not pulled.\n"
+    assert docker.run(["inspect", "--format={{.Id}}", "local"], tmp_path) == "sha256:1"
     docker.run(["tag", "local:latest", NAME], tmp_path)
     assert docker.run(["push", NAME], tmp_path) == "1: digest: sha256:1"
-    assert pushed == [
-        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=eu-west-1&account=111122223333&architecture=arm64&access_key=ASIA"
+    assert addresses == [
+        "http://127.0.0.1:9/_localcloud/images/build?architecture=arm64&file=Dockerfile&target=&stream=1",
+        "http://127.0.0.1:9/_localcloud/images?repository=iris&tag=1&region=eu-west-1&account=111122223333&digest=sha256:1&access_key=ASIA",
     ]
     inspect = ["inspect", "--format", "{{index .RepoDigests 0}}", NAME]
     assert docker.run(inspect, tmp_path) == "repo@sha256:1"
+
+
+def test_a_build_has_arguments_a_target_and_another_file(
+    tmp_path: Path, context: Path, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (context / "Dockerfile.gpu").write_text("FROM x")
+    monkeypatch.setenv("TOKEN", "t")
+    monkeypatch.chdir(context)
+    words = ["-t", "a", "-f", "Dockerfile.gpu", "--build-arg", "A=b=c", "--build-arg=TOKEN"]
+    docker.run(["build", *words, "--target=final", "."], tmp_path)
+    assert addresses == [
+        "http://127.0.0.1:9/_localcloud/images/build?architecture=amd64&file=Dockerfile.gpu"
+        "&target=final&arg=A%3Db%3Dc&arg=TOKEN%3Dt&stream=1"
+    ]
+    with pytest.raises(Refused, match=r"--file ../x: it must be inside"):
+        docker.run(["build", "-t", "a", "-f", "../x", "."], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +104,11 @@ def test_docker_refuses_by_name(tmp_path: Path, arguments: list[str], said: str)
         docker.run(arguments, tmp_path)
 
 
-def test_an_image_that_was_not_pushed_has_no_digest(tmp_path: Path, context: Path) -> None:
+def test_an_image_that_was_not_pushed_has_no_digest(
+    tmp_path: Path, context: Path, addresses: list[str]
+) -> None:
     docker.run(["build", "-t", "local", str(context)], tmp_path)
+    assert len(addresses) == 1
     with pytest.raises(Refused, match="was not pushed"):
         docker.run(["inspect", "--format={{index .RepoDigests 0}}", "local"], tmp_path)
 

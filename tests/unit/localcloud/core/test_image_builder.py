@@ -4,14 +4,18 @@ import bz2
 import gzip
 import io
 import lzma
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from localcloud.core.dockerfile import ImageConfig, ImageError, parse_dockerfile
-from localcloud.core.image_store import ImageReference, ImageStore, parse_reference
+from localcloud.core.dockerfile import Copy, ImageConfig, Run, parse_dockerfile
+from localcloud.core.dockerfile_words import ImageError
+from localcloud.core.image_store import ImageReference, parse_reference
+from tests.images import Images
 
 pytestmark = pytest.mark.emulator_only
 
@@ -46,7 +50,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 
 def linked(directory: Path, *links: tuple[str, bytes, str], steps: tuple[str, ...]) -> Path:
     """Return the root of an image of a.py, pkg/b.py and links."""
-    store = ImageStore(directory / "images")
+    store = Images(directory / "images")
     files = [(member("a.py"), b"A"), (member("pkg/b.py"), b"B")]
     text = dockerfile(*steps).encode()
     made = [(member(*link), b"") for link in links]
@@ -54,7 +58,7 @@ def linked(directory: Path, *links: tuple[str, bytes, str], steps: tuple[str, ..
 
 
 def test_an_image_for_another_architecture_has_another_digest(tmp_path: Path) -> None:
-    store, files = ImageStore(tmp_path), {"Dockerfile": 'FROM x\nCMD ["a"]'}
+    store, files = Images(tmp_path), {"Dockerfile": 'FROM x\nCMD ["a"]'}
     made = [store.add(context(files), architecture) for architecture in ("amd64", "arm64")]
     assert store.add(context(files)) == made[0]
     assert [store.get(one.digest).config.architecture for one in made] == ["amd64", "arm64"]
@@ -100,7 +104,7 @@ def test_nothing_is_written_through_a_link_out_of_the_image(tmp_path: Path) -> N
         steps=("COPY . /", "COPY pkg /pkg/deep/a/b/", "COPY a.py /pkg/root/c.py"),
     )
     outside = [path for path in tmp_path.rglob("*") if path.is_file() and root not in path.parents]
-    assert {path.name for path in outside} == {"config.json"}
+    assert {path.name for path in outside} == {"config.json", "manifest.json"}
     assert (root / "c.py").read_text() == "A"
     assert all(root in link.resolve().parents or link.resolve() == root for link in root.rglob("*"))
 
@@ -145,7 +149,7 @@ def test_a_context_that_cannot_be_laid_out_is_refused(
 ) -> None:
     given = {"Dockerfile": dockerfile("COPY . /"), "a.py": "A"} | files
     with pytest.raises(ImageError, match=names):
-        ImageStore(tmp_path).add(context(given))
+        Images(tmp_path).add(context(given))
     assert [path for path in tmp_path.rglob("*") if path.name.endswith(".partial")] == []
 
 
@@ -156,18 +160,18 @@ def test_a_damaged_context_is_refused(
 ) -> None:
     whole = compress(context({"Dockerfile": dockerfile("COPY . /")}))
     with pytest.raises(ImageError, match="the build context: it is not a tar archive"):
-        ImageStore(tmp_path).add(whole[:cut])
+        Images(tmp_path).add(whole[:cut])
 
 
 def test_a_dockerfile_of_other_bytes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="the Dockerfile is not UTF-8"):
-        ImageStore(tmp_path).add(context_of((member("Dockerfile"), b"FROM \xff")))
+        Images(tmp_path).add(context_of((member("Dockerfile"), b"FROM \xff")))
 
 
 def test_a_context_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     bomb = gzip.compress(context_of((member("zeros"), bytes(64 * 1024 * 1024))))
     with pytest.raises(ImageError, match="unpacks to more than 200 times"):
-        ImageStore(tmp_path).add(bomb)
+        Images(tmp_path).add(bomb)
 
 
 def dockerfile(*lines: str) -> str:
@@ -177,7 +181,7 @@ def dockerfile(*lines: str) -> str:
 def layout(directory: Path, *lines: str) -> dict[str, str]:
     """Return the files that the steps lay out from a small context."""
     files = {"Dockerfile": dockerfile(*lines), "a.py": "A", "pkg/b.py": "B", "pkg/sub/c.py": "C"}
-    store = ImageStore(directory / "images")
+    store = Images(directory / "images")
     root = store.get(store.add(context(files)).digest).root
     return {
         str(path.relative_to(root)): path.read_text()
@@ -209,21 +213,36 @@ def test_a_dockerfile_is_read_into_how_its_container_starts() -> None:
     parsed = parse_dockerfile(text)
     expected = ImageConfig("/opt/program", ["python", "-m", "model"], ["serve"], environment)
     assert expected == parsed.config
-    assert [(["a.py", "b c.py"], "/opt/program/src/"), (["x y"], "/z")] == parsed.copies
+    (stage,) = parsed.stages
+    run, *copies = stage.steps
+    assert isinstance(run, Run)
+    assert (run.text.split(), run.workdir) == (
+        ["pip", "install", "--no-cache-dir", "thing"],
+        "/opt/program",
+    )
+    assert run.variables.items() >= {**environment, "X": "1"}.items()
+    assert [Copy(["a.py", "b c.py"], "/opt/program/src/"), Copy(["x y"], "/z")] == copies
 
 
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        (dockerfile("ADD a b"), "instruction ADD"),
-        (dockerfile("VOLUME /x"), "instruction VOLUME"),
-        (dockerfile("FROM scratch"), "several FROM"),
-        (dockerfile("COPY --from=builder /a /b"), "COPY --from"),
+        (dockerfile("ADD https://example.org/a b"), "downloads nothing"),
+        (dockerfile("ADD git@github.com:a/b.git b"), "downloads nothing"),
+        (dockerfile("ADD a.tar.gz b"), "not unpacked"),
+        (dockerfile("ONBUILD RUN x"), "instruction ONBUILD"),
         (dockerfile("COPY a"), "COPY needs a source and a target"),
-        (dockerfile("ENTRYPOINT python -m model"), "JSON form"),
-        (dockerfile('ENTRYPOINT "python"'), "JSON form"),
         (dockerfile("ENTRYPOINT [1]"), "JSON form"),
-        ("FROM scratch", "no ENTRYPOINT and no CMD"),
+        (dockerfile("FROM a b c d"), "FROM IMAGE"),
+        (dockerfile("WORKDIR ${A%b}"), r"'\$\{A%b\}' is not supported"),
+        (dockerfile("WORKDIR ${A:?is needed}"), "A: is needed"),
+        (dockerfile("WORKDIR " + "${a:-" * 30 + "}" * 30), "is not supported"),
+        (dockerfile("RUN <<EOF", "pip install x"), "EOF has no end"),
+        (dockerfile(*["ENV A=1"] * 1001), "more than 1000 instructions"),
+        ("# escape=`\nFROM x", "escape character"),
+        ("WORKDIR /x\nFROM x", "begins with WORKDIR"),
+        ("ARG A=1", "no FROM"),
+        ("", "no FROM"),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_by_name(text: str, names: str) -> None:
@@ -273,7 +292,7 @@ def test_a_whole_context_may_go_to_the_root(tmp_path: Path) -> None:
 
 
 def test_members_that_point_outside_the_context_are_left_out(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path / "images")
+    store = Images(tmp_path / "images")
     files = {"Dockerfile": dockerfile("COPY . /x"), "../evil": "", "/abs": "", "a/../../evil": ""}
     root = store.get(store.add(context(files)).digest).root
     assert ["Dockerfile"] == [path.name for path in root.rglob("*") if path.is_file()]
@@ -286,7 +305,7 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
 
 
 def test_a_context_needs_a_dockerfile_and_must_be_a_tar(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path)
+    store = Images(tmp_path)
     with pytest.raises(ImageError, match="no Dockerfile"):
         store.add(context({"a.py": ""}))
     with pytest.raises(ImageError, match="not a tar archive"):
@@ -294,11 +313,11 @@ def test_a_context_needs_a_dockerfile_and_must_be_a_tar(tmp_path: Path) -> None:
 
 
 def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path)
+    store = Images(tmp_path)
     files = {"Dockerfile": dockerfile("COPY src /x"), "src/a": "1", "src/b": "2", "other": "3"}
     stored = store.add(context(files))
     backwards = dict(reversed(list(files.items())))
-    assert stored == ImageStore(tmp_path / "n").add(context(backwards, mtime=9))
+    assert stored == Images(tmp_path / "n").add(context(backwards, mtime=9))
     assert stored.digest == store.add(context({**files, "other": "not copied"})).digest
 
 
@@ -313,25 +332,128 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
     ],
 )
 def test_another_content_has_another_digest(tmp_path: Path, change: dict[str, str]) -> None:
-    store = ImageStore(tmp_path)
+    store = Images(tmp_path)
     files = {"Dockerfile": dockerfile("COPY src /x"), "src/a": "1", "src/b": "2"}
     assert store.add(context(files)).digest != store.add(context({**files, **change})).digest
 
 
+STAGES = """ARG PYTHON=3.11
+FROM python:$PYTHON AS Base
+ENV FROM_BASE=1 NAME=base
+WORKDIR /base
+COPY a.py .
+FROM base AS tests
+COPY nothing.py .
+FROM base AS second
+ARG NAME=second TAG
+ENV NAME2=$NAME TAG=${TAG:-none} BOTH="${NAME}-${TAG:+given}"
+COPY --from=base /base/a.py /from/
+COPY --from=0 base/a.py /number/
+COPY --from=ghcr.io/astral-sh/uv:1 /uv /bin/
+CMD ["run"]
+"""
+
+
+def test_stages_build_on_and_copy_from_one_another(tmp_path: Path) -> None:
+    images = Images(tmp_path / "images")
+    files = context({"Dockerfile": STAGES, "a.py": "A"})
+    stored = images.add(files, arguments=["TAG=1", "OTHER=2"])
+    image = images.get(stored.digest)
+    assert {str(p.relative_to(image.root)) for p in image.root.rglob("*") if p.is_file()} == {
+        "base/a.py",
+        "from/a.py",
+        "number/a.py",
+    }
+    assert image.config.workdir == "/base"
+    assert image.config.environment == {
+        "FROM_BASE": "1",
+        "NAME": "base",
+        "NAME2": "base",
+        "TAG": "1",
+        "BOTH": "base-given",
+    }
+    assert [note.partition(":")[0] for note in stored.notes] == [
+        "FROM python",
+        "--build-arg OTHER",
+        "COPY --from=ghcr.io/astral-sh/uv",
+    ]
+    base = images.get(images.add(files, target="BASE").digest)
+    assert [path.name for path in base.root.rglob("*.py")] == ["a.py"]
+    with pytest.raises(ImageError, match=r"COPY nothing\.py: the directory holds no such file"):
+        images.add(files, target="tests")
+    with pytest.raises(ImageError, match="no stage third; its stages are: base, tests, second"):
+        images.add(files, target="third")
+
+
+def test_programs_of_the_image_are_found_as_in_a_container(tmp_path: Path) -> None:
+    text = """FROM x
+ENV PATH="/opt/program:${PATH}" PYTHONPATH=/opt/program:/opt/ml/code VIRTUAL_ENV=/opt/venv
+WORKDIR /opt/program
+COPY *.sh train ./
+COPY train /usr/local/bin/serve
+RUN cp b.sh /usr/local/bin/c && cp nothing /x
+COPY --chmod=755 <<EOF <<'RAW' /opt/program/
+#!/bin/sh
+echo "$PYTHONPATH"
+EOF
+echo $PYTHONPATH
+RAW
+RUN chmod +x train /usr/local/bin/serve
+ENTRYPOINT ["/opt/program/a.sh"]
+"""
+    images = Images(tmp_path / "images")
+    train = "#!/usr/bin/env python\nimport sys; print(sys.argv[0])\n"
+    files = {"Dockerfile": text, "a.sh": "", "b.sh": "", "train": train, "c.txt": ""}
+    image = images.get(images.add(context(files)).digest)
+    program = image.root / "opt/program"
+    assert sorted(path.name for path in program.iterdir()) == [
+        "EOF",
+        "RAW",
+        "a.sh",
+        "b.sh",
+        "train",
+    ]
+    assert sorted(path.name for path in (image.root / "usr/local/bin").iterdir()) == ["c", "serve"]
+    assert (program / "EOF").read_text() == '#!/bin/sh\necho "/opt/program:/opt/ml/code"\n'
+    assert (program / "RAW").read_text() == "echo $PYTHONPATH\n"
+    assert image.command("serve") == [str(program / "a.sh"), "serve"]
+    environment = image.environment()
+    assert "VIRTUAL_ENV" not in environment
+    assert environment["PYTHONPATH"] == f"{program}:/opt/ml/code"
+    found = subprocess.run(["train"], env=environment, capture_output=True, check=True, timeout=60)
+    assert found.stdout.decode().strip() == str(program / "train")
+    found = subprocess.run(["serve"], env=environment, capture_output=True, check=True, timeout=60)
+    assert found.stdout.decode().strip() == str(image.root / "usr/local/bin/serve")
+
+
+def test_a_pattern_of_copy_takes_files_and_directories(tmp_path: Path) -> None:
+    assert layout(tmp_path, "COPY ?.py p* /x/") == {
+        "x/a.py": "A",
+        "x/b.py": "B",
+        "x/sub/c.py": "C",
+    }
+    with pytest.raises(ImageError, match=r"COPY \*\.txt"):
+        layout(tmp_path, "COPY *.txt /x/")
+    with pytest.raises(ImageError, match="no brackets"):
+        layout(tmp_path, "COPY x[ab].py /x/")
+
+
 def test_a_container_starts_in_its_workdir_and_listens_on_loopback(tmp_path: Path) -> None:
     lines = ("WORKDIR /opt/program", "ENV MODEL_HOST=0.0.0.0 NAME=x", 'ENTRYPOINT ["python", "-m"]')
-    store = ImageStore(tmp_path)
+    store = Images(tmp_path)
     image = store.get(store.add(context({"Dockerfile": dockerfile(*lines)})).digest)
     assert image.root / "opt/program" == image.directory
     assert image.directory.is_dir()
-    assert {"MODEL_HOST": "127.0.0.1", "NAME": "x"} == image.environment()
+    environment = image.environment()
+    assert environment.pop("PATH").startswith(str(Path(sys.executable).parent))
+    assert {"MODEL_HOST": "127.0.0.1", "NAME": "x"} == environment
     assert ["python", "-m", "train"] == image.command("train")
     assert ["python", "-m", "python"] == image.command()
 
 
 def test_an_image_that_was_never_pushed_says_how_to_push_it(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="localcloud image push"):
-        ImageStore(tmp_path).get(DIGEST)
+        Images(tmp_path).get(DIGEST)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class ServiceContext:
 
             if self._session is None:
                 self._session = boto3.session.Session()
+                self._session.events.register("creating-client-class", _speak_plainly)
             self._clients[key] = self._session.client(
                 service,
                 endpoint_url=self.endpoint_url,
@@ -174,3 +175,24 @@ class ServiceContext:
         await self.children.close()
         self.moto.close()
         self.database.close()
+
+
+def _speak_plainly(base_classes: list[type], **_: Any) -> None:
+    """Let the errors of a client say what AWS says, without botocore's words around it.
+
+    They become the reasons of failed jobs and actions: `NoSuchKey: The specified key does not
+    exist.`, and not `An error occurred (NoSuchKey) when calling the GetObject operation (reached
+    max retries: 0): …`.
+    """
+    from botocore.exceptions import ClientError
+
+    class Plain:
+        def _make_api_call(self, operation: str, parameters: dict[str, Any]) -> Any:
+            try:
+                return super()._make_api_call(operation, parameters)  # type: ignore[misc]
+            except ClientError as error:
+                said = error.response.get("Error", {})
+                error.args = (f"{said.get('Code', 'Unknown')}: {said.get('Message', '')}",)
+                raise
+
+    base_classes.insert(0, Plain)

@@ -193,3 +193,20 @@ def client(service: str, url: str, account: str = "", region: str = "") -> Any:
             s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=3
         ),
     )
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print labels and values: a table in a terminal, where a long value takes several lines.
+
+    When piped, each is one line, and nothing is cut.
+    """
+    if not out.is_terminal:
+        for label, value in facts:
+            out.print(f"{label}: {value}", markup=False, highlight=False, soft_wrap=True)
+        return
+    grid = Table(box=None, show_header=False, pad_edge=True)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in facts:
+        grid.add_row(label, escape(value))
+    out.print(grid)

@@ -18,7 +18,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from localcloud.cli.console import CommandError, client
 from localcloud.cli.drift import model_drill, traffic
@@ -78,17 +77,14 @@ class WatchResult:
         """Return whether the retrained model is in production."""
         return self.status == "Succeeded"
 
-    def print(self, console: Console) -> None:
-        """Print the result, for the demo's summary."""
-        grid = Table(box=None, show_header=False, pad_edge=True)
+    def facts(self) -> list[tuple[str, str]]:
+        """Return labels and values for the demo's summary."""
         outcome = "promoted" if self.promoted else f"not promoted: {self.reason}"
         rows = [("Drifted column", self.column), ("Retraining", f"{self.execution}: {outcome}")]
         rows += list(zip(_REPORTS, self.reports, strict=False))
         pages = {"Monitor's trend": self.trend, "Evidence": self.evidence}
         rows += [(label, str(path)) for label, path in pages.items() if path is not None]
-        for label, value in rows:
-            grid.add_row(f"[bold]{label}[/bold]", escape(value))
-        console.print(grid)
+        return rows
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that the demo's summary.json holds."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _LOOK_SECONDS = 0.5
 # How long a child may tidy up after Ctrl-C, wall-clock seconds.
@@ -59,14 +60,31 @@ def read_line_while(open_: Callable[[], bool]) -> str | None:
     return None
 
 
-def run_child(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> int:
+def run_child(
+    command: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    say: Callable[[str], None] | None = None,
+) -> int:
     """Run a command in this terminal; return its exit status.
 
     After Ctrl-C, which the command gets from the terminal, too, it may tidy up, such as write its
     report. A second Ctrl-C kills it.
+
+    Args:
+        command: the program and its arguments.
+        directory: where it runs.
+        environment: all of its variables.
+        say: gets the lines of its output and of its errors, which otherwise go to the terminal.
     """
-    with subprocess.Popen(command, cwd=directory, env=environment) as child:
+    streams: dict[str, Any] = {}
+    if say is not None:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=directory, env=environment, **streams) as child:
         try:
+            for line in child.stdout or ():
+                assert say is not None  # noqa: S101 - there is a pipe only with it
+                say(line.rstrip("\n"))
             return child.wait()
         except KeyboardInterrupt as ended:
             if isinstance(ended, Terminated):

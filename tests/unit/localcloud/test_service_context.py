@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from localcloud.aws.routing import Scope
 from localcloud.service_context import ServiceContext
@@ -81,3 +81,22 @@ def test_a_call_that_would_count_twice_is_made_once(
     with pytest.raises(ConnectionClosedError):
         call(server, service, operation, **parameters)
     assert server.requests == 1
+
+
+def test_an_error_says_what_aws_says_and_nothing_of_botocore() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                body = b'{"__type": "ValidationException", "message": "Could not find it."}'
+                head = b"HTTP/1.1 400 Bad\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                connection.sendall(head % len(body) + body)
+
+        threading.Thread(target=serve, daemon=True).start()
+        made = context(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(ClientError) as refused:
+            asyncio.run(made.api(Scope(), "sagemaker", "describe_model", ModelName="m"))
+    assert str(refused.value) == "ValidationException: Could not find it."
+    assert refused.value.response["Error"]["Code"] == "ValidationException"

@@ -102,3 +102,13 @@ def test_ctrl_c_lets_a_child_write_its_report(tmp_path: Path, number: signal.Sig
 
 def test_a_child_that_ends_gives_its_status(tmp_path: Path) -> None:
     assert run_child([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3
+
+
+def test_a_childs_lines_can_be_taken_instead_of_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(4)"
+    lines: list[str] = []
+    assert run_child([sys.executable, "-c", code], tmp_path, {}, lines.append) == 4
+    assert lines == ["one", "two"]
+    assert capfd.readouterr().out == ""

@@ -299,7 +299,7 @@ def context(*members: tuple[str, bytes]) -> bytes:
     ],
 )
 def test_a_build_context_that_cannot_be_laid_out_is_refused(cloud: TestCloud, body: bytes) -> None:
-    status, text = send(cloud, "POST", "/_localcloud/images?repository=hard", body)
+    status, text = send(cloud, "POST", "/_localcloud/images/build", body)
     assert (status, "message" in json.loads(text)) == (400, True), text
 
 

@@ -57,7 +57,7 @@ def estimate(settings: StackSettings, today: date) -> dict[str, Any]:
     Returns: ``warning``, which is empty unless prices are too old; ``total`` in US dollars, and the
         ``items`` that it sums up, each with ``quantity`` × ``unitPrice`` = ``monthly``. For an
         instance type that is not in the table, ``unitPrice`` and ``monthly`` are None, and
-        ``total`` excludes the item.
+        ``total`` excludes the item. ``instanceMonth`` has the price of an instance of each type.
     """
     items = [
         _endpoint(settings.endpoint),
@@ -77,6 +77,10 @@ def estimate(settings: StackSettings, today: date) -> dict[str, Any]:
         "currency": "USD",
         "total": round(sum(item["monthly"] or 0 for item in items), 2),
         "items": items,
+        # For whoever compares endpoints of other types or sizes with this one.
+        "instanceMonth": {
+            name: round(hour * HOURS_PER_MONTH, 2) for name, hour in INSTANCE_HOUR.items()
+        },
     }
 
 

@@ -16,6 +16,9 @@ from loadtest.summary import instances_text, milliseconds
 _LINE_SECONDS = 2.0
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 40
+# A narrower terminal would cut the headings; it gets the columns that decide.
+_WIDE = 76
+_NARROW = ("time", "users", "req/s", "p99", "failures", "instances")
 
 
 class Display(Protocol):
@@ -83,19 +86,23 @@ class TableDisplay:
         """Draw a sample."""
         self._rates = [*self._rates, sample.rps][-_SPARKLINE_WIDTH:]
         table = Table(title=self._title, title_justify="left", caption=sparkline(self._rates))
-        for name in ("time", "users", "requests/s", "p50", "p95", "p99", "failures", "instances"):
-            table.add_column(name, justify="right", no_wrap=True)
         failures = f"{sample.failures:,}"
-        table.add_row(
-            f"{sample.t:.0f} s",
-            str(sample.users),
-            f"[bold cyan]{sample.rps:,.0f}[/]",
-            milliseconds(sample.p50_ms),
-            milliseconds(sample.p95_ms),
-            milliseconds(sample.p99_ms),
-            f"[bold red]{failures}[/]" if sample.failures else f"[green]{failures}[/]",
-            f"[bold]{instances_text(sample)}[/]",
-        )
+        cells = {
+            "time": f"{sample.t:.0f} s",
+            "users": str(sample.users),
+            "requests/s": f"[bold cyan]{sample.rps:,.0f}[/]",
+            "p50": milliseconds(sample.p50_ms),
+            "p95": milliseconds(sample.p95_ms),
+            "p99": milliseconds(sample.p99_ms),
+            "failures": f"[bold red]{failures}[/]" if sample.failures else f"[green]{failures}[/]",
+            "instances": f"[bold]{instances_text(sample)}[/]",
+        }
+        if self._live.console.width < _WIDE:
+            cells["req/s"] = cells["requests/s"]
+            cells = {name: cells[name] for name in _NARROW}
+        for name in cells:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_row(*cells.values())
         self._live.update(table)
 
 

@@ -26,7 +26,9 @@ from localcloud.cli.options import (
     CsvCategorical,
     CsvDelimiter,
     CsvDrop,
+    CsvEncoding,
     CsvLabel,
+    CsvMissing,
     CsvRegression,
     Timeout,
     Url,
@@ -60,12 +62,8 @@ def push(
         str | None, typer.Option(help="Empty cells in the CSV: refuse (the default) or accept.")
     ] = None,
     delimiter: CsvDelimiter = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the CSV. Default: UTF-8, or UTF-16 by its mark.")
-    ] = None,
-    na: Annotated[
-        str | None, typer.Option(help="Spellings of missing cells of the CSV, such as NA,?,NULL.")
-    ] = None,
+    encoding: CsvEncoding = None,
+    na: CsvMissing = None,
     drop: CsvDrop = None,
     regression: CsvRegression = False,
     watch: Annotated[

@@ -34,7 +34,7 @@ from localcloud.cli.demo_watch import (
     WatchResult,
 )
 from localcloud.cli.images import push
-from localcloud.cli.options import csv_arguments, seconds_of
+from localcloud.cli.options import seconds_of
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud, who_has
 from localcloud.cli.terminal import ended_by_signals, run_child
 from localcloud.cli.time import set_speed
@@ -267,7 +267,19 @@ class Demo:
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_DEFAULT_REGION": DEFAULT_REGION,
         }
-        status = run_child([sys.executable, *arguments], self._project, environment, say)
+        error = ""
+
+        def take(line: str) -> None:
+            nonlocal error
+            if line.startswith("error: "):
+                error = line.removeprefix("error: ")
+            elif say is not None:
+                say(line)
+
+        command = [sys.executable, *arguments]
+        status = run_child(command, self._project, environment, take if say else None)
+        if status not in allowed and error:
+            raise CommandError(error)
         if status not in allowed:
             raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
         return status
@@ -283,16 +295,7 @@ class Demo:
 
     def _make_dataset(self) -> None:
         options = self._options
-        source: tuple[str, ...] = ("--table", options.table)
-        if options.csv:
-            given = {
-                "--csv": str(options.csv),
-                "--label": options.label,
-                "--missing-values": options.missing_values,
-                "--categorical": options.categorical,
-                "--delimiter": options.delimiter,
-            }
-            source = tuple(csv_arguments(given, options.drop, regression=options.regression))
+        source = options.of_csv or ("--table", options.table)
         self._child(
             *("-m", "model.dataset", *source, "--out", str(self._dataset)),
             say=lambda line: out.print(line, markup=False, highlight=False, soft_wrap=True),

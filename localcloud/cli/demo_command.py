@@ -13,8 +13,11 @@ from localcloud.cli.options import (
     CsvCategorical,
     CsvDelimiter,
     CsvDrop,
+    CsvEncoding,
     CsvLabel,
+    CsvMissing,
     CsvRegression,
+    csv_arguments,
     seconds_of,
 )
 
@@ -35,6 +38,8 @@ def demo(
         str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
     ] = "refuse",
     delimiter: CsvDelimiter = None,
+    encoding: CsvEncoding = None,
+    na: CsvMissing = None,
     drop: CsvDrop = None,
     regression: CsvRegression = False,
     config: Annotated[
@@ -69,12 +74,18 @@ def demo(
     with errors_in_one_line():
         if (csv is None) != (label is None):
             raise CommandError("--csv and --label go together: a file and its label column")
-        of_csv = (categorical, missing_values != "refuse", regression, delimiter, drop)
-        if csv is None and any(of_csv):
-            raise CommandError(
-                "--categorical, --missing-values, --regression, --delimiter and --drop require "
-                "--csv"
-            )
+        given = {
+            "--csv": str(csv) if csv else None,
+            "--label": label,
+            "--categorical": categorical,
+            "--missing-values": None if missing_values == "refuse" else missing_values,
+            "--delimiter": delimiter,
+            "--encoding": encoding,
+            "--na": na,
+        }
+        of_csv = tuple(csv_arguments(given, drop, regression=regression))
+        if csv is None and of_csv:
+            raise CommandError(f"{of_csv[0]} requires --csv")
         duration = f"{duration}s" if duration.isdecimal() else duration
         seconds_of(duration)  # a typo should not cost a deployment
         if not approve_all and not sys.stdin.isatty():
@@ -83,9 +94,7 @@ def demo(
             DemoOptions(
                 table=table,
                 csv=csv,
-                label=label,
-                categorical=categorical,
-                missing_values=missing_values,
+                of_csv=of_csv,
                 regression=regression or (csv is None and table == "diabetes"),
                 config=tuple(config or ()),
                 approve=approve_all,
@@ -95,7 +104,5 @@ def demo(
                 users=users,
                 report_dir=report_dir.resolve(),
                 short=short,
-                delimiter=delimiter,
-                drop=tuple(drop or ()),
             )
         ).run()

@@ -15,15 +15,14 @@ class DemoOptions:
     """The options of the command.
 
     Attributes:
+        of_csv: the arguments of `model.dataset` for the CSV file.
         users: the stress test's; None for as many as production scales under.
         duration: the stress test's, such as 30s.
     """
 
     table: str
     csv: Path | None
-    label: str | None
-    categorical: str | None
-    missing_values: str
+    of_csv: tuple[str, ...]
     regression: bool
     config: tuple[str, ...]
     approve: bool
@@ -33,8 +32,6 @@ class DemoOptions:
     users: int | None
     report_dir: Path
     short: bool
-    delimiter: str | None = None
-    drop: tuple[str, ...] = ()
 
     @property
     def model_name(self) -> str:

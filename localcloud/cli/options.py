@@ -45,6 +45,14 @@ CsvDelimiter = Annotated[
         help="Delimiter of the CSV: comma, semicolon, tab or bar. Default: found.",
     ),
 ]
+CsvEncoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Encoding of the CSV. Default: UTF-8, or UTF-16 by its mark."),
+]
+CsvMissing = Annotated[
+    str | None,
+    typer.Option("--na", help="Spellings of missing cells of the CSV, such as NA,?,NULL."),
+]
 CsvDrop = Annotated[
     list[str] | None,
     typer.Option("--drop", help="A column of the CSV to leave out; may be repeated."),

@@ -26,7 +26,7 @@ from localcloud.codepipeline.model import (
 )
 from localcloud.codepipeline.views import trigger
 from localcloud.moto_backend.dispatcher import backend
-from localcloud.page.template_changes import changes_between
+from localcloud.page.template_changes import changes_between, fleet_of
 
 if TYPE_CHECKING:
     from localcloud.edge.services import Services
@@ -112,10 +112,14 @@ class Approvals:
         body = await self._context.moto.call(_object, scope, url)
         text = await asyncio.to_thread(_member, body, path) if body is not None else None
         if text is None:
-            return {"stack": name, "new": live is None, "changes": None}
+            return {"stack": name, "new": live is None, "changes": None, "fleets": None}
         before = live.template_body if live is not None else ""
         changes = await asyncio.to_thread(changes_between, before, text)
-        return {"stack": name, "new": live is None, "changes": changes}
+        fleets = {
+            "now": await asyncio.to_thread(fleet_of, before) if before else None,
+            "then": await asyncio.to_thread(fleet_of, text),
+        }
+        return {"stack": name, "new": live is None, "changes": changes, "fleets": fleets}
 
 
 def _pending(execution: Execution) -> Iterator[tuple[str, ActionRun]]:

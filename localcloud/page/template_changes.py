@@ -32,6 +32,39 @@ def changes_between(before: str, after: str) -> list[dict[str, Any]] | None:
     return [{"path": p, "before": _shown(b), "after": _shown(a)} for p, b, a in pairs]
 
 
+def fleet_of(template: str) -> dict[str, Any] | None:
+    """Return the instance type and the least number of instances of a template's endpoint.
+
+    With a scalable target that number is its minimum, and otherwise the variant's initial one.
+
+    Args:
+        template: a template whose endpoint has one variant, as the program's.
+
+    Returns:
+        `instanceType` and `instances`; None if the template does not state them as they are.
+    """
+    try:
+        resources = parse(template).document.get("Resources", {})
+    except TemplateError:
+        return None
+    variant: dict[str, Any] = {}
+    minimum: Any = None
+    for resource in resources.values() if isinstance(resources, dict) else ():
+        properties = resource.get("Properties", {}) if isinstance(resource, dict) else {}
+        match resource.get("Type") if isinstance(resource, dict) else None:
+            case "AWS::SageMaker::EndpointConfig":
+                variants = properties.get("ProductionVariants")
+                if isinstance(variants, list) and variants and isinstance(variants[0], dict):
+                    variant = variants[0]
+            case "AWS::ApplicationAutoScaling::ScalableTarget":
+                minimum = properties.get("MinCapacity")
+    kind = variant.get("InstanceType")
+    count = minimum if minimum is not None else variant.get("InitialInstanceCount")
+    if not isinstance(kind, str) or not str(count).isdigit():
+        return None
+    return {"instanceType": kind, "instances": int(str(count))}
+
+
 def _differences(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted({*before, *after}):

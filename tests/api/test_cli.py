@@ -41,7 +41,9 @@ def test_wrong_arguments_say_what_is_allowed(cloud: TestCloud, tmp_path: Path) -
     assert "there is no execution x" in refused(run("evidence", "x", *url))
     assert "add --approve" in refused(run("demo"))
     assert "--csv and --label" in refused(run("demo", "--approve", "--csv", "x.csv"))
-    assert "require --csv" in refused(run("demo", "--approve", "--categorical", "auto"))
+    assert "--categorical requires --csv" in refused(
+        run("demo", "--approve", "--categorical", "auto")
+    )
     assert "no approval" in refused(run("approve", *url))
 
 
@@ -100,7 +102,7 @@ def test_the_endpoint_comes_from_localstacks_variable_too(cloud: TestCloud) -> N
         (["status", "--endpoint-url", "a b"], "--endpoint-url is 'a b'; it must be"),
         (["status", "--endpoint-url", "h:99999"], "--endpoint-url is 'h:99999'; it must be"),
         (["simulate"], "standard input must be a JSON object; it is not JSON"),
-        (["demo", "--approve", "--drop", "id"], "--delimiter and --drop require --csv"),
+        (["demo", "--approve", "--drop", "id"], "--drop requires --csv"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_one_line(arguments: list[str], said: str) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,35 @@ def test_the_evidence_stands_beside_the_decision(
     assert "512 of 512 characters left" in text
     first = browser.run("return document.querySelector('main > :not([hidden])').localName")
     assert first == "lab-approval"
+
+
+PRICES = {"total": 1.0, "currency": "USD", "items": [], "instanceMonth": {"ml.m5.large": 83.95}}
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "said"),
+    [
+        (1, 2, "1 × ml.m5.large, then 2 × ml.m5.large: 83.95, then 167.90 USD a month on AWS (+83"),
+        (3, 2, "251.85, then 167.90 USD a month on AWS (−83.95)."),
+        (2, 2, "2 × ml.m5.large as before, at the same price."),
+        (None, 1, "Instances: 1 × ml.m5.large: 83.95 USD a month on AWS."),
+        ("ml.x9.large", 1, "The price list lacks one of these types."),
+    ],
+)
+def test_the_price_of_another_fleet_is_said(
+    browser: Browser, shown: TestCloud, now: int | str | None, then: int, said: str
+) -> None:
+    state = {"resources": [], "outputs": {"monthlyCostEstimate": PRICES}}
+    route = f"{shown.url}/_localcloud/stacks/lab/dev"
+    request = urllib.request.Request(route, json.dumps(state).encode(), method="PUT")
+    urllib.request.urlopen(request, timeout=20).close()
+    browser.open(shown.url)
+    browser.wait_text("lab-stacks", "lab/dev")
+    kind, count = ("ml.m5.large", now) if isinstance(now, int) else (now, 1)
+    before = None if now is None else {"instanceType": kind, "instances": count}
+    fleets = json.dumps([before, {"instanceType": "ml.m5.large", "instances": then}])
+    text = browser.run(f"return document.querySelector('lab-approval').price(...{fleets})")
+    assert said in text
 
 
 def test_approving_takes_two_presses_and_the_pipeline_goes_on(

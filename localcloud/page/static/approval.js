@@ -148,14 +148,40 @@ export class ApprovalPanel extends Panel {
   template(deploys) {
     if (!deploys) return null;
     const cost = this.cost();
-    const { stack, changes } = deploys;
+    const { stack, changes, fleets } = deploys;
     return h("div", null, h("h4", null, `Template of ${stack}`),
       deploys.new && h("p", null, "The stack does not exist yet: everything is new."),
       changes === null && h("p", null, "The template could not be read."),
       changes?.length === 0 && h("p", null, "Nothing but the model changes: same instances, same scaling",
         cost ? `, same cost (about ${cost} a month).` : "."),
       !deploys.new && (changes?.length ?? 0) > 0 && table("Changes of the template", ["Where", "Now", "Then"],
-        (changes ?? []).map((one) => [one.path, one.before ?? "–", one.after ?? "–"])));
+        (changes ?? []).map((one) => [one.path, one.before ?? "–", one.after ?? "–"])),
+      (changes?.length ?? 0) > 0 && fleets?.then && h("p", null, this.price(fleets.now, fleets.then)));
+  }
+
+  /**
+   * The price of the endpoint's instances now and after the deployment.
+   * @param {import("./types").Fleet | null} now
+   * @param {import("./types").Fleet} then
+   */
+  price(now, then) {
+    const costs = (store.state.stacks?.pulumi.items ?? []).map((one) => one.cost).filter(Boolean);
+    const found = costs.find((one) => one?.instanceMonth);
+    /** @param {import("./types").Fleet} fleet */
+    const monthly = (fleet) => (found?.instanceMonth?.[fleet.instanceType] ?? NaN) * fleet.instances;
+    /** @param {import("./types").Fleet} fleet */
+    const shown = (fleet) => `${fleet.instances} × ${fleet.instanceType}`;
+    const unit = `${found?.currency ?? "USD"} a month`;
+    if (now && now.instanceType === then.instanceType && now.instances === then.instances) {
+      return `Instances: ${shown(now)} as before, at the same price.`;
+    }
+    const price = monthly(then);
+    const text = now ? `Instances: ${shown(now)}, then ${shown(then)}` : `Instances: ${shown(then)}`;
+    if (Number.isNaN(price) || (now && Number.isNaN(monthly(now)))) return `${text}. The price list lacks one of these types.`;
+    if (!now) return `${text}: ${price.toFixed(2)} ${unit} on AWS.`;
+    const more = price - monthly(now);
+    const sign = more < 0 ? "−" : "+";
+    return `${text}: ${monthly(now).toFixed(2)}, then ${price.toFixed(2)} ${unit} on AWS (${sign}${Math.abs(more).toFixed(2)}).`;
   }
 
   /** @returns {string} the estimate of the deployed stacks, if there is one */

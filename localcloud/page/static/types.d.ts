@@ -34,8 +34,10 @@ export interface Approval {
   pipeline: string; stage: string; action: string; execution: string; token: string;
   started: string; expires: string; message: string | null; link: string | null;
   evidence: Evidence | null; problem: string | null; slices: Slice[];
-  deploys: { stack: string; new: boolean; changes: { path: string; before: string | null; after: string | null }[] | null } | null;
+  deploys: { stack: string; new: boolean; changes: { path: string; before: string | null; after: string | null }[] | null; fleets: { now: Fleet | null; then: Fleet | null } | null } | null;
 }
+
+export interface Fleet { instanceType: string; instances: number }
 
 export interface Action {
   name: string; category: string; provider: string; status: string | null; usualSeconds?: number | null;
@@ -117,7 +119,7 @@ export interface Stack {
 
 export interface Deployed {
   name: string; resources: number; outputs: Record<string, unknown>;
-  cost: { total: number; currency: string; region: string; priceDate: string; warning?: string; items: { what: string; quantity: number; unit: string; unitPrice: number; monthly: number; note?: string }[] } | null;
+  cost: { total: number; currency: string; region: string; priceDate: string; warning?: string; instanceMonth?: Record<string, number>; items: { what: string; quantity: number; unit: string; unitPrice: number; monthly: number; note?: string }[] } | null;
 }
 
 export interface Role {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import UsageError
@@ -28,7 +30,7 @@ from loadtest.scaling_explanation import explain
 from loadtest.shapes import SHAPES, Load, parse_duration
 from loadtest.signing import Signer, invocations_path
 from loadtest.summary import first_scale_out, instances_text, summarize
-from loadtest.terminal_display import format_line, sparkline
+from loadtest.terminal_display import TableDisplay, format_line, sparkline
 
 RECORD = RunRecord("e", "us-east-1", "http://x", "constant", 4, 10, "d.zip", "2026-01-01T00:00:00Z")
 LATENCIES = st.floats(0.001, 100_000)
@@ -348,3 +350,19 @@ def test_a_regression_is_judged_by_its_r2() -> None:
 def test_an_objective_out_of_bounds_is_refused(given: dict[str, float], word: str) -> None:
     with pytest.raises(UsageError, match=word):
         Objectives(**given)
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (60, ["time", "users", "req/s", "p99", "failures", "instances"]),
+        (100, ["time", "users", "requests/s", "p50", "p95", "p99", "failures", "instances"]),
+    ],
+)
+def test_the_headings_of_the_live_table_are_whole(width: int, headings: list[str]) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=width, force_terminal=True, color_system=None)
+    with TableDisplay(console, "iris-model-production") as display:
+        display.show(Sample(12.0, 1000, 123_456, 0, 12_345.0, 1.2, 34.5, 1234.0, 10, 10))
+    lines = text.getvalue().splitlines()
+    assert any(re.findall(r"[\w/]+", line) == headings for line in lines), text.getvalue()

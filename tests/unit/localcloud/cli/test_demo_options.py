@@ -18,9 +18,7 @@ def named(table: str = "iris", csv: Path | None = None) -> str:
     return DemoOptions(
         table=table,
         csv=csv,
-        label="label" if csv else None,
-        categorical=None,
-        missing_values="refuse",
+        of_csv=("--csv", str(csv), "--label", "label") if csv else (),
         regression=False,
         config=(),
         approve=True,

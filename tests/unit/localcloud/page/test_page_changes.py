@@ -14,7 +14,7 @@ from localcloud.core.store import Collection, Database
 from localcloud.iam.calls import CallLog
 from localcloud.page.activity import Activity
 from localcloud.page.changes import _OF_COLLECTION, _OF_SERVICE, SECTIONS, Changes
-from localcloud.page.template_changes import changes_between
+from localcloud.page.template_changes import changes_between, fleet_of
 
 pytestmark = pytest.mark.emulator_only
 
@@ -209,3 +209,40 @@ def test_metrics_of_a_variant_that_is_gone_are_forgotten() -> None:
     invoke("arn:b")
     assert set(meter.recent) == {("arn:b", "v")}
     assert len(told) == 2
+
+
+def endpoint(kind: Any, count: Any, minimum: Any = None) -> str:
+    variants = [{"InstanceType": kind, "InitialInstanceCount": count}]
+    resources: dict[str, Any] = {
+        "Config": {
+            "Type": "AWS::SageMaker::EndpointConfig",
+            "Properties": {"ProductionVariants": variants},
+        }
+    }
+    if minimum is not None:
+        resources["Target"] = {
+            "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+            "Properties": {"MinCapacity": minimum},
+        }
+    return json.dumps({"Resources": resources})
+
+
+def test_a_fleet_is_its_type_and_its_least_number_of_instances() -> None:
+    assert fleet_of(endpoint("ml.m5.large", 1)) == {"instanceType": "ml.m5.large", "instances": 1}
+    found = fleet_of(endpoint("ml.m5.large", 1, 2))
+    assert found == {"instanceType": "ml.m5.large", "instances": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"Resources": {}}',
+        '{"Resources": {"a": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {}}}}',
+        endpoint({"Ref": "Type"}, 1),
+        endpoint("ml.m5.large", {"Ref": "Count"}),
+        endpoint("ml.m5.large", 1, {"Ref": "Count"}),
+    ],
+)
+def test_a_fleet_that_the_template_does_not_state_is_unknown(text: str) -> None:
+    assert fleet_of(text) is None

@@ -110,6 +110,23 @@ def test_approving_takes_two_presses_and_the_pipeline_goes_on(
     browser.wait_text("lab-pipeline h2", "Succeeded")
 
 
+def test_an_answer_that_the_stream_tells_first_was_given_here(
+    browser: Browser, shown: TestCloud, made: Pipelines
+) -> None:
+    name = waiting(shown, made)
+    browser.open(shown.url)
+    browser.wait_text("lab-approval", "Deploy iris-model version 2?")
+    # The call returns three seconds after the local cloud has answered.
+    browser.run(
+        "const real = window.fetch; window.fetch = async (...all) => { const answer = await "
+        "real(...all); await new Promise((done) => setTimeout(done, 3000)); return answer; };"
+    )
+    browser.click("lab-approval button.good", "Approve")
+    browser.click("lab-approval button.asked", "press again")
+    made.until(name, "Succeeded")
+    browser.wait_text("lab-approval .told", "was answered here: approved (“Approved”)")
+
+
 def test_rejecting_stops_the_pipeline_with_the_comment(
     browser: Browser, shown: TestCloud, made: Pipelines
 ) -> None:

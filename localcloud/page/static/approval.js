@@ -20,11 +20,11 @@ export class ApprovalPanel extends Panel {
     super();
     /** The approvals that were shown, by token. @type {Map<string, Approval>} */
     this.shown = new Map();
-    /** The tokens that were answered here. @type {Set<string>} */
-    this.answered = new Set();
+    /** What was answered here, by token. @type {Map<string, { verdict: string, summary: string }>} */
+    this.answered = new Map();
     /** The comments that a person types, by token. @type {Map<string, string>} */
     this.comments = new Map();
-    /** What became of approvals that are gone. @type {{token: string, text: string}[]} */
+    /** What became of approvals that are gone. @type {{one: Approval, text: string, known: boolean}[]} */
     this.gone = [];
     this.timer = 0;
   }
@@ -42,6 +42,7 @@ export class ApprovalPanel extends Panel {
   update() {
     const waiting = store.state.approvals;
     if (waiting) this.follow(waiting);
+    for (const entry of this.gone) if (!entry.known) Object.assign(entry, this.outcome(entry.one));
     this.hidden = this.shown.size === 0 && this.gone.length === 0;
     super.update();
   }
@@ -52,9 +53,9 @@ export class ApprovalPanel extends Panel {
     for (const [token, one] of this.shown) {
       if (tokens.has(token)) continue;
       this.shown.delete(token);
-      const text = this.outcome(one, this.answered.has(token));
-      this.gone = [...this.gone.slice(-2), { token, text }];
-      announce(text);
+      const outcome = this.outcome(one);
+      this.gone = [...this.gone.slice(-2), { one, ...outcome }];
+      announce(outcome.text);
     }
     for (const one of waiting) {
       if (!this.shown.has(one.token)) announce(`${one.pipeline} waits for your approval`);
@@ -62,20 +63,19 @@ export class ApprovalPanel extends Panel {
     }
   }
 
-  /**
-   * @param {Approval} one
-   * @param {boolean} here
-   */
-  outcome(one, here) {
+  /** The answer, as far as it is known: the pipeline's section may come after the approvals'. @param {Approval} one */
+  outcome(one) {
+    const here = this.answered.get(one.token);
     const pipeline = store.state.pipelines?.items.find((found) => found.name === one.pipeline);
     const stage = pipeline?.stages.find((found) => found.name === one.stage);
     const action = stage?.execution === one.execution
       ? stage.actions.find((found) => found.name === one.action) : undefined;
     const words = { Succeeded: "approved", Failed: "rejected" };
-    const verdict = words[/** @type {keyof typeof words} */ (action?.status ?? "")] ?? "no longer waiting";
-    const said = action?.error?.message ?? action?.summary;
+    const verdict = here?.verdict ?? words[/** @type {keyof typeof words} */ (action?.status ?? "")];
+    const said = here?.summary ?? action?.error?.message ?? action?.summary;
     const where = here ? "here" : "elsewhere";
-    return `${one.stage}/${one.action} of execution ${one.execution.slice(0, 8)} was answered ${where}: ${verdict}${said ? ` (“${said}”)` : ""}.`;
+    const text = `${one.stage}/${one.action} of execution ${one.execution.slice(0, 8)} was answered ${where}: ${verdict ?? "no longer waiting"}${said ? ` (“${said}”)` : ""}.`;
+    return { text, known: verdict !== undefined };
   }
 
   note() {
@@ -93,8 +93,8 @@ export class ApprovalPanel extends Panel {
 
   body() {
     return [
-      this.gone.map((one) => h("p", { key: `gone ${one.token}`, class: "told" }, one.text, " ",
-        h("button", { type: "button", onclick: () => { this.gone = this.gone.filter((other) => other !== one); this.update(); } }, "Dismiss"))),
+      this.gone.map((entry) => h("p", { key: `gone ${entry.one.token}`, class: "told" }, entry.text, " ",
+        h("button", { type: "button", onclick: () => { this.gone = this.gone.filter((other) => other !== entry); this.update(); } }, "Dismiss"))),
       [...this.shown.values()].map((one) => h("article", { key: one.token, class: "approval", "aria-label": `Approval of ${one.pipeline}` }, this.approval(one))),
     ];
   }
@@ -216,11 +216,17 @@ export class ApprovalPanel extends Panel {
    */
   async answer(one, status) {
     const summary = this.comments.get(one.token) || status;
-    await call("codepipeline", "PutApprovalResult", {
-      pipelineName: one.pipeline, stageName: one.stage, actionName: one.action, token: one.token,
-      result: { status, summary },
-    });
-    this.answered.add(one.token);
+    // Before the call, since the stream may tell that the approval is gone before the call returns.
+    this.answered.set(one.token, { verdict: status.toLowerCase(), summary });
+    try {
+      await call("codepipeline", "PutApprovalResult", {
+        pipelineName: one.pipeline, stageName: one.stage, actionName: one.action, token: one.token,
+        result: { status, summary },
+      });
+    } catch (error) {
+      this.answered.delete(one.token);
+      throw error;
+    }
     this.comments.delete(one.token);
   }
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from components.endpoint_alarms import NAMESPACE, NAMESPACE_OF_MONITOR, dimensions
 from components.naming import VARIANT_NAME
-from components.settings import EndpointSettings
+from components.settings import EndpointSettings, ScalingMetric
 
 _WIDTH, _HEIGHT = 12, 6
 _INSTANCE_NAMESPACE = "/aws/sagemaker/Endpoints"
@@ -33,7 +33,7 @@ def render(
         return [namespace, name, *pairs, options]
 
     latency = settings.alarms.latency_p99_milliseconds
-    per_instance = _lines()
+    per_instance, at_once = _lines(), _lines()
     instances = [
         [{"expression": "requests / per_instance", "label": "Instances", "id": "instances"}],
         metric("Invocations", id="requests", stat="Sum", visible=False),
@@ -41,8 +41,11 @@ def render(
     ]
     limits = _lines()
     if settings.scaling is not None:
-        target = settings.scaling.target_invocations_per_instance
-        per_instance = _lines((f"target {target}", target))
+        target = _lines((f"target {settings.scaling.target:g}", settings.scaling.target))
+        if settings.scaling.metric is ScalingMetric.INVOCATIONS:
+            per_instance = target
+        else:
+            at_once = target
         limits = _lines(
             (f"maximum {settings.scaling.max_instance_count}", settings.scaling.max_instance_count),
             (f"minimum {settings.scaling.min_instance_count}", settings.scaling.min_instance_count),
@@ -66,6 +69,11 @@ def render(
             "Requests per instance and minute",
             [metric("InvocationsPerInstance", stat="Sum")],
             per_instance,
+        ),
+        (
+            "Requests at once",
+            [metric("ConcurrentRequestsPerModel", stat="Maximum")],
+            at_once,
         ),
         ("Instances", instances, limits),
         (

@@ -20,6 +20,7 @@ from components.prices import INSTANCE_HOUR
 from components.settings import (
     EndpointSettings,
     NetworkSettings,
+    ScalingMetric,
     ScalingSettings,
     TrafficShifting,
     UpdateSettings,
@@ -225,6 +226,19 @@ def _deployment(endpoint_name: str, update: UpdateSettings) -> Template:
     }
 
 
+# The policy's name and its predefined metric.
+_POLICIES = {
+    ScalingMetric.INVOCATIONS: (
+        "invocations-per-instance",
+        "SageMakerVariantInvocationsPerInstance",
+    ),
+    ScalingMetric.CONCURRENT_REQUESTS: (
+        "concurrent-requests",
+        "SageMakerVariantConcurrentRequestsPerModelHighResolution",
+    ),
+}
+
+
 def _scalable_target(scaling: ScalingSettings) -> Template:
     properties: Template = {
         "ServiceNamespace": "sagemaker",
@@ -250,17 +264,18 @@ def _scalable_target(scaling: ScalingSettings) -> Template:
 
 
 def _scaling_policy(scaling: ScalingSettings) -> Template:
+    name, metric = _POLICIES[scaling.metric]
     return {
         "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
         "Properties": {
-            "PolicyName": "invocations-per-instance",
+            "PolicyName": name,
             "PolicyType": "TargetTrackingScaling",
             "ScalingTargetId": {"Ref": "ScalableTarget"},
             "TargetTrackingScalingPolicyConfiguration": {
                 "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+                    "PredefinedMetricType": metric,
                 },
-                "TargetValue": scaling.target_invocations_per_instance,
+                "TargetValue": scaling.target,
                 "ScaleInCooldown": scaling.scale_in_cooldown_seconds,
                 "ScaleOutCooldown": scaling.scale_out_cooldown_seconds,
             },

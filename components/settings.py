@@ -149,6 +149,16 @@ class ScheduledCapacity:
     timezone: str = "UTC"
 
 
+class ScalingMetric(StrEnum):
+    """The metric that target tracking holds.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html
+    """
+
+    INVOCATIONS = "invocations"
+    CONCURRENT_REQUESTS = "concurrent-requests"
+
+
 @dataclass(frozen=True, slots=True)
 class ScalingSettings:
     """Target tracking of an endpoint's instance count."""
@@ -199,6 +209,29 @@ class ScalingSettings:
         "a JSON list of {name, schedule, min, max, timezone}; "
         "schedule is at(…), rate(…) or cron(…).",
     )
+    metric: ScalingMetric = choice(
+        "scalingMetric",
+        ScalingMetric.INVOCATIONS,
+        ScalingMetric,
+        example="concurrent-requests",
+        description="The metric to hold: invocations per minute, or concurrent-requests, which "
+        "AWS measures every ten seconds, so that an endpoint scales out within a minute.",
+    )
+    max_concurrent_requests: float = number(
+        "maxConcurrentRequests",
+        10,
+        low=0.1,
+        high=100_000,
+        description="Requests that one instance was measured to answer at once. With the metric "
+        "concurrent-requests the target is this × safetyFactor.",
+    )
+
+    @property
+    def target(self) -> float:
+        """The value of the metric to hold, per instance."""
+        if self.metric is ScalingMetric.INVOCATIONS:
+            return self.target_invocations_per_instance
+        return round(self.max_concurrent_requests * self.safety_factor, 3)
 
     @property
     def target_invocations_per_instance(self) -> int:

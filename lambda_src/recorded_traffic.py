@@ -116,6 +116,11 @@ def _serving(template: Mapping[str, Any]) -> dict[str, Any]:
         target = resources["ScalableTarget"]["Properties"]
         policy = resources["ScalingPolicy"]["Properties"]
         tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+        # The rehearsal scales by this metric only; otherwise it counts the least instances.
+        predefined = tracking.get("PredefinedMetricSpecification", {})
+        invocations = "SageMakerVariantInvocationsPerInstance"
+        if predefined.get("PredefinedMetricType", invocations) != invocations:
+            return found | {"count": target["MinCapacity"]}
         found |= {
             "target": tracking["TargetValue"],
             "min": target["MinCapacity"],

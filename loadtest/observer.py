@@ -42,7 +42,7 @@ class ScalingFacts:
     """The scalable target, its target-tracking policy, and the alarms of all its policies.
 
     Attributes:
-        target_value: invocations per instance and minute; None without target tracking.
+        target_value: invocations per instance and minute; None without target tracking of them.
         min_instances: minimum capacity; None without a scalable target.
         max_instances: maximum capacity; None without a scalable target.
         alarm_names: alarms of all scaling policies.
@@ -188,6 +188,8 @@ class Observer:
             for p in policies
             if "TargetTrackingScalingPolicyConfiguration" in p
         ]
+        # The target of another metric is no line among invocations; the alarms say what it is.
+        tracking = [one for one in tracking if _tracks_invocations(one)]
         return ScalingFacts(
             float(tracking[0]["TargetValue"]) if tracking else None,
             targets[0].get("MinCapacity") if targets else None,
@@ -290,3 +292,8 @@ class StateWatcher:
     def _watch(self) -> None:
         while not self._stop.wait(self._interval_seconds):
             self.latest = self._observer.state()
+
+
+def _tracks_invocations(configuration: dict[str, Any]) -> bool:
+    predefined = configuration.get("PredefinedMetricSpecification", {})
+    return bool(predefined.get("PredefinedMetricType") == "SageMakerVariantInvocationsPerInstance")

@@ -10,7 +10,13 @@ import uuid
 from typing import Any
 
 from localcloud.autoscaling.api import INVALID_TOKEN, AutoScalingApi
-from localcloud.autoscaling.decision import HIGH_PERIODS, LOW_FRACTION, LOW_PERIODS
+from localcloud.autoscaling.decision import (
+    CONCURRENT_REQUESTS,
+    INVOCATIONS,
+    LOW_FRACTION,
+    alarm_periods,
+    metric_of,
+)
 from localcloud.autoscaling.engine import names_of, steps_of
 from localcloud.autoscaling.model import ScalableTarget, ScalingPolicy
 from localcloud.autoscaling.steps import check_steps
@@ -22,6 +28,11 @@ from localcloud.cloudwatch.metric_math import ExpressionError, evaluate
 from localcloud.service_context import ServiceContext
 
 _PAGE = 10
+# The metric of each predefined type, and its statistic.
+_PREDEFINED = {
+    INVOCATIONS: ("InvocationsPerInstance", "Sum"),
+    CONCURRENT_REQUESTS: ("ConcurrentRequestsPerModel", "Maximum"),
+}
 _CONFIGURATIONS = {
     "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
     "StepScaling": "StepScalingPolicyConfiguration",
@@ -160,9 +171,10 @@ class PoliciesApi:
     ) -> list[dict[str, str]]:
         alarms = []
         value = policy.configuration["TargetValue"]
+        periods_of = alarm_periods(metric_of(policy.configuration))
         sides = [
-            ("AlarmHigh", "GreaterThanThreshold", value, HIGH_PERIODS),
-            ("AlarmLow", "LessThanThreshold", value * LOW_FRACTION, LOW_PERIODS),
+            ("AlarmHigh", "GreaterThanThreshold", value, periods_of.high),
+            ("AlarmLow", "LessThanThreshold", value * LOW_FRACTION, periods_of.low),
         ]
         for side, operator, threshold, periods in sides:
             name = f"TargetTracking-{target.resource_id}-{side}-{uuid.uuid4()}"
@@ -229,17 +241,18 @@ def _metric(target: ScalableTarget, configuration: dict[str, Any]) -> dict[str, 
     predefined = configuration.get("PredefinedMetricSpecification")
     if predefined is not None:
         kind = predefined["PredefinedMetricType"]
-        if kind != "SageMakerVariantInvocationsPerInstance":
+        if kind not in _PREDEFINED:
             raise ValidationError(
                 f"PredefinedMetricType {kind} is not supported for SageMaker variants; use "
-                "SageMakerVariantInvocationsPerInstance."
+                f"{' or '.join(_PREDEFINED)}."
             )
         endpoint, variant = names_of(target.resource_id)
+        name, statistic = _PREDEFINED[kind]
         return {
             "Namespace": "AWS/SageMaker",
-            "MetricName": "InvocationsPerInstance",
-            "Statistic": "Sum",
-            "Period": 60,
+            "MetricName": name,
+            "Statistic": statistic,
+            "Period": alarm_periods(kind).seconds,
             "Dimensions": [
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": variant},

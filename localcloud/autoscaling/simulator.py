@@ -2,9 +2,13 @@
 
 It uses the code that the running services use: `alarm_state.evaluate` for the alarms and
 `decision.decide` for the decision. The model is simplified: traffic is even within a minute,
-capacity changes at the end of a minute, and all instances are equally fast.
+capacity changes at the end of a period of the alarms, and all instances are equally fast.
 
     requests per minute ÷ instances ─► metric ─► two alarms ─► decision ─► instances, minutes later
+
+The metric of concurrent requests has a period of ten seconds. By Little's law an instance that
+gets 20 requests/s and answers each in 0.1 s has 2 of them at once. Requests beyond its capacity
+wait, and count as well.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 """
@@ -18,13 +22,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 from localcloud.autoscaling.decision import (
-    HIGH_PERIODS,
+    CONCURRENT_REQUESTS,
     LOW_FRACTION,
-    LOW_PERIODS,
     Direction,
     LastChange,
     NotScaled,
     TargetTracking,
+    alarm_periods,
     decide,
 )
 from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
@@ -45,11 +49,14 @@ class World:
         requests_per_minute: the traffic, one number per minute, 0 or more.
         capacity_rps: requests/s that one instance serves within the latency objective, above 0.
         startup_minutes: time from a decision until the new instances serve, 0 to 60.
+        latency_seconds: the time of an answer, 0 or more; the metric of concurrent requests needs
+            it.
     """
 
     requests_per_minute: Sequence[float]
     capacity_rps: float
     startup_minutes: int = 4
+    latency_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -59,6 +66,8 @@ class World:
             problems.append(f"the capacity is {self.capacity_rps:g} requests/s; it must be above 0")
         if not 0 <= self.startup_minutes <= 60:
             problems.append(f"an instance takes {self.startup_minutes} minutes; it must be 0 to 60")
+        if not self.latency_seconds >= 0:
+            problems.append(f"the latency is {self.latency_seconds:g} s; it must not be below zero")
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -70,7 +79,7 @@ class Minute:
     Attributes:
         requests: the traffic of the minute.
         instances: the number of instances that served it.
-        per_instance: the metric, in requests per instance.
+        per_instance: requests per instance.
         over: requests beyond the capacity of the instances.
         why: the change of capacity at its end, or the reason for none; empty without an alarm.
     """
@@ -102,41 +111,95 @@ class Outcome:
 
 
 def simulate(world: World, settings: TargetTracking) -> Outcome:
-    """Simulate a day under these settings, starting with the minimum number of instances."""
-    high = MetricAlarm("GreaterThanThreshold", settings.target_value, HIGH_PERIODS, HIGH_PERIODS)
-    low_threshold = settings.target_value * LOW_FRACTION
-    low = MetricAlarm("LessThanThreshold", low_threshold, LOW_PERIODS, LOW_PERIODS)
-    instances = settings.minimum
-    arrives: tuple[int, int] | None = None  # (minute, instances)
-    last: LastChange | None = None
-    values: list[float | None] = []
-    minutes = []
-    for number, requests in enumerate(world.requests_per_minute):
-        if arrives is not None and number >= arrives[0]:
-            instances, arrives = arrives[1], None
-        metric = requests / instances
-        values.append(metric)
-        over = max(requests - instances * world.capacity_rps * 60, 0.0)
+    """Simulate a day under these settings, starting with the minimum number of instances.
+
+    Raises:
+        ValueError: the metric is that of concurrent requests, and there is no latency.
+    """
+    if settings.metric == CONCURRENT_REQUESTS and not world.latency_seconds:
+        raise ValueError("the metric of concurrent requests needs the latency of an answer")
+    day = _Day(world, settings)
+    return Outcome(settings, tuple(day.minute(r) for r in world.requests_per_minute))
+
+
+class _Day:
+    """The state of a simulated endpoint."""
+
+    def __init__(self, world: World, settings: TargetTracking) -> None:
+        self._world, self._settings = world, settings
+        self._periods = periods = alarm_periods(settings.metric)
+        low_threshold = settings.target_value * LOW_FRACTION
+        self._rules = (
+            (
+                Direction.OUT,
+                MetricAlarm(
+                    "GreaterThanThreshold", settings.target_value, periods.high, periods.high
+                ),
+            ),
+            (
+                Direction.IN,
+                MetricAlarm("LessThanThreshold", low_threshold, periods.low, periods.low),
+            ),
+        )
+        self._kept = max(periods.high, periods.low) + RANGE_BEYOND_PERIODS
+        self._instances = settings.minimum
+        self._arrives: tuple[datetime, int] | None = None
+        self._last: LastChange | None = None
+        self._values: list[float | None] = []
+        self._acted: dict[Direction, datetime] = {}
+        self._now = _EPOCH
+
+    def minute(self, requests: float) -> Minute:
+        """Simulate a minute with this number of requests."""
+        steps = 60 // self._periods.seconds
+        at_first, over, why = self._instances, 0.0, ""
+        if self._arrives is not None and self._now >= self._arrives[0]:
+            at_first = self._arrives[1]
+        for _ in range(steps):
+            beyond, reason = self._period(requests / steps)
+            over += beyond
+            why = reason or why
+        return Minute(requests, at_first, requests / at_first, over, why)
+
+    def _period(self, requests: float) -> tuple[float, str]:
+        """Simulate a period of the alarms; return the requests beyond the capacity, and why."""
+        seconds = self._periods.seconds
+        if self._arrives is not None and self._now >= self._arrives[0]:
+            self._instances, self._arrives = self._arrives[1], None
+        over = max(requests - self._instances * self._world.capacity_rps * seconds, 0.0)
+        metric = requests / self._instances
+        if self._settings.metric == CONCURRENT_REQUESTS:
+            metric = metric / seconds * self._world.latency_seconds + over / self._instances
+        self._values.append(metric)
+        del self._values[: -self._kept]
+        self._now += timedelta(seconds=seconds)
         why = ""
-        now = _EPOCH + timedelta(minutes=number + 1)
-        for direction, rule in ((Direction.OUT, high), (Direction.IN, low)):
-            seen = values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
-            if len(values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
-                continue
-            if arrives is not None:
-                why = "the last change is in progress"
-                continue
-            decision = decide(settings, direction, instances, metric, last, now)
-            if decision.not_scaled is not None:
-                why = _why_not(decision.not_scaled)
-                continue
-            last = LastChange(direction, now)
-            arrives = (number + 1 + world.startup_minutes, decision.capacity)
-            sign = "above" if direction is Direction.OUT else "below"
-            threshold = rule.threshold
-            why = f"{metric:.0f} per minute is {sign} {threshold:.0f}: to {decision.capacity}"
-        minutes.append(Minute(requests, instances, metric, over, why))
-    return Outcome(settings, tuple(minutes))
+        for direction, rule in self._rules:
+            why = self._alarm(direction, rule, metric) or why
+        return over, why
+
+    def _alarm(self, direction: Direction, rule: MetricAlarm, metric: float) -> str:
+        """Evaluate an alarm, and act on it as often as the live one does: once a minute."""
+        seen = self._values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
+        if len(self._values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
+            self._acted.pop(direction, None)
+            return ""
+        acted = self._acted.get(direction)
+        if acted is not None and self._now - acted < timedelta(minutes=1):
+            return ""
+        self._acted[direction] = self._now
+        if self._arrives is not None:
+            return "the last change is in progress"
+        decision = decide(self._settings, direction, self._instances, metric, self._last, self._now)
+        if decision.not_scaled is not None:
+            return _why_not(decision.not_scaled)
+        self._last = LastChange(direction, self._now)
+        startup = timedelta(minutes=self._world.startup_minutes)
+        self._arrives = (self._now + startup, decision.capacity)
+        sign = "above" if direction is Direction.OUT else "below"
+        unit = "at once" if self._settings.metric == CONCURRENT_REQUESTS else "per minute"
+        shown = f"{metric:.0f}" if unit == "per minute" else f"{metric:.1f}"
+        return f"{shown} {unit} is {sign} {rule.threshold:g}: to {decision.capacity}"
 
 
 def _why_not(reason: NotScaled) -> str:

@@ -18,6 +18,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
+from localcloud.autoscaling.decision import INVOCATIONS, metric_of
 from localcloud.cli.console import client
 from localcloud.core.clock import monotonic
 
@@ -154,6 +155,7 @@ def _target(url: str, endpoint: str) -> float | None:
         "ScalingPolicies"
     ]:
         tracking = policy.get("TargetTrackingScalingPolicyConfiguration")
-        if policy["ResourceId"].startswith(f"endpoint/{endpoint}/") and tracking:
+        by_invocations = metric_of(tracking or {}) == INVOCATIONS
+        if policy["ResourceId"].startswith(f"endpoint/{endpoint}/") and by_invocations:
             return float(tracking["TargetValue"])
     return None

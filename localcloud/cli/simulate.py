@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from localcloud.autoscaling.decision import TargetTracking
+from localcloud.autoscaling.decision import CONCURRENT_REQUESTS, INVOCATIONS, TargetTracking
 from localcloud.autoscaling.simulator import (
     Outcome,
     World,
@@ -25,7 +25,7 @@ def run(text: str) -> dict[str, Any]:
 
     Args:
         text: a JSON object of `requests_per_minute` (a list), `capacity_rps`, `startup_minutes`,
-        and
+            `latency_seconds` (for the metric of concurrent requests), and
             either `settings`, the fields of TargetTracking, or `objective`, the largest allowed
             share of requests beyond the capacity, 0 to 1.
 
@@ -38,8 +38,14 @@ def run(text: str) -> dict[str, Any]:
             [float(requests) for requests in document["requests_per_minute"]],
             float(document["capacity_rps"]),
             int(document.get("startup_minutes", 4)),
+            float(document.get("latency_seconds", 0)),
         )
         given = document.get("settings")
+        if given and given.get("metric", INVOCATIONS) not in (INVOCATIONS, CONCURRENT_REQUESTS):
+            raise ValueError(
+                f"the metric is '{given['metric']}'; it must be {INVOCATIONS} or "
+                f"{CONCURRENT_REQUESTS}"
+            )
         settings = [TargetTracking(**given)] if given else list(candidates(world))
         objective = 1.0 if given else float(document["objective"])
     except json.JSONDecodeError as error:
@@ -51,7 +57,10 @@ def run(text: str) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise CommandError(f"the document to simulate is wrong: {error}") from None
     began = monotonic()
-    outcomes = [simulate(world, one) for one in settings]
+    try:
+        outcomes = [simulate(world, one) for one in settings]
+    except ValueError as error:
+        raise CommandError(f"the document to simulate is wrong: {error}") from None
     seconds = monotonic() - began
     best = cheapest(outcomes, objective)
     if best is None:

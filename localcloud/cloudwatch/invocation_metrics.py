@@ -2,7 +2,8 @@
 
 Each request adds 1/instances to InvocationsPerInstance, so that the Sum over a minute is the value
 that target tracking reads. For example, 600 requests in a minute on 2 instances add up to 300. A
-variant without traffic emits zeros, so that it can scale in.
+variant without traffic emits zeros, so that it can scale in. ConcurrentRequestsPerModel is the most
+requests at once of each instance in ten clock seconds.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -59,6 +60,7 @@ class _Window:
     per_instance: float = 0.0
     errors_4xx: int = 0
     errors_5xx: int = 0
+    concurrent: list[int] = field(default_factory=list)
     model: _Latency = field(default_factory=_Latency)
     overhead: _Latency = field(default_factory=_Latency)
 
@@ -84,8 +86,9 @@ class Flush:
     p99: float
 
 
-# Returns (endpoint ARN, endpoint name, variant name) of every variant in service.
-InService = Callable[[], Iterable[tuple[str, str, str]]]
+# Returns (endpoint ARN, endpoint name, variant name) of every variant in service, with the most
+# requests at once of each of its instances since the last call.
+InService = Callable[[], Iterable[tuple[tuple[str, str, str], list[int]]]]
 
 
 class InvocationMeter:
@@ -135,8 +138,8 @@ class InvocationMeter:
             windows, self._windows = self._windows, {}
             try:
                 self._remember(windows, began)
-                for key in in_service():
-                    windows.setdefault(key, _Window())
+                for key, concurrent in in_service():
+                    windows.setdefault(key, _Window()).concurrent = concurrent
                 if windows:
                     await self._moto.call(_write, windows, began)
             except Exception:
@@ -214,6 +217,15 @@ def _data(name: str, variant: str, window: _Window, timestamp: datetime) -> list
         ),
     ):
         statistics = {"SampleCount": max(count, 1), "Sum": total, "Minimum": 0.0, "Maximum": peak}
+        data.append({**base, "MetricName": metric, "Unit": "None", "StatisticValues": statistics})
+    if window.concurrent:
+        statistics = {
+            "SampleCount": len(window.concurrent),
+            "Sum": float(sum(window.concurrent)),
+            "Minimum": float(min(window.concurrent)),
+            "Maximum": float(max(window.concurrent)),
+        }
+        metric = "ConcurrentRequestsPerModel"
         data.append({**base, "MetricName": metric, "Unit": "None", "StatisticValues": statistics})
     for metric, latency in (("ModelLatency", window.model), ("OverheadLatency", window.overhead)):
         if latency.count:

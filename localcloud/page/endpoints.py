@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localcloud.autoscaling.api import AutoScalingApi
+from localcloud.autoscaling.decision import metric_of
 from localcloud.autoscaling.model import Activity
 from localcloud.aws.routing import Scope
 from localcloud.sagemaker.fleets import Fleet, config_of
@@ -72,6 +73,7 @@ class _Scaling:
                     "name": policy.name,
                     "type": policy.type,
                     "target": policy.configuration.get("TargetValue"),
+                    "metric": metric_of(policy.configuration),
                 }
                 for policy in self.policies[target.key]
             ],

@@ -47,14 +47,22 @@ class HostingApi:
         """Continue what a restart interrupted."""
         self.hosting.resume()
 
-    def in_service(self) -> list[tuple[str, str, str]]:
-        """Return (endpoint ARN, endpoint name, variant) of every variant that emits metrics."""
+    def in_service(self) -> list[tuple[tuple[str, str, str], list[int]]]:
+        """Return every variant that emits metrics, and what its instances had to answer at once.
+
+        Returns: (endpoint ARN, endpoint name, variant), and the most requests in flight of each
+            instance since the last call.
+        """
         return [
-            (endpoint.arn, endpoint.name, variant.name)
+            ((endpoint.arn, endpoint.name, variant.name), self._peaks(endpoint, variant.name))
             for endpoint in self.endpoints.values()
             if endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING)
             for variant in [*endpoint.variants, *endpoint.shadows]
         ]
+
+    def _peaks(self, endpoint: Endpoint, variant: str) -> list[int]:
+        fleet = self.hosting.running(endpoint.arn, variant)
+        return [instance.take_peak() for instance in fleet.instances] if fleet is not None else []
 
     def describe(self, endpoint: Endpoint) -> dict[str, Any]:
         """Return an endpoint in the shape of DescribeEndpoint."""

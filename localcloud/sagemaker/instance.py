@@ -32,6 +32,7 @@ class Instance:
 
     Attributes:
         in_flight: number of requests that it is answering.
+        peak: the largest `in_flight` since `take_peak`.
         missed_pings: number of consecutive health checks that it missed.
     """
 
@@ -39,6 +40,7 @@ class Instance:
         self.child = child
         self.port = port
         self.in_flight = 0
+        self.peak = 0
         self.missed_pings = 0
         self.number = next(_numbers)
         self.connections = Connections(port)
@@ -48,6 +50,11 @@ class Instance:
     def alive(self) -> bool:
         """Return whether the process is running."""
         return self.child.returncode is None
+
+    def take_peak(self) -> int:
+        """Return the most requests at once since the last call."""
+        peak, self.peak = self.peak, self.in_flight
+        return peak
 
     async def ping(self) -> bool:
         """Return whether /ping answers 200 within two wall-clock seconds."""

@@ -47,6 +47,8 @@ def send_invocation(
         done(outcome)
 
     instance.in_flight += 1
+    if instance.in_flight > instance.peak:
+        instance.peak = instance.in_flight
     instance.connections.begin("POST", "/invocations", timeout_seconds, ended, body, headers)
 
 
@@ -62,6 +64,8 @@ async def invoke_instance(
         NoAnswer: no response arrived within the limit, in wall-clock seconds.
     """
     instance.in_flight += 1
+    if instance.in_flight > instance.peak:
+        instance.peak = instance.in_flight
     try:
         return await instance.connections.request(
             "POST", "/invocations", timeout_seconds, body, headers

@@ -24,6 +24,9 @@ SCHEDULED = (
     "https://docs.aws.amazon.com/autoscaling/application/userguide/"
     "application-auto-scaling-scheduled-scaling.html"
 )
+HIGH_RESOLUTION = (
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html"
+)
 METRICS = "https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html"
 BUCKET = "scaling-tests"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -66,17 +69,39 @@ def desired_of(cloud: TestCloud) -> int:
 
 @pytest.mark.aws_documented(TRACKING)
 def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
+    kind = "SageMakerVariantInvocationsPerInstance"
+    check_tracking(endpoint, kind, 5.0, ("InvocationsPerInstance", "Sum", 60), (3, 15))
+
+
+@pytest.mark.aws_documented(HIGH_RESOLUTION)
+def test_requests_at_once_scale_out_within_a_minute(endpoint: TestCloud) -> None:
+    kind = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    metric = ("ConcurrentRequestsPerModel", "Maximum", 10)
+    started = check_tracking(endpoint, kind, 0.5, metric, (3, 90))
+    # Three periods of ten seconds, and what the metrics need to arrive.
+    assert started < 120
+
+
+def check_tracking(
+    endpoint: TestCloud,
+    kind: str,
+    target: float,
+    metric: tuple[str, str, int],
+    periods: tuple[int, int],
+) -> float:
+    """Scale out and in by a metric; return the AWS seconds from the load to the first decision."""
     scaling, cloudwatch = endpoint.client("application-autoscaling"), endpoint.client("cloudwatch")
+    known = len(
+        scaling.describe_scaling_activities(ServiceNamespace="sagemaker")["ScalingActivities"]
+    )
     scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=2)
     policy = scaling.put_scaling_policy(
         **TARGET,
         PolicyName="tracking",
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration={
-            "TargetValue": 5.0,
-            "PredefinedMetricSpecification": {
-                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-            },
+            "TargetValue": target,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": kind},
             "ScaleOutCooldown": 60,
             "ScaleInCooldown": 60,
         },
@@ -86,11 +111,10 @@ def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
     stem = "TargetTracking-endpoint/scaled/variant/AllTraffic-Alarm"
     assert high["AlarmName"].startswith(f"{stem}High-")
     assert low["AlarmName"].startswith(f"{stem}Low-")
-    assert (high["Threshold"], high["EvaluationPeriods"]) == (5.0, 3)
-    assert (low["Threshold"], low["EvaluationPeriods"]) == (4.5, 15)
+    assert (high["Threshold"], low["Threshold"]) == (target, target * 0.9)
+    assert (high["EvaluationPeriods"], low["EvaluationPeriods"]) == periods
     for alarm in (high, low):
-        assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 60)
-        assert alarm["MetricName"] == "InvocationsPerInstance"
+        assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == metric
         # As many datapoints as periods: 3 of 3, 15 of 15.
         assert (
             alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
@@ -105,6 +129,7 @@ def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
             runtime.invoke_endpoint(EndpointName="scaled", Body=b"x", ContentType="text/csv")
 
     thread = threading.Thread(target=load)
+    began = endpoint.now()
     thread.start()
     try:
         wait_for("a second instance", lambda: count_of(endpoint) == 2, 30)
@@ -115,7 +140,7 @@ def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
 
     def activities() -> list[dict[str, Any]]:
         found = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
-        return list(reversed(found["ScalingActivities"]))
+        return list(reversed(found["ScalingActivities"]))[known:]
 
     wait_for("the last activity's end", lambda: activities()[-1]["StatusCode"] == "Successful")
     assert [activity["Description"] for activity in activities()] == [
@@ -123,6 +148,8 @@ def test_traffic_scales_out_and_silence_scales_in(endpoint: TestCloud) -> None:
         "Setting desired instance count to 1.",
     ]
     assert f"monitor alarm {names[0]} in state ALARM" in activities()[0]["Cause"]
+    scaling.delete_scaling_policy(**TARGET, PolicyName="tracking")
+    return float(activities()[0]["StartTime"].timestamp() - began)
 
 
 @pytest.mark.aws_documented(METRICS)
@@ -375,9 +402,7 @@ def test_a_policy_that_cannot_scale_is_refused(endpoint: TestCloud) -> None:
     scaling = endpoint.client("application-autoscaling")
     scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=3)
     tracking = "TargetTrackingScalingPolicyConfiguration"
-    predefined = {
-        "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-    }
+    predefined = {"PredefinedMetricType": "ALBRequestCountPerTarget"}
     function = {"Id": "m", "Expression": "FILL(x, 0)"}
     for wrong, reason in (
         ({"PolicyType": "PredictiveScaling"}, "PredictiveScaling is not supported"),

@@ -18,6 +18,15 @@ const TYPES = ["text/csv", "application/json", "application/jsonlines"];
 // More cards than these begin folded, so that a hundred endpoints stay easy to look through.
 const MOST_OPEN = 3;
 
+const INVOCATIONS = "SageMakerVariantInvocationsPerInstance";
+const CONCURRENT = "SageMakerVariantConcurrentRequestsPerModelHighResolution";
+
+/** The unit of a policy's target. @param {import("./types").Scaling["policies"][0]} policy */
+function unit(policy) {
+  if (policy.metric === INVOCATIONS) return "invocations a minute";
+  return policy.metric === CONCURRENT ? "requests at once" : "of another metric";
+}
+
 export class EndpointsPanel extends Panel {
   static sections = ["endpoints", "metrics"];
   static heading = "Endpoints";
@@ -122,7 +131,7 @@ export class EndpointsPanel extends Panel {
       h("p", null, h("strong", null, variant.name), variant.shadow ? " (shadow)" : "", ` weight ${number(variant.weight)} `,
         squares(variant.instances, variant.desired),
         scaling && h("span", { class: "muted" }, ` scales from ${scaling.minimum} to ${scaling.maximum}`,
-          scaling.policies.map((policy) => policy.target === null ? "" : `, target ${number(policy.target, 1)} a minute`))),
+          scaling.policies.map((policy) => policy.target === null ? "" : `, target ${number(policy.target, 1)} ${unit(policy)}`))),
       live ? this.charts(live.points, scaling) : h("p", { class: "muted" }, "No requests in the last quarter of an hour."),
       scaling && scaling.activities.length > 0 && h("details", null,
         h("summary", null, `Scaling activities (${scaling.activities.length})`),
@@ -141,7 +150,7 @@ export class EndpointsPanel extends Panel {
     const of = (/** @type {number} */ column) => points.map((point) => /** @type {[number, number]} */ ([point[0], point[column]]));
     const marks = (scaling?.activities ?? []).filter((one) => !one.notScaled.length)
       .map((one) => ({ at: Date.parse(one.started) / 1000, text: one.description }));
-    const target = scaling?.policies.find((policy) => policy.target !== null)?.target ?? null;
+    const target = scaling?.policies.find((policy) => policy.metric === INVOCATIONS)?.target ?? null;
     return h("div", { class: "charts" },
       lines({ title: "Requests a second", from, to, marks, series: [{ name: "now", kind: "a", points: of(1) }] }),
       lines({ title: "Latency", unit: " ms", from, to, marks, series: [{ name: "p50", kind: "a", points: of(4) }, { name: "p99", kind: "b", points: of(5) }] }),

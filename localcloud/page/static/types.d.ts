@@ -65,7 +65,7 @@ export interface Instance { number: number; pid: number; state: string }
 
 export interface Scaling {
   minimum: number; maximum: number;
-  policies: { name: string; type: string; target: number | null }[];
+  policies: { name: string; type: string; target: number | null; metric: string | null }[];
   activities: { started: string; status: string; description: string; cause: string; notScaled: string[] }[];
 }
 

@@ -20,6 +20,7 @@ from components.settings import (
     EndpointSettings,
     Environment,
     NetworkSettings,
+    ScalingMetric,
     ScalingSettings,
     ScheduledCapacity,
     TrafficShifting,
@@ -180,6 +181,17 @@ def test_scaling_follows_invocations_per_instance() -> None:
         "TargetValue": 120,
         "ScaleInCooldown": 300,
         "ScaleOutCooldown": 60,
+    }
+
+
+def test_scaling_may_follow_requests_at_once() -> None:
+    scaling = ScalingSettings(metric=ScalingMetric.CONCURRENT_REQUESTS, max_concurrent_requests=8)
+    policy = properties(EndpointSettings("ml.m5.large", 2, scaling), "ScalingPolicy")
+    assert policy["PolicyName"] == "concurrent-requests"
+    tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking["TargetValue"] == 4
+    assert tracking["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     }
 
 

@@ -14,6 +14,7 @@ from components.settings import (
     EndpointSettings,
     Environment,
     ExecutionMode,
+    ScalingMetric,
     ScalingSettings,
     TrafficShifting,
     UpdateSettings,
@@ -73,6 +74,8 @@ INVALID = {
     "scaling": ["yes", "True", "1"],
     "minInstanceCount": ["0", "x", "1e1"],
     "maxInstanceCount": ["0", "101"],
+    "scalingMetric": ["cpu", "INVOCATIONS", "concurrent"],
+    "maxConcurrentRequests": ["0", "100001", "many", "nan"],
     "maxRequestsPerSecond": ["0", "100001", "fast", "nan"],
     "safetyFactor": ["0", "0.05", "1.1", "half"],
     "scheduledScaling": [
@@ -214,6 +217,10 @@ def test_the_target_is_half_of_what_an_instance_serves_in_a_minute() -> None:
     assert ScalingSettings(max_requests_per_second=4).target_invocations_per_instance == 120
     scaling = ScalingSettings(max_requests_per_second=37.5, safety_factor=0.8)
     assert scaling.target_invocations_per_instance == 1800
+    at_once = ScalingSettings(
+        metric=ScalingMetric.CONCURRENT_REQUESTS, max_concurrent_requests=8, safety_factor=0.7
+    )
+    assert (at_once.target, scaling.target) == (5.6, 1800)
     slow = ScalingSettings(max_requests_per_second=0.01)
     assert slow.target_invocations_per_instance == 1
 

@@ -72,6 +72,8 @@ def configurations(draw: st.DrawFn) -> dict[str, str]:
         "minInstanceCount": low,
         "maxInstanceCount": high,
         "maxRequestsPerSecond": draw(st.floats(0.01, 100_000)),
+        "scalingMetric": draw(st.sampled_from(["invocations", "concurrent-requests"])),
+        "maxConcurrentRequests": draw(st.floats(0.1, 100_000)),
         "safetyFactor": draw(st.floats(0.1, 1)),
         "scaleInCooldownSeconds": draw(st.integers(0, 86_400)),
         "scaleOutCooldownSeconds": draw(st.integers(0, 86_400)),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.autoscaling.decision import TargetTracking
+from localcloud.autoscaling.decision import CONCURRENT_REQUESTS, TargetTracking
 from localcloud.autoscaling.simulator import (
     World,
     candidates,
@@ -32,6 +32,38 @@ def test_three_minutes_above_the_target_and_the_startup_bring_what_is_needed() -
     assert [1] * 7 + [3] * 5 == [minute.instances for minute in outcome.minutes]
     assert "above 600: to 3" in outcome.minutes[2].why
     assert "in progress" in outcome.minutes[3].why
+
+
+# More than five requests at once for half a minute: then scale out.
+AT_ONCE = TargetTracking(
+    5.0,
+    1,
+    10,
+    scale_out_cooldown_seconds=60,
+    scale_in_cooldown_seconds=60,
+    metric=CONCURRENT_REQUESTS,
+)
+
+
+def test_requests_at_once_scale_out_after_half_a_minute_and_in_as_before() -> None:
+    # 1,500 a minute of half a second each are 12.5 at once: 3 instances.
+    traffic = [1500.0] * 8 + [0.0] * 20
+    world = World(traffic, 100.0, startup_minutes=4, latency_seconds=0.5)
+    outcome = simulate(world, AT_ONCE)
+    assert outcome.minutes[0].why.startswith("12.5 at once is above 5: to 3")
+    counts = [minute.instances for minute in outcome.minutes]
+    # They serve from second 270, and the minute that begins at 300 is the first to show it.
+    assert (counts[4], counts[5]) == (1, 3)
+    assert (counts[22], counts[23], counts[-1]) == (3, 3, 2)
+
+
+def test_requests_beyond_the_capacity_wait_and_count() -> None:
+    # Its 10 requests/s are served in 0.1 s each, and the other 10/s of ten seconds wait.
+    world = World([1200.0], 10.0, startup_minutes=0, latency_seconds=0.1)
+    outcome = simulate(world, TargetTracking(1000.0, 1, 1, metric=CONCURRENT_REQUESTS))
+    assert outcome.minutes[0].over == 600
+    with pytest.raises(ValueError, match="needs the latency"):
+        simulate(World([1.0], 1.0), AT_ONCE)
 
 
 def test_fifteen_quiet_minutes_bring_one_instance_less_at_a_time() -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,6 +21,9 @@ from loadtest.errors import LoadTestError, UsageError
 from loadtest.lab import DEFAULT_LOAD, LAB_TESTS, REQUESTS_SECONDS
 from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
 from loadtest.shapes import MAX_USERS, MAX_WORKERS, SHAPES, Load, parse_duration
+
+if TYPE_CHECKING:
+    from loadtest.replay import Replay
 
 # The exit code if an objective was missed.
 MISSED = 3
@@ -46,8 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]) -> None:
-    load = _load(options)
-    if not options.dataset.is_file():
+    if (options.replay is None) == (options.dataset is None):
+        raise UsageError("give --dataset, whose rows are sent, or --replay")
+    replay = _replay(options) if options.replay is not None else None
+    load = _load(options) if replay is None else _replay_load(options, replay)
+    if replay is None and not options.dataset.is_file():
         raise UsageError(
             f"there is no file {options.dataset}; make a dataset with python -m model.dataset"
         )
@@ -61,8 +68,9 @@ def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]
     run(
         RunSettings(
             endpoint=options.endpoint,
-            dataset=options.dataset,
+            dataset=options.dataset or Path(options.replay),
             load=load,
+            replay=replay,
             region=options.region,
             endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
             think_seconds=options.think,
@@ -78,6 +86,36 @@ def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]
         ),
         console,
     )
+
+
+def _replay(options: argparse.Namespace) -> Replay:
+    """Read the captured requests."""
+    from loadtest.replay import lines_of, read_captures
+
+    given = {
+        "--rate": options.rate,
+        "--shape": options.shape,
+        "--requests": options.requests,
+        "--duration": options.duration,
+        "--test": options.test,
+        "--min-accuracy": options.min_accuracy,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"{name} does not go with --replay: the captured requests have times of their own, "
+                "and nobody knows their right answers"
+            )
+    lines = lines_of(options.replay, options.region)
+    return read_captures(lines, options.speed, options.replay)
+
+
+def _replay_load(options: argparse.Namespace, replay: Replay) -> Load:
+    """Return the open load of a replay."""
+    users = options.users
+    if users is None:
+        users = min(MAX_USERS, max(_OPEN_USERS, ceil(replay.rate * _STALL_SECONDS)))
+    return Load("constant", users, 1, replay.seconds, workers=options.workers, rate=replay.rate)
 
 
 def _load(options: argparse.Namespace) -> Load:
@@ -184,8 +222,15 @@ def _parser() -> argparse.ArgumentParser:
         "which costs money.",
     )
     run.add_argument("--endpoint", required=True, help="the endpoint's name")
+    run.add_argument("--dataset", type=Path, help="a dataset zip, whose validation rows are sent")
     run.add_argument(
-        "--dataset", required=True, type=Path, help="a dataset zip, whose validation rows are sent"
+        "--replay",
+        metavar="FILE|s3://BUCKET/PREFIX",
+        help="instead of rows, send the requests that an endpoint's data capture has written, at "
+        "their own times",
+    )
+    run.add_argument(
+        "--speed", type=float, default=1.0, help="send a replay so many times as fast, default 1"
     )
     tests = "; ".join(f"{name}: {test.description}" for name, test in LAB_TESTS.items())
     run.add_argument(

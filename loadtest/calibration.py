@@ -59,7 +59,7 @@ def calibrate(base: RunSettings, workers: int) -> Calibration:
     label = read_payloads(base.dataset.read_bytes(), base.dataset.name)[0].label
     out = base.out / "calibration"
     out.mkdir(parents=True, exist_ok=True)
-    with _constant_server(label) as url:
+    with _constant_server(label or "") as url:
         load = Load("constant", users, float(users), _SECONDS, workers=workers)
         final = send(replace(base, load=load, endpoint_url=url, out=out))
     seconds = final["load_seconds"]

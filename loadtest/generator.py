@@ -29,7 +29,7 @@ from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
 from loadtest.schedule import due
 from loadtest.shapes import Load
-from loadtest.user import QuotaGate, create_environment
+from loadtest.user import QuotaGate, create_environment, replayed_requests
 from loadtest.worker_pool import WorkerPool
 
 _TICK_SECONDS = 0.5
@@ -152,7 +152,13 @@ def _write(kind: str, **values: object) -> None:
     sys.stdout.flush()
 
 
-def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) -> None:
+def _run(
+    generator: Generator,
+    recorder: Recorder,
+    load: Load,
+    finished: Event,
+    replayed: list[float] | None,
+) -> None:
     """Send the load to its end, and write a line every half second."""
     started = time.monotonic()
     generator.start()
@@ -185,7 +191,9 @@ def _run(generator: Generator, recorder: Recorder, load: Load, finished: Event) 
         cut_short=generator.cut_short,
         due=None
         if load.rate is None
-        else sum(due(load, worker, ended - began) for worker, began in recorder.began.items()),
+        else sum(
+            due(load, worker, ended - began, replayed) for worker, began in recorder.began.items()
+        ),
         **recorder.final(),
     )
 
@@ -201,7 +209,9 @@ def main() -> int:
     gevent.signal_handler(signal.SIGTERM, finished.set)
     kind = SingleProcessGenerator if load.workers == 1 else MultiProcessGenerator
     try:
-        _run(kind(settings, recorder, finished), recorder, load, finished)
+        replay = replayed_requests(settings)
+        times = None if replay is None else [one.at for one in replay]
+        _run(kind(settings, recorder, finished), recorder, load, finished, times)
     except LoadTestError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -25,14 +25,18 @@ class Payload:
     """One request and its expected prediction.
 
     Attributes:
-        body: a row without its label, as text/csv.
-        label: the row's class.
+        body: the request's body, such as a row without its label.
+        label: the row's class; None if nobody knows it, as of a captured request.
         value: the number that a regression should predict; None for a classifier.
+        content_type: the type of the body, for the header.
+        accept: the type that the answer should have, for the header.
     """
 
     body: bytes
-    label: str
+    label: str | None
     value: float | None = None
+    content_type: str = "text/csv"
+    accept: str = "text/csv"
 
 
 def read_payloads(archive: bytes, where: str) -> tuple[Payload, ...]:

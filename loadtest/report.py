@@ -139,7 +139,7 @@ def _score(summary: Summary, record: RunRecord) -> Figure:
         remark = f"RMSE {summary.rmse:.4g} of {record.answers:,} answers"
         return Figure(R2, f"{summary.r2:.3f}", remark)
     accuracy = "–" if summary.accuracy is None else f"{summary.accuracy:.1%}"
-    return Figure(ACCURACY, accuracy, f"{record.correct:,} of {record.answers:,} correct")
+    return Figure(ACCURACY, accuracy, _correct(record))
 
 
 def _unchanged(summary: Summary) -> str:
@@ -154,3 +154,9 @@ def _instances(summary: Summary) -> str:
     if low is None:
         return "–"
     return str(low) if low == high else f"{low} → {high}"
+
+
+def _correct(record: RunRecord) -> str:
+    if record.requests and not record.answers and not record.failures:
+        return "unknown for a replay"
+    return f"{record.correct:,} of {record.answers:,} correct"

@@ -26,8 +26,9 @@ from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import GeneratorError
 from loadtest.objectives import Objectives
 from loadtest.observer import EndpointState, Observer, StateWatcher
-from loadtest.payloads import label_variance, read_payloads
+from loadtest.payloads import Payload, label_variance, read_payloads
 from loadtest.provenance import machine, version
+from loadtest.replay import Replay, write
 from loadtest.samples import RunRecord, Sample, sample_to_line
 from loadtest.shapes import Load
 from loadtest.signing import find_credentials
@@ -36,6 +37,7 @@ from loadtest.terminal_display import Display, create_display
 SAMPLES_FILE = "samples.jsonl"
 RECORD_FILE = "run.json"
 _GENERATOR_LOG = "generator.log"
+_REPLAY_FILE = "replay.jsonl"
 _WATCH_STEP_SECONDS = 0.5
 
 
@@ -45,7 +47,8 @@ class RunSettings:
 
     Attributes:
         endpoint: the endpoint's name.
-        dataset: the dataset zip whose validation rows are sent.
+        dataset: the dataset zip whose validation rows are sent, or what the captured requests of
+            a replay are called.
         load: the users over time.
         region: the AWS region.
         endpoint_url: URL of a local cloud; None for AWS.
@@ -54,6 +57,7 @@ class RunSettings:
         out: the output directory.
         objectives: the limits that the run must meet.
         command: the command of the run, for the report.
+        replay: captured requests that are sent instead of rows.
     """
 
     endpoint: str
@@ -66,6 +70,7 @@ class RunSettings:
     out: Path
     objectives: Objectives = field(default_factory=Objectives)
     command: str = ""
+    replay: Replay | None = None
 
     @property
     def url(self) -> str:
@@ -86,16 +91,15 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         GeneratorError: the load generator failed.
     """
     find_credentials()
-    payloads = read_payloads(settings.dataset.read_bytes(), settings.dataset.name)
+    payloads: tuple[Payload, ...] = ()
+    if settings.replay is None:
+        payloads = read_payloads(settings.dataset.read_bytes(), settings.dataset.name)
     observer = Observer(settings.endpoint, settings.region)
     observer.check()
     settings.out.mkdir(parents=True, exist_ok=True)
-    console.print(
-        f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: "
-        f"{settings.load.description}, {len(payloads)} rows of {settings.dataset.name}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(_described(settings, len(payloads)), highlight=False, soft_wrap=True)
+    if settings.replay is not None:
+        write(settings.replay, settings.out / _REPLAY_FILE)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with (
         StateWatcher(observer) as watcher,
@@ -121,7 +125,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
         shape=settings.load.shape,
         users=settings.load.users,
         duration_seconds=settings.load.duration_seconds,
-        dataset=settings.dataset.name,
+        dataset=settings.dataset.name if settings.replay is None else str(settings.dataset),
         started=started,
         clock_speed=clock.speed,
         target_value=facts.target_value,
@@ -144,6 +148,18 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     record = replace(record, notes=[*notes, *observer.notes])
     (settings.out / RECORD_FILE).write_text(record.to_json(), "utf-8")
     return record
+
+
+def _described(settings: RunSettings, rows: int) -> str:
+    start = f"{settings.load.shape} load on {settings.endpoint} at {settings.url}: "
+    if settings.replay is None:
+        return f"{start}{settings.load.description}, {rows} rows of {settings.dataset.name}"
+    replay = settings.replay
+    left = f", {replay.left_out} lines left out" if replay.left_out else ""
+    return (
+        f"replay on {settings.endpoint} at {settings.url}: {len(replay.requests):,} captured "
+        f"requests in {replay.seconds:,.0f} s, at most {settings.load.users} in flight{left}"
+    )
 
 
 class _Recording:
@@ -217,6 +233,7 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
         "dataset": str(settings.dataset.resolve()),
         "think_seconds": settings.think_seconds,
         "load": asdict(settings.load),
+        "replay": str((settings.out / _REPLAY_FILE).resolve()) if settings.replay else None,
     }
     # The child must find the package, whatever directory this command was started in.
     root = str(Path(__file__).resolve().parent.parent)

@@ -14,7 +14,7 @@ Source: Gil Tene, "How NOT to Measure Latency" (coordinated omission).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 from loadtest.shapes import Load
@@ -41,16 +41,19 @@ def rate_at(load: Load, seconds: float) -> float:
     return load.rate * max(_LEAST_SHARE, load.share_at(seconds))
 
 
-def own_times(load: Load, worker: int = 0) -> Iterator[float]:
+def own_times(
+    load: Load, worker: int = 0, replayed: Sequence[float] | None = None
+) -> Iterator[float]:
     """Yield the times of the requests that one of several workers sends: every n-th.
 
     Args:
         load: a load with a rate.
         worker: number of the worker, from 0.
+        replayed: the times of captured requests, which take the place of the load's own.
     """
-    return islice(times(load), worker, None, load.workers)
+    return islice(times(load) if replayed is None else replayed, worker, None, load.workers)
 
 
-def due(load: Load, worker: int, seconds: float) -> int:
+def due(load: Load, worker: int, seconds: float, replayed: Sequence[float] | None = None) -> int:
     """Return how many requests of a worker are due in the first seconds of an open load."""
-    return sum(1 for _ in takewhile(lambda at: at < seconds, own_times(load, worker)))
+    return sum(1 for _ in takewhile(lambda at: at < seconds, own_times(load, worker, replayed)))

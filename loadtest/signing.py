@@ -70,16 +70,16 @@ class Signer:
         now = time.monotonic()
         signed = self._signed.get(payload)
         if signed is None or now - signed.at > _REUSE_SECONDS:
-            signed = _Signed(self._sign(payload.body), now)
+            signed = _Signed(self._sign(payload), now)
             self._signed[payload] = signed
         return signed.headers
 
-    def _sign(self, body: bytes) -> Mapping[str, str]:
+    def _sign(self, payload: Payload) -> Mapping[str, str]:
         request = AWSRequest(
             method="POST",
             url=self._url,
-            data=body,
-            headers={"Content-Type": "text/csv", "Accept": "text/csv"},
+            data=payload.body,
+            headers={"Content-Type": payload.content_type, "Accept": payload.accept},
         )
         SigV4Auth(self._credentials, "sagemaker", self._region).add_auth(request)
         return dict(request.headers.items())

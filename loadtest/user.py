@@ -7,7 +7,7 @@ locust patches the standard library for gevent when it is imported. Modules that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from locust.exception import StopUser
 
 from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
 from loadtest.recorder import Recorder
+from loadtest.replay import Timed, read
 from loadtest.request_quota import QuotaLease
 from loadtest.schedule import own_times
 from loadtest.shapes import Load
@@ -101,10 +102,17 @@ def create_environment(
         gate: decides whether another request may be sent.
         shape: the LoadTestShape; None for a worker, which follows its master.
     """
-    dataset = Path(settings["dataset"])
-    payloads = read_payloads(dataset.read_bytes(), dataset.name)
+    worker, workers = settings.get("worker", 0), settings["load"]["workers"]
+    replayed = replayed_requests(settings)
+    if replayed is None:
+        dataset = Path(settings["dataset"])
+        payloads = read_payloads(dataset.read_bytes(), dataset.name)
+        rows = rows_from(payloads, worker, workers)
+    else:
+        rows = (one.payload for one in replayed[worker::workers])
+    times = None if replayed is None else [one.at for one in replayed]
     return Environment(
-        user_classes=[create_user_class(settings, payloads, recorder, gate)],
+        user_classes=[create_user_class(settings, rows, recorder, gate, times)],
         shape_class=shape,
         stop_timeout=STOP_SECONDS,
     )
@@ -119,29 +127,37 @@ class EndpointClient(FastHttpUser):  # type: ignore[misc]  # locust ships no typ
     network_timeout = 60.0
 
 
+def replayed_requests(settings: dict[str, Any]) -> list[Timed] | None:
+    """Return the captured requests that the generator sends again; None without a replay."""
+    return read(Path(settings["replay"])) if settings.get("replay") else None
+
+
 def create_user_class(
     settings: dict[str, Any],
-    payloads: tuple[Payload, ...],
+    rows: Iterator[Payload],
     recorder: Recorder,
     gate: QuotaGate,
+    replayed: Sequence[float] | None = None,
 ) -> Any:
-    """Return the locust user class; all its users together send the payloads in turn.
+    """Return the locust user class; all its users together send the rows in turn.
 
     Args:
-        settings: the generator's settings; `worker` and `load.workers` select the first row.
-        payloads: the rows to send.
+        settings: the generator's settings.
+        rows: the requests of this process.
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
+        replayed: the times of captured requests.
     """
     sender = Sender(
         settings["url"],
         settings["endpoint"],
         settings["region"],
-        rows_from(payloads, settings.get("worker", 0), settings["load"]["workers"]),
+        rows,
         recorder,
     )
     load = Load(**settings["load"])
-    pace = None if load.rate is None else Pace(load, settings.get("worker", 0), recorder)
+    worker = settings.get("worker", 0)
+    pace = None if load.rate is None else Pace(load, worker, recorder, replayed)
 
     def invoke(user: Any) -> None:
         due = None if pace is None else pace.wait()
@@ -206,10 +222,17 @@ class Pace:
         load: a load with a rate.
         worker: number of this process, from 0.
         recorder: counts how late requests are sent.
+        replayed: the times of captured requests, which take the place of the load's own.
     """
 
-    def __init__(self, load: Load, worker: int, recorder: Recorder) -> None:
-        self._times = own_times(load, worker)
+    def __init__(
+        self,
+        load: Load,
+        worker: int,
+        recorder: Recorder,
+        replayed: Sequence[float] | None = None,
+    ) -> None:
+        self._times = own_times(load, worker, replayed)
         self._worker = worker
         self._recorder = recorder
 
@@ -256,6 +279,8 @@ def _send(
             response.failure(f"no answer: {response.error}")
         elif response.status_code != 200:
             response.failure(f"HTTP {response.status_code}: {response.text}")
+        elif payload.label is None:
+            return  # nobody knows the right answer
         elif (label := parse_label(response.text)) is None:
             response.failure(f"not one label: {response.text}")
         elif payload.value is None:

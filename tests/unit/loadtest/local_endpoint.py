@@ -111,7 +111,12 @@ class LocalEndpoint:
             "DescribeScalingPolicies": {
                 "ScalingPolicies": [
                     {
-                        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": TARGET_VALUE},
+                        "TargetTrackingScalingPolicyConfiguration": {
+                            "TargetValue": TARGET_VALUE,
+                            "PredefinedMetricSpecification": {
+                                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+                            },
+                        },
                         "Alarms": [{"AlarmName": LOW}, {"AlarmName": HIGH}],
                     }
                 ]

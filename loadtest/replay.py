@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from loadtest.shapes import MAX_DURATION_SECONDS
 MOST_FILES, MOST_BYTES, MOST_REQUESTS = 5_000, 256 * 1024 * 1024, 1_000_000
 # SageMaker's own limit of a request.
 _MOST_BODY_BYTES = 6 * 1024 * 1024
-_SHORTEST_SECONDS = 1.0
+# The workers begin a little later than the load; the last request needs its time, too.
+_SHORTEST_SECONDS, _REST_SECONDS = 1.0, 0.5
 _LONGEST_HEADER = 100
 
 
@@ -52,7 +54,7 @@ class Replay:
     @property
     def seconds(self) -> float:
         """Return the length of the load."""
-        return max(_SHORTEST_SECONDS, self.requests[-1].at + 0.001)
+        return max(_SHORTEST_SECONDS, self.requests[-1].at + _REST_SECONDS)
 
     @property
     def rate(self) -> float:
@@ -100,7 +102,7 @@ def read_captures(lines: Iterable[str], speed: float, where: str) -> Replay:
         raise UsageError(
             f"{where} spans {replay.seconds:,.0f} s; a load lasts at most "
             f"{MAX_DURATION_SECONDS:,.0f} s: give --speed "
-            f"{replay.seconds * speed / MAX_DURATION_SECONDS:.0f} or more, or a prefix of fewer "
+            f"{ceil(10 * replay.seconds * speed / MAX_DURATION_SECONDS) / 10:g} or more, or a prefix of fewer "
             "hours"
         )
     return replay

@@ -35,6 +35,7 @@ from localcloud.cli.outputs import outputs_app
 from localcloud.cli.pipeline import pipeline_app
 from localcloud.cli.review import review_app
 from localcloud.cli.server import server_app
+from localcloud.cli.snapshot import snapshot_app
 from localcloud.cli.stacks import stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.clock import monotonic
@@ -62,6 +63,7 @@ app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(connection_app, name="connection")
 app.add_typer(clock_app, name="clock")
+app.add_typer(snapshot_app, name="snapshot")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,16 @@ from typing import Any
 # The panels of `localcloud --help`, and their commands in order.
 PANELS = {
     "The whole lab": ("demo", "dev"),
-    "The local cloud": ("start", "wait", "status", "stop", "reset", "clock", "operations"),
+    "The local cloud": (
+        "start",
+        "wait",
+        "status",
+        "stop",
+        "reset",
+        "snapshot",
+        "clock",
+        "operations",
+    ),
     "Stacks": ("up", "preview", "refresh", "outputs", "cost", "diff", "down", "teardown", "pulumi"),
     "The pipeline": ("image", "dataset", "pipeline", "approve", "reject", "evidence", "connection"),
     "What runs": ("invoke", "logs", "iam", "drift", "simulate", "gameday"),
@@ -58,6 +67,10 @@ EXAMPLES = {
     "reject": ("reject --summary 'worse on the new rows'",),
     "reset": ("reset", "reset --yes"),
     "simulate": ("simulate < day.json",),
+    "snapshot delete": ("snapshot delete trained",),
+    "snapshot list": ("snapshot list", "snapshot list --json"),
+    "snapshot load": ("snapshot load trained",),
+    "snapshot save": ("snapshot save trained",),
     "start": ("start --speed 60", "start -d --ephemeral --port 0", "start --iam enforce"),
     "status": ("status",),
     "stop": ("stop", "stop --endpoint-url http://127.0.0.1:4567"),

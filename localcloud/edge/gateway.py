@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from localcloud.aws.errors import (
@@ -43,6 +45,7 @@ from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.image_builder import ImageBuilder
 from localcloud.core.image_store import ImageStore
 from localcloud.core.package_layers import PackageLayers, cache_directory
+from localcloud.core.snapshot_files import Moment, ReadView, SnapshotError
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
@@ -100,7 +103,7 @@ class Gateway:
         faults: bool = False,
     ) -> None:
         path = directory.path
-        moto = MotoBackend(path / MOTO_FILE if directory.kept else None)
+        moto = MotoBackend(path / MOTO_FILE, kept=directory.kept)
         database = Database(path / STATE_FILE)
         self._iam = Authoriser(moto, clock, iam, database)
         layers = PackageLayers(cache_directory() / "packages")
@@ -168,6 +171,30 @@ class Gateway:
     def busy(self) -> str:
         """Return what moto is doing, for the log; empty if it is idle."""
         return self._context.moto.busy()
+
+    async def moment(self, scratch: Path) -> Moment:
+        """Return the whole state of one moment, to be copied while work goes on.
+
+        What was acknowledged before is in it; what is acknowledged later is not.
+
+        Args:
+            scratch: a directory for moto's state, if it is in memory only.
+
+        Raises:
+            SnapshotError: it cannot be written.
+        """
+        context = self._context
+        try:
+            async with context.moto.held(scratch) as moto:
+                # The loop does not wait in this block, so no record changes either.
+                now = context.clock.now()
+                self._time.put(_NOW, now)
+                if not context.database.flush():
+                    raise SnapshotError("the state cannot be written: make room on its disk")
+                records = ReadView(context.directory / STATE_FILE)
+                return Moment(now, records, ReadView(moto))
+        except sqlite3.Error as error:
+            raise SnapshotError(f"the state of moto's services cannot be read: {error}") from None
 
     async def _load_moto(self, events: EventDelivery) -> None:
         try:

@@ -4,6 +4,7 @@
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock, or change its speed by speed=
     POST /_localcloud/reset                      delete all state (answered by server.py)
+    *    /_localcloud/snapshots, …               save and load the state (edge/snapshots.py)
     POST /_localcloud/images                     builds and registers images (image_routes.py)
     *    /_localcloud/, /page, /overview, …      the page for a browser (page/routes.py)
     GET  /_localcloud/operations                 the implemented operations, by service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud.edge.server import _refusal, _unproven
+from localcloud.edge.web_pages import refusal, unproven
 
 pytestmark = pytest.mark.emulator_only
 
@@ -31,7 +31,7 @@ SIGNED = {"authorization": "AWS4-HMAC-SHA256 Credential=x"}
     ],
 )
 def test_a_foreign_page_is_refused(headers: dict[str, str], refused: bool) -> None:
-    assert (_refusal(headers) is not None) == refused
+    assert (refusal(headers) is not None) == refused
 
 
 CREATE = "Action=CreateUser&UserName=csrf&Version=2010-05-08&X-Amz-Credential=0/0/us-east-1/iam/a"
@@ -55,4 +55,4 @@ CREATE = "Action=CreateUser&UserName=csrf&Version=2010-05-08&X-Amz-Credential=0/
 def test_a_get_that_would_change_something_needs_a_header_that_no_link_can_send(
     method: str, query: str, headers: dict[str, str], refused: bool
 ) -> None:
-    assert (_unproven(method, query, headers) is not None) == refused
+    assert (unproven(method, query, headers) is not None) == refused

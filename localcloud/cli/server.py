@@ -67,6 +67,14 @@ def start(
             show_default=False,
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with boot.d, start.d, ready.d and shutdown.d, whose .sh and .py are "
+            "run as LocalStack runs its own. Default: none, and nothing is run.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel | None,
         typer.Option(
@@ -108,6 +116,7 @@ def start(
                 *("--speed", str(speed), "--iam", iam, "--payload-mib", str(payload_mib)),
                 *("--log-level", level, *(("--faults",) if faults else ())),
                 *(("--snapshot-dir", str(snapshot_dir)) if snapshot_dir else ()),
+                *(("--init", str(init)) if init else ()),
             )
             return
         _log_to_terminal(level)
@@ -116,6 +125,7 @@ def start(
             *(chosen, speed, directory, iam, limit_bytes),
             faults=faults,
             snapshot_dir=snapshot_dir,
+            init_dir=init,
         )
 
 

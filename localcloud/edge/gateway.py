@@ -50,6 +50,7 @@ from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirector
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
 from localcloud.edge.image_routes import ImageRoutes
+from localcloud.edge.init_scripts import InitScripts
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
@@ -84,6 +85,7 @@ class Gateway:
         iam: whether calls of roles are denied, recorded, or neither.
         invocation_limit_bytes: the longest body of an InvokeEndpoint request.
         faults: whether faults may be injected, for a game day.
+        init: the scripts that are run while the local cloud starts and stops.
 
     Attributes:
         services: the services that it built.
@@ -101,6 +103,7 @@ class Gateway:
         invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
         *,
         faults: bool = False,
+        init: InitScripts | None = None,
     ) -> None:
         path = directory.path
         moto = MotoBackend(path / MOTO_FILE, kept=directory.kept)
@@ -132,7 +135,10 @@ class Gateway:
         self._chain: list[Handler] = [
             page.handle,
             ImageRoutes(context, ImageBuilder(context.images, layers, context.children)).handle,
-            InternalRoutes(context, deployed, implemented(), shut_down, page.changes.note).handle,
+            InternalRoutes(
+                *(context, deployed, implemented(), shut_down, page.changes.note),
+                init or InitScripts(),
+            ).handle,
             _check,
             self._iam.handle,
             *(s.handle for s in services.all() if type(s).handle is not Service.handle),

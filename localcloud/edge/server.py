@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from localcloud.aws.routing import Request, Response, StreamedResponse, headers_of
+from localcloud.core.child_process import forget_credentials
 from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.marks import reap_orphans
 from localcloud.core.snapshot_files import SnapshotError, link_files
@@ -26,6 +27,7 @@ from localcloud.core.state_directory import StateDirectory, StateDirectoryError
 from localcloud.edge.connection import ENDS_WITH_CLIENT, Connection, close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
+from localcloud.edge.init_scripts import InitScripts, Stage
 from localcloud.edge.request_log import note
 from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
 from localcloud.edge.snapshots import SnapshotRoutes
@@ -313,6 +315,7 @@ async def serve(
     *,
     faults: bool = False,
     snapshot_dir: Path | None = None,
+    init_dir: Path | None = None,
 ) -> None:
     """Run the local cloud until SIGTERM, SIGINT or the shutdown route stops it.
 
@@ -320,9 +323,12 @@ async def serve(
         OSError: the port is taken.
         ValueError: the speed is out of range.
         StateDirectoryError: the state directory cannot be used.
+        InitError: the directory of the scripts cannot be used.
     """
     # What the local cloud and its children write is for its owner only.
     os.umask(0o077)
+    init = InitScripts(init_dir)
+    await init.run(Stage.BOOT, None)
     directory = StateDirectory(state_dir)
     orphans = await asyncio.to_thread(reap_orphans)
     if orphans:
@@ -330,6 +336,7 @@ async def serve(
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    await init.run(Stage.START, f"http://127.0.0.1:{listener.getsockname()[1]}")
     # From here on connections wait instead of being refused: what a restart continues calls AWS's
     # APIs at this address before uvicorn accepts connections.
     listener.listen(_BACKLOG)
@@ -341,7 +348,9 @@ async def serve(
 
     def build() -> Gateway:
         limit = invocation_limit_bytes
-        return Gateway(clock, url, directory, shutdown.request, iam, limit, faults=faults)
+        return Gateway(
+            clock, url, directory, shutdown.request, iam, limit, faults=faults, init=init
+        )
 
     edge = Edge(build, directory, clock, Snapshots(snapshot_dir or directory.snapshots))
     config = uvicorn.Config(
@@ -371,7 +380,12 @@ async def serve(
         print(f"the page for a browser: http://127.0.0.1:{actual}{ROOT}", flush=True)  # noqa: T201
         if directory.kept:
             print(f"state is kept in {directory.path}", flush=True)  # noqa: T201
+        # Requests are served meanwhile, also those of the scripts.
+        preparing = asyncio.create_task(init.run(Stage.READY, url))
         await shutdown.requested.wait()
+        preparing.cancel()
+        await asyncio.wait({preparing})
+        await init.run(Stage.SHUTDOWN, url)
         await edge.stop()
         server.should_exit = True
         closing.cancel()
@@ -402,16 +416,19 @@ def run(
     *,
     faults: bool = False,
     snapshot_dir: Path | None = None,
+    init_dir: Path | None = None,
 ) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
     _raise_descriptor_limit()
+    forget_credentials()
     limit = invocation_limit_bytes
     uvloop.run(
         serve(
             *(port, speed, state_dir, iam, limit),
             faults=faults,
             snapshot_dir=snapshot_dir,
+            init_dir=init_dir,
         )
     )

@@ -29,6 +29,7 @@ from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.help import complete
 from localcloud.cli.iam import iam_app
+from localcloud.cli.init import init_app
 from localcloud.cli.logs import logs_app
 from localcloud.cli.options import AsJson, Url
 from localcloud.cli.outputs import outputs_app
@@ -56,6 +57,7 @@ app.add_typer(gameday_app)
 app.add_typer(drift_app)
 app.add_typer(demo_app)
 app.add_typer(dev_app)
+app.add_typer(init_app)
 app.add_typer(approval_app)
 app.add_typer(outputs_app)
 app.add_typer(logs_app)

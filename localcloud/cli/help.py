@@ -10,7 +10,7 @@ from typing import Any
 
 # The panels of `localcloud --help`, and their commands in order.
 PANELS = {
-    "The whole lab": ("demo", "dev"),
+    "The whole lab": ("demo", "dev", "init"),
     "The local cloud": (
         "start",
         "wait",
@@ -49,6 +49,7 @@ EXAMPLES = {
     "gameday": ("gameday", "gameday --seed 7 --count 100 --duration 10m", "gameday --plan"),
     "iam": ("iam", "iam --json"),
     "image push": ("image push model --repository iris-model --release /mlops/iris-model/image",),
+    "init": ("init my-project",),
     "invoke": (
         "invoke iris-model-production 5.1,3.5,1.4,0.2",
         "invoke iris-model-production --accept text/csv < rows.csv",

@@ -126,6 +126,8 @@ def start(
             faults=faults,
             snapshot_dir=snapshot_dir,
             init_dir=init,
+            host=given.host,
+            names=given.names,
         )
 
 

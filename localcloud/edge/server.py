@@ -1,6 +1,7 @@
-"""The HTTP server: the gateway as an ASGI application under uvicorn, on loopback only.
+"""The HTTP server: the gateway as an ASGI application under uvicorn.
 
-`web_pages.py` decides which requests of browsers it answers.
+It listens on loopback; only in a container it may listen on every interface. `web_pages.py` decides
+which requests of browsers it answers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from localcloud.edge.init_scripts import InitScripts, Stage
 from localcloud.edge.request_log import note
 from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
 from localcloud.edge.snapshots import SnapshotRoutes
-from localcloud.edge.web_pages import contain, is_visit, refusal, unmarked, unproven
+from localcloud.edge.web_pages import answer_as, contain, is_visit, refusal, unmarked, unproven
 from localcloud.iam.enforcement import Mode
 from localcloud.page.routes import ROOT, STREAM, scope_of
 
@@ -316,6 +317,8 @@ async def serve(
     faults: bool = False,
     snapshot_dir: Path | None = None,
     init_dir: Path | None = None,
+    host: str = "127.0.0.1",
+    names: Iterable[str] = (),
 ) -> None:
     """Run the local cloud until SIGTERM, SIGINT or the shutdown route stops it.
 
@@ -327,6 +330,7 @@ async def serve(
     """
     # What the local cloud and its children write is for its owner only.
     os.umask(0o077)
+    answer_as(names)
     init = InitScripts(init_dir)
     await init.run(Stage.BOOT, None)
     directory = StateDirectory(state_dir)
@@ -335,7 +339,7 @@ async def serve(
         log.warning("%d processes that a killed local cloud left behind were ended", orphans)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     await init.run(Stage.START, f"http://127.0.0.1:{listener.getsockname()[1]}")
     # From here on connections wait instead of being refused: what a restart continues calls AWS's
     # APIs at this address before uvicorn accepts connections.
@@ -417,6 +421,8 @@ def run(
     faults: bool = False,
     snapshot_dir: Path | None = None,
     init_dir: Path | None = None,
+    host: str = "127.0.0.1",
+    names: Iterable[str] = (),
 ) -> None:
     """Run `serve` on uvloop."""
     import uvloop
@@ -430,5 +436,7 @@ def run(
             faults=faults,
             snapshot_dir=snapshot_dir,
             init_dir=init_dir,
+            host=host,
+            names=names,
         )
     )

@@ -6,7 +6,7 @@ reach the local cloud through the browser of a person who visits it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +16,8 @@ from localcloud.page.routes import ROOT, SAFE
 # The operations of the query APIs that a link may have, such as a presigned GetCallerIdentity.
 _READING = ("Get", "Describe", "List")
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
+# The names that `answer_as` adds.
+_own_names: set[str] = set()
 # The host name of a virtual-hosted S3 request begins with the bucket.
 _LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
 _FOREIGN = b"This address answers local programs only.\n"
@@ -93,9 +95,19 @@ def contain(request: Request, response: Response) -> None:
     Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox
     """
     shown = request.headers.get("sec-fetch-dest", "empty") not in ("empty", "image", "style")
-    own_host = _host_of(f"//{request.headers.get('host', '')}") in _LOCAL_HOSTS
+    own_host = _is_ours(_host_of(f"//{request.headers.get('host', '')}"))
     if shown and own_host and not request.path.startswith(ROOT):
         response.headers.setdefault("content-security-policy", _SANDBOX)
+
+
+def answer_as(names: Iterable[str]) -> None:
+    """Answer requests whose Host is one of these names, too: those of a container's services."""
+    _own_names.update(names)
+    is_local.cache_clear()
+
+
+def _is_ours(host: str) -> bool:
+    return host in _LOCAL_HOSTS or host in _own_names
 
 
 @lru_cache(maxsize=256)
@@ -104,16 +116,16 @@ def is_local(
 ) -> bool:
     """Return whether the headers are those of a program, or of a page of this machine."""
     # The page of a link or an image, unless it withholds its address.
-    if referer and _host_of(referer) not in _LOCAL_HOSTS:
+    if referer and not _is_ours(_host_of(referer)):
         return False
     # The Host header still has the foreign name if it resolves to this address (DNS rebinding).
     host = _host_of(f"//{given_host}")
-    if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
+    if not _is_ours(host) and not host.endswith(_LOCAL_SUFFIXES):
         return False
     if origin is None:
         # An image or a link of a foreign page sends no Origin, but the browser sends the site.
         return site != "cross-site"
-    return _host_of(origin) in _LOCAL_HOSTS
+    return _is_ours(_host_of(origin))
 
 
 def _host_of(url: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud.edge.web_pages import refusal, unproven
+from localcloud.edge import web_pages
+from localcloud.edge.web_pages import answer_as, refusal, unproven
 
 pytestmark = pytest.mark.emulator_only
 
@@ -56,3 +57,18 @@ def test_a_get_that_would_change_something_needs_a_header_that_no_link_can_send(
     method: str, query: str, headers: dict[str, str], refused: bool
 ) -> None:
     assert (unproven(method, query, headers) is not None) == refused
+
+
+def test_a_container_answers_to_the_names_of_its_service_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_pages, "_own_names", set())
+    named = {"host": "localcloud:4566"}
+    try:
+        assert refusal(named) is not None
+        answer_as(["localcloud"])
+        assert refusal(named) is None
+        assert refusal({**named, "origin": "http://example.com"}) is not None
+        assert refusal({"host": "localcloud.example.com:4566"}) is not None
+    finally:
+        web_pages.is_local.cache_clear()

@@ -117,8 +117,9 @@ class Edge:
         async with self._changing:
             await self._ready.wait()
             await asyncio.to_thread(self._snapshots.check_name, name)
-            scratch = self._directory.scratch()
+            scratch = None
             try:
+                scratch = self._directory.scratch()
                 links = scratch / "files"
                 links.mkdir()
                 moment = await self._gateway.moment(scratch)
@@ -137,7 +138,8 @@ class Edge:
                     f"the state cannot be read ({error}); nothing was saved"
                 ) from None
             finally:
-                await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+                if scratch is not None:
+                    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
     async def load(self, name: str) -> About:
         """Continue from a snapshot as after a restart; requests wait meanwhile.
@@ -155,6 +157,10 @@ class Edge:
             except SnapshotError:
                 await asyncio.to_thread(directory.keep)
                 raise
+            except OSError as error:
+                raise SnapshotError(
+                    f"'{name}' cannot be loaded ({error}); nothing was changed"
+                ) from None
             self._ready.clear()
             await self._gateway.stop()
             before = clock.now()

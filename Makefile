@@ -213,8 +213,11 @@ lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock and requi
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra install --constraint requirements.lock --no-annotate --no-header --generate-hashes --output-file requirements-demo.lock pyproject.toml
 
 dist: tests/wheel/.venv/.done ## Build the source distribution and the wheel into dist, and check them by twine
-	@rm -rf dist
-	@tests/wheel/.venv/bin/python -m build --outdir dist .
+	@rm -rf dist build/source
+	@mkdir -p build/source
+	@git ls-files -z | tar --create --null --files-from=- | tar --extract --directory build/source
+	@tests/wheel/.venv/bin/python -m build --outdir dist build/source
+	@rm -rf build/source
 	@tests/wheel/.venv/bin/python -m twine check --strict dist/*
 
 tests/wheel/.venv/.done: tests/wheel/requirements.in

@@ -15,7 +15,7 @@ FAULTS ?= 1000
 SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack wheels clean
+.PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack dist wheels clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -212,9 +212,22 @@ lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock and requi
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra install --constraint requirements.lock --no-annotate --no-header --generate-hashes --output-file requirements-demo.lock pyproject.toml
 
+dist: tests/wheel/.venv/.done ## Build the source distribution and the wheel into dist, and check them by twine
+	@rm -rf dist build/source
+	@mkdir -p build/source
+	@git ls-files -z | tar --create --null --files-from=- | tar --extract --directory build/source
+	@tests/wheel/.venv/bin/python -m build --outdir dist build/source
+	@rm -rf build/source
+	@tests/wheel/.venv/bin/python -m twine check --strict dist/*
+
+tests/wheel/.venv/.done: tests/wheel/requirements.in
+	$(PYTHON) -m venv tests/wheel/.venv
+	tests/wheel/.venv/bin/python -m pip install --quiet --requirement tests/wheel/requirements.in
+	@touch $@
+
 wheels: $(VENV)/.done ## Check that the locks have wheels for every Python and machine (needs PyPI)
 	@$(BIN)/python -m pip install --quiet uv
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m install.wheels requirements.lock
 
 clean: ## Remove everything that make built
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -50,6 +50,18 @@ class LocalCloud:
         query = urlencode({"advance_seconds": seconds})
         post(f"{self.url}/_localcloud/clock?{query}", b"", timeout_seconds=600)
 
+    def save(self, name: str) -> None:
+        """Save the whole state under a name, for `load` in a later test of the session."""
+        self._snapshot("", name)
+
+    def load(self, name: str) -> None:
+        """Continue from a state that `save` saved, at its time."""
+        self._snapshot("/load", name)
+
+    def _snapshot(self, path: str, name: str) -> None:
+        query = urlencode({"name": name})
+        post(f"{self.url}/_localcloud/snapshots{path}?{query}", b"", timeout_seconds=600)
+
     def reset(self) -> None:
         """Delete all state; the clock goes on."""
         post(f"{self.url}/_localcloud/reset", b"")
@@ -75,8 +87,9 @@ def localcloud_of_session(
 
     speed = request.config.getoption("--localcloud-speed")
     log = tmp_path_factory.mktemp("localcloud") / "localcloud.log"
+    snapshots = ("--snapshot-dir", str(log.parent / "snapshots"))
     cloud = start_own_cloud(
-        free_port(), log, "--speed", f"{speed:g}", environment=base_environment()
+        free_port(), log, "--speed", f"{speed:g}", *snapshots, environment=base_environment()
     )
     try:
         yield LocalCloud(cloud.url)

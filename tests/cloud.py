@@ -184,10 +184,14 @@ def local_cloud(
     iam: str = "log",
     *,
     faults: bool = False,
+    snapshots: Path | None = None,
+    init: Path | None = None,
 ) -> Iterator[TestCloud]:
     """Start a local cloud on a free port and end it afterwards."""
     command = [sys.executable, "-m", "localcloud", "start", "--port", "0", "--speed", str(speed)]
     command += ["--iam", iam, *(["--faults"] if faults else [])]
+    command += [] if snapshots is None else ["--snapshot-dir", str(snapshots)]
+    command += [] if init is None else ["--init", str(init)]
     command += ["--ephemeral"] if state_dir is None else ["--state-dir", str(state_dir)]
     sink = log.open("ab") if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(

@@ -29,12 +29,14 @@ from localcloud.cli.drift import drift_app
 from localcloud.cli.gameday import gameday_app
 from localcloud.cli.help import complete
 from localcloud.cli.iam import iam_app
+from localcloud.cli.init import init_app
 from localcloud.cli.logs import logs_app
 from localcloud.cli.options import AsJson, Url
 from localcloud.cli.outputs import outputs_app
 from localcloud.cli.pipeline import pipeline_app
 from localcloud.cli.review import review_app
 from localcloud.cli.server import server_app
+from localcloud.cli.snapshot import snapshot_app
 from localcloud.cli.stacks import stack_app
 from localcloud.cli.time import clock_app
 from localcloud.core.clock import monotonic
@@ -55,6 +57,7 @@ app.add_typer(gameday_app)
 app.add_typer(drift_app)
 app.add_typer(demo_app)
 app.add_typer(dev_app)
+app.add_typer(init_app)
 app.add_typer(approval_app)
 app.add_typer(outputs_app)
 app.add_typer(logs_app)
@@ -62,6 +65,7 @@ app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(connection_app, name="connection")
 app.add_typer(clock_app, name="clock")
+app.add_typer(snapshot_app, name="snapshot")
 
 
 @app.callback(invoke_without_command=True)

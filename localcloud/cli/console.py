@@ -79,8 +79,10 @@ def message_of(error: Exception) -> str | None:
     from localcloud.core.internal_client import RequestFailed
     from localcloud.core.state_directory import StateDirectoryError
     from localcloud.deploy.errors import DeployError
+    from localcloud.edge.init_scripts import InitError
 
-    if isinstance(error, (CommandError, DeployError, RequestFailed, StateDirectoryError)):
+    expected = (CommandError, DeployError, InitError, RequestFailed, StateDirectoryError)
+    if isinstance(error, expected):
         return str(error)
     if "botocore" in sys.modules:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -46,6 +46,7 @@ from localcloud.cli.watch import (
 )
 from localcloud.core.internal_client import RequestFailed
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
+from localcloud.project.files import missing
 
 # The exit status of a stress test that missed an objective.
 _STRESS_MISSED = 3
@@ -80,8 +81,9 @@ class Demo:
         Raises:
             CommandError: a step failed; the message names it and the reason.
         """
-        if not (self._project / "Pulumi.yaml").exists():
-            raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
+        problem = missing(self._project)
+        if problem:
+            raise CommandError(problem)
         self._options.report_dir.mkdir(parents=True, exist_ok=True)
         self._forget_last_run()
         # Before anything is started: a typo should not cost a deployment.

@@ -32,6 +32,7 @@ from localcloud.cli.options import Config
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.cli.terminal import ended_by_signals, pressed_key, single_keys
 from localcloud.core.clock import monotonic
+from localcloud.project.files import missing
 
 dev_app = typer.Typer()
 
@@ -65,8 +66,9 @@ def dev(
 
     with errors_in_one_line():
         project = Path.cwd()
-        if not (project / "Pulumi.yaml").exists():
-            raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
+        problem = missing(project)
+        if problem:
+            raise CommandError(problem)
         chosen = free_port_or(port)
         _LOG.parent.mkdir(parents=True, exist_ok=True)
         with ended_by_signals():

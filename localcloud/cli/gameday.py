@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from localcloud.cli.console import EXIT_FOUND, CommandError, errors_in_one_line, out
+from localcloud.project.files import missing
 
 gameday_app = typer.Typer()
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -81,8 +82,9 @@ def gameday(
             out.print_json(json.dumps([asdict(fault) for fault in drawn]))
             return
         project = Path.cwd()
-        if not (project / "Pulumi.yaml").exists():
-            raise CommandError("run this in the project's directory (it holds Pulumi.yaml)")
+        problem = missing(project)
+        if problem:
+            raise CommandError(problem)
         if (out_dir / "state").exists():
             raise CommandError(
                 f"{out_dir} has the state of an earlier game day; choose another with --out, or "

@@ -10,8 +10,17 @@ from typing import Any
 
 # The panels of `localcloud --help`, and their commands in order.
 PANELS = {
-    "The whole lab": ("demo", "dev"),
-    "The local cloud": ("start", "wait", "status", "stop", "reset", "clock", "operations"),
+    "The whole lab": ("demo", "dev", "init"),
+    "The local cloud": (
+        "start",
+        "wait",
+        "status",
+        "stop",
+        "reset",
+        "snapshot",
+        "clock",
+        "operations",
+    ),
     "Stacks": ("up", "preview", "refresh", "outputs", "cost", "diff", "down", "teardown", "pulumi"),
     "The pipeline": ("image", "dataset", "pipeline", "approve", "reject", "evidence", "connection"),
     "What runs": ("invoke", "logs", "iam", "drift", "simulate", "gameday"),
@@ -40,6 +49,7 @@ EXAMPLES = {
     "gameday": ("gameday", "gameday --seed 7 --count 100 --duration 10m", "gameday --plan"),
     "iam": ("iam", "iam --json"),
     "image push": ("image push model --repository iris-model --release /mlops/iris-model/image",),
+    "init": ("init my-project",),
     "invoke": (
         "invoke iris-model-production 5.1,3.5,1.4,0.2",
         "invoke iris-model-production --accept text/csv < rows.csv",
@@ -58,6 +68,10 @@ EXAMPLES = {
     "reject": ("reject --summary 'worse on the new rows'",),
     "reset": ("reset", "reset --yes"),
     "simulate": ("simulate < day.json",),
+    "snapshot delete": ("snapshot delete trained",),
+    "snapshot list": ("snapshot list", "snapshot list --json"),
+    "snapshot load": ("snapshot load trained",),
+    "snapshot save": ("snapshot save trained",),
     "start": ("start --speed 60", "start -d --ephemeral --port 0", "start --iam enforce"),
     "status": ("status",),
     "stop": ("stop", "stop --endpoint-url http://127.0.0.1:4567"),

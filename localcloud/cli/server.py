@@ -60,6 +60,21 @@ def start(
     faults: Annotated[
         bool, typer.Option("--faults", help="Let `localcloud gameday` inject faults into it.")
     ] = False,
+    snapshot_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of the snapshots. Default: beside the state, .localcloud-snapshots.",
+            show_default=False,
+        ),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with boot.d, start.d, ready.d and shutdown.d, whose .sh and .py are "
+            "run as LocalStack runs its own. Default: none, and nothing is run.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel | None,
         typer.Option(
@@ -100,11 +115,20 @@ def start(
                 *(chosen, directory),
                 *("--speed", str(speed), "--iam", iam, "--payload-mib", str(payload_mib)),
                 *("--log-level", level, *(("--faults",) if faults else ())),
+                *(("--snapshot-dir", str(snapshot_dir)) if snapshot_dir else ()),
+                *(("--init", str(init)) if init else ()),
             )
             return
         _log_to_terminal(level)
         limit_bytes = int(payload_mib * 1024 * 1024)
-        run(chosen, speed, directory, iam, limit_bytes, faults=faults)
+        run(
+            *(chosen, speed, directory, iam, limit_bytes),
+            faults=faults,
+            snapshot_dir=snapshot_dir,
+            init_dir=init,
+            host=given.host,
+            names=given.names,
+        )
 
 
 def free_port_or(given: int | None) -> int:

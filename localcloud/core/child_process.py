@@ -46,6 +46,10 @@ _NO_CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+_CREDENTIALS = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
 # How long, and at most how often, the rest of an ended child's output is waited for.
 _LAST_OUTPUT_SECONDS = 2.0
 _LAST_OUTPUT_WAITS = 5
@@ -63,6 +67,16 @@ def base_environment() -> dict[str, str]:
     # One thread per child, because a laptop runs many children.
     threads = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return kept | threads | _NO_CREDENTIALS
+
+
+def forget_credentials() -> None:
+    """Take the user's AWS credentials and profile from this process, which never calls AWS.
+
+    botocore fails wherever a session is made if AWS_PROFILE names a profile that is missing.
+    """
+    for name in _CREDENTIALS:
+        os.environ.pop(name, None)
+    os.environ.update(_NO_CREDENTIALS)
 
 
 def free_port() -> int:

@@ -82,6 +82,16 @@ class Clock:
         """
         self._start += max(past - self.now(), timedelta())
 
+    def continue_from(self, now: datetime) -> None:
+        """Continue from another time, also an earlier one, because another state was loaded.
+
+        Args:
+            now: the AWS time that it is now, in UTC.
+        """
+        self._start, self._monotonic_start = now, time.monotonic()
+        self._jumped.set()
+        self._jumped = asyncio.Event()
+
     def wall_seconds(self, clock_seconds: float) -> float:
         """Return how many wall-clock seconds `clock_seconds` take if nobody advances the clock."""
         return clock_seconds / self.speed

@@ -22,6 +22,11 @@ MOTO_FILE = "moto.sqlite"
 # The name of that file before 0.2.
 _OLD_MOTO_FILE = "passive.sqlite"
 _LOCK = "lock"
+# The working directories of processes, which are made again after a restart.
+WORKING = frozenset({"training", "processing", "builds", "lambda"})
+# A state that is to replace the present one, and the present one before and after that moment.
+_NEXT, _LEAVING, _LEFT = "next", "leaving", "left"
+_SCRATCH = "saving-"
 
 
 class StateDirectoryError(Exception):
@@ -89,6 +94,7 @@ class StateDirectory:
                 "'localcloud stop', choose another with --state-dir, or add --ephemeral"
             ) from None
 
+        self._finish_replacing()
         self._rename_old_file()
         self._make_private()
 
@@ -112,16 +118,92 @@ class StateDirectory:
             if old.exists():
                 old.rename(self.path / f"{MOTO_FILE}{suffix}")
 
+    @property
+    def snapshots(self) -> Path:
+        """Return the directory of its snapshots, which lies beside it, or here if nothing is kept.
+
+        Neither a reset nor the end of a temporary directory deletes them.
+        """
+        path = self.path if self.kept else DEFAULT.absolute()
+        return path.with_name(f"{path.name}-snapshots")
+
+    def next_state(self) -> Path:
+        """Return an empty directory for a state that `replace` is to put in place of this one."""
+        return self._empty_directory(_NEXT)
+
+    def scratch(self) -> Path:
+        """Return an empty directory in this one for links to its files."""
+        return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self.path))
+
+    def replace(self) -> None:
+        """Put what is in `next_state` in place of the state; `keep` or `undo` ends it.
+
+        A kill in between leaves one of the two: the next start goes back, or finishes it.
+        """
+        leaving = self._empty_directory(_LEAVING)
+        self._move(self.path, leaving)
+        leaving.rename(self.path / _LEFT)
+        self._move(self.path / _NEXT, self.path)
+
+    def undo(self) -> None:
+        """Put the state back that `replace` took away."""
+        (self.path / _LEFT).rename(self.path / _LEAVING)
+        for entry in self._state_in(self.path):
+            _delete(entry)
+        self._move(self.path / _LEAVING, self.path)
+        self.keep()
+
+    def keep(self) -> None:
+        """Delete the state that `replace` took away."""
+        for name in (_NEXT, _LEAVING, _LEFT):
+            _delete(self.path / name)
+
+    def _finish_replacing(self) -> None:
+        """Finish or undo what a kill interrupted."""
+        if (self.path / _LEFT).exists():
+            if (self.path / _NEXT).exists():
+                self._move(self.path / _NEXT, self.path)
+        elif (self.path / _LEAVING).exists():
+            self._move(self.path / _LEAVING, self.path)
+        self.keep()
+        for entry in self.path.glob(f"{_SCRATCH}*"):
+            _delete(entry)
+
+    def _state_in(self, directory: Path) -> list[Path]:
+        others = {_LOCK, _NEXT, _LEAVING, _LEFT}
+        return [
+            entry
+            for entry in directory.iterdir()
+            if entry.name not in others and not entry.name.startswith(_SCRATCH)
+        ]
+
+    def _move(self, source: Path, target: Path) -> None:
+        for entry in self._state_in(source):
+            # A process that ends late may have made a working directory meanwhile.
+            _delete(target / entry.name)
+            entry.rename(target / entry.name)
+
+    def _empty_directory(self, name: str) -> Path:
+        path = self.path / name
+        _delete(path)
+        path.mkdir(mode=0o700)
+        return path
+
     def empty(self) -> None:
         """Delete the state; the directory still belongs to this local cloud."""
         for entry in self.path.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            elif entry.name != _LOCK:
-                entry.unlink(missing_ok=True)
+            if entry.name != _LOCK:
+                _delete(entry)
 
     def close(self) -> None:
         """Release the directory."""
         os.close(self._lock)
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from localcloud.deploy.errors import ProjectError
+from localcloud.project.files import missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,9 @@ def load(directory: Path, stack: str, overrides: Mapping[str, str] | None = None
         ProjectError: a file is missing, is invalid or has an encrypted value.
     """
     project_file = directory / "Pulumi.yaml"
-    if not project_file.exists():
-        raise ProjectError(
-            f"there is no Pulumi.yaml in {directory}; run this in the project's directory"
-        )
+    problem = missing(directory)
+    if problem:
+        raise ProjectError(problem)
     stack_file = directory / f"Pulumi.{stack}.yaml"
     if not stack_file.exists():
         known = sorted(p.name.split(".")[1] for p in directory.glob("Pulumi.*.yaml"))

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from localcloud.aws.errors import (
@@ -43,10 +45,12 @@ from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.image_builder import ImageBuilder
 from localcloud.core.image_store import ImageStore
 from localcloud.core.package_layers import PackageLayers, cache_directory
+from localcloud.core.snapshot_files import Moment, ReadView, SnapshotError
 from localcloud.core.state_directory import MOTO_FILE, STATE_FILE, StateDirectory
 from localcloud.core.store import Collection, Database
 from localcloud.edge.coverage import PARTLY_LIVE, implemented
 from localcloud.edge.image_routes import ImageRoutes
+from localcloud.edge.init_scripts import InitScripts
 from localcloud.edge.internal_routes import InternalRoutes
 from localcloud.edge.services import build
 from localcloud.eventbridge.delivery import EventDelivery
@@ -81,6 +85,7 @@ class Gateway:
         iam: whether calls of roles are denied, recorded, or neither.
         invocation_limit_bytes: the longest body of an InvokeEndpoint request.
         faults: whether faults may be injected, for a game day.
+        init: the scripts that are run while the local cloud starts and stops.
 
     Attributes:
         services: the services that it built.
@@ -98,9 +103,10 @@ class Gateway:
         invocation_limit_bytes: int = DEFAULT_LIMIT_BYTES,
         *,
         faults: bool = False,
+        init: InitScripts | None = None,
     ) -> None:
         path = directory.path
-        moto = MotoBackend(path / MOTO_FILE if directory.kept else None)
+        moto = MotoBackend(path / MOTO_FILE, kept=directory.kept)
         database = Database(path / STATE_FILE)
         self._iam = Authoriser(moto, clock, iam, database)
         layers = PackageLayers(cache_directory() / "packages")
@@ -129,7 +135,10 @@ class Gateway:
         self._chain: list[Handler] = [
             page.handle,
             ImageRoutes(context, ImageBuilder(context.images, layers, context.children)).handle,
-            InternalRoutes(context, deployed, implemented(), shut_down, page.changes.note).handle,
+            InternalRoutes(
+                *(context, deployed, implemented(), shut_down, page.changes.note),
+                init or InitScripts(),
+            ).handle,
             _check,
             self._iam.handle,
             *(s.handle for s in services.all() if type(s).handle is not Service.handle),
@@ -168,6 +177,30 @@ class Gateway:
     def busy(self) -> str:
         """Return what moto is doing, for the log; empty if it is idle."""
         return self._context.moto.busy()
+
+    async def moment(self, scratch: Path) -> Moment:
+        """Return the whole state of one moment, to be copied while work goes on.
+
+        What was acknowledged before is in it; what is acknowledged later is not.
+
+        Args:
+            scratch: a directory for moto's state, if it is in memory only.
+
+        Raises:
+            SnapshotError: it cannot be written.
+        """
+        context = self._context
+        try:
+            async with context.moto.held(scratch) as moto:
+                # The loop does not wait in this block, so no record changes either.
+                now = context.clock.now()
+                self._time.put(_NOW, now)
+                if not context.database.flush():
+                    raise SnapshotError("the state cannot be written: make room on its disk")
+                records = ReadView(context.directory / STATE_FILE)
+                return Moment(now, records, ReadView(moto))
+        except sqlite3.Error as error:
+            raise SnapshotError(f"the state of moto's services cannot be read: {error}") from None
 
     async def _load_moto(self, events: EventDelivery) -> None:
         try:

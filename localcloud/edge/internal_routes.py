@@ -1,9 +1,11 @@
 """The routes that are not AWS's: LocalStack's own and the local cloud's own, without a signature.
 
-    GET  /_localstack/health | info | init | plugins | config | diagnose
+    GET  /_localstack/init | init/STAGE          the scripts of `start --init`
+    GET  /_localstack/health | info | plugins | config | diagnose
     GET  /_localcloud/clock                      now (epoch seconds) and speed
     POST /_localcloud/clock?advance_seconds=     advance the clock, or change its speed by speed=
     POST /_localcloud/reset                      delete all state (answered by server.py)
+    *    /_localcloud/snapshots, …               save and load the state (edge/snapshots.py)
     POST /_localcloud/images                     builds and registers images (image_routes.py)
     *    /_localcloud/, /page, /overview, …      the page for a browser (page/routes.py)
     GET  /_localcloud/operations                 the implemented operations, by service
@@ -33,11 +35,13 @@ from localcloud.aws.routing import (
 from localcloud.codecommit.api import GIT_PREFIX
 from localcloud.codeconnections.api import CONNECTIONS_PREFIX
 from localcloud.core.store import Collection
+from localcloud.edge.init_scripts import InitScripts, Stage
 from localcloud.moto_backend.dispatcher import SERVICES
 from localcloud.service_context import ServiceContext
 
 log = logging.getLogger("localcloud")
 
+_INIT = "/_localstack/init"
 _STACKS = "/_localcloud/stacks"
 _STACK_NAME = re.compile(r"[^/]{1,100}/[^/]{1,100}")
 
@@ -51,6 +55,7 @@ class InternalRoutes:
         operations: the implemented operations, by service.
         shut_down: shuts the local cloud down.
         changed: called with a section of the overview that a route has changed.
+        init: the scripts that are run while the local cloud starts and stops.
     """
 
     def __init__(
@@ -60,7 +65,9 @@ class InternalRoutes:
         operations: dict[str, list[str]],
         shut_down: Callable[[], None],
         changed: Callable[[str], None],
+        init: InitScripts,
     ) -> None:
+        self._init = init
         self._context = context
         self._changed = changed
         self._operations = operations
@@ -96,9 +103,8 @@ class InternalRoutes:
         if request.path == "/_localstack/config":
             text = "the configuration is given at the start: localcloud start --help"
             return _json({"message": text}, 405)
-        if key == ("GET", "/_localstack/init"):
-            done = {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}
-            return _json({"completed": done, "scripts": []})
+        if request.method == "GET" and request.path.startswith(_INIT):
+            return self._init_scripts(request.path.removeprefix(_INIT).strip("/"))
         if request.path == "/_localcloud/clock" and request.method in ("GET", "POST"):
             return await self._clock(request)
         if key == ("GET", "/_localcloud/operations"):
@@ -125,6 +131,14 @@ class InternalRoutes:
             "STATE_DIRECTORY": str(self._context.directory),
             "CLOCK_SPEED": self._context.clock.speed,
         }
+
+    def _init_scripts(self, stage: str) -> Response:
+        if not stage:
+            return _json(self._init.document())
+        if stage.upper() not in Stage.__members__:
+            known = ", ".join(stage.lower() for stage in Stage)
+            return _json({"message": f"no such stage '{stage}'; the stages are: {known}"}, 404)
+        return _json(self._init.document(Stage(stage.upper())))
 
     async def _clock(self, request: Request) -> Response:
         clock = self._context.clock

@@ -1,7 +1,7 @@
-"""The HTTP server: the gateway as an ASGI application under uvicorn, on loopback only.
+"""The HTTP server: the gateway as an ASGI application under uvicorn.
 
-It answers a request from a web page only if the page is local, too. Otherwise any web page could
-reach the local cloud through the browser of a person who visits it.
+It listens on loopback; only in a container it may listen on every interface. `web_pages.py` decides
+which requests of browsers it answers.
 """
 
 from __future__ import annotations
@@ -10,26 +10,31 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import uvicorn
 
 from localcloud.aws.routing import Request, Response, StreamedResponse, headers_of
+from localcloud.core.child_process import forget_credentials
 from localcloud.core.clock import Clock, monotonic, wall_sleep
 from localcloud.core.marks import reap_orphans
+from localcloud.core.snapshot_files import SnapshotError, link_files
+from localcloud.core.snapshots import About, Snapshots
 from localcloud.core.state_directory import StateDirectory, StateDirectoryError
 from localcloud.edge.connection import ENDS_WITH_CLIENT, Connection, close_stalled
 from localcloud.edge.fast_path import FastPath
 from localcloud.edge.gateway import Gateway
+from localcloud.edge.init_scripts import InitScripts, Stage
 from localcloud.edge.request_log import note
 from localcloud.edge.shutdown import Shutdown, forget_pid, note_pid
+from localcloud.edge.snapshots import SnapshotRoutes
+from localcloud.edge.web_pages import answer_as, contain, is_visit, refusal, unmarked, unproven
 from localcloud.iam.enforcement import Mode
-from localcloud.page.routes import ROOT, SAFE, STREAM, scope_of
+from localcloud.page.routes import ROOT, STREAM, scope_of
 
 log = logging.getLogger("localcloud")
 
@@ -41,13 +46,8 @@ _KEEP_ALIVE_SECONDS = 120
 _MOST_DESCRIPTORS = 65_536
 # Statuses whose responses have no body.
 _BODILESS = frozenset({204, 304})
-# The operations of the query APIs that a link may have, such as a presigned GetCallerIdentity.
-_READING = ("Get", "Describe", "List")
 # LocalStack's route and ours.
 _RESETS = frozenset({"/_localstack/state/reset", "/_localcloud/reset"})
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "localhost.localstack.cloud"})
-# The host name of a virtual-hosted S3 request begins with the bucket.
-_LOCAL_SUFFIXES = (".localhost", ".localhost.localstack.cloud")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -58,15 +58,28 @@ class Edge:
     """The ASGI application.
 
     Args:
-        build: builds the gateway, at the start and after a reset.
-        empty: deletes the state.
+        build: builds the gateway, at the start, after a reset and after a load.
+        directory: the state directory.
+        clock: the clock, which a load sets.
+        snapshots: the snapshots.
     """
 
-    def __init__(self, build: Callable[[], Gateway], empty: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Gateway],
+        directory: StateDirectory,
+        clock: Clock,
+        snapshots: Snapshots,
+    ) -> None:
         self._build = build
-        self._empty = empty
+        self._directory = directory
+        self._clock = clock
+        self._snapshots = snapshots
+        self._snapshot_routes = SnapshotRoutes(self, snapshots)
         self._gateway = build()
         self._ready = asyncio.Event()
+        # A reset, a save and a load come one after the other.
+        self._changing = asyncio.Lock()
 
     async def start(self) -> None:
         """Start the gateway."""
@@ -88,14 +101,82 @@ class Edge:
 
     async def reset(self) -> None:
         """Replace the gateway by a new one with an empty state; requests wait meanwhile."""
-        if not self._ready.is_set():
+        async with self._changing:
+            self._ready.clear()
+            await self._gateway.stop()
+            self._directory.empty()
+            self._gateway = self._build()
+            await self.start()
+
+    async def save(self, name: str) -> About:
+        """Save the state of one moment while work goes on.
+
+        Raises:
+            SnapshotError: it cannot be saved; nothing is left of it.
+        """
+        async with self._changing:
             await self._ready.wait()
-            return  # another reset was in progress
-        self._ready.clear()
-        await self._gateway.stop()
-        self._empty()
-        self._gateway = self._build()
-        await self.start()
+            await asyncio.to_thread(self._snapshots.check_name, name)
+            scratch = None
+            try:
+                scratch = self._directory.scratch()
+                links = scratch / "files"
+                links.mkdir()
+                moment = await self._gateway.moment(scratch)
+                try:
+                    # A push to a repository after that moment waits until its files are kept.
+                    self._ready.clear()
+                    try:
+                        await asyncio.to_thread(link_files, self._directory.path, links)
+                    finally:
+                        self._ready.set()
+                    return await asyncio.to_thread(self._snapshots.write, name, moment, links)
+                finally:
+                    moment.close()
+            except OSError as error:
+                raise SnapshotError(
+                    f"the state cannot be read ({error}); nothing was saved"
+                ) from None
+            finally:
+                if scratch is not None:
+                    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+    async def load(self, name: str) -> About:
+        """Continue from a snapshot as after a restart; requests wait meanwhile.
+
+        Raises:
+            SnapshotError: it cannot be loaded; nothing was changed.
+            StateDirectoryError: its state cannot be used; the one of before is back.
+        """
+        async with self._changing:
+            directory, clock = self._directory, self._clock
+            try:
+                about = await asyncio.to_thread(
+                    self._snapshots.unpack, name, directory.next_state()
+                )
+            except SnapshotError:
+                await asyncio.to_thread(directory.keep)
+                raise
+            except OSError as error:
+                raise SnapshotError(
+                    f"'{name}' cannot be loaded ({error}); nothing was changed"
+                ) from None
+            self._ready.clear()
+            await self._gateway.stop()
+            before = clock.now()
+            directory.replace()
+            clock.continue_from(about.now)
+            try:
+                self._gateway = self._build()
+            except StateDirectoryError:
+                directory.undo()
+                clock.continue_from(before)
+                self._gateway = self._build()
+                raise
+            finally:
+                await self.start()
+            await asyncio.to_thread(directory.keep)
+            return about
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -104,10 +185,10 @@ class Edge:
         headers = headers_of(scope["headers"])
         query = scope["query_string"].decode("latin-1")
         method, path = scope["method"], scope["path"]
-        refusal = None if _is_visit(method, path, headers) else _refusal(headers)
-        refusal = refusal or _unproven(method, query, headers) or _unmarked(method, path, headers)
-        if refusal is not None:
-            await _reply(send, refusal)
+        refused = None if is_visit(method, path, headers) else refusal(headers)
+        refused = refused or unproven(method, query, headers) or unmarked(method, path, headers)
+        if refused is not None:
+            await _reply(send, refused)
             return
         if path == STREAM and method == "GET":
             scope[ENDS_WITH_CLIENT] = True
@@ -142,12 +223,13 @@ class Edge:
             await _reply(send, Response(200, content_type, b'{"status": "empty"}\n'))
             return
         began = monotonic()
-        response = await self.answer(request)
+        response = await self._snapshot_routes.handle(request) or await self.answer(request)
         note(request, response.status, monotonic() - began)
-        _contain(request, response)
+        contain(request, response)
         if isinstance(response, StreamedResponse):
             await _reply_in_parts(receive, send, response)
             return
+        contain(request, response)
         await _reply(send, response, request.method)
 
     async def _stream(
@@ -168,9 +250,9 @@ class Edge:
 
     def begin(self, request: Request, done: Callable[[Response], None]) -> bool:
         """Begin to answer an invocation; `done` gets the response. Return False to be awaited."""
-        refusal = _refusal(request.headers)
-        if refusal is not None:
-            done(refusal)
+        refused = refusal(request.headers)
+        if refused is not None:
+            done(refused)
             return True
         return self._ready.is_set() and self._gateway.begin(request, done)
 
@@ -179,111 +261,6 @@ class Edge:
         if not self._ready.is_set():
             await self._ready.wait()
         return await self._gateway.handle(request)
-
-
-_FOREIGN = b"This address answers local programs only.\n"
-_UNMARKED = b"A browser may use this from the local cloud's own page only.\n"
-_SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
-PAGE_HEADER = "x-localcloud-page"
-_UNPROVEN = b"A GET with an Action must be signed by a header, which no web page can send.\n"
-
-
-def _refusal(headers: Mapping[str, str]) -> Response | None:
-    """Return the response to a request from a foreign web page, or None for a local program."""
-    if _is_local(
-        headers.get("host", "localhost"),
-        headers.get("origin"),
-        headers.get("sec-fetch-site"),
-        headers.get("referer"),
-    ):
-        return None
-    return Response(403, {"content-type": "text/plain"}, _FOREIGN)
-
-
-def _unproven(method: str, query: str, headers: Mapping[str, str]) -> Response | None:
-    """Return the response to a GET that may be a link of a web page and would change something.
-
-    Over http, a browser sends nothing that tells a link or an image of a foreign page from the
-    request of a program, if the page withholds its address. Only the query APIs change anything by
-    GET.
-    """
-    if method not in ("GET", "HEAD") or "authorization" in headers or "=" not in query:
-        return None
-    actions = [value for name, value in parse_qsl(query) if name == "Action"]
-    if all(action.startswith(_READING) for action in actions):
-        return None
-    return Response(403, {"content-type": "text/plain"}, _UNPROVEN)
-
-
-def _unmarked(method: str, path: str, headers: Mapping[str, str]) -> Response | None:
-    """Return the response to another local page that uses a route of ours, or None.
-
-    A write needs the page's header. Only a page of this address can send it; another one would have
-    to ask first, and gets no answer that allows it. A read of another page is refused, too, because
-    it would take one of the few places at the stream. Programs send neither Origin nor
-    Sec-Fetch-Site, and need no header.
-    """
-    if not path.startswith(("/_localcloud/", "/_localstack/")):
-        return None
-    if method in ("GET", "HEAD"):
-        reads = headers.get("sec-fetch-site") == "same-site" and path != ROOT
-        return Response(403, {"content-type": "text/plain", **SAFE}, _UNMARKED) if reads else None
-    if "origin" not in headers and "sec-fetch-site" not in headers:
-        return None
-    if headers.get(PAGE_HEADER) and headers.get("sec-fetch-site", "same-origin") == "same-origin":
-        return None
-    return Response(403, {"content-type": "text/plain", **SAFE}, _UNMARKED)
-
-
-def _is_visit(method: str, path: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a person follows a link to the page, from whatever page.
-
-    The page itself says nothing about this local cloud, and nobody may frame it.
-    """
-    return (
-        method == "GET"
-        and path in ("/", ROOT)
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest") == "document"
-        and "origin" not in headers
-        and _is_local(headers.get("host", ""), None, None)
-    )
-
-
-def _contain(request: Request, response: Response) -> None:
-    """Keep a document from S3 that a browser shows from acting as the page, whose origin it has.
-
-    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox
-    """
-    shown = request.headers.get("sec-fetch-dest", "empty") not in ("empty", "image", "style")
-    own_host = _host_of(f"//{request.headers.get('host', '')}") in _LOCAL_HOSTS
-    if shown and own_host and not request.path.startswith(ROOT):
-        response.headers.setdefault("content-security-policy", _SANDBOX)
-
-
-@lru_cache(maxsize=256)
-def _is_local(
-    given_host: str, origin: str | None, site: str | None, referer: str | None = None
-) -> bool:
-    # The page of a link or an image, unless it withholds its address.
-    if referer and _host_of(referer) not in _LOCAL_HOSTS:
-        return False
-    # The Host header still has the foreign name if it resolves to this address (DNS rebinding).
-    host = _host_of(f"//{given_host}")
-    if host not in _LOCAL_HOSTS and not host.endswith(_LOCAL_SUFFIXES):
-        return False
-    if origin is None:
-        # An image or a link of a foreign page sends no Origin, but the browser sends the site.
-        return site != "cross-site"
-    return _host_of(origin) in _LOCAL_HOSTS
-
-
-def _host_of(url: str) -> str:
-    """Return the host of a URL, or an empty string if it is not valid, like half an IPv6 one."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 # moto sends these, too; a response has each of them once.
@@ -344,6 +321,10 @@ async def serve(
     invocation_limit_bytes: int,
     *,
     faults: bool = False,
+    snapshot_dir: Path | None = None,
+    init_dir: Path | None = None,
+    host: str = "127.0.0.1",
+    names: Iterable[str] = (),
 ) -> None:
     """Run the local cloud until SIGTERM, SIGINT or the shutdown route stops it.
 
@@ -351,16 +332,21 @@ async def serve(
         OSError: the port is taken.
         ValueError: the speed is out of range.
         StateDirectoryError: the state directory cannot be used.
+        InitError: the directory of the scripts cannot be used.
     """
     # What the local cloud and its children write is for its owner only.
     os.umask(0o077)
+    answer_as(names)
+    init = InitScripts(init_dir)
+    await init.run(Stage.BOOT, None)
     directory = StateDirectory(state_dir)
     orphans = await asyncio.to_thread(reap_orphans)
     if orphans:
         log.warning("%d processes that a killed local cloud left behind were ended", orphans)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
+    await init.run(Stage.START, f"http://127.0.0.1:{listener.getsockname()[1]}")
     # From here on connections wait instead of being refused: what a restart continues calls AWS's
     # APIs at this address before uvicorn accepts connections.
     listener.listen(_BACKLOG)
@@ -372,9 +358,11 @@ async def serve(
 
     def build() -> Gateway:
         limit = invocation_limit_bytes
-        return Gateway(clock, url, directory, shutdown.request, iam, limit, faults=faults)
+        return Gateway(
+            clock, url, directory, shutdown.request, iam, limit, faults=faults, init=init
+        )
 
-    edge = Edge(build, directory.empty)
+    edge = Edge(build, directory, clock, Snapshots(snapshot_dir or directory.snapshots))
     config = uvicorn.Config(
         edge,
         loop="none",
@@ -402,7 +390,12 @@ async def serve(
         print(f"the page for a browser: http://127.0.0.1:{actual}{ROOT}", flush=True)  # noqa: T201
         if directory.kept:
             print(f"state is kept in {directory.path}", flush=True)  # noqa: T201
+        # Requests are served meanwhile, also those of the scripts.
+        preparing = asyncio.create_task(init.run(Stage.READY, url))
         await shutdown.requested.wait()
+        preparing.cancel()
+        await asyncio.wait({preparing})
+        await init.run(Stage.SHUTDOWN, url)
         await edge.stop()
         server.should_exit = True
         closing.cancel()
@@ -432,9 +425,24 @@ def run(
     invocation_limit_bytes: int,
     *,
     faults: bool = False,
+    snapshot_dir: Path | None = None,
+    init_dir: Path | None = None,
+    host: str = "127.0.0.1",
+    names: Iterable[str] = (),
 ) -> None:
     """Run `serve` on uvloop."""
     import uvloop
 
     _raise_descriptor_limit()
-    uvloop.run(serve(port, speed, state_dir, iam, invocation_limit_bytes, faults=faults))
+    forget_credentials()
+    limit = invocation_limit_bytes
+    uvloop.run(
+        serve(
+            *(port, speed, state_dir, iam, limit),
+            faults=faults,
+            snapshot_dir=snapshot_dir,
+            init_dir=init_dir,
+            host=host,
+            names=names,
+        )
+    )

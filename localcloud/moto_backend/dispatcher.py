@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,9 @@ from localcloud.aws.routing import Request, Response, Scope
 from localcloud.aws.unimplemented import refusal
 from localcloud.core.clock import monotonic, wall_sleep
 from localcloud.core.descriptors import out_of_descriptors
+from localcloud.core.state_directory import MOTO_FILE
 from localcloud.moto_backend.failures import failure_of, operation_or_path
+from localcloud.moto_backend.held import held
 from localcloud.moto_backend.pages import paged
 from localcloud.moto_backend.patches import Hooks, apply
 from localcloud.moto_backend.patches.sqs import NoMessageYet, asked_at, last_look
@@ -88,14 +91,20 @@ class MotoBackend:
     """moto behind one thread, so that calls are in order and its dictionaries need no lock.
 
     Args:
-        state: the SQLite file of its state; None keeps the state in memory only.
+        state: the SQLite file of its state.
+        kept: whether the state is written there; otherwise it stays in memory only, and a file
+            that is there already is read and deleted.
 
     Raises:
         StateDirectoryError: the file cannot be used.
     """
 
-    def __init__(self, state: Path | None = None) -> None:
-        self._recorder = Recorder(state, SERVICES) if state else None
+    def __init__(self, state: Path | None = None, *, kept: bool = True) -> None:
+        self._recorder = Recorder(state, SERVICES) if state and kept else None
+        self._state = state
+        # Without a file: the events that matched a rule until they are delivered, by number.
+        self._undelivered: dict[int, Any] = {}
+        self._numbers = itertools.count(1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="moto")
         # What the thread is doing, and since when.
         self._current: tuple[Any, float] | None = None
@@ -151,6 +160,10 @@ class MotoBackend:
             self._recorder.restore()
             for number, (rule_arn, targets, event) in self._recorder.undelivered():
                 self._hooks.on_event(rule_arn, targets, event, number)
+        elif self._state is not None and self._state.exists():
+            matches = Recorder.load(self._state, SERVICES)
+            for rule_arn, targets, event in matches:
+                self._on_match(rule_arn, targets, event, 0)
 
     def _on_match(
         self, rule_arn: str, targets: list[dict[str, Any]], event: dict[str, Any], number: int
@@ -161,12 +174,39 @@ class MotoBackend:
                 number = self._recorder.remember([rule_arn, targets, event])
             except sqlite3.Error as error:
                 log.warning("an event is not stored until it is delivered: %s", error)
+        else:
+            number = next(self._numbers)
+            self._undelivered[number] = [rule_arn, targets, event]
         self._hooks.on_event(rule_arn, targets, event, number)
 
     async def delivered(self, number: int) -> None:
         """Forget a stored event, because it was delivered."""
         if self._recorder is not None and number:
             await self.call(self._recorder.delivered, number)
+        elif self._recorder is None:
+            await self.call(self._undelivered.pop, number, None)
+
+    @contextlib.asynccontextmanager
+    async def held(self, scratch: Path) -> AsyncIterator[Path]:
+        """Keep moto as it is while the block runs, which must not wait; yield its state's file.
+
+        Args:
+            scratch: a directory for the file of a state that is in memory only.
+
+        Raises:
+            sqlite3.Error: the state cannot be written.
+        """
+        kept = self._state if self._recorder is not None else None
+        file = kept or scratch / MOTO_FILE
+
+        def write() -> None:
+            if self._recorder is not None:
+                self._recorder.sweep()
+            else:
+                Recorder.copy(file, SERVICES, list(self._undelivered.values()))
+
+        async with held(self.call, write):
+            yield file
 
     async def keep(self) -> None:
         """Write once a second what changed without a request, until cancelled."""

@@ -201,7 +201,9 @@ def test_a_browser_writes_from_the_page_only(
     assert ask(cloud, method, path, headers)[0] == status
 
 
-@pytest.mark.parametrize("path", ["reset", "shutdown", "clock?advance_seconds=60", "images"])
+@pytest.mark.parametrize(
+    "path", ["reset", "shutdown", "clock?advance_seconds=60", "images", "snapshots/load?name=a"]
+)
 def test_another_page_of_this_machine_can_neither_reset_nor_stop_it(
     cloud: TestCloud, path: str
 ) -> None:

@@ -41,6 +41,17 @@ def test_the_clock_is_advanced(localcloud):
     assert localcloud.now() - before >= timedelta(hours=1)
 
 
+def test_a_state_is_saved(localcloud):
+    boto3.client("s3").create_bucket(Bucket="kept")
+    localcloud.save("with-a-bucket")
+
+
+def test_a_state_is_loaded(localcloud):
+    assert boto3.client("s3").list_buckets()["Buckets"] == []
+    localcloud.load("with-a-bucket")
+    assert len(boto3.client("s3").list_buckets()["Buckets"]) == 1
+
+
 def test_the_variables_are_gone_afterwards():
     assert "AWS_ENDPOINT_URL" not in os.environ
     assert os.environ["AWS_PROFILE"] == "mine"
@@ -63,4 +74,4 @@ def test_a_session_has_one_cloud_and_each_test_an_empty_one(tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "6 passed" in done.stdout

@@ -172,7 +172,7 @@ def cloud_of_its_own(logs: Path, *, speed: float, iam: str = "log") -> Iterator[
     if configured_url() is not None:
         pytest.skip("the lab is deployed to a local cloud of its own")
     log = logs / "localcloud.log"
-    with local_cloud(speed=speed, log=log, iam=iam) as cloud:
+    with local_cloud(speed=speed, log=log, iam=iam, snapshots=logs / "snapshots") as cloud:
         yield cloud
     text = log.read_text()
     assert "Traceback" not in text, f"the local cloud logged an error:\n{text[-4000:]}"

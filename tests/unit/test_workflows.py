@@ -1,13 +1,17 @@
 """The workflows: least permissions, no long-lived keys, production first."""
 
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from localcloud.core.child_process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -231,3 +235,84 @@ def test_a_pull_request_has_one_comment(
     if number:
         # The mark, and as much as GitHub takes in a comment.
         assert 60_000 < (tmp_path / "body.md").stat().st_size < 65_536
+
+
+ACTION = ROOT / ".github" / "actions" / "localcloud"
+
+
+def test_a_release_is_published_by_openid_connect_from_what_was_checked() -> None:
+    release = workflow("release")
+    assert list(release["on"]) == ["push"]
+    assert list(release["on"]["push"]) == ["tags"]
+    jobs = release["jobs"]
+    assert {"id-token": "write"} == jobs["publish"]["permissions"]
+    assert {"attestations": "write", "id-token": "write"} == jobs["attest"]["permissions"]
+    assert "permissions" not in jobs["build"]
+    assert ("attest", "pypi") == (
+        jobs["publish"]["needs"],
+        jobs["publish"]["environment"]["name"],
+    )
+    # What is published is what was built and checked; nothing is checked out again.
+    uses = [s["uses"].partition("@")[0] for s in jobs["publish"]["steps"]]
+    assert ["actions/download-artifact", "pypa/gh-action-pypi-publish"] == uses
+
+
+@pytest.mark.parametrize(
+    ("tag", "status"), [("v0.1.0", 0), ("v9.9.9", 1), ("v0.1.0; touch hostile", 1)]
+)
+def test_a_tag_that_is_not_the_version_is_not_released(
+    tmp_path: Path, tag: str, status: int
+) -> None:
+    (script,) = (s["run"] for s in steps("release") if "tag" in s.get("name", ""))
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.1.0"\n')
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    assert _step(script, tmp_path, PATH=path, GITHUB_REF_NAME=tag) == status
+    assert ["pyproject.toml"] == [p.name for p in tmp_path.iterdir()]
+
+
+def test_the_action_passes_its_inputs_as_variables() -> None:
+    action = yaml.safe_load((ACTION / "action.yml").read_text())
+    for step in action["runs"]["steps"]:
+        assert "${{" not in step["run"]
+        assert step["shell"] == "bash"
+    given = action["runs"]["steps"][0]["env"]
+    assert {"VERSION", "PORT", "SPEED", "INIT", "ACTION"} == set(given)
+
+
+def test_the_action_starts_a_local_cloud_for_the_steps_after_it(tmp_path: Path) -> None:
+    # In place of the environment that the action makes: this one's.
+    bin_ = tmp_path / "localcloud" / "venv" / "bin"
+    bin_.mkdir(parents=True)
+    program = bin_ / "localcloud"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m localcloud "$@"\n'
+    )
+    program.chmod(0o755)
+    port = str(free_port())
+    given = {
+        "VERSION": "none",
+        "PORT": port,
+        "SPEED": "60",
+        "INIT": "",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_ENV": str(tmp_path / "env"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+    }
+    assert _step(f'bash "{ACTION / "start.sh"}"', tmp_path, **given) == 0
+    url = f"http://127.0.0.1:{port}"
+    lines = (tmp_path / "env").read_text().splitlines()
+    exported = dict(line.split("=", 1) for line in lines)
+    assert exported["AWS_ENDPOINT_URL"] == url
+    assert (tmp_path / "output").read_text() == f"endpoint-url={url}\n"
+    stop = {"RUNNER_TEMP": str(tmp_path), **exported}
+    assert _step(f'bash "{ACTION / "stop.sh"}"', tmp_path, **stop) == 0
+    assert "is ready on" in (tmp_path / "localcloud" / "localcloud.log").read_text()
+
+
+def test_the_development_container_makes_what_the_course_needs() -> None:
+    document = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    command, target = document["postCreateCommand"].split()
+    assert command == "make"
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"\n{target.replace('.venv', '$(VENV)')}:" in makefile
+    assert document["forwardPorts"] == [4566]

@@ -200,6 +200,39 @@ class Recorder:
             for _, account, region, cloudwatch in _all(("cloudwatch",)):
                 self._append_only.write(f"{_DATA}{account}/{region}", cloudwatch.metric_data)
 
+    @classmethod
+    def copy(cls, path: Path, services: tuple[str, ...], undelivered: list[Any]) -> None:
+        """Write moto's whole memory to a new file, and the events that are not delivered yet.
+
+        Raises:
+            sqlite3.Error: it cannot be written.
+            StateDirectoryError: the file cannot be made.
+        """
+        copy = cls(path, services)
+        try:
+            copy.sweep()
+            for match in undelivered:
+                copy.remember(match)
+        finally:
+            copy._file.close()
+
+    @classmethod
+    def load(cls, path: Path, services: tuple[str, ...]) -> list[Any]:
+        """Restore the state of a file and delete the file; return what was not delivered yet.
+
+        Raises:
+            StateDirectoryError: another version wrote the file, or it is no SQLite file.
+        """
+        loaded = cls(path, services)
+        try:
+            loaded.restore()
+            matches = [match for _, match in loaded.undelivered()]
+        finally:
+            loaded.close()
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        return matches
+
     def limit_growth(self, limited: bool) -> None:
         """Let the file grow no more, as on a full disk, or let it grow again."""
         limit_growth(self._file.connection, limited)

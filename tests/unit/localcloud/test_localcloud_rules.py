@@ -11,7 +11,7 @@ from localcloud.aws.errors import (
     ResourceNotFound,
     ValidationError,
 )
-from localcloud.edge.server import _is_local
+from localcloud.edge.web_pages import is_local
 from localcloud.moto_backend.patches.s3 import _condition_holds
 
 
@@ -84,4 +84,4 @@ def test_a_policys_condition_is_every_one_of_its_keys(
 )
 def test_only_local_pages_are_answered(headers: dict[str, str], expected: bool) -> None:
     host = headers.get("host", "localhost")
-    assert expected is _is_local(host, headers.get("origin"), headers.get("sec-fetch-site"))
+    assert expected is is_local(host, headers.get("origin"), headers.get("sec-fetch-site"))

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.emulator_only
 WITHOUT_JSON = {
     **dict.fromkeys(("start", "wait", "stop", "reset"), "it says what it did"),
     **dict.fromkeys(("down", "teardown", "connection authorize"), "it says what it did"),
+    "init": "it says what it wrote",
     "dev": "it goes on until Ctrl-C",
     "demo": "it writes summary.json",
     "gameday": "it writes gameday.json",

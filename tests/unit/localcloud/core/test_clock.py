@@ -176,3 +176,20 @@ def test_another_speed_wakes_what_sleeps_at_its_time_and_never_goes_back() -> No
         with pytest.raises(ValueError, match="it must be from"):
             clock.change_speed(speed)
     assert clock.speed == 3600
+
+
+def test_a_clock_continues_from_an_earlier_time_and_wakes_what_sleeps() -> None:
+    async def main() -> tuple[timedelta, bool]:
+        clock = Clock()
+        earlier = clock.now() - timedelta(days=1)
+        sleeping = asyncio.ensure_future(clock.sleep(1000))
+        await asyncio.sleep(0)
+        clock.continue_from(earlier)
+        since = clock.now() - earlier
+        await clock.advance(90_000)
+        await sleeping
+        return since, sleeping.done()
+
+    since, done = asyncio.run(main())
+    assert timedelta() <= since < timedelta(minutes=1)
+    assert done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sqlite3
 from pathlib import Path
@@ -82,3 +83,58 @@ def test_a_file_that_cannot_be_used_says_why_and_never_advises_to_delete_everyth
     assert says in message
     assert "--state-dir" in message
     assert "reset" not in message
+
+
+@pytest.fixture
+def replaced(tmp_path: Path) -> StateDirectory:
+    """A directory in which an old state has a next one."""
+    directory = StateDirectory(tmp_path)
+    for name in ("state.sqlite", "old"):
+        (tmp_path / name).write_text("old")
+    next_state = directory.next_state()
+    for name in ("state.sqlite", "new"):
+        (next_state / name).write_text("new")
+    return directory
+
+
+OLD = {"state.sqlite": "old", "old": "old"}
+NEW = {"state.sqlite": "new", "new": "new"}
+
+
+def test_a_state_is_replaced_as_a_whole(replaced: StateDirectory, tmp_path: Path) -> None:
+    replaced.replace()
+    replaced.keep()
+    assert NEW == names(tmp_path)
+    replaced.close()
+
+
+def test_a_state_that_was_replaced_can_be_put_back(
+    replaced: StateDirectory, tmp_path: Path
+) -> None:
+    replaced.replace()
+    replaced.undo()
+    assert OLD == names(tmp_path)
+    replaced.close()
+
+
+@pytest.mark.parametrize("killed_at", range(8))
+def test_a_kill_while_a_state_is_replaced_leaves_one_of_the_two(
+    replaced: StateDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    rename, left = Path.rename, [killed_at]
+
+    def killed(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            replaced.replace()
+    replaced.close()
+    (tmp_path / "saving-x").mkdir()
+    StateDirectory(tmp_path).close()
+    # Two entries leave before the moment that decides, which is the third renaming.
+    assert names(tmp_path) == (NEW if killed_at > 2 else OLD)

@@ -217,5 +217,7 @@ def test_another_stack_is_offered_the_ones_there_are(tmp_path: Path) -> None:
 
 @pytest.mark.emulator_only
 def test_a_directory_without_a_project_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match=r"there is no Pulumi\.yaml"):
+    with pytest.raises(
+        ProjectError, match=r"there is no project in .* \(no Pulumi\.yaml\): .*localcloud init DIR"
+    ):
         load(tmp_path, "dev")

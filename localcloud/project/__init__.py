@@ -1,0 +1,1 @@
+"""The project that `localcloud init` writes: the Pulumi program, and what it deploys."""

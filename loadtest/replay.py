@@ -101,11 +101,14 @@ def read_captures(lines: Iterable[str], speed: float, where: str) -> Replay:
     if replay.seconds > MAX_DURATION_SECONDS:
         raise UsageError(
             f"{where} spans {replay.seconds:,.0f} s; a load lasts at most "
-            f"{MAX_DURATION_SECONDS:,.0f} s: give --speed "
-            f"{ceil(10 * replay.seconds * speed / MAX_DURATION_SECONDS) / 10:g} or more, or a prefix of fewer "
-            "hours"
+            f"{MAX_DURATION_SECONDS:,.0f} s: give --speed {_least_speed(replay, speed):g} or more, "
+            "or a prefix of fewer hours"
         )
     return replay
+
+
+def _least_speed(replay: Replay, speed: float) -> float:
+    return ceil(10 * replay.seconds * speed / MAX_DURATION_SECONDS) / 10
 
 
 def lines_of(source: str, region: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -229,8 +230,7 @@ def test_a_snapshot_outlives_its_cloud_and_its_time_returns(tmp_path: Path) -> N
         repository = {"repositoryName": "kept"}
         cloud.client("codecommit").create_repository(**repository)
         commit = _push(cloud, tmp_path)
-        _snapshot(cloud, "save", "first")
-        now = cloud.now()
+        now = datetime.fromisoformat(_snapshot(cloud, "save", "first")["now"]).timestamp()
         cloud.advance(7200)
         cloud.client("ssm").delete_parameter(Name="/kept")
     with local_cloud(speed=1.0, snapshots=saved, state_dir=tmp_path / "state") as cloud:

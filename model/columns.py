@@ -3,7 +3,8 @@
     number     the number itself; where missing values are accepted, a missing number becomes
                `fill` (or NaN, for an algorithm that learns from missing values)
     category   one-hot: a 0/1 number for each category, in order; all 0 if the category is missing
-               or unknown
+               or unknown. For an algorithm that splits on sets of categories, the place of the
+               category, from 1; NaN if it is missing or unknown
 
 Training and serving use the same function with the same model metadata, so their encodings cannot
 differ. For a model of plain numbers the encoding is a copy.
@@ -15,6 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,10 @@ from model.table import Table
 
 # Each category becomes one number. A column with more categories than this is an identifier.
 MAX_CATEGORIES = 1000
+# scikit-learn's histogram boosting puts each category into a bin, and has so many.
+MAX_CODES = 255
+# How a category is encoded, in the metadata; without it, one-hot.
+_ONE_HOT, _CODE = "one-hot", "code"
 
 
 def _text(value: object) -> str:
@@ -55,16 +61,30 @@ class Column:
         name: the column's name in the dataset.
         categories: the known categories, in order; None for a column of numbers.
         fill: the value of a missing number; None leaves it NaN.
+        coded: a category becomes its place, from 1, and not a 0/1 number for each category.
     """
 
     name: str
     categories: tuple[str, ...] | None = None
     fill: float | None = None
+    coded: bool = False
 
     @property
     def width(self) -> int:
         """Return the number of numbers that a cell of this column becomes."""
-        return 1 if self.categories is None else len(self.categories)
+        return 1 if self.categories is None or self.coded else len(self.categories)
+
+    def places_of(self, part: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the place of each row's category, from 0; -1 if it is missing or unknown.
+
+        Args:
+            part: this column's numbers of encoded rows, shape (rows, width).
+        """
+        if self.coded:
+            return np.nan_to_num(part[:, 0], nan=0).astype(np.int64) - 1
+        if not self.width:
+            return np.full(len(part), -1)
+        return np.where(part.any(axis=1), part.argmax(axis=1), -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,7 @@ class Columns:
                 _text(item["name"]),
                 None if item.get("categories") is None else _texts(item["categories"]),
                 None if item.get("fill") is None else _number(item["fill"]),
+                item.get("encoding") == _CODE,
             )
             for item in described["columns"]
         )
@@ -117,6 +138,7 @@ class Columns:
                         "name": column.name,
                         "kind": "category",
                         "categories": list(column.categories),
+                        "encoding": _CODE if column.coded else _ONE_HOT,
                     }
                 )
         return {"accept_missing": self.accept_missing, "columns": described}
@@ -130,6 +152,12 @@ class Columns:
     def width(self) -> int:
         """Return the number of numbers that a row becomes."""
         return sum(column.width for column in self.columns)
+
+    @cached_property
+    def coded_places(self) -> tuple[int, ...]:
+        """Return the places, in an encoded row, of the numbers that are the place of a category."""
+        starts = accumulate((column.width for column in self.columns), initial=0)
+        return tuple(at for at, column in zip(starts, self.columns, strict=False) if column.coded)
 
     @cached_property
     def plain(self) -> bool:
@@ -216,8 +244,11 @@ class Columns:
                 out[:, start] = values
             else:
                 places = np.array([index.get(str(cell), -1) for cell in of], dtype=np.int64)
-                known = np.flatnonzero(places >= 0)
-                out[known, start + places[known]] = 1
+                if column.coded:
+                    out[:, start] = np.where(places >= 0, places + 1, np.nan)
+                else:
+                    known = np.flatnonzero(places >= 0)
+                    out[known, start + places[known]] = 1
             start += column.width
         return out
 
@@ -231,7 +262,7 @@ class Columns:
 
 
 def learn_columns(
-    table: Table, names: Sequence[str], *, accept_missing: bool, fill: bool
+    table: Table, names: Sequence[str], *, accept_missing: bool, fill: bool, coded: bool = False
 ) -> Columns:
     """Return the columns of a training table: its categories, and the medians of its numbers.
 
@@ -240,6 +271,7 @@ def learn_columns(
         names: the feature columns' names, in order.
         accept_missing: accept a missing number or an unknown category.
         fill: replace a missing number by the column's median; otherwise it stays NaN.
+        coded: a category becomes its place, and not a 0/1 number for each category.
 
     Raises:
         DatasetError: a column has no value at all, or too many categories.
@@ -251,9 +283,9 @@ def learn_columns(
             categories = tuple(sorted(set(cells) - {""}))
             if not categories:
                 raise no_value(name)
-            if len(categories) > MAX_CATEGORIES:
-                raise too_many_categories(name)
-            columns.append(Column(name, categories))
+            if len(categories) > (MAX_CODES if coded else MAX_CATEGORIES):
+                raise too_many_categories(name, coded=coded)
+            columns.append(Column(name, categories, coded=coded))
         else:
             present = cells[~np.isnan(cells)]
             if not len(present):
@@ -268,11 +300,20 @@ def no_value(name: str) -> DatasetError:
     return DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
 
 
-def too_many_categories(name: str) -> DatasetError:
-    """Return the error of a column with more categories than a model takes."""
+def too_many_categories(name: str, *, coded: bool = False) -> DatasetError:
+    """Return the error of a column with more categories than a model takes.
+
+    Args:
+        name: the column.
+        coded: its categories are splits of histogram boosting.
+    """
+    limit, advice = MAX_CATEGORIES, "drop it"
+    if coded:
+        limit = MAX_CODES
+        advice = f"set categorical_encoding to one-hot (at most {MAX_CATEGORIES}), or drop it"
     return DatasetError(
-        f"column {quote(name)} has more than {MAX_CATEGORIES} categories, which is the limit. "
-        "Is it an identifier?"
+        f"column {quote(name)} has more than {limit} categories, which is the limit. "
+        f"Is it an identifier? Then {advice}"
     )
 
 

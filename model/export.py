@@ -13,6 +13,7 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingClassifier
 
+from model.category_export import boosting_to_onnx, has_categories
 from model.errors import ExportError
 from model.forest_export import FORESTS, forest_to_onnx
 from model.hyperparameters import Algorithm
@@ -77,6 +78,9 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
     if isinstance(estimator, FORESTS):
         written: bytes = forest_to_onnx(estimator, width).SerializeToString()
         return written
+    if has_categories(estimator):
+        boosted: bytes = boosting_to_onnx(estimator, width).SerializeToString()
+        return boosted
     classifier = hasattr(estimator, "predict_proba")
     estimator = with_32_bit_thresholds(estimator)
     with warnings.catch_warnings():

@@ -64,6 +64,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         dataset.features,
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
+        coded=hyperparameters.coded_categories,
     )
     if dataset.validation.categorical_columns:
         check_known(
@@ -84,6 +85,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
             dataset.classes,
             progress,
             regression=not dataset.classes,
+            categorical=columns.coded_places,
         )
     fit_seconds = perf_counter() - started
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)

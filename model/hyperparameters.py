@@ -17,6 +17,7 @@ from model.cells import quote
 from model.errors import HyperparameterError
 from model.rows import ACCEPT, REFUSE, ReadOptions, column_names
 
+NATIVE, ONE_HOT = "native", "one-hot"
 # A processing job gets each hyperparameter in an environment variable.
 _VARIABLE = "SM_HP_"
 # SageMaker's own tools (sagemaker_program, sagemaker_region, …) and tuning jobs add these.
@@ -130,6 +131,7 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     "regression": Specification(str, dict.fromkeys(_EITHER, "no"), choices=("no", "yes")),
     "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _for_all_algorithms(None)),
+    "categorical_encoding": Specification(str, {_HIST: NATIVE}, choices=(NATIVE, ONE_HOT)),
     "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
     "validation_fraction": Specification(float, _for_all_algorithms(0.2), 0.05, 0.5),
     "seed": Specification(int, _for_all_algorithms(0), 0, 2**32 - 1),
@@ -143,6 +145,7 @@ _NOT_ESTIMATOR_ARGUMENTS = frozenset(
         "regression",
         "header",
         "categorical_columns",
+        "categorical_encoding",
         "missing_values",
     }
 )
@@ -187,6 +190,11 @@ class Hyperparameters:
                 return self.values["regression"] == "yes"
             case _:
                 assert_never(self.algorithm)
+
+    @property
+    def coded_categories(self) -> bool:
+        """Return True if the algorithm splits on sets of categories, without one-hot columns."""
+        return self.values.get("categorical_encoding") == NATIVE
 
     @property
     def read_options(self) -> ReadOptions:

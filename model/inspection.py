@@ -197,7 +197,7 @@ class _Inspector:
                 )
             else:
                 self._attempt(self._check_classes, counts)
-        for error in refused_columns(train):
+        for error in refused_columns(train, coded=self._hyperparameters.coded_categories):
             self._refuse(error)
 
     def _validate(self, train: TableScan, like: RowReader) -> TableScan | None:

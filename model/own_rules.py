@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model.columns import no_value, too_many_categories
+from model.columns import MAX_CODES, no_value, too_many_categories
 from model.errors import DatasetError
 from model.findings import Finding, Kind, Severity, plain
 from model.scan import CategoryColumn, NumberColumn, TableScan
@@ -18,13 +18,20 @@ def refusal(error: Exception, short: str = "") -> Finding:
     return Finding(Severity.BROKEN, Kind.REFUSED, str(error), short=short)
 
 
-def refused_columns(train: TableScan) -> Iterator[DatasetError]:
-    """Yield training's error of each column that it would refuse."""
+def refused_columns(train: TableScan, *, coded: bool = False) -> Iterator[DatasetError]:
+    """Yield training's error of each column that it would refuse.
+
+    Args:
+        train: the rows of train.csv.
+        coded: categories are splits of histogram boosting.
+    """
     for name, column in zip(train.names, train.columns, strict=True):
         if not column.rows:
             yield no_value(name)
-        elif isinstance(column, CategoryColumn) and column.other:
-            yield too_many_categories(name)
+        elif isinstance(column, CategoryColumn) and (
+            column.other or (coded and len(column.counts) > MAX_CODES)
+        ):
+            yield too_many_categories(name, coded=coded)
 
 
 def check_by_itself(train: TableScan, validation: TableScan | None) -> Iterator[Finding]:

@@ -79,10 +79,19 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     numbers = {name: number for number, name in enumerate(dataset.classes)}
     truth = np.array([numbers.get(name, name) for name in dataset.train.labels])
     truth = truth.astype(np.int64 if numbers else np.float64)
-    estimator = fit(hyperparameters, train, truth, dataset.classes, regression=not dataset.classes)
+    estimator = fit(
+        hyperparameters,
+        train,
+        truth,
+        dataset.classes,
+        regression=not dataset.classes,
+        categorical=columns.coded_places,
+    )
     rows = np.concatenate([rows_on_thresholds(estimator, train), train])
     rows = chance.permutation(rows)[:_MOST_ROWS]
-    cells = [cells for row in rows if (cells := _cells(columns, row)) is not None]
+    cells = [
+        cells for at, row in enumerate(rows) if (cells := _cells(columns, row, at)) is not None
+    ]
     rows = columns.encode(cells)
     found.models += 1
     found.rows += len(rows)
@@ -139,6 +148,7 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
         chosen["n_estimators"] = pick(1, 2, 5, 20)
     if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
         chosen |= {"max_iter": pick(1, 5, 30), "max_leaf_nodes": pick(2, 7, 31, "none")}
+        chosen["categorical_encoding"] = pick("native", "native", "one-hot")
     if algorithm not in _LINEAR:
         chosen |= {"max_depth": pick(1, 3, 8), "min_samples_leaf": pick(1, 3, 10)}
     if algorithm in (Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING):
@@ -159,8 +169,10 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
 
 def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> Dataset:
     rows = int(chance.integers(60, 250))
+    accept = hyperparameters.values["missing_values"] == "accept"
+    trees = hyperparameters.algorithm not in _LINEAR
     columns = [
-        _column(chance, rows, wide=hyperparameters.algorithm not in _LINEAR)
+        _column(chance, rows, wide=trees, many=trees and accept)
         for _ in range(chance.integers(1, 7))
     ]
     hidden = sum(np.unique(column, return_inverse=True)[1] / rows for column in columns)
@@ -169,7 +181,7 @@ def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> D
     classes = int(chance.choice([2, 2, 3, 5, 12]))
     ranks = hidden.argsort().argsort() * classes // rows
     labels = [repr(float(x)) for x in hidden] if regression else [f"class {x}" for x in ranks]
-    missing = 0.1 if hyperparameters.values["missing_values"] == "accept" else 0.0
+    missing = 0.1 if accept else 0.0
     lines = []
     for label, *cells in zip(labels, *columns, strict=True):
         shown = ["" if chance.random() < missing else str(cell) for cell in cells]
@@ -185,8 +197,15 @@ def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> D
     )
 
 
-def _column(chance: np.random.Generator, rows: int, *, wide: bool) -> NDArray[Any]:
-    """Return a column of the kinds that data have; `wide` ones do not fit 32 bits well."""
+def _column(chance: np.random.Generator, rows: int, *, wide: bool, many: bool) -> NDArray[Any]:
+    """Return a column of the kinds that data have.
+
+    Args:
+        chance: the source of randomness.
+        rows: cells of the column.
+        wide: also numbers that do not fit 32 bits well.
+        many: also so many categories that the rows held out may have others.
+    """
     kinds = [
         chance.normal(0, 1, rows),
         chance.normal(0, 1, rows).round(1),
@@ -203,10 +222,13 @@ def _column(chance: np.random.Generator, rows: int, *, wide: bool) -> NDArray[An
             chance.normal(0, 1e-38, rows),
             chance.normal(0, 1e30, rows),
         ]
+    if many:
+        towns = [f"town {number}" for number in range(chance.integers(30, 200))]
+        kinds.append(chance.choice(towns, rows))
     return kinds[chance.integers(len(kinds))]
 
 
-def _cells(columns: Columns, row: NDArray[np.float32]) -> list[Cell] | None:
+def _cells(columns: Columns, row: NDArray[np.float32], at: int) -> list[Cell] | None:
     """Return the cells that are encoded as a row; None if no cells are."""
     cells: list[Cell] = []
     start = 0
@@ -215,6 +237,12 @@ def _cells(columns: Columns, row: NDArray[np.float32]) -> list[Cell] | None:
         start += column.width
         if column.categories is None:
             cells.append(float(part[0]))
+        elif column.coded:
+            # Of unknown and missing categories, both are asked.
+            known = not np.isnan(part[0])
+            if not known and not columns.accept_missing:
+                return None
+            cells.append(column.categories[int(part[0]) - 1] if known else ("", "new")[at % 2])
         elif set(part.tolist()) <= {0.0, 1.0} and part.sum() <= 1:
             if not part.any() and not columns.accept_missing:
                 return None

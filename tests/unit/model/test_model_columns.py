@@ -102,3 +102,30 @@ def test_an_identifier_is_refused_as_a_category() -> None:
     table = parse_table(text, "t", read_options=ReadOptions(categorical=("auto",)))
     with pytest.raises(DatasetError, match="has more than 1000 categories"):
         learn_columns(table, ("id",), accept_missing=False, fill=True)
+
+
+def test_coded_categories_are_their_places_and_nan_if_missing_or_unknown() -> None:
+    table = parse_table(TEXT, "t.csv", read_options=OPEN)
+    columns = learn_columns(table, table.names, accept_missing=True, fill=False, coded=True)
+    rows = columns.encode([(1.0, "red"), (2.0, "blue"), (3.0, ""), (4.0, "new")])
+    assert rows[:2].tolist() == [[1, 2], [2, 1]]
+    assert np.isnan(rows[2:, 1]).all()
+    assert columns.coded_places == (1,)
+    assert columns.columns[1].places_of(rows[:, 1:]).tolist() == [1, 0, -1, -1]
+    assert Columns.from_metadata({"columns": columns.as_json()}) == columns
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_categories_beyond_the_limit_are_refused_with_a_way_on(*, coded: bool) -> None:
+    read_options = ReadOptions(categorical=("feature_1",))
+    limit = 255 if coded else 1000
+    advice = "set categorical_encoding to one-hot" if coded else "an identifier"
+
+    def learnt(categories: int) -> Columns:
+        text = "".join(f"yes,c{number}\n" for number in range(categories))
+        table = parse_table(text, "t", read_options=read_options)
+        return learn_columns(table, ["kind"], accept_missing=False, fill=False, coded=coded)
+
+    assert learnt(limit).width == (1 if coded else limit)
+    with pytest.raises(DatasetError, match=f"'kind' has more than {limit} categories.*{advice}"):
+        learnt(limit + 1)

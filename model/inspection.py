@@ -22,7 +22,7 @@ from model.contract import Contract, contract_file, parse_contract
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import ContainerError, DatasetError
 from model.findings import Finding
-from model.hyperparameters import Hyperparameters, check_class_weight
+from model.hyperparameters import Hyperparameters, check_class_weight, check_decision
 from model.own_rules import refusal, refused_columns
 from model.rows import Cell, ReadOptions, RowReader, no_rows
 from model.scan import MAX_CLASSES, MAX_COLUMNS, CategoryColumn, TableScan
@@ -245,6 +245,7 @@ class _Inspector:
     def _check_classes(self, counts: Mapping[str, int]) -> None:
         classes = class_order(self._description.classes, counts, self._files[0])
         check_class_weight(self._hyperparameters.values.get("class_weight"), classes)
+        check_decision(self._hyperparameters, classes)
 
     def _check_split(self, train: TableScan) -> None:
         regression = self._read_options.regression

@@ -8,7 +8,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from model.archive import Dataset
 from model.channels import hold_out
 from model.columns import Columns
 from model.connection import Connection
+from model.decision import Decided, Decision
 from model.errors import ExportError
 from model.estimator import fit
 from model.fitting import fit_and_measure
@@ -33,6 +34,7 @@ from model.train import json_bytes
 _CATEGORIES = ("red", "a,b", 'say "hi"', "größe", "日本", "x y")
 _MOST_ROWS = 300
 _NEAR = 1e-6
+_FOLDS = 5
 _LINEAR = (Algorithm.LOGISTIC_REGRESSION, Algorithm.LINEAR_REGRESSION)
 
 
@@ -66,6 +68,8 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     chance = np.random.default_rng(seed)
     hyperparameters = _hyperparameters(chance, list(Algorithm)[seed % len(Algorithm)])
     dataset = hold_out(_dataset(chance, hyperparameters), 0.2, seed)
+    if len(dataset.classes) == 2 and min(dataset.train.counts().values()) >= _FOLDS:
+        hyperparameters = _with_decision(chance, hyperparameters)
     try:
         artifacts = fit_and_measure(dataset, hyperparameters)
     except ExportError as error:
@@ -87,6 +91,9 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
         regression=not dataset.classes,
         categorical=columns.coded_places,
     )
+    answering = estimator
+    if decision := artifacts.metadata.get("decision"):
+        answering = Decided(estimator, _decision(decision, dataset.classes))
     rows = np.concatenate([rows_on_thresholds(estimator, train), train])
     rows = chance.permutation(rows)[:_MOST_ROWS]
     cells = [
@@ -106,7 +113,7 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     batch, document, *single = asyncio.run(_answers(application, questions))
     answers = json.loads(document)["predictions"]
     if not dataset.classes:
-        expected = estimator.predict(rows)
+        expected = answering.predict(rows)
         values = np.array([answer["value"] for answer in answers])
         assert values.tolist() == [float(line) for line in batch.splitlines()]
         size = max(float(expected.std()), float(np.abs(expected).mean()))
@@ -117,19 +124,24 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     assert single == batch.splitlines(keepends=True)[:4]
     labels = [answer["label"] for answer in answers]
     assert labels == [row[0] for row in csv.reader(io.StringIO(batch))]
-    expected_labels = [dataset.classes[number] for number in estimator.predict(rows)]
+    expected_labels = [dataset.classes[number] for number in answering.predict(rows)]
     differ = np.array(labels) != np.array(expected_labels)
-    gaps = _gaps(estimator, rows, [dataset.classes.index(label) for label in labels])
+    gaps = _gaps(answering, rows, [dataset.classes.index(label) for label in labels])
+    # Of a calibration or a threshold, a rounding error may decide about equal scores, too.
+    decided = answering is not estimator
     boosted = hasattr(estimator, "decision_function")
-    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2))
+    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2) | decided)
     found.near_ties += int((differ & near).sum())
     found.labels += [seed] * int((differ & ~near).sum())
     shares = np.array([list(answer["probabilities"].values()) for answer in answers])
-    found.worst = max(found.worst, float(np.abs(shares - estimator.predict_proba(rows)).max()))
+    found.worst = max(found.worst, float(np.abs(shares - answering.predict_proba(rows)).max()))
 
 
 def _gaps(estimator: Any, rows: NDArray[np.float32], answered: list[int]) -> NDArray[np.float64]:
     """Return how much more the best class of each row scores than the one that was answered."""
+    if isinstance(estimator, Decided) and (threshold := estimator.decision.threshold):
+        positive = estimator.predict_proba(rows)[:, estimator.decision.positive]
+        return np.asarray(np.abs(positive - threshold))
     if not hasattr(estimator, "decision_function"):
         scores = estimator.predict_proba(rows)
     else:
@@ -165,6 +177,28 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
     ):
         chosen["class_weight"] = pick("none", "balanced")
     return parse_hyperparameters({"algorithm": algorithm, **chosen})
+
+
+def _with_decision(
+    chance: np.random.Generator, hyperparameters: Hyperparameters
+) -> Hyperparameters:
+    """Return hyperparameters that may calibrate, or decide by a threshold."""
+    threshold = (None, 0.3, "f1", "balanced_accuracy")[chance.integers(4)]
+    calibration = (None, "sigmoid", "isotonic")[chance.integers(3)]
+    values = {"decision_threshold": threshold, "calibration": calibration}
+    return replace(hyperparameters, values={**hyperparameters.values, **values})
+
+
+def _decision(described: dict[str, Any], classes: tuple[str, ...]) -> Decision:
+    calibration = described["calibration"] or {}
+    points = calibration.get("points")
+    return Decision(
+        classes.index(described["positive_class"]),
+        described["threshold"],
+        calibration.get("slope"),
+        calibration.get("offset", 0.0),
+        None if points is None else np.array(points),
+    )
 
 
 def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> Dataset:

@@ -4,6 +4,7 @@
     validation.csv   optional
     dataset.json     optional: name, label, features, classes, source, rows; and options for
                      reading the tables: categorical (column names), missing_values ("accept"),
+                     missing_spellings (such as ["na", "?"]),
                      regression (true: the label is a number to predict)
 
 The same dataset always gives the same bytes, because every entry has the
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model.cells import quote
+from model.cells import quote, spellings_of
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import DatasetError
 from model.rows import ACCEPT, PLAIN, REFUSE, ReadOptions, decode_text
@@ -46,6 +47,7 @@ class Dataset:
         source: the origin of the table, for display.
         sha256: hex digest of the files that were read; empty for a dataset made in memory.
         accept_missing: cells may be missing.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     train: Table
@@ -57,6 +59,7 @@ class Dataset:
     source: str = ""
     sha256: str = ""
     accept_missing: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Description:
     categorical: tuple[str, ...] = ()
     accept_missing: bool = False
     regression: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
     def add_to(self, read_options: ReadOptions, where: str) -> ReadOptions:
         """Return the job's options for reading the tables, with those of the dataset.
@@ -92,6 +96,7 @@ class Description:
             categorical=read_options.categorical or self.categorical,
             accept_missing=read_options.accept_missing or self.accept_missing,
             regression=read_options.regression or self.regression,
+            missing_spellings=read_options.missing_spellings | self.missing_spellings,
         )
 
 
@@ -149,6 +154,7 @@ def read_archive(
         source=description.source,
         sha256=sha256,
         accept_missing=read_options.accept_missing,
+        missing_spellings=read_options.missing_spellings,
     )
 
 
@@ -225,6 +231,7 @@ def parse_description(data: bytes | None, where: str) -> Description:
         categorical=_string_list(document, "categorical", where) or (),
         accept_missing=missing == ACCEPT,
         regression=document.get("regression") is True,
+        missing_spellings=spellings_of(_string_list(document, "missing_spellings", where) or ()),
     )
 
 

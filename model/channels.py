@@ -146,6 +146,7 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
         classes=() if read_options.regression else tuple(sorted(train.counts())),
         sha256=digest.hexdigest(),
         accept_missing=read_options.accept_missing,
+        missing_spellings=read_options.missing_spellings,
     )
 
 

@@ -13,10 +13,12 @@ differ. For a model of plain numbers the encoding is a copy.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,11 @@ from model.table import Table
 MAX_CATEGORIES = 1000
 # scikit-learn's histogram boosting puts each category into a bin, and has so many.
 MAX_CODES = 255
+# The name of the category that stands for all others.
+OTHER = "(other)"
+# A column whose categories have so many words on average, of those looked at, is free text.
+_WORDS_OF_TEXT = 4
+_LOOKED_AT = 1000
 # How a category is encoded, in the metadata; without it, one-hot.
 _ONE_HOT, _CODE = "one-hot", "code"
 
@@ -62,12 +69,14 @@ class Column:
         categories: the known categories, in order; None for a column of numbers.
         fill: the value of a missing number; None leaves it NaN.
         coded: a category becomes its place, from 1, and not a 0/1 number for each category.
+        other: the last category stands for every one that is not known.
     """
 
     name: str
     categories: tuple[str, ...] | None = None
     fill: float | None = None
     coded: bool = False
+    other: bool = False
 
     @property
     def width(self) -> int:
@@ -94,10 +103,12 @@ class Columns:
     Attributes:
         columns: the columns, in order, without the label.
         accept_missing: a missing number or an unknown category is accepted.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     columns: tuple[Column, ...]
     accept_missing: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
     @classmethod
     def of_numbers(cls, names: Sequence[str]) -> Columns:
@@ -121,10 +132,12 @@ class Columns:
                 None if item.get("categories") is None else _texts(item["categories"]),
                 None if item.get("fill") is None else _number(item["fill"]),
                 item.get("encoding") == _CODE,
+                item.get("other") is True,
             )
             for item in described["columns"]
         )
-        return cls(columns, bool(described["accept_missing"]))
+        spellings = frozenset(_texts(described.get("missing_spellings", [])))
+        return cls(columns, bool(described["accept_missing"]), spellings)
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object that `from_metadata` reads under the key `columns`."""
@@ -139,9 +152,14 @@ class Columns:
                         "kind": "category",
                         "categories": list(column.categories),
                         "encoding": _CODE if column.coded else _ONE_HOT,
+                        "other": column.other,
                     }
                 )
-        return {"accept_missing": self.accept_missing, "columns": described}
+        return {
+            "accept_missing": self.accept_missing,
+            "missing_spellings": sorted(self.missing_spellings),
+            "columns": described,
+        }
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -182,11 +200,10 @@ class Columns:
             NotANumberError: the cell cannot be used; the message says why.
         """
         index = self._indexes[at]
+        missing = self.accept_missing and is_missing(text, self.missing_spellings)
         if index is not None:
-            return self._category(text.strip(), index)
-        if self.accept_missing and is_missing(text):
-            return math.nan
-        return parse_number(text)
+            return "" if missing else self._category(text.strip(), index, self.columns[at].other)
+        return math.nan if missing else parse_number(text)
 
     def parse_json_value(self, value: object, at: int, shown: str) -> Cell:
         """Return the value of a cell of a JSON body.
@@ -204,11 +221,21 @@ class Columns:
         if missing and self.accept_missing:
             return math.nan if index is None else ""
         if index is not None:
-            if isinstance(value, int) and not isinstance(value, bool):
+            if isinstance(value, bool):
+                # As the training data spell it: true, True or TRUE.
+                word = str(value).lower()
+                value = next((known for known in index if known.lower() == word), word)
+            elif isinstance(value, int):
                 value = str(value)
             if not isinstance(value, str):
                 raise NotANumberError(f"holds {shown}, which is not a string")
-            return self._category(value.strip(), index)
+        if isinstance(value, str):
+            try:
+                return self.parse_cell(value, at)
+            except NotANumberError as reason:
+                if index is not None:
+                    raise
+                raise NotANumberError(str(reason).replace(quote(value), shown)) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise NotANumberError(f"holds {shown}, which is not a number")
         try:
@@ -243,7 +270,9 @@ class Columns:
                     values = np.where(np.isnan(values), np.float32(column.fill), values)
                 out[:, start] = values
             else:
-                places = np.array([index.get(str(cell), -1) for cell in of], dtype=np.int64)
+                other = len(index) - 1 if column.other else -1
+                found = (index.get(str(cell), other if cell else -1) for cell in of)
+                places = np.fromiter(found, np.int64, len(of))
                 if column.coded:
                     out[:, start] = np.where(places >= 0, places + 1, np.nan)
                 else:
@@ -252,8 +281,8 @@ class Columns:
             start += column.width
         return out
 
-    def _category(self, text: str, index: Mapping[str, int]) -> str:
-        if text in index or self.accept_missing:
+    def _category(self, text: str, index: Mapping[str, int], other: bool) -> str:
+        if text in index or self.accept_missing or (other and text):
             return text
         if not text:
             raise NotANumberError("is empty")
@@ -262,7 +291,14 @@ class Columns:
 
 
 def learn_columns(
-    table: Table, names: Sequence[str], *, accept_missing: bool, fill: bool, coded: bool = False
+    table: Table,
+    names: Sequence[str],
+    *,
+    accept_missing: bool,
+    fill: bool,
+    coded: bool = False,
+    missing_spellings: frozenset[str] = frozenset(),
+    max_categories: int | None = None,
 ) -> Columns:
     """Return the columns of a training table: its categories, and the medians of its numbers.
 
@@ -272,6 +308,9 @@ def learn_columns(
         accept_missing: accept a missing number or an unknown category.
         fill: replace a missing number by the column's median; otherwise it stays NaN.
         coded: a category becomes its place, and not a 0/1 number for each category.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
+        max_categories: categories that a column keeps, (other) included, which the rarest become;
+            None refuses a column with more than the limit.
 
     Raises:
         DatasetError: a column has no value at all, or too many categories.
@@ -280,19 +319,23 @@ def learn_columns(
     for at, name in enumerate(names):
         cells = table.columns[at]
         if isinstance(cells, list):
-            categories = tuple(sorted(set(cells) - {""}))
-            if not categories:
+            counts = Counter(cells)
+            del counts[""]
+            if not counts:
                 raise no_value(name)
-            if len(categories) > (MAX_CODES if coded else MAX_CATEGORIES):
-                raise too_many_categories(name, coded=coded)
-            columns.append(Column(name, categories, coded=coded))
+            categories, other = sorted(counts), False
+            if max_categories is not None and len(counts) > max_categories:
+                categories, other = [*_most_frequent(counts, max_categories - 1), OTHER], True
+            elif len(counts) > (MAX_CODES if coded else MAX_CATEGORIES):
+                raise too_many_categories(name, counts, coded=coded)
+            columns.append(Column(name, tuple(categories), coded=coded, other=other))
         else:
             present = cells[~np.isnan(cells)]
             if not len(present):
                 raise no_value(name)
             median = float(np.float32(np.median(present)))
             columns.append(Column(name, fill=median if accept_missing and fill else None))
-    return Columns(tuple(columns), accept_missing)
+    return Columns(tuple(columns), accept_missing, missing_spellings)
 
 
 def no_value(name: str) -> DatasetError:
@@ -300,20 +343,48 @@ def no_value(name: str) -> DatasetError:
     return DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
 
 
-def too_many_categories(name: str, *, coded: bool = False) -> DatasetError:
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text.strip().replace("/", "-"))
+    except ValueError:
+        return False
+    return True
+
+
+def _most_frequent(counts: Counter[str], number: int) -> list[str]:
+    """Return the most frequent categories but OTHER, in order."""
+    by_frequency = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return sorted([name for name, _ in by_frequency if name != OTHER][:number])
+
+
+def too_many_categories(
+    name: str, categories: Iterable[str] = (), *, coded: bool = False
+) -> DatasetError:
     """Return the error of a column with more categories than a model takes.
 
     Args:
         name: the column.
+        categories: its categories, or some of them.
         coded: its categories are splits of histogram boosting.
     """
-    limit, advice = MAX_CATEGORIES, "drop it"
-    if coded:
-        limit = MAX_CODES
-        advice = f"set categorical_encoding to one-hot (at most {MAX_CATEGORIES}), or drop it"
+    limit = MAX_CODES if coded else MAX_CATEGORIES
+    found = f"column {quote(name)} has more than {limit} categories, which is the limit. "
+    some = list(islice(categories, _LOOKED_AT))
+    words = sum(len(category.split()) for category in some)
+    if some and words >= _WORDS_OF_TEXT * len(some):
+        return DatasetError(
+            f"{found}It holds free text, such as {quote(some[0])}, from which these algorithms "
+            "learn nothing: drop it, or write what matters in it into columns of their own"
+        )
+    if some and all(map(_is_date, some)):
+        return DatasetError(
+            f"{found}It holds dates, such as {quote(some[0])}: write their year, month, weekday or "
+            "age as columns of numbers, in the requests as well, or drop it"
+        )
+    wider = f"set categorical_encoding to one-hot (at most {MAX_CATEGORIES}), " if coded else ""
     return DatasetError(
-        f"column {quote(name)} has more than {limit} categories, which is the limit. "
-        f"Is it an identifier? Then {advice}"
+        f"{found}Drop it if it is an identifier; otherwise {wider}set max_categories to make one "
+        "of the rarest"
     )
 
 

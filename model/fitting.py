@@ -8,6 +8,7 @@ MetricDefinitions.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -28,6 +29,7 @@ from model.metrics import evaluate, evaluate_regression, positive_of, ranking_me
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
+from model.table import Table
 
 log = logging.getLogger("model.fitting")
 
@@ -69,7 +71,10 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
         coded=hyperparameters.coded_categories,
+        missing_spellings=dataset.missing_spellings,
+        max_categories=hyperparameters.max_categories,
     )
+    _tell_of_others(dataset.train, columns)
     if dataset.validation.categorical_columns:
         check_known(
             columns,
@@ -155,6 +160,21 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     if decision is not None:
         metadata["decision"] = decision.as_json(dataset.classes)
     return TrainingArtifacts(metadata, onnx_bytes, output)
+
+
+def _tell_of_others(table: Table, columns: Columns) -> None:
+    for at, column in enumerate(columns.columns):
+        if column.other and column.categories is not None:
+            cells = Counter(table.cells(at))
+            del cells[""]
+            rare = [rows for name, rows in cells.items() if name not in column.categories[:-1]]
+            log.info(
+                "column %s: %d of %d categories are kept; the others (%.1f %% of the rows) are one",
+                column.name,
+                len(column.categories) - 1,
+                len(cells),
+                100 * sum(rare) / len(table.labels),
+            )
 
 
 def _positive(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
-from model.cells import quote
+from model.cells import quote, spellings_of
 from model.errors import HyperparameterError
 from model.rows import ACCEPT, REFUSE, ReadOptions, column_names
 
@@ -155,7 +155,9 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _for_all_algorithms(None)),
     "categorical_encoding": Specification(str, {_HIST: NATIVE}, choices=(NATIVE, ONE_HOT)),
+    "max_categories": Specification(int, _for_all_algorithms(None), 2, 255, none=True),
     "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
+    "missing_spellings": Specification(str, _for_all_algorithms(None)),
     "validation_fraction": Specification(float, _for_all_algorithms(0.2), 0.05, 0.5),
     "seed": Specification(int, _for_all_algorithms(0), 0, 2**32 - 1),
 }
@@ -173,7 +175,9 @@ _NOT_ESTIMATOR_ARGUMENTS = frozenset(
         "header",
         "categorical_columns",
         "categorical_encoding",
+        "max_categories",
         "missing_values",
+        "missing_spellings",
     }
 )
 
@@ -219,6 +223,12 @@ class Hyperparameters:
                 assert_never(self.algorithm)
 
     @property
+    def max_categories(self) -> int | None:
+        """Return the number of categories of a column beyond which the rarest become one."""
+        chosen = self.values["max_categories"]
+        return None if chosen is None else int(str(chosen))
+
+    @property
     def decides(self) -> bool:
         """Return True if probabilities are calibrated, or a threshold decides."""
         return any(self.values.get(name) for name in ("calibration", "decision_threshold"))
@@ -246,6 +256,9 @@ class Hyperparameters:
             accept_missing=self.values["missing_values"] == ACCEPT,
             regression=self.regression,
             may_regress=self.algorithm in _EITHER,
+            missing_spellings=spellings_of(
+                column_names(str(self.values["missing_spellings"] or ""))
+            ),
         )
 
     @property

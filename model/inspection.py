@@ -197,7 +197,11 @@ class _Inspector:
                 )
             else:
                 self._attempt(self._check_classes, counts)
-        for error in refused_columns(train, coded=self._hyperparameters.coded_categories):
+        for error in refused_columns(
+            train,
+            coded=self._hyperparameters.coded_categories,
+            capped=self._hyperparameters.max_categories is not None,
+        ):
             self._refuse(error)
 
     def _validate(self, train: TableScan, like: RowReader) -> TableScan | None:
@@ -208,14 +212,20 @@ class _Inspector:
             return None
         if not train.rows:
             return None
+        capped = self._hyperparameters.max_categories
         columns = Columns(
             tuple(
-                Column(name, tuple(sorted(column.counts)))
+                Column(
+                    name,
+                    tuple(sorted(column.counts)),
+                    other=bool(capped and len(column.counts) > capped),
+                )
                 if isinstance(column, CategoryColumn)
                 else Column(name)
                 for name, column in zip(train.names, train.columns, strict=True)
             ),
             self._read_options.accept_missing,
+            self._read_options.missing_spellings,
         )
         # Each is dropped after its first error.
         checks: list[Callable[[Sequence[str], Sequence[tuple[Cell, ...]], int], None]] = []

@@ -251,7 +251,11 @@ def _bins_of(columns: Columns, known: dict[str, ColumnBaseline], rows: int) -> I
             missing = round(expected.missing * rows)
             if column.categories is not None and expected.counts is not None:
                 counts = [expected.counts.get(category_key(c), 0) for c in column.categories]
-                rest = sum(expected.counts.values()) + expected.other - sum(counts) + missing
+                rest = sum(expected.counts.values()) + expected.other - sum(counts)
+                if column.other:
+                    counts[-1] += rest
+                    rest = 0
+                rest += missing
                 labels = [*map(_named, column.categories), _MISSING_OR_UNKNOWN]
                 yield _Bins(column.name, labels, np.array([*counts, rest]), start, column, None)
             elif column.categories is None and expected.histogram is not None:

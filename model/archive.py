@@ -18,7 +18,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
 from model.cells import quote, spellings_of
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
@@ -101,17 +101,17 @@ class Description:
 
 
 def read_archive(
-    data: bytes,
+    data: bytes | IO[bytes],
     where: str,
     *,
     sha256: str = "",
     max_bytes: int = MAX_UNPACKED_BYTES,
     read_options: ReadOptions = PLAIN,
 ) -> Dataset:
-    """Read a dataset zip.
+    """Read a dataset zip, row by row: its text is never whole in memory.
 
     Args:
-        data: the zip's bytes.
+        data: the zip's bytes, or the zip, open for reading.
         where: the file's name, for messages.
         sha256: hex digest of the bytes, stored in the dataset.
         max_bytes: limit for the unpacked size of all files together.
@@ -121,24 +121,23 @@ def read_archive(
         DatasetError: the bytes are not a zip, the zip is unsafe, or the dataset cannot be used
             for training.
     """
-    with ZipEntries(io.BytesIO(data), where, max_bytes) as entries:
-        files = {
-            name: entries.read(name)
-            for name in (TRAIN, VALIDATION, DESCRIPTION)
-            if name in entries.names
-        }
-    description = parse_description(files.get(DESCRIPTION), f"{where}/{DESCRIPTION}")
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
     train_file, validation_file = f"{where}/{TRAIN}", f"{where}/{VALIDATION}"
-    read_options = description.add_to(read_options, where)
-    features = description.features
-    decode_text(files[TRAIN], train_file)
-    train = parse_table(files[TRAIN], train_file, features, read_options)
-    validation = None
-    if VALIDATION in files:
-        decode_text(files[VALIDATION], validation_file)
-        validation = parse_table(
-            files[VALIDATION], validation_file, features, read_options, like=train
-        )
+    with ZipEntries(file, where, max_bytes) as entries:
+        described = entries.read(DESCRIPTION) if DESCRIPTION in entries.names else None
+        description = parse_description(described, f"{where}/{DESCRIPTION}")
+        read_options = description.add_to(read_options, where)
+        features = description.features
+        train = parse_table(lambda: entries.lines(TRAIN), train_file, features, read_options)
+        validation = None
+        if VALIDATION in entries.names:
+            validation = parse_table(
+                lambda: entries.lines(VALIDATION),
+                validation_file,
+                features,
+                read_options,
+                like=train,
+            )
     check_tables(
         train, validation, (train_file, validation_file), regression=read_options.regression
     )

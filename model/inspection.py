@@ -27,7 +27,7 @@ from model.own_rules import refusal, refused_columns
 from model.rows import Cell, ReadOptions, RowReader, no_rows
 from model.scan import MAX_CLASSES, MAX_COLUMNS, CategoryColumn, TableScan
 from model.split import refuse_single_rows
-from model.table import check_known_classes, check_several_labels, check_width
+from model.table import check_known_classes, check_several_labels, check_size, check_width
 
 # Refused rows of a table that are listed.
 _LISTED_ROWS = 5
@@ -112,6 +112,7 @@ class _Inspector:
             )
         features = self._description.features or reader.names or numbered_features(width)
         train = self._scan(reader, features)
+        self._attempt(check_size, train.rows, max(1, width), self._files[0])
         # Without the rows that were refused, the counts of the others say little.
         whole = not self._findings
         if whole:

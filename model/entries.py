@@ -62,9 +62,10 @@ class ZipEntries:
 
     def __init__(self, file: IO[bytes], where: str, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
         self._file, self._where = file, where
-        packed = file.seek(0, io.SEEK_END)
+        self._packed = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._max_bytes = min(max_bytes, max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * packed))
+        self._limit = max_bytes
+        self._max_bytes = min(max_bytes, max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * self._packed))
         self._read: dict[str, int] = {}
         with self._readable():
             self._archive = zipfile.ZipFile(file)
@@ -136,11 +137,15 @@ class ZipEntries:
             data = opened.read(min(size, room) if size >= 0 else room)
         self._read[name] += len(data)
         if sum(self._read.values()) > self._max_bytes:
+            bound = "which is the limit"
+            if self._max_bytes < self._limit:
+                bound = (
+                    f"which is too much for a zip of {self._packed} bytes: of more than "
+                    f"{_UNSUSPICIOUS_BYTES}, it may be {_MAX_RATIO} times the zip's size"
+                )
             raise DatasetError(
-                f"{self._where} unpacks to more than {self._max_bytes} bytes, which is the limit "
-                f"({MAX_UNPACKED_BYTES}, and of more than {_UNSUSPICIOUS_BYTES} at most "
-                f"{_MAX_RATIO} times the size of the zip); use fewer rows, or the train and "
-                "validation channels"
+                f"{self._where} unpacks to more than {self._max_bytes} bytes, {bound}; "
+                "use fewer rows, or the train and validation channels"
             )
         return data
 

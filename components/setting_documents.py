@@ -15,7 +15,7 @@ from components.setting_kinds import Parse, Problem
 _HYPERPARAMETERS_LENGTH = 300
 # The container's metrics that `minimumMetric` may limit.
 HIGHER_IS_BETTER = ("accuracy", "f1_macro", "roc_auc", "average_precision", "r2")
-LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
+LOWER_IS_BETTER = ("log_loss", "brier_score", "rmse", "mae")
 _SCHEDULE = re.compile(r"(at|rate|cron)\([^()]+\)")
 _SCHEDULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCHEDULE_KEYS = {"name", "schedule", "min", "max"}

@@ -539,7 +539,7 @@ class DeliverySettings:
         example='{"f1_macro": 0.8}',
         description="Limits of a trained model's metrics on the validation rows, as a JSON object: "
         "at least so much accuracy, f1_macro, roc_auc, average_precision or r2, at most so much "
-        "log_loss, rmse or mae. Train fails beyond a limit.",
+        "log_loss, brier_score, rmse or mae. Train fails beyond a limit.",
     )
     data_shift: DataShift = choice(
         "dataShift",

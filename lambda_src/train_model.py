@@ -38,13 +38,14 @@ CHANNEL = "dataset"
 # and those of a regression.
 METRICS = (
     *("train:accuracy", "validation:accuracy", "validation:f1_macro", "validation:log_loss"),
-    *("validation:roc_auc", "validation:average_precision"),
+    *("validation:roc_auc", "validation:average_precision", "validation:brier_score"),
     *("train:r2", "validation:r2", "validation:rmse", "validation:mae"),
+    *("cv:accuracy_mean", "cv:accuracy_std", "cv:r2_mean", "cv:r2_std"),
 )
 # The metric that is a model's score, as in scikit-learn: accuracy, or R² for a regression.
 SCORES = ("accuracy", "r2")
 # Metrics of which less is better.
-_LOSSES = ("log_loss", "rmse", "mae")
+_LOSSES = ("log_loss", "brier_score", "rmse", "mae")
 _NAME_KEY = "trainingJobName"
 _IMAGE_KEY = "imageUri"
 # The image for endpoints on Arm, which no job runs.

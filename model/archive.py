@@ -4,6 +4,7 @@
     validation.csv   optional
     dataset.json     optional: name, label, features, classes, source, rows; and options for
                      reading the tables: categorical (column names), missing_values ("accept"),
+                     missing_spellings (such as ["na", "?"]),
                      regression (true: the label is a number to predict)
 
 The same dataset always gives the same bytes, because every entry has the
@@ -17,9 +18,9 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
-from model.cells import quote
+from model.cells import quote, spellings_of
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import DatasetError
 from model.rows import ACCEPT, PLAIN, REFUSE, ReadOptions, decode_text
@@ -46,6 +47,7 @@ class Dataset:
         source: the origin of the table, for display.
         sha256: hex digest of the files that were read; empty for a dataset made in memory.
         accept_missing: cells may be missing.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     train: Table
@@ -57,6 +59,7 @@ class Dataset:
     source: str = ""
     sha256: str = ""
     accept_missing: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Description:
     categorical: tuple[str, ...] = ()
     accept_missing: bool = False
     regression: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
     def add_to(self, read_options: ReadOptions, where: str) -> ReadOptions:
         """Return the job's options for reading the tables, with those of the dataset.
@@ -92,21 +96,22 @@ class Description:
             categorical=read_options.categorical or self.categorical,
             accept_missing=read_options.accept_missing or self.accept_missing,
             regression=read_options.regression or self.regression,
+            missing_spellings=read_options.missing_spellings | self.missing_spellings,
         )
 
 
 def read_archive(
-    data: bytes,
+    data: bytes | IO[bytes],
     where: str,
     *,
     sha256: str = "",
     max_bytes: int = MAX_UNPACKED_BYTES,
     read_options: ReadOptions = PLAIN,
 ) -> Dataset:
-    """Read a dataset zip.
+    """Read a dataset zip, row by row: its text is never whole in memory.
 
     Args:
-        data: the zip's bytes.
+        data: the zip's bytes, or the zip, open for reading.
         where: the file's name, for messages.
         sha256: hex digest of the bytes, stored in the dataset.
         max_bytes: limit for the unpacked size of all files together.
@@ -116,24 +121,23 @@ def read_archive(
         DatasetError: the bytes are not a zip, the zip is unsafe, or the dataset cannot be used
             for training.
     """
-    with ZipEntries(io.BytesIO(data), where, max_bytes) as entries:
-        files = {
-            name: entries.read(name)
-            for name in (TRAIN, VALIDATION, DESCRIPTION)
-            if name in entries.names
-        }
-    description = parse_description(files.get(DESCRIPTION), f"{where}/{DESCRIPTION}")
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
     train_file, validation_file = f"{where}/{TRAIN}", f"{where}/{VALIDATION}"
-    read_options = description.add_to(read_options, where)
-    features = description.features
-    decode_text(files[TRAIN], train_file)
-    train = parse_table(files[TRAIN], train_file, features, read_options)
-    validation = None
-    if VALIDATION in files:
-        decode_text(files[VALIDATION], validation_file)
-        validation = parse_table(
-            files[VALIDATION], validation_file, features, read_options, like=train
-        )
+    with ZipEntries(file, where, max_bytes) as entries:
+        described = entries.read(DESCRIPTION) if DESCRIPTION in entries.names else None
+        description = parse_description(described, f"{where}/{DESCRIPTION}")
+        read_options = description.add_to(read_options, where)
+        features = description.features
+        train = parse_table(lambda: entries.lines(TRAIN), train_file, features, read_options)
+        validation = None
+        if VALIDATION in entries.names:
+            validation = parse_table(
+                lambda: entries.lines(VALIDATION),
+                validation_file,
+                features,
+                read_options,
+                like=train,
+            )
     check_tables(
         train, validation, (train_file, validation_file), regression=read_options.regression
     )
@@ -149,6 +153,7 @@ def read_archive(
         source=description.source,
         sha256=sha256,
         accept_missing=read_options.accept_missing,
+        missing_spellings=read_options.missing_spellings,
     )
 
 
@@ -225,6 +230,7 @@ def parse_description(data: bytes | None, where: str) -> Description:
         categorical=_string_list(document, "categorical", where) or (),
         accept_missing=missing == ACCEPT,
         regression=document.get("regression") is True,
+        missing_spellings=spellings_of(_string_list(document, "missing_spellings", where) or ()),
     )
 
 

@@ -25,12 +25,18 @@ _ROWS = re.compile(r"[0-9.,+eE\-\[\]]+")
 _NOT_PLAIN = (ValueError, TypeError, RuntimeError)
 
 
-def numbers_of(cells: Sequence[str], *, accept_missing: bool = False) -> Numbers | None:
+def numbers_of(
+    cells: Sequence[str],
+    *,
+    accept_missing: bool = False,
+    spellings: frozenset[str] = frozenset(),
+) -> Numbers | None:
     """Return the numbers of a column's cells, shape (rows,), or None if a cell may be wrong.
 
     Args:
         cells: the cells as they were read.
         accept_missing: a missing cell becomes NaN.
+        spellings: other missing cells than empty ones and `nan`, in small letters.
     """
     try:
         numbers = _floats(cells)
@@ -38,7 +44,8 @@ def numbers_of(cells: Sequence[str], *, accept_missing: bool = False) -> Numbers
         if not accept_missing:
             return None
         try:
-            numbers = _floats(["nan" if is_missing(cell) else cell for cell in cells])
+            cells = ["nan" if is_missing(cell, spellings) else cell for cell in cells]
+            numbers = _floats(cells)
         except ValueError:
             return None
     if not plain_text("".join(cells)):
@@ -91,14 +98,20 @@ def plain_rows(
     return labels, numbers.reshape(len(lines), width).copy()
 
 
-def categories_of(cells: Sequence[str], *, accept_missing: bool = False) -> list[str] | None:
+def categories_of(
+    cells: Sequence[str],
+    *,
+    accept_missing: bool = False,
+    spellings: frozenset[str] = frozenset(),
+) -> list[str] | None:
     """Return the categories of a column's cells, or None if a cell may be wrong.
 
     Args:
         cells: the cells as they were read.
         accept_missing: a missing cell becomes an empty string.
+        spellings: other missing cells than empty ones and `nan`, in small letters.
     """
-    known = {cell: "" if is_missing(cell) else cell.strip() for cell in set(cells)}
+    known = {cell: "" if is_missing(cell, spellings) else cell.strip() for cell in set(cells)}
     if not accept_missing and not all(known.values()):
         return None
     return [known[cell] for cell in cells]

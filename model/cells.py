@@ -8,6 +8,7 @@ refused here instead of turning into an infinity later.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 # The largest 64-bit float that is rounded to a finite 32-bit float. It is a little above the
 # largest 32-bit float, and so is that one's shortest decimal form, 3.4028235e38.
@@ -56,9 +57,18 @@ def check_number(number: float, shown: str) -> float:
     return number
 
 
-def is_missing(cell: str) -> bool:
-    """Return True if a cell is empty or `nan`."""
-    return cell.strip().lower() in _MISSING
+def is_missing(cell: str, spellings: frozenset[str] = frozenset()) -> bool:
+    """Return True if a cell is empty, `nan`, or one of these spellings, which are in small letters.
+
+    Upper and lower case are the same, and blanks around the cell are ignored.
+    """
+    text = cell.strip().lower()
+    return text in _MISSING or text in spellings
+
+
+def spellings_of(texts: Iterable[str]) -> frozenset[str]:
+    """Return spellings of missing cells as `is_missing` takes them."""
+    return frozenset(filter(None, (text.strip().lower() for text in texts)))
 
 
 def quote(text: str) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from model.archive import DEFAULT_LABEL, Dataset, numbered_features, read_archive
@@ -16,9 +18,10 @@ from model.errors import ContainerError, DatasetError
 from model.paths import MlPaths
 from model.rows import ReadOptions, decode_text
 from model.split import stratified_split
-from model.table import Table, check_tables, parse_table
+from model.table import Table, check_size, check_tables, parse_table
 
 _DATASET, _TRAIN, _VALIDATION = "dataset", "train", "validation"
+_PART_BYTES = 1024 * 1024
 _ALLOWED = (
     f"either '{_DATASET}' (one dataset zip) or '{_TRAIN}' and, if there is one, '{_VALIDATION}' "
     "(CSV files)"
@@ -105,9 +108,9 @@ def read_zip(directory: Path, read_options: ReadOptions) -> Dataset:
             f"channel '{_DATASET}' holds {len(files)} files ({found}); it must hold exactly one, "
             "the dataset zip: use its whole S3 key as the prefix"
         )
-    data = files[0].read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    return read_archive(data, files[0].name, sha256=digest, read_options=read_options)
+    with files[0].open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return read_archive(file, files[0].name, sha256=digest, read_options=read_options)
 
 
 def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset:
@@ -121,18 +124,19 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
             raise DatasetError(f"channel '{name}' holds no file; it needs at least one CSV file")
         table: Table | None = None
         for path in files:
-            content = path.read_bytes()
-            digest.update(content)
             where = f"{name}/{path.name}"
+            with path.open("rb") as file:
+                while some := file.read(_PART_BYTES):
+                    digest.update(some)
             like = table or tables.get(_TRAIN)
-            decode_text(content, where)
-            part = parse_table(content, where, None, read_options, like)
+            part = parse_table(partial(_lines, path, where), where, None, read_options, like)
             if table is not None and part.width != table.width:
                 raise DatasetError(
                     f"{where} has {part.width} numbers per row, but the files before it have "
                     f"{table.width}; every file of a channel needs the same columns"
                 )
             table = part if table is None else table + part
+            check_size(len(table.labels), table.width, f"channel '{name}'")
         if table is not None:
             tables[name] = table
     train, validation = tables[_TRAIN], tables.get(_VALIDATION)
@@ -146,7 +150,17 @@ def _read_csv(data: Path, names: set[str], read_options: ReadOptions) -> Dataset
         classes=() if read_options.regression else tuple(sorted(train.counts())),
         sha256=digest.hexdigest(),
         accept_missing=read_options.accept_missing,
+        missing_spellings=read_options.missing_spellings,
     )
+
+
+def _lines(path: Path, where: str) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from file
+    except UnicodeDecodeError:
+        decode_text(path.read_bytes(), where)  # says which byte it is
+        raise
 
 
 def files_of(directory: Path) -> list[Path]:

@@ -3,7 +3,8 @@
     number     the number itself; where missing values are accepted, a missing number becomes
                `fill` (or NaN, for an algorithm that learns from missing values)
     category   one-hot: a 0/1 number for each category, in order; all 0 if the category is missing
-               or unknown
+               or unknown. For an algorithm that splits on sets of categories, the place of the
+               category, from 1; NaN if it is missing or unknown
 
 Training and serving use the same function with the same model metadata, so their encodings cannot
 differ. For a model of plain numbers the encoding is a copy.
@@ -12,9 +13,12 @@ differ. For a model of plain numbers the encoding is a copy.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,15 @@ from model.table import Table
 
 # Each category becomes one number. A column with more categories than this is an identifier.
 MAX_CATEGORIES = 1000
+# scikit-learn's histogram boosting puts each category into a bin, and has so many.
+MAX_CODES = 255
+# The name of the category that stands for all others.
+OTHER = "(other)"
+# A column whose categories have so many words on average, of those looked at, is free text.
+_WORDS_OF_TEXT = 4
+_LOOKED_AT = 1000
+# How a category is encoded, in the metadata; without it, one-hot.
+_ONE_HOT, _CODE = "one-hot", "code"
 
 
 def _text(value: object) -> str:
@@ -55,16 +68,32 @@ class Column:
         name: the column's name in the dataset.
         categories: the known categories, in order; None for a column of numbers.
         fill: the value of a missing number; None leaves it NaN.
+        coded: a category becomes its place, from 1, and not a 0/1 number for each category.
+        other: the last category stands for every one that is not known.
     """
 
     name: str
     categories: tuple[str, ...] | None = None
     fill: float | None = None
+    coded: bool = False
+    other: bool = False
 
     @property
     def width(self) -> int:
         """Return the number of numbers that a cell of this column becomes."""
-        return 1 if self.categories is None else len(self.categories)
+        return 1 if self.categories is None or self.coded else len(self.categories)
+
+    def places_of(self, part: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the place of each row's category, from 0; -1 if it is missing or unknown.
+
+        Args:
+            part: this column's numbers of encoded rows, shape (rows, width).
+        """
+        if self.coded:
+            return np.nan_to_num(part[:, 0], nan=0).astype(np.int64) - 1
+        if not self.width:
+            return np.full(len(part), -1)
+        return np.where(part.any(axis=1), part.argmax(axis=1), -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -74,10 +103,12 @@ class Columns:
     Attributes:
         columns: the columns, in order, without the label.
         accept_missing: a missing number or an unknown category is accepted.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     columns: tuple[Column, ...]
     accept_missing: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
     @classmethod
     def of_numbers(cls, names: Sequence[str]) -> Columns:
@@ -100,10 +131,13 @@ class Columns:
                 _text(item["name"]),
                 None if item.get("categories") is None else _texts(item["categories"]),
                 None if item.get("fill") is None else _number(item["fill"]),
+                item.get("encoding") == _CODE,
+                item.get("other") is True,
             )
             for item in described["columns"]
         )
-        return cls(columns, bool(described["accept_missing"]))
+        spellings = frozenset(_texts(described.get("missing_spellings", [])))
+        return cls(columns, bool(described["accept_missing"]), spellings)
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object that `from_metadata` reads under the key `columns`."""
@@ -117,9 +151,15 @@ class Columns:
                         "name": column.name,
                         "kind": "category",
                         "categories": list(column.categories),
+                        "encoding": _CODE if column.coded else _ONE_HOT,
+                        "other": column.other,
                     }
                 )
-        return {"accept_missing": self.accept_missing, "columns": described}
+        return {
+            "accept_missing": self.accept_missing,
+            "missing_spellings": sorted(self.missing_spellings),
+            "columns": described,
+        }
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -130,6 +170,12 @@ class Columns:
     def width(self) -> int:
         """Return the number of numbers that a row becomes."""
         return sum(column.width for column in self.columns)
+
+    @cached_property
+    def coded_places(self) -> tuple[int, ...]:
+        """Return the places, in an encoded row, of the numbers that are the place of a category."""
+        starts = accumulate((column.width for column in self.columns), initial=0)
+        return tuple(at for at, column in zip(starts, self.columns, strict=False) if column.coded)
 
     @cached_property
     def plain(self) -> bool:
@@ -154,11 +200,10 @@ class Columns:
             NotANumberError: the cell cannot be used; the message says why.
         """
         index = self._indexes[at]
+        missing = self.accept_missing and is_missing(text, self.missing_spellings)
         if index is not None:
-            return self._category(text.strip(), index)
-        if self.accept_missing and is_missing(text):
-            return math.nan
-        return parse_number(text)
+            return "" if missing else self._category(text.strip(), index, self.columns[at].other)
+        return math.nan if missing else parse_number(text)
 
     def parse_json_value(self, value: object, at: int, shown: str) -> Cell:
         """Return the value of a cell of a JSON body.
@@ -176,11 +221,21 @@ class Columns:
         if missing and self.accept_missing:
             return math.nan if index is None else ""
         if index is not None:
-            if isinstance(value, int) and not isinstance(value, bool):
+            if isinstance(value, bool):
+                # As the training data spell it: true, True or TRUE.
+                word = str(value).lower()
+                value = next((known for known in index if known.lower() == word), word)
+            elif isinstance(value, int):
                 value = str(value)
             if not isinstance(value, str):
                 raise NotANumberError(f"holds {shown}, which is not a string")
-            return self._category(value.strip(), index)
+        if isinstance(value, str):
+            try:
+                return self.parse_cell(value, at)
+            except NotANumberError as reason:
+                if index is not None:
+                    raise
+                raise NotANumberError(str(reason).replace(quote(value), shown)) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise NotANumberError(f"holds {shown}, which is not a number")
         try:
@@ -215,14 +270,19 @@ class Columns:
                     values = np.where(np.isnan(values), np.float32(column.fill), values)
                 out[:, start] = values
             else:
-                places = np.array([index.get(str(cell), -1) for cell in of], dtype=np.int64)
-                known = np.flatnonzero(places >= 0)
-                out[known, start + places[known]] = 1
+                other = len(index) - 1 if column.other else -1
+                found = (index.get(str(cell), other if cell else -1) for cell in of)
+                places = np.fromiter(found, np.int64, len(of))
+                if column.coded:
+                    out[:, start] = np.where(places >= 0, places + 1, np.nan)
+                else:
+                    known = np.flatnonzero(places >= 0)
+                    out[known, start + places[known]] = 1
             start += column.width
         return out
 
-    def _category(self, text: str, index: Mapping[str, int]) -> str:
-        if text in index or self.accept_missing:
+    def _category(self, text: str, index: Mapping[str, int], other: bool) -> str:
+        if text in index or self.accept_missing or (other and text):
             return text
         if not text:
             raise NotANumberError("is empty")
@@ -231,7 +291,14 @@ class Columns:
 
 
 def learn_columns(
-    table: Table, names: Sequence[str], *, accept_missing: bool, fill: bool
+    table: Table,
+    names: Sequence[str],
+    *,
+    accept_missing: bool,
+    fill: bool,
+    coded: bool = False,
+    missing_spellings: frozenset[str] = frozenset(),
+    max_categories: int | None = None,
 ) -> Columns:
     """Return the columns of a training table: its categories, and the medians of its numbers.
 
@@ -240,6 +307,10 @@ def learn_columns(
         names: the feature columns' names, in order.
         accept_missing: accept a missing number or an unknown category.
         fill: replace a missing number by the column's median; otherwise it stays NaN.
+        coded: a category becomes its place, and not a 0/1 number for each category.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
+        max_categories: categories that a column keeps, (other) included, which the rarest become;
+            None refuses a column with more than the limit.
 
     Raises:
         DatasetError: a column has no value at all, or too many categories.
@@ -248,19 +319,23 @@ def learn_columns(
     for at, name in enumerate(names):
         cells = table.columns[at]
         if isinstance(cells, list):
-            categories = tuple(sorted(set(cells) - {""}))
-            if not categories:
+            counts = Counter(cells)
+            del counts[""]
+            if not counts:
                 raise no_value(name)
-            if len(categories) > MAX_CATEGORIES:
-                raise too_many_categories(name)
-            columns.append(Column(name, categories))
+            categories, other = sorted(counts), False
+            if max_categories is not None and len(counts) > max_categories:
+                categories, other = [*_most_frequent(counts, max_categories - 1), OTHER], True
+            elif len(counts) > (MAX_CODES if coded else MAX_CATEGORIES):
+                raise too_many_categories(name, counts, coded=coded)
+            columns.append(Column(name, tuple(categories), coded=coded, other=other))
         else:
             present = cells[~np.isnan(cells)]
             if not len(present):
                 raise no_value(name)
             median = float(np.float32(np.median(present)))
             columns.append(Column(name, fill=median if accept_missing and fill else None))
-    return Columns(tuple(columns), accept_missing)
+    return Columns(tuple(columns), accept_missing, missing_spellings)
 
 
 def no_value(name: str) -> DatasetError:
@@ -268,11 +343,48 @@ def no_value(name: str) -> DatasetError:
     return DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
 
 
-def too_many_categories(name: str) -> DatasetError:
-    """Return the error of a column with more categories than a model takes."""
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text.strip().replace("/", "-"))
+    except ValueError:
+        return False
+    return True
+
+
+def _most_frequent(counts: Counter[str], number: int) -> list[str]:
+    """Return the most frequent categories but OTHER, in order."""
+    by_frequency = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return sorted([name for name, _ in by_frequency if name != OTHER][:number])
+
+
+def too_many_categories(
+    name: str, categories: Iterable[str] = (), *, coded: bool = False
+) -> DatasetError:
+    """Return the error of a column with more categories than a model takes.
+
+    Args:
+        name: the column.
+        categories: its categories, or some of them.
+        coded: its categories are splits of histogram boosting.
+    """
+    limit = MAX_CODES if coded else MAX_CATEGORIES
+    found = f"column {quote(name)} has more than {limit} categories, which is the limit. "
+    some = list(islice(categories, _LOOKED_AT))
+    words = sum(len(category.split()) for category in some)
+    if some and words >= _WORDS_OF_TEXT * len(some):
+        return DatasetError(
+            f"{found}It holds free text, such as {quote(some[0])}, from which these algorithms "
+            "learn nothing: drop it, or write what matters in it into columns of their own"
+        )
+    if some and all(map(_is_date, some)):
+        return DatasetError(
+            f"{found}It holds dates, such as {quote(some[0])}: write their year, month, weekday or "
+            "age as columns of numbers, in the requests as well, or drop it"
+        )
+    wider = f"set categorical_encoding to one-hot (at most {MAX_CATEGORIES}), " if coded else ""
     return DatasetError(
-        f"column {quote(name)} has more than {MAX_CATEGORIES} categories, which is the limit. "
-        "Is it an identifier?"
+        f"{found}Drop it if it is an identifier; otherwise {wider}set max_categories to make one "
+        "of the rarest"
     )
 
 

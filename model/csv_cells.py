@@ -84,7 +84,7 @@ def survey(
             pairs = [
                 (cells[at], row)
                 for row, cells in batch
-                if len(cells) > at and not is_missing_as(cells[at], missing)
+                if len(cells) > at and not is_missing(cells[at], missing)
             ]
             if pairs:
                 cells, rows = zip(*pairs, strict=True)
@@ -131,11 +131,6 @@ def refuse_mixed(column: ColumnSurvey, name: str, where: str) -> None:
         f"{', '.join(map(quote, wrong))}{' and others' if len(column.others) > _SHOWN else ''}; "
         f"{advice}, --drop the column, or name it in --categorical"
     )
-
-
-def is_missing_as(cell: str, missing: frozenset[str]) -> bool:
-    """Return True if a cell is missing, by the usual spellings or by these, in small letters."""
-    return is_missing(cell) or cell.strip().lower() in missing
 
 
 def one_spelling(labels: Sequence[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -25,9 +25,8 @@ import numpy as np
 
 from model.archive import write_lines
 from model.batches import categories_of, numbers_of, plain_rows
-from model.cells import NotANumberError, is_missing, parse_number, quote
+from model.cells import NotANumberError, is_missing, parse_number, quote, spellings_of
 from model.csv_cells import (
-    is_missing_as,
     notation_of,
     one_spelling,
     refuse_mixed,
@@ -47,7 +46,7 @@ from model.rows import (
     in_batches,
     read_records,
 )
-from model.split import stratified_split
+from model.split import rare_class, rarest_class, stratified_split
 from model.table import csv_line
 
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
@@ -162,7 +161,8 @@ def _table_of(
                 f"--categorical names {quote(name)}, which is not a feature column of {where}; "
                 f"the feature columns are {known}"
             )
-    missing = frozenset(spelling.strip().lower() for spelling in na)
+    missing = spellings_of(na)
+    read_options = replace(read_options, missing_spellings=missing)
     places = _Places(header, label_at, feature_at, missing)
     labels: list[str] = []
     written: list[str] = []
@@ -283,7 +283,7 @@ class _Places:
 
     def text(self, cell: str, at: int) -> str:
         """Return a cell of a column in the usual notation, "" if it is missing."""
-        if self.missing and is_missing_as(cell, self.missing):
+        if self.missing and is_missing(cell, self.missing):
             return ""
         notation = self.notations.get(at)
         return cell if notation is None else translated(cell, notation)
@@ -310,7 +310,7 @@ def _whole(
         return None
     columns = list(zip(*(cells for _, cells in batch), strict=True))
     labels = list(map(str.strip, columns[places.label]))
-    if any(is_missing_as(label, places.missing) for label in set(labels)):
+    if any(is_missing(label, places.missing) for label in set(labels)):
         return None
     if places.header[-1] == _TRAILING and any(map(str.strip, columns[-1])):
         return None
@@ -349,7 +349,7 @@ def _row(
         )
     if not cells[places.label].strip():
         raise DatasetError(f"{where}, row {line}: the label column {quote(label)} is empty")
-    if is_missing_as(cells[places.label], places.missing):
+    if is_missing(cells[places.label], places.missing):
         shown = quote(cells[places.label].strip())
         raise DatasetError(
             f"{where}, row {line}: the label column {quote(label)} holds {shown}, a missing "
@@ -426,6 +426,9 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
         description["categorical"] = list(table.read_options.categorical)
     if table.read_options.accept_missing:
         description["missing_values"] = ACCEPT
+        if table.read_options.missing_spellings:
+            # The cells themselves are empty; these are for the rows that the model is asked later.
+            description["missing_spellings"] = sorted(table.read_options.missing_spellings)
     description["source"] = table.source
     content = write_lines(parts[0], parts[1], description)
     shown = ", ".join(f"{name} {classes[name]}" for name in sorted(classes)[:10])
@@ -459,10 +462,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DatasetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    for note in table.notes:
+    for note in (*table.notes, *_notes_of(table)):
         sys.stdout.write(f"note: {note}\n")
     sys.stdout.write(f"wrote {options.out}: {summary}\n")
     return 0
+
+
+def _notes_of(table: NamedTable) -> Iterator[str]:
+    """Yield a sentence about repeated rows, and one about a rare class."""
+    repeated = len(table.lines) - len(set(table.lines))
+    if repeated:
+        share = repeated / len(table.lines)
+        yield f"{repeated} rows ({share:.2%}) repeat an earlier row"
+    counts = Counter(table.labels)
+    rare = None if table.read_options.regression else rarest_class(counts)
+    if rare:
+        yield rare_class(rare[0], counts)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,7 +20,13 @@ from model.cells import quote
 from model.errors import DatasetError
 from model.rows import not_utf8
 
-MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+MAX_UNPACKED_BYTES = 8 * 1024**3
+# A dataset that unpacks to more than this must not unpack to so many times its zip: tables of text
+# become a tenth, and a zip that becomes much larger is made to fill the machine.
+_UNSUSPICIOUS_BYTES = 256 * 1024**2
+_MAX_RATIO = 100
+# An entry that is read at once describes the dataset.
+_MAX_WHOLE_BYTES = 16 * 1024**2
 MAX_ENTRIES = 1000
 # The longest line that is read; a longer one would take its length in memory.
 MAX_LINE_CHARACTERS = 16 * 1024 * 1024
@@ -55,7 +61,11 @@ class ZipEntries:
     """
 
     def __init__(self, file: IO[bytes], where: str, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
-        self._file, self._where, self._max_bytes = file, where, max_bytes
+        self._file, self._where = file, where
+        self._packed = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        self._limit = max_bytes
+        self._max_bytes = min(max_bytes, max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * self._packed))
         self._read: dict[str, int] = {}
         with self._readable():
             self._archive = zipfile.ZipFile(file)
@@ -73,13 +83,20 @@ class ZipEntries:
         self._archive.close()
 
     def read(self, name: str) -> bytes:
-        """Return an entry's content.
+        """Return the content of an entry that is small.
 
         Raises:
-            DatasetError: the entry is damaged, or the entries together are over the limit.
+            DatasetError: the entry is damaged or too large, or the entries together are over the
+                limit.
         """
         with self._opened(name) as entry:
-            return entry.read()
+            data = entry.read(_MAX_WHOLE_BYTES + 1)
+        if len(data) > _MAX_WHOLE_BYTES:
+            raise DatasetError(
+                f"{self._where}/{name} unpacks to more than {_MAX_WHOLE_BYTES} bytes, the most "
+                "for a file that describes the dataset; make it shorter"
+            )
+        return data
 
     def lines(self, name: str) -> Iterator[str]:
         """Yield the lines of an entry of UTF-8 text, with their ends, without a byte order mark.
@@ -120,8 +137,14 @@ class ZipEntries:
             data = opened.read(min(size, room) if size >= 0 else room)
         self._read[name] += len(data)
         if sum(self._read.values()) > self._max_bytes:
+            bound = "which is the limit"
+            if self._max_bytes < self._limit:
+                bound = (
+                    f"which is too much for a zip of {self._packed} bytes: of more than "
+                    f"{_UNSUSPICIOUS_BYTES}, it may be {_MAX_RATIO} times the zip's size"
+                )
             raise DatasetError(
-                f"{self._where} unpacks to more than {self._max_bytes} bytes, which is the limit; "
+                f"{self._where} unpacks to more than {self._max_bytes} bytes, {bound}; "
                 "use fewer rows, or the train and validation channels"
             )
         return data

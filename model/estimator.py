@@ -7,7 +7,7 @@ that a tree learnt between two 64-bit values could fall on the wrong side of bot
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, assert_never
 
@@ -91,6 +91,7 @@ def fit(
     max_tree_size: int = MAX_TREE_SIZE,
     *,
     regression: bool = False,
+    categorical: Sequence[int] = (),
 ) -> Any:
     """Return an estimator fitted to predict class numbers, or values for a regression.
 
@@ -104,6 +105,8 @@ def fit(
             after a twentieth of its trees, gradient boosting when it reaches the limit, and
             histogram boosting after its fit, which takes little memory.
         regression: trees predict a value; a linear model does by its algorithm.
+        categorical: indexes of the numbers that are the place of a category, from 1, or NaN; for
+            histogram boosting only.
 
     Raises:
         HyperparameterError: class_weight does not fit the classes, or the model is too large.
@@ -147,6 +150,7 @@ def fit(
         case Algorithm.HIST_GRADIENT_BOOSTING:
             # Without a number of iterations there is no early stop.
             patience = values.pop("n_iter_no_change")
+            values["categorical_features"] = list(categorical) or None
             values["early_stopping"] = patience is not None
             if patience is not None:
                 values["n_iter_no_change"] = patience

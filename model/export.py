@@ -9,10 +9,14 @@ from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingClassifier
 
+from model.category_export import boosting_to_onnx, has_categories
+from model.decision import Decided, Decision
+from model.decision_export import add_decision
 from model.errors import ExportError
 from model.forest_export import FORESTS, forest_to_onnx
 from model.hyperparameters import Algorithm
@@ -24,6 +28,8 @@ from model.trees import optimize_trees
 # Boosted scores, whose terms are larger than their sum, differ by up to a few 1e-4.
 PROBABILITY_TOLERANCE = 1e-4
 _BOOSTED_TOLERANCE = 1e-3
+# Between two steps of an isotonic calibration, the probability rises by up to 1,000 times as much.
+_ISOTONIC_TOLERANCE = 1e-3
 # The allowed error of a regression's value, as a share of the size of the values.
 _VALUE_TOLERANCE = 1e-4
 _MAX_LISTED_ROWS = 10
@@ -44,11 +50,13 @@ class Comparison:
     ties: int
 
 
-def tolerance_of(algorithm: Algorithm) -> float:
+def tolerance_of(algorithm: Algorithm, decision: Decision | None = None) -> float:
     """Return the allowed difference of a probability.
 
     A regression has no probabilities; `check_equivalence` scales its tolerance to its values.
     """
+    if decision is not None and decision.points is not None:
+        return _ISOTONIC_TOLERANCE
     match algorithm:
         case Algorithm.HIST_GRADIENT_BOOSTING:
             return _BOOSTED_TOLERANCE
@@ -64,7 +72,7 @@ def tolerance_of(algorithm: Algorithm) -> float:
             assert_never(algorithm)
 
 
-def to_onnx_bytes(estimator: Any, width: int) -> bytes:
+def to_onnx_bytes(estimator: Any, width: int, decision: Decision | None = None) -> bytes:
     """Return the serialized ONNX model.
 
     Its input is float32, shape (rows, width). Its outputs are class numbers and probabilities, or a
@@ -73,24 +81,33 @@ def to_onnx_bytes(estimator: Any, width: int) -> bytes:
     Args:
         estimator: a fitted classifier of class numbers, or a fitted regressor.
         width: numbers per row.
+        decision: the calibration and the threshold of two classes, or None.
     """
+    model = _to_onnx(estimator, width)
+    if decision is not None:
+        add_decision(model, estimator, decision)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _to_onnx(estimator: Any, width: int) -> ModelProto:
     if isinstance(estimator, FORESTS):
-        written: bytes = forest_to_onnx(estimator, width).SerializeToString()
-        return written
+        return forest_to_onnx(estimator, width)
+    if has_categories(estimator):
+        return boosting_to_onnx(estimator, width)
     classifier = hasattr(estimator, "predict_proba")
     estimator = with_32_bit_thresholds(estimator)
     with warnings.catch_warnings():
         # skl2onnx writes the flags of boosted trees as booleans where protobuf expects integers.
         warnings.filterwarnings("ignore", "Field onnx.AttributeProto.ints", DeprecationWarning)
-        model = to_onnx(
+        model: ModelProto = to_onnx(
             estimator,
             initial_types=[("input", FloatTensorType([None, width]))],
             options={id(estimator): {"zipmap": False}} if classifier else None,
         )
     # Of two equal classes, scikit-learn takes the second in gradient boosting, else the first.
     optimize_trees(model, tie_is_second=isinstance(estimator, GradientBoostingClassifier))
-    content: bytes = model.SerializeToString()
-    return content
+    return model
 
 
 def check_equivalence(
@@ -98,6 +115,7 @@ def check_equivalence(
     predictor: Predictor,
     rows: NDArray[np.float32],
     tolerance: float = PROBABILITY_TOLERANCE,
+    decision: Decision | None = None,
 ) -> Comparison:
     """Compare the ONNX model's predictions with those of the estimator that it was exported from.
 
@@ -110,12 +128,15 @@ def check_equivalence(
         predictor: the ONNX model.
         rows: encoded rows to compare on, shape (rows, width), at least one.
         tolerance: the allowed difference of a probability.
+        decision: the calibration and the threshold of two classes, or None.
 
     Raises:
         ExportError: a label differs, a probability differs by more than the tolerance, or
             scikit-learn's own predictions are not finite.
     """
     made = rows_on_thresholds(estimator, rows)
+    if decision is not None:
+        estimator = Decided(estimator, decision)
     compared = [_compare(estimator, predictor, rows, tolerance, "validation rows")]
     if len(made):
         compared.append(
@@ -140,8 +161,7 @@ def _compare(
     numbers, probabilities = predictor.run(rows)
     difference = np.abs(expected - probabilities)
     _check_difference(difference.max(axis=1, initial=0.0), tolerance, "probabilities", noun)
-    best = np.sort(expected, axis=1)
-    tie = best[:, -1] - best[:, -2] <= 2 * tolerance
+    tie = _margins(estimator, expected) <= 2 * tolerance
     wrong = np.flatnonzero((numbers != labels) & ~tie)
     if wrong.size:
         raise ExportError(
@@ -149,6 +169,15 @@ def _compare(
             f"{len(rows)} {noun}: {_row_list(wrong)}"
         )
     return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
+
+
+def _margins(estimator: Any, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the probabilities of each row are from another answer."""
+    decision = getattr(estimator, "decision", None)
+    if decision is not None and decision.threshold is not None:
+        return np.asarray(np.abs(expected[:, decision.positive] - decision.threshold))
+    best = np.sort(expected, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _compare_values(

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     LABEL_IS_FEATURE = "label-is-feature"
     LEAKAGE = "leakage"
     REPEATED_ROWS = "repeated-rows"
+    RARE_CLASS = "rare-class"
     CONSTANT_COLUMN = "constant-column"
 
 

@@ -8,6 +8,7 @@ MetricDefinitions.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 
 from model.archive import Dataset
 from model.columns import Columns, check_known, learn_columns
+from model.decision import Decision
 from model.estimator import fit, learns_from_missing
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
-from model.hyperparameters import Hyperparameters
+from model.folds import answers_out_of_fold, cross_validated, decision_of
+from model.hyperparameters import Hyperparameters, check_decision
 from model.importances import Importance, permutation_importances
-from model.metrics import evaluate, evaluate_regression, ranking_metrics
+from model.metrics import evaluate, evaluate_regression, positive_of, ranking_metrics
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
+from model.table import Table
 
 log = logging.getLogger("model.fitting")
 
@@ -55,16 +59,22 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     Raises:
         DatasetError: a column cannot be used, or the validation rows have an unknown category.
         ExportError: the ONNX model's predictions differ from the estimator's.
-        HyperparameterError: class_weight does not fit the dataset's classes.
+        HyperparameterError: class_weight, a calibration, a threshold or the number of folds does
+            not fit the dataset.
     """
     assert dataset.validation is not None  # noqa: S101 - the caller held rows out
     algorithm = hyperparameters.algorithm
+    check_decision(hyperparameters, dataset.classes)
     columns = learn_columns(
         dataset.train,
         dataset.features,
         accept_missing=dataset.accept_missing,
         fill=not learns_from_missing(algorithm),
+        coded=hyperparameters.coded_categories,
+        missing_spellings=dataset.missing_spellings,
+        max_categories=hyperparameters.max_categories,
     )
+    _tell_of_others(dataset.train, columns)
     if dataset.validation.categorical_columns:
         check_known(
             columns,
@@ -75,6 +85,8 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     tables = {"train": dataset.train, "validation": dataset.validation}
     rows = {name: columns.encode_columns(table.columns) for name, table in tables.items()}
     truth = {name: _truth(table.labels, dataset.classes) for name, table in tables.items()}
+    positive = _positive(hyperparameters, dataset.classes, truth["train"])
+    decision, folds = _by_folds(hyperparameters, dataset.classes, columns, rows, truth, positive)
     started = perf_counter()
     with Progress(f"fitting {algorithm}") as progress:
         estimator = fit(
@@ -84,14 +96,19 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
             dataset.classes,
             progress,
             regression=not dataset.classes,
+            categorical=columns.coded_places,
         )
     fit_seconds = perf_counter() - started
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
     with Progress("exporting to ONNX and comparing"):
-        onnx_bytes = to_onnx_bytes(estimator, columns.width)
+        onnx_bytes = to_onnx_bytes(estimator, columns.width, decision)
         predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
         compared = check_equivalence(
-            estimator, predictor, rows["validation"], tolerance_of(algorithm)
+            estimator,
+            predictor,
+            rows["validation"],
+            tolerance_of(algorithm, decision),
+            decision,
         )
     log.info(
         "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "
@@ -103,7 +120,12 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         compared.ties,
     )
     with Progress("measuring"):
-        metrics, output = _measure(predictor, rows, truth)
+        metrics, output = _measure(predictor, rows, truth, positive)
+    if folds:
+        metrics["cross_validation"] = folds
+        for metric, of in folds.items():
+            log.info("cv:%s_mean=%.6f", metric, of["mean"])
+            log.info("cv:%s_std=%.6f", metric, of["std"])
     with Progress("importances of columns") as progress:
         importances = _importances(
             predictor,
@@ -135,7 +157,73 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         "same_as_scikit_learn": {"worst": compared.worst, "tolerance": compared.tolerance},
         "fit_seconds": round(fit_seconds, 3),
     }
+    if decision is not None:
+        metadata["decision"] = decision.as_json(dataset.classes)
     return TrainingArtifacts(metadata, onnx_bytes, output)
+
+
+def _tell_of_others(table: Table, columns: Columns) -> None:
+    for at, column in enumerate(columns.columns):
+        if column.other and column.categories is not None:
+            cells = Counter(table.cells(at))
+            del cells[""]
+            rare = [rows for name, rows in cells.items() if name not in column.categories[:-1]]
+            log.info(
+                "column %s: %d of %d categories are kept; the others (%.1f %% of the rows) are one",
+                column.name,
+                len(column.categories) - 1,
+                len(cells),
+                100 * sum(rare) / len(table.labels),
+            )
+
+
+def _positive(
+    hyperparameters: Hyperparameters, classes: tuple[str, ...], truth: NDArray[Any]
+) -> int | None:
+    """Return the number of the positive class of two; None of another number of classes."""
+    if len(classes) != 2:
+        return None
+    chosen = hyperparameters.values.get("positive_class")
+    return positive_of(truth) if chosen is None else classes.index(str(chosen))
+
+
+def _by_folds(
+    hyperparameters: Hyperparameters,
+    classes: tuple[str, ...],
+    columns: Columns,
+    rows: Mapping[str, NDArray[np.float32]],
+    truth: Mapping[str, NDArray[Any]],
+    positive: int | None,
+) -> tuple[Decision | None, Mapping[str, Mapping[str, float]]]:
+    """Return what folds of the training rows are needed for: the decision, and the metrics."""
+    decision = None
+    if hyperparameters.decides and positive is not None and not hyperparameters.folds:
+        threshold = float(str(hyperparameters.values["decision_threshold"]))
+        decision = Decision(positive, threshold)
+    if not hyperparameters.folds:
+        return decision, {}
+    with Progress("fitting folds") as progress:
+        found = answers_out_of_fold(
+            hyperparameters,
+            rows["train"],
+            truth["train"],
+            classes,
+            hyperparameters.folds,
+            progress,
+            columns.coded_places,
+        )
+    if hyperparameters.decides and positive is not None:
+        decision = decision_of(found, truth["train"], hyperparameters, positive)
+        if decision.threshold is not None:
+            log.info(
+                "the answer is %s from a probability of %.6g on",
+                classes[positive],
+                decision.threshold,
+            )
+    if hyperparameters.values["cross_validation"] is None:
+        return decision, {}
+    metrics = cross_validated(found, truth["train"], classes, hyperparameters, positive)
+    return decision, metrics
 
 
 def _truth(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[Any]:
@@ -146,7 +234,10 @@ def _truth(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[Any]:
 
 
 def _measure(
-    predictor: Predictor, rows: Mapping[str, NDArray[np.float32]], truth: Mapping[str, NDArray[Any]]
+    predictor: Predictor,
+    rows: Mapping[str, NDArray[np.float32]],
+    truth: Mapping[str, NDArray[Any]],
+    positive: int | None,
 ) -> tuple[dict[str, Any], dict[str, object]]:
     """Return the metrics of each set of rows, and the confusion matrix files of the last set."""
     metrics: dict[str, Any] = {}
@@ -157,7 +248,7 @@ def _measure(
             found = evaluate(truth[name], numbers, values)
             metrics[name] = found.as_json(predictor.classes)
             printed: tuple[str, ...] = ("accuracy", "f1_macro", "log_loss")
-            ranking = ranking_metrics(truth[name], values, predictor.classes)
+            ranking = ranking_metrics(truth[name], values, predictor.classes, positive)
             metrics[name] |= ranking
             printed += tuple(metric for metric in ranking if metric != "positive_class")
             matrix = found.confusion.tolist()

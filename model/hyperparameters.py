@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
-from model.cells import quote
+from model.cells import quote, spellings_of
 from model.errors import HyperparameterError
 from model.rows import ACCEPT, REFUSE, ReadOptions, column_names
 
+NATIVE, ONE_HOT = "native", "one-hot"
+SIGMOID, ISOTONIC = "sigmoid", "isotonic"
+# Metrics by which a threshold can be chosen.
+THRESHOLD_METRICS = ("f1", "accuracy", "balanced_accuracy")
+# Folds by which a calibration and a threshold are learnt, unless cross_validation says it.
+_DECISION_FOLDS = 5
 # A processing job gets each hyperparameter in an environment variable.
 _VARIABLE = "SM_HP_"
 # SageMaker's own tools (sagemaker_program, sagemaker_region, …) and tuning jobs add these.
@@ -40,6 +46,7 @@ _FOREST, _BOOSTING, _LOGISTIC, _HIST, _LINEAR, _EXTRA = Algorithm
 _TREES = (_FOREST, _EXTRA, _BOOSTING)
 # These predict classes or a value, as the dataset says.
 _EITHER = (*_TREES, _HIST)
+_CLASSIFIERS = (*_EITHER, _LOGISTIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Specification:
         low: smallest number allowed.
         high: largest number allowed.
         open_low: `low` itself is not allowed.
-        choices: the strings allowed, for str; empty allows any.
+        choices: the strings allowed, for str (empty allows any), or besides numbers.
         none: "none" is allowed as well and means no limit.
         weights: a JSON object of positive numbers is allowed as well.
     """
@@ -76,7 +83,8 @@ class Specification:
             return text + (example if self.weights else "")
         noun = "a whole number" if self.kind is int else "a number"
         low = f"above {self.low:g}" if self.open_low else f"from {self.low:g}"
-        return f"{noun} {low} to {self.high:.10g}" + (" or none" if self.none else "")
+        others = [*self.choices, *(["none"] if self.none else [])]
+        return " or ".join([f"{noun} {low} to {self.high:.10g}", *others])
 
     def parse(self, text: str) -> Value:
         """Return the value that a string holds.
@@ -92,6 +100,8 @@ class Specification:
             if text not in self.choices and self.choices:
                 raise ValueError
             return None if text == "none" else text
+        if text in self.choices:
+            return text
         if not text.isascii() or "_" in text:
             raise ValueError
         number = int(text) if self.kind is int else float(text)
@@ -127,10 +137,27 @@ SPECIFICATIONS: Mapping[str, Specification] = {
         choices=("none", "balanced"),
         weights=True,
     ),
+    "calibration": Specification(
+        str, dict.fromkeys(_CLASSIFIERS), choices=("none", SIGMOID, ISOTONIC)
+    ),
+    "decision_threshold": Specification(
+        float,
+        dict.fromkeys(_CLASSIFIERS),
+        0,
+        1,
+        open_low=True,
+        choices=THRESHOLD_METRICS,
+        none=True,
+    ),
+    "positive_class": Specification(str, dict.fromkeys(_CLASSIFIERS)),
+    "cross_validation": Specification(int, _for_all_algorithms(None), 2, 20, none=True),
     "regression": Specification(str, dict.fromkeys(_EITHER, "no"), choices=("no", "yes")),
     "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _for_all_algorithms(None)),
+    "categorical_encoding": Specification(str, {_HIST: NATIVE}, choices=(NATIVE, ONE_HOT)),
+    "max_categories": Specification(int, _for_all_algorithms(None), 2, 255, none=True),
     "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
+    "missing_spellings": Specification(str, _for_all_algorithms(None)),
     "validation_fraction": Specification(float, _for_all_algorithms(0.2), 0.05, 0.5),
     "seed": Specification(int, _for_all_algorithms(0), 0, 2**32 - 1),
 }
@@ -140,10 +167,17 @@ _NOT_ESTIMATOR_ARGUMENTS = frozenset(
         "validation_fraction",
         "seed",
         "class_weight",
+        "calibration",
+        "decision_threshold",
+        "positive_class",
+        "cross_validation",
         "regression",
         "header",
         "categorical_columns",
+        "categorical_encoding",
+        "max_categories",
         "missing_values",
+        "missing_spellings",
     }
 )
 
@@ -189,6 +223,31 @@ class Hyperparameters:
                 assert_never(self.algorithm)
 
     @property
+    def max_categories(self) -> int | None:
+        """Return the number of categories of a column beyond which the rarest become one."""
+        chosen = self.values["max_categories"]
+        return None if chosen is None else int(str(chosen))
+
+    @property
+    def decides(self) -> bool:
+        """Return True if probabilities are calibrated, or a threshold decides."""
+        return any(self.values.get(name) for name in ("calibration", "decision_threshold"))
+
+    @property
+    def folds(self) -> int:
+        """Return the number of folds of the training rows; 0 if none are needed."""
+        chosen = self.values["cross_validation"]
+        learnt = isinstance(self.values.get("decision_threshold"), str)
+        if chosen is None:
+            return _DECISION_FOLDS if learnt or self.values.get("calibration") else 0
+        return int(str(chosen))
+
+    @property
+    def coded_categories(self) -> bool:
+        """Return True if the algorithm splits on sets of categories, without one-hot columns."""
+        return self.values.get("categorical_encoding") == NATIVE
+
+    @property
     def read_options(self) -> ReadOptions:
         """Return the options for reading the dataset's tables."""
         return ReadOptions(
@@ -197,6 +256,9 @@ class Hyperparameters:
             accept_missing=self.values["missing_values"] == ACCEPT,
             regression=self.regression,
             may_regress=self.algorithm in _EITHER,
+            missing_spellings=spellings_of(
+                column_names(str(self.values["missing_spellings"] or ""))
+            ),
         )
 
     @property
@@ -285,6 +347,35 @@ def check_class_weight(setting: object, classes: Iterable[str]) -> None:
         raise HyperparameterError(
             f"class_weight names {', '.join(map(quote, setting))}, but the dataset has the classes "
             f"{', '.join(map(quote, classes))}; give each of them a weight"
+        )
+
+
+def check_decision(hyperparameters: Hyperparameters, classes: Sequence[str]) -> None:
+    """Check that the hyperparameters about two classes fit the dataset.
+
+    Args:
+        hyperparameters: the algorithm and its values.
+        classes: the class names; empty for a regression.
+
+    Raises:
+        HyperparameterError: the dataset has not two classes, or positive_class is none of them.
+    """
+    names = ("calibration", "decision_threshold", "positive_class")
+    given = [name for name in names if hyperparameters.values.get(name)]
+    if not given:
+        return
+    if len(classes) != 2:
+        found = f"{len(classes)} classes" if classes else "a number to predict"
+        verb = "is" if len(given) == 1 else "are"
+        raise HyperparameterError(
+            f"hyperparameters: {' and '.join(given)} {verb} for two classes, and this dataset has "
+            f"{found}; leave {'it' if len(given) == 1 else 'them'} out"
+        )
+    positive = hyperparameters.values.get("positive_class")
+    if positive is not None and positive not in classes:
+        raise HyperparameterError(
+            f"hyperparameters: positive_class is {quote(str(positive))}; it must be "
+            f"{' or '.join(map(quote, classes))}"
         )
 
 

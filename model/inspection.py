@@ -22,12 +22,12 @@ from model.contract import Contract, contract_file, parse_contract
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import ContainerError, DatasetError
 from model.findings import Finding
-from model.hyperparameters import Hyperparameters, check_class_weight
+from model.hyperparameters import Hyperparameters, check_class_weight, check_decision
 from model.own_rules import refusal, refused_columns
 from model.rows import Cell, ReadOptions, RowReader, no_rows
 from model.scan import MAX_CLASSES, MAX_COLUMNS, CategoryColumn, TableScan
 from model.split import refuse_single_rows
-from model.table import check_known_classes, check_several_labels, check_width
+from model.table import check_known_classes, check_several_labels, check_size, check_width
 
 # Refused rows of a table that are listed.
 _LISTED_ROWS = 5
@@ -112,6 +112,7 @@ class _Inspector:
             )
         features = self._description.features or reader.names or numbered_features(width)
         train = self._scan(reader, features)
+        self._attempt(check_size, train.rows, max(1, width), self._files[0])
         # Without the rows that were refused, the counts of the others say little.
         whole = not self._findings
         if whole:
@@ -197,7 +198,11 @@ class _Inspector:
                 )
             else:
                 self._attempt(self._check_classes, counts)
-        for error in refused_columns(train):
+        for error in refused_columns(
+            train,
+            coded=self._hyperparameters.coded_categories,
+            capped=self._hyperparameters.max_categories is not None,
+        ):
             self._refuse(error)
 
     def _validate(self, train: TableScan, like: RowReader) -> TableScan | None:
@@ -208,14 +213,20 @@ class _Inspector:
             return None
         if not train.rows:
             return None
+        capped = self._hyperparameters.max_categories
         columns = Columns(
             tuple(
-                Column(name, tuple(sorted(column.counts)))
+                Column(
+                    name,
+                    tuple(sorted(column.counts)),
+                    other=bool(capped and len(column.counts) > capped),
+                )
                 if isinstance(column, CategoryColumn)
                 else Column(name)
                 for name, column in zip(train.names, train.columns, strict=True)
             ),
             self._read_options.accept_missing,
+            self._read_options.missing_spellings,
         )
         # Each is dropped after its first error.
         checks: list[Callable[[Sequence[str], Sequence[tuple[Cell, ...]], int], None]] = []
@@ -245,6 +256,7 @@ class _Inspector:
     def _check_classes(self, counts: Mapping[str, int]) -> None:
         classes = class_order(self._description.classes, counts, self._files[0])
         check_class_weight(self._hyperparameters.values.get("class_weight"), classes)
+        check_decision(self._hyperparameters, classes)
 
     def _check_split(self, train: TableScan) -> None:
         regression = self._read_options.regression

@@ -98,9 +98,12 @@ class RegressionEvaluation:
 
 
 def ranking_metrics(
-    truth: NDArray[np.int64], probabilities: NDArray[np.float32], classes: tuple[str, ...]
+    truth: NDArray[np.int64],
+    probabilities: NDArray[np.float32] | NDArray[np.float64],
+    classes: tuple[str, ...],
+    positive: int | None = None,
 ) -> dict[str, float | str]:
-    """Return how well the probabilities of two classes rank the rows, by scikit-learn.
+    """Return how good the probabilities of two classes are, by scikit-learn.
 
     Accuracy says little where one class is rare: answering the other one always is right nearly
     always. These metrics do not depend on a threshold.
@@ -109,30 +112,42 @@ def ranking_metrics(
         truth: the true class numbers, shape (rows,).
         probabilities: shape (rows, 2).
         classes: the class names.
+        positive: number of the positive class; None takes the one with fewer rows.
 
     Returns:
         positive_class: the class with fewer rows, the second if both have as many.
         roc_auc: probability that a row of it is ranked above a row of the other class, 0 to 1.
         average_precision: mean precision over the recall of it, 0 to 1.
+        brier_score: mean squared distance of its probability from 1 for its rows, and from 0 for
+            the others, 0 to 1; lower is better.
         An empty dictionary if there are more classes, or one of them has no row.
     """
     counts = np.bincount(truth, minlength=len(classes))
     if len(classes) != 2 or not counts.all():
         return {}
     # Imported late: the server computes no metrics, and starts without scikit-learn.
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-    positive = 0 if counts[0] < counts[1] else 1
+    if positive is None:
+        positive = positive_of(truth)
     scores = probabilities[:, positive].astype(np.float64)
     return {
         "positive_class": classes[positive],
         "roc_auc": float(roc_auc_score(truth == positive, scores)),
         "average_precision": float(average_precision_score(truth == positive, scores)),
+        # A sum of 32-bit shares may be a little above 1.
+        "brier_score": float(brier_score_loss(truth == positive, scores.clip(0, 1))),
     }
 
 
+def positive_of(truth: NDArray[np.int64]) -> int:
+    """Return the number of the class of two that has fewer rows, 1 if both have as many."""
+    counts = np.bincount(truth, minlength=2)
+    return 0 if counts[0] < counts[1] else 1
+
+
 def evaluate_regression(
-    truth: NDArray[np.float64], predicted: NDArray[np.float32]
+    truth: NDArray[np.float64], predicted: NDArray[np.float32] | NDArray[np.float64]
 ) -> RegressionEvaluation:
     """Return the metrics of predicted values.
 
@@ -152,7 +167,9 @@ def evaluate_regression(
 
 
 def evaluate(
-    truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float32]
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float32] | NDArray[np.float64],
 ) -> Evaluation:
     """Return the metrics of predicted classes.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model.columns import no_value, too_many_categories
+from model.columns import MAX_CODES, no_value, too_many_categories
 from model.errors import DatasetError
 from model.findings import Finding, Kind, Severity, plain
 from model.scan import CategoryColumn, NumberColumn, TableScan
+from model.split import rare_class, rarest_class
 
 # With fewer rows, a column can be like the label by chance.
 _LEAST_ROWS_LIKE_LABEL = 30
@@ -18,13 +19,23 @@ def refusal(error: Exception, short: str = "") -> Finding:
     return Finding(Severity.BROKEN, Kind.REFUSED, str(error), short=short)
 
 
-def refused_columns(train: TableScan) -> Iterator[DatasetError]:
-    """Yield training's error of each column that it would refuse."""
+def refused_columns(
+    train: TableScan, *, coded: bool = False, capped: bool = False
+) -> Iterator[DatasetError]:
+    """Yield training's error of each column that it would refuse.
+
+    Args:
+        train: the rows of train.csv.
+        coded: categories are splits of histogram boosting.
+        capped: the rarest categories of a column become one.
+    """
     for name, column in zip(train.names, train.columns, strict=True):
         if not column.rows:
             yield no_value(name)
-        elif isinstance(column, CategoryColumn) and column.other:
-            yield too_many_categories(name)
+        elif isinstance(column, CategoryColumn):
+            many = column.other or (coded and len(column.counts) > MAX_CODES)
+            if many and not capped:
+                yield too_many_categories(name, column.counts, coded=coded)
 
 
 def check_by_itself(train: TableScan, validation: TableScan | None) -> Iterator[Finding]:
@@ -45,6 +56,7 @@ def check_by_itself(train: TableScan, validation: TableScan | None) -> Iterator[
                 "can be learnt from it; drop it",
                 column=name,
             )
+    yield from _rare_class(train)
     share = repeated_share(train)
     if share:
         yield Finding(
@@ -79,6 +91,20 @@ def about(*tables: TableScan) -> str:
     """Return a remark for a share that was estimated, and nothing for an exact one."""
     exact = all(table.sample.exact for table in tables)
     return "" if exact else " (estimated from a sample of the rows)"
+
+
+def _rare_class(train: TableScan) -> Iterator[Finding]:
+    if train.values is not None or train.labels.other:
+        return
+    rare = rarest_class(train.labels.counts)
+    if rare:
+        name, share = rare
+        yield Finding(
+            Severity.WARNING,
+            Kind.RARE_CLASS,
+            rare_class(name, train.labels.counts),
+            value=share,
+        )
 
 
 def _like_the_label(train: TableScan) -> Iterator[Finding]:

@@ -168,9 +168,8 @@ class _Bins:
         """Return the number of each row's bin; the last one is for what is missing or unknown."""
         if self.histogram is None:
             part = encoded[:, self.start : self.start + self.column.width]
-            known = part.any(axis=1) if part.shape[1] else np.zeros(len(part), bool)
-            found = part.argmax(axis=1) if part.shape[1] else np.zeros(len(part), np.int64)
-            return np.where(known, found, len(self.labels) - 1).astype(np.int64)
+            found = self.column.places_of(part)
+            return np.where(found >= 0, found, len(self.labels) - 1)
         values = encoded[:, self.start]
         borders = np.asarray(self.histogram.edges, np.float32)
         places = np.searchsorted(borders, values, side="right")
@@ -252,7 +251,11 @@ def _bins_of(columns: Columns, known: dict[str, ColumnBaseline], rows: int) -> I
             missing = round(expected.missing * rows)
             if column.categories is not None and expected.counts is not None:
                 counts = [expected.counts.get(category_key(c), 0) for c in column.categories]
-                rest = sum(expected.counts.values()) + expected.other - sum(counts) + missing
+                rest = sum(expected.counts.values()) + expected.other - sum(counts)
+                if column.other:
+                    counts[-1] += rest
+                    rest = 0
+                rest += missing
                 labels = [*map(_named, column.categories), _MISSING_OR_UNKNOWN]
                 yield _Bins(column.name, labels, np.array([*counts, rest]), start, column, None)
             elif column.categories is None and expected.histogram is not None:

@@ -45,6 +45,7 @@ class ReadOptions:
         accept_missing: accept cells that are empty or `nan`.
         regression: the label is a number to predict.
         may_regress: it may be one, if the dataset says so.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     header: bool = False
@@ -52,6 +53,7 @@ class ReadOptions:
     accept_missing: bool = False
     regression: bool = False
     may_regress: bool = False
+    missing_spellings: frozenset[str] = frozenset()
 
 
 PLAIN = ReadOptions()
@@ -282,12 +284,13 @@ class RowReader:
         if not self._measured(labels):
             return None
         accept = self._read_options.accept_missing
+        spellings = self._read_options.missing_spellings
         columns: list[ColumnCells] = []
         for at, cells in enumerate(others):
             column: ColumnCells | None = (
-                categories_of(cells, accept_missing=accept)
+                categories_of(cells, accept_missing=accept, spellings=spellings)
                 if at in self.categorical_columns
-                else numbers_of(cells, accept_missing=accept)
+                else numbers_of(cells, accept_missing=accept, spellings=spellings)
             )
             if column is None:
                 return None
@@ -325,12 +328,14 @@ class RowReader:
     def _cells(self, line: int, cells: list[str]) -> tuple[Cell, ...]:
         found: list[Cell] = []
         for at, cell in enumerate(cells[1:]):
-            missing = is_missing(cell)
+            missing = is_missing(cell, self._read_options.missing_spellings)
             categorical = at in self.categorical_columns
             if missing and self._read_options.accept_missing:
                 found.append("" if categorical else math.nan)
                 continue
             try:
+                if missing and not is_missing(cell):
+                    raise NotANumberError(f"holds {quote(cell.strip())}, a missing value")
                 if not categorical:
                     found.append(parse_number(cell))
                 elif missing:
@@ -366,7 +371,8 @@ class RowReader:
             return frozenset()
         width = len(first[1]) - 1
         if categorical == (AUTO,):
-            found = non_numeric_columns(self._records(), range(1, width + 1))
+            spellings = self._read_options.missing_spellings
+            found = non_numeric_columns(self._records(), range(1, width + 1), spellings)
             return frozenset(at - 1 for at in found)
         names = list(self._features or (f"feature_{number}" for number in range(1, width + 1)))
         for name in categorical:
@@ -444,20 +450,24 @@ def column_names(text: str) -> tuple[str, ...]:
 
 
 def non_numeric_columns(
-    records: Iterator[tuple[int, list[str]]], places: Iterable[int]
+    records: Iterator[tuple[int, list[str]]],
+    places: Iterable[int],
+    spellings: frozenset[str] = frozenset(),
 ) -> frozenset[int]:
     """Return the places of the columns in which any cell holds a value that is not a number.
 
     Args:
         records: (line, cells); shorter records have no cell at the later places.
         places: the indexes of the columns to look at, from 0.
+        spellings: other missing cells than empty ones and `nan`, in small letters.
     """
     numeric = set(places)
     found: set[int] = set()
     while batch := [cells for _, cells in islice(records, BATCH)]:
         for at in sorted(numeric):
             cells = [record[at] for record in batch if len(record) > at]
-            if numbers_of(cells, accept_missing=True) is None and any(map(is_non_numeric, cells)):
+            numbers = numbers_of(cells, accept_missing=True, spellings=spellings)
+            if numbers is None and any(is_non_numeric(cell, spellings) for cell in cells):
                 found.add(at)
         numeric -= found
         if not numeric:
@@ -465,9 +475,9 @@ def non_numeric_columns(
     return frozenset(found)
 
 
-def is_non_numeric(cell: str) -> bool:
-    """Return True if a cell holds a value that is not a number."""
-    if is_missing(cell):
+def is_non_numeric(cell: str, spellings: frozenset[str] = frozenset()) -> bool:
+    """Return True if a cell holds a value that is not a number, and is not missing."""
+    if is_missing(cell, spellings):
         return False
     try:
         parse_number(cell)

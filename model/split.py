@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from model.cells import quote
 from model.errors import DatasetError
 
+# A class is rare below this share of the rows that it would have if all had as many.
+_RARE = 0.2
+
 
 def stratified_split(
     labels: Sequence[str], fraction: float, seed: int, where: str
@@ -56,3 +59,30 @@ def refuse_single_rows(counts: Mapping[str, int], where: str) -> None:
             f"{where} has a single row of {names}; a class needs at least two rows, one to train "
             "on and one to validate with: add rows of this class or remove it"
         )
+
+
+def rarest_class(counts: Mapping[str, int]) -> tuple[str, float] | None:
+    """Return the rarest class and its share of the rows, 0 to 1, if it is rare.
+
+    It is, if it has less than a fifth of the rows that it would have if all had as many: of two
+    classes, less than a tenth of the rows.
+
+    Args:
+        counts: rows by class.
+    """
+    total = sum(counts.values())
+    if len(counts) < 2:
+        return None
+    name = min(counts, key=lambda one: (counts[one], one))
+    share = counts[name] / total
+    return (name, share) if share * len(counts) < _RARE else None
+
+
+def rare_class(name: str, counts: Mapping[str, int]) -> str:
+    """Return a sentence about a class that is rare."""
+    total = sum(counts.values())
+    return (
+        f"class {quote(name)} has {counts[name]} of {total} rows ({counts[name] / total:.2%}), so "
+        "that accuracy says little about it; look at its recall, and consider class_weight, "
+        "decision_threshold and minimumMetric"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Self
@@ -15,6 +15,9 @@ import numpy as np
 from model.cells import quote
 from model.errors import DatasetError
 from model.rows import PLAIN, Cell, ColumnCells, LabelCounts, ReadOptions, RowReader, no_rows
+
+# A cell takes 8 bytes, twice that while the batches are joined, and 4 as the input of a model.
+MAX_CELLS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +102,7 @@ def _joined(parts: Sequence[ColumnCells]) -> ColumnCells:
 
 
 def parse_table(
-    text: str | bytes,
+    text: str | bytes | Callable[[], Iterable[str]],
     where: str,
     features: Sequence[str] | None = None,
     read_options: ReadOptions = PLAIN,
@@ -108,21 +111,26 @@ def parse_table(
     """Read a labelled table.
 
     Args:
-        text: CSV text, or its UTF-8 bytes, with the label in the first column.
+        text: CSV text with the label in the first column, its UTF-8 bytes, or what returns its
+            lines from the beginning.
         where: the file's name, for messages.
         features: the feature columns' names, for messages; every row must then have as many cells.
         read_options: options for reading the cells.
         like: a table that was read before this one, whose names and categorical columns apply.
 
     Raises:
-        DatasetError: there are no rows or no labels, rows differ in length, or a cell is not
-            allowed.
+        DatasetError: there are no rows or no labels, rows differ in length, a cell is not allowed,
+            or there are more than MAX_CELLS cells.
     """
-    reader = RowReader(lambda: lines_of(text), where, features, read_options, like)
+    lines = text if callable(text) else lambda: lines_of(text)
+    reader = RowReader(lines, where, features, read_options, like)
     labels: list[str] = []
     batches: list[list[ColumnCells]] = []
+    # Equal labels are one string.
+    known: dict[str, str] = {}
     for more, columns in reader.batches():
-        labels += more
+        labels += more if read_options.regression else (known.setdefault(one, one) for one in more)
+        check_size(len(labels), len(columns), where)
         batches.append(columns)
     if not labels:
         raise no_rows(where)
@@ -132,6 +140,25 @@ def parse_table(
         counts.refuse_measurements(where)
     joined = tuple(_joined(parts) for parts in zip(*batches, strict=True))
     return Table(tuple(labels), joined, reader.names, reader.categorical_columns, reader.label)
+
+
+def check_size(rows: int, width: int, where: str) -> None:
+    """Check that a table fits into memory.
+
+    Args:
+        rows: number of rows, or of those that were read so far.
+        width: number of feature columns.
+        where: the table's name, for messages.
+
+    Raises:
+        DatasetError: it has more than MAX_CELLS cells.
+    """
+    if rows * width > MAX_CELLS:
+        raise DatasetError(
+            f"{where} has more than {MAX_CELLS:,} cells (rows times feature columns), which is the "
+            f"limit: at most {MAX_CELLS // width:,} rows of {width} columns; use fewer rows, such "
+            "as a sample of them, or fewer columns"
+        )
 
 
 def lines_of(text: str | bytes) -> Iterable[str]:

@@ -2,7 +2,8 @@
 
 A split sends a row to the left if its number is at most the threshold. scikit-learn stores the
 threshold in 64 bits, mostly halfway between two numbers of the training rows; the ONNX model stores
-it in 32 bits. For a 32-bit number x and a threshold t, x <= t holds exactly if x <= f holds for the
+it in 32 bits. A split on a set of categories has no threshold; rows of each category stand for it.
+For a 32-bit number x and a threshold t, x <= t holds exactly if x <= f holds for the
 largest 32-bit float f that is not above t. The nearest 32-bit float may be above t, and then a row
 of just that number would go the other way.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,8 @@ def _with_32_bit_thresholds(tree: Any) -> Any:
 def rows_on_thresholds(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows on the thresholds of an estimator's trees, and one and two 32-bit floats beside.
 
+    Rows of each category follow those of thresholds.
+
     Each is a given row with one number replaced. The first row that a threshold gets is one whose
     own number is next to it, because it is likely to reach the split; up to 20 follow as long as
     there are at most 2,000 pairs of a threshold and a row (fewer if rows are wide). Of more
@@ -95,9 +99,10 @@ def rows_on_thresholds(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.
         Rows of shape (rows, width); none for an estimator without splits.
     """
     width = rows.shape[1]
+    of_categories = rows_of_categories(estimator, rows)
     parts = [part for part in _splits(estimator) if len(part)]
     if not parts:
-        return np.empty((0, width), np.float32)
+        return of_categories
     splits = np.unique(np.concatenate(parts))
     limit = max(1, min(_MAX_PAIRS, _MAX_NUMBERS // (width * len(_STEPS))))
     if len(splits) > limit:
@@ -114,7 +119,69 @@ def rows_on_thresholds(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.
         made[at] = rows[chosen][:, :, np.newaxis, :]
         for number, steps in enumerate(_STEPS):
             made[at, :, number, feature] = _steps_beside(thresholds, steps)[:, np.newaxis]
-    return made.reshape(-1, width)
+    return np.concatenate([made.reshape(-1, width), of_categories])
+
+
+def rows_of_categories(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows with each category of each categorical column, missing and unknown ones included.
+
+    Each is a given row with one number replaced.
+
+    Args:
+        estimator: a fitted estimator.
+        rows: encoded rows, shape (rows, width), at least one.
+
+    Returns:
+        Rows of shape (rows, width); none for an estimator without categorical columns.
+    """
+    width = rows.shape[1]
+    known = _categories(estimator)
+    asked = {feature: [*codes, np.nan] for feature, codes in known.items()}
+    total = sum(map(len, asked.values()))
+    if not total:
+        return np.empty((0, width), np.float32)
+    of_one = max(1, min(_MAX_PAIRS // total, _MAX_NUMBERS // (width * total), _MAX_PAIRS_OF_ONE))
+    chosen = np.arange(of_one) * len(rows) // of_one
+    parts = []
+    for feature, codes in asked.items():
+        made = np.repeat(rows[chosen], len(codes), axis=0)
+        made[:, feature] = np.tile(np.array(codes, np.float32), len(chosen))
+        parts.append(made)
+    return np.concatenate(parts)
+
+
+def original_features(boosting: Any) -> NDArray[np.int64]:
+    """Return the place in a row of each feature of histogram boosting's trees.
+
+    scikit-learn puts categorical features before the others.
+    """
+    categorical = boosting.is_categorical_
+    if categorical is None:
+        return np.arange(boosting.n_features_in_)
+    return np.concatenate([np.flatnonzero(categorical), np.flatnonzero(~categorical)])
+
+
+def categories_of_splits(boosting: Any) -> Iterator[NDArray[np.float64]]:
+    """Yield the categories that go to the left, for each split on categories, tree by tree."""
+    known, features = _categories(boosting), original_features(boosting)
+    for tree in chain.from_iterable(boosting._predictors):
+        found = tree.nodes[(tree.nodes["is_leaf"] == 0) & (tree.nodes["is_categorical"] == 1)]
+        sets = np.ascontiguousarray(tree.raw_left_cat_bitsets).view(np.uint8)
+        bits = np.unpackbits(sets, axis=1, bitorder="little")
+        for feature, at in zip(found["feature_idx"], found["bitset_idx"], strict=True):
+            yield known[int(features[feature])][np.flatnonzero(bits[at])]
+
+
+def _categories(estimator: Any) -> dict[int, NDArray[np.float64]]:
+    """Return the known categories of each categorical column, by its place in a row."""
+    categorical = getattr(estimator, "is_categorical_", None)
+    if categorical is None or not categorical.any():
+        return {}
+    found = estimator._preprocessor.named_transformers_["encoder"].categories_
+    return {
+        int(feature): codes[~np.isnan(codes)]
+        for feature, codes in zip(np.flatnonzero(categorical), found, strict=True)
+    }
 
 
 def _steps_beside(numbers: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
@@ -127,12 +194,14 @@ def _steps_beside(numbers: NDArray[np.float32], steps: int) -> NDArray[np.float3
 def _splits(estimator: Any) -> Iterator[NDArray[Any]]:
     """Yield the splits of each tree, with the fields `feature` and `threshold` (in 32 bits)."""
     if isinstance(estimator, _HISTOGRAM):
+        features = original_features(estimator)
         for trees in estimator._predictors:
             for tree in trees:
                 nodes = tree.nodes
                 # A split between missing and other numbers has an infinite threshold.
-                found = nodes[(nodes["is_leaf"] == 0) & np.isfinite(nodes["num_threshold"])]
-                yield _split_array(found["feature_idx"], found["num_threshold"])
+                split = (nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)
+                found = nodes[split & np.isfinite(nodes["num_threshold"])]
+                yield _split_array(features[found["feature_idx"]], found["num_threshold"])
     elif isinstance(estimator, _OTHER_TREES):
         for grown in np.ravel(estimator.estimators_):
             tree = grown.tree_

@@ -8,7 +8,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from model.archive import Dataset
 from model.channels import hold_out
 from model.columns import Columns
 from model.connection import Connection
+from model.decision import Decided, Decision
 from model.errors import ExportError
 from model.estimator import fit
 from model.fitting import fit_and_measure
@@ -33,6 +34,7 @@ from model.train import json_bytes
 _CATEGORIES = ("red", "a,b", 'say "hi"', "größe", "日本", "x y")
 _MOST_ROWS = 300
 _NEAR = 1e-6
+_FOLDS = 5
 _LINEAR = (Algorithm.LOGISTIC_REGRESSION, Algorithm.LINEAR_REGRESSION)
 
 
@@ -66,6 +68,8 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     chance = np.random.default_rng(seed)
     hyperparameters = _hyperparameters(chance, list(Algorithm)[seed % len(Algorithm)])
     dataset = hold_out(_dataset(chance, hyperparameters), 0.2, seed)
+    if len(dataset.classes) == 2 and min(dataset.train.counts().values()) >= _FOLDS:
+        hyperparameters = _with_decision(chance, hyperparameters)
     try:
         artifacts = fit_and_measure(dataset, hyperparameters)
     except ExportError as error:
@@ -79,10 +83,22 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     numbers = {name: number for number, name in enumerate(dataset.classes)}
     truth = np.array([numbers.get(name, name) for name in dataset.train.labels])
     truth = truth.astype(np.int64 if numbers else np.float64)
-    estimator = fit(hyperparameters, train, truth, dataset.classes, regression=not dataset.classes)
+    estimator = fit(
+        hyperparameters,
+        train,
+        truth,
+        dataset.classes,
+        regression=not dataset.classes,
+        categorical=columns.coded_places,
+    )
+    answering = estimator
+    if decision := artifacts.metadata.get("decision"):
+        answering = Decided(estimator, _decision(decision, dataset.classes))
     rows = np.concatenate([rows_on_thresholds(estimator, train), train])
     rows = chance.permutation(rows)[:_MOST_ROWS]
-    cells = [cells for row in rows if (cells := _cells(columns, row)) is not None]
+    cells = [
+        cells for at, row in enumerate(rows) if (cells := _cells(columns, row, at)) is not None
+    ]
     rows = columns.encode(cells)
     found.models += 1
     found.rows += len(rows)
@@ -97,7 +113,7 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     batch, document, *single = asyncio.run(_answers(application, questions))
     answers = json.loads(document)["predictions"]
     if not dataset.classes:
-        expected = estimator.predict(rows)
+        expected = answering.predict(rows)
         values = np.array([answer["value"] for answer in answers])
         assert values.tolist() == [float(line) for line in batch.splitlines()]
         size = max(float(expected.std()), float(np.abs(expected).mean()))
@@ -108,19 +124,24 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     assert single == batch.splitlines(keepends=True)[:4]
     labels = [answer["label"] for answer in answers]
     assert labels == [row[0] for row in csv.reader(io.StringIO(batch))]
-    expected_labels = [dataset.classes[number] for number in estimator.predict(rows)]
+    expected_labels = [dataset.classes[number] for number in answering.predict(rows)]
     differ = np.array(labels) != np.array(expected_labels)
-    gaps = _gaps(estimator, rows, [dataset.classes.index(label) for label in labels])
+    gaps = _gaps(answering, rows, [dataset.classes.index(label) for label in labels])
+    # Of a calibration or a threshold, a rounding error may decide about equal scores, too.
+    decided = answering is not estimator
     boosted = hasattr(estimator, "decision_function")
-    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2))
+    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2) | decided)
     found.near_ties += int((differ & near).sum())
     found.labels += [seed] * int((differ & ~near).sum())
     shares = np.array([list(answer["probabilities"].values()) for answer in answers])
-    found.worst = max(found.worst, float(np.abs(shares - estimator.predict_proba(rows)).max()))
+    found.worst = max(found.worst, float(np.abs(shares - answering.predict_proba(rows)).max()))
 
 
 def _gaps(estimator: Any, rows: NDArray[np.float32], answered: list[int]) -> NDArray[np.float64]:
     """Return how much more the best class of each row scores than the one that was answered."""
+    if isinstance(estimator, Decided) and (threshold := estimator.decision.threshold):
+        positive = estimator.predict_proba(rows)[:, estimator.decision.positive]
+        return np.asarray(np.abs(positive - threshold))
     if not hasattr(estimator, "decision_function"):
         scores = estimator.predict_proba(rows)
     else:
@@ -139,6 +160,7 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
         chosen["n_estimators"] = pick(1, 2, 5, 20)
     if algorithm is Algorithm.HIST_GRADIENT_BOOSTING:
         chosen |= {"max_iter": pick(1, 5, 30), "max_leaf_nodes": pick(2, 7, 31, "none")}
+        chosen["categorical_encoding"] = pick("native", "native", "one-hot")
     if algorithm not in _LINEAR:
         chosen |= {"max_depth": pick(1, 3, 8), "min_samples_leaf": pick(1, 3, 10)}
     if algorithm in (Algorithm.GRADIENT_BOOSTING, Algorithm.HIST_GRADIENT_BOOSTING):
@@ -157,10 +179,34 @@ def _hyperparameters(chance: np.random.Generator, algorithm: Algorithm) -> Hyper
     return parse_hyperparameters({"algorithm": algorithm, **chosen})
 
 
+def _with_decision(
+    chance: np.random.Generator, hyperparameters: Hyperparameters
+) -> Hyperparameters:
+    """Return hyperparameters that may calibrate, or decide by a threshold."""
+    threshold = (None, 0.3, "f1", "balanced_accuracy")[chance.integers(4)]
+    calibration = (None, "sigmoid", "isotonic")[chance.integers(3)]
+    values = {"decision_threshold": threshold, "calibration": calibration}
+    return replace(hyperparameters, values={**hyperparameters.values, **values})
+
+
+def _decision(described: dict[str, Any], classes: tuple[str, ...]) -> Decision:
+    calibration = described["calibration"] or {}
+    points = calibration.get("points")
+    return Decision(
+        classes.index(described["positive_class"]),
+        described["threshold"],
+        calibration.get("slope"),
+        calibration.get("offset", 0.0),
+        None if points is None else np.array(points),
+    )
+
+
 def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> Dataset:
     rows = int(chance.integers(60, 250))
+    accept = hyperparameters.values["missing_values"] == "accept"
+    trees = hyperparameters.algorithm not in _LINEAR
     columns = [
-        _column(chance, rows, wide=hyperparameters.algorithm not in _LINEAR)
+        _column(chance, rows, wide=trees, many=trees and accept)
         for _ in range(chance.integers(1, 7))
     ]
     hidden = sum(np.unique(column, return_inverse=True)[1] / rows for column in columns)
@@ -169,7 +215,7 @@ def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> D
     classes = int(chance.choice([2, 2, 3, 5, 12]))
     ranks = hidden.argsort().argsort() * classes // rows
     labels = [repr(float(x)) for x in hidden] if regression else [f"class {x}" for x in ranks]
-    missing = 0.1 if hyperparameters.values["missing_values"] == "accept" else 0.0
+    missing = 0.1 if accept else 0.0
     lines = []
     for label, *cells in zip(labels, *columns, strict=True):
         shown = ["" if chance.random() < missing else str(cell) for cell in cells]
@@ -185,8 +231,15 @@ def _dataset(chance: np.random.Generator, hyperparameters: Hyperparameters) -> D
     )
 
 
-def _column(chance: np.random.Generator, rows: int, *, wide: bool) -> NDArray[Any]:
-    """Return a column of the kinds that data have; `wide` ones do not fit 32 bits well."""
+def _column(chance: np.random.Generator, rows: int, *, wide: bool, many: bool) -> NDArray[Any]:
+    """Return a column of the kinds that data have.
+
+    Args:
+        chance: the source of randomness.
+        rows: cells of the column.
+        wide: also numbers that do not fit 32 bits well.
+        many: also so many categories that the rows held out may have others.
+    """
     kinds = [
         chance.normal(0, 1, rows),
         chance.normal(0, 1, rows).round(1),
@@ -203,10 +256,13 @@ def _column(chance: np.random.Generator, rows: int, *, wide: bool) -> NDArray[An
             chance.normal(0, 1e-38, rows),
             chance.normal(0, 1e30, rows),
         ]
+    if many:
+        towns = [f"town {number}" for number in range(chance.integers(30, 200))]
+        kinds.append(chance.choice(towns, rows))
     return kinds[chance.integers(len(kinds))]
 
 
-def _cells(columns: Columns, row: NDArray[np.float32]) -> list[Cell] | None:
+def _cells(columns: Columns, row: NDArray[np.float32], at: int) -> list[Cell] | None:
     """Return the cells that are encoded as a row; None if no cells are."""
     cells: list[Cell] = []
     start = 0
@@ -215,6 +271,12 @@ def _cells(columns: Columns, row: NDArray[np.float32]) -> list[Cell] | None:
         start += column.width
         if column.categories is None:
             cells.append(float(part[0]))
+        elif column.coded:
+            # Of unknown and missing categories, both are asked.
+            known = not np.isnan(part[0])
+            if not known and not columns.accept_missing:
+                return None
+            cells.append(column.categories[int(part[0]) - 1] if known else ("", "new")[at % 2])
         elif set(part.tolist()) <= {0.0, 1.0} and part.sum() <= 1:
             if not part.any() and not columns.accept_missing:
                 return None

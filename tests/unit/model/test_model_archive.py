@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import json
+import random
 import stat
 import zipfile
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model import entries, table
 from model.archive import read_archive, write_archive
 from model.errors import DatasetError
 from tests.archives import zip_of
@@ -67,6 +70,45 @@ def test_a_zip_is_never_unpacked_beyond_the_limit() -> None:
     assert len(bomb.getvalue()) < 10_000
     with pytest.raises(DatasetError, match="unpacks to more than 1000000 bytes"):
         read_archive(bomb.getvalue(), "x.zip", max_bytes=1_000_000)
+
+
+def test_a_large_dataset_is_read_unless_its_zip_is_suspiciously_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entries, "_UNSUSPICIOUS_BYTES", 100_000)
+    chance = random.Random(0)
+    rows = "".join(f"{'ab'[at % 2]},{chance.random()}\n" for at in range(10_000))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", rows)
+    assert len(read_archive(packed, "x.zip").train.labels) == 10_000
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", "a,1\n" * 1_000_000)
+    with pytest.raises(
+        DatasetError, match="of more than 100000, it may be 100 times the zip's size"
+    ):
+        read_archive(bomb, "x.zip")
+
+
+def test_a_table_of_too_many_cells_is_refused_with_the_rows_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "MAX_CELLS", 100)
+    assert (
+        len(read_archive(zip_of({"train.csv": "a,1,2\nb,1,2\n" * 25}), "x.zip").train.labels) == 50
+    )
+    with pytest.raises(DatasetError, match=r"more than 100 cells .* at most 50 rows of 2 columns"):
+        read_archive(zip_of({"train.csv": "a,1,2\nb,1,2\n" * 26}), "x.zip")
+
+
+def test_a_description_that_would_fill_the_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entries, "_MAX_WHOLE_BYTES", 100)
+    content = zip_of({"train.csv": ROWS, "dataset.json": json.dumps({"source": "x" * 100})})
+    with pytest.raises(DatasetError, match=r"dataset\.json unpacks to more than 100 bytes"):
+        read_archive(content, "x.zip")
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../train.csv", "a/../../b", "a\\b", "C:/x"])

@@ -637,3 +637,15 @@ def test_a_failure_of_the_check_itself_has_a_message_too(
     assert check.run({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 1
     said = (tmp_path / "output" / "message").read_text("utf-8")
     assert said == "RuntimeError: unforeseen (the traceback is in the log)"
+
+
+def test_a_rare_class_is_a_warning() -> None:
+    def kinds(rare: int) -> list[str]:
+        text = "".join(f"{'yes' if at < rare else 'no'},{at}\n" for at in range(100))
+        file = io.BytesIO(zip_of({"train.csv": text}))
+        found = inspect_dataset(file, "d.zip", parse_hyperparameters({}))
+        outcome = judge(found, "", None, stop=False)
+        return [one.message for one in outcome.findings if one.kind == Kind.RARE_CLASS]
+
+    assert kinds(10) == []
+    assert kinds(9)[0].startswith("class 'yes' has 9 of 100 rows (9.00%)")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from model.cells import NotANumberError
 from model.columns import Column, Columns, check_known, learn_columns
 from model.errors import DatasetError
 from model.rows import ReadOptions
@@ -102,3 +103,88 @@ def test_an_identifier_is_refused_as_a_category() -> None:
     table = parse_table(text, "t", read_options=ReadOptions(categorical=("auto",)))
     with pytest.raises(DatasetError, match="has more than 1000 categories"):
         learn_columns(table, ("id",), accept_missing=False, fill=True)
+
+
+def test_coded_categories_are_their_places_and_nan_if_missing_or_unknown() -> None:
+    table = parse_table(TEXT, "t.csv", read_options=OPEN)
+    columns = learn_columns(table, table.names, accept_missing=True, fill=False, coded=True)
+    rows = columns.encode([(1.0, "red"), (2.0, "blue"), (3.0, ""), (4.0, "new")])
+    assert rows[:2].tolist() == [[1, 2], [2, 1]]
+    assert np.isnan(rows[2:, 1]).all()
+    assert columns.coded_places == (1,)
+    assert columns.columns[1].places_of(rows[:, 1:]).tolist() == [1, 0, -1, -1]
+    assert Columns.from_metadata({"columns": columns.as_json()}) == columns
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_categories_beyond_the_limit_are_refused_with_a_way_on(*, coded: bool) -> None:
+    read_options = ReadOptions(categorical=("feature_1",))
+    limit = 255 if coded else 1000
+    advice = "set categorical_encoding to one-hot" if coded else "an identifier"
+
+    def learnt(categories: int) -> Columns:
+        text = "".join(f"yes,c{number}\n" for number in range(categories))
+        table = parse_table(text, "t", read_options=read_options)
+        return learn_columns(table, ["kind"], accept_missing=False, fill=False, coded=coded)
+
+    assert learnt(limit).width == (1 if coded else limit)
+    with pytest.raises(DatasetError, match=f"'kind' has more than {limit} categories.*{advice}"):
+        learnt(limit + 1)
+
+
+def test_the_rarest_categories_become_one_and_so_do_unknown_ones() -> None:
+    text = "".join(f"yes,{town}\n" for town in "aaabbbccdde")
+    table = parse_table(text, "t", read_options=ReadOptions(categorical=("feature_1",)))
+    columns = learn_columns(table, ["town"], accept_missing=False, fill=False, max_categories=3)
+    assert columns.columns == (Column("town", ("a", "b", "(other)"), other=True),)
+    rows = [[columns.parse_cell(town, 0)] for town in ("a", "d", "new", "(other)")]
+    assert columns.encode(rows).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 0, 1]]
+    with pytest.raises(NotANumberError, match="is empty"):
+        columns.parse_cell("", 0)
+    assert Columns.from_metadata({"columns": columns.as_json()}) == columns
+    few = learn_columns(table, ["town"], accept_missing=False, fill=False, max_categories=5)
+    assert few.columns == (Column("town", ("a", "b", "c", "d", "e")),)
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("the nest of pair {0} was empty", "It holds free text, such as 'the nest of pair"),
+        ("{1}/01/01", "It holds dates, such as '1000/01/01': write their year"),
+    ],
+)
+def test_free_text_and_dates_are_refused_with_what_to_do(cell: str, reason: str) -> None:
+    text = "".join(f"yes,{cell.format(at, 1000 + at)}\n" for at in range(1001))
+    table = parse_table(text, "t", read_options=ReadOptions(categorical=("feature_1",)))
+    reason = f"'comments' has more than 1000 categories.* {reason}"
+    with pytest.raises(DatasetError, match=reason):
+        learn_columns(table, ["comments"], accept_missing=False, fill=False)
+
+
+def test_spellings_of_missing_cells_are_the_same_in_training_and_in_serving() -> None:
+    spellings = frozenset({"na", "?"})
+    options = ReadOptions(categorical=("auto",), accept_missing=True, missing_spellings=spellings)
+    for odd in ("", "no,5,red\n"):
+        table = parse_table(f"yes,1,red\nno,NA,?\nyes, ? ,na\n{odd}", "t", read_options=options)
+        assert table.categorical_columns == {1}
+        assert table.columns[1][:3] == ["red", "", ""]
+        assert np.isnan(table.columns[0][1:3]).all()
+    columns = learn_columns(
+        table, ["size", "colour"], accept_missing=True, fill=False, missing_spellings=spellings
+    )
+    assert Columns.from_metadata({"columns": columns.as_json()}) == columns
+    for cell in ("NA", " ? ", "na", "", "NaN"):
+        assert math.isnan(float(columns.parse_cell(cell, 0)))
+        assert math.isnan(float(columns.parse_json_value(cell, 0, "x")))
+        assert columns.parse_cell(cell, 1) == columns.parse_json_value(cell, 1, "x") == ""
+
+
+def test_json_may_hold_numbers_as_strings_and_categories_as_booleans() -> None:
+    columns = Columns((Column("size"), Column("member", ("FALSE", "TRUE"))))
+    assert columns.parse_json_value("3.5", 0, "") == 3.5
+    assert columns.parse_json_value(value=True, at=1, shown="true") == "TRUE"
+    for wrong in ("3,5", "1_0", "", "inf"):
+        with pytest.raises(NotANumberError):
+            columns.parse_json_value(wrong, 0, wrong)
+    with pytest.raises(NotANumberError, match="holds true, which is not a number"):
+        columns.parse_json_value(value=True, at=0, shown="true")

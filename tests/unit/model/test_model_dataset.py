@@ -221,3 +221,17 @@ def test_the_column_options_in_dataset_json_are_validated(
     rows = [["yes", "1"], ["no", "2"]]
     with pytest.raises(DatasetError, match=message):
         read_archive(write_archive(rows, rows, described), "d.zip")
+
+
+def test_repeated_rows_and_a_rare_class_are_noted_and_spellings_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["label,size", *(f"no,{at % 50}" for at in range(98)), "yes,1", "yes,NA"]
+    source, out = tmp_path / "t.csv", tmp_path / "t.zip"
+    source.write_text("\n".join(lines))
+    arguments = ["--csv", str(source), "--label", "label", "--na", "NA,?", "--out", str(out)]
+    assert dataset.main([*arguments, "--missing-values", "accept"]) == 0
+    printed = capsys.readouterr().out
+    assert "note: 48 rows (48.00%) repeat an earlier row" in printed
+    assert "note: class 'yes' has 2 of 100 rows (2.00%)" in printed
+    assert read_archive(out.read_bytes(), "t.zip").missing_spellings == {"na", "?"}

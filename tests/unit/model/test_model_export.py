@@ -15,6 +15,7 @@ from model.estimator import fit
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.predictor import Predictor
+from model.thresholds import rows_of_categories
 
 SMALL = {
     Algorithm.RANDOM_FOREST: {"n_estimators": "10"},
@@ -153,3 +154,63 @@ def test_metadata_with_another_number_of_classes_is_refused(
         Predictor(onnx_bytes, 4, ("x", "y"))
     with pytest.raises(ArtifactError, match="does not load"):
         Predictor(onnx_bytes, 3, ("x", "y", "z"))
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+@pytest.mark.parametrize("categories", [2, 40, 255])
+def test_splits_on_sets_of_categories_are_answered_as_by_scikit_learn(
+    classes: int, categories: int
+) -> None:
+    chance = np.random.default_rng(categories)
+    rows = chance.normal(size=(3000, 4)).astype(np.float32)
+    # Places from 1, each of them at least once, and some that are missing.
+    places = np.arange(3000) % categories + 1
+    rows[:, 1] = chance.permutation(places)
+    rows[:, 3] = np.where(chance.random(3000) < 0.1, np.nan, places)
+    effects = chance.normal(size=categories + 1)
+    value = rows[:, 0] + effects[rows[:, 1].astype(int)] + np.nan_to_num(effects[places])
+    value += chance.normal(0, 0.3, 3000)
+    regression = not classes
+    truth = value if regression else value.argsort().argsort() * classes // 3000
+    raw = {"algorithm": "hist-gradient-boosting", "max_iter": "20"}
+    raw["regression"] = "yes" if regression else "no"
+    estimator = fit(
+        parse_hyperparameters(raw), rows, truth, regression=regression, categorical=(1, 3)
+    )
+    names = tuple(str(number) for number in range(classes))
+    predictor = Predictor(to_onnx_bytes(estimator, 4), 4, names)
+    asked = rows.copy()
+    asked[:400, 1] = np.nan
+    asked[::7, 3] = np.nan
+    numbers, values = predictor.run(asked)
+    tolerance = tolerance_of(Algorithm.HIST_GRADIENT_BOOSTING)
+    if regression:
+        assert np.abs(values[:, 0] - estimator.predict(asked)).max() < 1e-5
+    else:
+        assert np.array_equal(numbers, estimator.predict(asked))
+        assert np.abs(values - estimator.predict_proba(asked)).max() < 1e-5
+    assert check_equivalence(estimator, predictor, rows, tolerance).worst < 1e-5
+
+
+def test_boosting_with_categories_that_learns_nothing_answers_its_baseline() -> None:
+    rows = np.array([[1], [2]] * 20, np.float32)
+    truth = np.array([0, 0, 1, 1] * 10)
+    raw = {"algorithm": "hist-gradient-boosting", "max_iter": "2"}
+    estimator = fit(parse_hyperparameters(raw), rows, truth, categorical=(0,))
+    predictor = Predictor(to_onnx_bytes(estimator, 1), 1, ("x", "y"))
+    _, probabilities = predictor.run(rows)
+    assert np.abs(probabilities - estimator.predict_proba(rows)).max() < 1e-6
+
+
+def test_the_check_before_export_asks_each_category_and_a_missing_one() -> None:
+    rows = np.array([[number % 9 + 1, number] for number in range(900)], np.float32)
+    truth = np.isin(rows[:, 0], [2, 5, 6]).astype(np.int64)
+    raw = {"algorithm": "hist-gradient-boosting", "max_iter": "3"}
+    estimator = fit(parse_hyperparameters(raw), rows, truth, categorical=(0,))
+    other = fit(parse_hyperparameters(raw), rows, 1 - truth, categorical=(0,))
+    asked = rows_of_categories(estimator, rows[:1])
+    assert asked[:9, 0].tolist() == list(range(1, 10))
+    assert np.isnan(asked[9::10, 0]).all()
+    predictor = Predictor(to_onnx_bytes(other, 2), 2, ("x", "y"))
+    with pytest.raises(ExportError, match="differ from scikit-learn's"):
+        check_equivalence(estimator, predictor, rows)

@@ -99,7 +99,7 @@ def test_a_bad_csv_body_is_answered_400_with_the_row_and_column(
         ("{}", "no 'instances'"),
         ('{"instances": []}', "no rows"),
         ('{"instances": "5.1"}', "not a list"),
-        ('[[1, 2, 3, "4"]]', 'row 1, column 4 (petal width (cm)) holds "4", which is not a number'),
+        ('[[1, 2, 3, "x"]]', 'row 1, column 4 (petal width (cm)) holds "x", which is not a number'),
         ("[[1, 2, 3, true]]", "holds true"),
         ("[[1, 2, 3, null]]", "holds null"),
         ("[[1, 2, 3, NaN]]", "column 4 (petal width (cm)) holds nan, which is not a finite"),

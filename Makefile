@@ -209,7 +209,7 @@ schemas: $(VENV)/.done ## Regenerate CloudFormation's schemas.json from the inst
 
 lock: $(VENV)/.done ## Resolve the dependencies into requirements.lock and requirements-demo.lock
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra parquet --extra dev --no-annotate --no-header --generate-hashes --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra deploy --extra model --extra load --extra install --constraint requirements.lock --no-annotate --no-header --generate-hashes --output-file requirements-demo.lock pyproject.toml
 
 dist: tests/wheel/.venv/.done ## Build the source distribution and the wheel into dist, and check them by twine

@@ -35,6 +35,7 @@ from model.csv_cells import (
 )
 from model.csv_source import DELIMITERS, CsvSource, open_file, open_text
 from model.errors import DatasetError
+from model.parquet_source import is_parquet, open_parquet
 from model.rows import (
     ACCEPT,
     AUTO,
@@ -486,7 +487,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--table", choices=TABLES, help="a real table that scikit-learn ships")
-    source.add_argument("--csv", type=Path, help="a CSV file with a header line")
+    source.add_argument("--csv", type=Path, help="a CSV file with a header line, or a Parquet file")
     parser.add_argument("--label", help="the CSV column that holds the class")
     parser.add_argument(
         "--drop", action="append", default=[], help="a CSV column to leave out, such as an id"
@@ -529,7 +530,10 @@ def _read(options: argparse.Namespace) -> NamedTable:
         accept_missing=options.missing_values == ACCEPT,
         regression=options.regression,
     )
-    source = open_file(options.csv, options.encoding, delimiter)
+    if is_parquet(options.csv):
+        source = open_parquet(options.csv, options.drop)
+    else:
+        source = open_file(options.csv, options.encoding, delimiter)
     na = tuple(filter(None, (options.na or "").split(",")))
     return _table_of(source, options.label, options.drop, read_options, na)
 

@@ -30,7 +30,7 @@ def demo(
         str, typer.Option(help="Dataset: iris, wine, breast_cancer, digits or diabetes.")
     ] = "iris",
     csv: Annotated[
-        Path | None, typer.Option(help="Your own CSV file instead of a dataset.")
+        Path | None, typer.Option(help="Your own CSV or Parquet file instead of a dataset.")
     ] = None,
     label: CsvLabel = None,
     categorical: CsvCategorical = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from math import ceil
@@ -146,6 +147,7 @@ def _size(options: argparse.Namespace, console: Console) -> int:
     from loadtest.capacity import LoadStep
     from loadtest.price import find_price
     from loadtest.size import SizeSettings, check_options, endpoint_price, measure_capacity, size
+    from loadtest.size_types import parse_types
     from loadtest.traffic import read_csv, wave
 
     check_options(options.p99, options.objective, options.startup_minutes)
@@ -192,9 +194,22 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         capacity_rps=capacity,
         price=price,
         out=options.out,
+        types=parse_types(options.compare) if options.compare else {},
+        traffic=_traffic_options(options),
     )
     size(settings, steps, console)
     return 0
+
+
+def _traffic_options(options: argparse.Namespace) -> str:
+    """Return the options that decide a plan besides the instance, as they were given."""
+    traffic = ("--wave", options.wave) if options.wave else ("--traffic", str(options.traffic))
+    words = [
+        *traffic,
+        *("--objective", f"{options.objective:g}"),
+        *("--startup-minutes", str(options.startup_minutes)),
+    ]
+    return shlex.join(words)
 
 
 def _report(directory: Path, console: Console, endpoint_url: str | None = None) -> int:
@@ -352,6 +367,12 @@ def _parser() -> argparse.ArgumentParser:
         "--instance-type",
         help="instance type for the cost, with its price in the program's dated table for "
         "us-east-1; default: the type of the measured endpoint",
+    )
+    size.add_argument(
+        "--compare",
+        metavar="TYPE=SPEED,…",
+        help="also plan for these instance types, each with its speed as a multiple of the "
+        "measured instance's, such as ml.c5.large=1.2,ml.m5.xlarge=1.9",
     )
     size.add_argument(
         "--price", type=float, help="US dollars per instance hour, instead of the table's price"

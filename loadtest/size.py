@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.price import Price, read_table
 from loadtest.shapes import MAX_USERS, Load
+from loadtest.size_types import HOURS_PER_MONTH, compare, show
 
-HOURS_PER_MONTH = 730
 _STEP_SECONDS = 6.0
 _FILE = "size.json"
 _PLOT = "size.png"
@@ -42,6 +42,8 @@ class SizeSettings:
         capacity_rps: requests/s that one instance serves; None to measure it.
         price: price of an instance hour; None if it is unknown.
         out: the output directory.
+        types: instance types to compare, with the speed of each as a multiple of this one's.
+        traffic: the options of the traffic and the objective, as they were given.
     """
 
     requests_per_minute: list[float]
@@ -51,6 +53,8 @@ class SizeSettings:
     capacity_rps: float | None
     price: Price | None
     out: Path
+    types: dict[str, float] = field(default_factory=dict)
+    traffic: str = ""
 
 
 def measure_capacity(
@@ -180,14 +184,24 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
     Raises:
         LoadTestError: no settings meet the objective.
     """
-    result = simulate(
-        {
-            "requests_per_minute": settings.requests_per_minute,
-            "capacity_rps": settings.capacity_rps,
-            "startup_minutes": settings.startup_minutes,
-            "objective": settings.objective,
-        }
-    )
+
+    def cheapest(capacity_rps: float | None) -> dict[str, Any]:
+        return simulate(
+            {
+                "requests_per_minute": settings.requests_per_minute,
+                "capacity_rps": capacity_rps,
+                "startup_minutes": settings.startup_minutes,
+                "objective": settings.objective,
+            }
+        )
+
+    result = cheapest(settings.capacity_rps)
+    days = len(settings.requests_per_minute) / 1440
+    plans = []
+    if settings.types:
+        capacity_rps = settings.capacity_rps or 0.0
+        plans = compare(settings.types, capacity_rps, read_table(), days, cheapest)
+    result["types"] = [asdict(plan) for plan in plans]
     result["capacity_rps"] = settings.capacity_rps
     result["price"] = None if settings.price is None else asdict(settings.price)
     result["steps"] = [asdict(step) for step in steps]
@@ -198,6 +212,8 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
     hourly = settings.price.hourly if settings.price is not None else None
     draw(result, settings.out / _PLOT, settings.objective, hourly)
     _print(settings, result, console)
+    if plans:
+        show(plans, settings.traffic, console)
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,13 +21,14 @@ from loadtest.calibration import Calibration, calibrate
 from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.observer import EndpointState
-from loadtest.price import Price, find_price, read_table
+from loadtest.price import Price, PriceTable, find_price, read_table
 from loadtest.run import RunSettings
 from loadtest.shapes import Load
 from loadtest.size import endpoint_price, mean_instances, measure_capacity, pulumi_lines, simulate
+from loadtest.size_types import compare, parse_types, show
 from loadtest.traffic import read_csv, wave
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
-from tests.unit.loadtest.test_loadtest_run import dataset, environment
+from tests.unit.loadtest.test_loadtest_run import command, dataset, environment
 
 __all__ = ["dataset"]  # the fixture of the other file
 
@@ -275,3 +277,56 @@ def test_an_objective_that_a_single_user_misses_is_an_error_with_advice(
     monkeypatch.setattr("loadtest.calibration.calibrate", lambda *_: Calibration(1e6, 5.0, 1))
     with pytest.raises(LoadTestError, match=r"p99 of 500\.0 ms, over the objective of 100 ms"):
         size.measure_capacity(Base(), 100.0, Console(quiet=True))
+
+
+def test_types_are_compared_by_the_cost_of_the_same_day(tmp_path: Path) -> None:
+    given = ("--capacity", "20", "--wave", "5:60", "--instance-type", "ml.m5.large")
+    done = command(
+        *("size", *given, "--compare", "ml.c5.large=1.2, ml.m5.xlarge=1.9,ml.m5.large=1"),
+        *("--out", str(tmp_path)),
+    )
+    assert done.returncode == 0, done.stderr
+    plans = json.loads((tmp_path / "size.json").read_text())["types"]
+    assert [plan["monthly"] for plan in plans] == sorted(plan["monthly"] for plan in plans)
+    (own,) = [plan for plan in plans if plan["instance_type"] == "ml.m5.large"]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("python -m loadtest")]
+    assert len(lines) == 3
+    again = command(*shlex.split(lines[0])[3:], "--out", str(tmp_path / "again"))
+    assert again.returncode == 0, again.stderr
+    first = json.loads((tmp_path / "again/size.json").read_text())
+    assert first["settings"] == plans[0]["settings"]
+    assert own["hours"] == json.loads((tmp_path / "size.json").read_text())["instance_hours"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ml.c5.large", "write TYPE=SPEED"),
+        ("ml.c5.large=0", "write TYPE=SPEED"),
+        ("ml.c5.large=fast", "write TYPE=SPEED"),
+        ("c5.large=1", "write TYPE=SPEED"),
+        (",".join(f"ml.c{n}.large=1" for n in range(11)), "has 11 types; at most 10"),
+    ],
+)
+def test_types_that_cannot_be_compared_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_types(text)
+
+
+def test_a_type_that_cannot_meet_the_objective_comes_last_with_the_reason() -> None:
+    def simulate(capacity: float) -> dict[str, Any]:
+        if capacity < 10:
+            raise LoadTestError("no settings keep it")
+        return {"instance_hours": 48.0, "settings": {"minimum": 1, "maximum": 3}}
+
+    prices = PriceTable("2026-01-01", "us-east-1", {"ml.a.large": 1.0, "ml.b.large": 0.1})
+    plans = compare({"ml.a.large": 2.0, "ml.b.large": 0.1}, 10.0, prices, 2.0, simulate)
+    assert [(plan.instance_type, plan.hours) for plan in plans] == [
+        ("ml.a.large", 24.0),
+        ("ml.b.large", 0.0),
+    ]
+    text = io.StringIO()
+    show(plans, "--wave 1:2", Console(file=text, width=120))
+    assert "ml.b.large: no settings keep it" in text.getvalue()
+    with pytest.raises(UsageError, match=r"no instance type 'ml\.c\.large'"):
+        compare({"ml.c.large": 1.0}, 10.0, prices, 1.0, simulate)

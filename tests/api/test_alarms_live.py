@@ -99,7 +99,7 @@ def test_a_composite_alarm_follows_its_rule_through_another_and_tells_its_topic(
         OKActions=[alarms.topic],
         AlarmDescription="Hot, but not full.",
     )
-    assert alarms.state("live-outer") == "INSUFFICIENT_DATA"
+    assert alarms.state("live-outer") in ("INSUFFICIENT_DATA", "OK")  # evaluated, or not yet
     alarms.until("live-outer", "OK")
     alarms.set("live-hot", "ALARM")
     alarms.until("live-outer", "ALARM")

@@ -337,6 +337,7 @@ def test_alarms_are_shown_and_one_for_scaling_in_is_neutral(quiet: TestCloud) ->
             Threshold=1.0,
             ComparisonOperator=comparison,
             AlarmActions=actions,
+            TreatMissingData="ignore",  # the state that is set stays
         )
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     found = overview(quiet)["alarms"]

@@ -150,7 +150,13 @@ def _snapshot(cloud: TestCloud, *arguments: str) -> Any:
     return document("snapshot", *arguments, "--endpoint-url", cloud.url)
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["with a state directory", "ephemeral"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(True, id="with a state directory"),
+        pytest.param(False, id="ephemeral", marks=pytest.mark.slow),
+    ],
+)
 def test_one_moment_is_saved_under_load_and_loaded_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:

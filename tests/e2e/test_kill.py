@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from tests.cloud import configured_url, local_cloud, wait_for
 from tests.e2e.conftest import Lab, deployed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only]
+pytestmark = [pytest.mark.e2e, pytest.mark.emulator_only, pytest.mark.slow]
 
 FLOWER = b"5.1,3.5,1.4,0.2"
 LOG = "localcloud.log"

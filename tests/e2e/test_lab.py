@@ -374,7 +374,7 @@ def test_the_demo_runs_unattended_and_reports(tmp_path: Path, short: bool) -> No
     # The model is named after its table, and the load was chosen for this machine.
     assert stress["endpoint"] == "wine-production"
     assert "This machine answers " in answer.stdout
-    assert " Scaling " in answer.stdout
+    assert "\nScaling: " in answer.stdout
     assert summary["metrics"]["validation:accuracy"] > 0.8
     assert (tmp_path / "stress" / "report.html").stat().st_size > 10_000
     assert stress["requests"] > 100

@@ -174,6 +174,7 @@ def test_a_run_that_fails_is_an_alarm_and_the_next_one_counts_its_captures(
     wait_for("the end of the alarm", lambda: alarm(lab, "monitor-failed") == "OK", 20)
 
 
+@pytest.mark.slow
 def test_a_drill_says_when_the_monitor_notices_a_change(lab: Lab) -> None:
     answer = localcloud_answer(
         lab.cloud.url,

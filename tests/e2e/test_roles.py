@@ -28,6 +28,7 @@ from tests.e2e.conftest import (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     needs_git,
     pytest.mark.e2e,
     pytest.mark.aws_documented(

@@ -76,6 +76,7 @@ def test_the_signing_names_are_botocores(models: dict[str, ServiceModel]) -> Non
     assert {name: tuple(services) for name, services in found.items()} == SIGNED_AS
 
 
+@pytest.mark.slow
 def test_the_operations_of_every_service_are_named(models: dict[str, ServiceModel]) -> None:
     missed = []
     for model in models.values():

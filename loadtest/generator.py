@@ -29,7 +29,12 @@ from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
 from loadtest.schedule import due
 from loadtest.shapes import Load
-from loadtest.user import QuotaGate, create_environment, replayed_requests
+from loadtest.user import (
+    QuotaGate,
+    create_environment,
+    measure_delays,
+    replayed_requests,
+)
 from loadtest.worker_pool import WorkerPool
 
 _TICK_SECONDS = 0.5
@@ -67,6 +72,7 @@ class SingleProcessGenerator:
         environment.events.request.add_listener(recorder.record)
         environment.events.request.add_listener(gate.answered)
         self._runner: Any = environment.create_local_runner()
+        self._recorder = recorder
 
     @property
     def cut_short(self) -> str:
@@ -86,6 +92,7 @@ class SingleProcessGenerator:
 
     def start(self) -> None:
         """Start the users."""
+        measure_delays(self._recorder)
         self._runner.start_shape()
 
     def stop(self) -> None:

@@ -29,6 +29,8 @@ class Recorder:
         total: latencies of all requests.
         began: beginnings of the workers' schedules in an open load, by the worker's number.
         lateness: delays of an open load's requests that were sent late although a user was free.
+        delays: how much later than asked the processes woke up, which is how long an answer waits
+            in the load generator, and which its latency includes.
         last_recorded: time of the last request, on the monotonic clock.
     """
 
@@ -40,6 +42,7 @@ class Recorder:
         self.errors: Counter[str] = Counter()
         self.total = Histogram()
         self.lateness = Histogram()
+        self.delays = Histogram()
         # On the monotonic clock, which all processes of a machine share.
         self.began: dict[int, float] = {}
         self._tick = Histogram()
@@ -107,12 +110,13 @@ class Recorder:
             "errors": dict(self.errors),
             "latencies": self.total.as_json(),
             "lateness": self.lateness.as_json(),
+            "delays": self.delays.as_json(),
             "began": list(self.began.items()),
         }
         self.failures = self.answers = self.correct = 0
         self.squared_error = 0.0
         self.errors, self.total, self._tick = Counter(), Histogram(), Histogram()
-        self.lateness = Histogram()
+        self.lateness, self.delays = Histogram(), Histogram()
         return counts
 
     def merge(self, counts: dict[str, Any]) -> None:
@@ -123,6 +127,7 @@ class Recorder:
         self._tick.merge(latencies)
         self.total.merge(latencies)
         self.lateness.merge(Histogram.from_json(counts["lateness"]))
+        self.delays.merge(Histogram.from_json(counts["delays"]))
         self.began |= dict(counts["began"])
         self.failures += counts["failures"]
         self.answers += counts["answers"]
@@ -142,6 +147,7 @@ class Recorder:
             "max_ms": round(self.total.max_ms, 2) if self.total.count else None,
             "errors": dict(self.errors),
             "lateness_p99_ms": self.lateness.percentile(0.99),
+            "delay_p99_ms": self.delays.percentile(0.99),
             **percentiles(self.total),
         }
 

@@ -25,6 +25,8 @@ from loadtest.summary import Summary, milliseconds, summarize
 _SAMPLES_FILE = "samples.jsonl"
 _RECORD_FILE = "run.json"
 _TEMPLATE = "report.html.jinja"
+# From this share of the p99 latency on, the generator's own delay hides the endpoint's latency.
+_MUCH = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def figures(summary: Summary, record: RunRecord) -> list[Figure]:
         Figure("p50", milliseconds(summary.p50_ms)),
         Figure("p95", milliseconds(summary.p95_ms)),
         Figure("p99", milliseconds(summary.p99_ms), f"max {milliseconds(summary.max_ms)}"),
+        *_own_delay(summary, record),
         _score(summary, record),
         Figure("instances", _instances(summary), _unchanged(summary)),
         Figure("first scale-out", scaled, remark),
@@ -154,6 +157,16 @@ def _instances(summary: Summary) -> str:
     if low is None:
         return "–"
     return str(low) if low == high else f"{low} → {high}"
+
+
+def _own_delay(summary: Summary, record: RunRecord) -> list[Figure]:
+    """Return how much of the p99 latency may be the load generator's own."""
+    delay, latency = record.delay_p99_ms, summary.p99_ms
+    if delay is None or not latency:
+        return []
+    much = delay > latency * _MUCH
+    remark = "p99 of it; use more --workers" if much else "p99, in the latencies above"
+    return [Figure("generator's delay", milliseconds(delay), remark, bad=much)]
 
 
 def _correct(record: RunRecord) -> str:

@@ -104,6 +104,8 @@ class RunRecord:
         rate: requests/s at the peak of an open load; None for a closed one.
         due: requests of an open load's schedule until its end; None for a closed one.
         lateness_p99_ms: how late the generator sent them; None for a closed load.
+        delay_p99_ms: how long an answer waited in the generator, which its latency includes; None
+            in records of earlier versions.
         instance_type: the variant's instance type; None if it could not be read.
         command, version, machine: how to repeat the run; empty in records of earlier versions.
     """
@@ -143,6 +145,7 @@ class RunRecord:
     rate: float | None = None
     due: int | None = None
     lateness_p99_ms: float | None = None
+    delay_p99_ms: float | None = None
     instance_type: str | None = None
     command: str = ""
     version: str = ""

@@ -30,6 +30,7 @@ from loadtest.signing import Signer, find_credentials, invocations_path
 STOP_SECONDS = 5
 # A user that waits for quota checks at this interval whether it has to stop.
 _WAIT_SECONDS = 0.2
+_BEAT_SECONDS = 0.01
 
 
 class QuotaGate:
@@ -125,6 +126,21 @@ class EndpointClient(FastHttpUser):  # type: ignore[misc]  # locust ships no typ
     insecure = False
     connection_timeout = 10.0
     network_timeout = 60.0
+
+
+def measure_delays(recorder: Recorder) -> None:
+    """Note, for as long as this process runs, how much later than asked it wakes up.
+
+    While it handles one answer, the others wait, and so does this greenlet.
+    """
+
+    def measure() -> None:
+        while True:
+            before = time.monotonic()
+            gevent.sleep(_BEAT_SECONDS)
+            recorder.delays.add(1000 * max(0.0, time.monotonic() - before - _BEAT_SECONDS))
+
+    gevent.spawn(measure)
 
 
 def replayed_requests(settings: dict[str, Any]) -> list[Timed] | None:

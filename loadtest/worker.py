@@ -23,7 +23,7 @@ from locust import runners
 from loadtest.messages import COUNTS, QUOTA_GRANT, QUOTA_REQUEST, REPORT_KEY
 from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease
-from loadtest.user import STOP_SECONDS, QuotaGate, create_environment
+from loadtest.user import STOP_SECONDS, QuotaGate, create_environment, measure_delays
 
 # The master takes a sample every half second; reports at the same interval would make the samples
 # uneven.
@@ -55,6 +55,7 @@ def _connect(settings: dict[str, Any]) -> Any:
         request_quota=lambda: environment.runner.send_message(QUOTA_REQUEST),
     )
     environment = create_environment(settings, recorder, gate)
+    environment.events.test_start.add_listener(lambda **_: measure_delays(recorder))
     stopped = []
     events = environment.events
     events.request.add_listener(recorder.record)

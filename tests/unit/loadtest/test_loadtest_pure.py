@@ -366,3 +366,19 @@ def test_the_headings_of_the_live_table_are_whole(width: int, headings: list[str
         display.show(Sample(12.0, 1000, 123_456, 0, 12_345.0, 1.2, 34.5, 1234.0, 10, 10))
     lines = text.getvalue().splitlines()
     assert any(re.findall(r"[\w/]+", line) == headings for line in lines), text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("delay", "bad", "remark"),
+    [(1.0, False, "p99, in the latencies above"), (8.0, True, "p99 of it; use more --workers")],
+)
+def test_the_generators_own_delay_stands_beside_the_latency(
+    delay: float, bad: bool, remark: str
+) -> None:
+    record = replace(RECORD, requests=100, p99_ms=20.0, delay_p99_ms=delay)
+    found = {figure.name: figure for figure in figures(summarize(record, []), record)}
+    own = found["generator's delay"]
+    assert (own.bad, own.remark) == (bad, remark)
+    earlier = replace(record, delay_p99_ms=None)
+    names = [figure.name for figure in figures(summarize(earlier, []), earlier)]
+    assert "generator's delay" not in names

@@ -94,6 +94,8 @@ def test_a_healthy_endpoint_passes_with_every_request_signed(finished: Finished)
     assert (record.failures, record.errors) == (0, {})
     assert (record.answers, record.correct) == (record.requests, record.requests)
     assert endpoint.bad_signatures == []
+    assert record.delay_p99_ms is not None
+    assert "generator's delay" in done.stdout
 
 
 def test_samples_activities_and_alarms_share_one_time_axis(finished: Finished) -> None:

@@ -54,6 +54,7 @@ def test_the_workers_counts_equal_the_servers(dataset: Path, tmp_path: Path) -> 
     assert record.requests - record.failures == record.answers
     assert {"HTTP 503: busy": mixed.failed} == record.errors
     assert ("", 2) == (record.cut_short, record.workers)
+    assert record.delay_p99_ms is not None
     with (tmp_path / "samples.jsonl").open() as lines:
         samples = read_samples(lines)
     assert {1, 4} <= {sample.users for sample in samples}

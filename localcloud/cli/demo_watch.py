@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ WATCH_SETTINGS = ("retrainOn=drift", "trainOnUpload=false")
 _SHIFT = "2sd"
 # The first run may still contain rows of the stress test.
 _USUAL_RUNS = 3
+# What a run says of too few requests, and how many more runs are awaited then.
+_NO_VERDICTS, _MORE_RUNS = ("no-captures", "few-rows"), 2
 _REPORTS = ("Usual traffic", "Drifted traffic", "The same, new model")
 _RETRAINING_SECONDS, _POLL_SECONDS = 30.0, 0.2
 
@@ -220,7 +223,7 @@ class Watch:
             )
             self._sent += rows
             spinner.update("the monitor compares what was captured …")
-            run = endpoint.next_runs()[-1]
+            run = with_a_verdict(endpoint.next_runs)
         self._runs.append(run)
         shown = {"drift": "red", "stable": "green"}.get(run.report["verdict"], "yellow")
         self._out.print(
@@ -233,3 +236,20 @@ class Watch:
         if self._runs:
             result.trend = self._place / "trend.html"
             result.trend.write_bytes(self._endpoint.report_file(self._runs[-1], "trend.html"))
+
+
+def with_a_verdict(next_runs: Callable[[], list[MonitorRun]]) -> MonitorRun:
+    """Return the first run that has seen enough requests for a verdict, or the last one tried.
+
+    On a slow machine a run may fall due while the requests are sent. It has seen none of them, or a
+    few, and the next one sees the others.
+
+    Args:
+        next_runs: waits for the next runs, the oldest first.
+    """
+    run = next_runs()[-1]
+    for _ in range(_MORE_RUNS):
+        if run.report["verdict"] not in _NO_VERDICTS:
+            break
+        run = next_runs()[-1]
+    return run

@@ -37,7 +37,7 @@ demo: $(LAB) ## Run the whole lab on the local cloud (asks for the approval in a
 test: $(VENV)/.done ## Run the tests: unit, API and the whole lab
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/e2e tests/api tests/unit
 
-test-slow: $(VENV)/.done ## Run what `make test` leaves out: labs of their own for one behaviour (about ten minutes)
+test-slow: $(VENV)/.done ## Run what `make test` leaves out: labs of their own for one behaviour (about twelve minutes)
 	@$(BIN)/python -m pytest $(PARALLEL) -m slow tests/e2e tests/api tests/unit
 
 test-provider: $(VENV)/.done ## Deploy with the real AWS provider (needs terraform and TF_PLUGIN_MIRROR)

@@ -24,6 +24,8 @@ OPERATION_OVER_HTTP = 4
 ODD_OVER_HTTP = 20
 # An example is some fifteen calls over HTTP, and most of them start or end model servers.
 ENDPOINTS_OVER_HTTP = 15
+# An example makes two datasets.
+TWO_DATASETS = 15
 # An example records the whole Pulumi program, a third of a second.
 PULUMI_PROGRAM = 10
 

@@ -347,6 +347,7 @@ def alarm_of(call: Call, alarm: ResourceState) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in state and "State" not in key}
 
 
+@pytest.mark.slow
 def test_what_a_hand_changed_is_seen_and_corrected(lab: Lab) -> None:
     resources = {resource.name: resource for resource in lab.state("dev")}
     for name, (hand, _) in CHANGED.items():

@@ -15,6 +15,7 @@ BUCKET = "starts"
 NEVER = "import time\nprint('started', flush=True)\ntime.sleep(1000)\n"
 
 
+@pytest.mark.slow
 def test_endpoints_that_never_get_healthy_hold_up_no_other_and_are_deleted_at_once(
     tmp_path: Path,
 ) -> None:

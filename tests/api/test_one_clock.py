@@ -173,6 +173,7 @@ def test_functions_and_their_log(ahead: TestCloud) -> None:
     ask(ahead, "logs", "describe_log_streams", logGroupName=group)
 
 
+@pytest.mark.slow
 def test_stacks_pipelines_and_models(ahead: TestCloud) -> None:
     ask(
         ahead,

@@ -67,6 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_change_is_shown_by_value_cost_permission_rule_and_template(project: Path) -> None:
     settings = project / "Pulumi.prd.yaml"
     settings.write_text(settings.read_text().replace("ml.m5.large", "ml.r5.large"))

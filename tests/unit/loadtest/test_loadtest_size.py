@@ -280,7 +280,9 @@ def test_an_objective_that_a_single_user_misses_is_an_error_with_advice(
 
 
 def test_types_are_compared_by_the_cost_of_the_same_day(tmp_path: Path) -> None:
-    given = ("--capacity", "20", "--wave", "5:60", "--instance-type", "ml.m5.large")
+    traffic = tmp_path / "traffic.csv"
+    traffic.write_text("\n".join(str(600 + 40 * minute) for minute in range(60)))
+    given = ("--capacity", "20", "--traffic", str(traffic), "--instance-type", "ml.m5.large")
     done = command(
         *("size", *given, "--compare", "ml.c5.large=1.2, ml.m5.xlarge=1.9,ml.m5.large=1"),
         *("--out", str(tmp_path)),
@@ -295,7 +297,8 @@ def test_types_are_compared_by_the_cost_of_the_same_day(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     first = json.loads((tmp_path / "again/size.json").read_text())
     assert first["settings"] == plans[0]["settings"]
-    assert own["hours"] == json.loads((tmp_path / "size.json").read_text())["instance_hours"]
+    whole = json.loads((tmp_path / "size.json").read_text())
+    assert own["hours"] == pytest.approx(24 * whole["instance_hours"])
 
 
 @pytest.mark.parametrize(

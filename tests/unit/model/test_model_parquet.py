@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from model import parquet_source
 from model.dataset import main
-from tests.examples import examples
+from tests.examples import TWO_DATASETS, examples
 
 ROWS = 40
 
@@ -47,7 +47,7 @@ def refused(capsys: pytest.CaptureFixture[str], source: Path, *options: str) -> 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=6)
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(TWO_DATASETS))
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=ROWS, max_size=ROWS),
     st.lists(TEXT.filter(lambda text: text == text.strip()), min_size=ROWS, max_size=ROWS),

@@ -184,3 +184,38 @@ def pipelines_of(cloud: TestCloud) -> Iterator[Pipelines]:
     yield made
     for name in made.names:
         made.client.delete_pipeline(name=name)
+
+
+def approval_pipeline(cloud: TestCloud, name: str, bucket: str) -> None:
+    """Create a pipeline of `source.zip` in a bucket and a person's approval."""
+    kind = {"owner": "AWS", "version": "1"}
+    source = {
+        "name": "Object",
+        "actionTypeId": {**kind, "category": "Source", "provider": "S3"},
+        "configuration": {"S3Bucket": bucket, "S3ObjectKey": "source.zip"},
+        "outputArtifacts": [{"name": "Source"}],
+    }
+    approval = {
+        "name": "Approve",
+        "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
+    }
+    have_role(cloud, ROLE, "codepipeline")
+    cloud.client("codepipeline").create_pipeline(
+        pipeline={
+            "name": name,
+            "roleArn": ROLE,
+            "artifactStore": {"type": "S3", "location": bucket},
+            "stages": [
+                {"name": "Source", "actions": [source]},
+                {"name": "Approve", "actions": [approval]},
+            ],
+        }
+    )
+
+
+def approval_token(cloud: TestCloud, name: str) -> str | None:
+    """Return the token of the approval of such a pipeline, or None before it waits."""
+    state = cloud.client("codepipeline").get_pipeline_state(name=name)
+    latest = state["stageStates"][1]["actionStates"][0].get("latestExecution", {})
+    token: str | None = latest.get("token")
+    return token

@@ -15,13 +15,12 @@ from tests.archives import tar_of, zip_of
 from tests.cloud import (
     TestCloud,
     configured_url,
-    have_role,
     local_cloud,
     make_config,
     push_container,
     wait_for,
 )
-from tests.pipelines import ROLE
+from tests.pipelines import approval_pipeline, approval_token
 
 pytestmark = pytest.mark.emulator_only
 
@@ -29,40 +28,18 @@ pytestmark = pytest.mark.emulator_only
 def test_a_waiting_approval_keeps_its_token_through_a_kill(tmp_path: Path) -> None:
     if configured_url() is not None:
         pytest.skip("another endpoint is not ours to kill")
-    kind = {"owner": "AWS", "version": "1"}
     with local_cloud(state_dir=tmp_path) as cloud:
         s3, pipeline = cloud.client("s3"), cloud.client("codepipeline")
         s3.create_bucket(Bucket="bucket")
         s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
         s3.put_object(Bucket="bucket", Key="source.zip", Body=zip_of({"a": "b"}))
-        source = {
-            "name": "Object",
-            "actionTypeId": {**kind, "category": "Source", "provider": "S3"},
-            "configuration": {"S3Bucket": "bucket", "S3ObjectKey": "source.zip"},
-            "outputArtifacts": [{"name": "Source"}],
-        }
-        approval = {
-            "name": "Approve",
-            "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
-        }
-        have_role(cloud, ROLE, "codepipeline")
-        pipeline.create_pipeline(
-            pipeline={
-                "name": "kept",
-                "roleArn": ROLE,
-                "artifactStore": {"type": "S3", "location": "bucket"},
-                "stages": [
-                    {"name": "Source", "actions": [source]},
-                    {"name": "Approve", "actions": [approval]},
-                ],
-            }
-        )
-        token = wait_for("the approval", lambda: _token(cloud))
+        approval_pipeline(cloud, "kept", "bucket")
+        token = wait_for("the approval", lambda: approval_token(cloud, "kept"))
         assert cloud.pid is not None
         os.kill(cloud.pid, signal.SIGKILL)
     with local_cloud(state_dir=tmp_path) as cloud:
         pipeline = cloud.client("codepipeline")
-        assert wait_for("the approval again", lambda: _token(cloud)) == token
+        assert wait_for("the approval again", lambda: approval_token(cloud, "kept")) == token
         pipeline.put_approval_result(
             pipelineName="kept",
             stageName="Approve",
@@ -106,13 +83,6 @@ def _ask(cloud: TestCloud, body: bytes) -> str | None:
     except ClientError:
         return None
     return str(answer["Body"].read().decode())
-
-
-def _token(cloud: TestCloud) -> str | None:
-    state = cloud.client("codepipeline").get_pipeline_state(name="kept")
-    latest = state["stageStates"][1]["actionStates"][0].get("latestExecution", {})
-    token: str | None = latest.get("token")
-    return token
 
 
 def test_a_change_set_is_kept_through_a_kill_and_made_to_its_end(tmp_path: Path) -> None:

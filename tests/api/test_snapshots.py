@@ -18,14 +18,13 @@ from tests.archives import tar_of, zip_of
 from tests.cloud import (
     TestCloud,
     configured_url,
-    have_role,
     local_cloud,
     make_config,
     push_container,
     wait_for,
 )
 from tests.command_line import document, refused, run
-from tests.pipelines import ROLE
+from tests.pipelines import approval_pipeline, approval_token
 
 pytestmark = pytest.mark.emulator_only
 
@@ -90,13 +89,6 @@ def _count_of(names: set[str], writer: int) -> int:
     return sum(1 for name in names if name.startswith(f"{writer}-"))
 
 
-def _token(cloud: TestCloud) -> str | None:
-    state = cloud.client("codepipeline").get_pipeline_state(name="kept")
-    latest = state["stageStates"][1]["actionStates"][0].get("latestExecution", {})
-    token: str | None = latest.get("token")
-    return token
-
-
 def _ask(cloud: TestCloud) -> str | None:
     client = cloud.client("sagemaker-runtime")
     try:
@@ -109,7 +101,7 @@ def _ask(cloud: TestCloud) -> str | None:
 def _prepare(cloud: TestCloud) -> tuple[str, str]:
     """Make an endpoint and a pipeline that waits for an approval; return its token and an image."""
     image = push_container(cloud, "kept")
-    s3, sagemaker, pipeline = (cloud.client(n) for n in ("s3", "sagemaker", "codepipeline"))
+    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     for bucket in ("bucket", "pairs"):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
@@ -118,30 +110,8 @@ def _prepare(cloud: TestCloud) -> tuple[str, str]:
     s3.put_object(Bucket="bucket", Key="model.tar.gz", Body=body)
     make_config(sagemaker, "kept", image, "s3://bucket/model.tar.gz")
     sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
-    kind = {"owner": "AWS", "version": "1"}
-    source = {
-        "name": "Object",
-        "actionTypeId": {**kind, "category": "Source", "provider": "S3"},
-        "configuration": {"S3Bucket": "bucket", "S3ObjectKey": "source.zip"},
-        "outputArtifacts": [{"name": "Source"}],
-    }
-    approval = {
-        "name": "Approve",
-        "actionTypeId": {**kind, "category": "Approval", "provider": "Manual"},
-    }
-    have_role(cloud, ROLE, "codepipeline")
-    pipeline.create_pipeline(
-        pipeline={
-            "name": "kept",
-            "roleArn": ROLE,
-            "artifactStore": {"type": "S3", "location": "bucket"},
-            "stages": [
-                {"name": "Source", "actions": [source]},
-                {"name": "Approve", "actions": [approval]},
-            ],
-        }
-    )
-    token = wait_for("the approval", lambda: _token(cloud))
+    approval_pipeline(cloud, "kept", "bucket")
+    token = wait_for("the approval", lambda: approval_token(cloud, "kept"))
     wait_for("the endpoint", lambda: _ask(cloud))
     return token, image
 
@@ -208,7 +178,7 @@ def test_one_moment_is_saved_under_load_and_loaded_exactly(
         body = cloud.client("s3").get_object(**place)["Body"].read()
         assert source == body
         assert wait_for("the endpoint again", lambda: _ask(cloud)) == "kept:x"
-        assert wait_for("the approval again", lambda: _token(cloud)) == token
+        assert wait_for("the approval again", lambda: approval_token(cloud, "kept")) == token
         pipeline.put_approval_result(**where, token=token, result=approved)
 
         def status() -> bool:

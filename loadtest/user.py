@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,7 +146,13 @@ def measure_delays(recorder: Recorder) -> None:
 
 def replayed_requests(settings: dict[str, Any]) -> list[Timed] | None:
     """Return the captured requests that the generator sends again; None without a replay."""
-    return read(Path(settings["replay"])) if settings.get("replay") else None
+    return _read_once(settings["replay"]) if settings.get("replay") else None
+
+
+@cache
+def _read_once(path: str) -> list[Timed]:
+    """Read a replay's file, which the schedule and the users of a process need."""
+    return read(Path(path))
 
 
 def create_user_class(

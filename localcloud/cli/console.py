@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from localcloud.aws.routing import DEFAULT_REGION, account_of_access_key
+from localcloud.project.files import missing
 
 # The exit status of a command that found changes, or what should not be. 1 is an error, and 2 a
 # command line that cannot be read.
@@ -195,6 +197,22 @@ def client(service: str, url: str, account: str = "", region: str = "") -> Any:
             s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=3
         ),
     )
+
+
+def require_project(directory: Path) -> None:
+    """Refuse a directory that holds no project.
+
+    Raises:
+        CommandError: names what is missing, and how a project is made.
+    """
+    problem = missing(directory)
+    if problem:
+        raise CommandError(problem)
+
+
+def print_detail(line: str) -> None:
+    """Print a line of what a step does, such as of a build's log."""
+    out.print(f"  {line}", style="dim", markup=False, highlight=False)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -21,7 +21,16 @@ from typing import Any
 from rich.markup import escape
 
 from localcloud.aws.routing import DEFAULT_REGION
-from localcloud.cli.console import CommandError, client, out, own_account, print_facts, styled
+from localcloud.cli.console import (
+    CommandError,
+    client,
+    out,
+    own_account,
+    print_detail,
+    print_facts,
+    require_project,
+    styled,
+)
 from localcloud.cli.demo_approval import answer
 from localcloud.cli.demo_load import THINK_SECONDS, DemoLoad, load_for, outcome
 from localcloud.cli.demo_options import DemoOptions
@@ -46,7 +55,6 @@ from localcloud.cli.watch import (
 )
 from localcloud.core.internal_client import RequestFailed
 from localcloud.edge.server import DEFAULT_PORT, port_is_free
-from localcloud.project.files import missing
 
 # The exit status of a stress test that missed an objective.
 _STRESS_MISSED = 3
@@ -81,9 +89,7 @@ class Demo:
         Raises:
             CommandError: a step failed; the message names it and the reason.
         """
-        problem = missing(self._project)
-        if problem:
-            raise CommandError(problem)
+        require_project(self._project)
         self._options.report_dir.mkdir(parents=True, exist_ok=True)
         self._forget_last_run()
         # Before anything is started: a typo should not cost a deployment.
@@ -130,10 +136,10 @@ class Demo:
                 outputs["repositoryName"],
                 self._url,
                 release=outputs["imageParameter"],
-                say=_show,
+                say=print_detail,
             )
         for note in image["notes"]:
-            _show(note)
+            print_detail(note)
         out.print(f"  {image['tag']}\n  [dim]{image['digest']}[/dim]")
         self._step(
             5, "Upload the dataset; the pipeline trains, deploys to DEV, waits, deploys to PRD"
@@ -280,10 +286,9 @@ class Demo:
 
         command = [sys.executable, *arguments]
         status = run_child(command, self._project, environment, take if say else None)
-        if status not in allowed and error:
-            raise CommandError(error)
         if status not in allowed:
-            raise CommandError(f"{' '.join(arguments[1:3])} failed (exit status {status})")
+            said = f"{' '.join(arguments[1:3])} failed (exit status {status})"
+            raise CommandError(error or said)
         return status
 
     @property
@@ -435,10 +440,6 @@ class Demo:
         }
         path = self._options.report_dir / "summary.json"
         path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _show(line: str) -> None:
-    out.print(f"  {line}", style="dim", markup=False, highlight=False)
 
 
 def _shown(path: Path) -> str:

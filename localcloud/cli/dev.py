@@ -20,19 +20,19 @@ import typer
 from rich.markup import escape
 
 from localcloud.cli.console import (
-    CommandError,
     client,
     err,
     errors_in_one_line,
     message_of,
     out,
     own_account,
+    print_detail,
+    require_project,
 )
 from localcloud.cli.options import Config
 from localcloud.cli.own_cloud import OwnCloud, start_own_cloud
 from localcloud.cli.terminal import ended_by_signals, pressed_key, single_keys
 from localcloud.core.clock import monotonic
-from localcloud.project.files import missing
 
 dev_app = typer.Typer()
 
@@ -66,9 +66,7 @@ def dev(
 
     with errors_in_one_line():
         project = Path.cwd()
-        problem = missing(project)
-        if problem:
-            raise CommandError(problem)
+        require_project(project)
         chosen = free_port_or(port)
         _LOG.parent.mkdir(parents=True, exist_ok=True)
         with ended_by_signals():
@@ -220,18 +218,15 @@ class _Dev:
     def _push_image(self) -> None:
         from localcloud.cli.images import push
 
-        def show(line: str) -> None:
-            out.print(f"  {line}", style="dim", markup=False, highlight=False)
-
         outputs = self._outputs()
         with out.status("the image is built …"):
             image = push(
                 *(self._project / "model", outputs["repositoryName"], self._url),
                 release=outputs["imageParameter"],
-                say=show,
+                say=print_detail,
             )
             for note in image["notes"]:
-                show(note)
+                print_detail(note)
         out.print(f"  image {image['tag'].rpartition('/')[2]}", highlight=False)
 
     def _upload(self, dataset: str) -> None:

@@ -9,8 +9,13 @@ from typing import Annotated
 
 import typer
 
-from localcloud.cli.console import EXIT_FOUND, CommandError, errors_in_one_line, out
-from localcloud.project.files import missing
+from localcloud.cli.console import (
+    EXIT_FOUND,
+    CommandError,
+    errors_in_one_line,
+    out,
+    require_project,
+)
 
 gameday_app = typer.Typer()
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -82,9 +87,7 @@ def gameday(
             out.print_json(json.dumps([asdict(fault) for fault in drawn]))
             return
         project = Path.cwd()
-        problem = missing(project)
-        if problem:
-            raise CommandError(problem)
+        require_project(project)
         if (out_dir / "state").exists():
             raise CommandError(
                 f"{out_dir} has the state of an earlier game day; choose another with --out, or "

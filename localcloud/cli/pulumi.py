@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from localcloud.cli.console import CommandError, own_account
+from localcloud.cli.console import CommandError, own_account, require_project
 from localcloud.core.internal_client import get
-from localcloud.project.files import missing
 
 _KEPT = ("PATH", "TERM", "LANG", "LC_ALL", "NO_COLOR", "COLUMNS", "LINES", "TMPDIR", "TZ")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -48,9 +47,7 @@ def run(arguments: Sequence[str], url: str, project: Path, state: Path, provider
             "there is no `pulumi` on the PATH; install it from "
             "https://www.pulumi.com/docs/install, or use `localcloud up`, which needs none"
         )
-    problem = missing(project)
-    if problem:
-        raise CommandError(problem)
+    require_project(project)
     host = urlsplit(url).hostname or ""
     if host not in _LOOPBACK:
         raise CommandError(f"the address is {url}; `localcloud pulumi` uses this machine only")

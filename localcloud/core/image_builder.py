@@ -231,7 +231,9 @@ class _Building:
                 versions[count] = self._layers.version(built.layers)
             return versions[count](name)
 
-        for command in commands_of(step, read, version):
+        commands = commands_of(step, read, version)
+        # In a thread: a look at the installed packages reads their files.
+        while (command := await asyncio.to_thread(next, commands, None)) is not None:
             match command:
                 case Note(text):
                     self.notes.append(text)

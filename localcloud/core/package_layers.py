@@ -126,8 +126,7 @@ class PackageLayers:
 
     def _versions(self, layers: list[str]) -> dict[str, str]:
         versions: dict[str, str] = {}
-        paths = [*(str(self._packages(layer)) for layer in reversed(layers)), *_site_packages()]
-        for distribution in distributions(path=paths):
+        for distribution in distributions(path=self._search_path(layers)):
             name = distribution.metadata["Name"]
             if name:
                 versions.setdefault(canonicalize_name(name), distribution.version)
@@ -184,6 +183,10 @@ class PackageLayers:
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         return self._path(layer) / "lib" / version / "site-packages"
 
+    def _search_path(self, layers: list[str]) -> list[str]:
+        """Return where packages are found, in the topmost layer first and here at last."""
+        return [*(str(self._packages(layer)) for layer in reversed(layers)), *_site_packages()]
+
     def _id(self, below: list[str], install: Install, files: Mapping[str, Content]) -> str:
         digest = hashlib.sha256()
 
@@ -228,8 +231,8 @@ class PackageLayers:
                 f"no virtual environment for the image's packages can be made: {error}; install "
                 "pip in this environment"
             ) from None
-        lower = [*(str(self._packages(layer)) for layer in reversed(below)), *_site_packages()]
-        (self._packages(path.name) / "below.pth").write_text("".join(f"{one}\n" for one in lower))
+        lower = "".join(f"{place}\n" for place in self._search_path(below))
+        (self._packages(path.name) / "below.pth").write_text(lower)
 
     async def _pip(
         self,

@@ -25,7 +25,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from model.errors import HyperparameterError
 from model.hyperparameters import Algorithm, Hyperparameters, check_class_weight
@@ -170,9 +170,17 @@ def fit(
             size.check(1, 1)
             return boosting
         case Algorithm.LINEAR_REGRESSION:
-            return make_pipeline(StandardScaler(), LinearRegression(**values)).fit(rows, truth)
+            # With 32 bits, columns that depend on each other, as one-hot columns of more categories
+            # than rows do, would get coefficients of a hundred thousand that cancel.
+            wide = FunctionTransformer(_in_64_bits)
+            linear = make_pipeline(wide, StandardScaler(), LinearRegression(**values))
+            return linear.fit(rows, truth)
         case _:
             assert_never(algorithm)
+
+
+def _in_64_bits(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    return rows.astype(np.float64)
 
 
 def _check_held_out(truth: NDArray[np.int64]) -> None:

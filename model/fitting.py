@@ -109,6 +109,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
             rows["validation"],
             tolerance_of(algorithm, decision),
             decision,
+            columns,
         )
     log.info(
         "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "

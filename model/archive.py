@@ -3,7 +3,8 @@
     train.csv        required: no header, the label first
     validation.csv   optional
     dataset.json     optional: name, label, features, classes, source, rows; and options for
-                     reading the tables: categorical (column names), missing_values ("accept"),
+                     reading the tables: categorical (column names), dates (such as
+                     {"born": "day-first"}), missing_values ("accept"),
                      missing_spellings (such as ["na", "?"]),
                      regression (true: the label is a number to predict)
 
@@ -21,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from model.cells import quote, spellings_of
+from model.dates import DateChoice, Order
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import DatasetError
 from model.rows import ACCEPT, PLAIN, REFUSE, ReadOptions, decode_text
@@ -72,6 +74,7 @@ class Description:
     classes: tuple[str, ...] | None = None
     source: str = ""
     categorical: tuple[str, ...] = ()
+    dates: tuple[DateChoice, ...] = ()
     accept_missing: bool = False
     regression: bool = False
     missing_spellings: frozenset[str] = frozenset()
@@ -94,6 +97,7 @@ class Description:
         return replace(
             read_options,
             categorical=read_options.categorical or self.categorical,
+            dates=read_options.dates or self.dates,
             accept_missing=read_options.accept_missing or self.accept_missing,
             regression=read_options.regression or self.regression,
             missing_spellings=read_options.missing_spellings | self.missing_spellings,
@@ -228,10 +232,21 @@ def parse_description(data: bytes | None, where: str) -> Description:
         classes=_string_list(document, "classes", where),
         source=_string(document, "source", "", where),
         categorical=_string_list(document, "categorical", where) or (),
+        dates=_dates(document, where),
         accept_missing=missing == ACCEPT,
         regression=document.get("regression") is True,
         missing_spellings=spellings_of(_string_list(document, "missing_spellings", where) or ()),
     )
+
+
+def _dates(document: dict[str, Any], where: str) -> tuple[DateChoice, ...]:
+    found = document.get("dates", {})
+    if not isinstance(found, dict) or not all(order in [*Order] for order in found.values()):
+        orders = ", ".join(map(quote, Order))
+        raise DatasetError(
+            f"{where}: dates must be an object that gives each column of dates one of {orders}"
+        )
+    return tuple((name, Order(order)) for name, order in found.items())
 
 
 def _string(document: dict[str, Any], key: str, default: str, where: str) -> str:

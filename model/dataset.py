@@ -2,7 +2,8 @@
 
     --table iris|wine|breast_cancer|digits|diabetes --out FILE.zip
     --csv FILE --label COLUMN --out FILE.zip
-          [--categorical auto|NAME,NAME] [--missing-values accept] [--regression]
+          [--categorical auto|NAME,NAME] [--dates auto|off|NAME:day-first,NAME]
+          [--missing-values accept] [--regression]
 
 It prints one line: a summary of the zip, with exit code 0, or an error, with exit code 1.
 """
@@ -34,6 +35,7 @@ from model.csv_cells import (
     translated,
 )
 from model.csv_source import DELIMITERS, CsvSource, open_file, open_text
+from model.dates import HOUR, PARTS, NotADateError, Order, dates_of, is_date, parse_date
 from model.errors import DatasetError
 from model.parquet_source import is_parquet, open_parquet
 from model.rows import (
@@ -162,6 +164,16 @@ def _table_of(
                 f"--categorical names {quote(name)}, which is not a feature column of {where}; "
                 f"the feature columns are {known}"
             )
+    for name, _ in read_options.dates:
+        if name not in features:
+            raise DatasetError(
+                f"--dates names {quote(name)}, which is not a feature column of {where}; "
+                f"the feature columns are {', '.join(map(quote, features))}"
+            )
+        if name in read_options.categorical:
+            raise DatasetError(
+                f"--dates and --categorical name {quote(name)}; a column is one or the other"
+            )
     missing = spellings_of(na)
     read_options = replace(read_options, missing_spellings=missing)
     places = _Places(header, label_at, feature_at, missing)
@@ -171,7 +183,7 @@ def _table_of(
     last = label_at == len(header) - 1
     if delimiter == "," and not left_out and not missing and (last or not label_at):
         # Whether a column holds categories shows in the cells that are not numbers.
-        simple = read_options.categorical in ((), (AUTO,))
+        simple = read_options.categorical in ((), (AUTO,)) and not read_options.dates
         while simple and (chunk := list(islice(rest, BATCH))):
             plain = plain_rows(chunk, len(features), label_last=last)
             if plain is None or not _are_labels(plain[0], read_options):
@@ -181,10 +193,11 @@ def _table_of(
             labels += plain[0]
             written += _plain_lines(chunk, plain[0], label_last=last)
             before += len(chunk)
-    auto = read_options.categorical == (AUTO,)
+    unknown = not all(order for _, order in read_options.dates)
+    look = read_options.categorical == (AUTO,) or read_options.finds_dates or unknown
     surveyed = False
     for batch in in_batches(read_records(rest, where, delimiter, before)):
-        if not surveyed and (auto or _whole(batch, places, read_options) is None):
+        if not surveyed and (look or _whole(batch, places, read_options) is None):
             places, read_options = _surveyed(source, places, read_options, notes)
         surveyed = True
         cells = _checked(batch, places, where, read_options)
@@ -235,10 +248,11 @@ def _named(header: list[str], label: str, notes: list[str]) -> list[str]:
 def _surveyed(
     source: CsvSource, places: _Places, read_options: ReadOptions, notes: list[str]
 ) -> tuple[_Places, ReadOptions]:
-    """Return the notations and the categorical columns that the whole file's cells show.
+    """Return the notations, the dates and the categorical columns that the whole file shows.
 
     Raises:
-        DatasetError: a column of numbers has some cells that are none.
+        DatasetError: a column of numbers or dates has some cells that are none, or it holds dates
+            of which the day or the month may come first.
     """
     records = read_records(source.lines(), source.where, source.delimiter, source.before)
     next(records)
@@ -246,13 +260,29 @@ def _surveyed(
         found = survey(records, places.features, places.missing)
     except DatasetError:
         # The text is no CSV somewhere; the reader that follows says which row is wrong first.
-        return places, read_options
+        chosen = tuple((name, order or Order.YEAR_FIRST) for name, order in read_options.dates)
+        return places, replace(read_options, dates=chosen)
     auto = read_options.categorical == (AUTO,)
     notations: dict[int, str] = {}
     categorical: list[str] = []
+    named = dict(read_options.dates)
+    dates: dict[str, Order] = {}
     for at, column in found.items():
         name = places.header[at]
-        if not column.others or name in read_options.categorical:
+        order = named.get(name)
+        if order is not None:
+            dates[name] = order
+            continue
+        if name in named or (column.of_dates and read_options.finds_dates):
+            if name in read_options.categorical:
+                continue
+            if column.dates.ambiguous:
+                raise DatasetError(f"{source.where}: {column.dates.ambiguity(name, '--dates')}")
+            dates[name] = column.dates.orders[0]
+            if column.of_dates:
+                notes.append(f"the column {quote(name)} is of dates, {column.dates.note}")
+            continue
+        if not column.non_numeric or name in read_options.categorical:
             continue
         if notation := notation_of(column, source.delimiter):
             notations[at] = notation
@@ -262,12 +292,16 @@ def _surveyed(
         elif auto:
             refuse_mixed(column, name, source.where)
             categorical.append(name)
-            cell = next(iter(column.others))
             notes.append(
-                f"the column {quote(name)} is categorical: row {column.first} holds {quote(cell)}"
+                f"the column {quote(name)} is categorical: row {column.first} holds "
+                f"{quote(column.example)}"
             )
     if auto:
-        read_options = replace(read_options, categorical=tuple(categorical))
+        read_options = replace(read_options, categorical=tuple(categorical), find_dates=False)
+    read_options = replace(read_options, dates=tuple(dates.items()))
+    if dates:
+        parts = f"{', '.join(PARTS)}, and {HOUR} where there are times"
+        notes.append(f"dates become numbers, in UTC: {parts}")
     return replace(places, notations=notations), read_options
 
 
@@ -318,6 +352,7 @@ def _whole(
     if read_options.regression and numbers_of(labels) is None:
         return None
     accept = read_options.accept_missing
+    dates = dict(read_options.dates)
     found: list[Sequence[str]] = [labels]
     for at in places.features:
         cells: Sequence[str] = columns[at]
@@ -329,7 +364,11 @@ def _whole(
                 return None
             found.append(categories)
             continue
-        numbers = numbers_of(cells, accept_missing=accept)
+        order = dates.get(places.header[at])
+        if order is None:
+            numbers = numbers_of(cells, accept_missing=accept)
+        else:
+            numbers = dates_of(cells, order, accept_missing=accept)
         if numbers is None:
             return None
         trimmed = [cell.strip() for cell in cells]
@@ -425,6 +464,8 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
         description["classes"] = sorted(classes)
     if table.read_options.categorical:
         description["categorical"] = list(table.read_options.categorical)
+    if table.read_options.dates:
+        description["dates"] = dict(table.read_options.dates)
     if table.read_options.accept_missing:
         description["missing_values"] = ACCEPT
         if table.read_options.missing_spellings:
@@ -434,10 +475,13 @@ def build(table: NamedTable, validation_fraction: float, seed: int) -> tuple[byt
     content = write_lines(parts[0], parts[1], description)
     shown = ", ".join(f"{name} {classes[name]}" for name in sorted(classes)[:10])
     shown = f"{len(classes)} classes ({shown}{', …' if len(classes) > 10 else ''})"
-    categorical = len(table.read_options.categorical)
+    kinds = {
+        "categorical": len(table.read_options.categorical),
+        "of dates": len(table.read_options.dates),
+    }
     features = f"{len(table.features)} features"
-    if categorical:
-        features += f" ({categorical} categorical)"
+    if any(kinds.values()):
+        features += f" ({', '.join(f'{n} {kind}' for kind, n in kinds.items() if n)})"
     summary = (
         f"{len(table.lines)} rows ({len(kept)} to train on, {len(held)} to validate with), "
         f"{features}, {'a value to predict' if regression else shown}, "
@@ -498,6 +542,13 @@ def _parser() -> argparse.ArgumentParser:
         help="categorical CSV columns, separated by commas; auto: columns that are not all numbers",
     )
     parser.add_argument(
+        "--dates",
+        metavar="NAMES",
+        help="CSV columns of dates, separated by commas, with :day-first or :month-first where the "
+        "year comes last; auto: those in which each cell is a date (as --categorical auto does); "
+        "off: none",
+    )
+    parser.add_argument(
         "--missing-values",
         choices=(REFUSE, ACCEPT),
         default=REFUSE,
@@ -529,7 +580,7 @@ def _read(options: argparse.Namespace) -> NamedTable:
         categorical=column_names(options.categorical or ""),
         accept_missing=options.missing_values == ACCEPT,
         regression=options.regression,
-    )
+    ).with_dates(options.dates or "", lambda message: DatasetError(f"--dates {message}"))
     if is_parquet(options.csv):
         source = open_parquet(options.csv, options.drop)
     else:
@@ -577,7 +628,19 @@ def _cell(cell: str, where: str, line: int, column: str, read_options: ReadOptio
         )
     if column in read_options.categorical:
         return cell.strip()
+    order = dict(read_options.dates).get(column)
+    if order is not None:
+        try:
+            parse_date(cell, order)
+        except NotADateError as reason:
+            raise DatasetError(f"{where}, row {line}, column {quote(column)} {reason}") from None
+        return cell.strip()
     advice = "fix the cell, --drop the column, or use --categorical auto: features must be numbers"
+    if is_date(cell):
+        advice = (
+            f"if the column holds dates, use --dates {quote(column)}, so that the year, the month "
+            "and so on become numbers, or --drop it"
+        )
     return _number(cell, where, line, column, advice)
 
 

@@ -46,6 +46,7 @@ class Inspection:
         contract: the dataset's contract; one without rules if it has none.
         has_contract: the dataset has a contract.
         findings: what training would refuse.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Inspection:
     contract: Contract
     has_contract: bool
     findings: tuple[Finding, ...]
+    missing_spellings: frozenset[str] = frozenset()
 
 
 def inspect_dataset(
@@ -131,6 +133,7 @@ class _Inspector:
             self._contract,
             has_contract,
             tuple(self._findings),
+            self._read_options.missing_spellings,
         )
 
     def _reader(self, name: str, like: RowReader | None = None) -> RowReader:
@@ -153,6 +156,7 @@ class _Inspector:
             reader.categorical_columns,
             dict(self._contract.columns),
             regression=self._read_options.regression,
+            dates=reader.date_columns,
         )
         errors: list[DatasetError] = []
         refused = 0

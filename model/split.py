@@ -36,10 +36,14 @@ def stratified_split(
     held_out: set[int] = set()
     for label in sorted(by_class):
         numbers = by_class[label]
-        count = min(max(1, round(len(numbers) * fraction)), len(numbers) - 1)
-        held_out.update(random_source.sample(numbers, count))
+        held_out.update(random_source.sample(numbers, held_out_of(len(numbers), fraction)))
     kept = [number for number in range(len(labels)) if number not in held_out]
     return kept, sorted(held_out)
+
+
+def held_out_of(rows: int, fraction: float) -> int:
+    """Return how many rows of a class are held out: a share of them, at least one, never all."""
+    return min(max(1, round(rows * fraction)), rows - 1)
 
 
 def refuse_single_rows(counts: Mapping[str, int], where: str) -> None:

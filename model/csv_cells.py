@@ -18,7 +18,7 @@ from model.batches import numbers_of
 from model.cells import is_missing, quote
 from model.dates import DateSurvey, is_date
 from model.errors import DatasetError
-from model.rows import in_batches, is_non_numeric
+from model.rows import is_non_numeric
 
 # Of a column with so large a share of numbers, the other cells are wrong.
 _MOSTLY = 0.9
@@ -53,13 +53,9 @@ class ColumnSurvey:
 
     def add(self, cells: Sequence[str], rows: Sequence[int]) -> None:
         """Add cells, which are not missing, and the rows that they are in."""
-        if numbers_of(cells) is not None:
-            self.numbers += len(cells)
-            # A point has another meaning in the other notation.
-            self.comma = self.comma and not any("." in cell or "e" in cell for cell in cells)
+        if self.add_numbers(cells):
             return
-        if self.dates.add(cells):
-            self._count_dates(len(cells), rows[0])
+        if self.add_dates(cells, rows):
             return
         dates = {cell for cell in set(cells) if is_date(cell)}
         if dates and self.dates.add(dates):
@@ -78,6 +74,24 @@ class ColumnSurvey:
                 self.others[text] += 1
             else:
                 self.numbers += 1
+
+    def add_numbers(self, cells: Sequence[str]) -> bool:
+        """Add cells that are all numbers; return False if one is none, or is missing."""
+        if numbers_of(cells) is None:
+            return False
+        self.numbers += len(cells)
+        if self.comma:
+            # A point has another meaning in the other notation.
+            text = "".join(cells)
+            self.comma = "." not in text and "e" not in text
+        return True
+
+    def add_dates(self, cells: Sequence[str], rows: Sequence[int]) -> bool:
+        """Add cells that are all dates; return False if one is none, or is missing."""
+        if not is_date(cells[0]) or not self.dates.add(cells):
+            return False
+        self._count_dates(len(cells), rows[0])
+        return True
 
     def _count_dates(self, cells: int, row: int) -> None:
         self.dated += cells
@@ -105,26 +119,34 @@ class ColumnSurvey:
 
 
 def survey(
-    records: Iterable[tuple[int, list[str]]], places: Sequence[int], missing: frozenset[str]
+    batches: Iterable[list[tuple[int, list[str]]]], places: Sequence[int], missing: frozenset[str]
 ) -> dict[int, ColumnSurvey]:
     """Return what the cells of columns are, by the column's place.
 
     Args:
-        records: (row, cells).
+        batches: (row, cells) of some rows at a time.
         places: the indexes of the columns, from 0.
         missing: spellings of missing cells, in small letters.
     """
     found = {at: ColumnSurvey() for at in places}
-    for batch in in_batches(iter(records)):
+    for batch in batches:
+        rows = [row for row, _ in batch]
+        widths = {len(cells) for _, cells in batch}
+        whole = list(zip(*(cells for _, cells in batch), strict=True)) if len(widths) == 1 else []
         for at in places:
+            # Most columns are of numbers, or of dates, without a missing cell.
+            if at < len(whole) and (
+                found[at].add_numbers(whole[at]) or found[at].add_dates(whole[at], rows)
+            ):
+                continue
             pairs = [
                 (cells[at], row)
                 for row, cells in batch
                 if len(cells) > at and not is_missing(cells[at], missing)
             ]
             if pairs:
-                cells, rows = zip(*pairs, strict=True)
-                found[at].add(cells, rows)
+                cells, of_cells = zip(*pairs, strict=True)
+                found[at].add(cells, of_cells)
     return found
 
 

@@ -351,7 +351,7 @@ class DateSurvey:
 
     def add(self, cells: Collection[str]) -> bool:
         """Add cells, none of them missing; leave them out and return False if no order is left."""
-        some = [cell.strip() for cell in cells]
+        some = list(map(str.strip, cells))
         if not some:
             return True
         # With the year first, a date means the same in each order, and the others need no look.

@@ -154,22 +154,62 @@ def read_records(
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for cells in reader:
-            if cells and any(cell.strip() for cell in cells):
+            # The first cell mostly decides, at a tenth of the cost.
+            if cells and (cells[0].strip() or any(map(str.strip, cells))):
                 yield before + reader.line_num, cells
     except csv.Error as error:
         row = before + reader.line_num
         raise DatasetError(f"{where}, row {row}: not CSV text ({error})") from None
 
 
-def in_batches(
-    records: Iterator[tuple[int, list[str]]],
+def record_batches(
+    lines: Iterable[str], where: str, delimiter: str = ",", before: int = 0
 ) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yield records in batches of up to 4,096, none of them empty.
+    """Yield the records of `read_records` in batches of up to 4,096, none of them empty.
+
+    Lines without quotes are split at the delimiter, which is three times as fast as csv.
+
+    Args:
+        lines: the lines, each with its line end.
+        where: the file's name, for messages.
+        delimiter: the character between two cells.
+        before: number of lines of the file before these.
 
     Raises:
         DatasetError: the text is not valid CSV; the records before that place come first, so that
             the first error of a file is the one that is reported.
     """
+    rest = iter(lines)
+    while chunk := list(islice(rest, BATCH)):
+        if not _is_simple(chunk):
+            yield from _in_batches(read_records(chain(chunk, rest), where, delimiter, before))
+            return
+        rows = (line.rstrip("\r\n").split(delimiter) for line in chunk)
+        batch = [
+            (row, cells)
+            for row, cells in enumerate(rows, before + 1)
+            if cells[0].strip() or any(map(str.strip, cells))
+        ]
+        before += len(chunk)
+        if batch:
+            yield batch
+
+
+def _is_simple(lines: Sequence[str]) -> bool:
+    """Return True if each line is a record whose cells stand between delimiters as they are."""
+    text = "".join(lines)
+    ends = text.count("\r\n") if "\r" in text else 0
+    return (
+        '"' not in text
+        and "\0" not in text
+        and text.count("\r") == ends
+        and max(map(len, lines)) <= csv.field_size_limit()
+    )
+
+
+def _in_batches(
+    records: Iterator[tuple[int, list[str]]],
+) -> Iterator[list[tuple[int, list[str]]]]:
     while True:
         batch: list[tuple[int, list[str]]] = []
         not_csv: DatasetError | None = None
@@ -292,8 +332,7 @@ class RowReader:
                 yield found[0], list(found[1].T)
                 self._first = False
                 before += len(chunk)
-        records = read_records(lines, self.where, before=before)
-        for batch in in_batches(records):
+        for batch in record_batches(lines, self.where, before=before):
             yield self._batch(batch)
             self._first = False
 
@@ -435,8 +474,12 @@ class RowReader:
         asked: set[int] = {at for at, order in orders.items() if order is None}
         if auto or options.finds_dates:
             asked |= set(range(width)) - {*named, *orders}
+        lines = iter(self._lines())
+        before = 0
+        if options.header:
+            before, _ = next(read_records(lines, self.where), (0, []))
         found = kinds_of_columns(
-            self._records(),
+            record_batches(lines, self.where, before=before),
             [at + 1 for at in asked],
             options.missing_spellings,
             [at + 1 for at in orders],
@@ -539,7 +582,7 @@ def column_names(text: str) -> tuple[str, ...]:
 
 
 def kinds_of_columns(
-    records: Iterator[tuple[int, list[str]]],
+    batches: Iterable[list[tuple[int, list[str]]]],
     places: Iterable[int],
     spellings: frozenset[str] = frozenset(),
     dates: Iterable[int] = (),
@@ -547,7 +590,7 @@ def kinds_of_columns(
     """Return the columns in which any cell holds a value that is not a number, by their places.
 
     Args:
-        records: (line, cells); shorter records have no cell at the later places.
+        batches: (line, cells) of some rows at a time; shorter ones have no cell at later places.
         places: the indexes of the columns to look at, from 0.
         spellings: other missing cells than empty ones and `nan`, in small letters.
         dates: those of the columns that hold dates, which may look like numbers: 20240304.
@@ -561,7 +604,8 @@ def kinds_of_columns(
     found: dict[int, DateSurvey | None] = {at: DateSurvey() for at in places if at in named}
     # Columns in which a cell is a number.
     with_numbers: set[int] = set()
-    while batch := [cells for _, cells in islice(records, BATCH)]:
+    for records in batches:
+        batch = [cells for _, cells in records]
         for at in sorted(numeric):
             cells = [record[at] for record in batch if len(record) > at]
             numbers = numbers_of(cells, accept_missing=True, spellings=spellings)

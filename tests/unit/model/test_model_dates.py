@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from model.archive import Dataset, read_archive, write_archive
 from model.cells import NotANumberError
 from model.columns import Column, Columns, DateEncoding, learn_columns
-from model.dataset import build, table_from_csv
+from model.dataset import main as make_dataset
 from model.dates import (
     DateSurvey,
     NotADateError,
@@ -379,10 +382,17 @@ def test_shifted_dates_stay_within_the_calendar() -> None:
     assert (show_day(-1e9), show_day(1e9)) == ("0001-01-01", "9999-12-31")
 
 
-def read_zip(text: str, options: ReadOptions) -> tuple[Dataset, tuple[str, ...]]:
-    table = table_from_csv(text, "people.csv", "label", read_options=options)
-    content, _ = build(table, 0.25, 0)
-    return read_archive(content, "d.zip"), table.notes
+def read_zip(tmp_path: Path, text: str, *options: str) -> tuple[Dataset, list[str]]:
+    """Make a dataset of a file; return it, and the notes. An error is raised as a ValueError."""
+    (tmp_path / "people.csv").write_text(text)
+    files = ("--csv", str(tmp_path / "people.csv"), "--out", str(tmp_path / "d.zip"))
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = make_dataset([*files, "--label", "label", *options])
+    if code:
+        raise ValueError(err.getvalue())
+    notes = [line for line in out.getvalue().splitlines() if line.startswith("note: ")]
+    return read_archive((tmp_path / "d.zip").read_bytes(), "d.zip"), notes
 
 
 PEOPLE = "label,born,x\n" + "".join(
@@ -390,46 +400,49 @@ PEOPLE = "label,born,x\n" + "".join(
 )
 
 
-def test_a_dataset_remembers_its_dates_and_their_order() -> None:
-    dataset, notes = read_zip(PEOPLE, ReadOptions(categorical=(AUTO,)))
-    assert notes == (
-        "the column 'born' is of dates, the day first, which '13/01/1990' shows",
-        "dates become numbers, in UTC: days, year, month, day, weekday, day_of_year, and hour "
-        "where there are times",
-    )
+def test_a_dataset_remembers_its_dates_and_their_order(tmp_path: Path) -> None:
+    dataset, notes = read_zip(tmp_path, PEOPLE, "--categorical", "auto")
+    assert notes == [
+        "note: the column 'born' is of dates, the day first, which '13/01/1990' shows",
+        "note: dates become numbers, in UTC: days, year, month, day, weekday, day_of_year, and "
+        "hour where there are times",
+    ]
     assert dataset.train.date_columns == {0: DAY}
     assert dataset.train.categorical_columns == frozenset()
     month = PEOPLE.replace("13/01", "01/13")
-    named = ReadOptions().with_dates("born:day-first", DatasetError)
-    with pytest.raises(DatasetError, match="row 14, column 'born' holds '01/13/1990', which is no"):
-        read_zip(month, named)
+    with pytest.raises(ValueError, match="row 14, column 'born' holds '01/13/1990', which is no"):
+        read_zip(tmp_path, month, "--dates", "born:day-first")
+    off, notes = read_zip(tmp_path, PEOPLE, "--categorical", "auto", "--dates", "off")
+    assert (off.train.date_columns, off.train.categorical_columns) == ({}, frozenset({0}))
+    assert notes == ["note: the column 'born' is categorical: row 2 holds '01/01/1990'"]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "reason"),
+    ("old", "new", "options", "reason"),
     [
-        ("x", "x", "row 2, column 'born' holds '01/01/1990', .*use --dates 'born'"),
-        (
-            "05/05",
-            "unknown",
-            "holds dates in 98 % .* but also 'unknown/1990'",
-        ),
-        ("05/05/1990", "7", "dates in 98 % of its rows, but also numbers"),
-        ("05/05/1990", "NA", "missing values, use --na 'NA'"),
+        ("x", "x", "", "row 2, column 'born' holds '01/01/1990', .*use --dates 'born'"),
+        ("05/05", "soon", "--categorical=auto", "holds dates in 98 % .* but also 'soon/1990'"),
+        ("05/05/1990", "7", "--categorical=auto", "dates in 98 % of its rows, but also numbers"),
+        ("05/05/1990", "NA", "--categorical=auto", "missing values, use --na 'NA'"),
+        ("x", "x", "--dates=y", "--dates names 'y', which is not a feature column of"),
+        ("x", "x", "--dates=born,born:day-first", "--dates names the column 'born' twice"),
     ],
 )
-def test_a_file_with_cells_that_are_no_dates_is_refused(old: str, new: str, reason: str) -> None:
-    chosen = ReadOptions(categorical=() if old == "x" else (AUTO,))
-    with pytest.raises(DatasetError, match=reason):
-        read_zip(PEOPLE.replace(old, new, 1), chosen)
+def test_a_file_with_cells_that_are_no_dates_is_refused(
+    tmp_path: Path, old: str, new: str, options: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_zip(tmp_path, PEOPLE.replace(old, new, 1), *options.split())
+    with pytest.raises(ValueError, match="--dates and --categorical name 'born'"):
+        read_zip(tmp_path, PEOPLE, "--dates=born", "--categorical=born")
 
 
-def test_an_ambiguous_column_is_refused_with_the_option() -> None:
+def test_an_ambiguous_column_is_refused_with_the_option(tmp_path: Path) -> None:
     text = "label,born\n" + "a,01/02/2024\nb,03/04/2024\n" * 4
-    with pytest.raises(DatasetError, match="set --dates to born:day-first or born:month-first"):
-        read_zip(text, ReadOptions(categorical=(AUTO,)))
+    with pytest.raises(ValueError, match="set --dates to born:day-first or born:month-first"):
+        read_zip(tmp_path, text, "--categorical", "auto")
     for order, month in ((DAY, 2), (MONTH, 1)):
-        dataset, _ = read_zip(text, ReadOptions(dates=(("born", order),)))
+        dataset, _ = read_zip(tmp_path, text, "--dates", f"born:{order}")
         columns = learn_columns(dataset.train, ("born",), accept_missing=False, fill=True)
         assert min(columns.encode_columns(dataset.train.columns)[:, 2]) == month
 

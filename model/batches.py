@@ -75,28 +75,6 @@ def _plain_numbers(cells: Sequence[str]) -> Numbers | None:
     return numbers.copy()
 
 
-def plain_rows(lines: Sequence[str], width: int) -> tuple[list[str], Numbers] | None:
-    """Return the labels and the numbers of CSV lines, or None if they are not that simple.
-
-    Quotes, blank lines, blanks, missing cells and numbers that JSON does not know, such as `.5`,
-    are left to others.
-
-    Args:
-        lines: whole lines, each with its end.
-        width: numbers in each row.
-
-    Returns:
-        One label per row, and the numbers, shape (rows, width).
-    """
-    parts = [line.rstrip("\r\n").partition(",") for line in lines]
-    labels = [part[0] for part in parts]
-    if '"' in "".join(labels) or not all(map(str.strip, labels)):
-        return None
-    text = "],[".join([part[2] for part in parts])
-    numbers = number_rows(text.encode(), len(lines), width)
-    return None if numbers is None else (labels, numbers.copy())
-
-
 def number_rows(data: bytes, rows: int, width: int, *, counted: bool = False) -> Numbers | None:
     """Return rows of numbers, shape (rows, width), or None if they are not that simple.
 

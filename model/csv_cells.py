@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model.batches import numbers_of
@@ -50,6 +50,22 @@ class ColumnSurvey:
     thousands: bool = True
     dated: int = 0
     dates: DateSurvey = field(default_factory=DateSurvey)
+
+    def add_column(
+        self, cells: Sequence[str], rows: Sequence[int], missing: frozenset[str]
+    ) -> None:
+        """Add cells, of which some may be missing, and the rows that they are in."""
+        # Most columns are of numbers, or of dates, without a missing cell.
+        if self.add_numbers(cells) or self.add_dates(cells, rows):
+            return
+        pairs = [
+            (cell, row)
+            for cell, row in zip(cells, rows, strict=True)
+            if not is_missing(cell, missing)
+        ]
+        if pairs:
+            present, of_present = zip(*pairs, strict=True)
+            self.add(present, of_present)
 
     def add(self, cells: Sequence[str], rows: Sequence[int]) -> None:
         """Add cells, which are not missing, and the rows that they are in."""
@@ -119,35 +135,29 @@ class ColumnSurvey:
 
 
 def survey(
-    batches: Iterable[list[tuple[int, list[str]]]], places: Sequence[int], missing: frozenset[str]
-) -> dict[int, ColumnSurvey]:
-    """Return what the cells of columns are, by the column's place.
+    batches: Iterable[list[tuple[int, list[str]]]],
+    found: Mapping[int, ColumnSurvey],
+    missing: frozenset[str],
+) -> None:
+    """Add cells to the surveys of columns.
 
     Args:
         batches: (row, cells) of some rows at a time.
-        places: the indexes of the columns, from 0.
+        found: the surveys by the column's place, from 0.
         missing: spellings of missing cells, in small letters.
     """
-    found = {at: ColumnSurvey() for at in places}
     for batch in batches:
         rows = [row for row, _ in batch]
         widths = {len(cells) for _, cells in batch}
         whole = list(zip(*(cells for _, cells in batch), strict=True)) if len(widths) == 1 else []
-        for at in places:
-            # Most columns are of numbers, or of dates, without a missing cell.
-            if at < len(whole) and (
-                found[at].add_numbers(whole[at]) or found[at].add_dates(whole[at], rows)
-            ):
+        for at, column in found.items():
+            if at < len(whole):
+                column.add_column(whole[at], rows, missing)
                 continue
-            pairs = [
-                (cells[at], row)
-                for row, cells in batch
-                if len(cells) > at and not is_missing(cells[at], missing)
-            ]
+            pairs = [(cells[at], row) for row, cells in batch if len(cells) > at]
             if pairs:
                 cells, of_cells = zip(*pairs, strict=True)
-                found[at].add(cells, of_cells)
-    return found
+                column.add_column(cells, of_cells, missing)
 
 
 def notation_of(column: ColumnSurvey, delimiter: str) -> str | None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
 from model.cells import quote
 from model.errors import DatasetError
-from model.plain_blocks import Block, plain_blocks
+from model.plain_blocks import Block, read_blocks
 from model.rows import not_utf8
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
@@ -69,12 +69,15 @@ class CsvSource:
         """Return the lines after a number of lines of the file."""
         return islice(self._opened(), number, None)
 
-    def plain_blocks(self, after: int, width: int, *, label_last: bool) -> Iterator[Block]:
-        """Yield blocks of plain numbers after a line, until something else comes.
+    def blocks(
+        self, after: int, width: int, others: Sequence[int] = (), *, label_last: bool
+    ) -> Iterator[Block]:
+        """Yield blocks of rows after a line, as of `read_blocks`, until something else comes.
 
         Args:
             after: number of lines of the file before them.
-            width: numbers in each row.
+            width: cells of each row besides the label.
+            others: indexes of the columns that hold other cells than numbers, from 0, rising.
             label_last: the label is the last cell, and not the first.
 
         Raises:
@@ -87,7 +90,7 @@ class CsvSource:
             with self._utf_8.open("rb") as file:
                 mark = len(codecs.BOM_UTF8)
                 file.seek(head + mark if file.read(mark) == codecs.BOM_UTF8 else head)
-                yield from plain_blocks(file, width, label_last=label_last)
+                yield from read_blocks(file, width, others, label_last=label_last)
         except OSError as error:
             raise DatasetError(f"cannot read {self.where}: {error.strerror}") from None
 

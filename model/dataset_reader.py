@@ -11,8 +11,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from model.batches import categories_of, numbers_of
 from model.cells import NotANumberError, is_missing, parse_number, quote, spellings_of
 from model.csv_cells import (
+    ColumnSurvey,
     notation_of,
     one_spelling,
     refuse_mixed,
@@ -124,22 +126,20 @@ def read_table(
     simple = delimiter == "," and not left_out and not missing and (last or not label_at)
     # Whether a column holds categories shows in the cells that are not numbers.
     if simple and read_options.categorical in ((), (AUTO,)) and not read_options.dates:
-        whole = False
-        for block in source.plain_blocks(before, len(features), label_last=last):
-            if not _are_labels(block.labels, read_options):
-                break
-            spool.add_bytes(block.labels, block.data, block.sizes)
-            before += len(block.labels)
-            whole = block.last
-        # The rest is read with more care, and half as fast.
-        rest = iter(()) if whole else source.lines_after(before)
+        before, rest = _add_blocks(source, places, read_options, spool, before)
     unknown = not all(order for _, order in read_options.dates)
     look = read_options.categorical == (AUTO,) or read_options.finds_dates or unknown
-    surveyed = False
-    for batch in record_batches(rest, where, delimiter, before):
-        if not surveyed and (look or _whole(batch, places, read_options) is None):
-            places, read_options = _surveyed(source, places, read_options, notes)
-        surveyed = True
+    batches = record_batches(rest, where, delimiter, before)
+    begin = next(batches, None)
+    if begin is not None:
+        if look or _whole(begin, places, read_options) is None:
+            places, read_options = _surveyed(source, places, read_options, notes, simple=simple)
+        batches = chain([begin], batches)
+        if simple and not places.notations:
+            # The rest is read with more care, and half as fast.
+            before, rest = _add_blocks(source, places, read_options, spool, before)
+            batches = record_batches(rest, where, delimiter, before)
+    for batch in batches:
         cells = _checked(batch, places, where, read_options)
         spool.add([row[0] for row in cells], _lines(cells))
     if not spool.rows:
@@ -161,6 +161,48 @@ def read_table(
     )
 
 
+def _add_blocks(
+    source: CsvSource, places: _Places, read_options: ReadOptions, spool: RowSpool, before: int
+) -> tuple[int, Iterator[str]]:
+    """Add rows to the spool as long as they can be read by blocks, and as they are.
+
+    Args:
+        source: the file, with commas; the label is its first or last column.
+        places: its columns, each of which is a feature or the label.
+        read_options: options for reading the cells.
+        spool: gets the rows.
+        before: number of lines of the file before these rows.
+
+    Returns:
+        The number of lines that were read, and the lines that are left.
+    """
+    columns = [places.header[at] for at in places.features]
+    dates = dict(read_options.dates)
+    others = [
+        at for at, name in enumerate(columns) if name in dates or name in read_options.categorical
+    ]
+    last = places.label > 0
+    for block in source.blocks(before, len(columns), others, label_last=last):
+        whole = all(
+            _as_they_are(cells, dates.get(columns[at]))
+            for at, cells in zip(others, block.others, strict=True)
+        )
+        if not whole or not _are_labels(block.labels, read_options):
+            break
+        spool.add_bytes(block.labels, block.data, block.sizes)
+        before += len(block.labels)
+        if block.last:
+            return before, iter(())
+    return before, source.lines_after(before)
+
+
+def _as_they_are(cells: list[str], order: Order | None) -> bool:
+    """Return True if categories or dates need no trimming, and none is missing or wrong."""
+    if order is None:
+        return all(cell == cell.strip() and not is_missing(cell) for cell in set(cells))
+    return dates_of(cells, order) is not None and list(map(str.strip, cells)) == cells
+
+
 def _are_labels(labels: list[str], read_options: ReadOptions) -> bool:
     """Return False if a label needs trimming, is missing, or is not the number it must be."""
     if read_options.regression and numbers_of(labels) is None:
@@ -179,8 +221,46 @@ def _named(header: list[str], label: str, notes: list[str]) -> list[str]:
     return header
 
 
+def _survey_of(source: CsvSource, places: _Places, *, simple: bool) -> Mapping[int, ColumnSurvey]:
+    """Return what the cells of each feature column are, by its place in the header.
+
+    Raises:
+        DatasetError: the text is not CSV.
+    """
+    found = {at: ColumnSurvey() for at in places.features}
+    lines = source.lines()
+    before, _ = next(read_records(lines, source.where, source.delimiter, source.before))
+    if simple:
+        begin = next(record_batches(lines, source.where, source.delimiter, before), [])
+        columns = list(zip(*(cells for _, cells in begin), strict=False))
+        others = [
+            number
+            for number, at in enumerate(places.features)
+            if at < len(columns) and numbers_of(columns[at]) is None
+        ]
+        blocks = source.blocks(before, len(found), others, label_last=places.label > 0)
+        for block in blocks:
+            rows = range(before + 1, before + len(block.labels) + 1)
+            cells_of = dict(zip(others, block.others, strict=True))
+            for number, column in enumerate(found.values()):
+                if number in cells_of:
+                    column.add_column(cells_of[number], rows, places.missing)
+                else:
+                    column.numbers += len(rows)
+            before += len(rows)
+        lines = source.lines_after(before)
+    batches = record_batches(lines, source.where, source.delimiter, before)
+    survey(batches, found, places.missing)
+    return found
+
+
 def _surveyed(
-    source: CsvSource, places: _Places, read_options: ReadOptions, notes: list[str]
+    source: CsvSource,
+    places: _Places,
+    read_options: ReadOptions,
+    notes: list[str],
+    *,
+    simple: bool,
 ) -> tuple[_Places, ReadOptions]:
     """Return the notations, the dates and the categorical columns that the whole file shows.
 
@@ -188,11 +268,8 @@ def _surveyed(
         DatasetError: a column of numbers or dates has some cells that are none, or it holds dates
             of which the day or the month may come first.
     """
-    lines = source.lines()
-    before, _ = next(read_records(lines, source.where, source.delimiter, source.before))
     try:
-        batches = record_batches(lines, source.where, source.delimiter, before)
-        found = survey(batches, places.features, places.missing)
+        found = _survey_of(source, places, simple=simple)
     except DatasetError:
         # The text is no CSV somewhere; the reader that follows says which row is wrong first.
         chosen = tuple((name, order or Order.YEAR_FIRST) for name, order in read_options.dates)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from model.batches import Numbers, categories_of, numbers_of, plain_rows
+from model.batches import Numbers, categories_of, numbers_of
 from model.cells import FLOAT32_LIMIT, NotANumberError, is_missing, parse_number, quote
 from model.dates import (
     DateChoice,
@@ -31,6 +31,7 @@ from model.dates import (
     parse_date,
 )
 from model.errors import DatasetError
+from model.plain_blocks import parse_block
 
 # A number, the seconds of a date (NaN if missing), or a category ("" if missing).
 Cell = float | str
@@ -322,19 +323,46 @@ class RowReader:
         before = 0
         if self._read_options.header:
             before, _ = next(read_records(lines, self.where), (0, []))
-        if not self.categorical_columns and not self.date_columns and self.width:
-            while chunk := list(islice(lines, BATCH)):
-                found = plain_rows(chunk, self.width)
-                if found is None or not self._measured(found[0]):
-                    # The rest is read with more care, and half as fast.
-                    lines = chain(chunk, lines)
-                    break
-                yield found[0], list(found[1].T)
-                self._first = False
-                before += len(chunk)
+        while self.width and (chunk := list(islice(lines, BATCH))):
+            found = self._columns_of_lines(chunk)
+            if found is None:
+                # The rest is read with more care, and half as fast.
+                lines = chain(chunk, lines)
+                break
+            yield found
+            self._first = False
+            before += len(chunk)
         for batch in record_batches(lines, self.where, before=before):
             yield self._batch(batch)
             self._first = False
+
+    def _columns_of_lines(self, lines: list[str]) -> tuple[list[str], list[ColumnCells]] | None:
+        """Return the labels and columns of lines, or None if they are not that simple."""
+        assert self.width is not None  # noqa: S101 - the caller looked
+        others = sorted({*self.categorical_columns, *self.date_columns})
+        try:
+            found = parse_block("".join(lines).encode(), self.width, others)
+        except UnicodeEncodeError:
+            return None
+        if found is None or not self._measured(found.labels):
+            return None
+        columns: list[ColumnCells] = []
+        numbers, cells_of = iter(found.numbers.T), iter(found.others)
+        for at in range(self.width):
+            column = self._other_column(at, next(cells_of)) if at in others else next(numbers)
+            if column is None:
+                return None
+            columns.append(column)
+        return found.labels, columns
+
+    def _other_column(self, at: int, cells: Sequence[str]) -> ColumnCells | None:
+        """Return the categories or dates of a column's cells, or None if a cell may be wrong."""
+        accept = self._read_options.accept_missing
+        spellings = self._read_options.missing_spellings
+        order = self.date_columns.get(at)
+        if order is None:
+            return categories_of(cells, accept_missing=accept, spellings=spellings)
+        return dates_of(cells, order, accept_missing=accept, spellings=spellings)
 
     def _measured(self, labels: list[str]) -> bool:
         """Return False if a label may not be the number that a regression needs."""
@@ -374,11 +402,8 @@ class RowReader:
         columns: list[ColumnCells] = []
         for at, cells in enumerate(others):
             column: ColumnCells | None
-            if at in self.categorical_columns:
-                column = categories_of(cells, accept_missing=accept, spellings=spellings)
-            elif at in self.date_columns:
-                order = self.date_columns[at]
-                column = dates_of(cells, order, accept_missing=accept, spellings=spellings)
+            if at in self.categorical_columns or at in self.date_columns:
+                column = self._other_column(at, cells)
             else:
                 column = numbers_of(cells, accept_missing=accept, spellings=spellings)
             if column is None:

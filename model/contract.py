@@ -168,12 +168,11 @@ class _Reader:
         if rule.categories is not None and (rule.type == NUMBER or of_numbers):
             self.problems.append(f"{where} is a number, which has no categories")
         of_dates = rule.earliest is not None or rule.latest is not None
-        if of_dates and (
-            of_numbers or rule.categories is not None or rule.type not in (None, DATE)
-        ):
-            self.problems.append(f"{where} is no date, which alone has an earliest and a latest")
-        if rule.type == DATE and (of_numbers or rule.categories is not None):
-            self.problems.append(f"{where} is a date, which has an earliest and a latest only")
+        others = of_numbers or rule.categories is not None
+        if of_dates and rule.type not in (None, DATE):
+            self.problems.append(f"{where} is a {rule.type}, which has no earliest and no latest")
+        elif (of_dates or rule.type == DATE) and others:
+            self.problems.append(f"{where} is a date, which has no minimum, maximum or categories")
         if rule.earliest is not None and rule.latest is not None and rule.earliest > rule.latest:
             self.problems.append(f"{where}.earliest is after {where}.latest")
 

@@ -282,6 +282,8 @@ class RowReader:
             self.date_columns = like.date_columns
         else:
             self._find_kinds()
+        # The columns that hold other cells than numbers.
+        self._others = sorted({*self.categorical_columns, *self.date_columns})
         self.width = self._count_columns() if features is None else len(features)
         self._first = True
 
@@ -339,9 +341,8 @@ class RowReader:
     def _columns_of_lines(self, lines: list[str]) -> tuple[list[str], list[ColumnCells]] | None:
         """Return the labels and columns of lines, or None if they are not that simple."""
         assert self.width is not None  # noqa: S101 - the caller looked
-        others = sorted({*self.categorical_columns, *self.date_columns})
         try:
-            found = parse_block("".join(lines).encode(), self.width, others)
+            found = parse_block("".join(lines).encode(), self.width, self._others)
         except UnicodeEncodeError:
             return None
         if found is None or not self._measured(found.labels):
@@ -349,7 +350,7 @@ class RowReader:
         columns: list[ColumnCells] = []
         numbers, cells_of = iter(found.numbers.T), iter(found.others)
         for at in range(self.width):
-            column = self._other_column(at, next(cells_of)) if at in others else next(numbers)
+            column = self._other_column(at, next(cells_of)) if at in self._others else next(numbers)
             if column is None:
                 return None
             columns.append(column)
@@ -433,11 +434,26 @@ class RowReader:
             )
         if self._read_options.regression:
             _check_measurement(cells[0], self.where, line)
-        if not self.categorical_columns and not self.date_columns:
-            plain = _plain_numbers(cells[1:])
-            if plain is not None:
-                return cells[0], plain
-        return cells[0], self._cells(line, cells)
+        return cells[0], self._plain_cells(cells) or self._cells(line, cells)
+
+    def _plain_cells(self, cells: list[str]) -> tuple[Cell, ...] | None:
+        """Return what `_cells` returns, or None if a cell may be wrong or missing."""
+        rest = cells[1:]
+        for at in reversed(self._others):
+            del rest[at]
+        numbers = _plain_numbers(rest) if rest else ()
+        if numbers is None:
+            return None
+        values: list[Cell] = list(numbers)
+        for at in self._others:
+            cell, order = cells[at + 1], self.date_columns.get(at)
+            if is_missing(cell, self._read_options.missing_spellings):
+                return None
+            try:
+                values.insert(at, cell.strip() if order is None else parse_date(cell, order))
+            except NotADateError:
+                return None
+        return tuple(values)
 
     def _cells(self, line: int, cells: list[str]) -> tuple[Cell, ...]:
         found: list[Cell] = []
@@ -451,7 +467,8 @@ class RowReader:
                 if missing and not is_missing(cell):
                     raise NotANumberError(f"holds {quote(cell.strip())}, a missing value")
                 if missing and (categorical or at in self.date_columns):
-                    raise NotANumberError("is empty")
+                    shown = f"holds {quote(cell.strip())}, a missing value"
+                    raise NotANumberError(shown if cell.strip() else "is empty")
                 if at in self.date_columns:
                     found.append(parse_date(cell, self.date_columns[at]))
                 elif not categorical:

@@ -82,6 +82,25 @@ def test_a_contract_is_read_from_toml_and_from_json() -> None:
         ("columns.age = {minimum = 2, maximum = 1}", "minimum is 2, which is above columns.age"),
         ("columns.age = {type = 'category', minimum = 2}", "columns.age is a category, which has"),
         ("columns.age = {type = 'number', categories = ['a']}", "is a number, which has no categ"),
+        ("columns.age = {earliest = 'soon'}", "it must be a date, such as 2024-03-04"),
+        ("columns.age = {earliest = '2024-01-01T10:00'}", "it must be a date, such as 2024-03-04"),
+        ("columns.age = {latest = 5}", "columns.age.latest is '5'; it must be a date, such as"),
+        (
+            "columns.age = {earliest = 2024-01-02, latest = '2024-01-01'}",
+            "columns.age.earliest is after columns.age.latest",
+        ),
+        (
+            "columns.age = {type = 'number', earliest = 2024-01-01}",
+            "columns.age is a number, which has no earliest and no latest",
+        ),
+        (
+            "columns.age = {earliest = 2024-01-01, minimum = 3}",
+            "columns.age is a date, which has no minimum, maximum or categories",
+        ),
+        (
+            "columns.age = {type = 'date', categories = ['a']}",
+            "columns.age is a date, which has no minimum, maximum or categories",
+        ),
         ("[label]\nminimum_share = 0.5\nmaximum_share = 0.1", "label.minimum_share is 0.5, which"),
         ("a = ", "data-contract.toml is not TOML: "),
     ],

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import parquet_source
+from model.archive import read_archive
 from model.dataset import main
+from model.dates import Order
 from tests.examples import TWO_DATASETS, examples
 
 ROWS = 40
@@ -87,6 +89,27 @@ def test_missing_values_booleans_and_categories_are_read(
     said = capsys.readouterr().out
     assert "a Parquet file of 40 rows" in said
     assert "the index that pandas has stored is left out" in said
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_dates_and_timestamps_are_read_as_the_moments_that_they_are(
+    tmp_path: Path, unit: str, zone: str | None
+) -> None:
+    begin = 1_704_067_200
+    moments = arrow.array([begin + 3607 * n for n in range(ROWS)], arrow.timestamp("s"))
+    days = arrow.array([19_723 + n for n in range(ROWS)], arrow.date32())
+    found = table(seen=moments.cast(arrow.timestamp(unit, zone)), day=days)
+    source = tmp_path / "a.parquet"
+    parquet.write_table(found, source)
+    made(source, "--categorical", "auto")
+    dataset = read_archive(source.with_suffix(".zip").read_bytes(), "a.zip")
+    assert dataset.validation is not None
+    assert dataset.train.date_columns == {1: Order.YEAR_FIRST, 2: Order.YEAR_FIRST}
+    rows = sorted((dataset.train + dataset.validation).rows)
+    assert [(row[1], row[2]) for row in rows] == [
+        (begin + 3607 * n, 86_400 * (19_723 + n)) for n in range(ROWS)
+    ]
 
 
 def test_a_column_of_lists_is_refused_unless_it_is_left_out(

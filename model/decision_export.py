@@ -41,7 +41,7 @@ def add_decision(model: ModelProto, estimator: Any, decision: Decision) -> None:
         if decision.slope is not None:
             raw = second
             if hasattr(estimator, "decision_function"):
-                raw = _raw_scores(model, estimator, add, constant)
+                raw = _raw_scores(model)
             inner = add("Mul", [raw, constant("calibration_slope", -decision.slope)], "inner")
             inner = add("Add", [inner, constant("calibration_offset", -decision.offset)], "shifted")
             second = add("Sigmoid", [inner], "calibrated_share")
@@ -63,20 +63,13 @@ def add_decision(model: ModelProto, estimator: Any, decision: Decision) -> None:
     label.name, probabilities.name = decided, shares
 
 
-def _raw_scores(model: ModelProto, estimator: Any, add: Any, constant: Any) -> str:
+def _raw_scores(model: ModelProto) -> str:
     """Return the tensor of the scores before the model's own sigmoid, shape (rows, 1)."""
     for node in model.graph.node:
         for output in node.output:
             if output in _RAW:
                 return str(output)
-    linear = next(node for node in model.graph.node if node.op_type == "LinearClassifier")
-    logistic = estimator[-1]
-    inputs = [
-        linear.input[0],
-        constant("coefficients", logistic.coef_.T),
-        constant("intercept", logistic.intercept_),
-    ]
-    return str(add("Gemm", inputs, "raw_scores"))
+    raise ValueError("the model has no raw scores")
 
 
 def _isotonic(points: NDArray[np.float64], share: str, add: Any, constant: Any) -> str:

@@ -148,7 +148,10 @@ def fit(
             return boosted(**values, random_state=seed).fit(rows, truth, monitor=report)
         case Algorithm.LOGISTIC_REGRESSION:
             logistic = LogisticRegression(**values, class_weight=weights, random_state=seed)
-            return make_pipeline(StandardScaler(), logistic).fit(rows, truth)
+            # Scaled with 64 bits, a column of a large offset keeps the digits that matter.
+            narrow = FunctionTransformer(_in_32_bits)
+            scaler = (FunctionTransformer(_in_64_bits), StandardScaler(copy=False), narrow)
+            return make_pipeline(*scaler, logistic).fit(rows, truth)
         case Algorithm.HIST_GRADIENT_BOOSTING:
             # Without a number of iterations there is no early stop.
             patience = values.pop("n_iter_no_change")
@@ -175,7 +178,7 @@ def fit(
             # With 32 bits, columns that depend on each other, as one-hot columns of more categories
             # than rows do, would get coefficients of a hundred thousand that cancel.
             wide = FunctionTransformer(_in_64_bits)
-            linear = make_pipeline(wide, StandardScaler(), LinearRegression(**values))
+            linear = make_pipeline(wide, StandardScaler(copy=False), LinearRegression(**values))
             return linear.fit(rows, truth)
         case _:
             assert_never(algorithm)
@@ -183,6 +186,11 @@ def fit(
 
 def _in_64_bits(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return rows.astype(np.float64)
+
+
+def _in_32_bits(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # an infinite number is refused by the estimator
+        return rows.astype(np.float32)
 
 
 def _grow_forest(

@@ -22,7 +22,7 @@ from model.decision_export import add_decision
 from model.errors import ExportError
 from model.forest_export import FORESTS, forest_to_onnx
 from model.hyperparameters import Algorithm
-from model.linear_export import is_linear_regression, linear_to_onnx
+from model.linear_export import is_linear, linear_to_onnx
 from model.predictor import Predictor
 from model.thresholds import rows_on_thresholds, with_32_bit_thresholds
 from model.trees import optimize_trees
@@ -98,7 +98,7 @@ def _to_onnx(estimator: Any, width: int) -> ModelProto:
         return forest_to_onnx(estimator, width)
     if has_categories(estimator):
         return boosting_to_onnx(estimator, width)
-    if is_linear_regression(estimator):
+    if is_linear(estimator):
         return linear_to_onnx(estimator, width)
     classifier = hasattr(estimator, "predict_proba")
     estimator = with_32_bit_thresholds(estimator)

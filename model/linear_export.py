@@ -1,8 +1,8 @@
-"""Writes linear regression as an ONNX model that calculates with 64-bit floats.
+"""Writes linear models as ONNX models that calculate with 64-bit floats.
 
-A one-hot column, or one of a large offset, is subtracted from its mean, and coefficients of columns
-that say nearly the same are large and cancel: with 32-bit floats, as skl2onnx writes the model,
-the digits that matter would be lost. The input and the output remain 32-bit floats.
+With 32-bit floats, as skl2onnx writes them, a column of a large offset, such as days since 1970,
+loses the digits that matter when its mean is subtracted, and coefficients of columns that say
+nearly the same are large and cancel. The input and the output are 32-bit floats.
 """
 
 from __future__ import annotations
@@ -10,45 +10,68 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
-from sklearn.linear_model import LinearRegression
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
-_INPUT, _VALUE = "input", "value"
+_INPUT, _VALUE, _SCORES, _LABEL, _PROBABILITIES = "input", "value", "scores", "label", "shares"
 
 
-def is_linear_regression(estimator: Any) -> bool:
-    """Return True for a pipeline that ends with a StandardScaler and a LinearRegression."""
-    return isinstance(estimator, Pipeline) and isinstance(estimator[-1], LinearRegression)
+def is_linear(estimator: Any) -> bool:
+    """Return True for a pipeline that ends with a linear or logistic regression."""
+    linear = (LinearRegression, LogisticRegression)
+    return isinstance(estimator, Pipeline) and isinstance(estimator[-1], linear)
 
 
 def linear_to_onnx(estimator: Any, width: int) -> ModelProto:
-    """Return the ONNX model of a fitted linear regression.
+    """Return the ONNX model of a fitted linear model.
 
-    Its input is float32, shape (rows, width), and its output float32, shape (rows, 1).
+    Its input is float32, shape (rows, width). Its outputs are class numbers and probabilities, or a
+    regression's values.
 
     Args:
-        estimator: a pipeline that ends with a StandardScaler and a LinearRegression.
+        estimator: a pipeline of a `standardscaler` and, last, a linear or logistic regression.
         width: numbers per row.
     """
-    scaler, linear = estimator[-2], estimator[-1]
-    slopes = np.asarray(linear.coef_, np.float64).reshape(width, 1) / scaler.scale_.reshape(-1, 1)
-    constants = {
-        "mean": np.asarray(scaler.mean_, np.float64).reshape(1, width),
-        "slopes": slopes,
-        "intercept": np.asarray(linear.intercept_, np.float64).reshape(1),
-    }
+    scaler, model = estimator.named_steps["standardscaler"], estimator[-1]
+    classes = len(model.classes_) if hasattr(model, "classes_") else 0
+    # The scaling is a part of the coefficients.
+    coefficients = np.atleast_2d(model.coef_).astype(np.float64) / scaler.scale_
+    intercept = np.atleast_1d(model.intercept_) - coefficients @ scaler.mean_
+    constants = {"coefficients": coefficients.T, "intercept": intercept}
+    result = _SCORES if classes else _VALUE
     nodes = [
         helper.make_node("Cast", [_INPUT], ["wide"], to=TensorProto.DOUBLE),
-        helper.make_node("Sub", ["wide", "mean"], ["centred"]),
-        helper.make_node("Gemm", ["centred", "slopes", "intercept"], ["wide_value"]),
-        helper.make_node("Cast", ["wide_value"], [_VALUE], to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["wide", "coefficients", "intercept"], ["wide_result"]),
+        helper.make_node("Cast", ["wide_result"], [result], to=TensorProto.FLOAT),
     ]
+    if not classes:
+        outputs = [helper.make_tensor_value_info(_VALUE, TensorProto.FLOAT, [None, 1])]
+    else:
+        nodes += _shares(classes, constants)
+        nodes.append(helper.make_node("ArgMax", [_PROBABILITIES], [_LABEL], axis=1, keepdims=0))
+        outputs = [
+            helper.make_tensor_value_info(_LABEL, TensorProto.INT64, [None]),
+            helper.make_tensor_value_info(_PROBABILITIES, TensorProto.FLOAT, [None, classes]),
+        ]
     graph = helper.make_graph(
         nodes,
-        "linear_regression",
+        "linear_model",
         [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])],
-        [helper.make_tensor_value_info(_VALUE, TensorProto.FLOAT, [None, 1])],
+        outputs,
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def _shares(classes: int, constants: dict[str, Any]) -> list[NodeProto]:
+    """Return the nodes that make probabilities of the scores; add their constants."""
+    if classes > 2:
+        return [helper.make_node("Softmax", [_SCORES], [_PROBABILITIES], axis=1)]
+    # Both probabilities of a share s, [1 - s, s], are s times the slope plus the offset.
+    constants["slope"] = np.array([[-1, 1]], np.float32)
+    constants["offset"] = np.array([1, 0], np.float32)
+    return [
+        helper.make_node("Sigmoid", [_SCORES], ["share"]),
+        helper.make_node("Gemm", ["share", "slope", "offset"], [_PROBABILITIES]),
+    ]

@@ -83,8 +83,6 @@ def test_the_best_threshold_is_as_good_as_any_other(
 
 def test_a_sigmoid_is_that_of_scikit_learns_calibration() -> None:
     rows, truth = cancer()
-    # Of 32-bit rows, scikit-learn's logistic regression answers in 32 bits.
-    rows = rows.astype(np.float64)
     hyperparameters = logistic(calibration="sigmoid", max_iter="200")
     found = answers_out_of_fold(hyperparameters, rows, truth, CLASSES, 5)
     decision = decision_of(found, truth, hyperparameters, 1)
@@ -94,7 +92,8 @@ def test_a_sigmoid_is_that_of_scikit_learns_calibration() -> None:
         cv=StratifiedKFold(5, shuffle=True, random_state=0),
         ensemble=False,
     ).fit(rows, truth)
-    assert np.abs(ours - theirs.predict_proba(rows)).max() < 1e-9
+    # Both are fitted with 32-bit numbers, which are scaled with 64 bits here.
+    assert np.abs(ours - theirs.predict_proba(rows)).max() < 1e-4
 
 
 @pytest.mark.parametrize("positive", [0, 1])
@@ -164,6 +163,8 @@ def test_the_metrics_of_folds_are_those_of_scikit_learns_cross_validate(algorith
         expected = np.abs(theirs[f"test_{name}"])
         # Of the logarithm of 0, another small number is taken.
         near = 1e-6 if name == "log_loss" else 1e-12
+        # Logistic regression answers with 32-bit numbers.
+        near = 1e-6 if algorithm == "logistic-regression" else near
         assert ours[name]["mean"] == pytest.approx(expected.mean(), rel=near)
         assert ours[name]["std"] == pytest.approx(expected.std(), rel=near, abs=1e-15)
 

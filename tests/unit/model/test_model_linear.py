@@ -80,14 +80,13 @@ def test_the_comparison_sees_an_answer_that_only_an_unknown_category_shows() -> 
     rows = columns.encode([("a", 0.5), ("b", -1.0), ("a", 2.0), ("b", 0.25), ("b", 1.0)])
     estimator = fit(LINEAR, rows, np.array([1.0, 2, 3, 4, 5]), regression=True)
     model = onnx.load_from_string(to_onnx_bytes(estimator, 3))
-    slopes = next(one for one in model.graph.initializer if one.name == "slopes")
-    intercept = next(one for one in model.graph.initializer if one.name == "intercept")
+    parts = {one.name: one for one in model.graph.initializer}
+    numbers = {name: onnx.numpy_helper.to_array(part) for name, part in parts.items()}
     # One of both is always 1 in rows of known categories.
-    wrong = np.add(onnx.numpy_helper.to_array(slopes), [[1.0], [1.0], [0.0]])
-    mean = rows[:, :2].mean(axis=0).sum()
-    right = onnx.numpy_helper.to_array(intercept) - (1 - mean)
-    slopes.CopyFrom(onnx.numpy_helper.from_array(wrong, "slopes"))
-    intercept.CopyFrom(onnx.numpy_helper.from_array(right, "intercept"))
+    wrong = np.add(numbers["coefficients"], [[1.0], [1.0], [0.0]])
+    right = numbers["intercept"] - 1
+    parts["coefficients"].CopyFrom(onnx.numpy_helper.from_array(wrong, "coefficients"))
+    parts["intercept"].CopyFrom(onnx.numpy_helper.from_array(right, "intercept"))
     predictor = Predictor(model.SerializeToString(), 3, ())
     assert check_equivalence(estimator, predictor, rows).worst < 1e-6
     with pytest.raises(ExportError, match=r"differ .* rows of each category and missing value: "):
@@ -133,3 +132,24 @@ def test_columns_that_nearly_repeat_another_are_answered_as_scikit_learn_answers
     expected = own.predict(narrow.astype(float))
     assert np.abs(own[-1].coef_).max() > 1000
     assert np.abs(predictor.run(asked)[1][:, 0] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("offset", [0.0, 2024.0, 20_000.0, 1e6, 1.7e9])
+def test_classes_by_a_column_of_a_large_offset_are_those_of_64_bits(
+    offset: float, classes: int
+) -> None:
+    chance = np.random.default_rng(0)
+    rows = (chance.normal(size=(400, 2)) * [0.3, 1] + [offset, 0]).astype(np.float32)
+    scores = rows[:, 0].astype(float) - offset + rows[:, 1] * 0.2 + chance.normal(size=400) * 0.3
+    truth = np.digitize(scores, [0.0, 0.4][: classes - 1])
+    hyperparameters = parse_hyperparameters({"algorithm": "logistic-regression"})
+    estimator = fit(hyperparameters, rows, truth)
+    names = tuple("abc"[:classes])
+    predictor = Predictor(to_onnx_bytes(estimator, 2), 2, names)
+    own = make_pipeline(StandardScaler(), estimator[-1])
+    own.steps[0][1].fit(rows.astype(float))
+    numbers, shares = predictor.run(rows)
+    assert np.abs(shares - own.predict_proba(rows.astype(float))).max() < 1e-6
+    assert np.array_equal(numbers, own.predict(rows.astype(float)))
+    assert check_equivalence(estimator, predictor, rows).worst < 1e-6

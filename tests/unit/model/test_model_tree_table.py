@@ -30,12 +30,13 @@ from model.fitting import fit_and_measure
 from model.forest_export import votes
 from model.hyperparameters import parse_hyperparameters
 from model.predictor import load
-from model.tree_predictor import TreePredictor
+from model.tree_predictor import AVAILABLE, TreePredictor
 from model.tree_table import tree_table
 from tests.cloud import ROOT
 from tests.examples import examples
 from tests.unit.model.models import model_of, rows
 
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="needs a C compiler and Python.h")
 CLASSES = ("a", "b", "c", "d")
 # Tables that the sanitizer looks at, a third of a second for each thousand.
 DAMAGED_TABLES = 2000

@@ -59,11 +59,12 @@ typedef struct {
 
 static uint32_t bits_of(float number) { uint32_t bits; memcpy(&bits, &number, 4); return bits; }
 
-static inline uint32_t step(const Trees *t, const char *row, uint32_t at, const int has_sets)
+static ALWAYS_INLINE uint32_t step(const Trees *t, const float *row, uint32_t at, const int wide,
+                                   const int has_sets)
 {
     const Node *node = (const Node *)(t->nodes + at);
     const uint32_t place = has_sets ? node->feature & ~CATEGORIES : node->feature;
-    const float x = *(const float *)(row + place);
+    const float x = *(const float *)((const char *)row + (size_t)place * (wide ? LANES : 1));
     uint32_t second = x > node->threshold;
     if (has_sets && node->feature & CATEGORIES) {
         const uint32_t number = x >= 0 && x < 256 ? (uint32_t)x : 256;
@@ -73,12 +74,13 @@ static inline uint32_t step(const Trees *t, const char *row, uint32_t at, const 
     return node->child + (-second & (uint32_t)sizeof(Node));
 }
 
-/* Walk from eight nodes to leaves, lane k with the row at `row + k * stride`. */
-static ALWAYS_INLINE void walk(const Trees *t, const char *row, size_t stride, uint32_t at[LANES],
-                               const int has_sets)
+/* Walk from eight nodes to leaves: by eight rows of which the same numbers lie next to each other,
+   or all by one row. */
+static ALWAYS_INLINE void walk(const Trees *t, const float *rows, uint32_t at[LANES],
+                               const int wide, const int has_sets)
 {
 #define LOAD(k) uint32_t at##k = at[k];
-#define STEP(k) at##k = step(t, row + k * stride, at##k, has_sets);
+#define STEP(k) at##k = step(t, rows + (wide ? k : 0), at##k, wide, has_sets);
 #define LOOK(k) moving |= ((const Node *)(t->nodes + at##k))->feature ^ leaf;
 #define STORE(k) at[k] = at##k;
     const uint32_t leaf = t->head.width * 4;
@@ -92,10 +94,11 @@ static ALWAYS_INLINE void walk(const Trees *t, const char *row, size_t stride, u
     EACH(STORE)
 }
 
-static void walk_any(const Trees *t, const float *row, size_t stride, uint32_t at[LANES])
+static ALWAYS_INLINE void walk_any(const Trees *t, const float *rows, uint32_t at[LANES],
+                                   const int wide)
 {
-    if (t->has_sets) walk(t, (const char *)row, stride, at, 1);
-    else walk(t, (const char *)row, stride, at, 0);
+    if (t->has_sets) walk(t, rows, at, wide, 1);
+    else walk(t, rows, at, wide, 0);
 }
 
 static inline void add(const Trees *t, uint32_t tree, uint32_t leaf, double *sums)
@@ -115,7 +118,7 @@ static void add_trees(const Trees *t, const float *rows, size_t count, double *s
     for (uint32_t tree = 0; whole && tree < t->head.trees; tree++)
         for (size_t row = 0; row < whole; row += LANES) {
             for (int k = 0; k < LANES; k++) at[k] = t->roots[tree];
-            walk_any(t, rows + row * stride, stride * sizeof(float), at);
+            walk_any(t, rows + row * stride, at, 1);
             for (int k = 0; k < LANES; k++) add(t, tree, at[k], sums + (row + k) * outputs);
         }
     /* Of fewer rows than lanes, each goes through several trees at once. */
@@ -124,7 +127,7 @@ static void add_trees(const Trees *t, const float *rows, size_t count, double *s
             const uint32_t left = t->head.trees - tree;
             const uint32_t used = left < LANES ? left : LANES;
             for (uint32_t k = 0; k < LANES; k++) at[k] = t->roots[tree + (k < used ? k : 0)];
-            walk_any(t, rows + row * stride, 0, at);
+            walk_any(t, rows + row * stride, at, 0);
             for (uint32_t k = 0; k < used; k++) add(t, tree + k, at[k], sums + row * outputs);
         }
 }
@@ -171,6 +174,17 @@ static int64_t finish(const Trees *t, double *sums, float *values)
     return second > 1 - second;
 }
 
+/* Copy a row with NaN and its negated numbers. The numbers of eight rows lie next to each other,
+   as far as there are eight. */
+static void copy_row(const Trees *t, const float *row, float *rows, size_t at, size_t whole)
+{
+    const size_t width = t->head.width, step = at < whole ? LANES : 1;
+    float *copy = rows + (at - at % step) * t->stride + at % step;
+    for (size_t k = 0; k < width; k++) copy[k * step] = row[k];
+    copy[width * step] = NAN;
+    for (size_t k = width + 1; k < t->stride; k++) copy[k * step] = -row[k - width - 1];
+}
+
 static int score_rows(const Trees *t, const float *rows, size_t count, int64_t *numbers,
                       float *values)
 {
@@ -189,10 +203,7 @@ static int score_rows(const Trees *t, const float *rows, size_t count, int64_t *
     for (size_t begin = 0; begin < count; begin += most) {
         const size_t now = count - begin < most ? count - begin : most;
         for (size_t row = 0; row < now; row++) {
-            float *copy = own + row * stride;
-            memcpy(copy, rows + (begin + row) * width, width * sizeof(float));
-            copy[width] = NAN;
-            for (size_t k = width + 1; k < stride; k++) copy[k] = -copy[k - width - 1];
+            copy_row(t, rows + (begin + row) * width, own, row, now - now % LANES);
             memcpy(sums + row * outputs, t->base, outputs * sizeof(double));
         }
         add_trees(t, own, now, sums);

@@ -32,12 +32,13 @@ def build_wheel(
     wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
 ) -> str:
     """Build the wheel; return its file name."""
-    if not _has_compiler():
-        # For any processor of this architecture, and not for the one that builds.
-        os.environ["CC"] = f"{shlex.quote(sys.executable)} -m ziglang cc -mcpu=baseline"
     target = os.path.abspath(wheel_directory)
     source = os.getcwd()
     with tempfile.TemporaryDirectory() as directory:
+        if not _has_compiler():
+            # For any processor of this architecture, and not for the one that builds.
+            os.environ["CC"] = f"{shlex.quote(sys.executable)} -m ziglang cc -mcpu=baseline"
+            os.environ["ZIG_GLOBAL_CACHE_DIR"] = os.path.join(directory, "cache")
         for name in _FILES:
             shutil.copy(name, directory)
         os.chdir(directory)

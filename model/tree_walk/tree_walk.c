@@ -31,6 +31,8 @@ enum { TIE_IS_SECOND = 1, CALIBRATED = 2, THRESHOLD = 4 };     /* flags */
 
 #define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+/* Some compilers make a branch of a comparison, which a processor cannot predict here. */
+#define HIDE(number) __asm__("" : "+r"(number))
 
 typedef struct {
     float threshold;    /* or the number of a set, or of a leaf the place of its value */
@@ -71,6 +73,7 @@ static ALWAYS_INLINE uint32_t step(const Trees *t, const float *row, uint32_t at
         second = number < 256 && (float)number == x
             && t->sets[8 * bits_of(node->threshold) + number / 32] >> number % 32 & 1;
     }
+    HIDE(second);
     return node->child + (-second & (uint32_t)sizeof(Node));
 }
 

@@ -8,6 +8,7 @@
                 compare, measure, plot
     read_csv    pandas.read_csv of the same CSV file
     fit         pandas.read_csv and scikit-learn's logistic regression of the same rows
+    … of dates  the same of a file whose last column is a date and a time, beside the file without
 
 `--peer` is an interpreter that has pandas and scikit-learn (default: this one, if it has pandas).
 `--before` is another checkout of this project, measured side by side. Each is run in turns, in a
@@ -45,8 +46,15 @@ if sys.argv[2] == "fit":
 """
 
 
-def write_csv(path: Path, rows: int, columns: int) -> None:
-    """Write a CSV file of normally distributed numbers with a label of three classes."""
+def write_csv(path: Path, rows: int, columns: int, *, date: bool = False) -> None:
+    """Write a CSV file of normally distributed numbers with a label of three classes.
+
+    Args:
+        path: the file.
+        rows: number of rows.
+        columns: number of columns besides the label.
+        date: the last of them holds dates with times, in ISO 8601.
+    """
     random = np.random.default_rng(0)
     with path.open("w") as file:
         file.write(",".join(["label", *(f"f{n}" for n in range(columns))]) + "\n")
@@ -54,9 +62,13 @@ def write_csv(path: Path, rows: int, columns: int) -> None:
             size = min(_PART, rows - begin)
             numbers = random.normal(size=(size, columns)).round(7)
             labels = (numbers[:, :3] + random.normal(size=(size, 3))).argmax(axis=1).tolist()
+            shown = [list(map(repr, row)) for row in numbers.tolist()]
+            if date:
+                moments = random.integers(1_600_000_000, 1_700_000_000, size)
+                for row, moment in zip(shown, moments.astype("datetime64[s]"), strict=True):
+                    row[-1] = str(moment)
             file.writelines(
-                f"c{label},{','.join(map(repr, row))}\n"
-                for label, row in zip(labels, numbers.tolist(), strict=True)
+                f"c{label},{','.join(row)}\n" for label, row in zip(labels, shown, strict=True)
             )
 
 
@@ -111,8 +123,9 @@ def main() -> None:
     here = Path(__file__).parent.parent
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        table = place / "table.csv"
+        table, dated = place / "table.csv", place / "dated.csv"
         write_csv(table, options.rows, options.columns)
+        write_csv(dated, options.rows, options.columns, date=True)
         print(f"{options.rows:,} x {options.columns}, {table.stat().st_size / 2**20:,.0f} MiB")
         runs: dict[str, Callable[[], tuple[float, float]]] = {}
         checkouts = {"": here, **({" before": options.before} if options.before else {})}
@@ -126,6 +139,15 @@ def main() -> None:
             # `python -m` takes the modules of its directory.
             runs[f"dataset{name}"] = partial(measure, command, checkout, dict)
             runs[f"job{name}"] = partial(measure, train, checkout, partial(_job, place, zip_file))
+        dated_zip = place / "dated.zip"
+        command = [
+            *(sys.executable, "-m", "model.dataset", "--csv", str(dated), "--dates", "auto"),
+            *("--label", "label", "--out", str(dated_zip)),
+        ]
+        runs["dataset of dates"] = partial(measure, command, here, dict)
+        runs["job of dates"] = partial(
+            measure, [sys.executable, "-m", "model", "train"], here, partial(_job, place, dated_zip)
+        )
         for peer in ("read_csv", "fit"):
             script = [options.peer, "-c", _PEER, str(table), peer]
             runs[peer] = partial(measure, script, place, dict)
@@ -139,9 +161,10 @@ def main() -> None:
             for name, values in found.items()
         }
         for name, (seconds, peak) in middle.items():
-            peer = beside.get(name.split()[0], name)
+            kind = name.split()[0]
+            peer = kind if name.endswith("of dates") else beside.get(kind, name)
             ratio = f"{seconds / middle[peer][0]:.2f} x, {peak / middle[peer][1]:.2f} x"
-            print(f"{name:<16} {seconds:>8.2f} s {peak:>8,.0f} MiB   {ratio}")
+            print(f"{name:<18} {seconds:>8.2f} s {peak:>8,.0f} MiB   {ratio}")
 
 
 if __name__ == "__main__":

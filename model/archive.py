@@ -3,7 +3,8 @@
     train.csv        required: no header, the label first
     validation.csv   optional
     dataset.json     optional: name, label, features, classes, source, rows; and options for
-                     reading the tables: categorical (column names), missing_values ("accept"),
+                     reading the tables: categorical (column names), dates (such as
+                     {"born": "day-first"}), missing_values ("accept"),
                      missing_spellings (such as ["na", "?"]),
                      regression (true: the label is a number to predict)
 
@@ -16,11 +17,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from model.cells import quote, spellings_of
+from model.dates import DateChoice, Order
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import DatasetError
 from model.rows import ACCEPT, PLAIN, REFUSE, ReadOptions, decode_text
@@ -30,7 +32,6 @@ from model.table import Table, check_tables, csv_line, parse_table
 DEFAULT_LABEL = "label"
 # Compressing more than this well takes longer than everything else together.
 _LARGE_BYTES, _FAST = 10_000_000, 1
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Description:
     classes: tuple[str, ...] | None = None
     source: str = ""
     categorical: tuple[str, ...] = ()
+    dates: tuple[DateChoice, ...] = ()
     accept_missing: bool = False
     regression: bool = False
     missing_spellings: frozenset[str] = frozenset()
@@ -94,6 +96,7 @@ class Description:
         return replace(
             read_options,
             categorical=read_options.categorical or self.categorical,
+            dates=read_options.dates or self.dates,
             accept_missing=read_options.accept_missing or self.accept_missing,
             regression=read_options.regression or self.regression,
             missing_spellings=read_options.missing_spellings | self.missing_spellings,
@@ -174,23 +177,49 @@ def write_archive(
 
 def write_lines(train: list[str], validation: list[str], description: dict[str, Any]) -> bytes:
     """Return a dataset zip of rows that are CSV already, each with a newline at its end."""
-    document = description | {"rows": {"train": len(train), "validation": len(validation)}}
+    out = io.BytesIO()
+    parts = [("".join(lines)).encode() for lines in (train, validation)]
+    first, second = [(len(part), [part]) for part in parts]
+    write_zip(out, first, second, description, (len(train), len(validation)))
+    return out.getvalue()
+
+
+def write_zip(
+    out: IO[bytes],
+    train: tuple[int, Iterable[bytes]],
+    validation: tuple[int, Iterable[bytes]],
+    description: dict[str, Any],
+    rows: tuple[int, int],
+) -> None:
+    """Write a dataset zip; the same rows always give the same bytes, however they are divided.
+
+    Args:
+        out: a file that can be sought in.
+        train: the size of train.csv in bytes, and its parts.
+        validation: the same of validation.csv.
+        description: the content of dataset.json, without the row counts.
+        rows: the numbers of rows of both.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    document = description | {"rows": {"train": rows[0], "validation": rows[1]}}
+    described = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     contents = {
         TRAIN: train,
         VALIDATION: validation,
-        DESCRIPTION: [json.dumps(document, indent=2, ensure_ascii=False) + "\n"],
+        DESCRIPTION: (len(described), [described]),
     }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, lines in contents.items():
-            data = "".join(lines).encode()
-            entry = zipfile.ZipInfo(name, _FIXED_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            entry.create_system = 3  # the same bytes on every system
-            level = _FAST if len(data) > _LARGE_BYTES else None
-            archive.writestr(entry, data, compresslevel=level)
-    return out.getvalue()
+    # Entries that are opened by their names have the time 1980-01-01.
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, (size, parts) in contents.items():
+            archive.compresslevel = _FAST if size > _LARGE_BYTES else None
+            with archive.open(name, "w", force_zip64=size * 1.05 > zipfile.ZIP64_LIMIT) as entry:
+                for part in parts:
+                    entry.write(part)
+            info = archive.getinfo(name)
+            info.external_attr = 0o644 << 16
+            info.create_system = 3  # the same bytes on every system
 
 
 def numbered_features(width: int) -> tuple[str, ...]:
@@ -228,10 +257,21 @@ def parse_description(data: bytes | None, where: str) -> Description:
         classes=_string_list(document, "classes", where),
         source=_string(document, "source", "", where),
         categorical=_string_list(document, "categorical", where) or (),
+        dates=_dates(document, where),
         accept_missing=missing == ACCEPT,
         regression=document.get("regression") is True,
         missing_spellings=spellings_of(_string_list(document, "missing_spellings", where) or ()),
     )
+
+
+def _dates(document: dict[str, Any], where: str) -> tuple[DateChoice, ...]:
+    found = document.get("dates", {})
+    if not isinstance(found, dict) or not all(order in [*Order] for order in found.values()):
+        orders = ", ".join(map(quote, Order))
+        raise DatasetError(
+            f"{where}: dates must be an object that gives each column of dates one of {orders}"
+        )
+    return tuple((name, Order(order)) for name, order in found.items())
 
 
 def _string(document: dict[str, Any], key: str, default: str, where: str) -> str:

@@ -9,14 +9,20 @@ A baseline holds the statistics of the rows that a model was trained on, without
         "minimum": 1.0, "maximum": 6.9, "mean": 3.7, "std": 1.7,
         "histogram": {"edges": [1.0, …, 6.9], "counts": [12, …]}},
        {"name": "site", "type": "category", "missing": 0.1,
-        "counts": {"north": 70, …}, "other": 0}]}
+        "counts": {"north": 70, …}, "other": 0},
+       {"name": "born", "type": "date", "order": "day-first", "missing": 0.0,
+        "minimum": 7305.0, …, "histogram": {…}}],
+     "missing_spellings": ["na", "?"]}
 
 `missing` is a share of the rows, 0 to 1. `edges` rise, and may be quantiles. Bin i holds edge i ≤
 value < edge i + 1; the last bin holds its upper edge, too. A column of one value has one bin, whose
 two edges are that value. A column without any value has null for the histogram and the four
 numbers. Values and edges are compared as 32-bit floats, as the model sees them (`count_values`).
-`std` is the population's. `other` counts the rows of categories that `counts` leaves out. A
-classifier's label has `counts`, a regression's `histogram`. Unknown members are ignored.
+`std` is the population's. `other` counts the rows of categories that `counts` leaves out. A date is
+a number of whole days since 1970-01-01 in UTC, and `order` says how the column writes one whose
+year comes last. `missing_spellings` are missing cells besides empty ones and `nan`, in small
+letters; without any, the member is absent. A classifier's label has `counts`, a regression's
+`histogram`. Unknown members are ignored.
 
 PSI, Jensen-Shannon and Wasserstein distance and the chi-squared test are those of Evidently.
 Source: https://docs.evidentlyai.com/metrics/customize_data_drift
@@ -38,11 +44,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chisquare, wasserstein_distance
 
-from model.cells import quote
+from model.cells import quote, spellings_of
+from model.dates import Order
 from model.errors import BaselineError
 
 VERSION = 1
-NUMBER, CATEGORY = "number", "category"
+NUMBER, CATEGORY, DATE = "number", "category", "date"
 # The share that stands for an empty bin in PSI, whose logarithm would be infinite. Evidently's.
 _EMPTY_SHARE = 0.0001
 
@@ -79,8 +86,9 @@ class ColumnBaseline:
         missing: share of the rows without a value, 0 to 1.
         histogram: the counts of a column of numbers; None if no row has a value.
         minimum, maximum, mean, std: None for categories, and if no row has a value.
-        counts: rows by category; None for a column of numbers.
+        counts: rows by category; None for a column of numbers or dates.
         other: rows of the categories that `counts` leaves out.
+        order: how a column of dates writes one whose year comes last; None for other columns.
     """
 
     name: str
@@ -92,17 +100,22 @@ class ColumnBaseline:
     std: float | None = None
     counts: Mapping[str, int] | None = None
     other: int = 0
+    order: Order | None = None
 
     @property
     def type(self) -> str:
-        """Return `number` or `category`."""
+        """Return `number`, `category` or `date`."""
+        if self.order is not None:
+            return DATE
         return NUMBER if self.counts is None else CATEGORY
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that the baseline holds."""
-        common = {"name": self.name, "type": self.type, "missing": self.missing}
+        common: dict[str, Any] = {"name": self.name, "type": self.type, "missing": self.missing}
         if self.counts is not None:
             return common | {"counts": dict(self.counts), "other": self.other}
+        if self.order is not None:
+            common["order"] = str(self.order)
         return common | {
             "histogram": None if self.histogram is None else self.histogram.as_json(),
             "minimum": self.minimum,
@@ -143,20 +156,26 @@ class Baseline:
         rows: number of rows.
         label: the label's statistics.
         columns: the columns' statistics, in the order of the model's rows, without the label.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     rows: int
     label: LabelBaseline = field(default_factory=LabelBaseline)
     columns: tuple[ColumnBaseline, ...] = ()
+    missing_spellings: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
         """Return the document that baseline.json holds."""
-        return {
+        document: dict[str, Any] = {
             "version": VERSION,
             "rows": self.rows,
             "label": self.label.as_json(),
             "columns": [column.as_json() for column in self.columns],
         }
+        # Without spellings, the document and its digest are those of earlier versions.
+        if self.missing_spellings:
+            document["missing_spellings"] = sorted(self.missing_spellings)
+        return document
 
 
 def category_key(category: str) -> str:
@@ -220,6 +239,10 @@ def parse_baseline(document: object, where: str = "baseline.json") -> Baseline:
             columns=tuple(
                 _column(item, f"columns[{i}]") for i, item in enumerate(document["columns"])
             ),
+            missing_spellings=spellings_of(
+                _text(spelling, "missing_spellings")
+                for spelling in document.get("missing_spellings", [])
+            ),
         )
     except KeyError as error:
         raise BaselineError(f"{where} has no member {error}; it is not a baseline") from None
@@ -239,15 +262,17 @@ def _column(item: Any, where: str) -> ColumnBaseline:
             raise ValueError(f"{where}: counts is null; a category has counts")
         other = _count(item.get("other", 0), f"{where}: other")
         return ColumnBaseline(name, missing, counts=counts, other=other)
-    if item["type"] != NUMBER:
+    if item["type"] not in (NUMBER, DATE):
         raise ValueError(
-            f"{where}: type is {quote(str(item['type']))}; it must be {NUMBER} or {CATEGORY}"
+            f"{where}: type is {quote(str(item['type']))}; it must be {NUMBER}, {CATEGORY} or "
+            f"{DATE}"
         )
+    order = Order(item["order"]) if item["type"] == DATE else None
     minimum, maximum, mean, std = (
         _number(item[key], f"{where}: {key}") for key in ("minimum", "maximum", "mean", "std")
     )
     histogram = _histogram(item["histogram"], f"{where}: histogram")
-    return ColumnBaseline(name, missing, histogram, minimum, maximum, mean, std)
+    return ColumnBaseline(name, missing, histogram, minimum, maximum, mean, std, order=order)
 
 
 def _text(value: object, where: str) -> str:

@@ -8,7 +8,6 @@ taken here must mean the same there; a property compares both.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +18,8 @@ from simdjson import Parser
 from model.cells import FLOAT32_LIMIT, is_missing
 
 Numbers = NDArray[np.float64]
-# Rows of numbers with brackets between them.
-_ROWS = re.compile(r"[0-9.,+eE\-\[\]]+")
+# The characters of numbers, and of the brackets between rows of them.
+_NUMBERS, _ROWS = b"0123456789.,+-eE", b"0123456789.,+-eE[]"
 # simdjson raises these for text that is no JSON, or whose values are not numbers.
 _NOT_PLAIN = (ValueError, TypeError, RuntimeError)
 
@@ -38,6 +37,9 @@ def numbers_of(
         accept_missing: a missing cell becomes NaN.
         spellings: other missing cells than empty ones and `nan`, in small letters.
     """
+    plain = _plain_numbers(cells)
+    if plain is not None:
+        return plain
     try:
         numbers = _floats(cells)
     except ValueError:
@@ -58,44 +60,46 @@ def numbers_of(
     return numbers
 
 
-def plain_rows(
-    lines: Sequence[str], width: int, *, label_last: bool = False
-) -> tuple[list[str], Numbers] | None:
-    """Return the labels and the numbers of CSV lines, or None if they are not that simple.
-
-    A row of numbers is a JSON array without its brackets, and simdjson reads a gigabyte of them in
-    a second. Quotes, blank lines, blanks, missing cells and numbers that JSON does not know, such
-    as `.5`, are left to others.
-
-    Args:
-        lines: whole lines, each with its end.
-        width: numbers in each row.
-        label_last: the label is the last cell, and not the first.
-
-    Returns:
-        One label per row, and the numbers, shape (rows, width).
-    """
-    if label_last:
-        parts = [line.rstrip("\r\n").rpartition(",") for line in lines]
-        labels, rests = [part[2] for part in parts], [part[0] for part in parts]
-    else:
-        parts = [line.rstrip("\r\n").partition(",") for line in lines]
-        labels, rests = [part[0] for part in parts], [part[2] for part in parts]
-    text = "],[".join(rests)
-    # The brackets between rows must be the only ones.
-    odd = '"' in "".join(labels) or not all(map(str.strip, labels))
-    if odd or not _ROWS.fullmatch(text) or text.count("[") != len(lines) - 1:
+def _plain_numbers(cells: Sequence[str]) -> Numbers | None:
+    """Return the numbers of cells that are an array of JSON with commas between them, or None."""
+    data = ",".join(cells).encode("utf-8", "replace")
+    if data.translate(None, _NUMBERS):
         return None
     try:
-        rows: Any = Parser().parse(b"[[" + text.encode() + b"]]")
-        if {*map(len, rows)} != {width}:
-            return None
-        numbers = np.frombuffer(rows.as_buffer(of_type="d"), np.float64)
+        array: Any = Parser().parse(b"[" + data + b"]")
+        numbers = np.frombuffer(array.as_buffer(of_type="d"), np.float64)
     except _NOT_PLAIN:
         return None
-    if len(numbers) != len(lines) * width or not (np.abs(numbers) <= FLOAT32_LIMIT).all():
+    if len(numbers) != len(cells) or not (np.abs(numbers) <= FLOAT32_LIMIT).all():
         return None
-    return labels, numbers.reshape(len(lines), width).copy()
+    return numbers.copy()
+
+
+def number_rows(data: bytes, rows: int, width: int, *, counted: bool = False) -> Numbers | None:
+    """Return rows of numbers, shape (rows, width), or None if they are not that simple.
+
+    A row of numbers is a JSON array without its brackets, and simdjson reads a gigabyte of them in
+    a second.
+
+    Args:
+        data: the rows, with `],[` between them.
+        rows: number of rows.
+        width: numbers in each row.
+        counted: each row is known to have as many cells.
+    """
+    # The brackets between rows must be the only ones.
+    if data.translate(None, _ROWS) or data.count(b"[") != rows - 1:
+        return None
+    try:
+        lists: Any = Parser().parse(b"[[" + data + b"]]")
+        if not counted and {*map(len, lists)} != {width}:
+            return None
+        numbers = np.frombuffer(lists.as_buffer(of_type="d"), np.float64)
+    except _NOT_PLAIN:
+        return None
+    if len(numbers) != rows * width or not (np.abs(numbers) <= FLOAT32_LIMIT).all():
+        return None
+    return numbers.reshape(rows, width)
 
 
 def categories_of(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency
 
 from model.baseline import (
+    DATE,
     Baseline,
     ColumnBaseline,
     count_values,
@@ -98,7 +99,7 @@ def check_schema(
             )
             yield Finding(severity, Kind.SCHEMA, message, name, short=f"{plain(name)} is new")
             continue
-        found = "number" if isinstance(column, NumberColumn) else "category"
+        found = column.kind
         if found != before[name].type:
             was = before[name].type
             message = (
@@ -165,6 +166,10 @@ def check_shifts(
         stop: a shift stops the pipeline.
     """
     severity = Severity.BROKEN if stop else Severity.WARNING
+    # Newer dates are newer by themselves.
+    dates = {
+        name for name, column in zip(train.names, train.columns, strict=True) if column.kind == DATE
+    }
     if champion.label.counts is not None and train.values is None:
         for label in train.labels.counts:
             if label not in champion.label.counts:
@@ -183,8 +188,9 @@ def check_shifts(
                 f"the distribution of {what} has shifted: PSI {found.psi:.2f} (limit "
                 f"{PSI_LIMIT:g}), p-value {found.p_value:.2g}"
             )
+            passing = not found.is_label and found.name in dates
             yield Finding(
-                severity,
+                Severity.WARNING if passing else severity,
                 Kind.SHIFT,
                 message,
                 "" if found.is_label else found.name,
@@ -208,7 +214,11 @@ def _column_counts(
         known = [now.get(name, 0) for name in names]
         old = [*(before.counts.get(name, 0) for name in names), before.other]
         new = [*known, column.rows - sum(known)]
-    elif before.histogram is not None and isinstance(column, NumberColumn):
+    elif (
+        before.histogram is not None
+        and isinstance(column, NumberColumn)
+        and before.type == column.kind
+    ):
         old = list(before.histogram.counts)
         new = count_column(column, before.histogram.edges).tolist()
         new += [0] if not column.rows else []
@@ -234,7 +244,9 @@ def _label_counts(champion: Baseline, train: TableScan) -> tuple[_Counts, _Count
 
 
 def _distance(before: ColumnBaseline, column: NumberColumn | CategoryColumn) -> float | None:
-    if before.histogram is None or not isinstance(column, NumberColumn) or not column.rows:
+    if not isinstance(column, NumberColumn) or before.type != column.kind or not column.rows:
+        return None
+    if before.histogram is None:
         return None
     values, rows = column.sketch.distribution()
     counts = count_values(before.histogram.edges, values.astype(np.float32), rows)

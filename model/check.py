@@ -154,7 +154,7 @@ def judge(inspection: Inspection, sha256: str, champion: Baseline | None, *, sto
     findings = list(inspection.findings)
     baseline, compared = None, list[Comparison]()
     if train.rows:
-        baseline = baseline_of(train, inspection.label)
+        baseline = baseline_of(train, inspection.label, inspection.missing_spellings)
         findings += check_contract(contract, train, inspection.validation, inspection.label)
         findings += check_by_itself(train, inspection.validation)
         if champion is not None:

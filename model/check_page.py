@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from model.baseline import DATE, NUMBER
+from model.dates import show_day
 from model.page import BAD, GOOD, draw, table
 
 _MAX_PICTURES, _MAX_BARS, _MAX_ROWS = 12, 30, 200
@@ -79,7 +81,7 @@ def _figure(
     same_type = before is not None and before["type"] == column["type"]
     drawn = (
         _histogram(column, before if same_type else None)
-        if column["type"] == "number"
+        if column["type"] in (NUMBER, DATE)
         else _bars(column, before if same_type else None)
     )
     psi = _size(compared)
@@ -109,10 +111,11 @@ def _histogram(column: Mapping[str, Any], before: Mapping[str, Any] | None) -> s
     drawn = "".join(
         _box(kind, at * _WIDTH, width * _WIDTH, density / top) for kind, at, width, density in boxes
     )
+    show = show_day if column["type"] == DATE else "{:.4g}".format
     ends = (
-        f'<text x="0" y="{_HEIGHT + 14}" font-size="11" fill="currentColor">{low:.4g}</text>'
+        f'<text x="0" y="{_HEIGHT + 14}" font-size="11" fill="currentColor">{show(low)}</text>'
         f'<text x="{_WIDTH}" y="{_HEIGHT + 14}" font-size="11" fill="currentColor" '
-        f'text-anchor="end">{high:.4g}</text>'
+        f'text-anchor="end">{show(high)}</text>'
     )
     return _svg(drawn + ends)
 
@@ -183,18 +186,20 @@ def _columns(compared: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[st
 
 
 def _column_row(column: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
-    if column["type"] == "number":
+    show: Callable[[float], str] = "{:.5g}".format
+    if column["type"] in (NUMBER, DATE):
         values = [column["minimum"], column["mean"], column["maximum"]]
-        what = "number"
+        what = column["type"]
+        show = show_day if what == DATE else show
     else:
         values = [None, None, None]
         what = f"category ({len(column['counts'])})"
     cells = [f"<td>{_text(column['name'])}</td><td>{what}</td>"]
     cells.append(f'<td class="number">{column["missing"]:.2%}</td>')
-    cells += [
-        f'<td class="number">{"" if value is None else format(value, ".5g")}</td>'
-        for value in (*values, _size(compared))
-    ]
+    size = _size(compared)
+    shown = ["" if value is None else show(value) for value in values]
+    shown.append("" if size is None else f"{size:.5g}")
+    cells += [f'<td class="number">{text}</td>' for text in shown]
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -2,6 +2,7 @@
 
     number     the number itself; where missing values are accepted, a missing number becomes
                `fill` (or NaN, for an algorithm that learns from missing values)
+    date       its parts, as of `dates.parts_of`; a missing date becomes those of `fill` (or NaN)
     category   one-hot: a 0/1 number for each category, in order; all 0 if the category is missing
                or unknown. For an algorithm that splits on sets of categories, the place of the
                category, from 1; NaN if it is missing or unknown
@@ -16,7 +17,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from itertools import accumulate, islice
 from typing import Any
@@ -25,6 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cells import NotANumberError, check_number, is_missing, parse_number, quote
+from model.dates import (
+    HOUR,
+    NotADateError,
+    Order,
+    forms,
+    have_times,
+    is_date,
+    parse_date,
+    part_names,
+    parts_of,
+    show_date,
+)
 from model.errors import DatasetError
 from model.rows import Cell, ColumnCells
 from model.table import Table
@@ -40,6 +52,7 @@ _WORDS_OF_TEXT = 4
 _LOOKED_AT = 1000
 # How a category is encoded, in the metadata; without it, one-hot.
 _ONE_HOT, _CODE = "one-hot", "code"
+_NUMBER, _CATEGORY, _DATE = "number", "category", "date"
 
 
 def _text(value: object) -> str:
@@ -61,15 +74,47 @@ def _number(value: object) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class DateEncoding:
+    """The reading and the parts of a column of dates.
+
+    Attributes:
+        order: the place of the day in a date whose year comes last.
+        hour: the hour is one of the parts.
+    """
+
+    order: Order
+    hour: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Return the names of the parts, in order."""
+        return part_names(hour=self.hour)
+
+    @classmethod
+    def from_metadata(cls, item: Mapping[str, Any]) -> DateEncoding:
+        """Return the encoding that the metadata of a column describes.
+
+        Raises:
+            KeyError, TypeError, ValueError: there is no such encoding.
+        """
+        parts = _texts(item["parts"])
+        found = cls(Order(item["order"]), HOUR in parts)
+        if found.parts != parts:
+            raise ValueError(f"the parts of a date are {', '.join(parts)}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column of a row.
 
     Attributes:
         name: the column's name in the dataset.
-        categories: the known categories, in order; None for a column of numbers.
-        fill: the value of a missing number; None leaves it NaN.
+        categories: the known categories, in order; None for a column of numbers or dates.
+        fill: the value of a missing number, or the seconds of a missing date; None leaves it NaN.
         coded: a category becomes its place, from 1, and not a 0/1 number for each category.
         other: the last category stands for every one that is not known.
+        date: the reading and the parts of dates; None for a column of numbers or categories.
     """
 
     name: str
@@ -77,10 +122,13 @@ class Column:
     fill: float | None = None
     coded: bool = False
     other: bool = False
+    date: DateEncoding | None = None
 
     @property
     def width(self) -> int:
         """Return the number of numbers that a cell of this column becomes."""
+        if self.date is not None:
+            return len(self.date.parts)
         return 1 if self.categories is None or self.coded else len(self.categories)
 
     def places_of(self, part: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -121,13 +169,15 @@ class Columns:
 
         Raises:
             KeyError: a member is missing.
-            TypeError: a member has the wrong type.
+            TypeError, ValueError: a member has the wrong type or value.
         """
         described = metadata.get("columns")
         if described is None:
             return cls.of_numbers(_texts(metadata["features"]))
         columns = tuple(
-            Column(
+            _date_column(item)
+            if item.get("kind") == _DATE
+            else Column(
                 _text(item["name"]),
                 None if item.get("categories") is None else _texts(item["categories"]),
                 None if item.get("fill") is None else _number(item["fill"]),
@@ -143,13 +193,23 @@ class Columns:
         """Return the JSON object that `from_metadata` reads under the key `columns`."""
         described: list[dict[str, Any]] = []
         for column in self.columns:
-            if column.categories is None:
-                described.append({"name": column.name, "kind": "number", "fill": column.fill})
+            if column.date is not None:
+                described.append(
+                    {
+                        "name": column.name,
+                        "kind": _DATE,
+                        "order": str(column.date.order),
+                        "parts": list(column.date.parts),
+                        "fill": None if column.fill is None else show_date(column.fill),
+                    }
+                )
+            elif column.categories is None:
+                described.append({"name": column.name, "kind": _NUMBER, "fill": column.fill})
             else:
                 described.append(
                     {
                         "name": column.name,
-                        "kind": "category",
+                        "kind": _CATEGORY,
                         "categories": list(column.categories),
                         "encoding": _CODE if column.coded else _ONE_HOT,
                         "other": column.other,
@@ -180,7 +240,14 @@ class Columns:
     @cached_property
     def plain(self) -> bool:
         """Return True if a row is its own encoding: numbers only, and none of them missing."""
-        return not self.accept_missing and all(c.categories is None for c in self.columns)
+        return not self.accept_missing and all(
+            c.categories is None and c.date is None for c in self.columns
+        )
+
+    @cached_property
+    def dates(self) -> frozenset[int]:
+        """Return the indexes of the columns of dates, from 0."""
+        return frozenset(at for at, column in enumerate(self.columns) if column.date is not None)
 
     @cached_property
     def _indexes(self) -> tuple[dict[str, int] | None, ...]:
@@ -203,7 +270,10 @@ class Columns:
         missing = self.accept_missing and is_missing(text, self.missing_spellings)
         if index is not None:
             return "" if missing else self._category(text.strip(), index, self.columns[at].other)
-        return math.nan if missing else parse_number(text)
+        if missing:
+            return math.nan
+        date = self.columns[at].date
+        return parse_number(text) if date is None else parse_date(text, date.order)
 
     def parse_json_value(self, value: object, at: int, shown: str) -> Cell:
         """Return the value of a cell of a JSON body.
@@ -236,6 +306,10 @@ class Columns:
                 if index is not None:
                     raise
                 raise NotANumberError(str(reason).replace(quote(value), shown)) from None
+        if (date := self.columns[at].date) is not None:
+            raise NotADateError(
+                f"holds {shown}, which is not a date: write a string, {forms(date.order)}"
+            )
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise NotANumberError(f"holds {shown}, which is not a number")
         try:
@@ -259,12 +333,18 @@ class Columns:
         """Return the model's input, shape (rows, width), of rows that are stored by columns.
 
         Args:
-            cells: for each column, numbers of shape (rows,) or a list of categories.
+            cells: for each column, numbers or seconds of shape (rows,), or a list of categories.
         """
         out = np.zeros((len(cells[0]), self.width), dtype=np.float32)
         start = 0
         for column, index, of in zip(self.columns, self._indexes, cells, strict=True):
-            if index is None:
+            if column.date is not None:
+                seconds = np.asarray(of, dtype=np.float64)
+                if column.fill is not None:
+                    seconds = np.where(np.isnan(seconds), column.fill, seconds)
+                end = start + column.width
+                out[:, start:end] = parts_of(seconds, hour=column.date.hour)
+            elif index is None:
                 values = np.asarray(of, dtype=np.float32)
                 if column.fill is not None:
                     values = np.where(np.isnan(values), np.float32(column.fill), values)
@@ -300,13 +380,13 @@ def learn_columns(
     missing_spellings: frozenset[str] = frozenset(),
     max_categories: int | None = None,
 ) -> Columns:
-    """Return the columns of a training table: its categories, and the medians of its numbers.
+    """Return the columns of a training table: its categories, its dates' parts, and medians.
 
     Args:
         table: the rows to train on.
         names: the feature columns' names, in order.
         accept_missing: accept a missing number or an unknown category.
-        fill: replace a missing number by the column's median; otherwise it stays NaN.
+        fill: replace a missing number or date by the column's median; otherwise it stays NaN.
         coded: a category becomes its place, and not a 0/1 number for each category.
         missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
         max_categories: categories that a column keeps, (other) included, which the rarest become;
@@ -333,8 +413,17 @@ def learn_columns(
             present = cells[~np.isnan(cells)]
             if not len(present):
                 raise no_value(name)
-            median = float(np.float32(np.median(present)))
-            columns.append(Column(name, fill=median if accept_missing and fill else None))
+            replaced = accept_missing and fill
+            order = table.date_columns.get(at)
+            if order is None:
+                median = float(np.float32(np.median(present))) if replaced else None
+                columns.append(Column(name, fill=median))
+            else:
+                # One of the dates: halfway between two, there may be none like it.
+                middle = (len(present) - 1) // 2
+                median = float(np.partition(present, middle)[middle]) if replaced else None
+                encoding = DateEncoding(order, have_times(cells))
+                columns.append(Column(name, fill=median, date=encoding))
     return Columns(tuple(columns), accept_missing, missing_spellings)
 
 
@@ -343,12 +432,11 @@ def no_value(name: str) -> DatasetError:
     return DatasetError(f"column {quote(name)} has no value in the training rows; drop it")
 
 
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text.strip().replace("/", "-"))
-    except ValueError:
-        return False
-    return True
+def _date_column(item: Mapping[str, Any]) -> Column:
+    """Return the column of dates that the metadata describes."""
+    encoding, fill = DateEncoding.from_metadata(item), item.get("fill")
+    seconds = None if fill is None else parse_date(_text(fill), Order.YEAR_FIRST)
+    return Column(_text(item["name"]), fill=seconds, date=encoding)
 
 
 def _most_frequent(counts: Counter[str], number: int) -> list[str]:
@@ -376,10 +464,10 @@ def too_many_categories(
             f"{found}It holds free text, such as {quote(some[0])}, from which these algorithms "
             "learn nothing: drop it, or write what matters in it into columns of their own"
         )
-    if some and all(map(_is_date, some)):
+    if some and all(map(is_date, some)):
         return DatasetError(
-            f"{found}It holds dates, such as {quote(some[0])}: write their year, month, weekday or "
-            "age as columns of numbers, in the requests as well, or drop it"
+            f"{found}It holds dates, such as {quote(some[0])}: name it in date_columns, so that "
+            "their year, month, day and weekday become numbers, or drop it"
         )
     wider = f"set categorical_encoding to one-hot (at most {MAX_CATEGORIES}), " if coded else ""
     return DatasetError(

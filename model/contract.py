@@ -11,9 +11,11 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from model.cells import quote
+from model.dates import Order, parse_date
 from model.errors import ContractError
 from model.rows import decode_text
 
@@ -22,7 +24,7 @@ _OTHERS = ("data-contract.yaml", "data-contract.yml")
 # The largest contract that is read, and the most problems that a message lists.
 MAX_BYTES = 1024 * 1024
 _MAX_PROBLEMS = 10
-NUMBER, CATEGORY = "number", "category"
+NUMBER, CATEGORY, DATE = "number", "category", "date"
 REFUSE, ALLOW = "refuse", "allow"
 
 
@@ -31,10 +33,12 @@ class ColumnRule:
     """The rules of a feature column; None means no rule.
 
     Attributes:
-        type: `number` or `category`.
+        type: `number`, `category` or `date`.
         minimum: the smallest number allowed.
         maximum: the largest number allowed.
         categories: the categories allowed.
+        earliest: the first date allowed, in whole days since 1970-01-01.
+        latest: the last date allowed, in whole days since 1970-01-01.
         maximum_missing_share: the largest share of rows without a value, 0 to 1.
         unique: no value occurs twice.
     """
@@ -43,6 +47,8 @@ class ColumnRule:
     minimum: float | None = None
     maximum: float | None = None
     categories: tuple[str, ...] | None = None
+    earliest: float | None = None
+    latest: float | None = None
     maximum_missing_share: float | None = None
     unique: bool = False
 
@@ -161,6 +167,15 @@ class _Reader:
             self.problems.append(f"{where} is a category, which has no minimum and no maximum")
         if rule.categories is not None and (rule.type == NUMBER or of_numbers):
             self.problems.append(f"{where} is a number, which has no categories")
+        of_dates = rule.earliest is not None or rule.latest is not None
+        if of_dates and (
+            of_numbers or rule.categories is not None or rule.type not in (None, DATE)
+        ):
+            self.problems.append(f"{where} is no date, which alone has an earliest and a latest")
+        if rule.type == DATE and (of_numbers or rule.categories is not None):
+            self.problems.append(f"{where} is a date, which has an earliest and a latest only")
+        if rule.earliest is not None and rule.latest is not None and rule.earliest > rule.latest:
+            self.problems.append(f"{where}.earliest is after {where}.latest")
 
     def _ordered(self, low: float | None, high: float | None, first: str, second: str) -> None:
         if low is not None and high is not None and low > high:
@@ -194,6 +209,19 @@ def _finite(value: object) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
+
+
+def _day(value: object) -> float:
+    """Return the days since 1970-01-01 of a date, as TOML has it or as a string."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
+    if not isinstance(value, str):
+        raise TypeError
+    seconds = parse_date(value, Order.YEAR_FIRST)
+    days, rest = divmod(seconds, 86_400)
+    if rest:
+        raise ValueError
+    return days
 
 
 def _share(value: object) -> float:
@@ -243,6 +271,7 @@ def _one_of(*choices: object) -> Callable[[object], Any]:
 # What a key's value must be, for messages, and the function that reads it.
 _Key = tuple[str, Callable[[object], Any]]
 _NUMBER: _Key = ("a finite number", _finite)
+_DAY: _Key = ("a date, such as 2024-03-04", _day)
 _SHARE: _Key = ("a number from 0 to 1", _share)
 _TEXTS: _Key = ("a list of different strings", _texts)
 _ALLOWED: _Key = (f"{quote(REFUSE)} or {quote(ALLOW)}", _one_of(REFUSE, ALLOW))
@@ -257,10 +286,15 @@ _CONTRACT_KEYS: Mapping[str, _Key] = {
     "columns": ("a table with a table of keys for each column", _tables),
 }
 _COLUMN_KEYS: Mapping[str, _Key] = {
-    "type": (f"{quote(NUMBER)} or {quote(CATEGORY)}", _one_of(NUMBER, CATEGORY)),
+    "type": (
+        f"{quote(NUMBER)}, {quote(CATEGORY)} or {quote(DATE)}",
+        _one_of(NUMBER, CATEGORY, DATE),
+    ),
     "minimum": _NUMBER,
     "maximum": _NUMBER,
     "categories": _TEXTS,
+    "earliest": _DAY,
+    "latest": _DAY,
     "maximum_missing_share": _SHARE,
     "unique": ("true or false", _flag),
 }

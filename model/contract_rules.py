@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from model.contract import CATEGORY, NUMBER, REFUSE, ColumnRule, Contract, LabelRule
+from model.contract import CATEGORY, DATE, NUMBER, REFUSE, ColumnRule, Contract, LabelRule
+from model.dates import show_day
 from model.findings import Finding, Kind, Severity, plain
 from model.own_rules import about, leaked_share, repeated_share
 from model.rows import LabelCounts
@@ -69,11 +70,12 @@ def check_contract(
 def _check_column(
     rule: ColumnRule, name: str, column: NumberColumn | CategoryColumn, file: str
 ) -> Iterator[Finding]:
-    is_number = isinstance(column, NumberColumn)
     expected = rule.type or (CATEGORY if rule.categories else None)
     if rule.minimum is not None or rule.maximum is not None:
         expected = NUMBER
-    found = NUMBER if is_number else CATEGORY
+    if rule.earliest is not None or rule.latest is not None:
+        expected = DATE
+    found = column.kind
     if expected is not None and found != expected:
         yield _broken(
             f"{file}: column {plain(name)} is a {found}, and the contract says {expected}",
@@ -95,9 +97,10 @@ def _check_column(
         )
     if isinstance(column, NumberColumn):
         if column.outside:
-            yield from _outside(
-                rule.minimum, rule.maximum, f"column {plain(name)}", column, file, name
-            )
+            low, high = rule.minimum, rule.maximum
+            if column.kind == DATE:
+                low, high = rule.earliest, rule.latest
+            yield from _outside(low, high, f"column {plain(name)}", column, file, name)
     elif rule.categories is not None:
         yield from _unknown(column.counts, column.other, rule.categories, name, file)
     if rule.unique and column.sample is not None:
@@ -116,19 +119,23 @@ def _check_column(
 def _outside(
     low: float | None, high: float | None, what: str, column: NumberColumn, file: str, name: str
 ) -> Iterator[Finding]:
+    dates = column.kind == DATE
+    words = ("before", "earliest", "after", "latest") if dates else ()
+    under, least, over, most = words or ("below", "minimum", "above", "maximum")
     for bound, value, beyond, noun in (
-        (low, column.minimum, "below", "minimum"),
-        (high, column.maximum, "above", "maximum"),
+        (low, column.minimum, under, least),
+        (high, column.maximum, over, most),
     ):
-        if bound is None or not (value < bound if beyond == "below" else value > bound):
+        if bound is None or not (value < bound if beyond == under else value > bound):
             continue
+        found, limit = (show_day(x) if dates else f"{x:g}" for x in (value, bound))
         rows = f" ({column.outside} rows are out of range)" if column.outside else ""
         yield _broken(
-            f"{file}: {what} holds {value:g}, {beyond} the contract's {noun}, {bound:g}{rows}",
+            f"{file}: {what} holds {found}, {beyond} the contract's {noun}, {limit}{rows}",
             name,
             value,
             bound,
-            f"{what.removeprefix('column ')} holds {value:g}, {beyond} {bound:g}",
+            f"{what.removeprefix('column ')} holds {found}, {beyond} {limit}",
         )
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 from model.cells import quote
 from model.errors import DatasetError
+from model.plain_blocks import Block, read_blocks
 from model.rows import not_utf8
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
@@ -29,6 +29,12 @@ _MAX_BEFORE = 1000
 class CsvSource:
     """The lines of a CSV file from its header on.
 
+    Args:
+        opened: returns the file's lines from the beginning.
+        where: the file's name, for messages.
+        delimiter: the character between two cells; None finds it.
+        utf_8: the file, if it is one in UTF-8, which may then be read as bytes, too.
+
     Attributes:
         where: the file's name, for messages.
         delimiter: the character between two cells.
@@ -37,8 +43,13 @@ class CsvSource:
     """
 
     def __init__(
-        self, opened: Callable[[], Iterable[str]], where: str, delimiter: str | None
+        self,
+        opened: Callable[[], Iterable[str]],
+        where: str,
+        delimiter: str | None,
+        utf_8: Path | None = None,
     ) -> None:
+        self._utf_8 = utf_8
         self.where = where
         self.notes: list[str] = []
         self._opened = opened
@@ -51,16 +62,37 @@ class CsvSource:
             self.notes.append(f"the delimiter is {_NAMES.get(self.delimiter, 'another')}")
 
     def lines(self) -> Iterator[str]:
-        """Return the lines from the header on, from the beginning."""
-        lines = iter(self._opened())
-        for _ in range(self.before):
-            next(lines)
-        return lines
+        """Return the lines from the header on."""
+        return self.lines_after(self.before)
 
+    def lines_after(self, number: int) -> Iterator[str]:
+        """Return the lines after a number of lines of the file."""
+        return islice(self._opened(), number, None)
 
-def open_text(text: str, where: str, delimiter: str | None) -> CsvSource:
-    """Return a source of a text."""
-    return CsvSource(lambda: io.StringIO(text, newline=""), where, delimiter)
+    def blocks(
+        self, after: int, width: int, others: Sequence[int] = (), *, label_last: bool
+    ) -> Iterator[Block]:
+        """Yield blocks of rows after a line, as of `read_blocks`, until something else comes.
+
+        Args:
+            after: number of lines of the file before them.
+            width: cells of each row besides the label.
+            others: indexes of the columns that hold other cells than numbers, from 0, rising.
+            label_last: the label is the last cell, and not the first.
+
+        Raises:
+            DatasetError: the file cannot be read.
+        """
+        if self._utf_8 is None:
+            return
+        head = sum(len(line.encode()) for line in islice(self._opened(), after))
+        try:
+            with self._utf_8.open("rb") as file:
+                mark = len(codecs.BOM_UTF8)
+                file.seek(head + mark if file.read(mark) == codecs.BOM_UTF8 else head)
+                yield from read_blocks(file, width, others, label_last=label_last)
+        except OSError as error:
+            raise DatasetError(f"cannot read {self.where}: {error.strerror}") from None
 
 
 def open_file(path: Path, encoding: str | None, delimiter: str | None) -> CsvSource:
@@ -92,7 +124,7 @@ def open_file(path: Path, encoding: str | None, delimiter: str | None) -> CsvSou
         except UnicodeError as error:
             raise _not_text(path, found, error) from None
 
-    source = CsvSource(lines, str(path), delimiter)
+    source = CsvSource(lines, str(path), delimiter, path if found == _UTF_8 else None)
     if found not in (_UTF_8, "utf-8"):
         source.notes.insert(0, f"the encoding is {found}")
     return source

@@ -6,7 +6,8 @@
     python -m model.drift_drill dataset  --dataset D.zip --model model.tar.gz --out NEW.zip
                                          [--shift 2sd]
 
-    a change: --column NAME --shift 2sd    add to a number, in standard deviations or in its unit
+    a change: --column NAME --shift 2sd    add to a number, in standard deviations or in its unit;
+                                           to a date, in standard deviations or in days
               --column NAME --missing 0.3  leave out a share of the cells
               --column NAME --category X   replace a share of the cells (--share, default 0.3)
               --label-flip 0.2             give a share of the rows the label of another class
@@ -42,6 +43,7 @@ import numpy as np
 from model.archive import Dataset, read_archive, write_archive
 from model.baseline import Baseline, ColumnBaseline, read_baseline
 from model.cells import quote
+from model.dates import clipped, show_date
 from model.errors import ContainerError, MonitorError
 from model.metrics import evaluate_regression
 from model.monitor_judge import Thresholds, Verdict, judge
@@ -54,6 +56,7 @@ _MOST_ROWS, _MOST_DAYS, _MOST_RUNS = 1_000_000, 1_000, 1_440
 # The limits of PSI that are compared: those that the literature names, and their neighbours.
 LIMITS = (0.1, 0.2, 0.25, 0.5, 1.0)
 _POOL_ROWS = 2_000
+_SECONDS_OF_DAY = 86_400.0
 # Of the cells, so many get another category unless --share says otherwise.
 _SHARE = 0.3
 
@@ -99,8 +102,11 @@ class Change:
         at = self._at(dataset, table)
         cells = table.cells(at)
         if self.shift:
-            deviation = float(np.nanstd(np.array(cells, float))) if self.in_deviations else 1.0
+            unit = _SECONDS_OF_DAY if at in table.date_columns else 1.0
+            deviation = float(np.nanstd(np.array(cells, float))) if self.in_deviations else unit
             cells = [float(cell) + self.shift * deviation for cell in cells]
+            if at in table.date_columns:
+                cells = clipped(np.array(cells)).tolist()
         chosen = rng.random(len(cells)) < (self.missing or self.share)
         nothing = "" if at in table.categorical_columns else math.nan
         new = self.category if self.category is not None else nothing
@@ -124,8 +130,9 @@ class Change:
         if self.shift and text:
             raise MonitorError(f"--shift needs a column of numbers; {self.column} has categories")
         if self.category is not None and not text:
+            found = "dates" if at in table.date_columns else "numbers"
             raise MonitorError(
-                f"--category needs a column of categories; {self.column} has numbers"
+                f"--category needs a column of categories; {self.column} has {found}"
             )
         return at
 
@@ -195,8 +202,8 @@ def traffic(dataset: Dataset, change: Change, rows: int, seed: int) -> list[dict
     drawn = dataset.train.select(rng.integers(0, len(dataset.train.labels), rows).tolist())
     table = change.of(dataset, drawn, rng)
     return [
-        {"row": ",".join(_shown(cell) for cell in row), "label": label}
-        for row, label in zip(table.rows, table.labels, strict=True)
+        {"row": ",".join(row), "label": label}
+        for row, label in zip(_shown_rows(table), table.labels, strict=True)
     ]
 
 
@@ -275,7 +282,7 @@ def grown_dataset(dataset: Dataset, shift: Change, predict: Any) -> tuple[Datase
     numbers = [
         name
         for at, name in enumerate(dataset.features)
-        if at not in dataset.train.categorical_columns
+        if at not in dataset.train.categorical_columns and at not in dataset.train.date_columns
     ]
     if not numbers:
         raise MonitorError("the dataset has no column of numbers to shift")
@@ -309,7 +316,12 @@ class _Traffic:
 
     def __init__(self, table: Table, baseline: Baseline, predict: Any) -> None:
         self._baseline = baseline
-        self._columns = [np.array(table.cells(at), object) for at in range(table.width)]
+        self._columns = [
+            np.array([show_date(cell) for cell in table.cells(at)], object)
+            if at in table.date_columns
+            else np.array(table.cells(at), object)
+            for at in range(table.width)
+        ]
         self._answers = None if predict is None else np.array(predict(table.rows), object)
         self._rows = len(table.labels)
 
@@ -336,7 +348,7 @@ class _Traffic:
     def _run(self, chosen: Any) -> list[tuple[ColumnBaseline, Any]]:
         parts = []
         for baseline, cells in zip(self._baseline.columns, self._columns, strict=True):
-            part = statistics_of(baseline)
+            part = statistics_of(baseline, self._baseline.missing_spellings)
             part.add_cells(cells[chosen].tolist())
             parts.append((baseline, part))
         if self._answers is not None:
@@ -374,6 +386,15 @@ def _shown(cell: Any) -> str:
     if isinstance(cell, str):
         return cell
     return "" if math.isnan(cell) else f"{cell:.7g}"
+
+
+def _shown_rows(table: Table) -> list[tuple[str, ...]]:
+    """Return the rows as CSV has them, one tuple for each."""
+    columns = (
+        [show_date(cell) if at in table.date_columns else _shown(cell) for cell in table.cells(at)]
+        for at in range(table.width)
+    )
+    return list(zip(*columns, strict=True))
 
 
 def _dataset(path: Path, *, header: bool) -> Dataset:
@@ -472,10 +493,12 @@ def _archive(dataset: Dataset, *, header: bool) -> bytes:
     def lines(table: Table | None) -> list[list[str]]:
         if table is None:
             return []
-        pairs = zip(table.labels, table.rows, strict=True)
-        return names + [[label, *map(_shown, row)] for label, row in pairs]
+        pairs = zip(table.labels, _shown_rows(table), strict=True)
+        return names + [[label, *row] for label, row in pairs]
 
     at = sorted(dataset.train.categorical_columns)
+    # The rows have ISO dates, which each order reads; requests may have the order's own.
+    dates = {dataset.features[n]: str(o) for n, o in dataset.train.date_columns.items()}
     described = {
         "name": dataset.name,
         "label": dataset.label,
@@ -483,6 +506,7 @@ def _archive(dataset: Dataset, *, header: bool) -> bytes:
         "source": dataset.source,
         **({"classes": list(dataset.classes)} if dataset.classes else {"regression": True}),
         **({"categorical": [dataset.features[n] for n in at]} if at else {}),
+        **({"dates": dates} if dates else {}),
         **({"missing_values": "accept"} if _has_missing(dataset) else {}),
     }
     return write_archive(lines(dataset.train), lines(dataset.validation), described)
@@ -490,7 +514,7 @@ def _archive(dataset: Dataset, *, header: bool) -> bytes:
 
 def _has_missing(dataset: Dataset) -> bool:
     tables = [table for table in (dataset.train, dataset.validation) if table is not None]
-    return any(_shown(cell) == "" for table in tables for row in table.rows for cell in row)
+    return any("" in row for table in tables for row in _shown_rows(table))
 
 
 def _bounded(name: str, value: int, most: int) -> None:

@@ -25,8 +25,9 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from model.enough_rows import check_early_stop
 from model.errors import HyperparameterError
 from model.hyperparameters import Algorithm, Hyperparameters, check_class_weight
 from model.progress import Progress
@@ -125,7 +126,8 @@ def fit(
         )
     weights = class_weights(weighted, truth, classes)
     if values.get("n_iter_no_change") is not None and not regression:
-        _check_held_out(truth)
+        present = np.bincount(truth)
+        check_early_stop(len(truth), present[present > 0].tolist())
     if not regression and algorithm in _FORESTS:
         values["class_weight"] = weights
     match algorithm:
@@ -170,25 +172,17 @@ def fit(
             size.check(1, 1)
             return boosting
         case Algorithm.LINEAR_REGRESSION:
-            return make_pipeline(StandardScaler(), LinearRegression(**values)).fit(rows, truth)
+            # With 32 bits, columns that depend on each other, as one-hot columns of more categories
+            # than rows do, would get coefficients of a hundred thousand that cancel.
+            wide = FunctionTransformer(_in_64_bits)
+            linear = make_pipeline(wide, StandardScaler(), LinearRegression(**values))
+            return linear.fit(rows, truth)
         case _:
             assert_never(algorithm)
 
 
-def _check_held_out(truth: NDArray[np.int64]) -> None:
-    """Check that the tenth of the rows by which boosting stops early can have each class.
-
-    Raises:
-        HyperparameterError: there are too few rows.
-    """
-    counts = np.bincount(truth)
-    counts = counts[counts > 0]
-    if -(-len(truth) // 10) < len(counts) or counts.min() < 2:
-        raise HyperparameterError(
-            f"hyperparameters: n_iter_no_change holds out a tenth of the {len(truth)} training "
-            f"rows, and that is too few for {len(counts)} classes; add rows or leave "
-            "n_iter_no_change out"
-        )
+def _in_64_bits(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    return rows.astype(np.float64)
 
 
 def _grow_forest(

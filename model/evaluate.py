@@ -89,6 +89,7 @@ def _evaluate(paths: MlPaths, environment: Mapping[str, str]) -> tuple[str, bool
         None if champion is None else _answers(champion, table),
         {name: table.cells(at) for at, name in enumerate(dataset.features)},
         seed=hyperparameters.seed,
+        dates=[dataset.features[at] for at in table.date_columns],
     )
     directory = paths.processing / "report"
     directory.mkdir(parents=True, exist_ok=True)
@@ -167,11 +168,20 @@ def _champion(paths: MlPaths, dataset: Dataset, table: Table) -> tuple[Model | N
         return None, "the approved model has other columns"
     if bool(champion.predictor.classes) != bool(dataset.classes):
         return None, "the approved model predicts something else"
-    try:
-        champion.columns.encode_columns([cells[:1] for cells in table.columns])
-    except (TypeError, ValueError):
+    if not _fits(champion, table):
         return None, "the approved model has columns of other types"
     return champion, ""
+
+
+def _fits(model: Model, table: Table) -> bool:
+    """Return True if a model can answer the rows of a table, whose columns have its names."""
+    if model.columns.dates != table.date_columns.keys():
+        return False
+    try:
+        model.columns.encode_columns([cells[:1] for cells in table.columns])
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _reference(
@@ -200,7 +210,7 @@ def _reference(
             frozen = read_reference(files[0])
         except ReferenceSetError as error:
             return {"state": UNREADABLE, "why": str(error)}
-        if frozen.table.names == dataset.features:
+        if frozen.table.names == dataset.features and _fits(candidate, frozen.table):
             found = compare(
                 _truth(frozen.table, candidate),
                 _answers(candidate, frozen.table),

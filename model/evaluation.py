@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, wilcoxon
+
+from model.dates import show_date
 
 Losses = NDArray[np.float64]
 
@@ -175,6 +177,7 @@ def compare(
     columns: Mapping[str, Sequence[float | str]],
     *,
     seed: int,
+    dates: Collection[str] = (),
 ) -> Comparison:
     """Compare two models' answers to the same rows.
 
@@ -185,6 +188,7 @@ def compare(
         columns: the feature columns by name, each of `rows` cells: numbers (NaN if missing) or
             strings.
         seed: decides the bootstrap's draws.
+        dates: the names of those columns whose numbers are the seconds of dates.
     """
     rng = np.random.default_rng(seed)
     if candidate.probabilities is None:
@@ -198,7 +202,7 @@ def compare(
             else _slices(
                 -np.abs(candidate.predicted - truth),
                 -np.abs(champion.predicted - truth),
-                dict(_groups(columns)),
+                dict(_groups(columns, dates)),
                 _by_ranks,
             ),
         )
@@ -214,7 +218,9 @@ def compare(
         score=metrics[0],
         metrics=metrics,
         p_value=_mcnemar(right, champion_right),
-        slices=_slices(right, champion_right, {**groups, **dict(_groups(columns))}, _mcnemar),
+        slices=_slices(
+            *(right, champion_right, {**groups, **dict(_groups(columns, dates))}, _mcnemar)
+        ),
         calibration={**calibration, "champion": _calibration(champion, truth)},
     )
 
@@ -320,8 +326,9 @@ def _by_ranks(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
 
 def _groups(
     columns: Mapping[str, Sequence[float | str]],
+    dates: Collection[str],
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Yield the slices of the columns: each category, and each tenth of a number's values."""
+    """Yield the slices of the columns: each category, and each tenth of the numbers or dates."""
     for name, cells in columns.items():
         if any(isinstance(cell, str) for cell in cells):
             texts = np.array([str(cell) for cell in cells])
@@ -336,7 +343,8 @@ def _groups(
         for low, high in itertools.pairwise(edges):
             last = high == edges[-1]
             inside = (values >= low) & ((values <= high) if last else (values < high))
-            yield f"{name} {low:.4g} to {high:.4g}", inside
+            ends = [show_date(x) if name in dates else f"{x:.4g}" for x in (low, high)]
+            yield f"{name} {' to '.join(ends)}", inside
 
 
 def _slices(

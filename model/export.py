@@ -14,12 +14,15 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingClassifier
 
+from model.asked_rows import rows_of_columns
 from model.category_export import boosting_to_onnx, has_categories
+from model.columns import Columns
 from model.decision import Decided, Decision
 from model.decision_export import add_decision
 from model.errors import ExportError
 from model.forest_export import FORESTS, forest_to_onnx
 from model.hyperparameters import Algorithm
+from model.linear_export import is_linear_regression, linear_to_onnx
 from model.predictor import Predictor
 from model.thresholds import rows_on_thresholds, with_32_bit_thresholds
 from model.trees import optimize_trees
@@ -95,6 +98,8 @@ def _to_onnx(estimator: Any, width: int) -> ModelProto:
         return forest_to_onnx(estimator, width)
     if has_categories(estimator):
         return boosting_to_onnx(estimator, width)
+    if is_linear_regression(estimator):
+        return linear_to_onnx(estimator, width)
     classifier = hasattr(estimator, "predict_proba")
     estimator = with_32_bit_thresholds(estimator)
     with warnings.catch_warnings():
@@ -116,12 +121,14 @@ def check_equivalence(
     rows: NDArray[np.float32],
     tolerance: float = PROBABILITY_TOLERANCE,
     decision: Decision | None = None,
+    columns: Columns | None = None,
 ) -> Comparison:
     """Compare the ONNX model's predictions with those of the estimator that it was exported from.
 
     Besides the given rows, rows on the thresholds of the estimator's trees and one and two 32-bit
-    floats beside them are compared. Labels must be equal, except on a row whose two most probable
-    classes are within the tolerance of each other: there, rounding decides which one wins.
+    floats beside them are compared, and rows of each category and each missing value that an
+    endpoint may be asked. Labels must be equal, except on a row whose two most probable classes are
+    within the tolerance of each other: there, rounding decides which one wins.
 
     Args:
         estimator: the fitted estimator.
@@ -129,19 +136,30 @@ def check_equivalence(
         rows: encoded rows to compare on, shape (rows, width), at least one.
         tolerance: the allowed difference of a probability.
         decision: the calibration and the threshold of two classes, or None.
+        columns: the columns of the rows; None for plain numbers.
 
     Raises:
         ExportError: a label differs, a probability differs by more than the tolerance, or
             scikit-learn's own predictions are not finite.
     """
-    made = rows_on_thresholds(estimator, rows)
+    asked = {
+        "validation rows": rows,
+        "rows on the thresholds of its trees": rows_on_thresholds(estimator, rows),
+    }
+    if columns is not None:
+        asked["rows of each category and missing value"] = rows_of_columns(columns, rows)
     if decision is not None:
         estimator = Decided(estimator, decision)
-    compared = [_compare(estimator, predictor, rows, tolerance, "validation rows")]
-    if len(made):
-        compared.append(
-            _compare(estimator, predictor, made, tolerance, "rows on the thresholds of its trees")
-        )
+    # A regression's value must be right in relation to those of the given rows.
+    scale = 0.0
+    if not predictor.classes:
+        values = _predict(estimator.predict, rows, "values", "validation rows")
+        scale = max(float(values.std()), float(np.abs(values).mean()))
+    compared = [
+        _compare(estimator, predictor, some, tolerance, scale, noun)
+        for noun, some in asked.items()
+        if len(some)
+    ]
     worst = max(comparison.worst for comparison in compared)
     ties = sum(comparison.ties for comparison in compared)
     return Comparison(worst, compared[0].tolerance, ties)
@@ -152,10 +170,11 @@ def _compare(
     predictor: Predictor,
     rows: NDArray[np.float32],
     tolerance: float,
+    scale: float,
     noun: str,
 ) -> Comparison:
     if not predictor.classes:
-        return _compare_values(estimator, predictor, rows, noun)
+        return _compare_values(estimator, predictor, rows, scale, noun)
     expected = _predict(estimator.predict_proba, rows, "probabilities", noun)
     labels = np.asarray(estimator.predict(rows))
     numbers, probabilities = predictor.run(rows)
@@ -181,12 +200,14 @@ def _margins(estimator: Any, expected: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def _compare_values(
-    estimator: Any, predictor: Predictor, rows: NDArray[np.float32], noun: str
+    estimator: Any, predictor: Predictor, rows: NDArray[np.float32], scale: float, noun: str
 ) -> Comparison:
     expected = _predict(estimator.predict, rows, "values", noun)
     _, values = predictor.run(rows)
     difference = np.abs(expected - values[:, 0])
-    tolerance = _VALUE_TOLERANCE * max(float(expected.std()), float(np.abs(expected).mean()))
+    tolerance = _VALUE_TOLERANCE * scale
+    # A value that is larger by far may differ by a part of itself.
+    difference *= scale / np.maximum(scale, np.abs(expected))
     _check_difference(difference, tolerance, "values", noun)
     return Comparison(float(difference.max(initial=0.0)), tolerance, 0)
 

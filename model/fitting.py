@@ -81,7 +81,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         missing_spellings=dataset.missing_spellings,
         max_categories=hyperparameters.max_categories,
     )
-    _tell_of_others(dataset.train, columns)
+    _tell_of_columns(dataset.train, columns)
     if dataset.validation.categorical_columns:
         check_known(
             columns,
@@ -116,6 +116,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
             rows=rows["validation"],
             tolerance=tolerance_of(algorithm, decision),
             decision=decision,
+            columns=columns,
         )
         compared = check(predictor)
         table = tree_table(estimator, columns.width, onnx_bytes, decision) if AVAILABLE else None
@@ -183,8 +184,15 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     return TrainingArtifacts(metadata, onnx_bytes, table, output)
 
 
-def _tell_of_others(table: Table, columns: Columns) -> None:
+def _tell_of_columns(table: Table, columns: Columns) -> None:
     for at, column in enumerate(columns.columns):
+        if column.date is not None:
+            log.info(
+                "column %s: dates (%s), of which the model gets %s, in UTC",
+                column.name,
+                column.date.order,
+                ", ".join(column.date.parts),
+            )
         if column.other and column.categories is not None:
             cells = Counter(table.cells(at))
             del cells[""]

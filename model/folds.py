@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from model.cells import quote
 from model.decision import Decision, OutOfFold, decide, learn_decision, raw_scores
-from model.errors import HyperparameterError
+from model.enough_rows import check_folds
 from model.estimator import fit
 from model.hyperparameters import Hyperparameters
 from model.metrics import evaluate, evaluate_regression, ranking_metrics
@@ -67,7 +66,9 @@ def answers_out_of_fold(
     """
     progress = progress or Progress()
     progress.total = folds
-    _check_enough(truth, classes, folds)
+    numbers = np.bincount(truth, minlength=len(classes)).tolist() if classes else [len(truth)]
+    counts = dict(zip(classes or ("",), numbers, strict=True))
+    check_folds(folds, counts, regression=not classes)
     kind = StratifiedKFold if classes else KFold
     splitter = kind(folds, shuffle=True, random_state=hyperparameters.seed)
     of_fold = np.zeros(len(rows), np.int64)
@@ -148,21 +149,3 @@ def cross_validated(
 
 def _of_two(found: FoldAnswers) -> OutOfFold:
     return OutOfFold(found.values, found.raw)
-
-
-def _check_enough(truth: NDArray[Any], classes: tuple[str, ...], folds: int) -> None:
-    if not classes:
-        if len(truth) < 2 * folds:
-            raise HyperparameterError(
-                f"hyperparameters: {folds} folds need {2 * folds} training rows, and there are "
-                f"{len(truth)}; set a lower cross_validation or add rows"
-            )
-        return
-    counts = np.bincount(truth, minlength=len(classes))
-    rarest = int(counts.argmin())
-    if counts[rarest] < folds:
-        raise HyperparameterError(
-            f"hyperparameters: {folds} folds need as many training rows of each class, and class "
-            f"{quote(classes[rarest])} has {counts[rarest]}; set a lower cross_validation, add "
-            "rows of this class, or leave calibration and decision_threshold out"
-        )

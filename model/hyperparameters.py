@@ -154,6 +154,7 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     "regression": Specification(str, dict.fromkeys(_EITHER, "no"), choices=("no", "yes")),
     "header": Specification(str, _for_all_algorithms("no"), choices=("no", "yes")),
     "categorical_columns": Specification(str, _for_all_algorithms(None)),
+    "date_columns": Specification(str, _for_all_algorithms(None)),
     "categorical_encoding": Specification(str, {_HIST: NATIVE}, choices=(NATIVE, ONE_HOT)),
     "max_categories": Specification(int, _for_all_algorithms(None), 2, 255, none=True),
     "missing_values": Specification(str, _for_all_algorithms(REFUSE), choices=(REFUSE, ACCEPT)),
@@ -174,6 +175,7 @@ _NOT_ESTIMATOR_ARGUMENTS = frozenset(
         "regression",
         "header",
         "categorical_columns",
+        "date_columns",
         "categorical_encoding",
         "max_categories",
         "missing_values",
@@ -249,8 +251,12 @@ class Hyperparameters:
 
     @property
     def read_options(self) -> ReadOptions:
-        """Return the options for reading the dataset's tables."""
-        return ReadOptions(
+        """Return the options for reading the dataset's tables.
+
+        Raises:
+            HyperparameterError: date_columns names a column twice.
+        """
+        options = ReadOptions(
             header=self.values["header"] == "yes",
             categorical=column_names(str(self.values["categorical_columns"] or "")),
             accept_missing=self.values["missing_values"] == ACCEPT,
@@ -260,6 +266,11 @@ class Hyperparameters:
                 column_names(str(self.values["missing_spellings"] or ""))
             ),
         )
+
+        def fail(message: str) -> HyperparameterError:
+            return HyperparameterError(f"hyperparameters: date_columns {message}")
+
+        return options.with_dates(str(self.values["date_columns"] or ""), fail)
 
     @property
     def estimator_arguments(self) -> dict[str, Value]:

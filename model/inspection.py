@@ -19,6 +19,7 @@ from model.archive import (
 )
 from model.columns import Column, Columns, check_known
 from model.contract import Contract, contract_file, parse_contract
+from model.enough_rows import check_enough_rows
 from model.entries import DESCRIPTION, MAX_UNPACKED_BYTES, TRAIN, VALIDATION, ZipEntries
 from model.errors import ContainerError, DatasetError
 from model.findings import Finding
@@ -26,7 +27,7 @@ from model.hyperparameters import Hyperparameters, check_class_weight, check_dec
 from model.own_rules import refusal, refused_columns
 from model.rows import Cell, ReadOptions, RowReader, no_rows
 from model.scan import MAX_CLASSES, MAX_COLUMNS, CategoryColumn, TableScan
-from model.split import refuse_single_rows
+from model.split import held_out_of, refuse_single_rows
 from model.table import check_known_classes, check_several_labels, check_size, check_width
 
 # Refused rows of a table that are listed.
@@ -46,6 +47,7 @@ class Inspection:
         contract: the dataset's contract; one without rules if it has none.
         has_contract: the dataset has a contract.
         findings: what training would refuse.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Inspection:
     contract: Contract
     has_contract: bool
     findings: tuple[Finding, ...]
+    missing_spellings: frozenset[str] = frozenset()
 
 
 def inspect_dataset(
@@ -121,7 +124,10 @@ class _Inspector:
         if VALIDATION in self._entries.names:
             validation = self._validate(train, reader)
         elif whole and train.rows:
-            self._attempt(self._check_split, train)
+            whole = self._attempt(self._check_split, train)
+        if whole and train.rows and not train.labels.other:
+            holds_out = VALIDATION not in self._entries.names
+            self._attempt(self._check_enough, train, holds_out=holds_out)
         return Inspection(
             self._description.name,
             self._description.label or reader.label or DEFAULT_LABEL,
@@ -131,6 +137,7 @@ class _Inspector:
             self._contract,
             has_contract,
             tuple(self._findings),
+            self._read_options.missing_spellings,
         )
 
     def _reader(self, name: str, like: RowReader | None = None) -> RowReader:
@@ -153,6 +160,7 @@ class _Inspector:
             reader.categorical_columns,
             dict(self._contract.columns),
             regression=self._read_options.regression,
+            dates=reader.date_columns,
         )
         errors: list[DatasetError] = []
         refused = 0
@@ -262,6 +270,15 @@ class _Inspector:
         regression = self._read_options.regression
         counts = {"any": train.rows} if regression else train.labels.counts
         refuse_single_rows(counts, "the training data")
+
+    def _check_enough(self, train: TableScan, *, holds_out: bool) -> None:
+        """Check that the rows that training fits are enough for its folds and its early stop."""
+        regression = self._read_options.regression
+        counts = {"": train.rows} if regression else dict(train.labels.counts)
+        if holds_out:
+            fraction = self._hyperparameters.validation_fraction
+            counts = {name: rows - held_out_of(rows, fraction) for name, rows in counts.items()}
+        check_enough_rows(self._hyperparameters, counts, regression=regression)
 
     def _attempt(self, check: Callable[..., object], *arguments: object, **named: object) -> bool:
         """Make a check of training's; return False if it refused the dataset."""

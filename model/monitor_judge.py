@@ -5,7 +5,8 @@ has a warning. If n and m rows of k bins have one distribution, PSI times n·m /
 chi-squared distribution with k - 1 degrees of freedom. More than chance is what it exceeds with a
 probability of 0.1 %, divided by the number of columns. A share (missing, out of range, unknown, not
 valid) is too high if the 99 % Wilson interval of its rows lies more than 0.05 above the baseline's
-share.
+share. Dates are newer by themselves as time passes: their PSI and their share out of range warn and
+are no drift.
 
 Sources: the limits of PSI: N. Siddiqi, Credit Risk Scorecards (Wiley, 2006), and Evidently's
 default, 0.1; its distribution: B. Yurdakul, Statistical Properties of Population Stability Index
@@ -24,6 +25,7 @@ import numpy as np
 from scipy.stats import binomtest, chi2
 
 from model.baseline import (
+    DATE,
     ColumnBaseline,
     Counts,
     chi_squared,
@@ -134,6 +136,7 @@ def judge(
     reasons: list[str] = []
     _judge_share(reasons, "missing", found.missing, seen, column.missing, limits)
     _judge_share(reasons, "not valid", found.invalid, seen, 0.0, limits)
+    severe = bool(reasons)
     if isinstance(found, CategoryStatistics):
         expected, observed = _categories(column, found)
         names = sorted(found.names.counts.items(), key=lambda item: (-item[1], item[0]))
@@ -147,9 +150,12 @@ def judge(
         outside = values - int(found.counts[1:-1].sum()) if len(found.counts) else 0
         document["out_of_range"] = _share(outside, seen)
         _judge_share(reasons, "out of the training range", outside, seen, 0.0, limits)
+    dates = column.type == DATE
+    severe = severe if dates else bool(reasons)
     document["baseline"], document["observed"] = expected.tolist(), observed.tolist()
-    severe = bool(reasons)
     moderate = _compare(document, reasons, column, expected, observed, found, limits, columns)
+    if dates:
+        moderate = Verdict.WARNING if reasons else moderate
     severe = severe or moderate is Verdict.DRIFT
     if seen < limits.minimum_rows:
         verdict, reasons = Verdict.FEW_ROWS, []

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from model.baseline import DATE
+from model.dates import show_day
 from model.page import BAD, GOOD, OPEN, draw, number, table
 
 # The columns after these are in the table, without a plot. Those of the largest PSI come first.
@@ -111,7 +113,8 @@ def _plot(part: Mapping[str, Any]) -> str:
 def _bar(part: Mapping[str, Any], at: int) -> str:
     if "categories" in part:
         return str(part["categories"][at])
-    return f"{part['edges'][at]:.4g} to {part['edges'][at + 1]:.4g}"
+    show = show_day if part["type"] == DATE else "{:.4g}".format
+    return f"{show(part['edges'][at])} to {show(part['edges'][at + 1])}"
 
 
 def _shares(counts: Sequence[int]) -> list[float]:

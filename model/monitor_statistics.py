@@ -25,6 +25,7 @@ from model.baseline import (
 )
 from model.captures import TEXT_CHARACTERS, Batch, Note
 from model.cells import FLOAT32_LIMIT, NotANumberError, check_number, is_missing, parse_number
+from model.dates import Order, dates_of, days_of, readable
 from model.exact_sum import exact_sum, mean_of, std_of
 from model.kept_predictions import KeptPredictions
 
@@ -61,6 +62,7 @@ class NumberStatistics:
 
     Args:
         histogram: the baseline's histogram; None if it has no values to compare with.
+        spellings: missing cells besides empty ones and `nan`, in small letters.
 
     Attributes:
         missing: rows without a value.
@@ -75,7 +77,10 @@ class NumberStatistics:
         values: number of values.
     """
 
-    def __init__(self, histogram: Histogram | None) -> None:
+    def __init__(
+        self, histogram: Histogram | None, spellings: frozenset[str] = frozenset()
+    ) -> None:
+        self._spellings = spellings
         self._edges = None if histogram is None else histogram.edges
         self.missing = self.invalid = self.values = 0
         self.total = self.squares = self.below = self.above = 0
@@ -84,10 +89,14 @@ class NumberStatistics:
 
     def add_cells(self, cells: Sequence[object]) -> None:
         """Add cells of CSV or JSON payloads."""
-        found, missing, invalid = _numbers(cells)
+        found, missing, invalid = self._read(cells)
         self.missing += missing
         self.invalid += invalid
         self.add(found)
+
+    def _read(self, cells: Sequence[object]) -> tuple[NDArray[np.float32], int, int]:
+        """Return the numbers of cells, and how many are missing and how many are no numbers."""
+        return _numbers(cells, self._spellings)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Add finite values, shape (rows,)."""
@@ -156,11 +165,43 @@ class NumberStatistics:
         self.maximum = float(document.get("maximum", -np.inf))
 
 
+class DateStatistics(NumberStatistics):
+    """Counts, sums and range of a column of dates, in whole days since 1970-01-01.
+
+    Args:
+        histogram: the baseline's histogram; None if it has no values to compare with.
+        spellings: missing cells besides empty ones and `nan`, in small letters.
+        order: how the column writes a date whose year comes last.
+    """
+
+    def __init__(
+        self, histogram: Histogram | None, spellings: frozenset[str], order: Order
+    ) -> None:
+        super().__init__(histogram, spellings)
+        self._order = order
+
+    def _read(self, cells: Sequence[object]) -> tuple[NDArray[np.float32], int, int]:
+        # A JSON number is no date.
+        texts = [cell if isinstance(cell, str) else "" for cell in cells if not _is_number(cell)]
+        numbers = len(cells) - len(texts)
+        found = dates_of(texts, self._order, accept_missing=True, spellings=self._spellings)
+        if found is not None:
+            values = found[~np.isnan(found)]
+            missing, invalid = len(texts) - len(values), numbers
+        else:
+            present = [text for text in texts if not is_missing(text, self._spellings)]
+            values = np.array(list(readable(present, self._order)), np.float64)
+            missing = len(texts) - len(present)
+            invalid = numbers + len(present) - len(values)
+        return days_of(values).astype(np.float32), missing, invalid
+
+
 class CategoryStatistics:
     """Counts of a column of categories.
 
     Args:
         known: the baseline's categories, in order.
+        spellings: missing cells besides empty ones and `nan`, in small letters.
 
     Attributes:
         missing: rows without a value.
@@ -170,7 +211,8 @@ class CategoryStatistics:
         names: some of the unknown categories, with their rows.
     """
 
-    def __init__(self, known: Iterable[str]) -> None:
+    def __init__(self, known: Iterable[str], spellings: frozenset[str] = frozenset()) -> None:
+        self._spellings = spellings
         self.counts = dict.fromkeys(known, 0)
         self.missing = self.invalid = self.unknown = 0
         self.names = SmallestHashes(MOST_UNKNOWN)
@@ -184,7 +226,7 @@ class CategoryStatistics:
                 self.invalid += rows
             elif (key := category_key(text := cell.strip())) in self.counts:
                 self.counts[key] += rows
-            elif is_missing(text):
+            elif is_missing(text, self._spellings):
                 self.missing += rows
             else:
                 self.unknown += rows
@@ -230,11 +272,20 @@ class CategoryStatistics:
 ColumnStatistics = NumberStatistics | CategoryStatistics
 
 
-def statistics_of(column: ColumnBaseline) -> ColumnStatistics:
-    """Return empty statistics for a column of the baseline."""
+def statistics_of(
+    column: ColumnBaseline, spellings: frozenset[str] = frozenset()
+) -> ColumnStatistics:
+    """Return empty statistics for a column of the baseline.
+
+    Args:
+        column: the baseline.
+        spellings: missing cells besides empty ones and `nan`, in small letters.
+    """
     if column.counts is not None:
-        return CategoryStatistics(column.counts)
-    return NumberStatistics(column.histogram)
+        return CategoryStatistics(column.counts, spellings)
+    if column.order is not None:
+        return DateStatistics(column.histogram, spellings, column.order)
+    return NumberStatistics(column.histogram, spellings)
 
 
 class Statistics:
@@ -257,7 +308,8 @@ class Statistics:
     """
 
     def __init__(self, baseline: Baseline) -> None:
-        self.columns = [statistics_of(column) for column in baseline.columns]
+        spellings = baseline.missing_spellings
+        self.columns = [statistics_of(column, spellings) for column in baseline.columns]
         self.prediction = statistics_of(prediction_of(baseline))
         self.confidence = NumberStatistics(Histogram(CONFIDENCE_EDGES, (0,) * 20))
         self.captures = self.rows = 0
@@ -362,7 +414,9 @@ def prediction_of(baseline: Baseline) -> ColumnBaseline:
     return ColumnBaseline("prediction", 0.0, label.histogram, counts=label.counts)
 
 
-def _numbers(cells: Sequence[object]) -> tuple[NDArray[np.float32], int, int]:
+def _numbers(
+    cells: Sequence[object], spellings: frozenset[str]
+) -> tuple[NDArray[np.float32], int, int]:
     """Return the numbers of cells, and how many cells are missing and how many are no numbers."""
     try:
         found = np.array(list(map(float, cells)), np.float64)  # type: ignore[arg-type]
@@ -373,7 +427,7 @@ def _numbers(cells: Sequence[object]) -> tuple[NDArray[np.float32], int, int]:
         pass
     values, missing, invalid = [], 0, 0
     for cell in cells:
-        if is_missing(cell) if isinstance(cell, str) else _text(cell) == "":
+        if is_missing(cell, spellings) if isinstance(cell, str) else _text(cell) == "":
             missing += 1
         else:
             try:
@@ -390,6 +444,11 @@ def _is_plain(cells: Sequence[object]) -> bool:
         text = "".join(cells)  # type: ignore[arg-type]  # all are strings
         return text.isascii() and "_" not in text
     return types <= {int, float}
+
+
+def _is_number(cell: object) -> bool:
+    """Return True for a JSON value that is neither a string nor missing."""
+    return not isinstance(cell, str) and _text(cell) != ""
 
 
 def _text(cell: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from model.columns import MAX_CODES, no_value, too_many_categories
 from model.errors import DatasetError
 from model.findings import Finding, Kind, Severity, plain
-from model.scan import CategoryColumn, NumberColumn, TableScan
+from model.scan import CategoryColumn, DateColumn, NumberColumn, TableScan
 from model.split import rare_class, rarest_class
 
 # With fewer rows, a column can be like the label by chance.
@@ -133,6 +133,8 @@ def _like_the_label(train: TableScan) -> Iterator[Finding]:
 
 def _constant(column: NumberColumn | CategoryColumn) -> bool:
     if column.missing or not column.rows:
+        return False
+    if isinstance(column, DateColumn) and column.times:
         return False
     if isinstance(column, NumberColumn):
         return column.minimum == column.maximum

@@ -206,6 +206,12 @@ def _parse(text: str, where: str) -> object:
 def _decode_npy(body: bytes, columns: Columns) -> NDArray[np.float32]:
     if not columns.plain and any(column.categories is not None for column in columns.columns):
         raise BadPayloadError("this model has categorical columns, which an array cannot hold")
+    if columns.dates:
+        name = quote(columns.names[min(columns.dates)])
+        raise BadPayloadError(
+            f"this model has columns of dates, such as {name}, which an array of numbers cannot "
+            "hold; send CSV or JSON"
+        )
     array = npy_array(body)
     if array.ndim == 1:
         array = array.reshape(1, -1)

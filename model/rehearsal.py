@@ -32,6 +32,7 @@ from model.baseline import (
     psi,
 )
 from model.columns import Column, Columns
+from model.dates import show_day
 
 CONFIDENCE = 0.95
 # A change of a regression's value counts from this share of the training labels' range on.
@@ -258,14 +259,21 @@ def _bins_of(columns: Columns, known: dict[str, ColumnBaseline], rows: int) -> I
                 rest += missing
                 labels = [*map(_named, column.categories), _MISSING_OR_UNKNOWN]
                 yield _Bins(column.name, labels, np.array([*counts, rest]), start, column, None)
-            elif column.categories is None and expected.histogram is not None:
+            elif _is_same_kind(column, expected) and expected.histogram is not None:
                 edges = expected.histogram.edges
-                inner = [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]
-                labels = [f"below {edges[0]:.4g}", *inner, f"above {edges[-1]:.4g}", "(missing)"]
+                # The first part of a date is its day.
+                shown = [f"{x:.4g}" if column.date is None else show_day(x) for x in edges]
+                inner = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
+                labels = [f"below {shown[0]}", *inner, f"above {shown[-1]}", "(missing)"]
                 counts = [0, *expected.histogram.counts, 0, missing]
                 histogram = expected.histogram
                 yield _Bins(column.name, labels, np.array(counts), start, column, histogram)
         start += column.width
+
+
+def _is_same_kind(column: Column, expected: ColumnBaseline) -> bool:
+    """Return True if both are of numbers, or both of dates."""
+    return column.categories is None and (column.date is None) == (expected.order is None)
 
 
 def _named(category: str) -> str:

@@ -12,21 +12,34 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
 
-from model.batches import Numbers, categories_of, numbers_of, plain_rows
+from model.batches import Numbers, categories_of, numbers_of
 from model.cells import FLOAT32_LIMIT, NotANumberError, is_missing, parse_number, quote
+from model.dates import (
+    DateChoice,
+    DateSurvey,
+    NotADateError,
+    Order,
+    dates_of,
+    parse_choices,
+    parse_date,
+)
 from model.errors import DatasetError
+from model.plain_blocks import parse_block
 
+# A number, the seconds of a date (NaN if missing), or a category ("" if missing).
 Cell = float | str
-# The cells of one column: numbers (NaN if missing), or categories ("" if missing).
+# The cells of one column: numbers or seconds, or categories.
 ColumnCells = Numbers | list[str]
 AUTO = "auto"
+# No column holds dates, also with `auto`.
+OFF = "off"
 REFUSE, ACCEPT = "refuse", "accept"
 # Rows that are read together.
 BATCH = 4096
@@ -42,6 +55,9 @@ class ReadOptions:
         header: the first line names the columns.
         categorical: names of the categorical columns; ("auto",) selects every column in which any
             cell is not a number.
+        dates: the columns of dates, with the order of their day and month; None finds the order.
+        find_dates: a column in which each cell is a date is one, too; None: if `categorical` is
+            ("auto",).
         accept_missing: accept cells that are empty or `nan`.
         regression: the label is a number to predict.
         may_regress: it may be one, if the dataset says so.
@@ -50,10 +66,30 @@ class ReadOptions:
 
     header: bool = False
     categorical: tuple[str, ...] = ()
+    dates: tuple[DateChoice, ...] = ()
+    find_dates: bool | None = None
     accept_missing: bool = False
     regression: bool = False
     may_regress: bool = False
     missing_spellings: frozenset[str] = frozenset()
+
+    @property
+    def finds_dates(self) -> bool:
+        """Return True if columns of dates are to be found by their cells."""
+        return self.categorical == (AUTO,) if self.find_dates is None else self.find_dates
+
+    def with_dates(self, text: str, fail: Callable[[str], Exception]) -> ReadOptions:
+        """Return the options with columns of dates as an option or a hyperparameter names them.
+
+        Args:
+            text: names, separated by commas, each with `:day-first` and the like or without;
+                `auto` finds them; `off` finds none; an empty one changes nothing.
+            fail: returns the error of a message that begins with a verb.
+        """
+        chosen = column_names(text)
+        if chosen in ((AUTO,), (OFF,)):
+            return replace(self, find_dates=chosen == (AUTO,))
+        return replace(self, dates=parse_choices(chosen, fail))
 
 
 PLAIN = ReadOptions()
@@ -69,6 +105,10 @@ class Layout(Protocol):
     @property
     def categorical_columns(self) -> frozenset[int]:
         """Return the indexes of the categorical columns, from 0, without the label."""
+
+    @property
+    def date_columns(self) -> Mapping[int, Order]:
+        """Return the order of each column of dates, by its index from 0, without the label."""
 
 
 def decode_text(data: bytes, where: str) -> str:
@@ -115,22 +155,62 @@ def read_records(
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for cells in reader:
-            if cells and any(cell.strip() for cell in cells):
+            # The first cell mostly decides, at a tenth of the cost.
+            if cells and (cells[0].strip() or any(map(str.strip, cells))):
                 yield before + reader.line_num, cells
     except csv.Error as error:
         row = before + reader.line_num
         raise DatasetError(f"{where}, row {row}: not CSV text ({error})") from None
 
 
-def in_batches(
-    records: Iterator[tuple[int, list[str]]],
+def record_batches(
+    lines: Iterable[str], where: str, delimiter: str = ",", before: int = 0
 ) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yield records in batches of up to 4,096, none of them empty.
+    """Yield the records of `read_records` in batches of up to 4,096, none of them empty.
+
+    Lines without quotes are split at the delimiter, which is three times as fast as csv.
+
+    Args:
+        lines: the lines, each with its line end.
+        where: the file's name, for messages.
+        delimiter: the character between two cells.
+        before: number of lines of the file before these.
 
     Raises:
         DatasetError: the text is not valid CSV; the records before that place come first, so that
             the first error of a file is the one that is reported.
     """
+    rest = iter(lines)
+    while chunk := list(islice(rest, BATCH)):
+        if not _is_simple(chunk):
+            yield from _in_batches(read_records(chain(chunk, rest), where, delimiter, before))
+            return
+        rows = (line.rstrip("\r\n").split(delimiter) for line in chunk)
+        batch = [
+            (row, cells)
+            for row, cells in enumerate(rows, before + 1)
+            if cells[0].strip() or any(map(str.strip, cells))
+        ]
+        before += len(chunk)
+        if batch:
+            yield batch
+
+
+def _is_simple(lines: Sequence[str]) -> bool:
+    """Return True if each line is a record whose cells stand between delimiters as they are."""
+    text = "".join(lines)
+    ends = text.count("\r\n") if "\r" in text else 0
+    return (
+        '"' not in text
+        and "\0" not in text
+        and text.count("\r") == ends
+        and max(map(len, lines)) <= csv.field_size_limit()
+    )
+
+
+def _in_batches(
+    records: Iterator[tuple[int, list[str]]],
+) -> Iterator[list[tuple[int, list[str]]]]:
     while True:
         batch: list[tuple[int, list[str]]] = []
         not_csv: DatasetError | None = None
@@ -150,23 +230,25 @@ class RowReader:
     """The rows of a labelled table, read and checked one at a time.
 
     Args:
-        lines: returns the table's lines from the beginning; called twice if the categorical
-            columns are to be found (`auto`).
+        lines: returns the table's lines from the beginning; called twice if the kinds of columns
+            are to be found (`auto`).
         where: the file's name, for messages.
         features: the feature columns' names, for messages; every row must then have as many cells.
         read_options: options for reading the cells.
-        like: a table that was read before this one, whose names and categorical columns apply.
+        like: a table that was read before this one, whose names and kinds of columns apply.
 
     Attributes:
         where: the file's name.
         names: the feature columns' names from the header; empty without a header.
         label: the label column's name from the header; empty without a header.
         categorical_columns: indexes of the categorical columns, from 0, without the label.
+        date_columns: the order of each column of dates, by its index from 0, without the label.
         width: number of feature columns, of the names or of the first row that has any; None
             without either.
 
     Raises:
-        DatasetError: the header is not allowed, or categorical_columns names no column.
+        DatasetError: the header is not allowed, categorical_columns or date_columns names no
+            column, or a column holds dates of which the day or the month may come first.
     """
 
     def __init__(
@@ -193,7 +275,13 @@ class RowReader:
                     )
             features = self.names
         self._features = features
-        self.categorical_columns = like.categorical_columns if like else self._find_categorical()
+        self.categorical_columns: frozenset[int] = frozenset()
+        self.date_columns: Mapping[int, Order] = {}
+        if like:
+            self.categorical_columns = like.categorical_columns
+            self.date_columns = like.date_columns
+        else:
+            self._find_kinds()
         self.width = self._count_columns() if features is None else len(features)
         self._first = True
 
@@ -202,8 +290,8 @@ class RowReader:
     ) -> Iterator[tuple[str, tuple[Cell, ...]]]:
         """Yield (label, cells) for each row.
 
-        A cell is a number (NaN if it is missing), or a string in a categorical column ("" if it is
-        missing).
+        A cell is a number or the seconds of a date (NaN if it is missing), or a string in a
+        categorical column ("" if it is missing).
 
         Args:
             refused: gets the error of each row that is not allowed, which is then left out;
@@ -235,20 +323,46 @@ class RowReader:
         before = 0
         if self._read_options.header:
             before, _ = next(read_records(lines, self.where), (0, []))
-        if not self.categorical_columns and self.width:
-            while chunk := list(islice(lines, BATCH)):
-                found = plain_rows(chunk, self.width)
-                if found is None or not self._measured(found[0]):
-                    # The rest is read with more care, and half as fast.
-                    lines = chain(chunk, lines)
-                    break
-                yield found[0], list(found[1].T)
-                self._first = False
-                before += len(chunk)
-        records = read_records(lines, self.where, before=before)
-        for batch in in_batches(records):
+        while self.width and (chunk := list(islice(lines, BATCH))):
+            found = self._columns_of_lines(chunk)
+            if found is None:
+                # The rest is read with more care, and half as fast.
+                lines = chain(chunk, lines)
+                break
+            yield found
+            self._first = False
+            before += len(chunk)
+        for batch in record_batches(lines, self.where, before=before):
             yield self._batch(batch)
             self._first = False
+
+    def _columns_of_lines(self, lines: list[str]) -> tuple[list[str], list[ColumnCells]] | None:
+        """Return the labels and columns of lines, or None if they are not that simple."""
+        assert self.width is not None  # noqa: S101 - the caller looked
+        others = sorted({*self.categorical_columns, *self.date_columns})
+        try:
+            found = parse_block("".join(lines).encode(), self.width, others)
+        except UnicodeEncodeError:
+            return None
+        if found is None or not self._measured(found.labels):
+            return None
+        columns: list[ColumnCells] = []
+        numbers, cells_of = iter(found.numbers.T), iter(found.others)
+        for at in range(self.width):
+            column = self._other_column(at, next(cells_of)) if at in others else next(numbers)
+            if column is None:
+                return None
+            columns.append(column)
+        return found.labels, columns
+
+    def _other_column(self, at: int, cells: Sequence[str]) -> ColumnCells | None:
+        """Return the categories or dates of a column's cells, or None if a cell may be wrong."""
+        accept = self._read_options.accept_missing
+        spellings = self._read_options.missing_spellings
+        order = self.date_columns.get(at)
+        if order is None:
+            return categories_of(cells, accept_missing=accept, spellings=spellings)
+        return dates_of(cells, order, accept_missing=accept, spellings=spellings)
 
     def _measured(self, labels: list[str]) -> bool:
         """Return False if a label may not be the number that a regression needs."""
@@ -287,11 +401,11 @@ class RowReader:
         spellings = self._read_options.missing_spellings
         columns: list[ColumnCells] = []
         for at, cells in enumerate(others):
-            column: ColumnCells | None = (
-                categories_of(cells, accept_missing=accept, spellings=spellings)
-                if at in self.categorical_columns
-                else numbers_of(cells, accept_missing=accept, spellings=spellings)
-            )
+            column: ColumnCells | None
+            if at in self.categorical_columns or at in self.date_columns:
+                column = self._other_column(at, cells)
+            else:
+                column = numbers_of(cells, accept_missing=accept, spellings=spellings)
             if column is None:
                 return None
             columns.append(column)
@@ -319,7 +433,7 @@ class RowReader:
             )
         if self._read_options.regression:
             _check_measurement(cells[0], self.where, line)
-        if not self.categorical_columns:
+        if not self.categorical_columns and not self.date_columns:
             plain = _plain_numbers(cells[1:])
             if plain is not None:
                 return cells[0], plain
@@ -336,10 +450,12 @@ class RowReader:
             try:
                 if missing and not is_missing(cell):
                     raise NotANumberError(f"holds {quote(cell.strip())}, a missing value")
-                if not categorical:
-                    found.append(parse_number(cell))
-                elif missing:
+                if missing and (categorical or at in self.date_columns):
                     raise NotANumberError("is empty")
+                if at in self.date_columns:
+                    found.append(parse_date(cell, self.date_columns[at]))
+                elif not categorical:
+                    found.append(parse_number(cell))
                 else:
                     found.append(cell.strip())
             except NotANumberError as reason:
@@ -347,6 +463,8 @@ class RowReader:
                 message = f"{self.where}, row {line}, column {at + 2}{name} {reason}"
                 if self._first and all(is_non_numeric(other) for other in cells[1:]):
                     message += "; the row looks like a header: leave it out, or set header to yes"
+                elif isinstance(reason, NotADateError):
+                    pass
                 elif missing:
                     message += (
                         "; fill the missing value, drop the row, or set missing_values to accept"
@@ -354,7 +472,7 @@ class RowReader:
                 else:
                     message += (
                         "; every column after the label must hold numbers, except those that "
-                        "categorical_columns names"
+                        "categorical_columns and date_columns name"
                     )
                 raise DatasetError(message) from None
         return tuple(found)
@@ -364,24 +482,63 @@ class RowReader:
         widths = (len(cells) - 1 for _, cells in self._records())
         return next((width for width in widths if width), None)
 
-    def _find_categorical(self) -> frozenset[int]:
-        categorical = self._read_options.categorical
-        first = next(self._records(), None) if categorical else None
+    def _find_kinds(self) -> None:
+        """Set the categorical columns and those of dates, by the options and the cells."""
+        options = self._read_options
+        auto = options.categorical == (AUTO,)
+        wanted = options.categorical or options.dates or options.finds_dates
+        first = next(self._records(), None) if wanted else None
         if first is None:
-            return frozenset()
+            return
         width = len(first[1]) - 1
-        if categorical == (AUTO,):
-            spellings = self._read_options.missing_spellings
-            found = non_numeric_columns(self._records(), range(1, width + 1), spellings)
-            return frozenset(at - 1 for at in found)
         names = list(self._features or (f"feature_{number}" for number in range(1, width + 1)))
-        for name in categorical:
-            if name not in names:
+        self._check_named(names)
+        named = set() if auto else {names.index(name) for name in options.categorical}
+        orders = {names.index(name): order for name, order in options.dates}
+        # The order of some has to be found.
+        asked: set[int] = {at for at, order in orders.items() if order is None}
+        if auto or options.finds_dates:
+            asked |= set(range(width)) - {*named, *orders}
+        lines = iter(self._lines())
+        before = 0
+        if options.header:
+            before, _ = next(read_records(lines, self.where), (0, []))
+        found = kinds_of_columns(
+            record_batches(lines, self.where, before=before),
+            [at + 1 for at in asked],
+            options.missing_spellings,
+            [at + 1 for at in orders],
+        )
+        dates = {at: order for at, order in orders.items() if order is not None}
+        for place, survey in found.items():
+            at = place - 1
+            if survey is None or at in dates or not (at in orders or options.finds_dates):
+                continue
+            if survey.ambiguous:
+                raise DatasetError(f"{self.where}: {survey.ambiguity(names[at], 'date_columns')}")
+            dates[at] = survey.orders[0]
+        others = {place - 1 for place in found} - dates.keys() if auto else set()
+        self.categorical_columns = frozenset(named | others)
+        self.date_columns = dict(sorted(dates.items()))
+
+    def _check_named(self, names: Sequence[str]) -> None:
+        given: dict[str, Sequence[str]] = {
+            "categorical_columns": self._read_options.categorical,
+            "date_columns": [name for name, _ in self._read_options.dates],
+        }
+        for option, chosen in given.items():
+            for name in chosen:
+                if name not in names and chosen != (AUTO,):
+                    raise DatasetError(
+                        f"{self.where} has no column {quote(name)}, which {option} names; "
+                        f"its columns are {', '.join(names[:20])}"
+                    )
+        for name in given["date_columns"]:
+            if name in given["categorical_columns"]:
                 raise DatasetError(
-                    f"{self.where} has no column {quote(name)}, which categorical_columns names; "
-                    f"its columns are {', '.join(names[:20])}"
+                    f"categorical_columns and date_columns name the column {quote(name)}; a column "
+                    "is one or the other"
                 )
-        return frozenset(names.index(name) for name in categorical)
 
 
 class LabelCounts:
@@ -449,30 +606,52 @@ def column_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def non_numeric_columns(
-    records: Iterator[tuple[int, list[str]]],
+def kinds_of_columns(
+    batches: Iterable[list[tuple[int, list[str]]]],
     places: Iterable[int],
     spellings: frozenset[str] = frozenset(),
-) -> frozenset[int]:
-    """Return the places of the columns in which any cell holds a value that is not a number.
+    dates: Iterable[int] = (),
+) -> dict[int, DateSurvey | None]:
+    """Return the columns in which any cell holds a value that is not a number, by their places.
 
     Args:
-        records: (line, cells); shorter records have no cell at the later places.
+        batches: (line, cells) of some rows at a time; shorter ones have no cell at later places.
         places: the indexes of the columns to look at, from 0.
         spellings: other missing cells than empty ones and `nan`, in small letters.
+        dates: those of the columns that hold dates, which may look like numbers: 20240304.
+
+    Returns:
+        For each such column a survey of its dates; None if a cell is no date and the column is not
+        one of `dates`.
     """
-    numeric = set(places)
-    found: set[int] = set()
-    while batch := [cells for _, cells in islice(records, BATCH)]:
+    named = set(dates)
+    numeric = set(places) - named
+    found: dict[int, DateSurvey | None] = {at: DateSurvey() for at in places if at in named}
+    # Columns in which a cell is a number.
+    with_numbers: set[int] = set()
+    for records in batches:
+        batch = [cells for _, cells in records]
         for at in sorted(numeric):
             cells = [record[at] for record in batch if len(record) > at]
             numbers = numbers_of(cells, accept_missing=True, spellings=spellings)
             if numbers is None and any(is_non_numeric(cell, spellings) for cell in cells):
-                found.add(at)
-        numeric -= found
-        if not numeric:
+                numeric.remove(at)
+                found[at] = None if at in with_numbers else DateSurvey()
+            elif numbers is None or not np.isnan(numbers).all():
+                with_numbers.add(at)
+        for at, survey in found.items():
+            if survey is None:
+                continue
+            cells = [record[at] for record in batch if len(record) > at]
+            present = [c for c in dict.fromkeys(cells) if not is_missing(c, spellings)]
+            if at not in named and any(cell.strip().isdecimal() for cell in present):
+                found[at] = None
+                continue
+            if not survey.add(present) and at not in named:
+                found[at] = None
+        if not numeric and not any(found.values()):
             break
-    return frozenset(found)
+    return found
 
 
 def is_non_numeric(cell: str, spellings: frozenset[str] = frozenset()) -> bool:

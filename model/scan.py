@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from model.cells import NotANumberError, parse_number
 from model.columns import MAX_CATEGORIES
-from model.contract import ColumnRule
+from model.contract import CATEGORY, DATE, NUMBER, ColumnRule
+from model.dates import Order, days_of, have_times
 from model.errors import DatasetError
 from model.rows import Cell, LabelCounts, RowReader
 from model.sketches import QuantileSketch, RowHasher, RowSample
@@ -31,12 +33,16 @@ _MAX_UNIQUE = 2**20
 # Cells that are looked at together, and rows at most.
 _BATCH_CELLS, _BATCH_ROWS = 400_000, 4096
 MAX_COLUMNS = 20_000
+_DAY = 86_400
 # A column with more values than this does not stand for the classes one to one.
 _MAX_PAIRED = 1000
 
 
 class NumberColumn:
     """The statistics of a column of numbers.
+
+    Class attributes:
+        kind: the column's type in a baseline.
 
     Args:
         sketched: number of distinct values to keep.
@@ -52,6 +58,8 @@ class NumberColumn:
         sketch: the distribution of the values.
         sample: the values' hashes, or None.
     """
+
+    kind = NUMBER
 
     def __init__(self, sketched: int, rule: ColumnRule, unique: int) -> None:
         self.missing = 0
@@ -91,14 +99,60 @@ class NumberColumn:
         self._squares += float(np.square(present - mean).sum())
         self._squares += difference**2 * before * len(present) / after
         self.mean += difference * len(present) / after
-        narrow = present.astype(np.float32)
-        self.sketch.add(narrow)
-        if self.sample is not None:
-            self.sample.add(hasher.hashes([narrow]))
+        self.sketch.add(present.astype(np.float32))
+        self._add_to_sample(present, hasher)
+
+    def hashed(self, values: NDArray[np.float64]) -> list[NDArray[np.float32]]:
+        """Return what tells values apart, as 32-bit floats."""
+        return [values.astype(np.float32)]
+
+    def _add_to_sample(self, values: NDArray[np.float64], hasher: RowHasher) -> None:
+        if self.sample is not None and len(values):
+            self.sample.add(hasher.hashes(self.hashed(values)))
+
+
+class DateColumn(NumberColumn):
+    """The statistics of a column of dates, in days since 1970-01-01.
+
+    Args:
+        sketched: number of distinct days to keep.
+        rule: the contract's rules of the column.
+        unique: distinct dates to keep for the check of uniqueness; 0 keeps none.
+        order: how the column writes a date whose year comes last.
+
+    Attributes:
+        order: see above.
+        times: a date is not at midnight in UTC.
+    """
+
+    kind = DATE
+
+    def __init__(self, sketched: int, rule: ColumnRule, unique: int, order: Order) -> None:
+        super().__init__(sketched, rule, unique)
+        self.order = order
+        self.times = False
+        self._low = -math.inf if rule.earliest is None else rule.earliest
+        self._high = math.inf if rule.latest is None else rule.latest
+
+    def add(self, values: NDArray[np.float64], hasher: RowHasher) -> None:
+        """Add the dates of some rows in seconds, NaN for a missing one."""
+        self.times = self.times or have_times(values)
+        sample, self.sample = self.sample, None
+        super().add(days_of(values), hasher)
+        self.sample = sample
+        self._add_to_sample(values[~np.isnan(values)], hasher)
+
+    def hashed(self, values: NDArray[np.float64]) -> list[NDArray[np.float32]]:
+        """Return what tells dates apart: the day and the second of the day."""
+        days = days_of(values)
+        return [days.astype(np.float32), (values - days * _DAY).astype(np.float32)]
 
 
 class CategoryColumn:
     """The statistics of a column of categories.
+
+    Class attributes:
+        kind: the column's type in a baseline.
 
     Args:
         unique: distinct values to keep for the check of uniqueness; 0 keeps none.
@@ -109,6 +163,8 @@ class CategoryColumn:
         other: rows whose category is not in `counts`.
         sample: the values' hashes, or None.
     """
+
+    kind = CATEGORY
 
     def __init__(self, unique: int) -> None:
         self.missing = 0
@@ -142,6 +198,7 @@ class TableScan:
         categorical_columns: indexes of the categorical columns, from 0.
         rules: the contract's rules by column name.
         regression: the label is a number to predict.
+        dates: the order of each column of dates, by its index from 0.
 
     Attributes:
         columns: the columns' statistics, in order.
@@ -158,13 +215,17 @@ class TableScan:
         rules: dict[str, ColumnRule],
         *,
         regression: bool,
+        dates: Mapping[int, Order] = MappingProxyType({}),
     ) -> None:
         self.names = tuple(names)
         numbers = max(1, len(names) - len(categorical_columns))
         sketched = min(_SKETCHED, max(_LEAST_SKETCHED, MAX_SKETCHED // numbers))
         unique = _MAX_UNIQUE // max(1, sum(rule.unique for rule in rules.values()))
         self.columns: tuple[NumberColumn | CategoryColumn, ...] = tuple(
-            _column(rules.get(name, ColumnRule()), at in categorical_columns, sketched, unique)
+            _column(
+                *(rules.get(name, ColumnRule()), at in categorical_columns, dates.get(at)),
+                *(sketched, unique),
+            )
             for at, name in enumerate(names)
         )
         self.labels = LabelCounts(MAX_CLASSES)
@@ -229,7 +290,7 @@ class TableScan:
             if isinstance(column, NumberColumn):
                 array = np.array(values, np.float64)
                 column.add(array, self._hasher)
-                hashed.append(array.astype(np.float32))
+                hashed += column.hashed(array)
             else:
                 texts = cast(tuple[str, ...], values)
                 column.add(texts, self._hasher)
@@ -256,9 +317,11 @@ class TableScan:
 
 
 def _column(
-    rule: ColumnRule, categorical: bool, sketched: int, unique: int
+    rule: ColumnRule, categorical: bool, order: Order | None, sketched: int, unique: int
 ) -> NumberColumn | CategoryColumn:
     kept = unique if rule.unique else 0
+    if order is not None:
+        return DateColumn(sketched, rule, kept, order)
     return CategoryColumn(kept) if categorical else NumberColumn(sketched, rule, kept)
 
 

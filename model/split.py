@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model.cells import quote
 from model.errors import DatasetError
 
@@ -28,18 +31,47 @@ def stratified_split(
     Raises:
         DatasetError: a class has only one row.
     """
-    by_class: dict[str, list[int]] = {}
-    for number, label in enumerate(labels):
-        by_class.setdefault(label, []).append(number)
-    refuse_single_rows({label: len(numbers) for label, numbers in by_class.items()}, where)
+    names = sorted(set(labels))
+    places = {label: place for place, label in enumerate(names)}
+    codes = np.fromiter(map(places.__getitem__, labels), np.int32, len(labels))
+    held = held_out_rows(codes, names, fraction, seed, where)
+    return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
+
+
+def held_out_rows(
+    codes: NDArray[np.int32], names: Sequence[str], fraction: float, seed: int, where: str
+) -> NDArray[np.bool_]:
+    """Return which rows are held out, as `stratified_split` chooses them, shape (rows,).
+
+    Args:
+        codes: the place of each row's label in `names`, shape (rows,).
+        names: the labels, each once.
+        fraction: share to hold out, above 0 and below 1.
+        seed: seed of the random choice.
+        where: the table's name, for messages.
+
+    Raises:
+        DatasetError: a class has only one row.
+    """
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes, minlength=len(names)).tolist()
+    ends = np.cumsum(counts).tolist()
+    refuse_single_rows(
+        {name: rows for name, rows in zip(names, counts, strict=True) if rows}, where
+    )
     random_source = random.Random(seed)  # noqa: S311 - a reproducible split, no secret
-    held_out: set[int] = set()
-    for label in sorted(by_class):
-        numbers = by_class[label]
-        count = min(max(1, round(len(numbers) * fraction)), len(numbers) - 1)
-        held_out.update(random_source.sample(numbers, count))
-    kept = [number for number in range(len(labels)) if number not in held_out]
-    return kept, sorted(held_out)
+    held = np.zeros(len(codes), np.bool_)
+    for place in sorted(range(len(names)), key=names.__getitem__):
+        rows = counts[place]
+        if rows:
+            chosen = random_source.sample(range(rows), held_out_of(rows, fraction))
+            held[order[ends[place] - rows : ends[place]][chosen]] = True
+    return held
+
+
+def held_out_of(rows: int, fraction: float) -> int:
+    """Return how many rows of a class are held out: a share of them, at least one, never all."""
+    return min(max(1, round(rows * fraction)), rows - 1)
 
 
 def refuse_single_rows(counts: Mapping[str, int], where: str) -> None:

@@ -16,7 +16,7 @@ from model.baseline import (
     count_values,
     fold,
 )
-from model.scan import CategoryColumn, NumberColumn, TableScan
+from model.scan import CategoryColumn, DateColumn, NumberColumn, TableScan
 
 # A bin for each decile, as is usual for PSI.
 _BINS = 10
@@ -24,12 +24,15 @@ _BINS = 10
 MAX_COUNTED = 200
 
 
-def baseline_of(train: TableScan, label: str) -> Baseline:
+def baseline_of(
+    train: TableScan, label: str, missing_spellings: frozenset[str] = frozenset()
+) -> Baseline:
     """Return the baseline of a dataset.
 
     Args:
         train: the training rows, at least one.
         label: the label column's name.
+        missing_spellings: cells that are missing besides empty ones and `nan`, in small letters.
     """
     columns = tuple(
         _number(name, column, train.rows)
@@ -39,8 +42,9 @@ def baseline_of(train: TableScan, label: str) -> Baseline:
     )
     if train.values is None:
         classes = LabelBaseline(label, counts=dict(sorted(train.labels.counts.items())))
-        return Baseline(train.rows, classes, columns)
-    return Baseline(train.rows, LabelBaseline(label, histogram=histogram_of(train.values)), columns)
+    else:
+        classes = LabelBaseline(label, histogram=histogram_of(train.values))
+    return Baseline(train.rows, classes, columns, missing_spellings)
 
 
 def histogram_of(column: NumberColumn) -> Histogram | None:
@@ -91,11 +95,11 @@ def by_key(counts: Mapping[str, int]) -> dict[str, int]:
 def _number(name: str, column: NumberColumn, rows: int) -> ColumnBaseline:
     missing = column.missing / rows
     histogram = histogram_of(column)
+    order = column.order if isinstance(column, DateColumn) else None
     if histogram is None:
-        return ColumnBaseline(name, missing)
-    return ColumnBaseline(
-        name, missing, histogram, column.minimum, column.maximum, column.mean, column.std
-    )
+        return ColumnBaseline(name, missing, order=order)
+    range_ = (column.minimum, column.maximum, column.mean, column.std)
+    return ColumnBaseline(name, missing, histogram, *range_, order=order)
 
 
 def _category(name: str, column: CategoryColumn, rows: int) -> ColumnBaseline:

@@ -6,13 +6,14 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 
 from model.cells import quote
+from model.dates import Order
 from model.errors import DatasetError
 from model.rows import PLAIN, Cell, ColumnCells, LabelCounts, ReadOptions, RowReader, no_rows
 
@@ -26,11 +27,13 @@ class Table:
 
     Attributes:
         labels: one string per row.
-        columns: the cells of each column: numbers (NaN if missing), shape (rows,), or a list of
-            categories ("" if missing) for a categorical column.
+        columns: the cells of each column: numbers or seconds (NaN if missing), shape (rows,), or a
+            list of categories ("" if missing) for a categorical column.
         names: the feature columns' names from the header; empty without a header.
         categorical_columns: indexes of the categorical columns, from 0, without the label.
         label: the label column's name from the header; empty without a header.
+        date_columns: the order of each column of dates, by its index from 0. Its cells are
+            seconds, as of `dates.parse_date`.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +41,7 @@ class Table:
     names: tuple[str, ...] = ()
     categorical_columns: frozenset[int] = frozenset()
     label: str = ""
+    date_columns: Mapping[int, Order] = field(default_factory=dict)
 
     @classmethod
     def of_rows(
@@ -116,7 +120,7 @@ def parse_table(
         where: the file's name, for messages.
         features: the feature columns' names, for messages; every row must then have as many cells.
         read_options: options for reading the cells.
-        like: a table that was read before this one, whose names and categorical columns apply.
+        like: a table that was read before this one, whose names and kinds of columns apply.
 
     Raises:
         DatasetError: there are no rows or no labels, rows differ in length, a cell is not allowed,
@@ -139,7 +143,14 @@ def parse_table(
         counts.add(labels)
         counts.refuse_measurements(where)
     joined = tuple(_joined(parts) for parts in zip(*batches, strict=True))
-    return Table(tuple(labels), joined, reader.names, reader.categorical_columns, reader.label)
+    return Table(
+        tuple(labels),
+        joined,
+        reader.names,
+        reader.categorical_columns,
+        reader.label,
+        reader.date_columns,
+    )
 
 
 def check_size(rows: int, width: int, where: str) -> None:

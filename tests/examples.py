@@ -26,6 +26,8 @@ ODD_OVER_HTTP = 20
 ENDPOINTS_OVER_HTTP = 15
 # An example makes two datasets.
 TWO_DATASETS = 15
+# An example fits a small model for each of some folds, about 50 ms.
+FITTED_FOLDS = 30
 # An example records the whole Pulumi program, a third of a second.
 PULUMI_PROGRAM = 10
 

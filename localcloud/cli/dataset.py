@@ -24,6 +24,7 @@ from localcloud.cli.console import (
 from localcloud.cli.options import (
     AsJson,
     CsvCategorical,
+    CsvDates,
     CsvDelimiter,
     CsvDrop,
     CsvEncoding,
@@ -58,6 +59,7 @@ def push(
     ],
     label: CsvLabel = None,
     categorical: CsvCategorical = None,
+    dates: CsvDates = None,
     missing_values: Annotated[
         str | None, typer.Option(help="Empty cells in the CSV: refuse (the default) or accept.")
     ] = None,
@@ -79,6 +81,7 @@ def push(
         given = {
             "--label": label,
             "--categorical": categorical,
+            "--dates": dates,
             "--missing-values": missing_values,
             "--delimiter": delimiter,
             "--encoding": encoding,

@@ -11,6 +11,7 @@ import typer
 from localcloud.cli.console import CommandError, errors_in_one_line
 from localcloud.cli.options import (
     CsvCategorical,
+    CsvDates,
     CsvDelimiter,
     CsvDrop,
     CsvEncoding,
@@ -34,6 +35,7 @@ def demo(
     ] = None,
     label: CsvLabel = None,
     categorical: CsvCategorical = None,
+    dates: CsvDates = None,
     missing_values: Annotated[
         str, typer.Option(help="Empty cells in the CSV: refuse or accept.")
     ] = "refuse",
@@ -78,6 +80,7 @@ def demo(
             "--csv": str(csv) if csv else None,
             "--label": label,
             "--categorical": categorical,
+            "--dates": dates,
             "--missing-values": None if missing_values == "refuse" else missing_values,
             "--delimiter": delimiter,
             "--encoding": encoding,

@@ -38,6 +38,14 @@ CsvCategorical = Annotated[
     str | None,
     typer.Option("--categorical", help="Columns of the CSV with categories: auto, or their names."),
 ]
+CsvDates = Annotated[
+    str | None,
+    typer.Option(
+        "--dates",
+        help="Columns of the CSV with dates: auto, off, or their names, with :day-first or "
+        ":month-first where the year comes last.",
+    ),
+]
 CsvDelimiter = Annotated[
     str | None,
     typer.Option(

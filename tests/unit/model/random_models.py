@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from model.application import Application
 from model.archive import Dataset
 from model.channels import hold_out
-from model.columns import Columns
+from model.columns import Column, Columns
 from model.connection import Connection
+from model.dates import show_date
 from model.decision import Decided, Decision
 from model.errors import ExportError
 from model.estimator import fit
@@ -110,7 +111,15 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     cells = [
         cells for at, row in enumerate(rows) if (cells := _cells(columns, row, at)) is not None
     ]
-    rows = columns.encode(cells)
+    rows = columns.encode(
+        [
+            [
+                columns.parse_cell(str(c), at) if at in columns.dates else c
+                for at, c in enumerate(row)
+            ]
+            for row in cells
+        ]
+    )
     for engine in engines:
         found.models += 1
         found.rows += len(rows)
@@ -272,6 +281,8 @@ def _column(chance: np.random.Generator, rows: int, *, wide: bool, many: bool) -
         chance.integers(0, 2, rows) * 1.5,
         np.full(rows, 2.5),
         chance.choice(_CATEGORIES, rows),
+        chance.integers(15_000, 20_000, rows).astype("datetime64[D]").astype(str),
+        chance.integers(1_600_000_000, 1_700_000_000, rows).astype("datetime64[s]").astype(str),
     ]
     if wide:
         kinds += [
@@ -294,7 +305,12 @@ def _cells(columns: Columns, row: NDArray[np.float32], at: int) -> list[Cell] | 
     for column in columns.columns:
         part = row[start : start + column.width]
         start += column.width
-        if column.categories is None:
+        if column.date is not None:
+            cell = _date(column, part)
+            if cell is None:
+                return None
+            cells.append(cell)
+        elif column.categories is None:
             cells.append(float(part[0]))
         elif column.coded:
             # Of unknown and missing categories, both are asked.
@@ -309,6 +325,18 @@ def _cells(columns: Columns, row: NDArray[np.float32], at: int) -> list[Cell] | 
         else:
             return None
     return cells
+
+
+def _date(column: Column, part: NDArray[np.float32]) -> str | None:
+    """Return the date whose parts these are, empty if it is missing; None if there is none."""
+    if np.isnan(part).all():
+        return ""
+    if np.isnan(part).any() or not -719_162 <= part[0] <= 2_932_896:
+        return None
+    hours = float(part[-1]) if column.date is not None and column.date.hour else 0.0
+    seconds = math.floor(float(part[0])) * 86_400.0 + round(hours * 3600)
+    found = Columns((column,)).encode_columns([np.array([seconds])])
+    return show_date(seconds) if np.array_equal(found[0], part) else None
 
 
 def _csv(cells: Sequence[Cell]) -> str:

@@ -162,7 +162,7 @@ def bodies(rows: list[list[str]]) -> list[tuple[str | bytes, str]]:
         (["1", "1e39"], r"column 2 \(y\) holds '?1e\+?39'?, which is (too large|not a finite)"),
         (["1", "-1e39"], r"column 2 \(y\) holds '?-1e\+?39'?, which is (too large|not a finite)"),
         # The first number is larger, but only the second one overflows.
-        (["1e36", "2e35"], r"column 2 \(y\) holds 2e\+35, which is too large for this model: "),
+        (["1e38", "2e37"], r"column 2 \(y\) holds 2e\+37, which is too large for this model: "),
         (["0", "-3e38"], r"column 2 \(y\) holds -3e\+38, which is too large for this model: "),
     ],
 )

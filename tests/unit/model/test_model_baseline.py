@@ -92,7 +92,10 @@ def test_a_file_that_is_not_text_has_its_sentence(tmp_path: Path) -> None:
         (document(label=[]), r"baseline\.json: "),
         (document(label={"name": 3}), r"label: name is 3"),
         (document(columns=[7]), r"baseline\.json: "),
-        (column(type="text"), r"column 'petal': type is 'text'; it must be number or category"),
+        (
+            column(type="text"),
+            r"'petal': type is 'text'; it must be number, category or date",
+        ),
         (column(type="category"), r"no member 'counts'"),
         (column(type="category", counts=None), r"counts is null"),
         (column(missing=1.5), r"missing is 1\.5; it must be a share, 0 to 1"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from model.batches import numbers_of
 from model.cells import NotANumberError, parse_number
+from model.dates import Order
 from model.errors import DatasetError
 from model.rows import ReadOptions, RowReader
 from model.table import parse_table
@@ -22,14 +23,17 @@ CELLS = st.one_of(
     st.integers(-(10**45), 10**45).map(str),
     st.sampled_from(["", " ", "nan", "NaN", "-nan", "inf", "1_000", "٣", " 1.5 ", "1e400", "x"]),
     st.sampled_from(["[1]", "1],[2", "1]", "-1", ".5", "1.", "+1", "01", "1e5", '"1"']),
+    st.sampled_from(["2024-01-02", "2024-01-02T10:00Z", " 03/04/2024", "2023-02-29"]),
     st.sampled_from(["red", " red", "größe", 'a"b', "a,b", "3.4028235677973366e38", "-3.5e38"]),
 )
+MIXED_CELLS = st.sampled_from(["2024-01-02", "2024-01-03", "1.5", "2", "red", "", "nan", " x"])
 PLAIN_CELLS = st.floats(-1e30, 1e30).map(repr) | st.sampled_from(["[1]", "1],[2", "2]", "7"])
 LABELS = st.sampled_from(["yes", "no", " yes", "", "1", "2.5", "nan"])
 OPTIONS = st.builds(
     ReadOptions,
     header=st.just(False),
     categorical=st.sampled_from([(), ("auto",), ("feature_1",)]),
+    dates=st.sampled_from([(), (), (("feature_1", Order.DAY_FIRST),), (("feature_2", None),)]),
     accept_missing=st.booleans(),
     regression=st.booleans(),
 )
@@ -38,7 +42,7 @@ OPTIONS = st.builds(
 @st.composite
 def tables(draw: st.DrawFn) -> str:
     width = draw(st.integers(1, 3))
-    cells = draw(st.sampled_from([PLAIN_CELLS, CELLS]))
+    cells = draw(st.sampled_from([PLAIN_CELLS, CELLS, MIXED_CELLS]))
     row = st.tuples(LABELS, *[cells] * width)
     rows: list[list[str]] = [list(found) for found in draw(st.lists(row, max_size=6))]
     if rows and draw(st.integers(0, 9)) == 0:

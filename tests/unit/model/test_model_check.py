@@ -332,18 +332,25 @@ def test_training_says_the_same_about_a_dataset_that_it_refuses(
 ODD = st.text(st.sampled_from("ab1.,-e\n\"'x \0\ufeff"), max_size=40)
 
 
+# Cells of more than one character: dates, of which the day or the month may come first.
+WRITTEN = {"-": "", "n": "nan", "d": "2024-01-02", "s": "01/02/2024", "t": "13/02/2024"}
+
+
 def tables(width: int, cells: str) -> st.SearchStrategy[str]:
     """Return CSV texts of rows with a label and as many cells."""
-    cell = st.sampled_from(cells).map(lambda one: {"-": "", "n": "nan"}.get(one, one))
+    cell = st.sampled_from(cells).map(lambda one: WRITTEN.get(one, one))
     row = st.tuples(st.sampled_from("aaabbb1"), *[cell] * width)
     rows = st.lists(row, min_size=5, max_size=12)
     return rows.map(lambda found: "".join(",".join(one) + "\n" for one in found))
 
 
 # The content of train.csv, and of validation.csv or None.
-FILES = st.tuples(st.integers(1, 3), st.sampled_from(["12", "12", "12a", "1-é", "1n"])).flatmap(
-    lambda drawn: st.tuples(tables(*drawn), st.none() | tables(*drawn))
-) | st.tuples(ODD, st.none() | ODD)
+FILES = st.tuples(
+    st.integers(1, 3),
+    st.sampled_from(["12", "12", "12a", "1-é", "1n", "d", "ds", "dst", "d-", "d1"]),
+).flatmap(lambda drawn: st.tuples(tables(*drawn), st.none() | tables(*drawn))) | st.tuples(
+    ODD, st.none() | ODD
+)
 
 
 def training_refuses(files: Mapping[str, str], options: Mapping[str, str]) -> str | None:

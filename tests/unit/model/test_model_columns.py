@@ -150,7 +150,7 @@ def test_the_rarest_categories_become_one_and_so_do_unknown_ones() -> None:
     ("cell", "reason"),
     [
         ("the nest of pair {0} was empty", "It holds free text, such as 'the nest of pair"),
-        ("{1}/01/01", "It holds dates, such as '1000/01/01': write their year"),
+        ("{1}/01/01", "It holds dates, such as '1000/01/01': name it in date_columns"),
     ],
 )
 def test_free_text_and_dates_are_refused_with_what_to_do(cell: str, reason: str) -> None:

@@ -177,7 +177,7 @@ def test_the_metrics_of_a_regressions_folds_are_those_of_scikit_learn() -> None:
     ours = cross_validated(found, values, (), hyperparameters)
     theirs = cross_validate(
         make_pipeline(StandardScaler(), LinearRegression()),
-        rows,
+        rows.astype(np.float64),
         values,
         cv=KFold(5, shuffle=True, random_state=0),
         scoring=["r2", "neg_mean_absolute_error", "neg_root_mean_squared_error"],

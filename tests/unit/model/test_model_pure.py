@@ -62,6 +62,7 @@ def test_the_default_is_a_random_forest_with_its_default_hyperparameters() -> No
         "regression": "no",
         "header": "no",
         "categorical_columns": None,
+        "date_columns": None,
         "max_categories": None,
         "missing_values": "refuse",
         "missing_spellings": None,

@@ -50,7 +50,7 @@ def test_rows_that_are_refused_are_left_out_and_the_others_read() -> None:
     assert found == [("a", (1.0, 2.0)), ("d", (5.0, 6.0))]
     assert [str(error).split(":")[0].split(" (")[0] for error in refused] == [
         "t.csv, row 2, column 2 holds 'x', which is not a number; every column after the label "
-        "must hold numbers, except those that categorical_columns names",
+        "must hold numbers, except those that categorical_columns and date_columns name",
         "t.csv, row 3",
         "t.csv, row 4",
     ]

@@ -13,6 +13,8 @@ SPEED ?= 60
 # A game day: the number of its faults, and what decides them.
 FAULTS ?= 1000
 SEED ?= 1
+# Compiled into the environment: installed again when it changes.
+TREE_WALK = $(wildcard model/tree_walk/*)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test test-slow test-page page-pictures page-types test-provider test-engine test-peers test-clients test-notebooks nightly gameday mutants record compare recordings check lint lint-workflows scan types unit e2e bench up down start lock docs site settings schemas notebooks lab clear policy-pack dist wheels clean
@@ -20,12 +22,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-$(VENV)/.done: requirements.lock pyproject.toml
+$(VENV)/.done: requirements.lock pyproject.toml $(TREE_WALK)
 	@$(PYTHON) -m install.install $(VENV) requirements.lock
 	@touch $@
 
 # What the lab runs with, without the tools of its development; the whole lock has it, too.
-$(VENV)/.lab: requirements-demo.lock pyproject.toml
+$(VENV)/.lab: requirements-demo.lock pyproject.toml $(TREE_WALK)
 	@$(PYTHON) -m install.install $(VENV) requirements-demo.lock
 	@touch $@
 

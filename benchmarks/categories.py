@@ -5,7 +5,7 @@
 Four columns of categories and eight of numbers; the label depends on all of them. For each number
 of categories, both encodings are fitted in turns. The medians of the fits are printed, with the
 accuracy on rows that were held out, the size of the ONNX model, and the time of one row and of
-1,000 rows in one thread.
+1,000 rows in one thread, by ONNX Runtime and by the table of trees.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -24,8 +25,11 @@ from model.columns import Columns, learn_columns
 from model.estimator import fit
 from model.export import to_onnx_bytes
 from model.hyperparameters import NATIVE, ONE_HOT, parse_hyperparameters
+from model.onnx_predictor import OnnxPredictor
 from model.predictor import Predictor
 from model.table import Table
+from model.tree_predictor import AVAILABLE, TreePredictor
+from model.tree_table import tree_table
 
 _NUMBERS, _CATEGORICAL = 8, 4
 _RUNS = 2000
@@ -82,14 +86,20 @@ def _served(
     columns: Columns, estimator: Any, rows: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> list[str]:
     onnx_bytes = to_onnx_bytes(estimator, columns.width)
-    predictor = Predictor(onnx_bytes, columns.width, ("a", "b"))
-    numbers, _ = predictor.run(rows)
-    predictor.write_row(0, rows[0].tolist())
+    table = tree_table(estimator, columns.width, onnx_bytes)
+    predictors: list[Predictor] = [OnnxPredictor(onnx_bytes, columns.width, ("a", "b"))]
+    if AVAILABLE and table is not None:
+        predictors.append(TreePredictor(table, columns.width, ("a", "b")))
+    numbers, _ = predictors[0].run(rows)
+    for predictor in predictors:
+        predictor.write_row(0, rows[0].tolist())
+    one = [_microseconds(partial(of.run_buffered, 1), _RUNS) for of in predictors]
+    many = [_microseconds(partial(of.run, rows[:1000]), 50) / 1000 for of in predictors]
     return [
         f"{(numbers == truth).mean():.4f}",
         f"{len(onnx_bytes) / 1000:,.0f} kB",
-        f"{_microseconds(lambda: predictor.run_buffered(1), _RUNS):.1f} us",
-        f"{_microseconds(lambda: predictor.run(rows[:1000]), 50) / 1000:.2f} ms",
+        " / ".join(f"{taken:.1f}" for taken in one),
+        " / ".join(f"{taken:.2f}" for taken in many),
     ]
 
 
@@ -109,7 +119,15 @@ def main() -> int:
     parser.add_argument("--categories", default="6,20,100,250")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    heading = ("categories", "encoding", "fit", "accuracy", "model", "one row", "1,000 rows")
+    heading = (
+        "categories",
+        "encoding",
+        "fit",
+        "accuracy",
+        "model",
+        "one row, us",
+        "1,000 rows, ms",
+    )
     sys.stdout.write("| " + " | ".join(heading) + " |\n" + "| --- " * len(heading) + "|\n")
     for categories in map(int, options.categories.split(",")):
         for row in measure(options.rows, categories, options.repeat):

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from model.predictor import TABLE_FILE
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "serving"
 
@@ -238,6 +240,8 @@ def peers_of(
     uvicorn = (*(python, "-m", "uvicorn", "--port", "{port}"), *_UVICORN)
     serve = (sys.executable, "-m", "model", "serve")
     add("ours", *serve, MODEL_LOG="all", **ours)
+    without = _without_table(base)
+    add("ours by ONNX Runtime", *serve, MODEL_LOG="all", **ours | {"SAGEMAKER_BASE_DIR": without})
     alone = (sys.executable, str(BUILD / "ours_alone.py"))
     add("ours, each row alone", *alone, MODEL_LOG="all", **loaded, **ours)
     add("HTTP floor", sys.executable, str(BUILD / "floor.py"), **loaded)
@@ -251,6 +255,15 @@ def peers_of(
     if mlserver:
         found["MLServer"] = _mlserver(mlserver, port + len(found), pickled, model)
     return found
+
+
+def _without_table(base: Path) -> str:
+    """Return a SAGEMAKER_BASE_DIR with the same model, but without its table of trees."""
+    place = base.with_name(f"{base.name}-onnx")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(base / "model", place / "model")
+    (place / "model" / TABLE_FILE).unlink(missing_ok=True)
+    return str(place)
 
 
 def _official(python: str, port: int, workers: int) -> tuple[tuple[str, ...], ...]:

@@ -8,6 +8,7 @@ Python 3.7 reads, so that an old Python gets a sentence and not a traceback.
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 import re
@@ -30,6 +31,7 @@ _MACHINES = {
 }
 # What pip says of a package, and once it has all of them.
 _STEP = re.compile(r"^(Collecting|Processing|Installing collected) (?:\S*/)?(\S+)")
+_TREE_WALK = "model/tree_walk"
 _TICK_SECONDS, _COLUMNS, _LINES = 0.5, 78, 20
 
 
@@ -51,7 +53,7 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     python = os.path.join(environment, "bin", "python")
     # With the setuptools of the lock, and not one of the build's own.
-    project = ["--no-deps", "--no-build-isolation", "--editable", "."]
+    build = ["--quiet", "--no-deps", "--no-build-isolation"]
     if uv:
         make = [uv, "venv", "--quiet", "--allow-existing", "--seed", "--python", sys.executable]
         install = [uv, "pip", "install", "--python", python]
@@ -61,13 +63,20 @@ def main(arguments: list[str]) -> int:
     for command, count in (
         ([*make, environment], 0),
         ([*install, "--require-hashes", "--requirement", lock], len(packages)),
-        ([*install, "--quiet", *project], 0),
+        ([*install, *build, "--editable", "."], 0),
+        # Without a compiler this installs nothing, and ONNX Runtime scores trees, too.
+        ([*install, *build, f"./{_TREE_WALK}"], 0),
     ):
         if _run(command, count, shows_itself=bool(uv)):
             return _fail(
                 f"the installation failed at: {' '.join(command)}. Without a connection to PyPI, "
                 "name another index by PIP_INDEX_URL (uv: UV_INDEX_URL); make clean starts over"
             )
+    if not glob.glob(os.path.join(environment, "lib", "*", "site-packages", "tree_walk*.so")):
+        _say(
+            "There is no C compiler or no Python.h: endpoints will score trees by ONNX Runtime, "
+            "slower and in more memory. With one, make clean and start over"
+        )
     _say(f"Installed in {time.monotonic() - began:.0f} s.")
     return 0
 

@@ -132,7 +132,7 @@ def check_equivalence(
 
     Args:
         estimator: the fitted estimator.
-        predictor: the ONNX model.
+        predictor: the exported model.
         rows: encoded rows to compare on, shape (rows, width), at least one.
         tolerance: the allowed difference of a probability.
         decision: the calibration and the threshold of two classes, or None.
@@ -184,7 +184,7 @@ def _compare(
     wrong = np.flatnonzero((numbers != labels) & ~tie)
     if wrong.size:
         raise ExportError(
-            f"the ONNX model predicts another class than scikit-learn on {wrong.size} of "
+            f"the exported model predicts another class than scikit-learn on {wrong.size} of "
             f"{len(rows)} {noun}: {_row_list(wrong)}"
         )
     return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
@@ -250,9 +250,9 @@ def _check_difference(
     wrong = np.flatnonzero(~(difference <= tolerance))  # also finds NaN
     if wrong.size:
         raise ExportError(
-            f"the ONNX model's {quantity} differ from scikit-learn's by up to "
+            f"the exported model's {quantity} differ from scikit-learn's by up to "
             f"{float(difference[wrong].max()):.2g} on {wrong.size} of {len(difference)} "
-            f"{noun}: {_row_list(wrong)}; at most {tolerance:.2g} is allowed. The ONNX model "
+            f"{noun}: {_row_list(wrong)}; at most {tolerance:.2g} is allowed. The exported model "
             "calculates with 32-bit floats: scale features of very different or very large size, "
             "or, for boosted trees, set a smaller learning_rate or fewer trees"
         )

@@ -1,6 +1,6 @@
 """Fits a dataset and returns the ONNX model, its metadata and the files of the output data.
 
-The metrics are those of the ONNX model, because that is the model that will be served. Each is
+The metrics are those of the exported model, because that is the model that will be served. Each is
 printed on a line of its own, such as `validation:accuracy=0.966667`, for the regular expressions of
 MetricDefinitions.
 """
@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,16 +21,20 @@ from numpy.typing import NDArray
 from model.archive import Dataset
 from model.columns import Columns, check_known, learn_columns
 from model.decision import Decision
+from model.errors import ExportError
 from model.estimator import fit, learns_from_missing
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.folds import answers_out_of_fold, cross_validated, decision_of
 from model.hyperparameters import Hyperparameters, check_decision
 from model.importances import Importance, permutation_importances
 from model.metrics import evaluate, evaluate_regression, positive_of, ranking_metrics
+from model.onnx_predictor import OnnxPredictor
 from model.plots import draw_confusion, draw_importances
 from model.predictor import METADATA_FORMAT, Predictor
 from model.progress import Progress
 from model.table import Table
+from model.tree_predictor import AVAILABLE, TreePredictor
+from model.tree_table import tree_table
 
 log = logging.getLogger("model.fitting")
 
@@ -41,11 +46,13 @@ class TrainingArtifacts:
     Attributes:
         metadata: the model metadata, without lineage, date and package versions.
         onnx_bytes: the serialized ONNX model.
+        tree_table: the table of its trees, or None if it has no trees or nothing here reads it.
         output: the output data: file name → bytes, or a document that is saved as JSON.
     """
 
     metadata: dict[str, Any]
     onnx_bytes: bytes
+    tree_table: bytes | None
     output: Mapping[str, object]
 
 
@@ -102,15 +109,17 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     log.info("fitted %s in %.2f s", algorithm, fit_seconds)
     with Progress("exporting to ONNX and comparing"):
         onnx_bytes = to_onnx_bytes(estimator, columns.width, decision)
-        predictor = Predictor(onnx_bytes, columns.width, dataset.classes)
-        compared = check_equivalence(
+        predictor: Predictor = OnnxPredictor(onnx_bytes, columns.width, dataset.classes)
+        check = partial(
+            check_equivalence,
             estimator,
-            predictor,
-            rows["validation"],
-            tolerance_of(algorithm, decision),
-            decision,
-            columns,
+            rows=rows["validation"],
+            tolerance=tolerance_of(algorithm, decision),
+            decision=decision,
+            columns=columns,
         )
+        compared = check(predictor)
+        table = tree_table(estimator, columns.width, onnx_bytes, decision) if AVAILABLE else None
     log.info(
         "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "
         "%.1g (at most %.1g), ties %d",
@@ -120,6 +129,18 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
         compared.tolerance,
         compared.ties,
     )
+    if table is not None:
+        try:
+            of_trees = TreePredictor(table, columns.width, dataset.classes)
+            worst = check(of_trees).worst
+        except (ExportError, ValueError) as error:
+            log.warning("its table of trees is left out, and ONNX Runtime will score: %s", error)
+            table = None
+        else:
+            predictor = of_trees
+            log.info(
+                "so does its table of trees (%d bytes): largest difference %.1g", len(table), worst
+            )
     with Progress("measuring"):
         metrics, output = _measure(predictor, rows, truth, positive)
     if folds:
@@ -160,7 +181,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     }
     if decision is not None:
         metadata["decision"] = decision.as_json(dataset.classes)
-    return TrainingArtifacts(metadata, onnx_bytes, output)
+    return TrainingArtifacts(metadata, onnx_bytes, table, output)
 
 
 def _tell_of_columns(table: Table, columns: Columns) -> None:

@@ -65,7 +65,7 @@ def forest_to_onnx(forest: Any, width: int) -> ModelProto:
     else:
         # Of two classes, the votes for the second; they are added first and divided then, as
         # scikit-learn does, so that half of the votes are a tie for any number of trees.
-        of = _votes(scores[:, 1:2]) if classes else scores / count
+        of = votes(scores[:, 1:2]) if classes else scores / count
         parts = _leaves("target", treeids, nodeids, of)
         ensemble = helper.make_node(
             "TreeEnsembleRegressor", [_INPUT], [_SUMS if classes else "value"], domain=_ML
@@ -140,7 +140,7 @@ def _leaves(
     }
 
 
-def _votes(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def votes(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return shares, 0 to 1, with those that differ from 0 or 1 by a rounding error set to it."""
     whole = shares.round()
     return np.where(np.abs(shares - whole) < np.finfo(np.float32).eps, whole, shares)

@@ -11,13 +11,7 @@ from typing import Any
 from model.columns import Columns
 from model.errors import ArtifactError
 from model.model_archive import extract_members
-from model.predictor import (
-    LEGACY_METADATA_FILE,
-    METADATA_FILE,
-    MODEL_FILE,
-    Predictor,
-    load,
-)
+from model.predictor import MODEL_FILE, MODEL_FILES, Predictor, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +46,7 @@ def read_model(directory: Path) -> Model:
         )
     with tempfile.TemporaryDirectory() as place:
         try:
-            extract_members(
-                archives[0], {MODEL_FILE, METADATA_FILE, LEGACY_METADATA_FILE}, Path(place)
-            )
+            extract_members(archives[0], MODEL_FILES, Path(place))
         except ArtifactError as error:
             raise ArtifactError(f"input '{directory.name}': {error}") from None
         predictor, columns, metadata = load(Path(place))

@@ -53,6 +53,7 @@ from model.monitor_state import CaptureFile, MonitorState, capture_files, read_s
 from model.monitor_statistics import Statistics
 from model.monitor_trend import drifts_in_a_row, entry_of, trend_page
 from model.paths import MlPaths
+from model.predictor import METADATA_FILE
 
 log = logging.getLogger("model.monitor")
 
@@ -262,9 +263,6 @@ def _validation(directory: Path) -> dict[str, Any] | None:
     """
     if not directory.exists():
         return None
-    # Imported late: it loads ONNX Runtime, which takes memory.
-    from model.predictor import METADATA_FILE
-
     archive = directory / "model.tar.gz"
     try:
         with tempfile.TemporaryDirectory() as place:

@@ -1,20 +1,22 @@
-"""The ONNX model: loads it and scores rows.
+"""A model that scores rows, and the files of a model directory.
 
-Each session uses one thread: many instances share a laptop, and one row is too little work to
-divide. Single rows go through buffers that are bound once, which halves the time of a row.
+A model of trees is scored by a table of them (`tree_predictor`), where the extension `tree_walk` is
+installed; every other one, and one without a table, by ONNX Runtime (`onnx_predictor`), which is
+imported only then: it takes half of a worker's memory.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+import logging
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from model.columns import Columns
@@ -22,75 +24,49 @@ from model.errors import ArtifactError
 
 MODEL_FILE = "model.onnx"
 METADATA_FILE = "metadata.json"
-# The name of the same file in artifacts of earlier versions.
+# The table of trees, derived from the same estimator as the ONNX model.
+TABLE_FILE = "trees.bin"
+# The name of the metadata in artifacts of earlier versions.
 LEGACY_METADATA_FILE = "card.json"
+MODEL_FILES = frozenset({MODEL_FILE, METADATA_FILE, LEGACY_METADATA_FILE, TABLE_FILE})
 METADATA_FORMAT = 1
-# Rows that fit into the bound buffer.
+# A larger table is neither written nor read.
+MAX_TABLE_BYTES = 512 * 1024**2
+# Rows that fit into the buffer of single rows.
 BATCH_ROWS = 64
 # Key in the ONNX model's own properties: the feature by which rows are sorted for fast scoring.
 SORT_BY = "sort_by"
-# From this many rows on, sorting costs less than it saves.
-_MIN_SORTED_ROWS = 128
+
+log = logging.getLogger("model.predictor")
 
 
-class Predictor:
-    """An ONNX model: a classifier, or a regression if `classes` is empty.
+class Predictor(ABC):
+    """A classifier, or a regression if `classes` is empty.
 
     Args:
-        onnx_bytes: the serialized model; its input is float32, shape (rows, width).
         width: numbers per row.
         classes: the class names, in the order of the outputs.
 
     Attributes:
+        engine: what scores the rows, for the log.
         may_overflow: a row of finite numbers can have outputs that are not finite.
-
-    Raises:
-        ArtifactError: the model does not load, or does not have this width and these classes.
+        outputs: probabilities of a row, or 1 for a regression's value.
     """
 
-    def __init__(self, onnx_bytes: bytes, width: int, classes: Sequence[str]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+    engine: ClassVar[str]
+    may_overflow = False
+
+    def __init__(self, width: int, classes: Sequence[str]) -> None:
         self.width = width
         self.classes = tuple(classes)
-        outputs = max(1, len(self.classes))
-        try:
-            self._session = onnxruntime.InferenceSession(
-                onnx_bytes, options, providers=["CPUExecutionProvider"]
-            )
-            # The first run allocates memory and proves that the model can score a row.
-            numbers, values = self._run(np.zeros((1, width), np.float32))
-            shapes: tuple[tuple[int, ...], ...] = (numbers.shape, values.shape)
-            types = [str(numbers.dtype), str(values.dtype)]
-        except Exception as error:  # onnxruntime's exceptions have no other common base
-            raise ArtifactError(f"{MODEL_FILE} does not load: {error}") from error
-        if types != ["int64", "float32"]:
-            raise ArtifactError(
-                f"{MODEL_FILE} has outputs of the types {types[0]} and {types[1]}; they must be "
-                "int64 and float32"
-            )
-        if shapes[0] != (1,) or len(shapes[1]) != 2:
-            raise ArtifactError(
-                f"{MODEL_FILE} has outputs of the shapes {shapes[0]} and {shapes[1]} for one row; "
-                "they must be (1,) and (1, classes)"
-            )
-        if shapes[1] != (1, outputs):
-            raise ArtifactError(
-                f"{MODEL_FILE} has {shapes[1][-1]} classes, but the model metadata lists "
-                f"{len(self.classes)}"
-            )
-        self._sort_by = self._feature_to_sort_by()
-        # Trees only compare the numbers of a row. A model of trees has a feature to sort by.
-        self.may_overflow = self._sort_by is None
+        self.outputs = max(1, len(self.classes))
         self._row_bytes = 4 * width
         self._pack = struct.Struct(f"<{width}f").pack_into
         self._rows = bytearray(BATCH_ROWS * self._row_bytes)
         self._numbers = np.zeros(BATCH_ROWS, np.int64)
-        self._values = np.zeros((BATCH_ROWS, outputs), np.float32)
-        self._bindings: dict[int, Any] = {}
+        self._values = np.zeros((BATCH_ROWS, self.outputs), np.float32)
 
+    @abstractmethod
     def run(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return class numbers, shape (rows,), and probabilities, shape (rows, classes).
 
@@ -100,32 +76,16 @@ class Predictor:
         Args:
             rows: encoded rows, shape (rows, width).
         """
-        if self._sort_by is None or len(rows) < _MIN_SORTED_ROWS:
-            return self._run(rows)
-        order = rows[:, self._sort_by].argsort()
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        numbers, values = self._run(rows[order])
-        return numbers[place], values[place]
 
-    def _feature_to_sort_by(self) -> int | None:
-        text: str | None = self._session.get_modelmeta().custom_metadata_map.get(SORT_BY)
-        if text is None:
-            return None
-        if not text.isascii() or not text.isdecimal() or int(text) >= self.width:
-            raise ArtifactError(
-                f"{MODEL_FILE} has {SORT_BY} '{text}'; it must be a feature, 0 to {self.width - 1}"
-            )
-        return int(text)
+    @abstractmethod
+    def run_buffered(self, rows: int) -> list[int]:
+        """Return the class numbers of the first `rows` rows (1 to BATCH_ROWS) of the buffer.
 
-    def _run(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        found = self._session.run(None, {"input": rows})
-        if not self.classes:
-            return np.zeros(len(rows), np.int64), found[0].reshape(len(rows), 1)
-        return found[0], found[1]
+        A row whose probabilities are not finite gets -1.
+        """
 
     def write_row(self, index: int, row: Sequence[float]) -> None:
-        """Write a row into the bound buffer.
+        """Write a row into the buffer.
 
         Only one thread may call this and `run_buffered`.
 
@@ -139,37 +99,12 @@ class Predictor:
         """
         self._pack(self._rows, index * self._row_bytes, *row)
 
-    def run_buffered(self, rows: int) -> list[int]:
-        """Return the class numbers of the first `rows` rows (1 to BATCH_ROWS) of the buffer.
-
-        A row whose probabilities are not finite gets -1.
-        """
-        binding = self._bindings.get(rows)
-        if binding is None:
-            binding = self._bindings[rows] = self._bind(rows)
-        self._session.run_with_iobinding(binding)
-        if self.may_overflow:
-            values = self._values[:rows]
-            # The sum of probabilities is finite if all of them are.
-            if not math.isfinite(np.add.reduce(values, axis=None)):
-                self._numbers[:rows][~np.isfinite(values).all(axis=1)] = -1
+    def _first(self, rows: int) -> list[int]:
+        """Return the first class numbers of the buffer."""
         if rows == 1:
             return [self._numbers.item(0)]
         numbers: list[int] = self._numbers[:rows].tolist()
         return numbers
-
-    def _bind(self, rows: int) -> Any:
-        """Bind the first `rows` rows of the buffers, which avoids copies in every run."""
-        binding = self._session.io_binding()
-        shape = (rows, self.width)
-        address = np.frombuffer(self._rows, dtype=np.float32).ctypes.data
-        binding.bind_input("input", "cpu", 0, np.float32, shape, address)
-        numbers, values = self._session.get_outputs()
-        place = self._numbers.ctypes.data
-        binding.bind_output(numbers.name, "cpu", 0, np.int64, (rows,), place)
-        shares, place = (rows, len(self.classes)), self._values.ctypes.data
-        binding.bind_output(values.name, "cpu", 0, np.float32, shares, place)
-        return binding
 
 
 def read_metadata(directory: Path) -> dict[str, Any]:
@@ -217,14 +152,46 @@ def load(directory: Path) -> tuple[Predictor, Columns, dict[str, Any]]:
     """
     metadata = read_metadata(directory)
     try:
-        onnx_bytes = (directory / MODEL_FILE).read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"cannot read {directory / MODEL_FILE} ({error.strerror})") from None
-    try:
         columns = Columns.from_metadata(metadata)
         width = columns.width
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{METADATA_FILE} describes no columns: {error!r}") from None
     if not width:
         raise ArtifactError(f"{METADATA_FILE} describes no columns")
-    return Predictor(onnx_bytes, columns.width, metadata["classes"]), columns, metadata
+    try:
+        predictor = _of_table(directory, width, metadata["classes"])
+        if predictor is None:
+            onnx_bytes = (directory / MODEL_FILE).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {error.filename} ({error.strerror})") from None
+    if predictor is None:
+        from model.onnx_predictor import OnnxPredictor
+
+        predictor = OnnxPredictor(onnx_bytes, width, metadata["classes"])
+    return predictor, columns, metadata
+
+
+def _of_table(directory: Path, width: int, classes: Sequence[str]) -> Predictor | None:
+    """Return the predictor of the table of trees; None where there is none to use.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    from model.tree_predictor import AVAILABLE, TreePredictor, model_of
+
+    path = directory / TABLE_FILE
+    if not AVAILABLE or not path.exists():
+        return None
+    size = path.stat().st_size
+    table = path.read_bytes() if size <= MAX_TABLE_BYTES else b""
+    with (directory / MODEL_FILE).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    try:
+        if size > MAX_TABLE_BYTES:
+            raise ValueError(f"it has {size} bytes; at most {MAX_TABLE_BYTES} are read")
+        if model_of(table) != digest:
+            raise ValueError(f"it was not made with this {MODEL_FILE}")
+        return TreePredictor(table, width, classes)
+    except ValueError as error:
+        log.warning("%s is not used, and ONNX Runtime scores: %s", TABLE_FILE, error)
+        return None

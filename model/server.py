@@ -236,12 +236,13 @@ def _serve_model(
 
     def log_ready() -> None:
         log.info(
-            "serving %s of training job '%s' (%d features, classes %s) on http://%s:%d, "
+            "serving %s of training job '%s' (%d features, classes %s) by %s on http://%s:%d, "
             "ready in %.2f s",
             metadata.get("algorithm"),
             metadata.get("lineage", {}).get("training_job_name", ""),
             len(columns.columns),
             ", ".join(predictor.classes) or "none",
+            predictor.engine,
             settings.host,
             settings.port,
             perf_counter() - started,

@@ -135,7 +135,7 @@ def rows_of_categories(estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.
         Rows of shape (rows, width); none for an estimator without categorical columns.
     """
     width = rows.shape[1]
-    known = _categories(estimator)
+    known = known_categories(estimator)
     asked = {feature: [*codes, np.nan] for feature, codes in known.items()}
     total = sum(map(len, asked.values()))
     if not total:
@@ -163,7 +163,7 @@ def original_features(boosting: Any) -> NDArray[np.int64]:
 
 def categories_of_splits(boosting: Any) -> Iterator[NDArray[np.float64]]:
     """Yield the categories that go to the left, for each split on categories, tree by tree."""
-    known, features = _categories(boosting), original_features(boosting)
+    known, features = known_categories(boosting), original_features(boosting)
     for tree in chain.from_iterable(boosting._predictors):
         found = tree.nodes[(tree.nodes["is_leaf"] == 0) & (tree.nodes["is_categorical"] == 1)]
         sets = np.ascontiguousarray(tree.raw_left_cat_bitsets).view(np.uint8)
@@ -172,7 +172,7 @@ def categories_of_splits(boosting: Any) -> Iterator[NDArray[np.float64]]:
             yield known[int(features[feature])][np.flatnonzero(bits[at])]
 
 
-def _categories(estimator: Any) -> dict[int, NDArray[np.float64]]:
+def known_categories(estimator: Any) -> dict[int, NDArray[np.float64]]:
     """Return the known categories of each categorical column, by its place in a row."""
     categorical = getattr(estimator, "is_categorical_", None)
     if categorical is None or not categorical.any():

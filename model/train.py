@@ -20,14 +20,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.channels import hold_out, read_channels, read_json_object
 from model.child import Ending, run_in_child
 from model.errors import ContainerError
 from model.hyperparameters import parse_hyperparameters
 from model.paths import MlPaths
+from model.predictor import METADATA_FILE, MODEL_FILE, TABLE_FILE
 from model.progress import Progress
+
+if TYPE_CHECKING:
+    from model.fitting import TrainingArtifacts
 
 log = logging.getLogger("model.train")
 
@@ -125,21 +129,19 @@ def _train(paths: MlPaths, environment: Mapping[str, str]) -> None:
     }
     metadata["created"] = datetime.now(UTC).isoformat(timespec="seconds")
     metadata["packages"] = {"python": sys.version.split()[0]} | {n: version(n) for n in _PACKAGES}
-    _save(paths, metadata, artifacts.onnx_bytes, artifacts.output)
+    _save(paths, metadata, artifacts)
 
 
-def _save(
-    paths: MlPaths, metadata: dict[str, Any], onnx_bytes: bytes, output: Mapping[str, object]
-) -> None:
-    from model.predictor import METADATA_FILE, MODEL_FILE
-
+def _save(paths: MlPaths, metadata: dict[str, Any], artifacts: TrainingArtifacts) -> None:
     paths.model.mkdir(parents=True, exist_ok=True)
     paths.output.mkdir(parents=True, exist_ok=True)
-    for name, content in output.items():
+    for name, content in artifacts.output.items():
         write_whole(
             paths.output / name, content if isinstance(content, bytes) else json_bytes(content)
         )
-    write_whole(paths.model / MODEL_FILE, onnx_bytes)
+    write_whole(paths.model / MODEL_FILE, artifacts.onnx_bytes)
+    if artifacts.tree_table is not None:
+        write_whole(paths.model / TABLE_FILE, artifacts.tree_table)
     # Written last, so a model directory that has metadata is complete.
     write_whole(paths.model / METADATA_FILE, json_bytes(metadata))
     log.info("saved %s and %s", paths.model / MODEL_FILE, paths.model / METADATA_FILE)

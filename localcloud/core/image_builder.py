@@ -17,6 +17,7 @@ from localcloud.core.dockerfile_words import ImageError
 from localcloud.core.image_packages import Duplicate, Install, Mode, Note, commands_of
 from localcloud.core.image_store import ImageStore, StoredImage
 from localcloud.core.image_tree import Content, File, Tree, copy_into, read_context, with_mode
+from localcloud.core.local_projects import installed_from
 from localcloud.core.package_layers import PackageLayers
 
 # Of processors, in Docker's words; images are for the first one unless they say otherwise.
@@ -231,7 +232,7 @@ class _Building:
                 versions[count] = self._layers.version(built.layers)
             return versions[count](name)
 
-        commands = commands_of(step, read, version)
+        commands = commands_of(step, read, version, installed_from)
         # In a thread: a look at the installed packages reads their files.
         while (command := await asyncio.to_thread(next, commands, None)) is not None:
             match command:

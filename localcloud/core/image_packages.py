@@ -2,7 +2,8 @@
 
 A container runs in this machine's environment, so `apt-get` and the like have no place to act in.
 `pip install` and `uv pip install` are carried out, in an environment on top of this one (see
-package_layers.py), unless this environment has the packages already.
+package_layers.py), unless this environment has the packages already: of the versions that are asked
+for, or made from the same directory of files.
 
 Example: `apt-get update && pip install -r requirements.txt lightgbm` names `apt-get update` in the
 build's log, and installs what the file and the last word say.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -24,6 +26,7 @@ from packaging.utils import canonicalize_name
 
 from localcloud.core.dockerfile import Run
 from localcloud.core.dockerfile_words import ImageError, expand
+from localcloud.core.local_projects import Origin, has_same_files
 
 # Reads a file of the image by its absolute path, or returns None.
 Read: TypeAlias = Callable[[str], bytes | None]
@@ -103,13 +106,16 @@ class Note:
 Command: TypeAlias = Install | Mode | Duplicate | Note
 
 
-def commands_of(run: Run, read: Read, version: Version) -> Iterator[Command]:
+def commands_of(
+    run: Run, read: Read, version: Version, origin: Origin = lambda name: None
+) -> Iterator[Command]:
     """Yield what a RUN instruction asks for.
 
     Args:
         run: the instruction.
         read: reads a file of the image at this place of the Dockerfile.
         version: looks a package up in the environment at this place.
+        origin: returns the directory that a package of this machine was installed from.
 
     Raises:
         ImageError: a requirement file that is not in the image, or files that include each other.
@@ -148,7 +154,7 @@ def commands_of(run: Run, read: Read, version: Version) -> Iterator[Command]:
             yield not_done
             continue
         reading = _Reading(arguments, directory, read)
-        if reading.is_satisfied(version):
+        if reading.is_satisfied(version, origin):
             continue
         yield Install(
             command,
@@ -305,14 +311,28 @@ class _Reading:
             elif line.startswith(("-e", "--editable")):
                 self._requirements.append(line.split(None, 1)[-1])
 
-    def is_satisfied(self, version: Version) -> bool:
+    def is_satisfied(self, version: Version, origin: Origin) -> bool:
         """Return whether the environment has everything already.
 
         Also with --upgrade, since a newer version would be another one tomorrow.
         """
         satisfied = [_is_there(text, version) for text in self._requirements]
+        for place, text in enumerate(self._requirements):
+            if satisfied[place] is None and self._is_same_project(text, origin):
+                satisfied[place] = True
         self.takes_files = None in satisfied
         return all(satisfied)
+
+    def _is_same_project(self, text: str, origin: Origin) -> bool:
+        """Return whether a package of this machine was made from a directory of the same files."""
+        place = _at(self._directory, text)
+        content = self._read(f"{place}/pyproject.toml")
+        try:
+            name = tomllib.loads((content or b"").decode())["project"]["name"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        directory = origin(str(name))
+        return directory is not None and has_same_files(directory, self._read, place)
 
 
 def _is_there(text: str, version: Version) -> bool | None:

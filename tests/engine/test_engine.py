@@ -172,6 +172,7 @@ CHANGED: list[tuple[str, dict[str, str]]] = [
         },
     ),
     ("prd", {"scaling": "false"}),
+    ("prd", {"scalingMetric": "concurrent-requests", "maxConcurrentRequests": "3"}),
     ("prd", {"encryption": "aws:kms", "deliveryAccount": "111111111111"}),
     ("dev", {"modelName": "wine-model", "productionStack": ""}),
     (

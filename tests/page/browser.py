@@ -67,14 +67,29 @@ class Browser:
         self.wait(f"{selector}: {text}", lambda: text in self.text(selector), seconds)
 
     def click(self, selector: str, name: str) -> None:
-        """Click the element of a selector whose text contains a name."""
+        """Click the element of a selector whose text contains a name.
+
+        What arrives meanwhile may push the element away between the look and the click.
+        """
+        from selenium.common.exceptions import ElementClickInterceptedException
+
         script = """
         const [selector, name] = arguments;
         const all = [...document.querySelectorAll(selector)];
         const found = all.find((element) => element.innerText.includes(name));
         found?.scrollIntoView({block: "center", behavior: "instant"});
         return found"""
-        self.wait(f"{selector} {name}", lambda: self.run(script, selector, name)).click()
+
+        def clicked() -> bool:
+            try:
+                if (found := self.run(script, selector, name)) is None:
+                    return False
+                found.click()
+            except ElementClickInterceptedException:
+                return False
+            return True
+
+        self.wait(f"{selector} {name}", clicked)
 
     def keys(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""

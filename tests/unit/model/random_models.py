@@ -26,11 +26,12 @@ from model.errors import ExportError
 from model.estimator import fit
 from model.fitting import fit_and_measure
 from model.hyperparameters import Algorithm, Hyperparameters, parse_hyperparameters
-from model.predictor import METADATA_FILE, MODEL_FILE, load
+from model.predictor import METADATA_FILE, MODEL_FILE, TABLE_FILE, load
 from model.rows import Cell, ReadOptions
 from model.table import parse_table
 from model.thresholds import rows_on_thresholds
 from model.train import json_bytes
+from model.tree_predictor import AVAILABLE
 
 _CATEGORIES = ("red", "a,b", 'say "hi"', "größe", "日本", "x y")
 _MOST_ROWS = 300
@@ -44,7 +45,7 @@ class Differences:
     """The differences between the answers of the server and of scikit-learn, over all models.
 
     Attributes:
-        models: models that were served.
+        models: models that were served; those of trees twice, also by the table of their trees.
         refused: models that the training job refused, each with the reason.
         rows: rows that were compared.
         labels: the seed of the model of each row whose label differs.
@@ -78,7 +79,17 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
         return
     (directory / MODEL_FILE).write_bytes(artifacts.onnx_bytes)
     (directory / METADATA_FILE).write_bytes(json_bytes(artifacts.metadata))
+    (directory / TABLE_FILE).unlink(missing_ok=True)
     predictor, columns, _ = load(directory)
+    engines = [predictor]
+    if artifacts.tree_table is not None:
+        (directory / TABLE_FILE).write_bytes(artifacts.tree_table)
+        engines.append(load(directory)[0])
+    assert [engine.engine for engine in engines] == (
+        ["ONNX Runtime"]
+        if hyperparameters.algorithm in _LINEAR or not AVAILABLE
+        else ["ONNX Runtime", "its table of trees"]
+    )
     # The fit is repeatable, so this is the estimator that was exported.
     train = columns.encode(dataset.train.rows)
     numbers = {name: number for number, name in enumerate(dataset.classes)}
@@ -109,9 +120,23 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
             for row in cells
         ]
     )
-    found.models += 1
-    found.rows += len(rows)
-    application = Application(predictor, columns)
+    for engine in engines:
+        found.models += 1
+        found.rows += len(rows)
+        application = Application(engine, columns)
+        _compare(application, dataset.classes, estimator, answering, rows, cells, seed, found)
+
+
+def _compare(
+    application: Application,
+    classes: tuple[str, ...],
+    estimator: Any,
+    answering: Any,
+    rows: NDArray[np.float32],
+    cells: list[list[Cell]],
+    seed: int,
+    found: Differences,
+) -> None:
     text = [_csv(row) for row in cells]
     instances = [[None if _is_missing(cell) else cell for cell in row] for row in cells]
     questions = [
@@ -121,7 +146,7 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     ]
     batch, document, *single = asyncio.run(_answers(application, questions))
     answers = json.loads(document)["predictions"]
-    if not dataset.classes:
+    if not classes:
         expected = answering.predict(rows)
         values = np.array([answer["value"] for answer in answers])
         assert values.tolist() == [float(line) for line in batch.splitlines()]
@@ -133,13 +158,13 @@ def compare(seed: int, directory: Path, found: Differences) -> None:
     assert single == batch.splitlines(keepends=True)[:4]
     labels = [answer["label"] for answer in answers]
     assert labels == [row[0] for row in csv.reader(io.StringIO(batch))]
-    expected_labels = [dataset.classes[number] for number in answering.predict(rows)]
+    expected_labels = [classes[number] for number in answering.predict(rows)]
     differ = np.array(labels) != np.array(expected_labels)
-    gaps = _gaps(answering, rows, [dataset.classes.index(label) for label in labels])
+    gaps = _gaps(answering, rows, [classes.index(label) for label in labels])
     # Of a calibration or a threshold, a rounding error may decide about equal scores, too.
     decided = answering is not estimator
     boosted = hasattr(estimator, "decision_function")
-    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(dataset.classes) > 2) | decided)
+    near = (gaps < _NEAR) & ((gaps > 0) | (boosted and len(classes) > 2) | decided)
     found.near_ties += int((differ & near).sum())
     found.labels += [seed] * int((differ & ~near).sum())
     shares = np.array([list(answer["probabilities"].values()) for answer in answers])

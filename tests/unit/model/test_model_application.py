@@ -23,6 +23,7 @@ from model.estimator import fit
 from model.export import to_onnx_bytes
 from model.hyperparameters import parse_hyperparameters
 from model.messages import Request, Response
+from model.onnx_predictor import OnnxPredictor
 from model.predictor import Predictor, load
 from model.request_rows import read_rows
 from tests.examples import examples
@@ -136,7 +137,7 @@ def linear(algorithm: str, *, accept_missing: bool = False) -> tuple[Predictor, 
     estimator = fit(parse_hyperparameters({"algorithm": algorithm}), rows, truth)
     classes = ("a", "b", "c") if algorithm == "logistic-regression" else ()
     columns = Columns(Columns.of_numbers(("x", "y")).columns, accept_missing)
-    return Predictor(to_onnx_bytes(estimator, 2), 2, classes), columns
+    return OnnxPredictor(to_onnx_bytes(estimator, 2), 2, classes), columns
 
 
 def bodies(rows: list[list[str]]) -> list[tuple[str | bytes, str]]:

@@ -14,7 +14,7 @@ from model.errors import ArtifactError, ExportError
 from model.estimator import fit
 from model.export import check_equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Algorithm, parse_hyperparameters
-from model.predictor import Predictor
+from model.onnx_predictor import OnnxPredictor
 from model.thresholds import rows_of_categories
 
 SMALL = {
@@ -42,7 +42,7 @@ def test_the_onnx_model_of_each_algorithm_predicts_the_same(
     small = SMALL.get(algorithm, {})
     hyperparameters = parse_hyperparameters({"algorithm": algorithm, **small})
     estimator = fit(hyperparameters, rows[chosen], truth[chosen])
-    predictor = Predictor(to_onnx_bytes(estimator, 4), 4, names[:classes])
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, names[:classes])
     tolerance = tolerance_of(algorithm)
     assert check_equivalence(estimator, predictor, rows[chosen], tolerance).worst <= tolerance
 
@@ -58,7 +58,7 @@ def test_many_rows_are_scored_as_each_alone(algorithm: Algorithm, classes: int) 
         rows[::7, 2] = np.nan
     hyperparameters = parse_hyperparameters({"algorithm": algorithm, **SMALL[algorithm]})
     onnx_bytes = to_onnx_bytes(fit(hyperparameters, rows, truth), 8)
-    predictor = Predictor(onnx_bytes, 8, [str(number) for number in range(classes)])
+    predictor = OnnxPredictor(onnx_bytes, 8, [str(number) for number in range(classes)])
     together = predictor.run(rows)
     alone = [predictor.run(rows[at : at + 1]) for at in range(len(rows))]
     for at, parts in enumerate(zip(*alone, strict=True)):
@@ -69,7 +69,7 @@ def test_of_two_equal_classes_the_first_wins_as_in_scikit_learn() -> None:
     rows, truth = make_classification(400, 8, flip_y=0.3, random_state=3)
     rows = rows.astype(np.float32)
     estimator = fit(parse_hyperparameters({"n_estimators": "2"}), rows, truth)
-    numbers, probabilities = Predictor(to_onnx_bytes(estimator, 8), 8, ("x", "y")).run(rows)
+    numbers, probabilities = OnnxPredictor(to_onnx_bytes(estimator, 8), 8, ("x", "y")).run(rows)
     ties = probabilities[:, 0] == probabilities[:, 1]
     assert ties.sum() > 10
     assert not numbers[ties].any()
@@ -87,7 +87,7 @@ def test_equal_votes_of_a_forest_are_a_tie_for_any_number_of_trees(
     rows = rows.astype(np.float32)
     forest = fit(parse_hyperparameters({"n_estimators": str(trees)}), rows[:500], truth[:500])
     names = [str(number) for number in range(classes)]
-    numbers, _ = Predictor(to_onnx_bytes(forest, 8), 8, names).run(rows)
+    numbers, _ = OnnxPredictor(to_onnx_bytes(forest, 8), 8, names).run(rows)
     best = np.sort(forest.predict_proba(rows), axis=1)
     assert (best[:, -1] == best[:, -2]).sum() > 20
     assert np.array_equal(numbers, forest.predict(rows))
@@ -98,7 +98,7 @@ def test_of_two_equal_classes_gradient_boosting_answers_the_second_as_in_scikit_
     truth = np.array([0, 1] * 20)
     for algorithm, expected in (("gradient-boosting", 1), ("hist-gradient-boosting", 0)):
         estimator = fit(parse_hyperparameters({"algorithm": algorithm}), rows, truth)
-        numbers, _ = Predictor(to_onnx_bytes(estimator, 1), 1, ("x", "y")).run(rows)
+        numbers, _ = OnnxPredictor(to_onnx_bytes(estimator, 1), 1, ("x", "y")).run(rows)
         assert set(numbers.tolist()) == set(estimator.predict(rows).tolist()) == {expected}
 
 
@@ -109,14 +109,14 @@ def test_sorting_by_an_unknown_feature_is_refused(table: tuple[Any, Any, Any]) -
     for wrong in ("4", "-1", "x"):
         onnx.helper.set_model_props(model, {"sort_by": wrong})
         with pytest.raises(ArtifactError, match=f"sort_by '{wrong}'; it must be a feature, 0 to 3"):
-            Predictor(model.SerializeToString(), 4, names)
+            OnnxPredictor(model.SerializeToString(), 4, names)
 
 
 def test_the_onnx_model_of_another_fit_is_refused(table: tuple[Any, Any, Any]) -> None:
     rows, truth, names = table
     few = parse_hyperparameters({"n_estimators": "3"})
     other = parse_hyperparameters({"n_estimators": "3", "seed": "5"})
-    predictor = Predictor(to_onnx_bytes(fit(few, rows, truth), 4), 4, names)
+    predictor = OnnxPredictor(to_onnx_bytes(fit(few, rows, truth), 4), 4, names)
     reason = r"differ from scikit-learn's by up to 0\.67 on 4 of 120 .* rows: 28, 62, 108, 120;"
     with pytest.raises(ExportError, match=reason):
         check_equivalence(fit(other, rows, truth), predictor, rows)
@@ -127,7 +127,7 @@ def test_an_estimator_whose_own_sums_overflow_is_refused_with_advice() -> None:
     rows = rows.astype(np.float32)
     raw = {"algorithm": "gradient-boosting", "n_estimators": "2"}
     boosted = fit(parse_hyperparameters(raw), rows, truth)
-    predictor = Predictor(to_onnx_bytes(boosted, 4), 4, ("x", "y"))
+    predictor = OnnxPredictor(to_onnx_bytes(boosted, 4), 4, ("x", "y"))
     for tree, value in zip(boosted.estimators_[:, 0], (np.inf, -np.inf), strict=True):
         tree.tree_.value[:] = value
     reason = "own probabilities are not finite on 60 of 60 .* set a smaller learning_rate"
@@ -139,7 +139,7 @@ def test_a_validation_row_that_overflows_when_it_is_scaled_is_refused() -> None:
     rows, truth = make_classification(60, 4, random_state=0)
     rows = (rows / 100).astype(np.float32)
     logistic = fit(parse_hyperparameters({"algorithm": "logistic-regression"}), rows, truth)
-    predictor = Predictor(to_onnx_bytes(logistic, 4), 4, ("x", "y"))
+    predictor = OnnxPredictor(to_onnx_bytes(logistic, 4), 4, ("x", "y"))
     rows[7, 2] = 3e38
     with pytest.raises(ExportError, match="their scaled features overflow: scale the features"):
         check_equivalence(logistic, predictor, rows)
@@ -151,9 +151,9 @@ def test_metadata_with_another_number_of_classes_is_refused(
     rows, truth, _ = table
     onnx_bytes = to_onnx_bytes(fit(parse_hyperparameters({"n_estimators": "3"}), rows, truth), 4)
     with pytest.raises(ArtifactError, match="has 3 classes, but the model metadata lists 2"):
-        Predictor(onnx_bytes, 4, ("x", "y"))
+        OnnxPredictor(onnx_bytes, 4, ("x", "y"))
     with pytest.raises(ArtifactError, match="does not load"):
-        Predictor(onnx_bytes, 3, ("x", "y", "z"))
+        OnnxPredictor(onnx_bytes, 3, ("x", "y", "z"))
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
@@ -178,7 +178,7 @@ def test_splits_on_sets_of_categories_are_answered_as_by_scikit_learn(
         parse_hyperparameters(raw), rows, truth, regression=regression, categorical=(1, 3)
     )
     names = tuple(str(number) for number in range(classes))
-    predictor = Predictor(to_onnx_bytes(estimator, 4), 4, names)
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, names)
     asked = rows.copy()
     asked[:400, 1] = np.nan
     asked[::7, 3] = np.nan
@@ -197,7 +197,7 @@ def test_boosting_with_categories_that_learns_nothing_answers_its_baseline() -> 
     truth = np.array([0, 0, 1, 1] * 10)
     raw = {"algorithm": "hist-gradient-boosting", "max_iter": "2"}
     estimator = fit(parse_hyperparameters(raw), rows, truth, categorical=(0,))
-    predictor = Predictor(to_onnx_bytes(estimator, 1), 1, ("x", "y"))
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 1), 1, ("x", "y"))
     _, probabilities = predictor.run(rows)
     assert np.abs(probabilities - estimator.predict_proba(rows)).max() < 1e-6
 
@@ -211,6 +211,6 @@ def test_the_check_before_export_asks_each_category_and_a_missing_one() -> None:
     asked = rows_of_categories(estimator, rows[:1])
     assert asked[:9, 0].tolist() == list(range(1, 10))
     assert np.isnan(asked[9::10, 0]).all()
-    predictor = Predictor(to_onnx_bytes(other, 2), 2, ("x", "y"))
+    predictor = OnnxPredictor(to_onnx_bytes(other, 2), 2, ("x", "y"))
     with pytest.raises(ExportError, match="differ from scikit-learn's"):
         check_equivalence(estimator, predictor, rows)

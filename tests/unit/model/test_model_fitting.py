@@ -23,7 +23,7 @@ from model.fitting import TrainingArtifacts, fit_and_measure
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.importances import permutation_importances
 from model.metrics import evaluate_regression
-from model.predictor import Predictor
+from model.onnx_predictor import OnnxPredictor
 from model.progress import Progress
 from model.rows import ReadOptions
 from model.table import parse_table
@@ -96,7 +96,7 @@ def test_each_algorithm_learns_from_categories_and_missing_values(
     for name in pictures:
         assert bytes(artifacts.output[name]).startswith(b"<svg")  # type: ignore[call-overload]
     columns = Columns.from_metadata(artifacts.metadata)
-    predictor = Predictor(artifacts.onnx_bytes, columns.width, artifacts.metadata["classes"])
+    predictor = OnnxPredictor(artifacts.onnx_bytes, columns.width, artifacts.metadata["classes"])
     numbers, values = predictor.run(columns.encode([[1.0, "red", 0.0], [-2.0, "green", 0.0]]))
     if score == "r2":
         assert values[0, 0] > values[1, 0]
@@ -201,7 +201,7 @@ def test_a_regression_whose_onnx_values_differ_is_refused_with_the_rows() -> Non
     linear = parse_hyperparameters({"algorithm": "linear-regression"})
     truth = np.array([1.0, 5, 2, 8, 3, 9])
     onnx_bytes = to_onnx_bytes(fit(linear, rows, truth), 2)
-    predictor = Predictor(onnx_bytes, 2, ())
+    predictor = OnnxPredictor(onnx_bytes, 2, ())
     with pytest.raises(ExportError, match=r"values differ .* on 6 of 6 validation rows: 1, 2, 3, "):
         check_equivalence(fit(linear, rows, truth + 100), predictor, rows)
 

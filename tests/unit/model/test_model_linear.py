@@ -21,8 +21,8 @@ from model.errors import ExportError
 from model.estimator import fit
 from model.export import check_equivalence, to_onnx_bytes
 from model.hyperparameters import parse_hyperparameters
+from model.onnx_predictor import OnnxPredictor
 from model.payload import decode
-from model.predictor import Predictor
 from model.table import Table
 
 LINEAR = parse_hyperparameters({"algorithm": "linear-regression"})
@@ -63,7 +63,7 @@ def test_each_category_and_missing_value_is_answered_as_scikit_learn_answers_it(
     made = case(seed)
     rows = made.columns.encode_columns(made.table.columns)
     estimator = fit(LINEAR, rows, made.truth, regression=True)
-    predictor = Predictor(to_onnx_bytes(estimator, rows.shape[1]), rows.shape[1], ())
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, rows.shape[1]), rows.shape[1], ())
     own = make_pipeline(StandardScaler(), LinearRegression()).fit(rows.astype(float), made.truth)
     asked = rows_of_columns(made.columns, rows)
     expected = own.predict(asked.astype(float))
@@ -87,7 +87,7 @@ def test_the_comparison_sees_an_answer_that_only_an_unknown_category_shows() -> 
     right = numbers["intercept"] - 1
     parts["coefficients"].CopyFrom(onnx.numpy_helper.from_array(wrong, "coefficients"))
     parts["intercept"].CopyFrom(onnx.numpy_helper.from_array(right, "intercept"))
-    predictor = Predictor(model.SerializeToString(), 3, ())
+    predictor = OnnxPredictor(model.SerializeToString(), 3, ())
     assert check_equivalence(estimator, predictor, rows).worst < 1e-6
     with pytest.raises(ExportError, match=r"differ .* rows of each category and missing value: "):
         check_equivalence(estimator, predictor, rows, columns=columns)
@@ -124,7 +124,7 @@ def test_columns_that_nearly_repeat_another_are_answered_as_scikit_learn_answers
     narrow = rows.astype(np.float32)
     truth = one * 3 + chance.normal(size=300)
     estimator = fit(LINEAR, narrow, truth, regression=True)
-    predictor = Predictor(to_onnx_bytes(estimator, 3), 3, ())
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 3), 3, ())
     lines = io.StringIO()
     np.savetxt(lines, narrow, delimiter=",", fmt="%.9g")
     asked = decode(lines.getvalue().encode(), "text/csv", Columns.of_numbers(("x", "y", "z")))
@@ -146,7 +146,7 @@ def test_classes_by_a_column_of_a_large_offset_are_those_of_64_bits(
     hyperparameters = parse_hyperparameters({"algorithm": "logistic-regression"})
     estimator = fit(hyperparameters, rows, truth)
     names = tuple("abc"[:classes])
-    predictor = Predictor(to_onnx_bytes(estimator, 2), 2, names)
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 2), 2, names)
     own = make_pipeline(StandardScaler(), estimator[-1])
     own.steps[0][1].fit(rows.astype(float))
     numbers, shares = predictor.run(rows)

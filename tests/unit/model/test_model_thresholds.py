@@ -20,7 +20,7 @@ from model.errors import ExportError
 from model.estimator import fit
 from model.export import check_equivalence, to_onnx_bytes
 from model.hyperparameters import Algorithm, parse_hyperparameters
-from model.predictor import Predictor
+from model.onnx_predictor import OnnxPredictor
 from model.thresholds import floor_32, rows_on_thresholds, with_32_bit_thresholds
 from tests.examples import examples
 from tests.unit.model.random_models import Differences, compare
@@ -65,7 +65,7 @@ def test_a_number_is_on_the_same_side_of_the_32_bit_threshold(
 def test_rows_on_thresholds_are_answered_as_by_scikit_learn(algorithm: Algorithm) -> None:
     rows, truth = iris()
     estimator = estimator_of(algorithm, rows, truth)
-    predictor = Predictor(to_onnx_bytes(estimator, 4), 4, ("a", "b", "c"))
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, ("a", "b", "c"))
     made = rows_on_thresholds(estimator, rows)
     numbers, probabilities = predictor.run(made)
     assert len(made) > 1000
@@ -86,7 +86,7 @@ def test_large_or_precise_numbers_are_trained_on(column: NDArray[Any]) -> None:
     rows = column.astype(np.float32).reshape(-1, 1)
     truth = (np.arange(len(rows)) // 7) % 2
     estimator = estimator_of(Algorithm.HIST_GRADIENT_BOOSTING, rows, truth)
-    predictor = Predictor(to_onnx_bytes(estimator, 1), 1, ("a", "b"))
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 1), 1, ("a", "b"))
     assert check_equivalence(estimator, predictor, rows).worst < 1e-5
 
 
@@ -104,7 +104,7 @@ def test_the_check_before_export_asks_rows_on_thresholds(monkeypatch: pytest.Mon
     rows, truth = iris()
     estimator = estimator_of(Algorithm.HIST_GRADIENT_BOOSTING, rows, truth)
     monkeypatch.setattr(export, "with_32_bit_thresholds", lambda estimator: estimator)
-    predictor = Predictor(to_onnx_bytes(estimator, 4), 4, ("a", "b", "c"))
+    predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, ("a", "b", "c"))
     with pytest.raises(ExportError, match="rows on the thresholds of its trees"):
         check_equivalence(estimator, predictor, rows)
 

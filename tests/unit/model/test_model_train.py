@@ -15,6 +15,7 @@ import pytest
 
 from model.child import Ending
 from model.train import killed_reason
+from model.tree_predictor import AVAILABLE
 from tests.archives import zip_of
 from tests.unit.model.container import (
     JOB_ARN,
@@ -34,7 +35,7 @@ GOOD_ROWS = "yes,1,2\nyes,2,1\nno,8,9\nno,9,8\n"
 def test_a_dataset_zip_becomes_an_onnx_model_and_its_metadata(iris: TrainingResult) -> None:
     assert iris.code == 0, iris.log
     files = sorted(path.name for path in (iris.base / "model").iterdir())
-    assert files == ["metadata.json", "model.onnx"]
+    assert files == ["metadata.json", "model.onnx", *(["trees.bin"] if AVAILABLE else [])]
 
 
 def test_the_metadata_holds_the_classes_the_features_and_the_lineage(iris: TrainingResult) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from localcloud.core.dockerfile import Run, parse_dockerfile
 from localcloud.core.dockerfile_words import ImageError
 from localcloud.core.image_packages import Command, Duplicate, Install, Mode, Note, commands_of
+from localcloud.core.local_projects import installed_from
 from localcloud.core.package_layers import PackageLayers
 from tests.cloud import ROOT
 from tests.examples import examples
@@ -188,11 +189,16 @@ def test_files_that_include_each_other_are_read_once() -> None:
 
 def test_the_models_own_image_lacks_nothing(tmp_path: Path) -> None:
     parsed = parse_dockerfile((ROOT / "model/Dockerfile").read_text())
-    content = (ROOT / "model/requirements.txt").read_bytes()
     runs = [step for step in parsed.stages[0].steps if isinstance(step, Run)]
     here = PackageLayers(tmp_path).version([])
-    assert runs
-    assert [] == [one for run in runs for one in commands_of(run, lambda path: content, here)]
+
+    def content(path: str) -> bytes | None:
+        file = ROOT / "model" / path.removeprefix("/opt/program/").removeprefix("/opt/")
+        return file.read_bytes() if file.is_file() else None
+
+    assert len(runs) == 2
+    for run in runs:
+        assert [] == list(commands_of(run, content, here, installed_from))
     (note,) = parsed.notes
     assert note.startswith("FROM public.ecr.aws/docker/library/python:3.12-slim: not pulled;")
 
@@ -205,3 +211,43 @@ def test_any_text_is_read_or_refused_with_a_reason(text: str) -> None:
     except ImageError:
         return
     assert all(isinstance(one, Command) for one in commands)
+
+
+def test_a_project_that_this_environment_was_given_from_the_same_files_is_there(
+    tmp_path: Path,
+) -> None:
+    project = {
+        "pyproject.toml": b'[project]\nname = "fast"\nversion = "1"\n',
+        "fast.c": b"int fast;",
+    }
+    for name, content in project.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "fast.o").write_bytes(b"left by a build")
+    image = {f"/opt/program/fast/{name}": content for name, content in project.items()}
+
+    def asked(command: str, directory: Path | None) -> list[Command]:
+        run = Run(command, "/opt/program", {})
+        origins = {"fast": directory}
+        return list(commands_of(run, image.get, HERE.get, origins.get))
+
+    for command in (
+        "pip install ./fast",
+        "pip install /opt/program/fast numpy",
+        "pip install -e fast/",
+    ):
+        assert asked(command, tmp_path) == []
+    for directory in (None, tmp_path.parent):
+        (one,) = asked("pip install ./fast", directory)
+        assert isinstance(one, Install)
+        assert one.takes_files
+    image["/opt/program/fast/fast.c"] = b"int faster;"
+    assert asked("pip install ./fast", tmp_path) != []
+    del image["/opt/program/fast/fast.c"]
+    assert asked("pip install ./fast", tmp_path) != []
+
+
+def test_the_directory_of_an_installed_package_is_found() -> None:
+    assert installed_from("tree-walk") == ROOT / "model" / "tree_walk"
+    assert installed_from("numpy") is None
+    assert installed_from("no-such-package") is None

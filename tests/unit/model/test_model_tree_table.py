@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 import model.tree_table
 from model import predictor as predictor_module
@@ -40,6 +42,13 @@ pytestmark = pytest.mark.skipif(not AVAILABLE, reason="needs a C compiler and Py
 CLASSES = ("a", "b", "c", "d")
 # Tables that the sanitizer looks at, a third of a second for each thousand.
 DAMAGED_TABLES = 2000
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine, the threads of histogram boosting mostly wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 def fitted(estimator: Any, name: str = "iris") -> tuple[Any, np.ndarray]:

@@ -144,7 +144,8 @@ def _save(paths: MlPaths, metadata: dict[str, Any], artifacts: TrainingArtifacts
         write_whole(paths.model / TABLE_FILE, artifacts.tree_table)
     # Written last, so a model directory that has metadata is complete.
     write_whole(paths.model / METADATA_FILE, json_bytes(metadata))
-    log.info("saved %s and %s", paths.model / MODEL_FILE, paths.model / METADATA_FILE)
+    names = [path.name for path in sorted(paths.model.iterdir())]
+    log.info("saved %s in %s", ", ".join(names), paths.model)
 
 
 def json_bytes(document: object) -> bytes:

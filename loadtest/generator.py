@@ -5,7 +5,8 @@ output: `{"kind": "started"}`, then `{"kind": "stats", …}` every half second, 
 `{"kind": "final", …}`. SIGTERM ends the load early; the final line is still written.
 
 A single worker is this process itself. Several workers are processes of their own
-(`loadtest.worker_pool`), and this process adds up their counts.
+(`loadtest.worker_pool`), or of other machines (`loadtest.remote_pool`), and this process adds up
+their counts. While it waits for those of other machines it writes `{"kind": "waiting", "text": …}`.
 
 locust patches the standard library for gevent when it is imported. Modules that open sockets
 (boto3 in `loadtest.signing`) must be imported after it, as they are here.
@@ -26,16 +27,19 @@ from locust import LoadTestShape
 
 from loadtest.errors import LoadTestError
 from loadtest.recorder import Recorder
+from loadtest.remote_pool import RemotePool
 from loadtest.request_quota import QuotaLease
 from loadtest.schedule import due
 from loadtest.shapes import Load
 from loadtest.user import (
+    NOTHING,
     QuotaGate,
     create_environment,
     measure_delays,
+    read_share,
     replayed_requests,
 )
-from loadtest.worker_pool import WorkerPool
+from loadtest.worker_pool import LocalPool, WorkerPool
 
 _TICK_SECONDS = 0.5
 
@@ -68,7 +72,9 @@ class SingleProcessGenerator:
     def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
         load = Load(**settings["load"])
         gate = QuotaGate(QuotaLease(load.requests), on_completed=finished.set)
-        environment = create_environment(settings, recorder, gate, _shape(load))
+        environment = create_environment(
+            settings, recorder, gate, read_share(settings), _shape(load)
+        )
         environment.events.request.add_listener(recorder.record)
         environment.events.request.add_listener(gate.answered)
         self._runner: Any = environment.create_local_runner()
@@ -107,13 +113,17 @@ class MultiProcessGenerator:
         load = Load(**settings["load"])
         # locust needs a user class in the master, although its users run in the workers.
         unused = QuotaGate(QuotaLease(0), on_completed=finished.set)
-        self._pool = WorkerPool(settings, recorder)
+        self._pool: WorkerPool
+        if settings["master"] is None:
+            self._pool = LocalPool(settings, recorder)
+        else:
+            self._pool = RemotePool(settings, recorder, finished, _say)
 
         def check_finished() -> None:
             if load.requests is not None and recorder.total.count >= load.requests:
                 finished.set()
 
-        environment = create_environment(settings, recorder, unused, _shape(load))
+        environment = create_environment(settings, recorder, unused, NOTHING, _shape(load))
         self._runner = self._pool.start(environment, check_finished)
         self._finished = finished
 
@@ -157,6 +167,10 @@ def _shape(load: Load) -> Any:
 def _write(kind: str, **values: object) -> None:
     sys.stdout.write(json.dumps({"kind": kind, **values}) + "\n")
     sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    _write("waiting", text=text)
 
 
 def _run(
@@ -214,7 +228,8 @@ def main() -> int:
     # Ctrl-C reaches the whole terminal group; the parent decides and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gevent.signal_handler(signal.SIGTERM, finished.set)
-    kind = SingleProcessGenerator if load.workers == 1 else MultiProcessGenerator
+    alone = load.workers == 1 and settings["master"] is None
+    kind = SingleProcessGenerator if alone else MultiProcessGenerator
     try:
         replay = replayed_requests(settings)
         times = None if replay is None else [one.at for one in replay]

@@ -7,7 +7,8 @@ locust patches the standard library for gevent when it is imported. Modules that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,45 @@ class QuotaGate:
             self._on_completed()
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The requests that one process sends.
+
+    Attributes:
+        rows: the requests, in order.
+        times: their moments in an open load, in seconds since it began; None in a closed one.
+    """
+
+    rows: Iterator[Payload]
+    times: Iterator[float] | None = None
+
+
+# A master's users run in its workers.
+NOTHING = Share(iter(()))
+
+
+def read_share(settings: dict[str, Any]) -> Share:
+    """Return the requests of a process of this machine, which reads the files itself.
+
+    Args:
+        settings: the generator's settings.
+
+    Raises:
+        UsageError: the dataset cannot be read.
+    """
+    worker, load = settings.get("worker", 0), Load(**settings["load"])
+    replayed = replayed_requests(settings)
+    if replayed is None:
+        dataset = Path(settings["dataset"])
+        payloads = read_payloads(dataset.read_bytes(), dataset.name)
+        times = None if load.rate is None else own_times(load, worker)
+        return Share(rows_from(payloads, worker, load.workers), times)
+    own = replayed[worker :: load.workers]
+    return Share((one.payload for one in own), iter([one.at for one in own]))
+
+
 def create_environment(
-    settings: dict[str, Any], recorder: Recorder, gate: QuotaGate, shape: Any = None
+    settings: dict[str, Any], recorder: Recorder, gate: QuotaGate, share: Share, shape: Any = None
 ) -> Environment:
     """Return locust's environment for a process that sends requests or leads workers.
 
@@ -102,19 +140,11 @@ def create_environment(
         settings: the generator's settings.
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
+        share: the requests of this process.
         shape: the LoadTestShape; None for a worker, which follows its master.
     """
-    worker, workers = settings.get("worker", 0), settings["load"]["workers"]
-    replayed = replayed_requests(settings)
-    if replayed is None:
-        dataset = Path(settings["dataset"])
-        payloads = read_payloads(dataset.read_bytes(), dataset.name)
-        rows = rows_from(payloads, worker, workers)
-    else:
-        rows = (one.payload for one in replayed[worker::workers])
-    times = None if replayed is None else [one.at for one in replayed]
     return Environment(
-        user_classes=[create_user_class(settings, rows, recorder, gate, times)],
+        user_classes=[create_user_class(settings, share, recorder, gate)],
         shape_class=shape,
         stop_timeout=STOP_SECONDS,
     )
@@ -156,31 +186,25 @@ def _read_once(path: str) -> list[Timed]:
 
 
 def create_user_class(
-    settings: dict[str, Any],
-    rows: Iterator[Payload],
-    recorder: Recorder,
-    gate: QuotaGate,
-    replayed: Sequence[float] | None = None,
+    settings: dict[str, Any], share: Share, recorder: Recorder, gate: QuotaGate
 ) -> Any:
     """Return the locust user class; all its users together send the rows in turn.
 
     Args:
         settings: the generator's settings.
-        rows: the requests of this process.
+        share: the requests of this process.
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
-        replayed: the times of captured requests.
     """
     sender = Sender(
         settings["url"],
         settings["endpoint"],
         settings["region"],
-        rows,
+        share.rows,
         recorder,
     )
-    load = Load(**settings["load"])
     worker = settings.get("worker", 0)
-    pace = None if load.rate is None else Pace(load, worker, recorder, replayed)
+    pace = None if share.times is None else Pace(share.times, worker, recorder)
 
     def invoke(user: Any) -> None:
         due = None if pace is None else pace.wait()
@@ -242,20 +266,13 @@ class Pace:
     """Has the users of a process send their requests on an open load's schedule.
 
     Args:
-        load: a load with a rate.
+        times: the moments of its requests, in seconds since it began.
         worker: number of this process, from 0.
         recorder: counts how late requests are sent.
-        replayed: the times of captured requests, which take the place of the load's own.
     """
 
-    def __init__(
-        self,
-        load: Load,
-        worker: int,
-        recorder: Recorder,
-        replayed: Sequence[float] | None = None,
-    ) -> None:
-        self._times = own_times(load, worker, replayed)
+    def __init__(self, times: Iterator[float], worker: int, recorder: Recorder) -> None:
+        self._times = times
         self._worker = worker
         self._recorder = recorder
 

@@ -35,7 +35,7 @@ from loadtest.user import (
     NOTHING,
     QuotaGate,
     create_environment,
-    measure_delays,
+    prepare_to_send,
     read_share,
     replayed_requests,
 )
@@ -98,7 +98,7 @@ class SingleProcessGenerator:
 
     def start(self) -> None:
         """Start the users."""
-        measure_delays(self._recorder)
+        prepare_to_send(self._recorder)
         self._runner.start_shape()
 
     def stop(self) -> None:

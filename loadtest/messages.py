@@ -72,7 +72,10 @@ def payload_of(row: list[Any]) -> tuple[Payload, float | None]:
     body, label, value, content_type, accept, at = row
     if not isinstance(body, bytes) or not isinstance(label, str | None):
         raise TypeError("not a request")
-    payload = Payload(body, label, _number(value), str(content_type), str(accept))
+    for header in (content_type, accept):
+        if not isinstance(header, str) or not header.isprintable() or not header.isascii():
+            raise TypeError("not a header")
+    payload = Payload(body, label, _number(value), content_type, accept)
     return payload, _number(at)
 
 

@@ -197,11 +197,12 @@ class _Runner(WorkerRunner):  # type: ignore[misc]  # locust ships no types
     Attributes:
         refused: the master's reason; empty if it did not refuse.
         confirmed: the master has the last report.
+        leaving: no more users are started, whatever the master asks for.
     """
 
     def __init__(self, environment: Environment, address: Address, joined: str) -> None:
         self.refused = ""
-        self.confirmed = False
+        self.confirmed = self.leaving = False
         self._joined = joined
         super().__init__(environment, address.host, address.port)
 
@@ -217,7 +218,7 @@ class _Runner(WorkerRunner):  # type: ignore[misc]  # locust ships no types
             self.connection_event.set()
         elif msg.type == RECEIVED:
             self.confirmed = True
-        else:
+        elif not (self.leaving and msg.type == "spawn"):
             super().handle_message(msg)
 
 
@@ -289,6 +290,7 @@ class _Work:
         if self._left and not self._begun:
             runner.send_message(LEAVE, {"reason": self._left})
         elif self._left:
+            runner.leaving = True
             runner.stop()
             runner._send_stats()
         runner.greenlet.kill(block=True)

@@ -33,7 +33,7 @@ from loadtest.user import (
     QuotaGate,
     Share,
     create_environment,
-    measure_delays,
+    prepare_to_send,
     read_share,
 )
 
@@ -83,7 +83,7 @@ def connect(
         request_quota=lambda: environment.runner.send_message(QUOTA_REQUEST),
     )
     environment = create_environment(settings, recorder, gate, share)
-    environment.events.test_start.add_listener(lambda **_: measure_delays(recorder))
+    environment.events.test_start.add_listener(lambda **_: prepare_to_send(recorder))
     stopped = []
     events = environment.events
     events.request.add_listener(recorder.record)

@@ -14,6 +14,7 @@ SLEEPS = {
     "cloud.py": "polls; its containers take a while, which is what they are for",
     "api/test_edge.py": "sends the parts of a request apart",
     "api/test_sagemaker.py": "stops a training job at several moments of its start",
+    "unit/loadtest/test_loadtest_connection.py": "a server that is slow",
     "unit/loadtest/test_loadtest_exactly.py": "a server that is slow",
     "unit/loadtest/test_loadtest_open.py": "a server that stalls",
     "unit/localcloud/core/test_child_process.py": "polls for the end of a process",

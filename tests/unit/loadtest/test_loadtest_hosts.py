@@ -127,7 +127,16 @@ def test_the_workers_get_all_rows_as_they_were(workers: int, count: int, replay:
         assert moments == times
 
 
-@pytest.mark.parametrize("row", [[1], ["text", "a", None, "", "", None], [b"", 1, None, "", "", 0]])
+@pytest.mark.parametrize(
+    "row",
+    [
+        [1],
+        ["text", "a", None, "", "", None],
+        [b"", 1, None, "", "", 0],
+        [b"", "a", "1", "", "", None],
+        [b"", "a", None, "a\r\nB: c", "", None],
+    ],
+)
 def test_a_row_that_is_none_is_refused(row: list[Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         payload_of(row)
@@ -240,9 +249,11 @@ def test_the_counts_of_all_machines_equal_the_servers(
         run = test.run("--expect-workers", "2", *options)
         stdout, stderr = run.communicate(timeout=WAIT_SECONDS)
         said = [worker.communicate(timeout=WAIT_SECONDS)[0] for worker in workers]
-        assert run.returncode == 0, stdout + stderr
+        # A schedule that a busy machine did not keep is a missed objective, 3.
+        assert run.returncode in ({0, 3} if kind in {"open", "replay"} else {0}), stdout + stderr
         assert [worker.returncode for worker in workers] == [0, 0]
         record = test.record
+        assert record.cut_short == ""
         assert record.requests == test.endpoint.invocations > 0
         assert test.endpoint.bad_signatures == []
     answered = [int(text.split("over: ")[1].split()[0].replace(",", "")) for text in said]
@@ -257,8 +268,9 @@ def test_the_counts_of_all_machines_equal_the_servers(
     if kind == "replay":
         assert record.requests == 301
     if kind in {"open", "replay"}:
+        # A busy machine sends some of the requests too late.
         assert record.due is not None
-        assert record.requests >= record.due > 250
+        assert record.requests > 0.8 * record.due > 200
 
 
 def _can_have_namespaces() -> bool:

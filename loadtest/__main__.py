@@ -203,10 +203,11 @@ def _size(options: argparse.Namespace, console: Console) -> int:
     from loadtest.capacity import LoadStep
     from loadtest.price import find_price
     from loadtest.size import SizeSettings, check_options, endpoint_price, measure_capacity, size
+    from loadtest.size_metrics import CONCURRENT_REQUESTS, latency_of, price_options
     from loadtest.size_types import parse_types
     from loadtest.traffic import read_csv, wave
 
-    check_options(options.p99, options.objective, options.startup_minutes)
+    check_options(options.p99, options.objective, options.startup_minutes, options.latency)
     price = find_price(options.price, options.instance_type)
     if options.traffic is not None and not options.traffic.is_file():
         raise UsageError(f"there is no file {options.traffic} with requests per minute")
@@ -242,6 +243,12 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         price = price or endpoint_price(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
+    latency = latency_of(steps) if options.latency is None else options.latency / 1000
+    if options.metric == CONCURRENT_REQUESTS and latency is None:
+        raise UsageError(
+            "--metric concurrent-requests with --capacity needs --latency, the milliseconds of an "
+            "answer that waits for no other"
+        )
     settings = SizeSettings(
         requests_per_minute=requests,
         p99_ms=options.p99,
@@ -252,6 +259,9 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         out=options.out,
         types=parse_types(options.compare) if options.compare else {},
         traffic=_traffic_options(options),
+        latency_seconds=latency,
+        metric=options.metric,
+        price_options=price_options(options.price, options.instance_type),
     )
     size(settings, steps, console)
     return 0

@@ -10,6 +10,7 @@ from loadtest.address import DEFAULT_PORT, LOOPBACK
 from loadtest.lab import DEFAULT_LOAD, LAB_TESTS
 from loadtest.objectives import MAX_FAILURE_SHARE
 from loadtest.shapes import MAX_REMOTE_WORKERS, MAX_WORKERS, SHAPES
+from loadtest.size_metrics import INVOCATIONS, METRICS
 
 _MAX_WAIT = "2m"
 
@@ -153,6 +154,18 @@ def create_parser() -> argparse.ArgumentParser:
         "--capacity",
         type=float,
         help="capacity of one instance in requests/s, instead of a measurement",
+    )
+    size.add_argument(
+        "--latency",
+        type=float,
+        help="milliseconds of an answer that waits for no other; the metric of concurrent requests "
+        "needs it with --capacity. Default: measured",
+    )
+    size.add_argument(
+        "--metric",
+        choices=METRICS,
+        default=INVOCATIONS,
+        help="the metric by which the endpoint scales, as in scalingMetric, default invocations",
     )
     size.add_argument(
         "--p99", type=float, default=100.0, help="p99 latency objective in ms, default 100"

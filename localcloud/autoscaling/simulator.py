@@ -23,6 +23,7 @@ from itertools import product
 
 from localcloud.autoscaling.decision import (
     CONCURRENT_REQUESTS,
+    INVOCATIONS,
     LOW_FRACTION,
     Direction,
     LastChange,
@@ -31,7 +32,7 @@ from localcloud.autoscaling.decision import (
     alarm_periods,
     decide,
 )
-from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
+from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, breaches, evaluate
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # The settings that a search tries. AWS suggests a safety factor of 0.5 as a starting point.
@@ -70,6 +71,11 @@ class World:
             problems.append(f"the latency is {self.latency_seconds:g} s; it must not be below zero")
         if problems:
             raise ValueError("; ".join(problems))
+
+    @property
+    def at_once(self) -> float:
+        """Return the requests that an instance has at once at its capacity, by Little's law."""
+        return self.capacity_rps * self.latency_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,7 @@ class _Day:
         self._last: LastChange | None = None
         self._values: list[float | None] = []
         self._acted: dict[Direction, datetime] = {}
+        self._rows = dict.fromkeys(Direction, 0)
         self._now = _EPOCH
 
     def minute(self, requests: float) -> Minute:
@@ -180,13 +187,18 @@ class _Day:
 
     def _alarm(self, direction: Direction, rule: MetricAlarm, metric: float) -> str:
         """Evaluate an alarm, and act on it as often as the live one does: once a minute."""
-        seen = self._values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
-        if len(self._values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
+        # No datapoint is missing, so an alarm needs this many in a row; most periods end here.
+        row = self._rows[direction] + 1 if breaches(rule, metric) else 0
+        self._rows[direction] = row
+        if row < rule.evaluation_periods:
             self._acted.pop(direction, None)
             return ""
         acted = self._acted.get(direction)
         if acted is not None and self._now - acted < timedelta(minutes=1):
             return ""
+        seen = self._values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
+        if evaluate(rule, seen) != "ALARM":
+            raise AssertionError("a row of breaching datapoints is no alarm")
         self._acted[direction] = self._now
         if self._arrives is not None:
             return "the last change is in progress"
@@ -211,8 +223,25 @@ def _why_not(reason: NotScaled) -> str:
     }.get(reason, str(reason))
 
 
-def candidates(world: World) -> Iterator[TargetTracking]:
-    """Yield the settings for a search to try."""
+def candidates(world: World, metric: str = INVOCATIONS) -> Iterator[TargetTracking]:
+    """Yield the settings for a search to try.
+
+    Args:
+        world: the traffic and the instances.
+        metric: the predefined metric that they hold.
+
+    Raises:
+        ValueError: the metric is that of concurrent requests, and an instance at its capacity has
+            less than one at once, or an unknown number.
+    """
+    full = world.capacity_rps * 60
+    if metric == CONCURRENT_REQUESTS:
+        full = world.at_once
+        if full < 1:
+            raise ValueError(
+                f"an instance at its capacity has {full:.2g} requests at once; the metric of "
+                "concurrent requests counts whole ones, so it needs 1 or more"
+            )
     peak = max(world.requests_per_minute) / 60
     most = max(math.ceil(peak / world.capacity_rps), 1)
     minima = sorted({*range(1, min(most, _MOST_MINIMA) + 1), most})
@@ -220,12 +249,13 @@ def candidates(world: World) -> Iterator[TargetTracking]:
         minima, _SAFETY_FACTORS, _OUT_COOLDOWNS, _IN_COOLDOWNS
     ):
         yield TargetTracking(
-            target_value=world.capacity_rps * factor * 60,
+            target_value=full * factor,
             minimum=minimum,
             # Leave room for the instances that the safety factor requires at the peak.
             maximum=max(math.ceil(most / factor), minimum),
             scale_out_cooldown_seconds=out,
             scale_in_cooldown_seconds=back,
+            metric=metric,
         )
 
 

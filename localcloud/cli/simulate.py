@@ -27,7 +27,8 @@ def run(text: str) -> dict[str, Any]:
         text: a JSON object of `requests_per_minute` (a list), `capacity_rps`, `startup_minutes`,
             `latency_seconds` (for the metric of concurrent requests), and
             either `settings`, the fields of TargetTracking, or `objective`, the largest allowed
-            share of requests beyond the capacity, 0 to 1.
+            share of requests beyond the capacity, 0 to 1, and the `metric` of the settings to
+            try, by default invocations.
 
     Raises:
         CommandError: the document is not valid, or no settings meet the objective.
@@ -41,12 +42,12 @@ def run(text: str) -> dict[str, Any]:
             float(document.get("latency_seconds", 0)),
         )
         given = document.get("settings")
-        if given and given.get("metric", INVOCATIONS) not in (INVOCATIONS, CONCURRENT_REQUESTS):
+        metric = (given or document).get("metric", INVOCATIONS)
+        if metric not in (INVOCATIONS, CONCURRENT_REQUESTS):
             raise ValueError(
-                f"the metric is '{given['metric']}'; it must be {INVOCATIONS} or "
-                f"{CONCURRENT_REQUESTS}"
+                f"the metric is '{metric}'; it must be {INVOCATIONS} or {CONCURRENT_REQUESTS}"
             )
-        settings = [TargetTracking(**given)] if given else list(candidates(world))
+        settings = [TargetTracking(**given)] if given else list(candidates(world, metric))
         objective = 1.0 if given else float(document["objective"])
     except json.JSONDecodeError as error:
         raise CommandError(

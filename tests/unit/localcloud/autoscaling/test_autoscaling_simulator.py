@@ -141,6 +141,23 @@ def test_a_world_that_cannot_be_says_why(
         World(traffic, capacity, startup)
 
 
+def test_settings_are_tried_by_the_metric_that_is_asked_for() -> None:
+    document = {
+        "requests_per_minute": [600.0] * 60,
+        "capacity_rps": 5.0,
+        "latency_seconds": 0.4,
+        "objective": 0.5,
+        "metric": CONCURRENT_REQUESTS,
+    }
+    settings = run(json.dumps(document))["settings"]
+    assert settings["metric"] == CONCURRENT_REQUESTS
+    assert 0.6 <= settings["target_value"] <= 1.8  # 5 requests/s of 0.4 s are 2 at once
+    with pytest.raises(CommandError, match=r"has 0\.5 requests at once"):
+        run(json.dumps({**document, "latency_seconds": 0.1}))
+    with pytest.raises(CommandError, match="the metric is 'CPU'"):
+        run(json.dumps({**document, "metric": "CPU"}))
+
+
 def test_the_command_reads_and_answers_json() -> None:
     document = {"requests_per_minute": [600.0] * 60, "capacity_rps": 5.0, "objective": 0.5}
     answer = run(json.dumps(document))

@@ -8,14 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from localcloud.autoscaling.decision import CONCURRENT_REQUESTS, INVOCATIONS, TargetTracking
-from localcloud.autoscaling.simulator import (
-    Outcome,
-    World,
-    candidates,
-    cheapest,
-    simulate,
-    trimmed,
-)
+from localcloud.autoscaling.search import candidates, cheapest, trimmed
+from localcloud.autoscaling.simulator import Outcome, World, simulate
 from localcloud.cli.console import CommandError
 from localcloud.core.clock import monotonic
 

@@ -59,6 +59,10 @@ class Generator(Protocol):
     def notes(self) -> list[str]:
         """Return notes for the report."""
 
+    @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+
     def start(self) -> None:
         """Start the load; the `finished` event is set when all requests are answered."""
 
@@ -95,6 +99,11 @@ class SingleProcessGenerator:
         """Return a note if the processor was too busy."""
         busy = self._runner.cpu_warning_emitted
         return ["the load generator's processor was over 90 % busy"] if busy else []
+
+    @property
+    def hosts(self) -> list[str]:
+        """Return an empty list: this machine sends."""
+        return []
 
     def start(self) -> None:
         """Start the users."""
@@ -141,6 +150,11 @@ class MultiProcessGenerator:
     def notes(self) -> list[str]:
         """Return a note for each worker whose processor was too busy."""
         return self._pool.notes
+
+    @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+        return self._pool.hosts
 
     def start(self) -> None:
         """Start the users."""
@@ -209,6 +223,7 @@ def _run(
         "final",
         load_seconds=round(load_seconds, 3),
         notes=generator.notes,
+        hosts=generator.hosts,
         cut_short=generator.cut_short,
         due=None
         if load.rate is None

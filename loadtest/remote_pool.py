@@ -173,6 +173,11 @@ class RemotePool(WorkerPool):
         return runner
 
     @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+        return [place.host for place in self._desk.places]
+
+    @property
     def _command(self) -> str:
         host = str(self._address)
         if self._address.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound

@@ -62,6 +62,11 @@ class WorkerPool(ABC):
             for number in sorted(self._busy)
         ]
 
+    @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+        return []
+
     @abstractmethod
     def start(self, environment: Environment, on_counts: Callable[[], None]) -> Any:
         """Connect the workers; return locust's master runner.

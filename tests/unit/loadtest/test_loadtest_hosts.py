@@ -261,6 +261,9 @@ def test_the_counts_of_all_machines_equal_the_servers(
     assert min(answered) > 0
     assert record.failures == 0
     assert record.workers == 2
+    assert record.hosts == [socket.gethostname()] * 2
+    html = (tmp_path / "out/report.html").read_text()
+    assert f" from 2 workers on {socket.gethostname()} for" in html
     assert "2 of 2 workers there" in stdout
     assert "no password" not in stdout
     if kind == "exactly":

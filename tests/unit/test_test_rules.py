@@ -16,6 +16,7 @@ SLEEPS = {
     "api/test_sagemaker.py": "stops a training job at several moments of its start",
     "unit/loadtest/test_loadtest_connection.py": "a server that is slow",
     "unit/loadtest/test_loadtest_exactly.py": "a server that is slow",
+    "unit/loadtest/test_loadtest_hosts.py": "a server that is slow",
     "unit/loadtest/test_loadtest_open.py": "a server that stalls",
     "unit/localcloud/core/test_child_process.py": "polls for the end of a process",
     "unit/localcloud/core/test_clock.py": "what a round of a loop takes",

@@ -77,6 +77,9 @@ class Scripted:
                     time.sleep(piece)
                 elif piece == CLOSE:
                     return
+                elif piece == RESET:
+                    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, *[0] * 7]))
+                    return
                 else:
                     connected.sendall(piece)
 
@@ -87,7 +90,7 @@ class Scripted:
         self._listener.close()
 
 
-CLOSE = b"close"
+CLOSE, RESET = b"close", b"reset"
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +151,9 @@ ENDS: dict[str, object] = {
     "only the connection's end ends it": (b"HTTP/1.1 200 OK\r\n\r\no", b"k", CLOSE),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", CLOSE),
     "the server announces the end": (OK.replace(b"Con", b"Connection: close\r\nCon", 1), CLOSE),
+    "the server announces the end and leaves it to us": (
+        OK.replace(b"Con", b"Connection: close\r\nCon", 1)
+    ),
     "more than was asked for": OK + OK,
 }
 
@@ -163,6 +169,18 @@ def test_a_connection_that_ends_is_not_used_again(kind: str) -> None:
 def test_a_request_goes_on_a_new_connection_if_the_kept_one_was_closed() -> None:
     with scripted((OK, CLOSE), OK) as server, connected(server) as connection:
         assert connection.exchange(REQUEST).text == "ok"
+        server.has_closed.wait(10)
+        assert connection.exchange(REQUEST).text == "ok"
+    assert server.connections == 2
+    assert server.requests == [REQUEST] * 2
+
+
+def test_a_request_of_which_nothing_could_be_sent_goes_on_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 3600.0)  # so the end is noticed by the sending
+    with scripted((OK, RESET), OK) as server, connected(server) as connection:
+        connection.exchange(REQUEST)
         server.has_closed.wait(10)
         assert connection.exchange(REQUEST).text == "ok"
     assert server.connections == 2

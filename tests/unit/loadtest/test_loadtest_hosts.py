@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -204,8 +205,10 @@ class Hosts:
 
 
 @contextmanager
-def hosts(dataset: Path, out: Path) -> Iterator[Hosts]:
-    with LocalEndpoint(right) as endpoint:
+def hosts(
+    dataset: Path, out: Path, answer: Callable[[str, int], tuple[int, str]] = right
+) -> Iterator[Hosts]:
+    with LocalEndpoint(answer) as endpoint:
         found = Hosts(endpoint, dataset, out)
         try:
             yield found
@@ -335,10 +338,16 @@ def test_a_worker_that_vanishes_is_in_the_report(dataset: Path, tmp_path: Path) 
 def test_ctrl_c_ends_both_sides_and_everything_is_counted(
     dataset: Path, tmp_path: Path, who: str
 ) -> None:
-    with hosts(dataset, tmp_path / "out") as test:
+    def slowly(body: str, number: int) -> tuple[int, str]:
+        time.sleep(1.5)
+        return right(body, number)
+
+    with hosts(dataset, tmp_path / "out", slowly) as test:
         worker = test.work()
-        run = test.run("--expect-workers", "1", "--duration", "60s", "--think", "0.01")
-        wait_for("the load", lambda: test.endpoint.invocations > 50, WAIT_SECONDS)
+        # The master is still starting users, and the worker has requests in flight.
+        options = ("--users", "200", "--spawn-rate", "5", "--duration", "60s")
+        run = test.run("--expect-workers", "1", *options)
+        wait_for("the load", lambda: test.endpoint.invocations > 20, WAIT_SECONDS)
         (worker if who == "worker" else run).send_signal(signal.SIGINT)
         stdout, stderr = run.communicate(timeout=WAIT_SECONDS)
         _, said = worker.communicate(timeout=WAIT_SECONDS)

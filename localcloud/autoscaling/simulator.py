@@ -140,6 +140,19 @@ class ScheduledLimits:
     minimum: int | None = None
     maximum: int | None = None
 
+    def __post_init__(self) -> None:
+        low, high = self.minimum, self.maximum
+        if self.minute < 0 or (low is not None and low < 1) or (high is not None and high < 1):
+            raise ValueError(
+                f"the scheduled action of minute {self.minute} has {low} to {high} instances; it "
+                "must be of minute 0 or later, with limits of 1 or more"
+            )
+        if low is not None and high is not None and low > high:
+            raise ValueError(
+                f"the scheduled action of minute {self.minute} has {low} to {high} instances; the "
+                "minimum must not be greater than the maximum"
+            )
+
 
 def simulate(
     world: World, settings: TargetTracking, scheduled: Sequence[ScheduledLimits] = ()

@@ -217,6 +217,30 @@ def test_settings_are_tried_by_the_metric_that_is_asked_for() -> None:
         run(json.dumps({**document, "metric": "CPU"}))
 
 
+def test_scheduled_actions_go_with_settings() -> None:
+    document = {
+        "requests_per_minute": [300.0] * 4,
+        "capacity_rps": 100.0,
+        "startup_minutes": 0,
+        "settings": {"target_value": 600.0, "minimum": 1, "maximum": 10},
+        "scheduled": [{"minute": 2, "minimum": 3}],
+    }
+    answer = run(json.dumps(document))
+    assert [minute["instances"] for minute in answer["minutes"]] == [1, 1, 3, 3]
+    for action, word in (
+        ({"minute": -1}, "must be of minute 0 or later"),
+        ({"minute": 1, "minimum": 0}, "limits of 1 or more"),
+        ({"minute": 1, "minimum": 3, "maximum": 2}, "must not be greater than the maximum"),
+        ({"hour": 1}, "hour"),
+    ):
+        with pytest.raises(CommandError, match=word):
+            run(json.dumps({**document, "scheduled": [action]}))
+    search = {**document, "objective": 0.5}
+    del search["settings"]
+    with pytest.raises(CommandError, match="scheduled actions go with settings"):
+        run(json.dumps(search))
+
+
 def test_the_command_reads_and_answers_json() -> None:
     document = {"requests_per_minute": [600.0] * 60, "capacity_rps": 5.0, "objective": 0.5}
     answer = run(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The stress test's command: `python -m loadtest run | report | size`.
+"""The stress test's command: `python -m loadtest run | worker | report | size`.
 
 The exit code is 0 if the test passed, 3 if an objective was missed (by default: more than 1 % of
 the requests failed, or none was sent), 1 on an error or a load that was
@@ -14,14 +14,22 @@ import sys
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from loadtest.address import LOOPBACK, Address, parse_address
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.lab import DEFAULT_LOAD, LAB_TESTS, REQUESTS_SECONDS
-from loadtest.objectives import MAX_FAILURE_SHARE, Objectives
-from loadtest.shapes import MAX_USERS, MAX_WORKERS, SHAPES, Load, parse_duration
+from loadtest.objectives import Objectives
+from loadtest.options import create_parser
+from loadtest.shapes import (
+    MAX_DURATION_SECONDS,
+    MAX_USERS,
+    MAX_WORKERS,
+    Load,
+    parse_duration,
+)
 
 if TYPE_CHECKING:
     from loadtest.replay import Replay
@@ -36,13 +44,15 @@ _STALL_SECONDS, _OPEN_USERS = 3, 50
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = create_parser().parse_args(arguments)
     console = Console()
     try:
         if options.command == "size":
             return _size(options, console)
         if options.command == "report":
             return _report(options.directory, console)
+        if options.command == "worker":
+            return _worker(options, console)
         _run(options, console, sys.argv[1:] if arguments is None else arguments)
         return _report(options.out, console, os.environ.get("AWS_ENDPOINT_URL"))
     except LoadTestError as error:
@@ -54,6 +64,7 @@ def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]
     if (options.replay is None) == (options.dataset is None):
         raise UsageError("give --dataset, whose rows are sent, or --replay")
     replay = _replay(options) if options.replay is not None else None
+    master = _master(options)
     load = _load(options) if replay is None else _replay_load(options, replay)
     if replay is None and not options.dataset.is_file():
         raise UsageError(
@@ -72,6 +83,8 @@ def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]
             dataset=options.dataset or Path(options.replay),
             load=load,
             replay=replay,
+            master=master,
+            max_wait_seconds=parse_duration(options.max_wait),
             region=options.region,
             endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
             think_seconds=options.think,
@@ -87,6 +100,49 @@ def _run(options: argparse.Namespace, console: Console, arguments: Sequence[str]
         ),
         console,
     )
+
+
+def _master(options: argparse.Namespace) -> Address | None:
+    """Return where workers of other machines connect; None to send from this machine."""
+    if options.expect_workers is None:
+        if options.master_bind is not None:
+            raise UsageError("--master-bind goes with --expect-workers, the number of workers")
+        return None
+    if options.workers is not None:
+        raise UsageError(
+            "--workers starts processes of this machine and --expect-workers waits for those of "
+            "others; give one of them, and start python -m loadtest worker here as well if this "
+            "machine is to send, too"
+        )
+    _check_wait(options.max_wait)
+    return parse_address(options.master_bind or LOOPBACK, "--master-bind")
+
+
+def _check_wait(text: str) -> float:
+    seconds = parse_duration(text)
+    if not 1 <= seconds <= MAX_DURATION_SECONDS:
+        raise UsageError(f"--max-wait is {text}; it must be from 1s to {MAX_DURATION_SECONDS:g}s")
+    return seconds
+
+
+def _worker(options: argparse.Namespace, console: Console) -> int:
+    """Take part in the test of another machine."""
+    wait_seconds = _check_wait(options.max_wait)
+    address = parse_address(options.master, "--master")
+    from loadtest.remote_worker import work
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    work(address, wait_seconds, say)
+    return 0
+
+
+def _workers(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of a load that say who sends it."""
+    if options.expect_workers is not None:
+        return {"workers": options.expect_workers, "remote": True}
+    return {"workers": 1 if options.workers is None else options.workers}
 
 
 def _replay(options: argparse.Namespace) -> Replay:
@@ -116,7 +172,7 @@ def _replay_load(options: argparse.Namespace, replay: Replay) -> Load:
     users = options.users
     if users is None:
         users = min(MAX_USERS, max(_OPEN_USERS, ceil(replay.rate * _STALL_SECONDS)))
-    return Load("constant", users, 1, replay.seconds, workers=options.workers, rate=replay.rate)
+    return Load("constant", users, 1, replay.seconds, rate=replay.rate, **_workers(options))
 
 
 def _load(options: argparse.Namespace) -> Load:
@@ -138,8 +194,8 @@ def _load(options: argparse.Namespace) -> Load:
         spawn_rate=base.spawn_rate if options.spawn_rate is None else options.spawn_rate,
         duration_seconds=seconds,
         requests=requests,
-        workers=options.workers,
         rate=options.rate,
+        **_workers(options),
     )
 
 
@@ -147,10 +203,11 @@ def _size(options: argparse.Namespace, console: Console) -> int:
     from loadtest.capacity import LoadStep
     from loadtest.price import find_price
     from loadtest.size import SizeSettings, check_options, endpoint_price, measure_capacity, size
+    from loadtest.size_metrics import CONCURRENT_REQUESTS, latency_of, price_options
     from loadtest.size_types import parse_types
     from loadtest.traffic import read_csv, wave
 
-    check_options(options.p99, options.objective, options.startup_minutes)
+    check_options(options.p99, options.objective, options.startup_minutes, options.latency)
     price = find_price(options.price, options.instance_type)
     if options.traffic is not None and not options.traffic.is_file():
         raise UsageError(f"there is no file {options.traffic} with requests per minute")
@@ -186,6 +243,12 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         price = price or endpoint_price(options.endpoint, options.region, console)
     elif not capacity > 0:
         raise UsageError(f"--capacity is {capacity:g}; it must be over 0 requests/s")
+    latency = latency_of(steps) if options.latency is None else options.latency / 1000
+    if options.metric == CONCURRENT_REQUESTS and latency is None:
+        raise UsageError(
+            "--metric concurrent-requests with --capacity needs --latency, the milliseconds of an "
+            "answer that waits for no other"
+        )
     settings = SizeSettings(
         requests_per_minute=requests,
         p99_ms=options.p99,
@@ -196,6 +259,9 @@ def _size(options: argparse.Namespace, console: Console) -> int:
         out=options.out,
         types=parse_types(options.compare) if options.compare else {},
         traffic=_traffic_options(options),
+        latency_seconds=latency,
+        metric=options.metric,
+        price_options=price_options(options.price, options.instance_type),
     )
     size(settings, steps, console)
     return 0
@@ -223,172 +289,6 @@ def _report(directory: Path, console: Console, endpoint_url: str | None = None) 
     if record.cut_short:
         return 1
     return 0 if summary.passed else MISSED
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtest", description="Stress test a SageMaker endpoint."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser(
-        "run",
-        help="load an endpoint and write a report",
-        description="AWS_ENDPOINT_URL names a local cloud; without it the test runs on real AWS, "
-        "which costs money.",
-    )
-    run.add_argument("--endpoint", required=True, help="the endpoint's name")
-    run.add_argument("--dataset", type=Path, help="a dataset zip, whose validation rows are sent")
-    run.add_argument(
-        "--replay",
-        metavar="FILE|s3://BUCKET/PREFIX",
-        help="instead of rows, send the requests that an endpoint's data capture has written, at "
-        "their own times",
-    )
-    run.add_argument(
-        "--speed", type=float, default=1.0, help="send a replay so many times as fast, default 1"
-    )
-    tests = "; ".join(f"{name}: {test.description}" for name, test in LAB_TESTS.items())
-    run.add_argument(
-        "--test",
-        choices=tuple(LAB_TESTS),
-        help=f"one of the lab's tests ({tests}); other options override its values",
-    )
-    run.add_argument(
-        "--users", type=int, help=f"number of users at the peak, default {DEFAULT_LOAD.users}"
-    )
-    run.add_argument(
-        "--spawn-rate",
-        type=float,
-        help=f"users started per second, default {DEFAULT_LOAD.spawn_rate:g}",
-    )
-    run.add_argument(
-        "--requests",
-        type=int,
-        help="end the load after exactly this many requests of all users together; by default the "
-        "duration ends it",
-    )
-    run.add_argument(
-        "--duration",
-        help="duration of the load, such as 30s or 1m30s, at most 1 h; default 30s, or 10m with "
-        "--requests. Ctrl-C ends the load early and still writes the report",
-    )
-    run.add_argument(
-        "--shape",
-        choices=tuple(SHAPES),
-        help=f"number of users over time, default {DEFAULT_LOAD.shape}",
-    )
-    run.add_argument(
-        "--rate",
-        type=float,
-        help="open load: send this many requests/s at the peak on a schedule, whatever the answers "
-        "do, and count latency from the moment at which a request was due; --users is then the "
-        "largest number of requests in flight",
-    )
-    run.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help=f"number of processes that send requests, default 1, at most {MAX_WORKERS}; use one "
-        "per processor core that may be busy",
-    )
-    run.add_argument(
-        "--think",
-        type=float,
-        default=0.0,
-        help="a user's pause between two requests in seconds, default 0",
-    )
-    run.add_argument(
-        "--watch", default="0s", help="watch the endpoint for this long after the load, default 0s"
-    )
-    run.add_argument(
-        "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
-    )
-    run.add_argument("--out", type=Path, help="output directory, default build/loadtest/ENDPOINT")
-    objectives = run.add_argument_group("objectives", "the exit code is 3 if one is missed")
-    objectives.add_argument(
-        "--max-failures",
-        type=float,
-        default=MAX_FAILURE_SHARE,
-        help="largest share of failed requests, default 0.01",
-    )
-    objectives.add_argument("--max-p99", type=float, help="largest p99 latency in ms")
-    objectives.add_argument(
-        "--min-accuracy",
-        type=float,
-        help="smallest share of correct labels, such as 0.9; for a regression, smallest R²",
-    )
-    objectives.add_argument(
-        "--max-scale-out",
-        type=float,
-        help="longest time in seconds until the first additional instance is in service",
-    )
-    size = commands.add_parser(
-        "size",
-        help="find the cheapest scaling settings for a day's traffic",
-        description="Measures the capacity of one instance, then simulates a day's traffic with "
-        "AWS's scaling rules.",
-    )
-    size.add_argument(
-        "--endpoint", help="endpoint to measure; best with a single instance and without scaling"
-    )
-    size.add_argument("--dataset", type=Path, help="a dataset zip, whose validation rows are sent")
-    size.add_argument(
-        "--capacity",
-        type=float,
-        help="capacity of one instance in requests/s, instead of a measurement",
-    )
-    size.add_argument(
-        "--p99", type=float, default=100.0, help="p99 latency objective in ms, default 100"
-    )
-    size.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help=f"number of processes that send requests, default 1, at most {MAX_WORKERS}",
-    )
-    traffic = size.add_mutually_exclusive_group(required=True)
-    traffic.add_argument("--traffic", type=Path, help="a CSV file with the requests of each minute")
-    traffic.add_argument(
-        "--wave", help="a synthetic day between TROUGH:PEAK requests/s, such as 5:100"
-    )
-    size.add_argument(
-        "--objective",
-        type=float,
-        default=0.001,
-        help="largest share of requests that may exceed the capacity, default 0.001",
-    )
-    size.add_argument(
-        "--startup-minutes",
-        type=int,
-        default=4,
-        help="minutes until a new instance is in service, default 4",
-    )
-    size.add_argument(
-        "--instance-type",
-        help="instance type for the cost, with its price in the program's dated table for "
-        "us-east-1; default: the type of the measured endpoint",
-    )
-    size.add_argument(
-        "--compare",
-        metavar="TYPE=SPEED,…",
-        help="also plan for these instance types, each with its speed as a multiple of the "
-        "measured instance's, such as ml.c5.large=1.2,ml.m5.xlarge=1.9",
-    )
-    size.add_argument(
-        "--price", type=float, help="US dollars per instance hour, instead of the table's price"
-    )
-    size.add_argument(
-        "--region", default=os.environ.get("AWS_REGION") or "us-east-1", help="default us-east-1"
-    )
-    size.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build") / "size",
-        help="output directory, default build/size",
-    )
-    report = commands.add_parser("report", help="write the report of an earlier run again")
-    report.add_argument("directory", type=Path, help="the run's output directory")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measures what the load generator itself can do on this machine.
 
 A capacity near the generator's own limit is the generator's, and not the endpoint's: an endpoint
-that answers 50,000 requests/s looks like one of 2,300 to a process that sends no more. So the
+that answers 50,000 requests/s looks like one of 15,000 to a process that sends no more. So the
 generator first loads a server on loopback that answers at once.
 """
 

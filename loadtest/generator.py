@@ -5,7 +5,8 @@ output: `{"kind": "started"}`, then `{"kind": "stats", …}` every half second, 
 `{"kind": "final", …}`. SIGTERM ends the load early; the final line is still written.
 
 A single worker is this process itself. Several workers are processes of their own
-(`loadtest.worker_pool`), and this process adds up their counts.
+(`loadtest.worker_pool`), or of other machines (`loadtest.remote_pool`), and this process adds up
+their counts. While it waits for those of other machines it writes `{"kind": "waiting", "text": …}`.
 
 locust patches the standard library for gevent when it is imported. Modules that open sockets
 (boto3 in `loadtest.signing`) must be imported after it, as they are here.
@@ -26,16 +27,19 @@ from locust import LoadTestShape
 
 from loadtest.errors import LoadTestError
 from loadtest.recorder import Recorder
+from loadtest.remote_pool import RemotePool
 from loadtest.request_quota import QuotaLease
 from loadtest.schedule import due
 from loadtest.shapes import Load
 from loadtest.user import (
+    NOTHING,
     QuotaGate,
     create_environment,
-    measure_delays,
+    prepare_to_send,
+    read_share,
     replayed_requests,
 )
-from loadtest.worker_pool import WorkerPool
+from loadtest.worker_pool import LocalPool, WorkerPool
 
 _TICK_SECONDS = 0.5
 
@@ -55,6 +59,10 @@ class Generator(Protocol):
     def notes(self) -> list[str]:
         """Return notes for the report."""
 
+    @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+
     def start(self) -> None:
         """Start the load; the `finished` event is set when all requests are answered."""
 
@@ -68,7 +76,9 @@ class SingleProcessGenerator:
     def __init__(self, settings: dict[str, Any], recorder: Recorder, finished: Event) -> None:
         load = Load(**settings["load"])
         gate = QuotaGate(QuotaLease(load.requests), on_completed=finished.set)
-        environment = create_environment(settings, recorder, gate, _shape(load))
+        environment = create_environment(
+            settings, recorder, gate, read_share(settings), _shape(load)
+        )
         environment.events.request.add_listener(recorder.record)
         environment.events.request.add_listener(gate.answered)
         self._runner: Any = environment.create_local_runner()
@@ -90,9 +100,14 @@ class SingleProcessGenerator:
         busy = self._runner.cpu_warning_emitted
         return ["the load generator's processor was over 90 % busy"] if busy else []
 
+    @property
+    def hosts(self) -> list[str]:
+        """Return an empty list: this machine sends."""
+        return []
+
     def start(self) -> None:
         """Start the users."""
-        measure_delays(self._recorder)
+        prepare_to_send(self._recorder)
         self._runner.start_shape()
 
     def stop(self) -> None:
@@ -107,13 +122,17 @@ class MultiProcessGenerator:
         load = Load(**settings["load"])
         # locust needs a user class in the master, although its users run in the workers.
         unused = QuotaGate(QuotaLease(0), on_completed=finished.set)
-        self._pool = WorkerPool(settings, recorder)
+        self._pool: WorkerPool
+        if settings["master"] is None:
+            self._pool = LocalPool(settings, recorder)
+        else:
+            self._pool = RemotePool(settings, recorder, finished, _say)
 
         def check_finished() -> None:
             if load.requests is not None and recorder.total.count >= load.requests:
                 finished.set()
 
-        environment = create_environment(settings, recorder, unused, _shape(load))
+        environment = create_environment(settings, recorder, unused, NOTHING, _shape(load))
         self._runner = self._pool.start(environment, check_finished)
         self._finished = finished
 
@@ -131,6 +150,11 @@ class MultiProcessGenerator:
     def notes(self) -> list[str]:
         """Return a note for each worker whose processor was too busy."""
         return self._pool.notes
+
+    @property
+    def hosts(self) -> list[str]:
+        """Return the names of the other machines that send, one for each worker."""
+        return self._pool.hosts
 
     def start(self) -> None:
         """Start the users."""
@@ -157,6 +181,10 @@ def _shape(load: Load) -> Any:
 def _write(kind: str, **values: object) -> None:
     sys.stdout.write(json.dumps({"kind": kind, **values}) + "\n")
     sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    _write("waiting", text=text)
 
 
 def _run(
@@ -195,6 +223,7 @@ def _run(
         "final",
         load_seconds=round(load_seconds, 3),
         notes=generator.notes,
+        hosts=generator.hosts,
         cut_short=generator.cut_short,
         due=None
         if load.rate is None
@@ -214,7 +243,8 @@ def main() -> int:
     # Ctrl-C reaches the whole terminal group; the parent decides and sends SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gevent.signal_handler(signal.SIGTERM, finished.set)
-    kind = SingleProcessGenerator if load.workers == 1 else MultiProcessGenerator
+    alone = load.workers == 1 and settings["master"] is None
+    kind = SingleProcessGenerator if alone else MultiProcessGenerator
     try:
         replay = replayed_requests(settings)
         times = None if replay is None else [one.at for one in replay]

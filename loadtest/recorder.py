@@ -43,7 +43,7 @@ class Recorder:
         self.total = Histogram()
         self.lateness = Histogram()
         self.delays = Histogram()
-        # On the monotonic clock, which all processes of a machine share.
+        # On this machine's monotonic clock; another machine reports an age.
         self.began: dict[int, float] = {}
         self._tick = Histogram()
         self._window: deque[tuple[float, Histogram]] = deque(maxlen=_WINDOW_TICKS)
@@ -111,7 +111,7 @@ class Recorder:
             "latencies": self.total.as_json(),
             "lateness": self.lateness.as_json(),
             "delays": self.delays.as_json(),
-            "began": list(self.began.items()),
+            "ages": [[worker, time.monotonic() - at] for worker, at in self.began.items()],
         }
         self.failures = self.answers = self.correct = 0
         self.squared_error = 0.0
@@ -128,7 +128,10 @@ class Recorder:
         self.total.merge(latencies)
         self.lateness.merge(Histogram.from_json(counts["lateness"]))
         self.delays.merge(Histogram.from_json(counts["delays"]))
-        self.began |= dict(counts["began"])
+        for worker, age in counts["ages"]:
+            # The report took its time, so the schedule began no later than this.
+            at = time.monotonic() - age
+            self.began[worker] = min(at, self.began.get(worker, at))
         self.failures += counts["failures"]
         self.answers += counts["answers"]
         self.correct += counts["correct"]

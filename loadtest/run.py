@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from rich.console import Console
 
+from loadtest.address import Address
 from loadtest.cloud_clock import CloudClock, read_clock
 from loadtest.errors import GeneratorError
 from loadtest.objectives import Objectives
@@ -58,6 +59,8 @@ class RunSettings:
         objectives: the limits that the run must meet.
         command: the command of the run, for the report.
         replay: captured requests that are sent instead of rows.
+        master: where workers of other machines connect; None to send from this machine.
+        max_wait_seconds: how long to wait for them.
     """
 
     endpoint: str
@@ -71,6 +74,8 @@ class RunSettings:
     objectives: Objectives = field(default_factory=Objectives)
     command: str = ""
     replay: Replay | None = None
+    master: Address | None = None
+    max_wait_seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -98,6 +103,14 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     observer.check()
     settings.out.mkdir(parents=True, exist_ok=True)
     console.print(_described(settings, len(payloads)), highlight=False, soft_wrap=True)
+    if settings.master is not None and not settings.master.loopback:
+        console.print(
+            f"locust's channel has no password: whoever reaches {settings.master} can join this "
+            "test or disturb it, so let only your own machines reach it",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     if settings.replay is not None:
         write(settings.replay, settings.out / _REPLAY_FILE)
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -108,7 +121,7 @@ def run(settings: RunSettings, console: Console) -> RunRecord:
     ):
         recording = _Recording(watcher, samples, display)
         with _generator(settings) as child:
-            clock, final = _follow(child, settings, recording)
+            clock, final = _follow(child, settings, recording, console)
         if final is None:
             raise GeneratorError(_failure_reason(child, settings.out / _GENERATOR_LOG))
         recording.watch(settings.watch_seconds)
@@ -234,7 +247,12 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
         "think_seconds": settings.think_seconds,
         "load": asdict(settings.load),
         "replay": str((settings.out / _REPLAY_FILE).resolve()) if settings.replay else None,
+        "local": settings.endpoint_url is not None,
+        "master": None,
     }
+    if settings.master is not None:
+        waited = {"wait_seconds": settings.max_wait_seconds}
+        document["master"] = {**asdict(settings.master), **waited}
     # The child must find the package, whatever directory this command was started in.
     root = str(Path(__file__).resolve().parent.parent)
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -266,7 +284,10 @@ def _generator(settings: RunSettings) -> Iterator[subprocess.Popen[str]]:
 
 
 def _follow(
-    child: subprocess.Popen[str], settings: RunSettings, recording: _Recording
+    child: subprocess.Popen[str],
+    settings: RunSettings,
+    recording: _Recording,
+    console: Console,
 ) -> tuple[CloudClock, dict[str, Any] | None]:
     """Record the generator's lines until it ends; return the clock and the final line.
 
@@ -280,7 +301,9 @@ def _follow(
                 return clock, None
             message: dict[str, Any] = json.loads(line)
             kind = message.pop("kind")
-            if kind == "started":
+            if kind == "waiting":
+                console.print(message["text"], highlight=False, markup=False, soft_wrap=True)
+            elif kind == "started":
                 clock = read_clock(settings.endpoint_url)
                 recording.begin()
             elif kind == "stats":

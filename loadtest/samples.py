@@ -99,6 +99,8 @@ class RunRecord:
         objectives: the fields of Objectives.
         requests_wanted: number of requests that the load had to send; None for no limit.
         workers: number of processes that sent the load.
+        hosts: names of the other machines that sent the load, one for each worker; empty if this
+            machine sent it.
         cut_short: the reason why the load ended early; empty if it did not.
         alarms: alarms of the scaling policies; empty in records of earlier versions.
         rate: requests/s at the peak of an open load; None for a closed one.
@@ -138,6 +140,7 @@ class RunRecord:
     objectives: dict[str, float | None] = field(default_factory=dict)
     requests_wanted: int | None = None
     workers: int = 1
+    hosts: list[str] = field(default_factory=list)
     cut_short: str = ""
     alarms: list[ScalingAlarm] = field(default_factory=list)
     squared_error: float = 0.0

@@ -45,6 +45,8 @@ MAX_DURATION_SECONDS = 3600.0
 MAX_REQUESTS = 10_000_000
 MAX_RATE = 100_000.0
 MAX_WORKERS = 16
+# Those of other machines.
+MAX_REMOTE_WORKERS = 64
 _DURATION = re.compile(r"(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -59,10 +61,12 @@ class Load:
         duration_seconds: 1 to MAX_DURATION_SECONDS.
         requests: total number of requests, 1 to MAX_REQUESTS; the load ends when they are answered
             or when the duration is over. None for no limit.
-        workers: number of processes that send the load, 1 to MAX_WORKERS and at most `users`.
+        workers: number of processes that send the load, at most `users`: 1 to MAX_WORKERS, or to
+            MAX_REMOTE_WORKERS if they are of other machines.
         rate: requests/s at the peak of an open load, above 0 to MAX_RATE, whose shape is that of
             the rate; `users` is then the largest number of requests in flight. None for a closed
             load, in which each user waits for its answer.
+        remote: the processes are of other machines and connect to this one.
 
     Raises:
         UsageError: one or more values are out of range; the message lists all of them.
@@ -75,9 +79,13 @@ class Load:
     requests: int | None = None
     workers: int = 1
     rate: float | None = None
+    remote: bool = False
 
     def __post_init__(self) -> None:
         problems = []
+        most, option = MAX_WORKERS, "--workers"
+        if self.remote:
+            most, option = MAX_REMOTE_WORKERS, "--expect-workers"
         if self.shape not in SHAPES:
             problems.append(f"--shape is '{self.shape}'; it must be {' or '.join(SHAPES)}")
         if not 1 <= self.users <= MAX_USERS:
@@ -93,11 +101,11 @@ class Load:
             )
         if self.requests is not None and not 1 <= self.requests <= MAX_REQUESTS:
             problems.append(f"--requests is {self.requests}; it must be from 1 to {MAX_REQUESTS}")
-        if not 1 <= self.workers <= MAX_WORKERS:
-            problems.append(f"--workers is {self.workers}; it must be from 1 to {MAX_WORKERS}")
+        if not 1 <= self.workers <= most:
+            problems.append(f"{option} is {self.workers}; it must be from 1 to {most}")
         elif self.workers > max(self.users, 1):
             problems.append(
-                f"--workers is {self.workers} for {self.users} users; each worker needs a user: "
+                f"{option} is {self.workers} for {self.users} users; each worker needs a user: "
                 "use fewer workers or more --users"
             )
         if self.rate is not None and not 0 < self.rate <= MAX_RATE:
@@ -111,6 +119,9 @@ class Load:
     def description(self) -> str:
         """Return a description for the terminal."""
         workers = "" if self.workers == 1 else f" from {self.workers} workers"
+        if self.remote:
+            plural = "" if self.workers == 1 else "s"
+            workers = f" from {self.workers} worker{plural} of other machines"
         if self.rate is not None:
             return (
                 f"up to {self.rate:g} requests/s on schedule, at most {self.users} in flight"

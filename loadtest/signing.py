@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -21,6 +21,8 @@ from loadtest.payloads import Payload
 # A signature is valid for five minutes. Signing takes about 0.2 ms of processor time, which would
 # limit the rate that the load generator can reach.
 _REUSE_SECONDS = 60.0
+# A replay has up to a million different requests, most of which come once.
+MOST_KEPT = 2_000
 
 
 def invocations_path(endpoint: str) -> str:
@@ -46,12 +48,12 @@ def find_credentials() -> Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    headers: Mapping[str, str]
+    request: bytes
     at: float
 
 
 class Signer:
-    """Creates the signed headers of payloads and reuses them for a minute.
+    """Creates the signed requests of payloads and reuses them for a minute.
 
     Args:
         credentials: AWS credentials.
@@ -65,14 +67,22 @@ class Signer:
         self._url = url
         self._signed: dict[Payload, _Signed] = {}
 
-    def headers(self, payload: Payload) -> Mapping[str, str]:
-        """Return the signed headers of a payload."""
+    def request(self, payload: Payload) -> bytes:
+        """Return the whole signed request of a payload: line, headers and body."""
         now = time.monotonic()
         signed = self._signed.get(payload)
         if signed is None or now - signed.at > _REUSE_SECONDS:
-            signed = _Signed(self._sign(payload), now)
-            self._signed[payload] = signed
-        return signed.headers
+            if len(self._signed) >= MOST_KEPT:
+                self._signed.clear()
+            signed = self._signed[payload] = _Signed(self._whole(payload), now)
+        return signed.request
+
+    def _whole(self, payload: Payload) -> bytes:
+        parts = urlsplit(self._url)
+        headers = {"Host": parts.netloc, **self._sign(payload)}
+        headers["Content-Length"] = str(len(payload.body))
+        lines = [f"POST {parts.path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + payload.body
 
     def _sign(self, payload: Payload) -> Mapping[str, str]:
         request = AWSRequest(

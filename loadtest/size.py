@@ -22,6 +22,13 @@ from loadtest.capacity import LoadStep, capacity, measure_steps
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.price import Price, read_table
 from loadtest.shapes import MAX_USERS, Load
+from loadtest.size_metrics import (
+    CONCURRENT_REQUESTS,
+    INVOCATIONS,
+    METRICS,
+    by_metric,
+    show_metrics,
+)
 from loadtest.size_types import HOURS_PER_MONTH, compare, show
 
 _STEP_SECONDS = 6.0
@@ -44,6 +51,9 @@ class SizeSettings:
         out: the output directory.
         types: instance types to compare, with the speed of each as a multiple of this one's.
         traffic: the options of the traffic and the objective, as they were given.
+        latency_seconds: time of an answer that waits for no other; None if it is unknown.
+        metric: the metric of the settings, a key of `size_metrics.METRICS`.
+        price_options: the options of the price, as they were given.
     """
 
     requests_per_minute: list[float]
@@ -55,6 +65,9 @@ class SizeSettings:
     out: Path
     types: dict[str, float] = field(default_factory=dict)
     traffic: str = ""
+    latency_seconds: float | None = None
+    metric: str = INVOCATIONS
+    price_options: str = ""
 
 
 def measure_capacity(
@@ -185,13 +198,15 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
         LoadTestError: no settings meet the objective.
     """
 
-    def cheapest(capacity_rps: float | None) -> dict[str, Any]:
+    def cheapest(capacity_rps: float | None, metric: str = settings.metric) -> dict[str, Any]:
         return simulate(
             {
                 "requests_per_minute": settings.requests_per_minute,
                 "capacity_rps": capacity_rps,
                 "startup_minutes": settings.startup_minutes,
                 "objective": settings.objective,
+                "latency_seconds": settings.latency_seconds or 0.0,
+                "metric": METRICS[metric],
             }
         )
 
@@ -201,7 +216,13 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
     if settings.types:
         capacity_rps = settings.capacity_rps or 0.0
         plans = compare(settings.types, capacity_rps, read_table(), days, cheapest)
+    metrics = []
+    if settings.latency_seconds is not None:
+        known = {settings.metric: result}
+        metrics = by_metric(lambda metric: cheapest(settings.capacity_rps, metric), known, days)
     result["types"] = [asdict(plan) for plan in plans]
+    result["metrics"] = [asdict(plan) for plan in metrics]
+    result["latency_seconds"] = settings.latency_seconds
     result["capacity_rps"] = settings.capacity_rps
     result["price"] = None if settings.price is None else asdict(settings.price)
     result["steps"] = [asdict(step) for step in steps]
@@ -212,8 +233,15 @@ def size(settings: SizeSettings, steps: list[LoadStep], console: Console) -> dic
     hourly = settings.price.hourly if settings.price is not None else None
     draw(result, settings.out / _PLOT, settings.objective, hourly)
     _print(settings, result, console)
+    if metrics and settings.latency_seconds is not None:
+        options = f"{settings.price_options} {settings.traffic}".strip()
+        capacity_rps = settings.capacity_rps or 0.0
+        show_metrics(metrics, hourly, capacity_rps, settings.latency_seconds, options, console)
     if plans:
-        show(plans, settings.traffic, console)
+        by = ""
+        if settings.metric != INVOCATIONS and settings.latency_seconds is not None:
+            by = f"--latency {1000 * settings.latency_seconds:.6g} --metric {settings.metric} "
+        show(plans, by + settings.traffic, console)
     return result
 
 
@@ -235,7 +263,8 @@ def simulate(document: dict[str, Any]) -> dict[str, Any]:
         check=False,
     )
     if answer.returncode != 0:
-        raise LoadTestError(" ".join(answer.stderr.split()).removeprefix("error: "))
+        message = " ".join(answer.stderr.split()).removeprefix("error: ")
+        raise LoadTestError(message.removeprefix("the document to simulate is wrong: "))
     result: dict[str, Any] = json.loads(answer.stdout)
     return result
 
@@ -260,24 +289,35 @@ def _print(settings: SizeSettings, result: dict[str, Any], console: Console) -> 
         highlight=False,
     )
     console.print("\nFor Pulumi.prd.yaml:\n", highlight=False)
-    for line in pulumi_lines(settings.capacity_rps or 0.0, found):
+    for line in pulumi_lines(settings.capacity_rps or 0.0, found, settings.latency_seconds):
         console.print(f"  {line}", highlight=False)
     console.print(f"\nplot: {settings.out / _PLOT}", highlight=False, soft_wrap=True)
 
 
-def pulumi_lines(capacity_rps: float, found: dict[str, Any]) -> list[str]:
+def pulumi_lines(
+    capacity_rps: float, found: dict[str, Any], latency_seconds: float | None = None
+) -> list[str]:
     """Return the settings as lines of the stack's configuration file.
 
     Args:
         capacity_rps: requests/s that one instance serves.
         found: the simulator's settings.
+        latency_seconds: the time of an answer, which the metric of concurrent requests needs.
     """
-    factor = found["target_value"] / 60 / capacity_rps
     values = {
         "scaling": "true",
         "minInstanceCount": found["minimum"],
         "maxInstanceCount": found["maximum"],
-        "maxRequestsPerSecond": f'"{capacity_rps:.4g}"',
+    }
+    if found.get("metric") == METRICS[CONCURRENT_REQUESTS]:
+        full = capacity_rps * (latency_seconds or 0.0)
+        values["scalingMetric"] = CONCURRENT_REQUESTS
+        values["maxConcurrentRequests"] = f'"{full:.4g}"'
+    else:
+        full = 60 * capacity_rps
+        values["maxRequestsPerSecond"] = f'"{capacity_rps:.4g}"'
+    factor = found["target_value"] / full
+    values |= {
         "safetyFactor": f'"{factor:.2g}"',
         "scaleInCooldownSeconds": f"{found['scale_in_cooldown_seconds']:g}",
         "scaleOutCooldownSeconds": f"{found['scale_out_cooldown_seconds']:g}",
@@ -285,8 +325,10 @@ def pulumi_lines(capacity_rps: float, found: dict[str, Any]) -> list[str]:
     return [f"mlops-lab:{key}: {value}" for key, value in values.items()]
 
 
-def check_options(p99_ms: float, objective: float, startup_minutes: int) -> None:
-    """Check the options --p99, --objective and --startup-minutes.
+def check_options(
+    p99_ms: float, objective: float, startup_minutes: int, latency_ms: float | None = None
+) -> None:
+    """Check the options --p99, --objective, --startup-minutes and --latency.
 
     Raises:
         UsageError: one or more are out of range; the message lists all of them.
@@ -300,5 +342,7 @@ def check_options(p99_ms: float, objective: float, startup_minutes: int) -> None
         )
     if not 0 <= startup_minutes <= 60:
         problems.append(f"--startup-minutes is {startup_minutes}; it must be from 0 to 60")
+    if latency_ms is not None and not 0 < latency_ms <= 60_000:
+        problems.append(f"--latency is {latency_ms:g}; it must be over 0 and at most 60000 ms")
     if problems:
         raise UsageError("; ".join(problems))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
 from loadtest.plot_style import AMBER, BLUE, MUTED, RED, STYLE, TEAL
+from loadtest.size_metrics import CONCURRENT_REQUESTS, METRICS
 
 
 def draw(result: dict[str, Any], path: Path, objective: float, hourly: float | None) -> None:
@@ -37,11 +38,16 @@ def draw(result: dict[str, Any], path: Path, objective: float, hourly: float | N
             traffic.scatter(over, [0] * len(over), color=RED, marker="x", label="over capacity")
         traffic.set_title("Traffic and capacity, requests/s")
         per_instance = [minute["per_instance"] for minute in minutes]
-        metric.plot(hours, per_instance, color=AMBER, linewidth=1.1, label="invocations")
+        label, title = "invocations", "Invocations per instance and minute"
+        if found.get("metric") == METRICS[CONCURRENT_REQUESTS]:
+            # Without those that wait, which the simulator counts as well.
+            per_instance = [one / 60 * result["latency_seconds"] for one in per_instance]
+            label, title = "requests at once", "Requests at once per instance"
+        metric.plot(hours, per_instance, color=AMBER, linewidth=1.1, label=label)
         target = found["target_value"]
         metric.axhline(target, color=RED, linestyle="--", label="target")
         metric.axhline(target * 0.9, color=MUTED, linestyle=":", label="scale-in threshold (90 %)")
-        metric.set_title("Invocations per instance and minute")
+        metric.set_title(title)
         for axis in (traffic, metric):
             axis.set_xlim(0, max(hours[-1], 1 / 60))
             axis.set_ylim(0)

@@ -6,19 +6,21 @@ locust patches the standard library for gevent when it is imported. Modules that
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
-from locust import FastHttpUser, constant
+from locust import User, constant
 from locust.env import Environment
-from locust.exception import StopUser
+from locust.exception import CatchResponseError, StopUser
 
+from loadtest.connection import Answer, Connection, NoAnswerError, Server
 from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
 from loadtest.recorder import Recorder
 from loadtest.replay import Timed, read
@@ -93,8 +95,45 @@ class QuotaGate:
             self._on_completed()
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The requests that one process sends.
+
+    Attributes:
+        rows: the requests, in order.
+        times: their moments in an open load, in seconds since it began; None in a closed one.
+    """
+
+    rows: Iterator[Payload]
+    times: Iterator[float] | None = None
+
+
+# A master's users run in its workers.
+NOTHING = Share(iter(()))
+
+
+def read_share(settings: dict[str, Any]) -> Share:
+    """Return the requests of a process of this machine, which reads the files itself.
+
+    Args:
+        settings: the generator's settings.
+
+    Raises:
+        UsageError: the dataset cannot be read.
+    """
+    worker, load = settings.get("worker", 0), Load(**settings["load"])
+    replayed = replayed_requests(settings)
+    if replayed is None:
+        dataset = Path(settings["dataset"])
+        payloads = read_payloads(dataset.read_bytes(), dataset.name)
+        times = None if load.rate is None else own_times(load, worker)
+        return Share(rows_from(payloads, worker, load.workers), times)
+    own = replayed[worker :: load.workers]
+    return Share((one.payload for one in own), iter([one.at for one in own]))
+
+
 def create_environment(
-    settings: dict[str, Any], recorder: Recorder, gate: QuotaGate, shape: Any = None
+    settings: dict[str, Any], recorder: Recorder, gate: QuotaGate, share: Share, shape: Any = None
 ) -> Environment:
     """Return locust's environment for a process that sends requests or leads workers.
 
@@ -102,38 +141,37 @@ def create_environment(
         settings: the generator's settings.
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
+        share: the requests of this process.
         shape: the LoadTestShape; None for a worker, which follows its master.
     """
-    worker, workers = settings.get("worker", 0), settings["load"]["workers"]
-    replayed = replayed_requests(settings)
-    if replayed is None:
-        dataset = Path(settings["dataset"])
-        payloads = read_payloads(dataset.read_bytes(), dataset.name)
-        rows = rows_from(payloads, worker, workers)
-    else:
-        rows = (one.payload for one in replayed[worker::workers])
-    times = None if replayed is None else [one.at for one in replayed]
     return Environment(
-        user_classes=[create_user_class(settings, rows, recorder, gate, times)],
+        user_classes=[create_user_class(settings, share, recorder, gate)],
         shape_class=shape,
         stop_timeout=STOP_SECONDS,
     )
 
 
-class EndpointClient(FastHttpUser):  # type: ignore[misc]  # locust ships no types
-    """The connection settings of every user; locust starts no user of this class itself."""
+class EndpointClient(User):  # type: ignore[misc]  # locust ships no types
+    """A user with a connection of its own; locust starts no user of this class itself."""
 
     abstract = True
-    insecure = False
-    connection_timeout = 10.0
-    network_timeout = 60.0
+    connection: Connection | None = None
+
+    def on_stop(self) -> None:
+        """Close the connection."""
+        if self.connection is not None:
+            self.connection.close()
 
 
-def measure_delays(recorder: Recorder) -> None:
-    """Note, for as long as this process runs, how much later than asked it wakes up.
+def prepare_to_send(recorder: Recorder) -> None:
+    """Prepare this process for a load, and note how much later than asked it wakes up.
 
-    While it handles one answer, the others wait, and so does this greenlet.
+    While it handles one answer, the others wait, and so does the greenlet that measures it.
     """
+    # The modules stay until the end; to search them for garbage takes a tenth of the rate, and the
+    # answers that come meanwhile wait.
+    gc.collect()
+    gc.freeze()
 
     def measure() -> None:
         while True:
@@ -156,31 +194,25 @@ def _read_once(path: str) -> list[Timed]:
 
 
 def create_user_class(
-    settings: dict[str, Any],
-    rows: Iterator[Payload],
-    recorder: Recorder,
-    gate: QuotaGate,
-    replayed: Sequence[float] | None = None,
+    settings: dict[str, Any], share: Share, recorder: Recorder, gate: QuotaGate
 ) -> Any:
     """Return the locust user class; all its users together send the rows in turn.
 
     Args:
         settings: the generator's settings.
-        rows: the requests of this process.
+        share: the requests of this process.
         recorder: counts the well-formed predictions.
         gate: decides whether another request may be sent.
-        replayed: the times of captured requests.
     """
     sender = Sender(
         settings["url"],
         settings["endpoint"],
         settings["region"],
-        rows,
+        share.rows,
         recorder,
     )
-    load = Load(**settings["load"])
     worker = settings.get("worker", 0)
-    pace = None if load.rate is None else Pace(load, worker, recorder, replayed)
+    pace = None if share.times is None else Pace(share.times, worker, recorder)
 
     def invoke(user: Any) -> None:
         due = None if pace is None else pace.wait()
@@ -196,7 +228,6 @@ def create_user_class(
         host = sender.host
         tasks = [invoke]  # noqa: RUF012 - locust reads it from the class
         wait_time = constant(settings["think_seconds"])
-        max_retries = 0
 
     return EndpointUser
 
@@ -221,41 +252,80 @@ class Sender:
     def __init__(
         self, url: str, endpoint: str, region: str, rows: Iterator[Payload], recorder: Recorder
     ) -> None:
-        parts = urlsplit(url)
-        self.host = f"{parts.scheme}://{parts.netloc}"
-        self._path = invocations_path(endpoint)
-        self._signer = Signer(find_credentials(), region, self.host + self._path)
+        self._server = Server(url)
+        self.host = self._server.base
+        self._url = self.host + invocations_path(endpoint)
+        self._signer = Signer(find_credentials(), region, self._url)
         self._rows = rows
         self._recorder = recorder
 
     def send(self, user: Any, due: float | None = None) -> None:
-        """Send the next row by a user's client.
+        """Send the next row on a user's connection, and fire locust's `request` event.
 
         Args:
             user: the locust user.
             due: the moment at which an open load's request was due, on the monotonic clock.
         """
-        _send(user, self._path, next(self._rows), self._signer, self._recorder, due)
+        payload = next(self._rows)
+        connection = user.connection
+        if connection is None:
+            connection = user.connection = Connection(self._server)
+        request = self._signer.request(payload)
+        start_time = time.time()
+        sent = time.monotonic()
+        answer = None
+        try:
+            answer = connection.exchange(request)
+        except NoAnswerError as error:
+            failure = f"no answer: {error}"
+        ended = time.monotonic()
+        if answer is not None:
+            failure = self._judge(answer, payload)
+        # The latency of an open load counts from the moment at which a request was due.
+        began = sent if due is None else min(sent, due)
+        user.environment.events.request.fire(
+            request_type="POST",
+            name="InvokeEndpoint",
+            response_time=1000 * (ended - began),
+            response_length=len(answer.content) if answer is not None else 0,
+            response=answer,
+            context=user.context(),
+            exception=CatchResponseError(failure) if failure else None,
+            start_time=start_time,
+            url=self._url,
+        )
+
+    def _judge(self, answer: Answer, payload: Payload) -> str:
+        """Record a well-formed prediction; return the reason why an answer is a failure, or ""."""
+        text = answer.text
+        if answer.status_code != 200:
+            return f"HTTP {answer.status_code}: {text}"
+        if payload.label is None:
+            return ""  # nobody knows the right answer
+        label = parse_label(text)
+        if label is None:
+            return f"not one label: {text}"
+        if payload.value is None:
+            self._recorder.record_prediction(correct=label == payload.label)
+            return ""
+        value = parse_value(label)
+        if value is None:
+            return f"not a number: {text}"
+        self._recorder.record_prediction(error=value - payload.value)
+        return ""
 
 
 class Pace:
     """Has the users of a process send their requests on an open load's schedule.
 
     Args:
-        load: a load with a rate.
+        times: the moments of its requests, in seconds since it began.
         worker: number of this process, from 0.
         recorder: counts how late requests are sent.
-        replayed: the times of captured requests, which take the place of the load's own.
     """
 
-    def __init__(
-        self,
-        load: Load,
-        worker: int,
-        recorder: Recorder,
-        replayed: Sequence[float] | None = None,
-    ) -> None:
-        self._times = own_times(load, worker, replayed)
+    def __init__(self, times: Iterator[float], worker: int, recorder: Recorder) -> None:
+        self._times = times
         self._worker = worker
         self._recorder = recorder
 
@@ -277,38 +347,3 @@ class Pace:
         late = time.monotonic() - max(due, free)
         self._recorder.lateness.add(1000 * max(0.0, late))
         return due
-
-
-def _send(
-    user: Any,
-    path: str,
-    payload: Payload,
-    signer: Signer,
-    recorder: Recorder,
-    due: float | None,
-) -> None:
-    sent = time.monotonic()
-    with user.client.post(
-        path,
-        data=payload.body,
-        headers=dict(signer.headers(payload)),
-        name="InvokeEndpoint",
-        catch_response=True,
-    ) as response:
-        if due is not None:
-            # The latency of an open load counts from the moment at which a request was due.
-            response.request_meta["response_time"] += 1000 * max(0.0, sent - due)
-        if response.status_code == 0:
-            response.failure(f"no answer: {response.error}")
-        elif response.status_code != 200:
-            response.failure(f"HTTP {response.status_code}: {response.text}")
-        elif payload.label is None:
-            return  # nobody knows the right answer
-        elif (label := parse_label(response.text)) is None:
-            response.failure(f"not one label: {response.text}")
-        elif payload.value is None:
-            recorder.record_prediction(correct=label == payload.label)
-        elif (value := parse_value(label)) is None:
-            response.failure(f"not a number: {response.text}")
-        else:
-            recorder.record_prediction(error=value - payload.value)

@@ -23,6 +23,8 @@ from localcloud.service_context import ServiceContext
 log = logging.getLogger("localcloud.autoscaling")
 
 _POLL_CLOCK_SECONDS = 3.0
+# New limits wait so long for a change that is in progress: twenty minutes.
+_ENFORCE_POLLS = 400
 # The reasons for which AWS has a code; it reports no other reason.
 _NOT_SCALED_SHOWN = (
     NotScaled.AT_MAXIMUM,
@@ -119,6 +121,15 @@ class ScalingEngine:
 
     async def _enforce(self, target: ScalableTarget, cause: str) -> None:
         variant = await self._variant(target)
+        for _ in range(_ENFORCE_POLLS):
+            if variant is not None:
+                break
+            # A change is in progress; the limits hold after it, too.
+            await self._context.clock.sleep(_POLL_CLOCK_SECONDS)
+            current = self._targets.get(target.key)
+            if current is None:
+                return
+            target, variant = current, await self._variant(current)
         if variant is None:
             return
         capacity = variant["DesiredInstanceCount"]

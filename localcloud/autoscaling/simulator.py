@@ -1,14 +1,16 @@
-"""The autoscaling simulator: a day's traffic under target tracking, minute by minute. Pure.
+"""The autoscaling simulator: a day's traffic under scaling policies, minute by minute. Pure.
 
-It uses the code that the running services use: `alarm_state.evaluate` for the alarms and
-`decision.decide` for the decision. The model is simplified: traffic is even within a minute,
-capacity changes at the end of a period of the alarms, and all instances are equally fast.
+It uses the code that the running services use: `alarm_state.evaluate` for the alarms, and
+`decision.decide` or `steps.decide_step` for the decision. Scheduled actions change the limits. The
+model is simplified: traffic is even within a minute, capacity changes at the end of a period of the
+alarms, and all instances are equally fast.
 
     requests per minute ÷ instances ─► metric ─► two alarms ─► decision ─► instances, minutes later
 
 The metric of concurrent requests has a period of ten seconds. By Little's law an instance that
 gets 20 requests/s and answers each in 0.1 s has 2 of them at once. Requests beyond its capacity
-wait, and count as well.
+wait, and count as well. The metric is the most at once in ten seconds, so a whole number: 2.5 on
+average are 3.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 """
@@ -16,14 +18,15 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.ht
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import product
 
 from localcloud.autoscaling.decision import (
     CONCURRENT_REQUESTS,
+    INVOCATIONS,
     LOW_FRACTION,
+    Decision,
     Direction,
     LastChange,
     NotScaled,
@@ -31,14 +34,10 @@ from localcloud.autoscaling.decision import (
     alarm_periods,
     decide,
 )
-from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, evaluate
+from localcloud.autoscaling.steps import StepScaling, decide_step
+from localcloud.cloudwatch.alarm_state import RANGE_BEYOND_PERIODS, MetricAlarm, breaches, evaluate
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-# The settings that a search tries. AWS suggests a safety factor of 0.5 as a starting point.
-_SAFETY_FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_OUT_COOLDOWNS = (60, 300)
-_IN_COOLDOWNS = (60, 300, 900)
-_MOST_MINIMA = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,11 @@ class World:
             problems.append(f"the latency is {self.latency_seconds:g} s; it must not be below zero")
         if problems:
             raise ValueError("; ".join(problems))
+
+    @property
+    def at_once(self) -> float:
+        """Return the requests that an instance has at once at its capacity, by Little's law."""
+        return self.capacity_rps * self.latency_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,96 +114,281 @@ class Outcome:
         return sum(minute.over for minute in self.minutes) / requests if requests else 0.0
 
 
-def simulate(world: World, settings: TargetTracking) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class AlarmedSteps:
+    """A step scaling policy, and the alarm that calls it.
+
+    Attributes:
+        alarm: an alarm of the metric of invocations per instance, its sum over a minute.
+        policy: the steps, with the limits of the scalable target.
+    """
+
+    alarm: MetricAlarm
+    policy: StepScaling
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledLimits:
+    """A scheduled action: the limits of the scalable target from a minute on.
+
+    Attributes:
+        minute: number of the minute, from 0.
+        minimum, maximum: the new limits; None leaves one as it is.
+    """
+
+    minute: int
+    minimum: int | None = None
+    maximum: int | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.minimum, self.maximum
+        if self.minute < 0 or (low is not None and low < 1) or (high is not None and high < 1):
+            raise ValueError(
+                f"the scheduled action of minute {self.minute} has {low} to {high} instances; it "
+                "must be of minute 0 or later, with limits of 1 or more"
+            )
+        if low is not None and high is not None and low > high:
+            raise ValueError(
+                f"the scheduled action of minute {self.minute} has {low} to {high} instances; the "
+                "minimum must not be greater than the maximum"
+            )
+
+
+def simulate(
+    world: World, settings: TargetTracking, scheduled: Sequence[ScheduledLimits] = ()
+) -> Outcome:
     """Simulate a day under these settings, starting with the minimum number of instances.
+
+    Args:
+        world: the traffic and the instances.
+        settings: the policy, with the limits of the scalable target.
+        scheduled: scheduled actions.
 
     Raises:
         ValueError: the metric is that of concurrent requests, and there is no latency.
     """
     if settings.metric == CONCURRENT_REQUESTS and not world.latency_seconds:
         raise ValueError("the metric of concurrent requests needs the latency of an answer")
-    day = _Day(world, settings)
-    return Outcome(settings, tuple(day.minute(r) for r in world.requests_per_minute))
+    return Outcome(settings, _Day(world, [_Tracking(settings)], settings.metric, scheduled).run())
+
+
+def simulate_steps(
+    world: World, policies: Sequence[AlarmedSteps], scheduled: Sequence[ScheduledLimits] = ()
+) -> tuple[Minute, ...]:
+    """Simulate a day under step scaling policies of one target, starting with its minimum.
+
+    Args:
+        world: the traffic and the instances.
+        policies: at least one, all with the same limits.
+        scheduled: scheduled actions.
+    """
+    return _Day(world, [_Stepping(one) for one in policies], INVOCATIONS, scheduled).run()
+
+
+class _Tracking:
+    """A target tracking policy, and its last change."""
+
+    def __init__(self, settings: TargetTracking) -> None:
+        self._settings = settings
+        self._last: LastChange | None = None
+        self.limits = (settings.minimum, settings.maximum)
+
+    def alarms(self) -> list[MetricAlarm]:
+        """Return the high alarm and the low one."""
+        target, periods = self._settings.target_value, alarm_periods(self._settings.metric)
+        low = target * LOW_FRACTION
+        return [
+            MetricAlarm("GreaterThanThreshold", target, periods.high, periods.high),
+            MetricAlarm("LessThanThreshold", low, periods.low, periods.low),
+        ]
+
+    def decide(self, alarm: MetricAlarm, capacity: int, metric: float, now: datetime) -> Decision:
+        """Decide what one of the alarms changes, and note the change."""
+        high = alarm.comparison == "GreaterThanThreshold"
+        direction = Direction.OUT if high else Direction.IN
+        decision = decide(self._settings, direction, capacity, metric, self._last, now)
+        if decision.not_scaled is None:
+            self._last = LastChange(direction, now)
+        return decision
+
+    def limit(self, minimum: int, maximum: int) -> None:
+        """Take new limits."""
+        self._settings = replace(self._settings, minimum=minimum, maximum=maximum)
+
+
+class _Stepping:
+    """A step scaling policy, its last change, and the capacity before that."""
+
+    def __init__(self, given: AlarmedSteps) -> None:
+        self._alarm, self._policy = given.alarm, given.policy
+        self._last: LastChange | None = None
+        self._base: int | None = None
+        self.limits = (given.policy.minimum, given.policy.maximum)
+
+    def alarms(self) -> list[MetricAlarm]:
+        """Return the alarm."""
+        return [self._alarm]
+
+    def decide(self, alarm: MetricAlarm, capacity: int, metric: float, now: datetime) -> Decision:
+        """Decide what the alarm changes, and note the change."""
+        distance = metric - alarm.threshold
+        decision = decide_step(self._policy, capacity, distance, self._last, self._base, now)
+        if decision.not_scaled is None:
+            direction = Direction.OUT if decision.capacity > capacity else Direction.IN
+            self._last, self._base = LastChange(direction, now), capacity
+        return decision
+
+    def limit(self, minimum: int, maximum: int) -> None:
+        """Take new limits."""
+        self._policy = replace(self._policy, minimum=minimum, maximum=maximum)
+
+
+@dataclass(slots=True)
+class _Rule:
+    """An alarm and its policy.
+
+    Attributes:
+        row: breaching datapoints in a row, until now.
+        acted: when it last called its policy, while it is in ALARM.
+    """
+
+    alarm: MetricAlarm
+    policy: _Tracking | _Stepping
+    row: int = 0
+    acted: datetime | None = None
 
 
 class _Day:
     """The state of a simulated endpoint."""
 
-    def __init__(self, world: World, settings: TargetTracking) -> None:
-        self._world, self._settings = world, settings
-        self._periods = periods = alarm_periods(settings.metric)
-        low_threshold = settings.target_value * LOW_FRACTION
-        self._rules = (
-            (
-                Direction.OUT,
-                MetricAlarm(
-                    "GreaterThanThreshold", settings.target_value, periods.high, periods.high
-                ),
-            ),
-            (
-                Direction.IN,
-                MetricAlarm("LessThanThreshold", low_threshold, periods.low, periods.low),
-            ),
-        )
-        self._kept = max(periods.high, periods.low) + RANGE_BEYOND_PERIODS
-        self._instances = settings.minimum
+    def __init__(
+        self,
+        world: World,
+        policies: Sequence[_Tracking | _Stepping],
+        metric: str,
+        scheduled: Sequence[ScheduledLimits],
+    ) -> None:
+        self._world, self._metric = world, metric
+        self._seconds = alarm_periods(metric).seconds
+        self._policies = policies
+        self._rules = [_Rule(alarm, one) for one in policies for alarm in one.alarms()]
+        longest = max(rule.alarm.evaluation_periods for rule in self._rules)
+        self._kept = longest + RANGE_BEYOND_PERIODS
+        self._minimum, self._maximum = policies[0].limits
+        self._scheduled = {action.minute: action for action in scheduled}
+        # A change of limits moves the capacity once the last change is complete.
+        self._limited = False
+        self._instances = self._minimum
         self._arrives: tuple[datetime, int] | None = None
-        self._last: LastChange | None = None
         self._values: list[float | None] = []
-        self._acted: dict[Direction, datetime] = {}
         self._now = _EPOCH
 
-    def minute(self, requests: float) -> Minute:
+    def run(self) -> tuple[Minute, ...]:
+        """Return the minutes of the day."""
+        traffic = enumerate(self._world.requests_per_minute)
+        self._limit(0)
+        return tuple(self._minute(number, requests) for number, requests in traffic)
+
+    def _minute(self, number: int, requests: float) -> Minute:
         """Simulate a minute with this number of requests."""
-        steps = 60 // self._periods.seconds
-        at_first, over, why = self._instances, 0.0, ""
-        if self._arrives is not None and self._now >= self._arrives[0]:
-            at_first = self._arrives[1]
-        for _ in range(steps):
-            beyond, reason = self._period(requests / steps)
+        steps = 60 // self._seconds
+        why = self._settle()
+        at_first, over = self._instances, 0.0
+        for step in range(1, steps + 1):
+            # Alarms are evaluated after a minute's end, so with the limits of the next one.
+            limits = number + 1 if step == steps else None
+            beyond, reason = self._period(requests / steps, limits)
             over += beyond
             why = reason or why
         return Minute(requests, at_first, requests / at_first, over, why)
 
-    def _period(self, requests: float) -> tuple[float, str]:
-        """Simulate a period of the alarms; return the requests beyond the capacity, and why."""
-        seconds = self._periods.seconds
+    def _limit(self, minute: int | None) -> None:
+        action = self._scheduled.get(minute) if minute is not None else None
+        if action is None:
+            return
+        self._minimum = self._minimum if action.minimum is None else action.minimum
+        self._maximum = self._maximum if action.maximum is None else action.maximum
+        self._limited = True
+        for policy in self._policies:
+            policy.limit(self._minimum, self._maximum)
+
+    def _settle(self) -> str:
+        """Complete what is due, and move the capacity into new limits; return why it changes."""
+        self._complete()
+        why = self._clamp()
+        self._complete()
+        return why
+
+    def _clamp(self) -> str:
+        """Move the capacity into new limits, unless a change is in progress; return why."""
+        if not self._limited or self._arrives is not None:
+            return ""
+        self._limited = False
+        wanted = min(max(self._instances, self._minimum), self._maximum)
+        if wanted == self._instances:
+            return ""
+        self._change(wanted)
+        return f"scheduled limits {self._minimum} to {self._maximum}: to {wanted}"
+
+    def _complete(self) -> None:
         if self._arrives is not None and self._now >= self._arrives[0]:
             self._instances, self._arrives = self._arrives[1], None
-        over = max(requests - self._instances * self._world.capacity_rps * seconds, 0.0)
+
+    def _change(self, capacity: int) -> None:
+        startup = timedelta(minutes=self._world.startup_minutes)
+        self._arrives = (self._now + startup, capacity)
+
+    def _period(self, requests: float, limits: int | None) -> tuple[float, str]:
+        """Simulate a period of the alarms; return the requests beyond the capacity, and why.
+
+        Args:
+            requests: those of the period.
+            limits: the number of the minute that begins at its end; None if none does.
+        """
+        why = self._settle()
+        over = max(requests - self._instances * self._world.capacity_rps * self._seconds, 0.0)
         metric = requests / self._instances
-        if self._settings.metric == CONCURRENT_REQUESTS:
-            metric = metric / seconds * self._world.latency_seconds + over / self._instances
+        if self._metric == CONCURRENT_REQUESTS:
+            metric = metric / self._seconds * self._world.latency_seconds + over / self._instances
+            # The most that an instance has at once is a whole number.
+            metric = float(math.ceil(round(metric, 9)))
         self._values.append(metric)
         del self._values[: -self._kept]
-        self._now += timedelta(seconds=seconds)
-        why = ""
-        for direction, rule in self._rules:
-            why = self._alarm(direction, rule, metric) or why
+        self._now += timedelta(seconds=self._seconds)
+        self._limit(limits)
+        why = self._clamp() or why
+        for rule in self._rules:
+            why = self._alarm(rule, metric) or why
         return over, why
 
-    def _alarm(self, direction: Direction, rule: MetricAlarm, metric: float) -> str:
+    def _alarm(self, rule: _Rule, metric: float) -> str:
         """Evaluate an alarm, and act on it as often as the live one does: once a minute."""
-        seen = self._values[-(rule.evaluation_periods + RANGE_BEYOND_PERIODS) :]
-        if len(self._values) < rule.evaluation_periods or evaluate(rule, seen) != "ALARM":
-            self._acted.pop(direction, None)
+        alarm = rule.alarm
+        rule.row = rule.row + 1 if breaches(alarm, metric) else 0
+        # No datapoint is missing, so most alarms need so many in a row, and most periods end here.
+        every = alarm.datapoints_to_alarm == alarm.evaluation_periods
+        if len(self._values) < alarm.evaluation_periods or (
+            every and rule.row < alarm.evaluation_periods
+        ):
+            rule.acted = None
             return ""
-        acted = self._acted.get(direction)
-        if acted is not None and self._now - acted < timedelta(minutes=1):
+        if every and rule.acted is not None and self._now - rule.acted < timedelta(minutes=1):
             return ""
-        self._acted[direction] = self._now
+        if evaluate(alarm, self._values[-(alarm.evaluation_periods + RANGE_BEYOND_PERIODS) :]) != (
+            "ALARM"
+        ):
+            rule.acted = None
+            return ""
+        rule.acted = self._now
         if self._arrives is not None:
             return "the last change is in progress"
-        decision = decide(self._settings, direction, self._instances, metric, self._last, self._now)
+        decision = rule.policy.decide(alarm, self._instances, metric, self._now)
         if decision.not_scaled is not None:
             return _why_not(decision.not_scaled)
-        self._last = LastChange(direction, self._now)
-        startup = timedelta(minutes=self._world.startup_minutes)
-        self._arrives = (self._now + startup, decision.capacity)
-        sign = "above" if direction is Direction.OUT else "below"
-        unit = "at once" if self._settings.metric == CONCURRENT_REQUESTS else "per minute"
-        shown = f"{metric:.0f}" if unit == "per minute" else f"{metric:.1f}"
-        return f"{shown} {unit} is {sign} {rule.threshold:g}: to {decision.capacity}"
+        self._change(decision.capacity)
+        sign = "above" if alarm.comparison.startswith("Greater") else "below"
+        unit = "at once" if self._metric == CONCURRENT_REQUESTS else "per minute"
+        return f"{metric:.0f} {unit} is {sign} {alarm.threshold:g}: to {decision.capacity}"
 
 
 def _why_not(reason: NotScaled) -> str:
@@ -209,42 +398,3 @@ def _why_not(reason: NotScaled) -> str:
         NotScaled.COOLING_DOWN: "a cooldown is in effect",
         NotScaled.FLAPPING: "one instance less would not be enough",
     }.get(reason, str(reason))
-
-
-def candidates(world: World) -> Iterator[TargetTracking]:
-    """Yield the settings for a search to try."""
-    peak = max(world.requests_per_minute) / 60
-    most = max(math.ceil(peak / world.capacity_rps), 1)
-    minima = sorted({*range(1, min(most, _MOST_MINIMA) + 1), most})
-    for minimum, factor, out, back in product(
-        minima, _SAFETY_FACTORS, _OUT_COOLDOWNS, _IN_COOLDOWNS
-    ):
-        yield TargetTracking(
-            target_value=world.capacity_rps * factor * 60,
-            minimum=minimum,
-            # Leave room for the instances that the safety factor requires at the peak.
-            maximum=max(math.ceil(most / factor), minimum),
-            scale_out_cooldown_seconds=out,
-            scale_in_cooldown_seconds=back,
-        )
-
-
-def cheapest(outcomes: Iterable[Outcome], objective: float) -> Outcome | None:
-    """Return the outcome with the fewest instance hours that meets the objective, or None.
-
-    Args:
-        outcomes: the candidates.
-        objective: the largest allowed share of requests beyond the capacity, 0 to 1.
-    """
-    holding = [outcome for outcome in outcomes if outcome.over_share <= objective]
-    # Of two with equal cost, prefer the one with more capacity in reserve.
-    return min(
-        holding, key=lambda o: (round(o.instance_hours, 6), o.settings.target_value), default=None
-    )
-
-
-def trimmed(world: World, outcome: Outcome) -> Outcome:
-    """Return the outcome with its maximum lowered to the day's largest number plus one."""
-    used = max(minute.instances for minute in outcome.minutes)
-    settings = replace(outcome.settings, maximum=min(used + 1, outcome.settings.maximum))
-    return simulate(world, settings)

@@ -8,14 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from localcloud.autoscaling.decision import CONCURRENT_REQUESTS, INVOCATIONS, TargetTracking
-from localcloud.autoscaling.simulator import (
-    Outcome,
-    World,
-    candidates,
-    cheapest,
-    simulate,
-    trimmed,
-)
+from localcloud.autoscaling.search import candidates, cheapest, trimmed
+from localcloud.autoscaling.simulator import Outcome, ScheduledLimits, World, simulate
 from localcloud.cli.console import CommandError
 from localcloud.core.clock import monotonic
 
@@ -27,7 +21,9 @@ def run(text: str) -> dict[str, Any]:
         text: a JSON object of `requests_per_minute` (a list), `capacity_rps`, `startup_minutes`,
             `latency_seconds` (for the metric of concurrent requests), and
             either `settings`, the fields of TargetTracking, or `objective`, the largest allowed
-            share of requests beyond the capacity, 0 to 1.
+            share of requests beyond the capacity, 0 to 1, and the `metric` of the settings to
+            try, by default invocations. Beside `settings`, `scheduled` is a list of scheduled
+            actions: the fields of ScheduledLimits.
 
     Raises:
         CommandError: the document is not valid, or no settings meet the objective.
@@ -41,12 +37,15 @@ def run(text: str) -> dict[str, Any]:
             float(document.get("latency_seconds", 0)),
         )
         given = document.get("settings")
-        if given and given.get("metric", INVOCATIONS) not in (INVOCATIONS, CONCURRENT_REQUESTS):
+        metric = (given or document).get("metric", INVOCATIONS)
+        if metric not in (INVOCATIONS, CONCURRENT_REQUESTS):
             raise ValueError(
-                f"the metric is '{given['metric']}'; it must be {INVOCATIONS} or "
-                f"{CONCURRENT_REQUESTS}"
+                f"the metric is '{metric}'; it must be {INVOCATIONS} or {CONCURRENT_REQUESTS}"
             )
-        settings = [TargetTracking(**given)] if given else list(candidates(world))
+        settings = [TargetTracking(**given)] if given else list(candidates(world, metric))
+        scheduled = [ScheduledLimits(**action) for action in document.get("scheduled", [])]
+        if scheduled and not given:
+            raise ValueError("scheduled actions go with settings, and not with a search for them")
         objective = 1.0 if given else float(document["objective"])
     except json.JSONDecodeError as error:
         raise CommandError(
@@ -58,7 +57,7 @@ def run(text: str) -> dict[str, Any]:
         raise CommandError(f"the document to simulate is wrong: {error}") from None
     began = monotonic()
     try:
-        outcomes = [simulate(world, one) for one in settings]
+        outcomes = [simulate(world, one, scheduled) for one in settings]
     except ValueError as error:
         raise CommandError(f"the document to simulate is wrong: {error}") from None
     seconds = monotonic() - began

@@ -42,6 +42,11 @@ class MetricAlarm:
     treat_missing_data: str = "missing"
 
 
+def breaches(alarm: MetricAlarm, value: float) -> bool:
+    """Return whether a datapoint breaches an alarm's threshold."""
+    return _BREACHES[alarm.comparison](value, alarm.threshold)
+
+
 def evaluate(alarm: MetricAlarm, values: Sequence[float | None]) -> str | None:
     """Return the state of an alarm from its evaluation range, or None to retain the current state.
 
@@ -53,8 +58,7 @@ def evaluate(alarm: MetricAlarm, values: Sequence[float | None]) -> str | None:
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-missing-data
     """
-    breaches = _BREACHES[alarm.comparison]
-    known = [breaches(value, alarm.threshold) for value in values if value is not None]
+    known = [breaches(alarm, value) for value in values if value is not None]
     known = known[-alarm.evaluation_periods :]
     breaching, missing = sum(known), alarm.evaluation_periods - len(known)
     if missing and alarm.treat_missing_data == "breaching":

@@ -192,6 +192,20 @@ def test_a_minimum_above_the_capacity_is_enforced_and_deregistering_removes_the_
     assert cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"] == []
 
 
+@pytest.mark.emulator_only
+def test_limits_that_change_during_an_update_hold_after_it(endpoint: TestCloud) -> None:
+    scaling, sagemaker = endpoint.client("application-autoscaling"), endpoint.client("sagemaker")
+    now = count_of(endpoint)
+    wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": 2 if now != 2 else 1}
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="scaled", DesiredWeightsAndCapacities=[wanted]
+    )
+    assert sagemaker.describe_endpoint(EndpointName="scaled")["EndpointStatus"] == "Updating"
+    scaling.register_scalable_target(**TARGET, MinCapacity=3, MaxCapacity=3)
+    wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
+    scaling.deregister_scalable_target(**TARGET)
+
+
 @pytest.mark.aws_documented(SCHEDULED)
 def test_a_scheduled_action_changes_the_limits_and_the_capacity_follows(
     endpoint: TestCloud,

@@ -25,6 +25,7 @@ class LocalEndpoint:
         scaling: application-autoscaling and CloudWatch are available.
         speed: speed of its clock; None if it has no clock.
         instance_type: instance type in the endpoint's configuration.
+        host: the address on which it listens.
         bad_signatures: Authorization headers that were not SigV4 for the service sagemaker.
     """
 
@@ -32,6 +33,7 @@ class LocalEndpoint:
     scaling: bool = True
     speed: float | None = 60.0
     instance_type: str = "ml.m5.large"
+    host: str = "127.0.0.1"
     bad_signatures: list[str] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
 
@@ -39,13 +41,13 @@ class LocalEndpoint:
         self._count = 0
         self._first: float | None = None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((self.host, 0), self._handler())
         self._server.daemon_threads = True
         self._began = time.time()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self.host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> LocalEndpoint:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.__main__ import _load, _parser
+from loadtest.__main__ import _load
 from loadtest.errors import UsageError
 from loadtest.lab import LAB_TESTS
+from loadtest.options import create_parser
 from loadtest.payloads import Payload, rows_from
 from loadtest.recorder import Recorder
 from loadtest.request_quota import QuotaLease, RequestQuota
@@ -133,7 +134,7 @@ def test_each_worker_sends_all_rows_and_starts_at_a_different_one(rows: int, wor
 
 
 def _given(*options: str) -> Load:
-    return _load(_parser().parse_args(["run", "--endpoint", "e", "--dataset", "d", *options]))
+    return _load(create_parser().parse_args(["run", "--endpoint", "e", "--dataset", "d", *options]))
 
 
 def test_options_override_the_values_of_the_labs_tests() -> None:

@@ -28,7 +28,7 @@ from loadtest.samples import (
 )
 from loadtest.scaling_explanation import explain
 from loadtest.shapes import SHAPES, Load, parse_duration
-from loadtest.signing import Signer, invocations_path
+from loadtest.signing import MOST_KEPT, Signer, invocations_path
 from loadtest.summary import first_scale_out, instances_text, summarize
 from loadtest.terminal_display import TableDisplay, format_line, sparkline
 
@@ -252,12 +252,28 @@ def test_a_signature_covers_the_body_and_is_reused() -> None:
     url = "http://127.0.0.1:4566" + invocations_path("iris model")
     signer = Signer(Credentials("test", "test", "token"), "eu-west-1", url)
     one, two = Payload(b"1,2\n", "a"), Payload(b"3,4\n", "b")
-    headers = signer.headers(one)
+    request = signer.request(one)
+    head, body = request.decode().split("\r\n\r\n")
+    line, *lines = head.split("\r\n")
+    headers = dict(entry.split(": ", 1) for entry in lines)
+    assert line == "POST /endpoints/iris%20model/invocations HTTP/1.1"
+    assert body == "1,2\n"
+    assert headers["Host"] == "127.0.0.1:4566"
+    assert headers["Content-Length"] == "4"
+    assert headers["Content-Type"] == "text/csv"
     assert "/eu-west-1/sagemaker/aws4_request" in headers["Authorization"]
     assert headers["X-Amz-Security-Token"] == "token"
-    assert signer.headers(one) is headers
-    assert signer.headers(two)["Authorization"] != headers["Authorization"]
-    assert url.endswith("/endpoints/iris%20model/invocations")
+    assert signer.request(one) is request
+    assert headers["Authorization"] not in signer.request(two).decode()
+
+
+def test_the_signatures_of_many_requests_need_little_memory() -> None:
+    signer = Signer(Credentials("test", "test"), "eu-west-1", "http://h/endpoints/e/invocations")
+    first = Payload(b"first", None)
+    kept = signer.request(first)
+    for number in range(MOST_KEPT):
+        signer.request(Payload(b"%d" % number, None))
+    assert signer.request(first) is not kept
 
 
 def _minutes(*values: float) -> list[MetricPoint]:

@@ -25,6 +25,7 @@ from loadtest.price import Price, PriceTable, find_price, read_table
 from loadtest.run import RunSettings
 from loadtest.shapes import Load
 from loadtest.size import endpoint_price, mean_instances, measure_capacity, pulumi_lines, simulate
+from loadtest.size_metrics import CONCURRENT_REQUESTS, METRICS, latency_of
 from loadtest.size_types import compare, parse_types, show
 from loadtest.traffic import read_csv, wave
 from tests.unit.loadtest.local_endpoint import LocalEndpoint
@@ -115,6 +116,76 @@ def test_the_result_is_printed_as_the_stacks_configuration() -> None:
         "mlops-lab:scaleInCooldownSeconds: 300",
         "mlops-lab:scaleOutCooldownSeconds: 60",
     ]
+
+
+def test_a_plan_by_concurrent_requests_is_printed_with_its_own_settings() -> None:
+    found = {
+        "target_value": 1.6,
+        "minimum": 1,
+        "maximum": 8,
+        "scale_out_cooldown_seconds": 60.0,
+        "scale_in_cooldown_seconds": 300.0,
+        "metric": METRICS[CONCURRENT_REQUESTS],
+    }
+    assert pulumi_lines(20.0, found, 0.1) == [
+        "mlops-lab:scaling: true",
+        "mlops-lab:minInstanceCount: 1",
+        "mlops-lab:maxInstanceCount: 8",
+        "mlops-lab:scalingMetric: concurrent-requests",
+        'mlops-lab:maxConcurrentRequests: "2"',
+        'mlops-lab:safetyFactor: "0.8"',
+        "mlops-lab:scaleInCooldownSeconds: 300",
+        "mlops-lab:scaleOutCooldownSeconds: 60",
+    ]
+
+
+def test_the_latency_is_that_of_a_single_user_who_never_waits_for_another() -> None:
+    assert latency_of([_step(1, 20.0), _step(2, 40.0), _step(4, 41.0)]) == 0.05
+    assert latency_of([_step(1, 0.0, None)]) is None
+    assert latency_of([]) is None
+
+
+def test_a_day_is_planned_by_both_metrics_and_each_row_can_be_reproduced(tmp_path: Path) -> None:
+    traffic = tmp_path / "traffic.csv"
+    traffic.write_text("\n".join(str(600 + 40 * minute) for minute in range(60)))
+    given = ("--capacity", "20", "--latency", "100", "--traffic", str(traffic))
+    done = command(
+        *("size", *given, "--price", "0.5", "--startup-minutes", "1", "--objective", "0.01"),
+        *("--out", str(tmp_path)),
+    )
+    assert done.returncode == 0, done.stderr
+    whole = json.loads((tmp_path / "size.json").read_text())
+    rows = {row["metric"]: row for row in whole["metrics"]}
+    assert list(rows) == ["invocations", "concurrent-requests"]
+    assert rows["invocations"]["settings"] == whole["settings"]
+    assert rows["invocations"]["settings"]["target_value"] > 20
+    assert rows["concurrent-requests"]["settings"]["target_value"] <= 2
+    lines = [line for line in done.stdout.splitlines() if line.startswith("python -m loadtest")]
+    assert len(lines) == 2
+    for line, row in zip(lines, rows.values(), strict=True):
+        out = tmp_path / row["metric"]
+        again = command(*shlex.split(line)[3:], "--out", str(out))
+        assert again.returncode == 0, again.stderr
+        assert (out / "size.png").stat().st_size > 10_000
+        repeated = json.loads((out / "size.json").read_text())
+        assert repeated["settings"] == row["settings"]
+        assert repeated["metrics"] == whole["metrics"]
+        assert repeated["price"]["hourly"] == 0.5
+        said = "scalingMetric: concurrent-requests" in again.stdout
+        assert said == (row["metric"] == "concurrent-requests")
+
+
+def test_a_model_that_answers_at_once_is_not_planned_by_concurrent_requests(
+    tmp_path: Path,
+) -> None:
+    given = ("size", "--capacity", "20", "--latency", "5", "--wave", "1:20")
+    done = command(*given, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    reason = "an instance at its capacity has 0.1 requests at once"
+    assert f"concurrent-requests: {reason}" in done.stdout
+    refused = command(*given, "--metric", "concurrent-requests", "--out", str(tmp_path))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: {reason}")
 
 
 def test_users_are_per_instance_and_so_is_the_measured_rate(

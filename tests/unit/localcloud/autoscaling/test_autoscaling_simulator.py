@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.autoscaling.decision import CONCURRENT_REQUESTS, TargetTracking
+from localcloud.autoscaling.search import candidates, cheapest, trimmed
 from localcloud.autoscaling.simulator import (
+    AlarmedSteps,
+    ScheduledLimits,
     World,
-    candidates,
-    cheapest,
     simulate,
-    trimmed,
+    simulate_steps,
 )
+from localcloud.autoscaling.steps import Step, StepScaling
 from localcloud.cli.console import CommandError
 from localcloud.cli.simulate import run
+from localcloud.cloudwatch.alarm_state import MetricAlarm
 
 pytestmark = pytest.mark.emulator_only
 
@@ -46,11 +49,11 @@ AT_ONCE = TargetTracking(
 
 
 def test_requests_at_once_scale_out_after_half_a_minute_and_in_as_before() -> None:
-    # 1,500 a minute of half a second each are 12.5 at once: 3 instances.
+    # 1,500 a minute of half a second each are 12.5 on average, at most 13 at once: 3 instances.
     traffic = [1500.0] * 8 + [0.0] * 20
     world = World(traffic, 100.0, startup_minutes=4, latency_seconds=0.5)
     outcome = simulate(world, AT_ONCE)
-    assert outcome.minutes[0].why.startswith("12.5 at once is above 5: to 3")
+    assert outcome.minutes[0].why.startswith("13 at once is above 5: to 3")
     counts = [minute.instances for minute in outcome.minutes]
     # They serve from second 270, and the minute that begins at 300 is the first to show it.
     assert (counts[4], counts[5]) == (1, 3)
@@ -139,6 +142,103 @@ def test_a_world_that_cannot_be_says_why(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         World(traffic, capacity, startup)
+
+
+def test_the_most_at_once_is_a_whole_number() -> None:
+    # 1.2 on average are 2 at some moment, which is above 1.5: then 2 instances of 0.6, so 1.
+    world = World([72.0] * 6, 100.0, startup_minutes=0, latency_seconds=1.0)
+    policy = TargetTracking(1.5, 1, 10, metric=CONCURRENT_REQUESTS)
+    minutes = simulate(world, policy).minutes
+    assert minutes[0].why == "2 at once is above 1.5: to 2"
+    assert [minute.instances for minute in minutes[1:]] == [2] * 5
+
+
+ABOVE = MetricAlarm("GreaterThanOrEqualToThreshold", 100.0, 2, 2)
+BELOW = MetricAlarm("LessThanThreshold", 50.0, 3, 2)
+
+
+def _stepping(alarm: MetricAlarm, *steps: Step, cooldown: float = 0.0) -> AlarmedSteps:
+    policy = StepScaling("ChangeInCapacity", steps, 1, 6, cooldown_seconds=cooldown)
+    return AlarmedSteps(alarm, policy)
+
+
+def test_steps_change_the_capacity_by_the_distance_from_the_threshold() -> None:
+    out = _stepping(ABOVE, Step(0, 50, 1), Step(50, None, 3))
+    back = _stepping(BELOW, Step(None, 0, -1))
+    traffic = [130.0] * 2 + [400.0] * 3 + [20.0] * 6
+    minutes = simulate_steps(World(traffic, 100.0, startup_minutes=0), [out, back])
+    counts = [minute.instances for minute in minutes]
+    # 130 twice: one more. 200 each, so 100 beyond: three more. Two of three quiet: one less each.
+    assert counts == [1, 1, 2, 5, 5, 5, 5, 4, 3, 2, 1]
+    assert minutes[1].why == "130 per minute is above 100: to 2"
+
+
+def test_a_cooldown_lets_only_a_larger_step_through() -> None:
+    out = _stepping(ABOVE, Step(0, 100, 1), Step(100, None, 2), cooldown=300)
+    minutes = simulate_steps(World([150.0, 150.0, 900.0, 900.0], 9e9, startup_minutes=0), [out])
+    assert [minute.instances for minute in minutes] == [1, 1, 2, 3]
+
+
+SCHEDULED = (ScheduledLimits(2, 3), ScheduledLimits(4, None, 2), ScheduledLimits(6, 1))
+
+
+@pytest.mark.parametrize(
+    ("startup", "expected"), [(0, [1, 1, 3, 3, 2, 2, 2]), (1, [1, 1, 1, 3, 3, 2, 2])]
+)
+def test_scheduled_limits_move_the_capacity(startup: int, expected: list[int]) -> None:
+    world = World([300.0] * 7, 100.0, startup_minutes=startup)
+    minutes = simulate(world, TARGET, SCHEDULED).minutes
+    assert [minute.instances for minute in minutes] == expected
+    assert minutes[1].why == "scheduled limits 3 to 10: to 3"
+
+
+def test_limits_wait_for_a_change_that_is_in_progress() -> None:
+    world = World([1500.0] * 9, 100.0, startup_minutes=3)
+    minutes = simulate(world, TARGET, [ScheduledLimits(4, None, 2)]).minutes
+    # Three in minute 6, as was decided before; three minutes later the limits are met.
+    assert [minute.instances for minute in minutes] == [1] * 6 + [3] * 3
+    assert "scheduled limits 1 to 2: to 2" in [minute.why for minute in minutes]
+
+
+def test_settings_are_tried_by_the_metric_that_is_asked_for() -> None:
+    document = {
+        "requests_per_minute": [600.0] * 60,
+        "capacity_rps": 5.0,
+        "latency_seconds": 0.4,
+        "objective": 0.5,
+        "metric": CONCURRENT_REQUESTS,
+    }
+    settings = run(json.dumps(document))["settings"]
+    assert settings["metric"] == CONCURRENT_REQUESTS
+    assert 0.6 <= settings["target_value"] <= 1.8  # 5 requests/s of 0.4 s are 2 at once
+    with pytest.raises(CommandError, match=r"has 0\.5 requests at once"):
+        run(json.dumps({**document, "latency_seconds": 0.1}))
+    with pytest.raises(CommandError, match="the metric is 'CPU'"):
+        run(json.dumps({**document, "metric": "CPU"}))
+
+
+def test_scheduled_actions_go_with_settings() -> None:
+    document = {
+        "requests_per_minute": [300.0] * 4,
+        "capacity_rps": 100.0,
+        "startup_minutes": 0,
+        "settings": {"target_value": 600.0, "minimum": 1, "maximum": 10},
+        "scheduled": [{"minute": 2, "minimum": 3}],
+    }
+    answer = run(json.dumps(document))
+    assert [minute["instances"] for minute in answer["minutes"]] == [1, 1, 3, 3]
+    for action, word in (
+        ({"minute": -1}, "must be of minute 0 or later"),
+        ({"minute": 1, "minimum": 0}, "limits of 1 or more"),
+        ({"minute": 1, "minimum": 3, "maximum": 2}, "must not be greater than the maximum"),
+        ({"hour": 1}, "hour"),
+    ):
+        with pytest.raises(CommandError, match=word):
+            run(json.dumps({**document, "scheduled": [action]}))
+    search = {**document, "objective": 0.5}
+    del search["settings"]
+    with pytest.raises(CommandError, match="scheduled actions go with settings"):
+        run(json.dumps(search))
 
 
 def test_the_command_reads_and_answers_json() -> None:

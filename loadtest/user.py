@@ -19,6 +19,7 @@ from gevent.event import Event
 from locust import User, constant
 from locust.env import Environment
 from locust.exception import CatchResponseError, StopUser
+from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from loadtest.connection import Answer, Connection, NoAnswerError, Server
 from loadtest.payloads import Payload, parse_label, parse_value, read_payloads, rows_from
@@ -156,6 +157,20 @@ class EndpointClient(User):  # type: ignore[misc]  # locust ships no types
 
     abstract = True
     connection: Connection | None = None
+    _state: str | None
+
+    def stop(self, force: bool = False) -> bool:
+        """Stop the user; one that waits between two requests sends no other.
+
+        Locust only kills such a user. It may wake up before that takes effect, send a request, and
+        be killed while it waits for the answer, which nobody then counts.
+        """
+        if self._state == LOCUST_STATE_WAITING:
+            self._state = LOCUST_STATE_STOPPING
+            self.group.killone(self.greenlet)
+            return True
+        stopped: bool = super().stop(force)
+        return stopped
 
     def on_stop(self) -> None:
         """Close the connection."""

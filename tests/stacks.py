@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import count
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tests.cloud import TestCloud, wait_for
 
@@ -49,3 +52,17 @@ class Stacks:
     def reasons(self, name: str) -> str:
         events = self.client.describe_stack_events(StackName=name)["StackEvents"]
         return " ".join(event.get("ResourceStatusReason", "") for event in events)
+
+    def delete_all(self) -> None:
+        """Delete the stacks, and wait: the next test may use the same names of resources."""
+        for name in self.names:
+            self.client.delete_stack(StackName=name)
+        for name in self.names:
+            wait_for(f"{name} to be deleted", partial(self._is_at_rest, name), 30)
+
+    def _is_at_rest(self, name: str) -> bool:
+        try:
+            (stack,) = self.client.describe_stacks(StackName=name)["Stacks"]
+        except ClientError:
+            return True
+        return not stack["StackStatus"].endswith("IN_PROGRESS")

@@ -32,5 +32,4 @@ def stacks(cloud: TestCloud) -> Iterator[Stacks]:
     """A maker of stacks, which are deleted afterwards."""
     made = Stacks(cloud)
     yield made
-    for name in made.names:
-        made.client.delete_stack(StackName=name)
+    made.delete_all()

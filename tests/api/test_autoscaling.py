@@ -195,14 +195,16 @@ def test_a_minimum_above_the_capacity_is_enforced_and_deregistering_removes_the_
 @pytest.mark.emulator_only
 def test_limits_that_change_during_an_update_hold_after_it(endpoint: TestCloud) -> None:
     scaling, sagemaker = endpoint.client("application-autoscaling"), endpoint.client("sagemaker")
-    now = count_of(endpoint)
-    wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": 2 if now != 2 else 1}
+    # Instances that start take longer than the next call.
+    wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": count_of(endpoint) + 2}
     sagemaker.update_endpoint_weights_and_capacities(
         EndpointName="scaled", DesiredWeightsAndCapacities=[wanted]
     )
-    assert sagemaker.describe_endpoint(EndpointName="scaled")["EndpointStatus"] == "Updating"
     scaling.register_scalable_target(**TARGET, MinCapacity=3, MaxCapacity=3)
     wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
+    # The scheduled action of the next test begins with fewer.
+    scaling.register_scalable_target(**TARGET, MinCapacity=1, MaxCapacity=1)
+    wait_for("one instance", lambda: count_of(endpoint) == 1, 30)
     scaling.deregister_scalable_target(**TARGET)
 
 
@@ -223,9 +225,14 @@ def test_a_scheduled_action_changes_the_limits_and_the_capacity_follows(
     assert kept["Timezone"] == "UTC"
     assert kept["ScalableTargetAction"] == {"MinCapacity": 3, "MaxCapacity": 3}
     assert "StartTime" not in kept
+
+    def has_new_limits() -> bool:
+        found = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
+        (target,) = found["ScalableTargets"]
+        return (target["MinCapacity"], target["MaxCapacity"]) == (3, 3)
+
+    wait_for("the new limits", has_new_limits, 30)
     wait_for("three instances", lambda: count_of(endpoint) == 3, 30)
-    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 3)
     activities = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
     assert activities["ScalingActivities"][0]["Cause"] == "scheduled action name soon"
     scaling.delete_scheduled_action(**TARGET, ScheduledActionName="soon")

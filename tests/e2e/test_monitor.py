@@ -140,7 +140,6 @@ def test_drifted_traffic_raises_the_alarm_and_usual_traffic_ends_it(lab: Lab, ir
     assert "1 of 2 runs drifted" in trend["Body"].read().decode()
 
 
-@pytest.mark.slow
 def test_within_the_cooldown_drift_is_an_alarm_and_no_retraining(lab: Lab) -> None:
     ask(lab, ["9.9,9.9,9.9,9.9"] * 200, "once more")
     assert next_report(lab)["verdict"] == "drift"

@@ -66,11 +66,11 @@ def ask(lab: Lab, rows: list[str], name: str = "row") -> None:
 
 
 def runs(lab: Lab) -> list[dict[str, Any]]:
+    pages = lab.cloud.client("sagemaker").get_paginator("list_processing_jobs")
     return [
         dict(job)
-        for job in lab.cloud.client("sagemaker").list_processing_jobs(
-            NameContains=f"{PRD}-monitor", SortOrder="Ascending"
-        )["ProcessingJobSummaries"]
+        for page in pages.paginate(NameContains=f"{PRD}-monitor", SortOrder="Ascending")
+        for job in page["ProcessingJobSummaries"]
     ]
 
 

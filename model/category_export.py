@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from model.onnx_answer import answer_nodes, answer_outputs
 from model.predictor import SORT_BY
 from model.thresholds import categories_of_splits, floor_32, original_features
 
@@ -42,33 +43,17 @@ def boosting_to_onnx(boosting: Any, width: int) -> ModelProto:
     base = np.asarray(boosting._baseline_prediction, np.float64).reshape(1, -1)
     constants = {"base": base.astype(np.float32)}
     nodes = [trees]
-    if not classes:
-        nodes.append(helper.make_node("Add", [_SUMS, "base"], ["value"]))
-        outputs = [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])]
-    else:
-        nodes.append(helper.make_node("Add", [_SUMS, "base"], [_SCORES]))
-        if classes == 2:
-            # Both probabilities of a share s, [1 - s, s], are s times the slope plus the offset.
-            constants |= {
-                "slope": np.array([[-1, 1]], np.float32),
-                "offset": np.array([1, 0], np.float32),
-            }
-            nodes += [
-                helper.make_node("Sigmoid", [_SCORES], ["share"]),
-                helper.make_node("Gemm", ["share", "slope", "offset"], [_PROBABILITIES]),
-            ]
-        else:
-            nodes.append(helper.make_node("Softmax", [_SCORES], [_PROBABILITIES], axis=1))
-        nodes.append(helper.make_node("ArgMax", [_PROBABILITIES], [_LABEL], axis=1, keepdims=0))
-        outputs = [
-            helper.make_tensor_value_info(_LABEL, TensorProto.INT64, [None]),
-            helper.make_tensor_value_info(_PROBABILITIES, TensorProto.FLOAT, [None, classes]),
-        ]
+    result = _SCORES if classes else "value"
+    nodes.append(helper.make_node("Add", [_SUMS, "base"], [result]))
+    if classes:
+        answer, of_answer = answer_nodes(_SCORES, _LABEL, _PROBABILITIES, classes)
+        nodes += answer
+        constants |= of_answer
     graph = helper.make_graph(
         nodes,
         "boosting",
         [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])],
-        outputs,
+        answer_outputs("value", _LABEL, _PROBABILITIES, classes),
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(_ML, 5)]

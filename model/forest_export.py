@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
+from model.onnx_answer import answer_outputs
 from model.predictor import SORT_BY
 from model.thresholds import floor_32
 
@@ -77,20 +78,12 @@ def forest_to_onnx(forest: Any, width: int) -> ModelProto:
                 helper.make_node("Gemm", [_SUMS, "slope", "offset"], [_PROBABILITIES]),
                 helper.make_node("ArgMax", [_PROBABILITIES], [_LABEL], axis=1, keepdims=0),
             ]
-    outputs = (
-        [
-            helper.make_tensor_value_info(_LABEL, TensorProto.INT64, [None]),
-            helper.make_tensor_value_info(_PROBABILITIES, TensorProto.FLOAT, [None, classes]),
-        ]
-        if classes
-        else [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])]
-    )
     constants = {"slope": [[-1 / count, 1 / count]], "offset": [1, 0]} if classes == 2 else {}
     graph = helper.make_graph(
         nodes,
         "forest",
         [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])],
-        outputs,
+        answer_outputs("value", _LABEL, _PROBABILITIES, classes),
         [
             numpy_helper.from_array(np.array(value, np.float32), name)
             for name, value in constants.items()

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
+
+from model.onnx_answer import answer_nodes, answer_outputs
 
 _INPUT, _VALUE, _SCORES, _LABEL, _PROBABILITIES = "input", "value", "scores", "label", "shares"
 
@@ -45,33 +47,15 @@ def linear_to_onnx(estimator: Any, width: int) -> ModelProto:
         helper.make_node("Gemm", ["wide", "coefficients", "intercept"], ["wide_result"]),
         helper.make_node("Cast", ["wide_result"], [result], to=TensorProto.FLOAT),
     ]
-    if not classes:
-        outputs = [helper.make_tensor_value_info(_VALUE, TensorProto.FLOAT, [None, 1])]
-    else:
-        nodes += _shares(classes, constants)
-        nodes.append(helper.make_node("ArgMax", [_PROBABILITIES], [_LABEL], axis=1, keepdims=0))
-        outputs = [
-            helper.make_tensor_value_info(_LABEL, TensorProto.INT64, [None]),
-            helper.make_tensor_value_info(_PROBABILITIES, TensorProto.FLOAT, [None, classes]),
-        ]
+    if classes:
+        answer, of_answer = answer_nodes(_SCORES, _LABEL, _PROBABILITIES, classes)
+        nodes += answer
+        constants |= of_answer
     graph = helper.make_graph(
         nodes,
         "linear_model",
         [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])],
-        outputs,
+        answer_outputs(_VALUE, _LABEL, _PROBABILITIES, classes),
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-
-
-def _shares(classes: int, constants: dict[str, Any]) -> list[NodeProto]:
-    """Return the nodes that make probabilities of the scores; add their constants."""
-    if classes > 2:
-        return [helper.make_node("Softmax", [_SCORES], [_PROBABILITIES], axis=1)]
-    # Both probabilities of a share s, [1 - s, s], are s times the slope plus the offset.
-    constants["slope"] = np.array([[-1, 1]], np.float32)
-    constants["offset"] = np.array([1, 0], np.float32)
-    return [
-        helper.make_node("Sigmoid", [_SCORES], ["share"]),
-        helper.make_node("Gemm", ["share", "slope", "offset"], [_PROBABILITIES]),
-    ]

@@ -36,6 +36,8 @@ _ISOTONIC_TOLERANCE = 1e-3
 # The allowed error of a regression's value, as a share of the size of the values.
 _VALUE_TOLERANCE = 1e-4
 _MAX_LISTED_ROWS = 10
+# The given rows, in messages.
+_VALIDATION = "validation rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,52 +144,86 @@ def check_equivalence(
         ExportError: a label differs, a probability differs by more than the tolerance, or
             scikit-learn's own predictions are not finite.
     """
-    asked = {
-        "validation rows": rows,
-        "rows on the thresholds of its trees": rows_on_thresholds(estimator, rows),
-    }
-    if columns is not None:
-        asked["rows of each category and missing value"] = rows_of_columns(columns, rows)
-    if decision is not None:
-        estimator = Decided(estimator, decision)
-    # A regression's value must be right in relation to those of the given rows.
-    scale = 0.0
-    if not predictor.classes:
-        values = _predict(estimator.predict, rows, "values", "validation rows")
-        scale = max(float(values.std()), float(np.abs(values).mean()))
-    compared = [
-        _compare(estimator, predictor, some, tolerance, scale, noun)
-        for noun, some in asked.items()
-        if len(some)
-    ]
-    worst = max(comparison.worst for comparison in compared)
-    ties = sum(comparison.ties for comparison in compared)
-    return Comparison(worst, compared[0].tolerance, ties)
+    return Equivalence(estimator, rows, tolerance, decision, columns).check(predictor)
 
 
-def _compare(
-    estimator: Any,
-    predictor: Predictor,
-    rows: NDArray[np.float32],
-    tolerance: float,
-    scale: float,
-    noun: str,
-) -> Comparison:
-    if not predictor.classes:
-        return _compare_values(estimator, predictor, rows, scale, noun)
-    expected = _predict(estimator.predict_proba, rows, "probabilities", noun)
-    labels = np.asarray(estimator.predict(rows))
-    numbers, probabilities = predictor.run(rows)
-    difference = np.abs(expected - probabilities)
-    _check_difference(difference.max(axis=1, initial=0.0), tolerance, "probabilities", noun)
-    tie = _margins(estimator, expected) <= 2 * tolerance
-    wrong = np.flatnonzero((numbers != labels) & ~tie)
-    if wrong.size:
-        raise ExportError(
-            f"the exported model predicts another class than scikit-learn on {wrong.size} of "
-            f"{len(rows)} {noun}: {_row_list(wrong)}"
-        )
-    return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
+class Equivalence:
+    """What an estimator answers, with which exported models of it are compared.
+
+    Its answers are computed once, however many models are compared. The arguments are those of
+    `check_equivalence`.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        rows: NDArray[np.float32],
+        tolerance: float = PROBABILITY_TOLERANCE,
+        decision: Decision | None = None,
+        columns: Columns | None = None,
+    ) -> None:
+        asked = {
+            _VALIDATION: rows,
+            "rows on the thresholds of its trees": rows_on_thresholds(estimator, rows),
+        }
+        if columns is not None:
+            asked["rows of each category and missing value"] = rows_of_columns(columns, rows)
+        self._asked = {noun: some for noun, some in asked.items() if len(some)}
+        self._estimator = estimator if decision is None else Decided(estimator, decision)
+        self._tolerance = tolerance
+        # Of each kind of rows: the probabilities, the labels, and how far from another answer.
+        self._answers: dict[
+            str, tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+        ] = {}
+        # Of a regression.
+        self._values: dict[str, NDArray[np.float64]] = {}
+
+    def check(self, predictor: Predictor) -> Comparison:
+        """Compare an exported model; see `check_equivalence`."""
+        compare = self._compare if predictor.classes else self._compare_values
+        compared = [compare(predictor, noun) for noun in self._asked]
+        worst = max(comparison.worst for comparison in compared)
+        ties = sum(comparison.ties for comparison in compared)
+        return Comparison(worst, compared[0].tolerance, ties)
+
+    def _compare(self, predictor: Predictor, noun: str) -> Comparison:
+        rows, tolerance = self._asked[noun], self._tolerance
+        if noun not in self._answers:
+            estimator = self._estimator
+            found = _predict(estimator.predict_proba, rows, "probabilities", noun)
+            labels = np.asarray(estimator.predict(rows))
+            self._answers[noun] = found, labels, _margins(estimator, found)
+        expected, labels, margins = self._answers[noun]
+        numbers, probabilities = predictor.run(rows)
+        difference = np.abs(expected - probabilities)
+        _check_difference(difference.max(axis=1, initial=0.0), tolerance, "probabilities", noun)
+        tie = margins <= 2 * tolerance
+        wrong = np.flatnonzero((numbers != labels) & ~tie)
+        if wrong.size:
+            raise ExportError(
+                f"the exported model predicts another class than scikit-learn on {wrong.size} of "
+                f"{len(rows)} {noun}: {_row_list(wrong)}"
+            )
+        return Comparison(float(difference.max(initial=0.0)), tolerance, int(tie.sum()))
+
+    def _compare_values(self, predictor: Predictor, noun: str) -> Comparison:
+        expected = self._values_of(noun)
+        # A value must be right in relation to those of the validation rows.
+        of_rows = self._values_of(_VALIDATION)
+        scale = max(float(of_rows.std()), float(np.abs(of_rows).mean()))
+        _, values = predictor.run(self._asked[noun])
+        difference = np.abs(expected - values[:, 0])
+        tolerance = _VALUE_TOLERANCE * scale
+        # A value that is larger by far may differ by a part of itself.
+        difference *= scale / np.maximum(scale, np.abs(expected))
+        _check_difference(difference, tolerance, "values", noun)
+        return Comparison(float(difference.max(initial=0.0)), tolerance, 0)
+
+    def _values_of(self, noun: str) -> NDArray[np.float64]:
+        if noun not in self._values:
+            rows = self._asked[noun]
+            self._values[noun] = _predict(self._estimator.predict, rows, "values", noun)
+        return self._values[noun]
 
 
 def _margins(estimator: Any, expected: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,19 +233,6 @@ def _margins(estimator: Any, expected: NDArray[np.float64]) -> NDArray[np.float6
         return np.asarray(np.abs(expected[:, decision.positive] - decision.threshold))
     best = np.sort(expected, axis=1)
     return np.asarray(best[:, -1] - best[:, -2])
-
-
-def _compare_values(
-    estimator: Any, predictor: Predictor, rows: NDArray[np.float32], scale: float, noun: str
-) -> Comparison:
-    expected = _predict(estimator.predict, rows, "values", noun)
-    _, values = predictor.run(rows)
-    difference = np.abs(expected - values[:, 0])
-    tolerance = _VALUE_TOLERANCE * scale
-    # A value that is larger by far may differ by a part of itself.
-    difference *= scale / np.maximum(scale, np.abs(expected))
-    _check_difference(difference, tolerance, "values", noun)
-    return Comparison(float(difference.max(initial=0.0)), tolerance, 0)
 
 
 def _predict(

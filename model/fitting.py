@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +22,7 @@ from model.columns import Columns, check_known, learn_columns
 from model.decision import Decision
 from model.errors import ExportError
 from model.estimator import fit, learns_from_missing
-from model.export import check_equivalence, to_onnx_bytes, tolerance_of
+from model.export import Equivalence, to_onnx_bytes, tolerance_of
 from model.folds import answers_out_of_fold, cross_validated, decision_of
 from model.hyperparameters import Hyperparameters, check_decision
 from model.importances import Importance, permutation_importances
@@ -110,15 +109,14 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     with Progress("exporting to ONNX and comparing"):
         onnx_bytes = to_onnx_bytes(estimator, columns.width, decision)
         predictor: Predictor = OnnxPredictor(onnx_bytes, columns.width, dataset.classes)
-        check = partial(
-            check_equivalence,
+        expected = Equivalence(
             estimator,
-            rows=rows["validation"],
-            tolerance=tolerance_of(algorithm, decision),
-            decision=decision,
-            columns=columns,
+            rows["validation"],
+            tolerance_of(algorithm, decision),
+            decision,
+            columns,
         )
-        compared = check(predictor)
+        compared = expected.check(predictor)
         table = tree_table(estimator, columns.width, onnx_bytes, decision) if AVAILABLE else None
     log.info(
         "the ONNX model (%d bytes) predicts the same as scikit-learn: largest difference of a %s "
@@ -132,7 +130,7 @@ def fit_and_measure(dataset: Dataset, hyperparameters: Hyperparameters) -> Train
     if table is not None:
         try:
             of_trees = TreePredictor(table, columns.width, dataset.classes)
-            worst = check(of_trees).worst
+            worst = expected.check(of_trees).worst
         except (ExportError, ValueError) as error:
             log.warning("its table of trees is left out, and ONNX Runtime will score: %s", error)
             table = None

@@ -58,7 +58,7 @@ class Comparison:
 def tolerance_of(algorithm: Algorithm, decision: Decision | None = None) -> float:
     """Return the allowed difference of a probability.
 
-    A regression has no probabilities; `check_equivalence` scales its tolerance to its values.
+    A regression has no probabilities; `Equivalence` scales its tolerance to its values.
     """
     if decision is not None and decision.points is not None:
         return _ISOTONIC_TOLERANCE
@@ -117,41 +117,19 @@ def _to_onnx(estimator: Any, width: int) -> ModelProto:
     return model
 
 
-def check_equivalence(
-    estimator: Any,
-    predictor: Predictor,
-    rows: NDArray[np.float32],
-    tolerance: float = PROBABILITY_TOLERANCE,
-    decision: Decision | None = None,
-    columns: Columns | None = None,
-) -> Comparison:
-    """Compare the ONNX model's predictions with those of the estimator that it was exported from.
+class Equivalence:
+    """What an estimator answers, with which exported models of it are compared.
 
-    Besides the given rows, rows on the thresholds of the estimator's trees and one and two 32-bit
-    floats beside them are compared, and rows of each category and each missing value that an
-    endpoint may be asked. Labels must be equal, except on a row whose two most probable classes are
-    within the tolerance of each other: there, rounding decides which one wins.
+    Its answers are computed once, however many models are compared. Besides the given rows, rows on
+    the thresholds of the estimator's trees and one and two 32-bit floats beside them are compared,
+    and rows of each category and each missing value that an endpoint may be asked.
 
     Args:
         estimator: the fitted estimator.
-        predictor: the exported model.
         rows: encoded rows to compare on, shape (rows, width), at least one.
         tolerance: the allowed difference of a probability.
         decision: the calibration and the threshold of two classes, or None.
         columns: the columns of the rows; None for plain numbers.
-
-    Raises:
-        ExportError: a label differs, a probability differs by more than the tolerance, or
-            scikit-learn's own predictions are not finite.
-    """
-    return Equivalence(estimator, rows, tolerance, decision, columns).check(predictor)
-
-
-class Equivalence:
-    """What an estimator answers, with which exported models of it are compared.
-
-    Its answers are computed once, however many models are compared. The arguments are those of
-    `check_equivalence`.
     """
 
     def __init__(
@@ -179,7 +157,18 @@ class Equivalence:
         self._values: dict[str, NDArray[np.float64]] = {}
 
     def check(self, predictor: Predictor) -> Comparison:
-        """Compare an exported model; see `check_equivalence`."""
+        """Compare an exported model's predictions with the estimator's.
+
+        Labels must be equal, except on a row whose two most probable classes are within the
+        tolerance of each other: there, rounding decides which one wins.
+
+        Args:
+            predictor: the exported model.
+
+        Raises:
+            ExportError: a label differs, a probability differs by more than the tolerance, or
+                scikit-learn's own predictions are not finite.
+        """
         compare = self._compare if predictor.classes else self._compare_values
         compared = [compare(predictor, noun) for noun in self._asked]
         worst = max(comparison.worst for comparison in compared)

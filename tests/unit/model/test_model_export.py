@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from model.archive import read_archive
 from model.errors import ArtifactError, ExportError
 from model.estimator import fit
-from model.export import check_equivalence, to_onnx_bytes, tolerance_of
+from model.export import Equivalence, to_onnx_bytes, tolerance_of
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.onnx_predictor import OnnxPredictor
 from model.thresholds import rows_of_categories
@@ -44,7 +44,7 @@ def test_the_onnx_model_of_each_algorithm_predicts_the_same(
     estimator = fit(hyperparameters, rows[chosen], truth[chosen])
     predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, names[:classes])
     tolerance = tolerance_of(algorithm)
-    assert check_equivalence(estimator, predictor, rows[chosen], tolerance).worst <= tolerance
+    assert Equivalence(estimator, rows[chosen], tolerance).check(predictor).worst <= tolerance
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -119,7 +119,7 @@ def test_the_onnx_model_of_another_fit_is_refused(table: tuple[Any, Any, Any]) -
     predictor = OnnxPredictor(to_onnx_bytes(fit(few, rows, truth), 4), 4, names)
     reason = r"differ from scikit-learn's by up to 0\.67 on 4 of 120 .* rows: 28, 62, 108, 120;"
     with pytest.raises(ExportError, match=reason):
-        check_equivalence(fit(other, rows, truth), predictor, rows)
+        Equivalence(fit(other, rows, truth), rows).check(predictor)
 
 
 def test_an_estimator_whose_own_sums_overflow_is_refused_with_advice() -> None:
@@ -132,7 +132,7 @@ def test_an_estimator_whose_own_sums_overflow_is_refused_with_advice() -> None:
         tree.tree_.value[:] = value
     reason = "own probabilities are not finite on 60 of 60 .* set a smaller learning_rate"
     with pytest.raises(ExportError, match=reason):
-        check_equivalence(boosted, predictor, rows)
+        Equivalence(boosted, rows).check(predictor)
 
 
 def test_a_validation_row_that_overflows_when_it_is_scaled_is_refused() -> None:
@@ -142,7 +142,7 @@ def test_a_validation_row_that_overflows_when_it_is_scaled_is_refused() -> None:
     predictor = OnnxPredictor(to_onnx_bytes(logistic, 4), 4, ("x", "y"))
     rows[7, 2] = 3e38
     with pytest.raises(ExportError, match="their scaled features overflow: scale the features"):
-        check_equivalence(logistic, predictor, rows)
+        Equivalence(logistic, rows).check(predictor)
 
 
 def test_metadata_with_another_number_of_classes_is_refused(
@@ -189,7 +189,7 @@ def test_splits_on_sets_of_categories_are_answered_as_by_scikit_learn(
     else:
         assert np.array_equal(numbers, estimator.predict(asked))
         assert np.abs(values - estimator.predict_proba(asked)).max() < 1e-5
-    assert check_equivalence(estimator, predictor, rows, tolerance).worst < 1e-5
+    assert Equivalence(estimator, rows, tolerance).check(predictor).worst < 1e-5
 
 
 def test_boosting_with_categories_that_learns_nothing_answers_its_baseline() -> None:
@@ -213,4 +213,4 @@ def test_the_check_before_export_asks_each_category_and_a_missing_one() -> None:
     assert np.isnan(asked[9::10, 0]).all()
     predictor = OnnxPredictor(to_onnx_bytes(other, 2), 2, ("x", "y"))
     with pytest.raises(ExportError, match="differ from scikit-learn's"):
-        check_equivalence(estimator, predictor, rows)
+        Equivalence(estimator, rows).check(predictor)

@@ -18,7 +18,7 @@ from model.channels import hold_out
 from model.columns import Columns
 from model.errors import ExportError, HyperparameterError
 from model.estimator import class_weights, fit
-from model.export import check_equivalence, to_onnx_bytes
+from model.export import Equivalence, to_onnx_bytes
 from model.fitting import TrainingArtifacts, fit_and_measure
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.importances import permutation_importances
@@ -203,7 +203,7 @@ def test_a_regression_whose_onnx_values_differ_is_refused_with_the_rows() -> Non
     onnx_bytes = to_onnx_bytes(fit(linear, rows, truth), 2)
     predictor = OnnxPredictor(onnx_bytes, 2, ())
     with pytest.raises(ExportError, match=r"values differ .* on 6 of 6 validation rows: 1, 2, 3, "):
-        check_equivalence(fit(linear, rows, truth + 100), predictor, rows)
+        Equivalence(fit(linear, rows, truth + 100), rows).check(predictor)
 
 
 def test_balanced_weights_give_each_class_the_same_total_weight() -> None:

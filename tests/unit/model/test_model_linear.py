@@ -19,7 +19,7 @@ from model.asked_rows import rows_of_columns
 from model.columns import Column, Columns, learn_columns
 from model.errors import ExportError
 from model.estimator import fit
-from model.export import check_equivalence, to_onnx_bytes
+from model.export import Equivalence, to_onnx_bytes
 from model.hyperparameters import parse_hyperparameters
 from model.onnx_predictor import OnnxPredictor
 from model.payload import decode
@@ -69,7 +69,7 @@ def test_each_category_and_missing_value_is_answered_as_scikit_learn_answers_it(
     expected = own.predict(asked.astype(float))
     allowed = 2e-6 * max(made.truth.std(), np.abs(made.truth).mean(), np.abs(expected).max())
     assert np.abs(predictor.run(asked)[1][:, 0] - expected).max() < allowed
-    compared = check_equivalence(estimator, predictor, rows, columns=made.columns)
+    compared = Equivalence(estimator, rows, columns=made.columns).check(predictor)
     assert compared.worst < compared.tolerance / 10
     # The coefficients do not cancel each other: scikit-learn's solution has the smallest norm.
     assert np.abs(estimator[-1].coef_).max() < 100 * np.abs(made.truth).max()
@@ -88,9 +88,9 @@ def test_the_comparison_sees_an_answer_that_only_an_unknown_category_shows() -> 
     parts["coefficients"].CopyFrom(onnx.numpy_helper.from_array(wrong, "coefficients"))
     parts["intercept"].CopyFrom(onnx.numpy_helper.from_array(right, "intercept"))
     predictor = OnnxPredictor(model.SerializeToString(), 3, ())
-    assert check_equivalence(estimator, predictor, rows).worst < 1e-6
+    assert Equivalence(estimator, rows).check(predictor).worst < 1e-6
     with pytest.raises(ExportError, match=r"differ .* rows of each category and missing value: "):
-        check_equivalence(estimator, predictor, rows, columns=columns)
+        Equivalence(estimator, rows, columns=columns).check(predictor)
 
 
 def test_rows_hold_each_category_and_missing_value_once_for_each_base() -> None:
@@ -152,4 +152,4 @@ def test_classes_by_a_column_of_a_large_offset_are_those_of_64_bits(
     numbers, shares = predictor.run(rows)
     assert np.abs(shares - own.predict_proba(rows.astype(float))).max() < 1e-6
     assert np.array_equal(numbers, own.predict(rows.astype(float)))
-    assert check_equivalence(estimator, predictor, rows).worst < 1e-6
+    assert Equivalence(estimator, rows).check(predictor).worst < 1e-6

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from model import export
 from model.errors import ExportError
 from model.estimator import fit
-from model.export import check_equivalence, to_onnx_bytes
+from model.export import Equivalence, to_onnx_bytes
 from model.hyperparameters import Algorithm, parse_hyperparameters
 from model.onnx_predictor import OnnxPredictor
 from model.thresholds import floor_32, rows_on_thresholds, with_32_bit_thresholds
@@ -87,7 +87,7 @@ def test_large_or_precise_numbers_are_trained_on(column: NDArray[Any]) -> None:
     truth = (np.arange(len(rows)) // 7) % 2
     estimator = estimator_of(Algorithm.HIST_GRADIENT_BOOSTING, rows, truth)
     predictor = OnnxPredictor(to_onnx_bytes(estimator, 1), 1, ("a", "b"))
-    assert check_equivalence(estimator, predictor, rows).worst < 1e-5
+    assert Equivalence(estimator, rows).check(predictor).worst < 1e-5
 
 
 def test_the_estimator_keeps_its_thresholds_and_the_copy_its_answers() -> None:
@@ -106,7 +106,7 @@ def test_the_check_before_export_asks_rows_on_thresholds(monkeypatch: pytest.Mon
     monkeypatch.setattr(export, "with_32_bit_thresholds", lambda estimator: estimator)
     predictor = OnnxPredictor(to_onnx_bytes(estimator, 4), 4, ("a", "b", "c"))
     with pytest.raises(ExportError, match="rows on the thresholds of its trees"):
-        check_equivalence(estimator, predictor, rows)
+        Equivalence(estimator, rows).check(predictor)
 
 
 def test_rows_on_thresholds_hold_the_floats_beside_them_and_no_infinity() -> None:

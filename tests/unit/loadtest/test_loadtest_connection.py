@@ -75,9 +75,9 @@ class Scripted:
             for piece in answer if isinstance(answer, tuple) else (answer,):
                 if isinstance(piece, float):
                     time.sleep(piece)
-                elif piece == CLOSE:
+                elif piece is CLOSE:
                     return
-                elif piece == RESET:
+                elif piece is RESET:
                     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, *[0] * 7]))
                     return
                 else:
@@ -90,7 +90,8 @@ class Scripted:
         self._listener.close()
 
 
-CLOSE, RESET = b"close", b"reset"
+# No bytes, which an answer could have, too.
+CLOSE, RESET = object(), object()
 
 
 @pytest.fixture(autouse=True)

@@ -118,9 +118,9 @@ def _to_onnx(estimator: Any, width: int) -> ModelProto:
 
 
 class Equivalence:
-    """What an estimator answers, with which exported models of it are compared.
+    """The answers of an estimator, with which exported models of it are compared.
 
-    Its answers are computed once, however many models are compared. Besides the given rows, rows on
+    They are computed once, however many models are compared. Besides the given rows, rows on
     the thresholds of the estimator's trees and one and two 32-bit floats beside them are compared,
     and rows of each category and each missing value that an endpoint may be asked.
 

@@ -23,7 +23,8 @@ def line(second: float, data: str = "1,2", **more: Any) -> str:
     """Return a line of data capture, as SageMaker writes it."""
     given = {"observedContentType": "text/csv", "mode": "INPUT", "data": data, "encoding": "CSV"}
     answer = {"observedContentType": "text/csv", "mode": "OUTPUT", "data": "a", "encoding": "CSV"}
-    moment = f"2026-12-01T09:{int(second) // 60:02d}:{second % 60:06.3f}Z"
+    minutes, milliseconds = divmod(round(1000 * second), 60_000)
+    moment = f"2026-12-01T09:{minutes:02d}:{milliseconds / 1000:06.3f}Z"
     return json.dumps(
         {
             "captureData": {"endpointInput": given | more, "endpointOutput": answer},
